@@ -1,0 +1,320 @@
+//! What the policy says of one connection now.
+//!
+//! In this order (DESIGN "Policy"):
+//!
+//! 1. Any unexpired deny whose principal, service and Regions match: **reject**, however general it is.
+//! 2. Else the most specific unexpired allow whose principal and service match governs alone:
+//!    **accept** if its conditions hold, else **review** (a broader allow does not rescue it).
+//! 3. Nothing matches: the service's `on_unlisted`, **review** unless it says reject.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::{Connection, Organization};
+use crate::ids::Region;
+use crate::policy::{Effect, Entry, OnUnlisted, Policy, Principal, Rule, Scope};
+
+/// What the policy says of one connection, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// What is to be done.
+    pub decision: Decision,
+    /// The entry that decided; none if nothing in the allowlist matched.
+    pub rule: Option<Rule>,
+    /// Every condition that stood in the way of an accept.
+    pub failed: Vec<FailedCondition>,
+    /// The whole of it in one sentence that a person understands.
+    pub reason: String,
+}
+
+/// What is to be done with a connection that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Accept it.
+    Accept,
+    /// Reject it.
+    Reject,
+    /// Ask people.
+    Review,
+}
+
+/// A condition that stood in the way of an accept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "condition", rename_all = "snake_case")]
+pub enum FailedCondition {
+    /// The endpoint is in a Region that the entry does not name.
+    Regions {
+        /// Where the endpoint is.
+        region: Region,
+        /// Where the entry allows it to be.
+        allowed: Vec<Region>,
+    },
+    /// The consumer has as many connections as the entry grants.
+    MaxConnections {
+        /// How many other connections of the account are accepted on the service.
+        held: u32,
+        /// How many the entry grants.
+        max: u32,
+    },
+    /// A deny for an Organizations path may apply: the look-up that would tell has not answered.
+    OrganizationUnknown {
+        /// The deny in question.
+        rule: Rule,
+    },
+}
+
+/// How many connections the consumer has accepted on the service, other than the one that is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Slots held by the account's other endpoints.
+    pub others: u32,
+}
+
+/// Judges one connection. Total: it answers for any policy and any connection.
+#[must_use]
+pub fn judge(
+    policy: &Policy,
+    connection: &Connection,
+    organization: &Organization,
+    usage: Usage,
+    now: Timestamp,
+) -> Verdict {
+    let concerning = |effect: Effect| {
+        policy.entries.iter().filter(move |entry| {
+            entry.rule().effect == effect
+                && !entry.is_expired(now)
+                && entry.rule().service_id.covers(&connection.service_id)
+        })
+    };
+    let matching = |effect: Effect| {
+        concerning(effect)
+            .filter(|entry| principal_matches(&entry.rule().principal, connection, organization))
+    };
+
+    let denial = matching(Effect::Deny)
+        .filter(|entry| region_is_named(entry, connection))
+        .max_by_key(|entry| specificity(entry.rule()));
+    if let Some(entry) = denial {
+        return denied(entry, connection);
+    }
+
+    // A deny that cannot be ruled out must not be overtaken by an allow that can be read.
+    let doubt = concerning(Effect::Deny)
+        .filter(|entry| region_is_named(entry, connection))
+        .find(|entry| is_in_doubt(&entry.rule().principal, organization));
+
+    match matching(Effect::Allow).max_by_key(|entry| specificity(entry.rule())) {
+        Some(entry) => governed(entry, doubt, connection, usage),
+        None => unlisted(policy, connection, organization),
+    }
+}
+
+fn principal_matches(
+    principal: &Principal,
+    connection: &Connection,
+    organization: &Organization,
+) -> bool {
+    match principal {
+        Principal::Endpoint(id) => *id == connection.endpoint_id,
+        Principal::Account(id) => *id == connection.owner,
+        Principal::Organization(branch) => match organization {
+            Organization::Known(Some(place)) => branch.covers(place),
+            Organization::Known(None) | Organization::Off | Organization::Failed => false,
+        },
+        Principal::Anyone => true,
+    }
+}
+
+fn is_in_doubt(principal: &Principal, organization: &Organization) -> bool {
+    matches!(principal, Principal::Organization(_))
+        && matches!(organization, Organization::Off | Organization::Failed)
+}
+
+/// Principal first (endpoint, account, longest path, anyone), then the own service before `*`.
+fn specificity(rule: &Rule) -> (Reverse<u8>, usize, Reverse<u8>) {
+    let (class, depth) = match &rule.principal {
+        Principal::Endpoint(_) => (0, 0),
+        Principal::Account(_) => (1, 0),
+        Principal::Organization(path) => (2, path.depth()),
+        Principal::Anyone => (3, 0),
+    };
+    let scope = match rule.service_id {
+        Scope::Service(_) => 0,
+        Scope::Every => 1,
+    };
+    (Reverse(class), depth, Reverse(scope))
+}
+
+fn region_is_named(entry: &Entry, connection: &Connection) -> bool {
+    entry
+        .conditions()
+        .regions
+        .as_ref()
+        .is_none_or(|regions| regions.contains(&connection.region))
+}
+
+fn denied(entry: &Entry, connection: &Connection) -> Verdict {
+    let mut reason = format!(
+        "{} is denied on {}",
+        who(entry, connection),
+        whereabouts(&entry.rule().service_id)
+    );
+    if entry.conditions().regions.is_some() {
+        reason.push_str(&format!(" from {}", connection.region));
+    }
+    if let Some(why) = &entry.about().reason {
+        reason.push_str(": ");
+        reason.push_str(one_line(why).trim_end_matches('.'));
+    }
+    reason.push('.');
+    Verdict {
+        decision: Decision::Reject,
+        rule: Some(entry.rule().clone()),
+        failed: Vec::new(),
+        reason,
+    }
+}
+
+fn governed(
+    entry: &Entry,
+    doubt: Option<&Entry>,
+    connection: &Connection,
+    usage: Usage,
+) -> Verdict {
+    let service = whereabouts(&entry.rule().service_id);
+    let subject = who(entry, connection);
+    let mut failed = Vec::new();
+    let mut objections = Vec::new();
+    if let Some(regions) = &entry.conditions().regions
+        && !regions.contains(&connection.region)
+    {
+        let allowed: Vec<Region> = regions.iter().cloned().collect();
+        objections.push(format!(
+            "only from {}, and this endpoint is in {}",
+            listed(&allowed),
+            connection.region
+        ));
+        failed.push(FailedCondition::Regions {
+            region: connection.region.clone(),
+            allowed,
+        });
+    }
+    if let Some(max) = entry.conditions().max_connections
+        && usage.others >= max
+    {
+        objections.push(format!(
+            "for {max} {} at most, and account {} already has {}",
+            plural(max, "connection"),
+            connection.owner,
+            usage.others
+        ));
+        failed.push(FailedCondition::MaxConnections {
+            held: usage.others,
+            max,
+        });
+    }
+    if let Some(deny) = doubt {
+        objections.push(format!(
+            "unless the rule \"{}\" applies, and where the account sits in the organization is not known",
+            deny.rule()
+        ));
+        failed.push(FailedCondition::OrganizationUnknown {
+            rule: deny.rule().clone(),
+        });
+    }
+    let (decision, reason) = if failed.is_empty() {
+        (
+            Decision::Accept,
+            format!("{subject} is allowed on {service}."),
+        )
+    } else {
+        (
+            Decision::Review,
+            format!(
+                "{subject} is allowed on {service} {}.",
+                objections.join("; ")
+            ),
+        )
+    };
+    Verdict {
+        decision,
+        rule: Some(entry.rule().clone()),
+        failed,
+        reason,
+    }
+}
+
+fn unlisted(policy: &Policy, connection: &Connection, organization: &Organization) -> Verdict {
+    let on_unlisted = policy
+        .settings_of(&connection.service_id)
+        .on_unlisted
+        .unwrap_or_default();
+    let mut reason = format!(
+        "No allowlist entry matches account {} on {}",
+        connection.owner, connection.service_id
+    );
+    if matches!(organization, Organization::Failed) {
+        reason.push_str(" (where it sits in the organization could not be looked up)");
+    }
+    let decision = match on_unlisted {
+        OnUnlisted::Review => {
+            reason.push_str("; somebody has to decide.");
+            Decision::Review
+        }
+        OnUnlisted::Reject => {
+            reason.push_str("; the service rejects unlisted consumers.");
+            Decision::Reject
+        }
+    };
+    Verdict {
+        decision,
+        rule: None,
+        failed: Vec::new(),
+        reason,
+    }
+}
+
+fn who(entry: &Entry, connection: &Connection) -> String {
+    let subject = match &entry.rule().principal {
+        Principal::Endpoint(id) => format!("Endpoint {id} of account {}", connection.owner),
+        Principal::Account(id) => format!("Account {id}"),
+        Principal::Organization(path) => format!("Account {} in {path}", connection.owner),
+        Principal::Anyone => format!("Account {}, like every account,", connection.owner),
+    };
+    match &entry.about().customer {
+        Some(customer) => format!("{subject} ({})", one_line(customer)),
+        None => subject,
+    }
+}
+
+/// What operators wrote is quoted in a sentence, and a sentence is one line.
+fn one_line(text: &str) -> String {
+    text.split(char::is_control).collect::<Vec<_>>().join(" ")
+}
+
+fn whereabouts(scope: &Scope) -> String {
+    match scope {
+        Scope::Service(id) => id.to_string(),
+        Scope::Every => "every service".to_owned(),
+    }
+}
+
+fn listed(regions: &[Region]) -> String {
+    let names: Vec<&str> = regions.iter().map(Region::as_str).collect();
+    names.join(", ")
+}
+
+fn plural(count: u32, noun: &str) -> String {
+    if count == 1 {
+        noun.to_owned()
+    } else {
+        format!("{noun}s")
+    }
+}
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

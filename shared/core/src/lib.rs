@@ -1,0 +1,25 @@
+//! What decides, and nothing else: ids, policy, [`judge`](judge::judge), the request status machine,
+//! and the [`plan`](plan::plan) that compares a request with EC2.
+//!
+//! No I/O, no async, no AWS crate, no clock: time comes in as an argument. Everything here compiles
+//! and tests in seconds, and everything that could connect a stranger or cut a customer off is here.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
+//! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
+//! | [`policy`] | allowlist entries and service settings |
+//! | [`judge`] | policy × connection × usage × now → verdict |
+//! | [`request`] | the durable record of a connection, its statuses and every legal transition |
+//! | [`plan`] | request × what EC2 says → what is to be done now |
+//! | [`announcement`] | which transitions are told, and in what words |
+//! | [`hint`] | what an event may tell us: where to look, never what to believe |
+
+pub mod announcement;
+pub mod connection;
+pub mod hint;
+pub mod ids;
+pub mod judge;
+pub mod plan;
+pub mod policy;
+pub mod request;

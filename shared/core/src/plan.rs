@@ -1,0 +1,374 @@
+//! What is to be done now about one connection: the request we have of it, against what EC2 says.
+//!
+//! Pure, and the only place that compares the two. Every entry of the product (an event, the
+//! schedule) ends here, in any order and any number of times, so the answer depends on nothing but
+//! the record, EC2 and the clock.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::connection::{Connection, Phase};
+use crate::request::{Actor, Cause, Request, Status};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Plan {
+    /// Record and EC2 agree, or there is nothing to record.
+    Nothing,
+    /// Not now; reconcile will look again.
+    Leave(Why),
+    /// EC2 waits for a decision: ask the policy, and enforce what it says.
+    Judge,
+    /// People decided, and it was not carried out yet: enforce it as it stands.
+    Enforce,
+    /// EC2 shows an outcome that the record lacks: write it down.
+    Record {
+        /// The status that EC2 shows.
+        to: Status,
+        /// How it came about.
+        cause: Cause,
+    },
+}
+
+/// Why a connection is left alone for the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Another handler decided it and is asking EC2 right now.
+    Claimed,
+    /// The record is so young that EC2's contradiction may be its lag.
+    Lag,
+    /// EC2 answered with a state this version does not know.
+    UnknownState,
+}
+
+impl Why {
+    /// For logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Lag => "lag",
+            Self::UnknownState => "unknown_state",
+        }
+    }
+}
+
+/// Compares a request with EC2. `connection` is none where EC2 no longer lists the endpoint; `lag`
+/// is for how long after a change of ours EC2's descriptions are not held against us.
+#[must_use]
+pub fn plan(
+    request: Option<&Request>,
+    connection: Option<&Connection>,
+    now: Timestamp,
+    lag: SignedDuration,
+) -> Plan {
+    let phase = connection.map_or(Phase::Ended, |connection| connection.state.phase());
+    if phase == Phase::Unknown {
+        return Plan::Leave(Why::UnknownState);
+    }
+    let Some(request) = request else {
+        return unrecorded(phase);
+    };
+    if request.is_claimed(now) {
+        // Whoever holds the claim asks EC2 at this moment and writes down what it says.
+        return Plan::Leave(Why::Claimed);
+    }
+    let young = now.duration_since(request.status_since) < lag;
+    let unless_young = |plan: Plan| if young { Plan::Leave(Why::Lag) } else { plan };
+    let out_of_band = |to| Plan::Record {
+        to,
+        cause: Cause::OutOfBand,
+    };
+    let enforced = |to| Plan::Record {
+        to,
+        cause: Cause::Enforced,
+    };
+    match (request.status, phase) {
+        (_, Phase::Unknown) => Plan::Leave(Why::UnknownState),
+
+        (Status::Gone, Phase::Ended) => Plan::Nothing,
+        (_, Phase::Ended) => Plan::Record {
+            to: Status::Gone,
+            cause: Cause::Ended,
+        },
+
+        (Status::InReview, Phase::Waiting) => Plan::Judge,
+        (Status::InReview, Phase::Connected) => out_of_band(Status::Accepted),
+        (Status::InReview, Phase::Rejected) => out_of_band(Status::Rejected),
+
+        // Decided, and EC2 was perhaps never asked.
+        (Status::Accepting | Status::Rejecting, Phase::Waiting) => match request.decided_by {
+            // People's decision stands; a rule's is asked again, since it may have changed since.
+            Actor::Approver(_) | Actor::Iam(_) | Actor::Schedule => Plan::Enforce,
+            Actor::Policy(_) | Actor::Aws | Actor::Unknown => Plan::Judge,
+        },
+        (Status::Revoking, Phase::Connected | Phase::Waiting) => Plan::Enforce,
+
+        // EC2 was asked and did it, and the answer was lost on the way to the record.
+        (Status::Accepting, Phase::Connected) => enforced(Status::Accepted),
+        (Status::Rejecting | Status::Revoking, Phase::Rejected) => enforced(Status::Rejected),
+
+        // Somebody else was quicker, and decided otherwise.
+        (Status::Accepting, Phase::Rejected) => out_of_band(Status::Rejected),
+        (Status::Rejecting, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
+
+        (Status::Accepted, Phase::Connected) | (Status::Rejected, Phase::Rejected) => Plan::Nothing,
+
+        // EC2 contradicts the record: its lag at first, drift later.
+        (Status::Accepted, Phase::Rejected) => unless_young(out_of_band(Status::Rejected)),
+        (Status::Rejected, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
+        (Status::Gone, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
+        (Status::Gone, Phase::Rejected) => unless_young(out_of_band(Status::Rejected)),
+        (Status::Accepted | Status::Rejected | Status::Gone, Phase::Waiting) => {
+            unless_young(Plan::Judge)
+        }
+    }
+}
+
+fn unrecorded(phase: Phase) -> Plan {
+    match phase {
+        Phase::Waiting => Plan::Judge,
+        Phase::Connected => Plan::Record {
+            to: Status::Accepted,
+            cause: Cause::OutOfBand,
+        },
+        Phase::Rejected => Plan::Record {
+            to: Status::Rejected,
+            cause: Cause::OutOfBand,
+        },
+        Phase::Ended => Plan::Nothing,
+        Phase::Unknown => Plan::Leave(Why::UnknownState),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::ConnectionState;
+    use crate::judge::{Decision, Verdict};
+
+    const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn connection(state: ConnectionState) -> Connection {
+        Connection {
+            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+            owner: "012345678901".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            state,
+            created_at: None,
+        }
+    }
+
+    /// A request that got its status at second 0.
+    fn request(status: Status) -> Request {
+        Request {
+            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+            account_id: "012345678901".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            status,
+            version: 1,
+            verdict: Verdict {
+                decision: Decision::Review,
+                rule: None,
+                failed: Vec::new(),
+                reason: String::new(),
+            },
+            decided_by: Actor::Policy(None),
+            opened_at: at(0),
+            status_since: at(0),
+            claimed_until: None,
+            deadline: None,
+        }
+    }
+
+    /// The plan in one word.
+    fn word(plan: &Plan) -> String {
+        match plan {
+            Plan::Nothing => "-".to_owned(),
+            Plan::Leave(why) => format!("({})", why.as_str()),
+            Plan::Judge => "judge".to_owned(),
+            Plan::Enforce => "enforce".to_owned(),
+            Plan::Record { to, cause } => format!("{to}/{}", cause.as_str()),
+        }
+    }
+
+    #[test]
+    fn every_status_against_everything_ec2_may_say() {
+        let phases = [
+            ("waiting", Some(ConnectionState::PendingAcceptance)),
+            ("connected", Some(ConnectionState::Available)),
+            ("rejected", Some(ConnectionState::Rejected)),
+            ("ended", Some(ConnectionState::Deleted)),
+            ("unlisted", None),
+        ];
+        // Rows: the record. Columns: the phases above, a day after the record was written.
+        let table = [
+            (
+                None,
+                [
+                    "judge",
+                    "accepted/out_of_band",
+                    "rejected/out_of_band",
+                    "-",
+                    "-",
+                ],
+            ),
+            (
+                Some(Status::InReview),
+                [
+                    "judge",
+                    "accepted/out_of_band",
+                    "rejected/out_of_band",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Accepting),
+                [
+                    "judge",
+                    "accepted/enforced",
+                    "rejected/out_of_band",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Accepted),
+                [
+                    "judge",
+                    "-",
+                    "rejected/out_of_band",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Rejecting),
+                [
+                    "judge",
+                    "accepted/out_of_band",
+                    "rejected/enforced",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Rejected),
+                [
+                    "judge",
+                    "accepted/out_of_band",
+                    "-",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Revoking),
+                [
+                    "enforce",
+                    "enforce",
+                    "rejected/enforced",
+                    "gone/ended",
+                    "gone/ended",
+                ],
+            ),
+            (
+                Some(Status::Gone),
+                [
+                    "judge",
+                    "accepted/out_of_band",
+                    "rejected/out_of_band",
+                    "-",
+                    "-",
+                ],
+            ),
+        ];
+        for (status, words) in table {
+            let request = status.map(request);
+            for ((name, state), expected) in phases.iter().zip(words) {
+                let connection = state.clone().map(connection);
+                let plan = plan(request.as_ref(), connection.as_ref(), at(86_400), LAG);
+                assert_eq!(word(&plan), expected, "{status:?} × {name}");
+                if let (Some(request), Plan::Record { to, cause }) = (&request, &plan) {
+                    let transition = crate::request::Transition {
+                        from: Some(request.status),
+                        to: *to,
+                        cause: *cause,
+                        at: at(86_400),
+                        actor: Actor::Aws,
+                        reason: String::new(),
+                        ec2: None,
+                    };
+                    assert!(
+                        request.after(&transition).is_ok(),
+                        "{status:?} × {name} is legal"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_young_record_is_not_contradicted_by_ec2s_lag() {
+        for (status, state) in [
+            (Status::Accepted, ConnectionState::PendingAcceptance),
+            (Status::Accepted, ConnectionState::Rejected),
+            (Status::Rejected, ConnectionState::Available),
+            (Status::Rejected, ConnectionState::PendingAcceptance),
+            (Status::Rejecting, ConnectionState::Available),
+            (Status::Gone, ConnectionState::Available),
+        ] {
+            let connection = connection(state);
+            let young = plan(Some(&request(status)), Some(&connection), at(59), LAG);
+            assert_eq!(young, Plan::Leave(Why::Lag), "{status}");
+            let old = plan(Some(&request(status)), Some(&connection), at(60), LAG);
+            assert_ne!(old, Plan::Leave(Why::Lag), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_claimed_request_is_left_to_its_handler_until_the_claim_ends() {
+        let mut request = request(Status::Accepting);
+        request.claimed_until = Some(at(120));
+        for state in [
+            ConnectionState::PendingAcceptance,
+            ConnectionState::Available,
+        ] {
+            let connection = connection(state);
+            let during = plan(Some(&request), Some(&connection), at(119), LAG);
+            assert_eq!(during, Plan::Leave(Why::Claimed));
+            let after = plan(Some(&request), Some(&connection), at(120), LAG);
+            assert_ne!(after, Plan::Leave(Why::Claimed));
+        }
+    }
+
+    #[test]
+    fn what_people_decided_is_not_judged_again() {
+        let mut request = request(Status::Accepting);
+        request.decided_by = Actor::Approver("alice@example.com".to_owned());
+        let connection = connection(ConnectionState::PendingAcceptance);
+        assert_eq!(
+            plan(Some(&request), Some(&connection), at(86_400), LAG),
+            Plan::Enforce
+        );
+    }
+
+    #[test]
+    fn an_unknown_state_is_left_alone() {
+        let connection = connection(ConnectionState::Unknown("hibernating".to_owned()));
+        for request in [
+            None,
+            Some(request(Status::Accepted)),
+            Some(request(Status::InReview)),
+        ] {
+            let plan = plan(request.as_ref(), Some(&connection), at(86_400), LAG);
+            assert_eq!(plan, Plan::Leave(Why::UnknownState));
+        }
+    }
+}

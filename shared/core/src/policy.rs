@@ -1,0 +1,452 @@
+//! The policy: all that decides. Allowlist entries and service settings, as an operator writes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId};
+
+/// The endpoint services an entry or a setting speaks of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Scope {
+    /// One service.
+    Service(ServiceId),
+    /// Every service, written `*`.
+    Every,
+}
+
+/// Whom an entry is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Principal {
+    /// One endpoint.
+    Endpoint(EndpointId),
+    /// All endpoints of one account.
+    Account(AccountId),
+    /// All endpoints of the accounts in one branch of the AWS Organization.
+    Organization(OrgPath),
+    /// Anybody, written `*`.
+    Anyone,
+}
+
+/// What an entry does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Accept, if the entry's conditions hold.
+    Allow,
+    /// Reject, whatever else is allowed.
+    Deny,
+}
+
+/// Names one entry: there is at most one for each service, principal and effect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Rule {
+    /// The services it speaks of.
+    pub service_id: Scope,
+    /// Whom it is for.
+    pub principal: Principal,
+    /// What it does.
+    pub effect: Effect,
+}
+
+/// One rule of the allowlist with its conditions. Made by [`Entry::new`] only, so an entry that
+/// contradicts itself does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    rule: Rule,
+    conditions: Conditions,
+    about: About,
+}
+
+/// When an entry holds. An absent condition always holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Conditions {
+    /// How many connections one consumer account may have accepted on one endpoint service.
+    pub max_connections: Option<u32>,
+    /// Where the endpoint may be (allow) or is refused (deny).
+    pub regions: Option<BTreeSet<Region>>,
+    /// From this second on the entry counts for nothing.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Who an entry is for and who wrote it; decides nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// The customer's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
+    /// Whom to reach at the customer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
+    /// The ticket or contract that the entry rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Why the entry is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Who wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_by: Option<String>,
+}
+
+/// An entry that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidEntry {
+    /// A limit on a deny has no meaning.
+    #[error("max_connections is for allow entries only; leave it out of this deny")]
+    LimitOnDeny,
+    /// An empty list of Regions could be read as all of them or as none.
+    #[error("regions is empty; name at least one Region, or leave it out for all Regions")]
+    NoRegions,
+}
+
+impl Entry {
+    /// Puts an entry together.
+    ///
+    /// # Errors
+    /// [`InvalidEntry`] if its conditions do not fit its effect.
+    pub fn new(rule: Rule, conditions: Conditions, about: About) -> Result<Self, InvalidEntry> {
+        if rule.effect == Effect::Deny && conditions.max_connections.is_some() {
+            return Err(InvalidEntry::LimitOnDeny);
+        }
+        if conditions.regions.as_ref().is_some_and(BTreeSet::is_empty) {
+            return Err(InvalidEntry::NoRegions);
+        }
+        Ok(Self {
+            rule,
+            conditions,
+            about,
+        })
+    }
+
+    /// Which entry this is.
+    #[must_use]
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// When it holds.
+    #[must_use]
+    pub fn conditions(&self) -> &Conditions {
+        &self.conditions
+    }
+
+    /// Who it is for and who wrote it.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// Whether the entry counts for nothing any more (safety rule S3).
+    #[must_use]
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.conditions.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// What becomes of a connection that no entry speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnlisted {
+    /// Ask people.
+    #[default]
+    Review,
+    /// Reject it.
+    Reject,
+}
+
+/// What becomes of a review that nobody answered in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDeadline {
+    /// It stays open.
+    #[default]
+    Keep,
+    /// It is rejected.
+    Reject,
+}
+
+/// Whether a connection that the policy allows no longer is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revoke {
+    /// It is left.
+    #[default]
+    Off,
+    /// People are told what would be cut; nothing is changed.
+    Report,
+    /// It is cut.
+    Enforce,
+}
+
+/// What follows when somebody accepts or rejects a connection without Gatekeeper.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfBand {
+    /// It is recorded.
+    Record,
+    /// It is recorded and told.
+    #[default]
+    Alert,
+    /// It is recorded, told and undone.
+    Revert,
+}
+
+/// The settings somebody wrote for one service or for `*`: what is absent was not said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServiceSettings {
+    /// What becomes of a connection that no entry speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_unlisted: Option<OnUnlisted>,
+    /// How many approvers must approve a review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals_required: Option<u32>,
+    /// Hours until a review's deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_hours: Option<u32>,
+    /// What becomes of a review at its deadline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_deadline: Option<OnDeadline>,
+    /// Hours until the first reminder of an open review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_hours: Option<u32>,
+    /// Whether connections that are no longer allowed are cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke: Option<Revoke>,
+    /// How many connections one run may cut at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_at_most: Option<u32>,
+    /// What follows when somebody decides without Gatekeeper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub out_of_band: Option<OutOfBand>,
+}
+
+impl ServiceSettings {
+    /// These settings, with what they leave unsaid taken from `fallback`, field by field.
+    #[must_use]
+    pub fn or(self, fallback: ServiceSettings) -> ServiceSettings {
+        ServiceSettings {
+            on_unlisted: self.on_unlisted.or(fallback.on_unlisted),
+            approvals_required: self.approvals_required.or(fallback.approvals_required),
+            review_hours: self.review_hours.or(fallback.review_hours),
+            on_deadline: self.on_deadline.or(fallback.on_deadline),
+            remind_hours: self.remind_hours.or(fallback.remind_hours),
+            revoke: self.revoke.or(fallback.revoke),
+            revoke_at_most: self.revoke_at_most.or(fallback.revoke_at_most),
+            out_of_band: self.out_of_band.or(fallback.out_of_band),
+        }
+    }
+}
+
+/// All that was read of the policy: enough to judge the connections it was read for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Allowlist entries in any order. What does not match a connection is passed over.
+    pub entries: Vec<Entry>,
+    /// Settings by the service they were written for.
+    pub settings: BTreeMap<Scope, ServiceSettings>,
+}
+
+impl Policy {
+    /// The settings that hold for a service: its own, then those of `*`, field by field. What
+    /// neither says is left at its default by whoever asks, and every default is the careful one.
+    #[must_use]
+    pub fn settings_of(&self, service: &ServiceId) -> ServiceSettings {
+        let written = |scope: &Scope| self.settings.get(scope).copied().unwrap_or_default();
+        written(&Scope::Service(service.clone())).or(written(&Scope::Every))
+    }
+}
+
+impl Scope {
+    /// Whether this speaks of a service.
+    #[must_use]
+    pub fn covers(&self, service: &ServiceId) -> bool {
+        match self {
+            Self::Service(own) => own == service,
+            Self::Every => true,
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text {
+            "*" => Ok(Self::Every),
+            id => id.parse().map(Self::Service),
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Service(id) => id.fmt(f),
+            Self::Every => f.write_str("*"),
+        }
+    }
+}
+
+impl FromStr for Principal {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        match text {
+            "*" => Ok(Self::Anyone),
+            path if path.starts_with("o-") => path.parse().map(Self::Organization),
+            id if id.starts_with("vpce-") => id.parse().map(Self::Endpoint),
+            account => account.parse().map(Self::Account),
+        }
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(id) => id.fmt(f),
+            Self::Account(id) => id.fmt(f),
+            Self::Organization(path) => path.fmt(f),
+            Self::Anyone => f.write_str("*"),
+        }
+    }
+}
+
+/// `Scope` and `Principal` travel as the text an operator writes.
+macro_rules! as_text {
+    ($name:ident) => {
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> String {
+                value.to_string()
+            }
+        }
+    };
+}
+
+as_text!(Scope);
+as_text!(Principal);
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        })
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            service_id,
+            principal,
+            effect,
+        } = self;
+        write!(f, "{effect} {principal} on {service_id}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(effect: Effect) -> Rule {
+        Rule {
+            service_id: Scope::Every,
+            principal: "012345678901".parse().unwrap(),
+            effect,
+        }
+    }
+
+    #[test]
+    fn an_entry_that_contradicts_itself_does_not_exist() {
+        let limit = Conditions {
+            max_connections: Some(1),
+            ..Conditions::default()
+        };
+        assert_eq!(
+            Entry::new(rule(Effect::Deny), limit.clone(), About::default()),
+            Err(InvalidEntry::LimitOnDeny)
+        );
+        assert!(Entry::new(rule(Effect::Allow), limit, About::default()).is_ok());
+        let nowhere = Conditions {
+            regions: Some(BTreeSet::new()),
+            ..Conditions::default()
+        };
+        assert_eq!(
+            Entry::new(rule(Effect::Allow), nowhere, About::default()),
+            Err(InvalidEntry::NoRegions)
+        );
+    }
+
+    #[test]
+    fn an_entry_expires_at_its_very_second() {
+        let end: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
+        let conditions = Conditions {
+            expires_at: Some(end),
+            ..Conditions::default()
+        };
+        let entry = Entry::new(rule(Effect::Allow), conditions, About::default()).unwrap();
+        assert!(!entry.is_expired("2026-12-31T23:59:59.999Z".parse().unwrap()));
+        assert!(entry.is_expired(end));
+    }
+
+    #[test]
+    fn own_settings_override_those_of_every_service_field_by_field() {
+        let service: ServiceId = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let mut policy = Policy::default();
+        assert_eq!(policy.settings_of(&service), ServiceSettings::default());
+        policy.settings.insert(
+            Scope::Every,
+            ServiceSettings {
+                on_unlisted: Some(OnUnlisted::Reject),
+                review_hours: Some(24),
+                ..ServiceSettings::default()
+            },
+        );
+        policy.settings.insert(
+            Scope::Service(service.clone()),
+            ServiceSettings {
+                on_unlisted: Some(OnUnlisted::Review),
+                ..ServiceSettings::default()
+            },
+        );
+        let settings = policy.settings_of(&service);
+        assert_eq!(settings.on_unlisted, Some(OnUnlisted::Review));
+        assert_eq!(settings.review_hours, Some(24));
+    }
+
+    #[test]
+    fn principals_are_told_apart_by_their_look() {
+        for text in [
+            "*",
+            "012345678901",
+            "vpce-0123456789abcdef0",
+            "o-1/r-a/ou-a-1/*",
+        ] {
+            assert_eq!(text.parse::<Principal>().unwrap().to_string(), text);
+        }
+        for bad in [
+            "",
+            "vpce-svc-0a1b2c3d4e5f60718",
+            "o-1/r-a",
+            "12345",
+            "arn:aws:iam::012345678901:root",
+        ] {
+            assert!(bad.parse::<Principal>().is_err(), "{bad:?}");
+        }
+    }
+}

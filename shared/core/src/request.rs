@@ -1,0 +1,583 @@
+//! The durable record of one connection, and every legal way it can change.
+//!
+//! ```text
+//!             ┌────────▶ Accepting ──▶ Accepted ──▶ Revoking ──▶ Rejected
+//!  (observed) ┼────────▶ Rejecting ──▶ Rejected
+//!             └─▶ InReview ─▶ Accepting | Rejecting
+//!  any ──▶ Gone;  any ──▶ Accepted | Rejected out of band
+//! ```
+//!
+//! [`LEGAL`] is the only place that says which transitions there are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Connection;
+use crate::ids::{AccountId, EndpointId, Region, ServiceId};
+use crate::judge::{Decision, Verdict};
+use crate::policy::Rule;
+
+/// Where a request stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Waits for people.
+    InReview,
+    /// Decided; EC2 is being asked to accept.
+    Accepting,
+    /// EC2 accepted.
+    Accepted,
+    /// Decided; EC2 is being asked to reject.
+    Rejecting,
+    /// EC2 rejected.
+    Rejected,
+    /// Was accepted; EC2 is being asked to cut it.
+    Revoking,
+    /// The endpoint was deleted, failed or expired.
+    Gone,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 7] = [
+        Status::InReview,
+        Status::Accepting,
+        Status::Accepted,
+        Status::Rejecting,
+        Status::Rejected,
+        Status::Revoking,
+        Status::Gone,
+    ];
+
+    /// The status as it is written in tables, messages and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InReview => "in_review",
+            Self::Accepting => "accepting",
+            Self::Accepted => "accepted",
+            Self::Rejecting => "rejecting",
+            Self::Rejected => "rejected",
+            Self::Revoking => "revoking",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// What EC2 is being asked for, if the request is between decision and outcome.
+    #[must_use]
+    pub fn pending_enforcement(self) -> Option<Enforcement> {
+        match self {
+            Self::Accepting => Some(Enforcement::Accept),
+            Self::Rejecting | Self::Revoking => Some(Enforcement::Reject),
+            Self::InReview | Self::Accepted | Self::Rejected | Self::Gone => None,
+        }
+    }
+
+    /// Whether the request counts against `max_connections`.
+    #[must_use]
+    pub fn holds_slot(self) -> bool {
+        matches!(self, Self::Accepting | Self::Accepted | Self::Revoking)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text that is no status.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not a request status")]
+pub struct UnknownStatus(String);
+
+impl FromStr for Status {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// What EC2 is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Enforcement {
+    /// `AcceptVpcEndpointConnections`.
+    Accept,
+    /// `RejectVpcEndpointConnections`.
+    Reject,
+}
+
+impl Enforcement {
+    /// The status that its success leads to.
+    #[must_use]
+    pub fn outcome(self) -> Status {
+        match self {
+            Self::Accept => Status::Accepted,
+            Self::Reject => Status::Rejected,
+        }
+    }
+}
+
+impl fmt::Display for Enforcement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+        })
+    }
+}
+
+/// Why a request changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// The policy was asked about a connection that waits.
+    Judged,
+    /// Enough people voted.
+    Voted,
+    /// A review's deadline passed.
+    Deadline,
+    /// EC2 did what it was asked.
+    Enforced,
+    /// Somebody else accepted or rejected the connection.
+    OutOfBand,
+    /// The policy, or a person, withdrew an accepted connection.
+    Revoked,
+    /// The endpoint was deleted, failed or expired.
+    Ended,
+}
+
+impl Cause {
+    /// The cause as it is written in history rows and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Judged => "judged",
+            Self::Voted => "voted",
+            Self::Deadline => "deadline",
+            Self::Enforced => "enforced",
+            Self::OutOfBand => "out_of_band",
+            Self::Revoked => "revoked",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// Every legal transition, by cause: from which statuses (`None`: no request yet) to which.
+///
+/// A judgement may start from any status but `Revoking`: EC2 waits for a decision again, or the
+/// policy changed between decision and enforcement. [`plan`](crate::plan) says when.
+pub const LEGAL: &[(Cause, &[Option<Status>], &[Status])] = {
+    use Status::{Accepted, Accepting, Gone, InReview, Rejected, Rejecting, Revoking};
+    &[
+        (
+            Cause::Judged,
+            &[
+                None,
+                Some(InReview),
+                Some(Accepting),
+                Some(Rejecting),
+                Some(Accepted),
+                Some(Rejected),
+                Some(Gone),
+            ],
+            &[InReview, Accepting, Rejecting],
+        ),
+        (Cause::Voted, &[Some(InReview)], &[Accepting, Rejecting]),
+        (Cause::Deadline, &[Some(InReview)], &[Rejecting]),
+        (Cause::Enforced, &[Some(Accepting)], &[Accepted]),
+        (
+            Cause::Enforced,
+            &[Some(Rejecting), Some(Revoking)],
+            &[Rejected],
+        ),
+        (
+            Cause::OutOfBand,
+            &[
+                None,
+                Some(InReview),
+                Some(Accepting),
+                Some(Rejecting),
+                Some(Accepted),
+                Some(Rejected),
+                Some(Revoking),
+                Some(Gone),
+            ],
+            &[Accepted, Rejected],
+        ),
+        (Cause::Revoked, &[Some(Accepted)], &[Revoking]),
+        (
+            Cause::Ended,
+            &[
+                Some(InReview),
+                Some(Accepting),
+                Some(Rejecting),
+                Some(Accepted),
+                Some(Rejected),
+                Some(Revoking),
+            ],
+            &[Gone],
+        ),
+    ]
+};
+
+fn is_legal(cause: Cause, from: Option<Status>, to: Status) -> bool {
+    from != Some(to)
+        && LEGAL.iter().any(|(c, sources, targets)| {
+            *c == cause && sources.contains(&from) && targets.contains(&to)
+        })
+}
+
+/// Who or what made a transition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "name", rename_all = "snake_case")]
+pub enum Actor {
+    /// An allowlist entry, or with none the service's settings.
+    Policy(Option<Rule>),
+    /// An approver, by id.
+    Approver(String),
+    /// An IAM principal, by ARN, from AWS CloudTrail or STS.
+    Iam(String),
+    /// A deadline of ours.
+    Schedule,
+    /// AWS or the consumer: what happened without any decision at the provider.
+    Aws,
+    /// Somebody at the provider whose name no event gave.
+    Unknown,
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(Some(rule)) => write!(f, "the rule \"{rule}\""),
+            Self::Policy(None) => f.write_str("the service's settings"),
+            Self::Approver(id) => f.write_str(id),
+            Self::Iam(arn) => f.write_str(arn),
+            Self::Schedule => f.write_str("the schedule"),
+            Self::Aws => f.write_str("AWS or the consumer"),
+            Self::Unknown => f.write_str("somebody else"),
+        }
+    }
+}
+
+/// What EC2 answered to the call that a transition records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ec2Answer {
+    /// The error code, or the state that was read back; `ok` for a call that succeeded.
+    pub code: String,
+    /// AWS's id of the call, to find it in CloudTrail or to quote to AWS Support.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+/// One change of a request's status. Each is written together with exactly one history row (S6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// The status before; none for a request that is new.
+    pub from: Option<Status>,
+    /// The status after.
+    pub to: Status,
+    /// Why.
+    pub cause: Cause,
+    /// When.
+    pub at: Timestamp,
+    /// Who or what.
+    pub actor: Actor,
+    /// In one sentence.
+    pub reason: String,
+    /// What EC2 answered, where it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ec2: Option<Ec2Answer>,
+}
+
+/// Our durable record of one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The consumer's endpoint; names the request.
+    pub endpoint_id: EndpointId,
+    /// The endpoint service.
+    pub service_id: ServiceId,
+    /// The consumer, as EC2 says.
+    pub account_id: AccountId,
+    /// Where the endpoint is.
+    pub region: Region,
+    /// Where the request stands.
+    pub status: Status,
+    /// Counts the transitions: the first makes it 1. A write names the version it rests on.
+    pub version: u64,
+    /// What the policy said last, and why.
+    pub verdict: Verdict,
+    /// Who or what made the decision that stands.
+    pub decided_by: Actor,
+    /// When the request was opened.
+    pub opened_at: Timestamp,
+    /// Since when it has this status.
+    pub status_since: Timestamp,
+    /// Until when the handler that asks EC2 has it to itself. Only between decision and outcome.
+    pub claimed_until: Option<Timestamp>,
+    /// When a review is answered by the service's `on_deadline`.
+    pub deadline: Option<Timestamp>,
+}
+
+/// A transition that [`LEGAL`] does not hold, or that does not start where the request stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a request cannot go from {} to {to} ({})", .from.map_or("nothing", Status::as_str), .cause.as_str())]
+pub struct IllegalTransition {
+    from: Option<Status>,
+    to: Status,
+    cause: Cause,
+}
+
+impl Request {
+    /// Opens the request of a connection that has none.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] unless the transition is one from nothing.
+    pub fn open(
+        connection: &Connection,
+        verdict: Verdict,
+        transition: &Transition,
+    ) -> Result<Request, IllegalTransition> {
+        check(None, transition)?;
+        Ok(Request {
+            endpoint_id: connection.endpoint_id.clone(),
+            service_id: connection.service_id.clone(),
+            account_id: connection.owner.clone(),
+            region: connection.region.clone(),
+            status: transition.to,
+            version: 1,
+            verdict,
+            decided_by: transition.actor.clone(),
+            opened_at: transition.at,
+            status_since: transition.at,
+            claimed_until: None,
+            deadline: None,
+        })
+    }
+
+    /// The request after a transition.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] if there is no such transition from where the request stands.
+    pub fn after(&self, transition: &Transition) -> Result<Request, IllegalTransition> {
+        check(Some(self.status), transition)?;
+        let decided_by = match transition.cause {
+            // These carry out or end a decision; they are none.
+            Cause::Enforced | Cause::Ended => self.decided_by.clone(),
+            _ => transition.actor.clone(),
+        };
+        Ok(Request {
+            status: transition.to,
+            version: self.version.saturating_add(1),
+            decided_by,
+            status_since: transition.at,
+            claimed_until: None,
+            deadline: None,
+            ..self.clone()
+        })
+    }
+
+    /// Whether a handler has the request to itself at the moment.
+    #[must_use]
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_some_and(|until| now < until)
+    }
+}
+
+fn check(from: Option<Status>, transition: &Transition) -> Result<(), IllegalTransition> {
+    let Transition { to, cause, .. } = *transition;
+    if transition.from == from && is_legal(cause, from, to) {
+        Ok(())
+    } else {
+        Err(IllegalTransition { from, to, cause })
+    }
+}
+
+impl Decision {
+    /// The status that a verdict leads to.
+    #[must_use]
+    pub fn status(self) -> Status {
+        match self {
+            Self::Accept => Status::Accepting,
+            Self::Reject => Status::Rejecting,
+            Self::Review => Status::InReview,
+        }
+    }
+}
+
+/// What a transition does to the consumer's slots under `max_connections`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SlotChange {
+    /// One is taken.
+    Take,
+    /// One is given back.
+    Release,
+    /// None changes hands.
+    Keep,
+}
+
+impl Transition {
+    /// What becomes of the consumer's slots.
+    #[must_use]
+    pub fn slot_change(&self) -> SlotChange {
+        let before = self.from.is_some_and(Status::holds_slot);
+        match (before, self.to.holds_slot()) {
+            (false, true) => SlotChange::Take,
+            (true, false) => SlotChange::Release,
+            (true, true) | (false, false) => SlotChange::Keep,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CAUSES: [Cause; 7] = [
+        Cause::Judged,
+        Cause::Voted,
+        Cause::Deadline,
+        Cause::Enforced,
+        Cause::OutOfBand,
+        Cause::Revoked,
+        Cause::Ended,
+    ];
+
+    fn transition(from: Option<Status>, to: Status, cause: Cause) -> Transition {
+        Transition {
+            from,
+            to,
+            cause,
+            at: Timestamp::UNIX_EPOCH,
+            actor: Actor::Aws,
+            reason: String::new(),
+            ec2: None,
+        }
+    }
+
+    fn request(status: Status) -> Request {
+        Request {
+            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+            account_id: "012345678901".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            status,
+            version: 7,
+            verdict: Verdict {
+                decision: Decision::Review,
+                rule: None,
+                failed: Vec::new(),
+                reason: String::new(),
+            },
+            decided_by: Actor::Policy(None),
+            opened_at: Timestamp::UNIX_EPOCH,
+            status_since: Timestamp::UNIX_EPOCH,
+            claimed_until: None,
+            deadline: None,
+        }
+    }
+
+    #[test]
+    fn every_transition_is_legal_or_an_error() {
+        // What the table allows, written out a second time as arrows.
+        let mut arrows = Vec::new();
+        for from in Status::ALL {
+            for to in Status::ALL {
+                for cause in CAUSES {
+                    if request(from)
+                        .after(&transition(Some(from), to, cause))
+                        .is_ok()
+                    {
+                        arrows.push(format!("{from} -{}-> {to}", cause.as_str()));
+                    }
+                }
+            }
+        }
+        arrows.sort_unstable();
+        let expected = include_str!("legal_transitions.txt");
+        assert_eq!(arrows.join("\n"), expected.trim_end());
+    }
+
+    #[test]
+    fn nothing_becomes_accepted_without_a_decision_or_somebody_elses() {
+        for from in Status::ALL {
+            for cause in CAUSES {
+                let accepted =
+                    request(from).after(&transition(Some(from), Status::Accepted, cause));
+                if accepted.is_ok() {
+                    assert!(
+                        cause == Cause::OutOfBand
+                            || (cause == Cause::Enforced && from == Status::Accepting)
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_transition_must_start_where_the_request_stands() {
+        let stale = transition(Some(Status::InReview), Status::Gone, Cause::Ended);
+        assert_eq!(
+            request(Status::Accepted)
+                .after(&stale)
+                .unwrap_err()
+                .to_string(),
+            "a request cannot go from accepted to gone (ended)"
+        );
+    }
+
+    #[test]
+    fn a_transition_counts_and_ends_the_claim() {
+        let mut before = request(Status::Accepting);
+        before.claimed_until = Some(Timestamp::MAX);
+        assert!(before.is_claimed(Timestamp::UNIX_EPOCH));
+        let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
+        let after = before.after(&done).unwrap();
+        assert_eq!((after.version, after.claimed_until), (8, None));
+        assert_eq!(
+            after.decided_by, before.decided_by,
+            "EC2's answer decides nothing"
+        );
+    }
+
+    #[test]
+    fn slots_follow_the_status() {
+        let slot = |from, to| transition(from, to, Cause::Judged).slot_change();
+        assert_eq!(slot(None, Status::Accepting), SlotChange::Take);
+        assert_eq!(
+            slot(Some(Status::Accepting), Status::Accepted),
+            SlotChange::Keep
+        );
+        assert_eq!(
+            slot(Some(Status::Accepted), Status::Gone),
+            SlotChange::Release
+        );
+        assert_eq!(
+            slot(Some(Status::Accepting), Status::InReview),
+            SlotChange::Release
+        );
+        assert_eq!(
+            slot(Some(Status::InReview), Status::Rejecting),
+            SlotChange::Keep
+        );
+    }
+
+    #[test]
+    fn statuses_are_read_as_they_are_written() {
+        for status in Status::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+            assert_eq!(
+                serde_json::to_string(&status).unwrap(),
+                format!("\"{status}\"")
+            );
+        }
+        assert!("open".parse::<Status>().is_err());
+    }
+}
