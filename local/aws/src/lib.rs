@@ -1,1 +1,36 @@
-//! .
+//! The AWS services that no emulator models, as small servers on loopback that any SDK or the AWS CLI can talk to.
+//!
+//! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
+//! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
+//!
+//! All speak the AWS Query protocol. The caller's account is its access key id, if that has 12 digits; signatures are
+//! not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the same every time. Serve them on
+//! loopback only: whoever can reach them can do anything with them.
+
+mod buckets;
+mod caller;
+mod clock;
+mod control;
+pub mod ec2;
+mod error;
+mod fault;
+mod http;
+mod ids;
+mod query;
+pub mod sns;
+mod xml;
+
+pub use caller::Caller;
+pub use clock::{Clock, ManualClock, system_clock};
+pub use control::{CallPhase, CallRecord, Control, OnCall};
+pub use ec2::{
+    Connection, ConnectionEvent, ConnectionNotification, Ec2, Ec2Config, Ec2Options, NewConnection,
+    NewEndpoint, NewService, Notification, NotificationBody, NotificationFacts, Service,
+    ServiceKind, State, Unsuccessful,
+};
+pub use error::AwsError;
+pub use fault::{Fault, FaultKind};
+pub use http::serve;
+pub use sns::{
+    Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
+};

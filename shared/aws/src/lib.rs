@@ -1,1 +1,24 @@
-//! .
+//! The gatekeeper's five steps over the real AWS clients.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`gatekeeper`] | observe → judge → record → enforce → announce, for events and for the schedule |
+//! | [`ec2`] | asking EC2, and making it agree |
+//! | [`tables`] | the allowlist and the requests in DynamoDB |
+//! | [`announcer`] | publishing to SNS |
+//! | [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
+//! | [`clock`] | the only source of time |
+//! | [`error`] | what may work when tried again, and what will not |
+//! | [`telemetry`] | logs and metrics |
+//!
+//! No SDK type leaves this crate but the clients themselves, which a `main.rs` makes and hands back.
+
+pub mod announcer;
+pub mod clients;
+pub mod clock;
+pub mod config;
+pub mod ec2;
+pub mod error;
+pub mod gatekeeper;
+pub mod tables;
+pub mod telemetry;

@@ -1,0 +1,586 @@
+//! AWS CloudTrail's records of the EC2 calls that make, decide and end a connection.
+//!
+//! EC2's records are written by translation from XML and their layout varies: a list of one item is
+//! often the item itself, an item is a text or an object with `content`, a wrapper named after the
+//! call is there or not. So fields are found by name without regard to case, and ids by what they
+//! look like.
+
+use gatekeeper_core::hint::{Hint, HintKind, Subject};
+use gatekeeper_core::ids::ServiceId;
+use serde_json::{Map, Value};
+
+use super::malformed::printable;
+use super::mentioned::{Mentioned, each_text};
+use super::shape::detail_of;
+use super::{Decoded, Ignored, Malformed, OwnRoles};
+
+const EVENT: &str = "the CloudTrail event";
+/// Longer than any ARN that IAM gives out; the actor goes on record and must not bloat it.
+const LONGEST_ACTOR: usize = 1024;
+
+/// Reads a record that came through EventBridge.
+pub(super) fn read_event(
+    event: &Map<String, Value>,
+    own_roles: &OwnRoles,
+) -> Result<Decoded, Malformed> {
+    let call = detail_of(EVENT, event)?;
+    read(&call, own_roles)
+}
+
+/// Reads a record.
+pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
+    let text = |name: &str| call.get(name).and_then(Value::as_str);
+    let part = |name: &str| call.get(name).unwrap_or(&Value::Null);
+    // A record that EventBridge sent under `aws.ec2` is EC2's even if it does not repeat that.
+    if !matches!(
+        text("eventSource"),
+        None | Some("ec2.amazonaws.com" | "ec2.amazonaws.com.cn")
+    ) {
+        return Ok(Decoded::Ignored(Ignored::OtherCall));
+    }
+    let Some(name) = text("eventName") else {
+        return Err(Malformed::field(
+            EVENT,
+            "eventName",
+            "is missing or is not a text",
+        ));
+    };
+    let kind = match name {
+        "CreateVpcEndpoint" => HintKind::Requested,
+        "DeleteVpcEndpoints" => HintKind::Deleted,
+        "AcceptVpcEndpointConnections" => HintKind::Accepted,
+        "RejectVpcEndpointConnections" => HintKind::Rejected,
+        _ => return Ok(Decoded::Ignored(Ignored::OtherCall)),
+    };
+    if is_given(part("errorCode")) {
+        return Ok(Decoded::Ignored(Ignored::CallFailed));
+    }
+    let caller = part("userIdentity");
+    if matches!(kind, HintKind::Accepted | HintKind::Rejected) && own_roles.made(caller) {
+        return Ok(Decoded::Ignored(Ignored::OwnCall));
+    }
+    let request = part("requestParameters");
+    let response = unwrapped(part("responseElements"), "response");
+    let mentioned = if kind == HintKind::Requested {
+        created(unwrapped(request, "request"), response)
+    } else {
+        named(request, response, kind)
+    };
+    let mentioned = match mentioned {
+        Ok(mentioned) => mentioned,
+        Err(why) => return Ok(Decoded::Ignored(why)),
+    };
+    let actor = actor(caller);
+    // A call that certainly was about connections, but does not say which, is a reason to look at all.
+    let hints = mentioned
+        .subjects(Subject::Everything)
+        .into_iter()
+        .map(|subject| Hint {
+            kind,
+            subject,
+            actor: actor.clone(),
+        });
+    Ok(Decoded::Hints(hints.collect()))
+}
+
+/// The endpoint that `CreateVpcEndpoint` made, and its service.
+///
+/// Only the fields that say so: tags and the endpoint's policy may name other endpoints.
+fn created(request: &Value, response: &Value) -> Result<Mentioned, Ignored> {
+    let endpoint = field(response, "vpcEndpoint").unwrap_or(response);
+    let name = [request, endpoint]
+        .into_iter()
+        .filter_map(|part| field(part, "serviceName"))
+        .map(text_of)
+        .find(|name| !name.is_empty());
+    let mut mentioned = Mentioned::default();
+    match name {
+        Some(name) => match ServiceId::find_in(&name) {
+            Some(service) => mentioned.add_service(service),
+            None if name.contains("vpce-svc-") => {}
+            None => return Err(Ignored::OtherService),
+        },
+        // Endpoints of these kinds have no service name.
+        None if field(request, "resourceConfigurationArn").is_some()
+            || field(request, "serviceNetworkArn").is_some() =>
+        {
+            return Err(Ignored::OtherService);
+        }
+        None => {}
+    }
+    if let Some(id) = field(endpoint, "vpcEndpointId") {
+        each_text(id, &mut |text| mentioned.add(text));
+    }
+    Ok(mentioned)
+}
+
+/// What the calls that act on endpoints by id name.
+///
+/// Their requests hold these ids and a dry-run flag, nothing else, so every id in them counts: this
+/// covers a text, `content`, `items`, numbered fields, wrappers and layouts that nobody has seen yet.
+fn named(request: &Value, response: &Value, kind: HintKind) -> Result<Mentioned, Ignored> {
+    let mut mentioned = Mentioned::in_value(request);
+    if kind == HintKind::Deleted {
+        // This call takes no service.
+        mentioned.forget_services();
+    }
+    // EC2 answers 200 and names the endpoints for which nothing happened.
+    if let Some(failures) =
+        field(response, "unsuccessful").or_else(|| field(response, "unsuccessfulSet"))
+    {
+        let mut failed = Mentioned::default();
+        resource_ids(failures, &mut failed);
+        if mentioned.leave_out(&failed) {
+            return Err(Ignored::CallFailed);
+        }
+    }
+    Ok(mentioned)
+}
+
+/// The ids under `resourceId`, however deep. Not those in the text of an error message.
+fn resource_ids(failures: &Value, found: &mut Mentioned) {
+    match failures {
+        Value::Array(items) => items.iter().for_each(|item| resource_ids(item, found)),
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                if name.eq_ignore_ascii_case("resourceId") {
+                    each_text(item, &mut |text| found.add(text));
+                } else {
+                    resource_ids(item, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Who called: the ARN, else the next best that CloudTrail gives.
+fn actor(caller: &Value) -> Option<String> {
+    ["arn", "principalId", "invokedBy", "type"]
+        .iter()
+        .filter_map(|name| caller.get(name)?.as_str())
+        .map(str::trim)
+        .find(|text| !text.is_empty())
+        .map(|text| printable(text, LONGEST_ACTOR))
+}
+
+/// Whether an `errorCode` says anything.
+fn is_given(code: &Value) -> bool {
+    match code {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    }
+}
+
+/// What is inside the wrapper `<Call>Request` or `<Call>Response`, if there is one.
+fn unwrapped<'a>(value: &'a Value, ending: &str) -> &'a Value {
+    let wrapper = value.as_object().and_then(|fields| {
+        fields
+            .iter()
+            .find(|(name, inner)| inner.is_object() && name.to_ascii_lowercase().ends_with(ending))
+    });
+    wrapper.map_or(value, |(_, inner)| inner)
+}
+
+/// A field, whatever the case of its letters.
+fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let (_, value) = value
+        .as_object()?
+        .iter()
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))?;
+    Some(value).filter(|value| !value.is_null())
+}
+
+/// The text of a field, be it a text or an object with `content`.
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        value => field(value, "content")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatekeeper_core::ids::EndpointId;
+    use serde_json::json;
+
+    const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+    const ONE: &str = "vpce-0123456789abcdef0";
+    const TWO: &str = "vpce-0fedcba9876543210";
+    const PERSON: &str = "arn:aws:sts::111122223333:assumed-role/Admin/alice@example.com";
+
+    fn call(name: &str, request: &Value, response: &Value) -> Value {
+        json!({"eventVersion": "1.10", "eventSource": "ec2.amazonaws.com", "eventName": name,
+            "userIdentity": {"type": "AssumedRole", "arn": PERSON},
+            "requestParameters": request, "responseElements": response})
+    }
+
+    fn decoded(call: &Value) -> Result<Decoded, Malformed> {
+        let own = OwnRoles::parse(["arn:aws:iam::111122223333:role/app/connections"]).unwrap();
+        read(call.as_object().unwrap(), &own)
+    }
+
+    fn hint(call: &Value) -> Hint {
+        match decoded(call) {
+            Ok(Decoded::Hints(mut hints)) if hints.len() == 1 => hints.pop().unwrap(),
+            other => panic!("{other:?} from {call}"),
+        }
+    }
+
+    fn ignored(call: &Value) -> Ignored {
+        match decoded(call) {
+            Ok(Decoded::Ignored(why)) => why,
+            other => panic!("{other:?} from {call}"),
+        }
+    }
+
+    fn endpoints(service: Option<&str>, ids: &[&str]) -> Subject {
+        Subject::Endpoints {
+            service_id: service.map(|id| id.parse().unwrap()),
+            endpoint_ids: ids
+                .iter()
+                .map(|id| id.parse::<EndpointId>().unwrap())
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn the_ids_of_accept_and_reject_in_every_layout() {
+        let layouts = [
+            json!({"ServiceId": SERVICE, "VpcEndpointId": ONE}),
+            json!({"serviceId": SERVICE, "vpcEndpointId": ONE}),
+            json!({"ServiceId": SERVICE, "VpcEndpointId": {"tag": 1, "content": ONE}}),
+            json!({"ServiceId": {"content": SERVICE}, "VpcEndpointId": [ONE, ONE]}),
+            json!({"ServiceId": SERVICE, "VpcEndpointId": [{"tag": 1, "content": ONE}]}),
+            json!({"serviceId": SERVICE, "vpcEndpointIds": [ONE]}),
+            json!({"ServiceId": SERVICE, "VpcEndpointIds": [ONE]}),
+            json!({"serviceId": SERVICE, "vpcEndpointIdSet": {"items": [{"vpcEndpointId": ONE}]}}),
+            json!({"serviceId": SERVICE, "vpcEndpointIdSet": {"items": [ONE]}}),
+            json!({"serviceId": SERVICE, "vpcEndpointIdsSet": {"items": {"vpcEndpointId": ONE}}}),
+            json!({"ServiceId": SERVICE, "VpcEndpointId.1": ONE, "DryRun": false}),
+        ];
+        for layout in &layouts {
+            for (name, kind) in [
+                ("AcceptVpcEndpointConnections", HintKind::Accepted),
+                ("RejectVpcEndpointConnections", HintKind::Rejected),
+            ] {
+                let wrapped = json!({format!("{name}Request"): layout});
+                for request in [layout, &wrapped] {
+                    assert_eq!(
+                        hint(&call(name, request, &Value::Null)),
+                        Hint {
+                            kind,
+                            subject: endpoints(Some(SERVICE), &[ONE]),
+                            actor: Some(PERSON.to_owned()),
+                        },
+                        "{request}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn several_endpoints_in_every_layout() {
+        for request in [
+            json!({"VpcEndpointId": [ONE, {"tag": 2, "content": TWO}]}),
+            json!({"vpcEndpointIdSet": {"items": [{"vpcEndpointId": ONE}, {"vpcEndpointId": TWO}, {"vpcEndpointId": ONE}]}}),
+            json!({"VpcEndpointId.1": ONE, "VpcEndpointId.2": TWO}),
+            // The call takes no service, so one that stands there is not to be relied upon.
+            json!({"ServiceId": SERVICE, "VpcEndpointId": [ONE, TWO]}),
+            json!({"DeleteVpcEndpointsRequest": {"VpcEndpointId": [{"tag": 1, "content": ONE}, {"tag": 2, "content": TWO}]}}),
+        ] {
+            assert_eq!(
+                hint(&call("DeleteVpcEndpoints", &request, &Value::Null)),
+                Hint {
+                    kind: HintKind::Deleted,
+                    subject: endpoints(None, &[ONE, TWO]),
+                    actor: Some(PERSON.to_owned()),
+                },
+                "{request}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_call_without_readable_ids_is_a_reason_to_look_further() {
+        let accept = |request: Value| {
+            hint(&call(
+                "AcceptVpcEndpointConnections",
+                &request,
+                &Value::Null,
+            ))
+            .subject
+        };
+        assert_eq!(
+            accept(json!({"ServiceId": SERVICE, "VpcEndpointId": ""})),
+            Subject::Service(SERVICE.parse().unwrap())
+        );
+        for request in [
+            json!(null),
+            json!({}),
+            json!("x"),
+            json!({"VpcEndpointId": "vpce-x"}),
+        ] {
+            assert_eq!(accept(request.clone()), Subject::Everything, "{request}");
+            assert_eq!(
+                hint(&call("DeleteVpcEndpoints", &request, &Value::Null)).subject,
+                Subject::Everything
+            );
+            assert_eq!(
+                hint(&call("CreateVpcEndpoint", &request, &Value::Null)).subject,
+                Subject::Everything
+            );
+        }
+    }
+
+    #[test]
+    fn a_created_endpoint_is_in_the_answer_and_its_service_in_the_request() {
+        let name = format!("com.amazonaws.vpce.us-east-1.{SERVICE}");
+        let endpoint = json!({"vpcEndpointId": ONE, "serviceName": name, "ownerId": "444455556666",
+            "policyDocument": format!("aws:SourceVpce {TWO}"), "tagSet": {"items": [{"value": TWO}]}});
+        let plain = json!({"ServiceName": name, "VpcId": "vpc-1", "TagSpecification": {"Tag": {"Value": TWO}}});
+        for request in [
+            plain.clone(),
+            json!({"serviceName": name}),
+            json!({"ServiceName": {"tag": 1, "content": name}}),
+            json!({"CreateVpcEndpointRequest": plain}),
+            // Known from the answer as well.
+            json!({"CreateVpcEndpointRequest": {"ServiceName": ""}}),
+            json!(null),
+        ] {
+            for response in [
+                json!({"vpcEndpoint": endpoint}),
+                json!({"VpcEndpoint": {"VpcEndpointId": ONE, "ServiceName": {"content": name}}}),
+                json!({"CreateVpcEndpointResponse": {"xmlns": "x", "requestId": "r", "vpcEndpoint": endpoint}}),
+            ] {
+                assert_eq!(
+                    hint(&call("CreateVpcEndpoint", &request, &response)),
+                    Hint {
+                        kind: HintKind::Requested,
+                        subject: endpoints(Some(SERVICE), &[ONE]),
+                        actor: Some(PERSON.to_owned()),
+                    },
+                    "{request} {response}"
+                );
+            }
+        }
+        let without_answer = call(
+            "CreateVpcEndpoint",
+            &json!({"ServiceName": name}),
+            &Value::Null,
+        );
+        assert_eq!(
+            hint(&without_answer).subject,
+            Subject::Service(SERVICE.parse().unwrap())
+        );
+        // Written like one of ours, but not to be read: the endpoint is looked up all the same.
+        let odd = call(
+            "CreateVpcEndpoint",
+            &json!({"ServiceName": "com.amazonaws.vpce.us-east-1.vpce-svc-X"}),
+            &json!({"vpcEndpoint": {"vpcEndpointId": ONE}}),
+        );
+        assert_eq!(hint(&odd).subject, endpoints(None, &[ONE]));
+    }
+
+    #[test]
+    fn an_endpoint_for_something_else_is_ignored() {
+        for request in [
+            json!({"ServiceName": "com.amazonaws.us-east-1.s3"}),
+            json!({"CreateVpcEndpointRequest": {"ServiceName": "aws.api.us-east-1.kendra-ranking"}}),
+            json!({"ServiceName": {"tag": 1, "content": "com.amazonaws.us-east-1.ssm"}}),
+            json!({"VpcEndpointType": "Resource", "ResourceConfigurationArn": "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-1"}),
+            json!({"VpcEndpointType": "ServiceNetwork", "serviceNetworkArn": "arn:aws:vpc-lattice:us-east-1:111122223333:servicenetwork/sn-1"}),
+        ] {
+            let response = json!({"vpcEndpoint": {"vpcEndpointId": ONE}});
+            assert_eq!(
+                ignored(&call("CreateVpcEndpoint", &request, &response)),
+                Ignored::OtherService,
+                "{request}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_failed_call_did_not_happen() {
+        let accept = |code: Value| {
+            let mut call = call(
+                "AcceptVpcEndpointConnections",
+                &json!({"ServiceId": SERVICE, "VpcEndpointId": ONE}),
+                &Value::Null,
+            );
+            call["errorCode"] = code;
+            call
+        };
+        for code in [
+            json!("Client.UnauthorizedOperation"),
+            json!({"code": "x"}),
+            json!(403),
+        ] {
+            assert_eq!(ignored(&accept(code)), Ignored::CallFailed);
+        }
+        for code in [json!(null), json!(""), json!(" ")] {
+            assert_eq!(hint(&accept(code)).kind, HintKind::Accepted);
+        }
+    }
+
+    #[test]
+    fn endpoints_for_which_it_did_not_happen_are_left_out() {
+        let request = json!({"ServiceId": SERVICE, "VpcEndpointId": [ONE, TWO]});
+        let with = |response: Value| call("RejectVpcEndpointConnections", &request, &response);
+        let failure = |id: &str| json!({"error": {"code": "InvalidState", "message": format!("{ONE} {TWO}")}, "resourceId": id});
+        for unsuccessful in [
+            failure(TWO),
+            json!([failure(TWO)]),
+            json!({"item": failure(TWO)}),
+            json!({"items": [failure(TWO)]}),
+            json!({"item": [{"ResourceId": {"content": TWO}}]}),
+        ] {
+            for response in [
+                json!({"unsuccessful": unsuccessful}),
+                json!({"Unsuccessful": unsuccessful}),
+                json!({"unsuccessfulSet": unsuccessful}),
+                json!({"RejectVpcEndpointConnectionsResponse": {"requestId": "r", "unsuccessful": unsuccessful}}),
+            ] {
+                assert_eq!(
+                    hint(&with(response.clone())).subject,
+                    endpoints(Some(SERVICE), &[ONE]),
+                    "{response}"
+                );
+            }
+        }
+        for nothing in [
+            json!(""),
+            json!({}),
+            json!([]),
+            json!(null),
+            json!("rubbish"),
+            json!([TWO]),
+        ] {
+            assert_eq!(
+                hint(&with(json!({"unsuccessful": nothing}))).subject,
+                endpoints(Some(SERVICE), &[ONE, TWO])
+            );
+        }
+        let all = with(json!({"unsuccessful": [failure(ONE), failure(TWO)]}));
+        assert_eq!(ignored(&all), Ignored::CallFailed);
+        // With more endpoints than are kept, those that were not kept may have been rejected.
+        let many: Vec<String> = (0..200).map(|n| format!("vpce-{n:08x}")).collect();
+        let failures: Vec<Value> = many[..100].iter().map(|id| failure(id)).collect();
+        let call = call(
+            "RejectVpcEndpointConnections",
+            &json!({"ServiceId": SERVICE, "VpcEndpointId": many}),
+            &json!({ "unsuccessful": failures }),
+        );
+        assert_eq!(
+            hint(&call).subject,
+            Subject::Service(SERVICE.parse().unwrap())
+        );
+    }
+
+    #[test]
+    fn our_own_decisions_are_not_taken_for_somebody_elses() {
+        let ours = json!({"arn": "arn:aws:sts::111122223333:assumed-role/connections/f"});
+        let request = json!({"ServiceId": SERVICE, "VpcEndpointId": ONE});
+        for (name, own) in [
+            ("AcceptVpcEndpointConnections", true),
+            ("RejectVpcEndpointConnections", true),
+            // We never make these; should we, they are news like anybody's.
+            ("DeleteVpcEndpoints", false),
+            ("CreateVpcEndpoint", false),
+        ] {
+            let mut call = call(name, &request, &Value::Null);
+            call["userIdentity"] = ours.clone();
+            if own {
+                assert_eq!(ignored(&call), Ignored::OwnCall);
+            } else {
+                assert_eq!(
+                    hint(&call).actor.as_deref(),
+                    Some("arn:aws:sts::111122223333:assumed-role/connections/f")
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn the_actor_is_the_best_name_there_is() {
+        let long = format!("arn:{}", "x".repeat(5000));
+        for (identity, actor) in [
+            (
+                json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root", "principalId": "1"}),
+                Some("arn:aws:iam::111122223333:root"),
+            ),
+            (
+                json!({"type": "AWSAccount", "principalId": "AIDA:x", "accountId": "1"}),
+                Some("AIDA:x"),
+            ),
+            (
+                json!({"type": "AWSService", "invokedBy": "vpce.amazonaws.com"}),
+                Some("vpce.amazonaws.com"),
+            ),
+            (
+                json!({"type": "AWSService", "arn": "", "invokedBy": null}),
+                Some("AWSService"),
+            ),
+            (json!({"arn": "a\nb"}), Some("a\\nb")),
+            (json!({}), None),
+            (json!(null), None),
+            (json!("root"), None),
+        ] {
+            let mut call = call(
+                "DeleteVpcEndpoints",
+                &json!({"VpcEndpointId": ONE}),
+                &Value::Null,
+            );
+            call["userIdentity"] = identity;
+            assert_eq!(hint(&call).actor.as_deref(), actor);
+            call["userIdentity"] = json!({"arn": long});
+            assert_eq!(
+                hint(&call).actor.unwrap().chars().count(),
+                LONGEST_ACTOR + 1
+            );
+        }
+    }
+
+    #[test]
+    fn china_counts_as_ec2() {
+        let mut call = call(
+            "DeleteVpcEndpoints",
+            &json!({"VpcEndpointId": ONE}),
+            &Value::Null,
+        );
+        call["eventSource"] = json!("ec2.amazonaws.com.cn");
+        let whole = crate::decode::decode(&call.to_string(), &OwnRoles::default());
+        assert_eq!(whole, decoded(&call));
+        assert_eq!(hint(&call).subject, endpoints(None, &[ONE]));
+    }
+
+    #[test]
+    fn other_calls_are_ignored_and_a_call_without_a_name_is_malformed() {
+        for name in [
+            "DescribeVpcEndpointConnections",
+            "RunInstances",
+            "",
+            "acceptvpcendpointconnections",
+        ] {
+            assert_eq!(
+                ignored(&call(name, &json!({"x": ONE}), &Value::Null)),
+                Ignored::OtherCall
+            );
+        }
+        let mut other = call("CreateVpcEndpoint", &Value::Null, &Value::Null);
+        other["eventSource"] = json!("vpc-lattice.amazonaws.com");
+        assert_eq!(ignored(&other), Ignored::OtherCall);
+        assert_eq!(
+            decoded(&json!({"eventName": 7})).unwrap_err().to_string(),
+            "in the CloudTrail event, `eventName` is missing or is not a text"
+        );
+    }
+}

@@ -1,0 +1,232 @@
+//! The ids in a text or a document whose layout is nobody's promise.
+
+use gatekeeper_core::hint::Subject;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
+use serde_json::Value;
+
+/// More endpoints than this are not looked up one by one: asking for all of the service is cheaper,
+/// and a record cannot make us do more than that.
+pub(super) const MOST_ENDPOINTS: usize = 100;
+/// The same for services.
+pub(super) const MOST_SERVICES: usize = 10;
+
+/// Ids in the order in which they were found, each once.
+#[derive(Debug, Default)]
+pub(super) struct Mentioned {
+    services: UpTo<ServiceId, MOST_SERVICES>,
+    endpoints: UpTo<EndpointId, MOST_ENDPOINTS>,
+}
+
+impl Mentioned {
+    pub(super) fn in_value(value: &Value) -> Self {
+        let mut mentioned = Self::default();
+        each_text(value, &mut |text| mentioned.add(text));
+        mentioned
+    }
+
+    /// Adds what a text names. An id ends where no letter, digit or dash follows.
+    pub(super) fn add(&mut self, text: &str) {
+        // One pass that stops to remember at the limits. Collecting everything first, without
+        // repeats, would take quadratic time on a text that is nothing but ids.
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        for word in words.filter(|word| word.starts_with("vpce-")) {
+            if let Ok(endpoint) = word.parse() {
+                self.endpoints.add(endpoint);
+            } else if let Ok(service) = word.parse() {
+                self.services.add(service);
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.services.found.is_empty() && self.endpoints.found.is_empty()
+    }
+
+    pub(super) fn add_service(&mut self, service: ServiceId) {
+        self.services.add(service);
+    }
+
+    pub(super) fn forget_services(&mut self) {
+        self.services = UpTo::default();
+    }
+
+    /// Leaves endpoints out. Says whether that left none of those there were.
+    pub(super) fn leave_out(&mut self, others: &Mentioned) -> bool {
+        let before = self.endpoints.found.len();
+        self.endpoints
+            .found
+            .retain(|endpoint| !others.endpoints.found.contains(endpoint));
+        before > 0 && self.endpoints.found.is_empty() && !self.endpoints.more
+    }
+
+    /// Where to look: at the endpoints, else at their services, else where `fallback` says.
+    pub(super) fn subjects(self, fallback: Subject) -> Vec<Subject> {
+        let Self {
+            mut services,
+            endpoints,
+        } = self;
+        if !endpoints.found.is_empty() && !endpoints.more {
+            // Of several services nothing says which endpoint belongs to which.
+            let only = services.found.len() == 1;
+            return vec![Subject::Endpoints {
+                service_id: services.found.pop().filter(|_| only),
+                endpoint_ids: endpoints.found,
+            }];
+        }
+        if !services.found.is_empty() && !services.more {
+            return services.found.into_iter().map(Subject::Service).collect();
+        }
+        vec![fallback]
+    }
+}
+
+/// A small set in order of arrival that remembers that there was more.
+#[derive(Debug)]
+struct UpTo<T, const MOST: usize> {
+    found: Vec<T>,
+    more: bool,
+}
+
+impl<T, const MOST: usize> Default for UpTo<T, MOST> {
+    fn default() -> Self {
+        Self {
+            found: Vec::new(),
+            more: false,
+        }
+    }
+}
+
+impl<T: PartialEq, const MOST: usize> UpTo<T, MOST> {
+    fn add(&mut self, item: T) {
+        if self.more || self.found.contains(&item) {
+            return;
+        }
+        if self.found.len() == MOST {
+            self.more = true;
+        } else {
+            self.found.push(item);
+        }
+    }
+}
+
+/// Every text in a document, names of fields included.
+///
+/// Not the document's own text: in that, an id behind an escaped line end reads `\nvpce-…` and
+/// would be taken for a longer word.
+pub(super) fn each_text(value: &Value, see: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(items) => {
+            for item in items {
+                each_text(item, see);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                see(name);
+                each_text(item, see);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn subjects(text: &str) -> Vec<Subject> {
+        let mut mentioned = Mentioned::default();
+        mentioned.add(text);
+        mentioned.subjects(Subject::Everything)
+    }
+
+    fn service(id: &str) -> ServiceId {
+        id.parse().unwrap()
+    }
+
+    fn endpoints(service_id: Option<&str>, ids: &[&str]) -> Vec<Subject> {
+        vec![Subject::Endpoints {
+            service_id: service_id.map(service),
+            endpoint_ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+        }]
+    }
+
+    #[test]
+    fn endpoints_then_services_then_the_fallback() {
+        assert_eq!(
+            subjects(
+                "vpce-0a1b2c3d of com.amazonaws.vpce.us-east-1.vpce-svc-0a1b2c3d, again vpce-0a1b2c3d"
+            ),
+            endpoints(Some("vpce-svc-0a1b2c3d"), &["vpce-0a1b2c3d"])
+        );
+        assert_eq!(
+            subjects("vpce-svc-0a1b2c3d"),
+            [Subject::Service(service("vpce-svc-0a1b2c3d"))]
+        );
+        assert_eq!(
+            subjects("vpce-nfn-0a1b2c3d xvpce-0a1b2c3d vpce-0a1b2c3d-x"),
+            [Subject::Everything]
+        );
+        assert_eq!(subjects(""), [Subject::Everything]);
+    }
+
+    #[test]
+    fn of_several_services_none_is_said_to_be_the_endpoints_one() {
+        assert_eq!(
+            subjects("vpce-svc-0a1b2c3d vpce-svc-11111111 vpce-0a1b2c3d"),
+            endpoints(None, &["vpce-0a1b2c3d"])
+        );
+        assert_eq!(
+            subjects("vpce-svc-0a1b2c3d vpce-svc-11111111"),
+            [
+                Subject::Service(service("vpce-svc-0a1b2c3d")),
+                Subject::Service(service("vpce-svc-11111111"))
+            ]
+        );
+    }
+
+    #[test]
+    fn too_many_ids_are_not_looked_up_one_by_one() {
+        let ids = |prefix: &str, count: usize| -> String {
+            (0..count).map(|n| format!("{prefix}{n:08x} ")).collect()
+        };
+        let most = subjects(&ids("vpce-", MOST_ENDPOINTS));
+        assert!(
+            matches!(&most[..], [Subject::Endpoints { endpoint_ids, .. }] if endpoint_ids.len() == MOST_ENDPOINTS)
+        );
+        assert_eq!(
+            subjects(&ids("vpce-", MOST_ENDPOINTS + 1)),
+            [Subject::Everything]
+        );
+        assert_eq!(
+            subjects(&(ids("vpce-", MOST_ENDPOINTS + 1) + "vpce-svc-0a1b2c3d")),
+            [Subject::Service(service("vpce-svc-0a1b2c3d"))]
+        );
+        assert_eq!(
+            subjects(&ids("vpce-svc-", MOST_SERVICES)).len(),
+            MOST_SERVICES
+        );
+        assert_eq!(
+            subjects(&ids("vpce-svc-", MOST_SERVICES + 1)),
+            [Subject::Everything]
+        );
+    }
+
+    #[test]
+    fn an_id_is_found_wherever_it_stands_in_a_document() {
+        for value in [
+            json!("vpce-0a1b2c3d"),
+            json!([[1, null, {"x": {"y": "line\nvpce-0a1b2c3d\n"}}]]),
+            json!({"vpce-0a1b2c3d": true}),
+            json!({"arn": "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint/vpce-0a1b2c3d"}),
+        ] {
+            assert_eq!(
+                Mentioned::in_value(&value).subjects(Subject::Everything),
+                endpoints(None, &["vpce-0a1b2c3d"]),
+                "{value}"
+            );
+        }
+    }
+}

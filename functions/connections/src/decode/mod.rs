@@ -1,0 +1,85 @@
+//! What an event says, reduced to where to look: pure, and never a word about who owns an endpoint.
+//!
+//! [`invocation`] splits what Lambda hands over into records, [`decode`] turns the body of one record
+//! into hints. A body may hold another event as text (SNS in SQS, EventBridge in SNS, …); each is
+//! opened in turn, up to a small depth.
+//!
+//! | event | gives |
+//! | --- | --- |
+//! | SNS connection notification, whatever its text | the ids in it, else the service, else the topic |
+//! | AWS CloudTrail record of one of four EC2 calls | the ids in it and who called |
+//! | our own `Connection Requested` | its `service_id` and `endpoint_id` |
+//! | any other event of these kinds | [`Ignored`] |
+//! | anything else | [`Malformed`] |
+
+mod cloudtrail;
+mod connection_requested;
+mod invocation;
+mod malformed;
+mod mentioned;
+mod notification;
+mod own_roles;
+mod shape;
+#[cfg(test)]
+mod tests;
+
+use gatekeeper_core::hint::Hint;
+
+pub use invocation::{Invocation, Record, invocation, records_of};
+pub use malformed::Malformed;
+pub use own_roles::{InvalidRoleArn, OwnRoles};
+
+/// What a record comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decoded {
+    /// Where to look. Never empty.
+    Hints(Vec<Hint>),
+    /// An event that was understood and asks nothing of us.
+    Ignored(Ignored),
+}
+
+/// Why an event asks nothing of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Our own accept or reject: it is on record already.
+    OwnCall,
+    /// An EC2 call that AWS refused, or that failed for every endpoint it named.
+    CallFailed,
+    /// An endpoint for one of AWS's services, or for something else than an endpoint service.
+    OtherService,
+    /// An API call that has nothing to do with connections.
+    OtherCall,
+    /// An EventBridge event that is neither an API call nor one of ours.
+    OtherEvent,
+    /// SNS asks to confirm a subscription.
+    SubscriptionConfirmation,
+    /// SNS says that a subscription was removed.
+    UnsubscribeConfirmation,
+}
+
+impl Ignored {
+    /// A short stable name for logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OwnCall => "own_call",
+            Self::CallFailed => "call_failed",
+            Self::OtherService => "other_service",
+            Self::OtherCall => "other_call",
+            Self::OtherEvent => "other_event",
+            Self::SubscriptionConfirmation => "subscription_confirmation",
+            Self::UnsubscribeConfirmation => "unsubscribe_confirmation",
+        }
+    }
+}
+
+/// Reads the body of one record.
+///
+/// `own_roles` are the roles that this deployment calls EC2 with.
+///
+/// # Errors
+/// [`Malformed`] if the body is no event that this function understands. A body that holds several
+/// events is malformed only if none of them gives a hint: what can be looked at is looked at.
+pub fn decode(body: &str, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
+    shape::read_text(body, shape::Within::new(own_roles))
+}

@@ -1,0 +1,529 @@
+//! Every kind of event alone, wrapped, and handed over directly; and that nothing makes decoding panic.
+
+use std::time::{Duration, Instant};
+
+use gatekeeper_core::hint::{Hint, HintKind, Subject};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+const ONE: &str = "vpce-0123456789abcdef0";
+const TWO: &str = "vpce-0fedcba9876543210";
+const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:privatelink-connections";
+const ADMIN: &str = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_NetworkAdmin_0123456789abcdef/alice@example.com";
+const CONSUMER: &str = "arn:aws:iam::444455556666:user/bob";
+
+macro_rules! fixtures {
+    ($($name:literal),+ $(,)?) => {
+        [$(($name, include_str!(concat!("../../../../tests/fixtures/events/", $name, ".json")))),+]
+    };
+}
+
+const SINGLE: [(&str, &str); 17] = fixtures![
+    "sns-notification-json",
+    "sns-notification-text",
+    "sns-notification-empty",
+    "sns-lambda-record",
+    "sns-subscription-confirmation",
+    "sns-eventbridge",
+    "cloudtrail-create-forwarded",
+    "cloudtrail-create-aws-service",
+    "cloudtrail-delete-forwarded",
+    "cloudtrail-accept",
+    "cloudtrail-accept-items",
+    "cloudtrail-accept-own",
+    "cloudtrail-accept-denied",
+    "cloudtrail-reject-partly",
+    "cloudtrail-record",
+    "connection-requested",
+    "other-event",
+];
+
+const BATCHES: [(&str, &str); 5] = fixtures![
+    "sns-lambda-event",
+    "sqs-sns-notification",
+    "sqs-cloudtrail-accept",
+    "sqs-connection-requested",
+    "sqs-sns-eventbridge",
+];
+
+fn own_roles() -> OwnRoles {
+    OwnRoles::parse(["arn:aws:iam::111122223333:role/gatekeeper/connections"]).unwrap()
+}
+
+fn decoded(body: &str) -> Result<Decoded, Malformed> {
+    decode(body, &own_roles())
+}
+
+fn hint(kind: HintKind, subject: Subject, actor: Option<&str>) -> Decoded {
+    Decoded::Hints(vec![Hint {
+        kind,
+        subject,
+        actor: actor.map(ToOwned::to_owned),
+    }])
+}
+
+fn endpoints(service_id: Option<&str>, ids: &[&str]) -> Subject {
+    Subject::Endpoints {
+        service_id: service_id.map(|id| id.parse().unwrap()),
+        endpoint_ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+    }
+}
+
+fn topic() -> Subject {
+    Subject::Topic(TOPIC.to_owned())
+}
+
+/// What each single event says.
+fn expected(name: &str) -> Decoded {
+    let one = || endpoints(Some(SERVICE), &[ONE]);
+    match name {
+        "sns-notification-json" | "sns-lambda-record" => hint(HintKind::Requested, one(), None),
+        "sns-notification-text" => hint(HintKind::Unspecified, one(), None),
+        "sns-notification-empty" => hint(HintKind::Unspecified, topic(), None),
+        "sns-subscription-confirmation" => Decoded::Ignored(Ignored::SubscriptionConfirmation),
+        "cloudtrail-create-forwarded" => hint(HintKind::Requested, one(), Some(CONSUMER)),
+        "cloudtrail-create-aws-service" => Decoded::Ignored(Ignored::OtherService),
+        "cloudtrail-delete-forwarded" => hint(
+            HintKind::Deleted,
+            endpoints(None, &[ONE, TWO]),
+            Some(CONSUMER),
+        ),
+        "cloudtrail-accept" | "cloudtrail-record" | "sns-eventbridge" => {
+            hint(HintKind::Accepted, one(), Some(ADMIN))
+        }
+        "cloudtrail-accept-items" => hint(
+            HintKind::Accepted,
+            endpoints(Some(SERVICE), &[ONE, TWO]),
+            Some(ADMIN),
+        ),
+        "cloudtrail-accept-own" => Decoded::Ignored(Ignored::OwnCall),
+        "cloudtrail-accept-denied" => Decoded::Ignored(Ignored::CallFailed),
+        "cloudtrail-reject-partly" => hint(HintKind::Rejected, one(), Some(ADMIN)),
+        "connection-requested" => hint(HintKind::Requested, one(), None),
+        "other-event" => Decoded::Ignored(Ignored::OtherEvent),
+        other => panic!("no expectation for {other}"),
+    }
+}
+
+fn parsed(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn queued(bodies: &[&str]) -> Value {
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(
+            |(n, body)| json!({"messageId": n.to_string(), "eventSource": "aws:sqs", "body": body}),
+        )
+        .collect();
+    json!({ "Records": records })
+}
+
+fn notified(message: &str) -> Value {
+    json!({"Type": "Notification", "TopicArn": TOPIC, "Message": message})
+}
+
+fn by_sns(message: &str) -> Value {
+    json!({"Records": [{"EventSource": "aws:sns", "Sns": notified(message)}]})
+}
+
+fn handed_over(payload: Value) -> (bool, Vec<Result<Decoded, Malformed>>) {
+    let (queue, records) = match invocation(payload).unwrap() {
+        Invocation::Queue(records) => (true, records),
+        Invocation::Direct(records) => (false, records),
+    };
+    let read = records.iter().map(|record| decoded(&record.body));
+    (queue, read.collect())
+}
+
+#[test]
+fn each_event_says_the_same_alone_and_in_every_wrapping() {
+    for (name, text) in SINGLE {
+        let said = expected(name);
+        assert_eq!(decoded(text), Ok(said.clone()), "{name}");
+        assert_eq!(
+            handed_over(parsed(text)),
+            (false, vec![Ok(said.clone())]),
+            "{name} handed over by EventBridge"
+        );
+        assert_eq!(
+            handed_over(queued(&[text, text])),
+            (true, vec![Ok(said.clone()), Ok(said.clone())]),
+            "{name} in a queue"
+        );
+        assert_eq!(
+            handed_over(by_sns(text)),
+            (false, vec![Ok(said.clone())]),
+            "{name} handed over by SNS"
+        );
+        let enveloped = notified(text).to_string();
+        assert_eq!(
+            handed_over(queued(&[&enveloped])),
+            (true, vec![Ok(said.clone())]),
+            "{name} by SNS in a queue"
+        );
+        let batch = queued(&[text]).to_string();
+        assert_eq!(
+            handed_over(queued(&[&batch])),
+            (true, vec![Ok(said)]),
+            "{name} in a queue in a queue"
+        );
+    }
+}
+
+#[test]
+fn batches_as_lambda_hands_them_over() {
+    let one = || endpoints(Some(SERVICE), &[ONE]);
+    let anything = || hint(HintKind::Unspecified, topic(), None);
+    for (name, text) in BATCHES {
+        let queue = name.starts_with("sqs-");
+        let said = match name {
+            "sns-lambda-event" => vec![hint(HintKind::Requested, one(), None), anything()],
+            "sqs-sns-notification" => vec![
+                hint(HintKind::Requested, one(), None),
+                anything(),
+                anything(),
+            ],
+            "sqs-cloudtrail-accept" => vec![hint(HintKind::Accepted, one(), Some(ADMIN))],
+            _ => vec![hint(HintKind::Requested, one(), None)],
+        };
+        let said: Vec<_> = said.into_iter().map(Ok).collect();
+        assert_eq!(handed_over(parsed(text)), (queue, said.clone()), "{name}");
+        let records = records_of(parsed(text));
+        let read: Vec<_> = records.iter().map(|record| decoded(&record.body)).collect();
+        assert_eq!(read, said, "{name}");
+        assert!(records.iter().all(|record| record.id.is_some() == queue));
+    }
+}
+
+#[test]
+fn what_is_no_event_is_malformed_in_one_short_sentence() {
+    let none = "the JSON is none of the events that are understood here: ";
+    let text = "the body is neither JSON nor inside an SNS notification ";
+    for (body, sentence) in [
+        ("", "the body is empty".to_owned()),
+        (" \n", "the body is empty".to_owned()),
+        ("{}", format!("{none}{{}}")),
+        ("42", format!("{none}42")),
+        ("null", format!("{none}null")),
+        ("[]", format!("{none}[]")),
+        (r#"{"foo":1}"#, format!(r#"{none}{{"foo":1}}"#)),
+        (r#"{"Records":[]}"#, format!(r#"{none}{{"Records":[]}}"#)),
+        (
+            r#"{"Records":[{}]}"#,
+            format!(r#"{none}{{"Records":[{{}}]}}"#),
+        ),
+        ("\"vpce-0a1b2c3d\"", format!("{none}\"vpce-0a1b2c3d\"")),
+        (
+            r#"{"Type":"Notification"}"#,
+            format!(r#"{none}{{"Type":"Notification"}}"#),
+        ),
+        (
+            r#"{"eventSource":"aws:s3","eventName":"x"}"#,
+            format!(r#"{none}{{"eventName":"x","eventSource":"aws:s3"}}"#),
+        ),
+        (
+            "not\njson",
+            format!("{text}(expected ident at line 1 column 2): not\\njson"),
+        ),
+        (
+            "{\"cut\":",
+            format!("{text}(EOF while parsing a value at line 1 column 7): {{\"cut\":"),
+        ),
+    ] {
+        assert_eq!(decoded(body).unwrap_err().to_string(), sentence, "{body:?}");
+    }
+    let long = decoded(&"é".repeat(256 * 1024)).unwrap_err().to_string();
+    assert!(long.ends_with(&format!("{}…", "é".repeat(80))), "{long}");
+}
+
+#[test]
+fn events_lie_only_so_deep_inside_one_another() {
+    let inside = |levels: usize| {
+        let mut body = "at the bottom".to_owned();
+        for _ in 0..levels {
+            body = notified(&body).to_string();
+        }
+        body
+    };
+    // The outermost one is inside nothing.
+    assert_eq!(
+        decoded(&inside(shape::DEEPEST + 1)),
+        Ok(hint(HintKind::Unspecified, topic(), None))
+    );
+    let error = decoded(&inside(shape::DEEPEST + 2)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "events lie inside one another more than 6 deep"
+    );
+    let mut batch = queued(&[SINGLE[0].1]);
+    for _ in 0..4 {
+        batch = queued(&[&batch.to_string()]);
+    }
+    assert!(matches!(
+        decoded(&batch.to_string()),
+        Err(Malformed::TooDeep { .. })
+    ));
+    // JSON nested past what the parser takes is a text like any other.
+    let brackets = "[".repeat(100_000);
+    assert!(matches!(decoded(&brackets), Err(Malformed::NotJson { .. })));
+    assert!(decoded(&notified(&brackets).to_string()).is_ok());
+}
+
+#[test]
+fn several_events_in_one_body_give_all_their_hints() {
+    let accept = parsed(SINGLE[9].1);
+    let bad = json!({"source": "privatelink.gatekeeper", "detail-type": "Connection Requested", "detail": {}});
+    let body = |bodies: &[&Value]| {
+        let texts: Vec<String> = bodies.iter().map(ToString::to_string).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        queued(&texts).to_string()
+    };
+    let other = parsed(SINGLE[16].1);
+    let mixed = json!({"Records": [{"not": "known"}, accept]}).to_string();
+    assert_eq!(decoded(&mixed), Ok(expected("cloudtrail-accept")));
+    let Ok(Decoded::Hints(hints)) = decoded(&body(&[&bad, &accept, &other, &accept])) else {
+        panic!("no hints");
+    };
+    assert_eq!(hints.len(), 2);
+    assert!(matches!(
+        decoded(&body(&[&other, &bad])),
+        Err(Malformed::Field { .. })
+    ));
+    assert_eq!(
+        decoded(&body(&[&other])),
+        Ok(Decoded::Ignored(Ignored::OtherEvent))
+    );
+}
+
+#[test]
+fn nothing_that_an_event_says_of_an_owner_changes_what_is_read() {
+    let mut changed = 0;
+    for (name, text) in SINGLE {
+        let mut other = text.to_owned();
+        for field in ["ownerId", "accountId", "account", "recipientAccountId"] {
+            let said = format!("\"{field}\": \"444455556666\"");
+            changed += other.matches(&said).count();
+            other = other.replace(&said, &format!("\"{field}\": \"999999999999\""));
+        }
+        assert_eq!(decoded(&other), Ok(expected(name)), "{name}");
+    }
+    assert!(changed >= 10, "{changed}");
+}
+
+#[test]
+fn the_largest_bodies_take_no_time_to_speak_of() {
+    const SIZE: usize = 1024 * 1024;
+    let ids: String = (0..SIZE / 14).map(|n| format!("vpce-{n:08x} ")).collect();
+    let services: String = (0..SIZE / 18)
+        .map(|n| format!("vpce-svc-{n:08x} "))
+        .collect();
+    let numbers = format!("[{}0]", "0,".repeat(SIZE / 2));
+    let objects = format!("[{}{{}}]", "{\"a\":\"vpce-\"},".repeat(SIZE / 14));
+    let failures: Vec<Value> = (0..SIZE / 40)
+        .map(|n| json!({"resourceId": format!("vpce-{n:08x}")}))
+        .collect();
+    let call = json!({"eventSource": "ec2.amazonaws.com", "eventName": "RejectVpcEndpointConnections",
+        "requestParameters": {"x": ids}, "responseElements": {"unsuccessful": failures}});
+    let records: Vec<Value> = (0..SIZE / 100).map(|_| notified("")).collect();
+    let start = Instant::now();
+    for message in [
+        "x".repeat(SIZE),
+        "vpce-".repeat(SIZE / 5),
+        "\u{0}\u{10ffff}".repeat(SIZE / 5),
+        ids,
+        services,
+        numbers,
+        objects,
+        call.to_string(),
+        json!({ "Records": records }).to_string(),
+        "[".repeat(SIZE),
+    ] {
+        decoded(&notified(&message).to_string()).unwrap();
+        let _ = decoded(&message);
+    }
+    // 20 readings of 1 MiB, four times what a queue takes by default. Quadratic work would need
+    // minutes; the limit is generous because the tests run unoptimised on shared machines.
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+}
+
+fn any_json() -> impl Strategy<Value = Value> {
+    let name = prop_oneof![
+        proptest::sample::select(vec![
+            "Records",
+            "body",
+            "eventSource",
+            "EventSource",
+            "Sns",
+            "Type",
+            "TopicArn",
+            "Message",
+            "Subject",
+            "source",
+            "detail-type",
+            "detail",
+            "eventName",
+            "errorCode",
+            "userIdentity",
+            "requestParameters",
+            "responseElements",
+            "unsuccessful",
+            "resourceId",
+            "VpcEndpointId",
+            "vpcEndpoint",
+            "ServiceName",
+            "service_id",
+            "endpoint_id",
+        ])
+        .prop_map(ToOwned::to_owned),
+        any::<String>(),
+    ];
+    let text = prop_oneof![
+        proptest::sample::select(vec![
+            "aws:sqs",
+            "aws:sns",
+            "Notification",
+            "aws.ec2",
+            "AWS API Call via CloudTrail",
+            "privatelink.gatekeeper",
+            "Connection Requested",
+            "ec2.amazonaws.com",
+            "CreateVpcEndpoint",
+            "DeleteVpcEndpoints",
+            "AcceptVpcEndpointConnections",
+            ONE,
+            SERVICE,
+            TOPIC,
+            "{\"Type\":\"Notification\",\"Message\":\"{}\"}",
+        ])
+        .prop_map(ToOwned::to_owned),
+        any::<String>(),
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        text.prop_map(Value::from),
+    ];
+    leaf.prop_recursive(6, 48, 6, move |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            proptest::collection::btree_map(name.clone(), inner, 0..6)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+/// Every place in a document, as JSON pointers.
+fn places(value: &Value, at: &str, all: &mut Vec<String>) {
+    all.push(at.to_owned());
+    match value {
+        Value::Array(items) => {
+            for (n, item) in items.iter().enumerate() {
+                places(item, &format!("{at}/{n}"), all);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, item) in fields {
+                let name = name.replace('~', "~0").replace('/', "~1");
+                places(item, &format!("{at}/{name}"), all);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Reads it in every way there is, and checks what must hold of any result.
+fn survives(value: &Value) -> Result<(), TestCaseError> {
+    let text = value.to_string();
+    sound(&decoded(&text), &text)?;
+    sound(&decoded(&notified(&text).to_string()), &text)?;
+    for record in records_of(value.clone()) {
+        sound(&decoded(&record.body), &text)?;
+    }
+    if let Ok(Invocation::Queue(records) | Invocation::Direct(records)) = invocation(value.clone())
+    {
+        prop_assert!(!records.is_empty());
+        for record in records {
+            sound(&decoded(&record.body), &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseError> {
+    match read {
+        Ok(Decoded::Hints(hints)) => {
+            prop_assert!(!hints.is_empty(), "{}", text);
+            for hint in hints {
+                match &hint.subject {
+                    Subject::Endpoints { endpoint_ids, .. } => {
+                        prop_assert!((1..=mentioned::MOST_ENDPOINTS).contains(&endpoint_ids.len()));
+                        for id in endpoint_ids {
+                            prop_assert!(text.contains(id.as_str()), "{} is not in {}", id, text);
+                        }
+                    }
+                    Subject::Topic(arn) => prop_assert!(arn.starts_with("arn:")),
+                    Subject::Service(_) | Subject::Everything => {}
+                }
+            }
+        }
+        Ok(Decoded::Ignored(_)) => {}
+        Err(error) => {
+            let sentence = error.to_string();
+            prop_assert!(sentence.len() < 2000, "{}", sentence);
+            prop_assert!(!sentence.contains(char::is_control), "{:?}", sentence);
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn any_json_is_survived(value in any_json()) {
+        survives(&value)?;
+    }
+
+    #[test]
+    fn any_text_is_survived(text in any::<String>()) {
+        sound(&decoded(&text), &text)?;
+        // A notification is never malformed, whatever its text, unless the text is an event.
+        let read = decoded(&notified(&text).to_string());
+        prop_assert!(matches!(read, Ok(Decoded::Hints(_))), "{:?}", read);
+    }
+
+    #[test]
+    fn any_change_to_a_real_event_is_survived(
+        which in 0..SINGLE.len() + BATCHES.len(),
+        place in any::<proptest::sample::Index>(),
+        other in any_json(),
+    ) {
+        let (_, text) = SINGLE.iter().chain(&BATCHES).nth(which).unwrap();
+        let mut event = parsed(text);
+        let mut all = Vec::new();
+        places(&event, "", &mut all);
+        *event.pointer_mut(place.get(&all[..]).as_str()).unwrap() = other;
+        survives(&event)?;
+    }
+
+    #[test]
+    fn any_cut_of_a_real_event_is_survived(
+        which in 0..SINGLE.len() + BATCHES.len(),
+        at in any::<proptest::sample::Index>(),
+    ) {
+        let (_, text) = SINGLE.iter().chain(&BATCHES).nth(which).unwrap();
+        let end = at.index(text.len());
+        let cut = String::from_utf8_lossy(&text.as_bytes()[..end]);
+        sound(&decoded(&cut), &cut)?;
+        prop_assert!(decoded(&notified(&cut).to_string()).is_ok());
+    }
+}

@@ -1,0 +1,112 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::notification::{NotificationFacts, invented_body};
+use crate::clock::{Clock, system_clock};
+
+/// Makes the body of a connection notification. It must not use the simulator that calls it.
+pub type NotificationBody = Arc<dyn Fn(&NotificationFacts) -> String + Send + Sync>;
+
+/// What is fixed when a simulator is made.
+#[derive(Clone)]
+pub struct Ec2Config {
+    /// The account of callers whose access key id is not an account: the provider's.
+    pub account: String,
+    /// The Region of callers that name none.
+    pub region: String,
+    /// The time.
+    pub clock: Clock,
+    /// Where ids begin; `None` takes a random place, the same number gives the same ids.
+    pub seed: Option<u64>,
+    /// How it behaves at first.
+    pub options: Ec2Options,
+}
+
+/// Account 123456789012, us-east-1, the machine's clock, random ids, [`Ec2Options::default`].
+impl Default for Ec2Config {
+    fn default() -> Self {
+        Self {
+            account: "123456789012".to_owned(),
+            region: "us-east-1".to_owned(),
+            clock: system_clock(),
+            seed: None,
+            options: Ec2Options::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Ec2Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ec2Config")
+            .field("account", &self.account)
+            .field("region", &self.region)
+            .field("seed", &self.seed)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be changed at any time, with [`Ec2::set_options`](crate::Ec2::set_options). A change of a delay
+/// concerns what happens later, not what is under way.
+#[derive(Clone)]
+pub struct Ec2Options {
+    /// From `pending` to `available`. AWS takes about a minute; the default here is 2 s.
+    pub pending_delay: Duration,
+    /// From `deleting` to `deleted`; 2 s.
+    pub deleting_delay: Duration,
+    /// From `deleted` to not listed; 2 s.
+    pub deleted_delay: Duration,
+    /// `Describe…Connections` and `DescribeVpcEndpoints` show what was so long ago; 0 s.
+    pub describe_lag: Duration,
+    /// Before each page of a list comes an empty one with a token, as EC2 may do.
+    pub empty_pages: bool,
+    /// The most items of a page, whatever `MaxResults` asks for: EC2 may answer fewer than it is asked for. 1000.
+    pub page_size: usize,
+    /// Answer `InvalidFilter` to the filter `vpc-endpoint-id` of `DescribeVpcEndpointConnections`. It is documented;
+    /// public reports differ on whether it works.
+    pub reject_endpoint_id_filter: bool,
+    /// A rejected connection can be accepted. AWS does not say; public reports differ. Default: `InvalidState`.
+    pub accept_after_reject: bool,
+    /// Apply the documented token buckets (EC2 Developer Guide, "Request throttling").
+    pub throttling: bool,
+    /// Emit an event in the form of CloudTrail's for each call that creates, deletes, accepts or rejects.
+    pub cloudtrail: bool,
+    /// Makes the bodies of connection notifications. AWS does not document them: the default is invented.
+    pub notification_body: NotificationBody,
+}
+
+impl Default for Ec2Options {
+    fn default() -> Self {
+        Self {
+            pending_delay: Duration::from_secs(2),
+            deleting_delay: Duration::from_secs(2),
+            deleted_delay: Duration::from_secs(2),
+            describe_lag: Duration::ZERO,
+            empty_pages: false,
+            page_size: 1000,
+            reject_endpoint_id_filter: false,
+            accept_after_reject: false,
+            throttling: false,
+            cloudtrail: false,
+            notification_body: Arc::new(invented_body),
+        }
+    }
+}
+
+impl fmt::Debug for Ec2Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ec2Options")
+            .field("pending_delay", &self.pending_delay)
+            .field("deleting_delay", &self.deleting_delay)
+            .field("deleted_delay", &self.deleted_delay)
+            .field("describe_lag", &self.describe_lag)
+            .field("empty_pages", &self.empty_pages)
+            .field("page_size", &self.page_size)
+            .field("reject_endpoint_id_filter", &self.reject_endpoint_id_filter)
+            .field("accept_after_reject", &self.accept_after_reject)
+            .field("throttling", &self.throttling)
+            .field("cloudtrail", &self.cloudtrail)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,421 @@
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::connection::Connection;
+use super::filter::Filters;
+use super::notification::{self, ConnectionEvent};
+use super::service::{Service, ServiceKind, is_id, tags_of, write_tags};
+use super::state::State;
+use super::store::Store;
+use super::timeline::Timeline;
+use super::{Ec2, Request, Unsuccessful, errors, event};
+use crate::caller::Caller;
+use crate::clock::{before, millis};
+use crate::error::AwsError;
+use crate::xml::Xml;
+
+/// A consumer's endpoint, which is also its connection to the service.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// The order of lists.
+    pub(crate) number: u64,
+    pub(crate) id: String,
+    pub(crate) connection_id: String,
+    pub(crate) service_id: String,
+    pub(crate) service_region: String,
+    pub(crate) kind: ServiceKind,
+    pub(crate) owner: String,
+    pub(crate) region: String,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_ids: Vec<String>,
+    pub(crate) ip_address_type: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) timeline: Timeline,
+}
+
+impl Endpoint {
+    /// The connection at `at`; `None` when it is not there yet or no more.
+    pub(crate) fn connection(&self, at: Timestamp) -> Option<Connection> {
+        Some(Connection {
+            service_id: self.service_id.clone(),
+            endpoint_id: self.id.clone(),
+            owner: self.owner.clone(),
+            region: self.region.clone(),
+            state: self.timeline.state_at(at)?,
+            created_at: self.created_at,
+            connection_id: self.connection_id.clone(),
+            ip_address_type: self.ip_address_type.clone(),
+        })
+    }
+
+    fn service_name(&self) -> String {
+        format!(
+            "com.amazonaws.vpce.{}.{}",
+            self.service_region, self.service_id
+        )
+    }
+
+    /// Gateway Load Balancer endpoints have no names.
+    pub(crate) fn write_dns(&self, xml: &mut Xml) {
+        let suffix: String = self.connection_id.chars().rev().take(8).collect();
+        let name = format!(
+            "{}-{suffix}.{}.{}.vpce.amazonaws.com",
+            self.id, self.service_id, self.service_region
+        );
+        let names = (self.kind == ServiceKind::Interface).then_some(name);
+        xml.list("dnsEntrySet", "item", names, |xml, name| {
+            xml.text("dnsName", name);
+            xml.text("hostedZoneId", "Z7HUB22UULQXV");
+        });
+    }
+
+    fn write(&self, xml: &mut Xml, state: Option<State>) {
+        xml.text("vpcEndpointId", &self.id);
+        xml.text("vpcEndpointType", self.kind.as_str());
+        xml.text("vpcId", &self.vpc_id);
+        xml.text("serviceName", self.service_name());
+        xml.optional("state", state);
+        xml.texts("routeTableIdSet", "item", [] as [&str; 0]);
+        xml.texts("subnetIdSet", "item", &self.subnet_ids);
+        xml.list("groupSet", "item", [] as [u8; 0], |_, _| ());
+        xml.text("ipAddressType", &self.ip_address_type);
+        xml.text("privateDnsEnabled", false);
+        xml.text("requesterManaged", false);
+        xml.texts("networkInterfaceIdSet", "item", [] as [&str; 0]);
+        self.write_dns(xml);
+        xml.text("creationTimestamp", millis(self.created_at));
+        write_tags(xml, &self.tags);
+        xml.text("ownerId", &self.owner);
+        xml.text("serviceRegion", &self.service_region);
+    }
+}
+
+/// An endpoint that a consumer creates.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct NewEndpoint {
+    pub(crate) service: String,
+    pub(crate) endpoint_id: Option<String>,
+    pub(crate) service_region: Option<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) vpc_id: String,
+    pub(crate) subnet_ids: Vec<String>,
+    pub(crate) ip_address_type: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) client_token: Option<String>,
+}
+
+impl NewEndpoint {
+    /// To a service, by its id or its name (`com.amazonaws.vpce.<region>.<id>`), wherever the service is.
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            endpoint_id: None,
+            service_region: None,
+            kind: None,
+            vpc_id: "vpc-0000000000000000a".to_owned(),
+            subnet_ids: Vec::new(),
+            ip_address_type: "ipv4".to_owned(),
+            tags: BTreeMap::new(),
+            client_token: None,
+        }
+    }
+
+    /// With this id rather than a made one.
+    pub fn endpoint_id(mut self, id: impl Into<String>) -> Self {
+        self.endpoint_id = Some(id.into());
+        self
+    }
+}
+
+/// Creates an endpoint as `caller`.
+pub(crate) fn create(
+    ec2: &Ec2,
+    caller: &Caller,
+    new: &NewEndpoint,
+    dry_run: bool,
+) -> Result<Endpoint, AwsError> {
+    let result = create_one(ec2, caller, new, dry_run);
+    event::emit(ec2, caller, "CreateVpcEndpoint", || {
+        let request = json!({
+            "VpcId": new.vpc_id,
+            "ServiceName": new.service,
+            "VpcEndpointType": new.kind,
+            "IpAddressType": new.ip_address_type,
+        });
+        let response = result.as_ref().map(|endpoint| {
+            json!({ "vpcEndpoint": {
+                "vpcEndpointId": endpoint.id,
+                "vpcEndpointType": endpoint.kind.as_str(),
+                "vpcId": endpoint.vpc_id,
+                "serviceName": endpoint.service_name(),
+                "state": endpoint.timeline.state_at(endpoint.created_at),
+                "ownerId": endpoint.owner,
+                "creationTimestamp": millis(endpoint.created_at),
+            } })
+        });
+        (request, response)
+    });
+    result
+}
+
+/// The service that an endpoint asks for, if the caller may use it from where it is.
+fn find<'a>(store: &'a Store, caller: &Caller, new: &NewEndpoint) -> Option<&'a Service> {
+    let id = new.service.rsplit('.').next()?;
+    store
+        .services
+        .get(id)
+        .filter(|service| new.service == service.id || new.service == service.name())
+        .filter(|service| {
+            new.service_region
+                .as_ref()
+                .is_none_or(|region| *region == service.region)
+        })
+        .filter(|service| service.regions.contains(&caller.region))
+        .filter(|service| service.permits(caller))
+}
+
+fn create_one(
+    ec2: &Ec2,
+    caller: &Caller,
+    new: &NewEndpoint,
+    dry_run: bool,
+) -> Result<Endpoint, AwsError> {
+    let (now, options) = (ec2.now(), ec2.options());
+    let mut store = ec2.store();
+    let service = find(&store, caller, new).ok_or_else(|| errors::no_service_name(&new.service))?;
+    let service_kind = service.kind.as_str();
+    if let Some(kind) = new.kind.as_deref().filter(|kind| *kind != service_kind) {
+        return Err(errors::invalid_parameter(format!(
+            "Endpoint type ({kind}) does not match available service types ([{service_kind}])."
+        )));
+    }
+    if dry_run {
+        return Err(errors::dry_run());
+    }
+    let token = new
+        .client_token
+        .as_ref()
+        .map(|token| (caller.account.clone(), token.clone()));
+    if let Some(made) = token
+        .as_ref()
+        .and_then(|token| store.client_tokens.get(token))
+        .and_then(|id| store.endpoint(id))
+    {
+        return Ok(made.clone());
+    }
+    let mut endpoint = Endpoint {
+        number: 0,
+        id: new
+            .endpoint_id
+            .clone()
+            .unwrap_or_else(|| ec2.ids().ec2("vpce-")),
+        connection_id: ec2.ids().ec2("vpce-con-"),
+        service_id: service.id.clone(),
+        service_region: service.region.clone(),
+        kind: service.kind,
+        owner: caller.account.clone(),
+        region: caller.region.clone(),
+        vpc_id: new.vpc_id.clone(),
+        subnet_ids: new.subnet_ids.clone(),
+        ip_address_type: new.ip_address_type.clone(),
+        tags: new.tags.clone(),
+        created_at: now,
+        timeline: if service.acceptance_required {
+            Timeline::since(now, State::PendingAcceptance)
+        } else {
+            Timeline::opening_since(now, options.pending_delay)
+        },
+    };
+    endpoint.number = store.number();
+    store.insert(endpoint.clone());
+    if let Some(token) = token {
+        store.client_tokens.insert(token, endpoint.id.clone());
+    }
+    let messages = notification::due(
+        &store,
+        &options,
+        &endpoint.id,
+        ConnectionEvent::Connect,
+        now,
+    );
+    drop(store);
+    ec2.notify(messages);
+    Ok(endpoint)
+}
+
+pub(crate) fn create_call(req: &Request<'_>) -> Result<String, AwsError> {
+    let params = req.params;
+    let vpc_id = params
+        .filled("VpcId")
+        .ok_or_else(|| errors::missing("VpcId"))?;
+    let service = params
+        .filled("ServiceName")
+        .ok_or_else(|| errors::missing("ServiceName"))?;
+    let region = params.filled("ServiceRegion").unwrap_or(&req.caller.region);
+    if !service.contains('.') {
+        return Err(errors::no_service_name(service));
+    }
+    let new = NewEndpoint {
+        service: service.to_owned(),
+        endpoint_id: None,
+        service_region: Some(region.to_owned()),
+        kind: Some(
+            params
+                .filled("VpcEndpointType")
+                .unwrap_or("Gateway")
+                .to_owned(),
+        ),
+        vpc_id: vpc_id.to_owned(),
+        subnet_ids: params.list("SubnetId"),
+        ip_address_type: params.filled("IpAddressType").unwrap_or("ipv4").to_owned(),
+        tags: tags_of(params, "vpc-endpoint"),
+        client_token: params.filled("ClientToken").map(str::to_owned),
+    };
+    let dry_run = req.flag("DryRun")?.unwrap_or(false);
+    let endpoint = create(req.ec2, req.caller, &new, dry_run)?;
+    Ok(req.answer(|xml| {
+        xml.element("vpcEndpoint", |xml| {
+            endpoint.write(xml, endpoint.timeline.state_at(req.ec2.now()));
+        });
+        xml.optional("clientToken", params.get("ClientToken"));
+    }))
+}
+
+pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
+    let known = [
+        "ip-address-type",
+        "service-name",
+        "service-region",
+        "vpc-id",
+        "vpc-endpoint-id",
+        "vpc-endpoint-state",
+        "vpc-endpoint-type",
+        "tag:",
+        "tag-key",
+    ];
+    let filters = Filters::parse(req.params, &known)?;
+    let page = req.page("DescribeVpcEndpoints")?;
+    let after = match page.after() {
+        Some(after) => after.parse().map_err(|_| errors::invalid_token())?,
+        None => 0,
+    };
+    let at = before(req.now, req.options.describe_lag);
+    let ids = req.params.list("VpcEndpointId");
+    let store = req.ec2.store();
+    for id in &ids {
+        if !is_id(id, "vpce-") {
+            return Err(errors::malformed_endpoint(id));
+        }
+        let own = store
+            .endpoint(id)
+            .filter(|endpoint| is_own(endpoint, req.caller));
+        if own
+            .and_then(|endpoint| endpoint.timeline.state_at(at))
+            .is_none()
+        {
+            return Err(errors::no_endpoint(id));
+        }
+    }
+    req.dry_run()?;
+    let endpoints = store
+        .of_owner(&req.caller.account, after)
+        .filter(|endpoint| is_own(endpoint, req.caller))
+        .filter(|endpoint| ids.is_empty() || ids.contains(&endpoint.id))
+        .filter_map(|endpoint| Some((endpoint, endpoint.timeline.state_at(at)?)))
+        .filter(|(endpoint, state)| {
+            filters.all(|filter| match filter.name.as_str() {
+                "ip-address-type" => filter.has(&endpoint.ip_address_type),
+                "service-name" => filter.has(&endpoint.service_name()),
+                "service-region" => filter.has(&endpoint.service_region),
+                "vpc-id" => filter.has(&endpoint.vpc_id),
+                "vpc-endpoint-id" => filter.has(&endpoint.id),
+                "vpc-endpoint-state" => filter.has(state.as_str()),
+                "vpc-endpoint-type" => filter.has(endpoint.kind.as_str()),
+                _ => filter.has_tag(&endpoint.tags),
+            })
+        });
+    let (endpoints, token) = page.take(endpoints, |(endpoint, _)| endpoint.number.to_string());
+    Ok(req.answer(|xml| {
+        xml.list(
+            "vpcEndpointSet",
+            "item",
+            endpoints,
+            |xml, (endpoint, state)| {
+                endpoint.write(xml, Some(state));
+            },
+        );
+        xml.optional("nextToken", token);
+    }))
+}
+
+fn is_own(endpoint: &Endpoint, caller: &Caller) -> bool {
+    endpoint.owner == caller.account && endpoint.region == caller.region
+}
+
+pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {
+    let ids = req.params.list("VpcEndpointId");
+    if ids.is_empty() {
+        return Err(errors::missing("VpcEndpointId"));
+    }
+    if let Some(id) = ids.iter().find(|id| !is_id(id, "vpce-")) {
+        return Err(errors::malformed_endpoint(id));
+    }
+    req.dry_run()?;
+    let failed = delete(req.ec2, req.caller, &ids);
+    Ok(req.answer(|xml| super::write_unsuccessful(xml, &failed)))
+}
+
+/// Deletes the caller's endpoints.
+pub(crate) fn delete(ec2: &Ec2, caller: &Caller, ids: &[String]) -> Vec<Unsuccessful> {
+    let (now, options) = (ec2.now(), ec2.options());
+    let mut store = ec2.store();
+    let (mut failed, mut messages) = (Vec::new(), Vec::new());
+    for id in ids {
+        let own = store
+            .endpoint_mut(id)
+            .filter(|endpoint| is_own(endpoint, caller));
+        let alive = own.and_then(|endpoint| {
+            let state = endpoint.timeline.state_at(now)?;
+            Some((endpoint, state))
+        });
+        match alive {
+            None => {
+                // In bulk results the code is without `Id`.
+                let error = AwsError::new(
+                    400,
+                    "InvalidVpcEndpoint.NotFound",
+                    errors::no_endpoint(id).message,
+                );
+                failed.push(Unsuccessful::new(id, &error));
+            }
+            // It is under way already.
+            Some((_, State::Deleting | State::Deleted)) => {}
+            Some((endpoint, _)) => {
+                let gone =
+                    endpoint
+                        .timeline
+                        .close(now, options.deleting_delay, options.deleted_delay);
+                store.bury(gone, id);
+                messages.extend(notification::due(
+                    &store,
+                    &options,
+                    id,
+                    ConnectionEvent::Delete,
+                    now,
+                ));
+            }
+        }
+    }
+    drop(store);
+    ec2.notify(messages);
+    event::emit(ec2, caller, "DeleteVpcEndpoints", || {
+        let items: Vec<_> = failed.iter().map(Unsuccessful::to_json).collect();
+        let request = json!({ "VpcEndpointId": event::list(ids) });
+        (request, Ok(json!({ "unsuccessful": event::items(items) })))
+    });
+    failed
+}

@@ -1,0 +1,152 @@
+//! EC2's errors. Codes: "Error codes for the Amazon EC2 API" in the EC2 Developer Guide.
+
+use std::fmt::Display;
+
+use crate::error::AwsError;
+
+fn bad(code: &str, message: impl Into<String>) -> AwsError {
+    AwsError::new(400, code, message)
+}
+
+pub(crate) fn missing(name: &str) -> AwsError {
+    bad(
+        "MissingParameter",
+        format!("The request must contain the parameter {name}"),
+    )
+}
+
+pub(crate) fn invalid_value(value: impl Display, name: &str, why: &str) -> AwsError {
+    bad(
+        "InvalidParameterValue",
+        format!("Value ({value}) for parameter {name} is invalid. {why}"),
+    )
+}
+
+pub(crate) fn invalid_parameter(message: impl Into<String>) -> AwsError {
+    bad("InvalidParameter", message)
+}
+
+pub(crate) fn invalid_combination(message: impl Into<String>) -> AwsError {
+    bad("InvalidParameterCombination", message)
+}
+
+pub(crate) fn invalid_action(action: &str) -> AwsError {
+    bad(
+        "InvalidAction",
+        format!("The action {action} is not valid for this web service."),
+    )
+}
+
+pub(crate) fn invalid_filter(name: &str) -> AwsError {
+    bad("InvalidFilter", format!("The filter '{name}' is invalid"))
+}
+
+pub(crate) fn filter_limit(message: &str) -> AwsError {
+    bad("FilterLimitExceeded", message)
+}
+
+pub(crate) fn invalid_token() -> AwsError {
+    bad("InvalidNextToken", "The specified NextToken is not valid.")
+}
+
+pub(crate) fn dry_run() -> AwsError {
+    AwsError::new(
+        412,
+        "DryRunOperation",
+        "Request would have succeeded, but DryRun flag is set.",
+    )
+}
+
+pub(crate) fn throttled() -> AwsError {
+    AwsError::new(503, "RequestLimitExceeded", "Request limit exceeded.")
+}
+
+pub(crate) fn internal() -> AwsError {
+    AwsError::new(500, "InternalError", "An internal error has occurred")
+}
+
+pub(crate) fn unavailable() -> AwsError {
+    AwsError::new(
+        503,
+        "Unavailable",
+        "The server is overloaded and can't handle the request.",
+    )
+}
+
+pub(crate) fn unauthorized(arn: &str, action: &str) -> AwsError {
+    AwsError::new(
+        403,
+        "UnauthorizedOperation",
+        format!(
+            "You are not authorized to perform this operation. User: {arn} is not authorized to perform: ec2:{action} \
+             because no identity-based policy allows the ec2:{action} action"
+        ),
+    )
+}
+
+pub(crate) fn no_service(id: &str) -> AwsError {
+    bad(
+        "InvalidVpcEndpointServiceId.NotFound",
+        format!("The VpcEndpointService Id '{id}' does not exist"),
+    )
+}
+
+/// Both `Id`s are AWS's.
+pub(crate) fn malformed_service(id: &str) -> AwsError {
+    bad(
+        "InvalidVpcEndpointServiceIdId.Malformed",
+        format!("Invalid Id: '{id}' (expecting \"vpce-svc-...\")"),
+    )
+}
+
+pub(crate) fn no_endpoint(id: &str) -> AwsError {
+    bad(
+        "InvalidVpcEndpointId.NotFound",
+        format!("The Vpc Endpoint Id '{id}' does not exist"),
+    )
+}
+
+pub(crate) fn malformed_endpoint(id: &str) -> AwsError {
+    bad(
+        "InvalidVpcEndpointId.Malformed",
+        format!("Invalid Id: '{id}' (expecting \"vpce-...\")"),
+    )
+}
+
+/// AWS gives this one answer for a service that is not there and for one that the caller may not use.
+pub(crate) fn no_service_name(name: &str) -> AwsError {
+    bad(
+        "InvalidServiceName",
+        format!("The Vpc Endpoint Service '{name}' does not exist"),
+    )
+}
+
+pub(crate) fn invalid_state(id: &str, state: impl Display) -> AwsError {
+    bad(
+        "InvalidState",
+        format!(
+            "VPC endpoint connection {id} is in state {state}, which does not allow this operation"
+        ),
+    )
+}
+
+pub(crate) fn existing_connections(id: &str) -> AwsError {
+    bad(
+        "ExistingVpcEndpointConnections",
+        format!("Service {id} has existing active VPC Endpoint connections!"),
+    )
+}
+
+pub(crate) fn invalid_principal(principal: &str) -> AwsError {
+    bad(
+        "InvalidPrincipal",
+        format!("Invalid Principal: '{principal}'"),
+    )
+}
+
+pub(crate) fn no_notification(id: &str) -> AwsError {
+    bad(
+        "InvalidConnectionNotification",
+        format!("The connection notification '{id}' does not exist"),
+    )
+}

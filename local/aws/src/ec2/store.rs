@@ -1,0 +1,123 @@
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::Bound;
+
+use jiff::Timestamp;
+
+use super::endpoint::Endpoint;
+use super::notification::Notification;
+use super::service::Service;
+use crate::caller::Caller;
+
+/// All that there is, with the indexes that keep lists fast.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    pub(crate) services: BTreeMap<String, Service>,
+    pub(crate) notifications: BTreeMap<String, Notification>,
+    /// Endpoints by the `ClientToken` that they were created with, per account.
+    pub(crate) client_tokens: HashMap<(String, String), String>,
+    endpoints: HashMap<String, Endpoint>,
+    by_service: BTreeMap<String, BTreeMap<u64, String>>,
+    by_owner: BTreeMap<String, BTreeMap<u64, String>>,
+    /// Deleted endpoints and when they are gone.
+    graves: VecDeque<(Timestamp, String)>,
+    last_number: u64,
+}
+
+impl Store {
+    /// The number of the next endpoint: lists are in the order of numbers.
+    pub(crate) fn number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Adds an endpoint; one with the same id is replaced.
+    pub(crate) fn insert(&mut self, endpoint: Endpoint) {
+        self.remove(&endpoint.id);
+        let index = self
+            .by_service
+            .entry(endpoint.service_id.clone())
+            .or_default();
+        index.insert(endpoint.number, endpoint.id.clone());
+        let index = self.by_owner.entry(endpoint.owner.clone()).or_default();
+        index.insert(endpoint.number, endpoint.id.clone());
+        self.endpoints.insert(endpoint.id.clone(), endpoint);
+    }
+
+    fn remove(&mut self, id: &str) {
+        if let Some(endpoint) = self.endpoints.remove(id) {
+            if let Some(index) = self.by_service.get_mut(&endpoint.service_id) {
+                index.remove(&endpoint.number);
+            }
+            if let Some(index) = self.by_owner.get_mut(&endpoint.owner) {
+                index.remove(&endpoint.number);
+            }
+        }
+    }
+
+    pub(crate) fn endpoint(&self, id: &str) -> Option<&Endpoint> {
+        self.endpoints.get(id)
+    }
+
+    pub(crate) fn endpoint_mut(&mut self, id: &str) -> Option<&mut Endpoint> {
+        self.endpoints.get_mut(id)
+    }
+
+    /// The endpoints of a service, from behind a number on.
+    pub(crate) fn of_service(&self, id: &str, after: u64) -> impl Iterator<Item = &Endpoint> {
+        self.indexed(self.by_service.get(id), after)
+    }
+
+    /// The endpoints of an account, from behind a number on.
+    pub(crate) fn of_owner(&self, account: &str, after: u64) -> impl Iterator<Item = &Endpoint> {
+        self.indexed(self.by_owner.get(account), after)
+    }
+
+    fn indexed<'a>(
+        &'a self,
+        index: Option<&'a BTreeMap<u64, String>>,
+        after: u64,
+    ) -> impl Iterator<Item = &'a Endpoint> {
+        let range = (Bound::Excluded(after), Bound::Unbounded);
+        index
+            .into_iter()
+            .flat_map(move |index| index.range(range))
+            .filter_map(|(_, id)| self.endpoints.get(id))
+    }
+
+    /// The service, if it is the caller's own, in the Region of the call.
+    pub(crate) fn own_service(&self, caller: &Caller, id: &str) -> Option<&Service> {
+        self.services
+            .get(id)
+            .filter(|service| service.is_own(caller))
+    }
+
+    /// [`Store::own_service`], to change it.
+    pub(crate) fn own_service_mut(&mut self, caller: &Caller, id: &str) -> Option<&mut Service> {
+        self.services
+            .get_mut(id)
+            .filter(|service| service.is_own(caller))
+    }
+
+    /// Remembers when an endpoint is to be forgotten.
+    pub(crate) fn bury(&mut self, gone: Timestamp, id: &str) {
+        self.graves.push_back((gone, id.to_owned()));
+    }
+
+    /// Forgets the endpoints that were gone before `before`.
+    pub(crate) fn sweep(&mut self, before: Timestamp) {
+        while let Some((gone, id)) = self.graves.pop_front() {
+            if gone > before {
+                self.graves.push_front((gone, id));
+                break;
+            }
+            // Its state may have been set by hand since, or its id given to another.
+            let still = self
+                .endpoints
+                .get(&id)
+                .is_some_and(|endpoint| endpoint.timeline.state_at(before).is_some());
+            if !still {
+                self.remove(&id);
+            }
+        }
+    }
+}

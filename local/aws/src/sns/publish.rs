@@ -1,0 +1,149 @@
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::delivery::Delivery;
+use super::message::{MOST_BYTES, Message, Published, Texts};
+use super::store::Subscription;
+use super::topic::own_topic;
+use super::{Request, Sns, errors};
+use crate::error::AwsError;
+use crate::query::Params;
+
+/// The most entries of a batch.
+const MOST_ENTRIES: usize = 10;
+
+/// Publishes a message to a topic, whoever owns it, and answers the id.
+pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<String, AwsError> {
+    let mut store = sns.store();
+    if !store.topics.contains_key(topic_arn) {
+        return Err(errors::no_topic());
+    }
+    let texts = message.check()?;
+    let (at, message_id) = (sns.now(), sns.ids().uuid());
+    let deliver = |subscription: &Subscription| Delivery {
+        subscription_arn: subscription.arn.clone(),
+        protocol: subscription.protocol.clone(),
+        endpoint: subscription.endpoint.clone(),
+        topic_arn: topic_arn.to_owned(),
+        message_id: message_id.clone(),
+        subject: message.subject.clone(),
+        message: texts.of(&subscription.protocol).to_owned(),
+        attributes: message.attributes.clone(),
+        raw: subscription.is_raw(),
+        at,
+    };
+    let deliveries: Vec<Delivery> = store
+        .of_topic(topic_arn)
+        .map(|(_, subscription)| subscription)
+        .filter(|subscription| wants(subscription, message, &texts))
+        .map(deliver)
+        .collect();
+    sns.deliver(&deliveries);
+    let published = Published {
+        message_id: message_id.clone(),
+        topic_arn: topic_arn.to_owned(),
+        subject: message.subject.clone(),
+        message: message.text.clone(),
+        json: message.json,
+        attributes: message.attributes.clone(),
+        at,
+    };
+    store.keep(published, deliveries);
+    Ok(message_id)
+}
+
+/// Whether the filter policy of a subscription, if it has one, lets a message through.
+fn wants(subscription: &Subscription, message: &Message, texts: &Texts) -> bool {
+    let Some(policy) = &subscription.policy else {
+        return true;
+    };
+    if !subscription.filters_body() {
+        return policy.matches(&message.attribute_values());
+    }
+    // A message that is no JSON object cannot match.
+    match serde_json::from_str(texts.of(&subscription.protocol)) {
+        Ok(Value::Object(body)) => policy.matches(&body),
+        _ => false,
+    }
+}
+
+pub(crate) fn publish_call(req: &Request<'_>) -> Result<String, AwsError> {
+    let name = ["TopicArn", "TargetArn"]
+        .into_iter()
+        .find(|name| req.params.filled(name).is_some());
+    // Text messages and mobile push are not modelled.
+    let why = "TopicArn or TargetArn Reason: no value for required parameter";
+    let topic_arn = own_topic(req, name.ok_or_else(|| errors::invalid(why))?)?;
+    let message = Message::parse(req.params)?;
+    let message_id = publish(req.sns, &topic_arn, &message)?;
+    Ok(req.answer(|xml| xml.text("MessageId", message_id)))
+}
+
+pub(crate) fn batch_call(req: &Request<'_>) -> Result<String, AwsError> {
+    let topic_arn = own_topic(req, "TopicArn")?;
+    if !req.sns.store().topics.contains_key(&topic_arn) {
+        return Err(errors::no_topic());
+    }
+    let entries = req.params.items("PublishBatchRequestEntries");
+    check_batch(&entries)?;
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for entry in &entries {
+        let id = entry.get("Id").unwrap_or_default();
+        if let Some(fault) = req.item_fault.filter(|fault| fault.covers(id)) {
+            failed.push((id, fault.code.clone(), fault.message.clone(), false));
+            continue;
+        }
+        match Message::parse(entry).and_then(|message| publish(req.sns, &topic_arn, &message)) {
+            Ok(message_id) => done.push((id, message_id)),
+            Err(error) => failed.push((id, error.code, error.message, true)),
+        }
+    }
+    Ok(req.answer(|xml| {
+        xml.list("Successful", "member", done, |xml, (id, message_id)| {
+            xml.text("Id", id);
+            xml.text("MessageId", message_id);
+        });
+        xml.list(
+            "Failed",
+            "member",
+            failed,
+            |xml, (id, code, message, sender)| {
+                xml.text("Id", id);
+                xml.text("Code", code);
+                xml.text("Message", message);
+                xml.text("SenderFault", sender);
+            },
+        );
+    }))
+}
+
+fn check_batch(entries: &[Params]) -> Result<(), AwsError> {
+    if entries.is_empty() {
+        return Err(errors::empty_batch());
+    }
+    if entries.len() > MOST_ENTRIES {
+        return Err(errors::too_many_entries());
+    }
+    let ids: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry.get("Id").unwrap_or_default())
+        .collect();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if ids
+        .iter()
+        .any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(allowed))
+    {
+        return Err(errors::invalid_entry_id());
+    }
+    if ids.iter().collect::<HashSet<_>>().len() < ids.len() {
+        return Err(errors::ids_not_distinct());
+    }
+    let bytes = entries
+        .iter()
+        .filter_map(|entry| Some(Message::parse(entry).ok()?.bytes()));
+    if bytes.sum::<usize>() > MOST_BYTES {
+        return Err(errors::batch_too_long());
+    }
+    Ok(())
+}

@@ -1,0 +1,17 @@
+//! The simulators over real HTTP, with the forms that SDKs send, on a clock that stands still.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "in a test, a panic with its place is the answer wanted"
+)]
+
+mod connections;
+mod endpoints;
+mod events;
+mod faults;
+mod notifications;
+mod scale;
+mod services;
+mod sns;
+mod world;

@@ -1,0 +1,301 @@
+use local_aws::NewService;
+
+use crate::world::*;
+
+const CREATE: &str = "CreateVpcEndpointServiceConfiguration";
+const DESCRIBE: &str = "DescribeVpcEndpointServiceConfigurations";
+const MODIFY: &str = "ModifyVpcEndpointServiceConfiguration";
+const DELETE: &str = "DeleteVpcEndpointServiceConfigurations";
+const MODIFY_PERMISSIONS: &str = "ModifyVpcEndpointServicePermissions";
+const DESCRIBE_PERMISSIONS: &str = "DescribeVpcEndpointServicePermissions";
+const NLB: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/a/0123456789abcdef";
+const GWLB: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/gwy/a/0123456789abcdef";
+
+#[test]
+fn services_are_created_changed_and_deleted() {
+    let world = World::new();
+    let answer = world.ec2(
+        CREATE,
+        &[
+            ("NetworkLoadBalancerArn.1", NLB),
+            ("SupportedRegion.1", "eu-west-1"),
+            ("SupportedIpAddressType.1", "ipv4"),
+            ("TagSpecification.1.ResourceType", "vpc-endpoint-service"),
+            ("TagSpecification.1.Tag.1.Key", "team"),
+            ("TagSpecification.1.Tag.1.Value", "a & b"),
+            ("ClientToken", "t"),
+        ],
+    );
+    let id = answer.one("serviceId");
+    assert!(id.starts_with("vpce-svc-0") && id.len() == 26, "{answer:?}");
+    assert_eq!(
+        answer.one("serviceName"),
+        format!("com.amazonaws.vpce.us-east-1.{id}")
+    );
+    assert_eq!(answer.one("acceptanceRequired"), "true");
+    assert_eq!(answer.one("value"), "a & b");
+    assert_eq!(answer.all("region"), ["eu-west-1", "us-east-1"]);
+    assert_eq!(answer.one("clientToken"), "t");
+
+    let modify = |params: &[(&str, &str)]| {
+        world
+            .ec2(MODIFY, &[&[("ServiceId", id.as_str())], params].concat())
+            .outcome()
+    };
+    assert_eq!(
+        modify(&[("AcceptanceRequired", "false"), ("DryRun", "true")]),
+        (412, "DryRunOperation".to_owned())
+    );
+    assert!(world.ec2.service(&id).unwrap().acceptance_required);
+    assert_eq!(
+        modify(&[
+            ("AcceptanceRequired", "false"),
+            ("RemoveSupportedRegion.1", "eu-west-1")
+        ]),
+        (200, String::new())
+    );
+    assert_eq!(
+        modify(&[
+            ("PrivateDnsName", "a.example.com"),
+            ("AddNetworkLoadBalancerArn.1", GWLB)
+        ]),
+        (200, String::new())
+    );
+    let service = world.ec2.service(&id).unwrap();
+    assert!(!service.acceptance_required);
+    assert_eq!(
+        (service.regions.len(), service.load_balancers.len()),
+        (1, 2)
+    );
+    assert_eq!(service.private_dns_name.as_deref(), Some("a.example.com"));
+    assert_eq!(
+        modify(&[("RemovePrivateDnsName", "true")]),
+        (200, String::new())
+    );
+    assert_eq!(world.ec2.service(&id).unwrap().private_dns_name, None);
+    for (params, code) in [
+        (
+            &[("RemoveSupportedRegion.1", "us-east-1")][..],
+            "InvalidParameter",
+        ),
+        (
+            &[
+                ("RemoveNetworkLoadBalancerArn.1", NLB),
+                ("RemoveNetworkLoadBalancerArn.2", GWLB),
+            ],
+            "InvalidParameter",
+        ),
+        (&[("AcceptanceRequired", "maybe")], "InvalidParameterValue"),
+    ] {
+        assert_eq!(modify(params), (400, code.to_owned()), "{params:?}");
+    }
+
+    let endpoint = world.connect(local_aws::NewConnection::new(&id, CONSUMER));
+    let delete = || world.ec2(DELETE, &[("ServiceId.1", &id), ("ServiceId.2", NO_SERVICE)]);
+    let answer = delete();
+    assert_eq!(answer.all("resourceId"), [id.as_str(), NO_SERVICE]);
+    assert_eq!(
+        answer.all("code"),
+        [
+            "ExistingVpcEndpointConnections",
+            "InvalidVpcEndpointService.NotFound"
+        ]
+    );
+    world.decide(REJECT, &id, &[&endpoint]);
+    assert_eq!(delete().all("resourceId"), [NO_SERVICE]);
+    assert!(world.ec2.services().is_empty());
+    assert_eq!(
+        world.ec2(DELETE, &[]).outcome(),
+        (400, "MissingParameter".to_owned())
+    );
+}
+
+#[test]
+fn what_is_wrong_is_refused() {
+    let world = World::new();
+    for (params, code) in [
+        (&[][..], "InvalidParameterCombination"),
+        (
+            &[
+                ("NetworkLoadBalancerArn.1", NLB),
+                ("GatewayLoadBalancerArn.1", GWLB),
+            ],
+            "InvalidParameterCombination",
+        ),
+        (
+            &[
+                ("NetworkLoadBalancerArn.1", NLB),
+                ("AcceptanceRequired", "x"),
+            ],
+            "InvalidParameterValue",
+        ),
+    ] {
+        assert_eq!(
+            world.ec2(CREATE, params).outcome(),
+            (400, code.to_owned()),
+            "{params:?}"
+        );
+    }
+    let dry = world.ec2(
+        CREATE,
+        &[("NetworkLoadBalancerArn.1", NLB), ("DryRun", "true")],
+    );
+    assert_eq!(dry.outcome(), (412, "DryRunOperation".to_owned()));
+    assert!(world.ec2.services().is_empty());
+    for action in [MODIFY, MODIFY_PERMISSIONS, DESCRIBE_PERMISSIONS] {
+        for (id, code) in [
+            ("", "MissingParameter"),
+            ("vpce-0aaaaaaaa", "InvalidVpcEndpointServiceIdId.Malformed"),
+            (NO_SERVICE, "InvalidVpcEndpointServiceId.NotFound"),
+        ] {
+            let answer = world.ec2(
+                action,
+                &[("ServiceId", id), ("AddAllowedPrincipals.1", "*")],
+            );
+            assert_eq!(answer.outcome(), (400, code.to_owned()), "{action} {id}");
+        }
+    }
+    let gateway = world.ec2(CREATE, &[("GatewayLoadBalancerArn.1", GWLB)]);
+    assert_eq!(
+        gateway.all("serviceType").last().unwrap(),
+        "GatewayLoadBalancer"
+    );
+    assert_eq!(
+        gateway.one("gatewayLoadBalancerArnSet"),
+        format!("<item>{GWLB}</item>")
+    );
+}
+
+#[test]
+fn services_are_listed_filtered_and_paged() {
+    let world = World::new();
+    let id = |n: u32| format!("vpce-svc-{n:017x}");
+    for n in 0..7 {
+        let service = NewService::new().id(id(n)).tag("n", n.to_string());
+        let _ = world.ec2.put_service(if n == 3 {
+            service.tag("odd", "")
+        } else {
+            service
+        });
+    }
+    let _ = world.ec2.put_service(NewService::new().owner(OTHER));
+    let _ = world.ec2.put_service(NewService::new().region("eu-west-1"));
+    let list = |params: &[(&str, &str)]| {
+        let answer = world.ec2(DESCRIBE, params);
+        (
+            answer.all("serviceId"),
+            answer.outcome().1,
+            answer.one("nextToken"),
+        )
+    };
+    let filter = |name: &str, value: &str| {
+        list(&[("Filter.1.Name", name), ("Filter.1.Value.1", value)])
+            .0
+            .len()
+    };
+    assert_eq!(list(&[]).0, (0..7).map(id).collect::<Vec<_>>());
+    assert_eq!(
+        list(&[("ServiceId.1", &id(5)), ("ServiceId.2", &id(1))]).0,
+        [id(1), id(5)]
+    );
+    assert_eq!(
+        list(&[("ServiceId.1", NO_SERVICE)]).1,
+        "InvalidVpcEndpointServiceId.NotFound"
+    );
+    for (name, value, expected) in [
+        ("service-id", id(2).as_str(), 1),
+        (
+            "service-name",
+            &format!("com.amazonaws.vpce.us-east-1.{}", id(2)),
+            1,
+        ),
+        ("service-state", "Available", 7),
+        ("service-state", "Deleted", 0),
+        ("supported-ip-address-types", "ipv6", 0),
+        ("tag:n", "4", 1),
+        ("tag:n", "?", 7),
+        ("tag-key", "odd", 1),
+        ("tag-key", "o*", 1),
+    ] {
+        assert_eq!(filter(name, value), expected, "{name}={value}");
+    }
+    let (first, _, token) = list(&[("MaxResults", "5")]);
+    let (second, _, end) = list(&[("MaxResults", "5"), ("NextToken", &token)]);
+    assert_eq!(
+        (first.len(), second, end.as_str()),
+        (5, vec![id(5), id(6)], "")
+    );
+    assert_eq!(list(&[("MaxResults", "4")]).1, "InvalidParameterValue");
+    assert_eq!(list(&[("NextToken", "x")]).1, "InvalidNextToken");
+    assert_eq!(
+        list(&[("Filter.1.Name", "owner"), ("Filter.1.Value.1", "x")]).1,
+        "InvalidFilter"
+    );
+    assert_eq!(list(&[("DryRun", "true")]).1, "DryRunOperation");
+}
+
+#[test]
+fn permissions() {
+    let world = World::new();
+    let id = world.ec2.put_service(NewService::new()).id;
+    let modify = |params: &[(&str, &str)]| {
+        world.ec2(
+            MODIFY_PERMISSIONS,
+            &[&[("ServiceId", id.as_str())], params].concat(),
+        )
+    };
+    let list = |params: &[(&str, &str)]| {
+        world
+            .ec2(
+                DESCRIBE_PERMISSIONS,
+                &[&[("ServiceId", id.as_str())], params].concat(),
+            )
+            .all("principal")
+    };
+    let root = "arn:aws:iam::012345678901:root";
+    let answer = modify(&[
+        ("AddAllowedPrincipals.1", "*"),
+        ("AddAllowedPrincipals.2", root),
+        ("AddAllowedPrincipals.3", "arn:aws:iam::444455556666:role/r"),
+    ]);
+    assert_eq!(answer.all("principalType"), ["All", "Account", "Role"]);
+    assert!(
+        answer
+            .all("servicePermissionId")
+            .iter()
+            .all(|id| id.starts_with("vpce-svc-perm-0"))
+    );
+    assert_eq!(answer.one("return"), "true");
+    assert_eq!(list(&[]), ["*", root, "arn:aws:iam::444455556666:role/r"]);
+    assert_eq!(
+        list(&[
+            ("Filter.1.Name", "principal-type"),
+            ("Filter.1.Value.1", "All")
+        ]),
+        ["*"]
+    );
+    assert_eq!(
+        list(&[("Filter.1.Name", "principal"), ("Filter.1.Value.1", root)]),
+        [root]
+    );
+    assert!(
+        modify(&[("AddAllowedPrincipals.1", root)])
+            .all("principal")
+            .is_empty(),
+        "it is there already"
+    );
+    assert_eq!(
+        modify(&[("AddAllowedPrincipals.1", "bob")]).outcome(),
+        (400, "InvalidPrincipal".to_owned())
+    );
+    assert_eq!(modify(&[]).outcome(), (400, "MissingParameter".to_owned()));
+    let dry = modify(&[("RemoveAllowedPrincipals.1", "*"), ("DryRun", "true")]);
+    assert_eq!(dry.outcome(), (412, "DryRunOperation".to_owned()));
+    assert_eq!(
+        modify(&[("RemoveAllowedPrincipals.1", "*")]).outcome(),
+        (200, String::new())
+    );
+    assert_eq!(list(&[]).len(), 2);
+}

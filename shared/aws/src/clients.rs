@@ -1,0 +1,170 @@
+//! One set of SDK clients from one configuration, over one HTTP client.
+//!
+//! Built by hand, not by `aws-config`'s loader: on Lambda region and credentials are always in the
+//! environment, and the loader's chain costs milliseconds on every cold start (docs/adr/0002).
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::config::ConfigError;
+
+/// The clients that the gatekeeper talks through.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    pub(crate) ec2: aws_sdk_ec2::Client,
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) sns: aws_sdk_sns::Client,
+}
+
+/// Where AWS is, and as whom we speak to it.
+#[derive(Clone)]
+pub struct Access {
+    /// The Region's name.
+    pub region: String,
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: String,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: String,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<String>,
+    /// Addresses other than AWS's own (`AWS_ENDPOINT_URL_…`).
+    pub endpoints: Endpoints,
+    /// How patient the clients are.
+    pub patience: Patience,
+}
+
+/// Addresses other than AWS's own, for VPC endpoints and the local world.
+#[derive(Debug, Clone, Default)]
+pub struct Endpoints {
+    /// `AWS_ENDPOINT_URL_EC2`.
+    pub ec2: Option<String>,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`.
+    pub dynamodb: Option<String>,
+    /// `AWS_ENDPOINT_URL_SNS`.
+    pub sns: Option<String>,
+}
+
+/// Time-outs and retries of every call. The whole budget of one call stays well below the shortest
+/// function time-out, so that a failing call can still be answered for.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// To open a connection.
+    pub connect: Duration,
+    /// For one attempt; a page of 1000 connections takes EC2 seconds.
+    pub attempt: Duration,
+    /// For all attempts of a call together.
+    pub operation: Duration,
+    /// How often a call is tried.
+    pub attempts: u32,
+    /// What the first pause is drawn from; the pauses double.
+    pub backoff: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(2),
+            attempt: Duration::from_secs(6),
+            operation: Duration::from_secs(20),
+            attempts: 4,
+            backoff: Duration::from_millis(500),
+        }
+    }
+}
+
+impl std::fmt::Debug for Access {
+    /// Without the secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access")
+            .field("region", &self.region)
+            .field("access_key_id", &self.access_key_id)
+            .field("endpoints", &self.endpoints)
+            .field("patience", &self.patience)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// Reads what Lambda puts into the environment, and AWS's usual variables for other addresses.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the variable's name.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let required = |name: &'static str| lookup(name).ok_or(ConfigError::Missing(name));
+        let endpoint = |name: &str| lookup(name).or_else(|| lookup("AWS_ENDPOINT_URL"));
+        Ok(Self {
+            region: required("AWS_REGION")?,
+            access_key_id: required("AWS_ACCESS_KEY_ID")?,
+            secret_access_key: required("AWS_SECRET_ACCESS_KEY")?,
+            session_token: lookup("AWS_SESSION_TOKEN"),
+            endpoints: Endpoints {
+                ec2: endpoint("AWS_ENDPOINT_URL_EC2"),
+                dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
+                sns: endpoint("AWS_ENDPOINT_URL_SNS"),
+            },
+            patience: Patience::default(),
+        })
+    }
+}
+
+impl Clients {
+    /// Makes the clients. Opens no connection.
+    #[must_use]
+    pub fn new(access: &Access) -> Self {
+        let credentials = Credentials::new(
+            &access.access_key_id,
+            &access.secret_access_key,
+            access.session_token.clone(),
+            None,
+            "environment",
+        );
+        let patience = &access.patience;
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .build_https();
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(access.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .http_client(http_client)
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(patience.connect)
+                    .operation_attempt_timeout(patience.attempt)
+                    .operation_timeout(patience.operation)
+                    .build(),
+            )
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(patience.attempts)
+                    .with_initial_backoff(patience.backoff),
+            )
+            .build();
+
+        let mut ec2 = aws_sdk_ec2::config::Builder::from(&shared);
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
+        let mut sns = aws_sdk_sns::config::Builder::from(&shared);
+        ec2.set_endpoint_url(access.endpoints.ec2.clone());
+        dynamodb.set_endpoint_url(access.endpoints.dynamodb.clone());
+        sns.set_endpoint_url(access.endpoints.sns.clone());
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            sns: aws_sdk_sns::Client::from_conf(sns.build()),
+        }
+    }
+}

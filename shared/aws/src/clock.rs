@@ -1,0 +1,93 @@
+//! The only source of time. The functions run on the system's; tests and `replay` on one that moves
+//! when somebody sleeps on it, so that they never wait.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Tells the time and waits.
+#[derive(Debug, Clone)]
+pub struct Clock(Kind);
+
+#[derive(Debug, Clone)]
+enum Kind {
+    System,
+    Manual(Arc<Mutex<Timestamp>>),
+}
+
+impl Clock {
+    /// The time of day.
+    #[must_use]
+    pub fn system() -> Self {
+        Self(Kind::System)
+    }
+
+    /// A clock that stands still but for [`Clock::sleep`] and [`Clock::advance`]. Clones share it.
+    #[must_use]
+    pub fn manual(start: Timestamp) -> Self {
+        Self(Kind::Manual(Arc::new(Mutex::new(start))))
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        match &self.0 {
+            #[expect(clippy::disallowed_methods, reason = "this is where time comes from")]
+            Kind::System => Timestamp::now(),
+            Kind::Manual(now) => *now.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Waits; on a manual clock, moves it instead.
+    #[expect(clippy::disallowed_methods, reason = "this is where waiting happens")]
+    pub async fn sleep(&self, duration: Duration) {
+        match &self.0 {
+            Kind::System => tokio::time::sleep(duration).await,
+            Kind::Manual(_) => {
+                self.advance(duration);
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Moves a manual clock; does nothing to the system's.
+    pub fn advance(&self, duration: Duration) {
+        if let Kind::Manual(now) = &self.0 {
+            let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+            *now = now.checked_add(step).unwrap_or(Timestamp::MAX);
+        }
+    }
+
+    /// How long until a moment; nothing if it has passed.
+    #[must_use]
+    pub fn until(&self, moment: Timestamp) -> Duration {
+        Duration::try_from(moment.duration_since(self.now())).unwrap_or(Duration::ZERO)
+    }
+}
+
+/// The moment by which an invocation must have answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(pub Timestamp);
+
+impl Deadline {
+    /// From the system time that the Lambda context carries.
+    #[must_use]
+    pub fn from_system_time(time: SystemTime) -> Self {
+        Self(Timestamp::try_from(time).unwrap_or(Timestamp::MAX))
+    }
+
+    /// This long from now.
+    #[must_use]
+    pub fn after(clock: &Clock, duration: Duration) -> Self {
+        let step = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+        Self(clock.now().checked_add(step).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Whether at least this much time is left.
+    #[must_use]
+    pub fn leaves(&self, clock: &Clock, needed: Duration) -> bool {
+        clock.until(self.0) >= needed
+    }
+}

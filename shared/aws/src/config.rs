@@ -1,0 +1,204 @@
+//! Configuration: one struct, read from environment variables through a look-up that the caller
+//! passes, so that nothing else reads the environment and tests need not change it.
+
+use std::time::Duration;
+
+use gatekeeper_core::ids::{Region, ServiceId};
+use jiff::SignedDuration;
+
+/// What the functions need to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The allowlist table's name (`ALLOWLIST_TABLE`).
+    pub allowlist_table: String,
+    /// The requests table's name (`REQUESTS_TABLE`).
+    pub requests_table: String,
+    /// The topic for people and machines (`ANNOUNCEMENTS_TOPIC_ARN`).
+    pub announcements_topic: String,
+    /// Whose connections are decided (`MANAGED_SERVICES`).
+    pub managed: Managed,
+    /// The functions' own roles (`OWN_ROLE_ARNS`), to tell our calls from other people's.
+    pub own_role_arns: Vec<String>,
+    /// Where we run and the services are (`AWS_REGION`).
+    pub region: Region,
+    /// Sizes and times.
+    pub limits: Limits,
+}
+
+/// Which endpoint services are managed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Managed {
+    /// Those that carry the tag `privatelink-gatekeeper=managed`.
+    Tagged,
+    /// These.
+    Listed(Vec<ServiceId>),
+}
+
+/// The tag that opts a service in.
+pub const MANAGED_TAG: (&str, &str) = ("privatelink-gatekeeper", "managed");
+
+/// Sizes and times, with defaults for production.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// How long a handler has a request to itself between decision and outcome. Longer than
+    /// asking EC2 takes, shorter than the queue's visibility time-out.
+    pub claim: SignedDuration,
+    /// For how long after a change of ours EC2's descriptions are not held against us.
+    pub lag: SignedDuration,
+    /// Endpoint ids in one Accept or Reject call (`ENFORCE_BATCH`). AWS documents no maximum.
+    pub enforce_batch: usize,
+    /// Connections in one page of a description; EC2 takes 5 to 1000.
+    pub page: i32,
+    /// How often an endpoint that EC2 does not list yet is looked for again.
+    pub look_again: u32,
+    /// How long before looking again.
+    pub look_again_after: Duration,
+    /// Time an invocation keeps back to answer in good order.
+    pub margin: Duration,
+    /// Transitions written at the same time.
+    pub concurrency: usize,
+    /// For how long the list of managed services is believed.
+    pub services_fresh: SignedDuration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            claim: SignedDuration::from_secs(120),
+            lag: SignedDuration::from_secs(60),
+            enforce_batch: 50,
+            page: 1000,
+            look_again: 2,
+            look_again_after: Duration::from_millis(1500),
+            margin: Duration::from_secs(5),
+            concurrency: 8,
+            services_fresh: SignedDuration::from_secs(60),
+        }
+    }
+}
+
+/// A variable that is missing or makes no sense.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It is not set.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// It is set to something else than what it should hold.
+    #[error("the environment variable {name} is wrong: {detail}")]
+    Invalid {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the variable's name, at once and not at the first event.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let required = |name: &'static str| {
+            lookup(name)
+                .filter(|value| !value.is_empty())
+                .ok_or(ConfigError::Missing(name))
+        };
+        let mut limits = Limits::default();
+        if let Some(text) = lookup("ENFORCE_BATCH") {
+            limits.enforce_batch = text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| {
+                ConfigError::Invalid {
+                    name: "ENFORCE_BATCH",
+                    detail: format!("{text:?} is not a number from 1 to 1000"),
+                }
+            })?;
+        }
+        Ok(Self {
+            allowlist_table: required("ALLOWLIST_TABLE")?,
+            requests_table: required("REQUESTS_TABLE")?,
+            announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
+            managed: managed(&required("MANAGED_SERVICES")?)?,
+            own_role_arns: words(&required("OWN_ROLE_ARNS")?),
+            region: required("AWS_REGION")?
+                .parse()
+                .map_err(|error| invalid("AWS_REGION", error))?,
+            limits,
+        })
+    }
+}
+
+fn managed(text: &str) -> Result<Managed, ConfigError> {
+    if text == "tagged" {
+        return Ok(Managed::Tagged);
+    }
+    words(text)
+        .iter()
+        .map(|id| id.parse())
+        .collect::<Result<_, _>>()
+        .map(Managed::Listed)
+        .map_err(|error| ConfigError::Invalid {
+            name: "MANAGED_SERVICES",
+            detail: format!("{error}; write \"tagged\", or service ids with commas between them"),
+        })
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn invalid(name: &'static str, error: impl std::fmt::Display) -> ConfigError {
+    ConfigError::Invalid {
+        name,
+        detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lookup<'a>(pairs: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+        move |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    const GOOD: [(&str, &str); 6] = [
+        ("ALLOWLIST_TABLE", "allowlist"),
+        ("REQUESTS_TABLE", "requests"),
+        ("ANNOUNCEMENTS_TOPIC_ARN", "arn:aws:sns:eu-central-1:111122223333:announcements"),
+        ("MANAGED_SERVICES", "vpce-svc-0a1b2c3d4e5f60718, vpce-svc-0ffffffffffffffff"),
+        ("OWN_ROLE_ARNS", "arn:aws:iam::111122223333:role/connections"),
+        ("AWS_REGION", "eu-central-1"),
+    ];
+
+    #[test]
+    fn it_is_read_whole() {
+        let config = Config::from_lookup(lookup(&GOOD)).unwrap();
+        let Managed::Listed(services) = config.managed else {
+            panic!("listed")
+        };
+        assert_eq!(services.len(), 2);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (index, (name, _)) in GOOD.iter().enumerate() {
+            let mut pairs = GOOD.to_vec();
+            pairs.remove(index);
+            let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
+        let mut pairs = GOOD.to_vec();
+        pairs[3].1 = "all";
+        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
+        assert!(error.contains("MANAGED_SERVICES") && error.contains("\"all\""), "{error}");
+    }
+}

@@ -1,0 +1,306 @@
+//! Asking EC2 what is, and making it agree with a decision. No EC2 type leaves this module.
+
+mod bucket;
+mod enforce;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use aws_sdk_ec2::operation::RequestId;
+use aws_sdk_ec2::types::{Filter, VpcEndpointConnection};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
+use gatekeeper_core::request::Enforcement;
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::config::{Config, Limits, MANAGED_TAG, Managed};
+use crate::error::{Error, Retryable, failed};
+use bucket::Bucket;
+pub(crate) use enforce::{CallFailure, Enforced, ItemFailure};
+
+/// EC2 takes this many values in one filter.
+const VALUES_PER_FILTER: usize = 200;
+
+/// The provider's side of EC2's endpoint connections.
+#[derive(Debug)]
+pub struct Ec2 {
+    client: aws_sdk_ec2::Client,
+    clock: Clock,
+    home: Region,
+    managed: Managed,
+    limits: Limits,
+    accepts: Bucket,
+    rejects: Bucket,
+    /// The tagged services and when they were asked for.
+    tagged: Mutex<Option<(Timestamp, Arc<[ServiceId]>)>>,
+    /// Set once EC2 has refused the documented `vpc-endpoint-id` filter, as public reports have it.
+    no_endpoint_filter: AtomicBool,
+}
+
+/// One page of a service's connections.
+pub(crate) struct Page {
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) next: Option<String>,
+}
+
+impl Ec2 {
+    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+        Self {
+            client: clients.ec2.clone(),
+            home: config.region.clone(),
+            managed: config.managed.clone(),
+            limits: config.limits.clone(),
+            accepts: Bucket::new(10.0, 1.0, clock.clone()),
+            rejects: Bucket::new(10.0, 1.0, clock.clone()),
+            clock,
+            tagged: Mutex::new(None),
+            no_endpoint_filter: AtomicBool::new(false),
+        }
+    }
+
+    /// What EC2 knows of these endpoints, among the connections of these services. Endpoints that
+    /// it does not list are left out.
+    pub(crate) async fn connections(
+        &self,
+        ids: &[EndpointId],
+        services: &[ServiceId],
+    ) -> Result<Vec<Connection>, Arc<Error>> {
+        let mut found = Vec::new();
+        if !self.no_endpoint_filter.load(Ordering::Relaxed) {
+            for chunk in ids.chunks(VALUES_PER_FILTER) {
+                let values = chunk.iter().map(EndpointId::as_str);
+                match self.list(vec![filter("vpc-endpoint-id", values)]).await {
+                    Ok(connections) => found.extend(connections),
+                    Err(error) if error.code() == Some("InvalidFilter") => {
+                        tracing::warn!("EC2 refuses the filter vpc-endpoint-id; whole services are listed instead");
+                        self.no_endpoint_filter.store(true, Ordering::Relaxed);
+                        found.clear();
+                        break;
+                    }
+                    Err(error) => return Err(describe_failed(error)),
+                }
+            }
+        }
+        if self.no_endpoint_filter.load(Ordering::Relaxed) {
+            for service in services {
+                let filters = vec![filter("service-id", [service.as_str()])];
+                let listed = self.list(filters).await.map_err(describe_failed)?;
+                found.extend(listed.into_iter().filter(|c| ids.contains(&c.endpoint_id)));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The endpoints of one account that are connected to one service, whoever accepted them.
+    pub(crate) async fn connected(
+        &self,
+        service: &ServiceId,
+        owner: &AccountId,
+    ) -> Result<Vec<EndpointId>, Arc<Error>> {
+        let filters = vec![
+            filter("service-id", [service.as_str()]),
+            filter("vpc-endpoint-owner", [owner.as_str()]),
+        ];
+        let listed = self.list(filters).await.map_err(describe_failed)?;
+        Ok(listed
+            .into_iter()
+            .filter(|connection| connection.state.phase() == Phase::Connected)
+            .map(|connection| connection.endpoint_id)
+            .collect())
+    }
+
+    /// One page of all connections of a service. A page may be empty and still have a next one.
+    pub(crate) async fn page(
+        &self,
+        service: &ServiceId,
+        token: Option<String>,
+    ) -> Result<Page, Arc<Error>> {
+        let filters = vec![filter("service-id", [service.as_str()])];
+        self.describe(filters, token).await.map_err(describe_failed)
+    }
+
+    async fn list(&self, filters: Vec<Filter>) -> Result<Vec<Connection>, DescribeError> {
+        let mut all = Vec::new();
+        let mut token = None;
+        loop {
+            let page = self.describe(filters.clone(), token).await?;
+            all.extend(page.connections);
+            token = page.next;
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn describe(
+        &self,
+        filters: Vec<Filter>,
+        token: Option<String>,
+    ) -> Result<Page, DescribeError> {
+        let output = self
+            .client
+            .describe_vpc_endpoint_connections()
+            .set_filters(Some(filters))
+            .max_results(self.limits.page)
+            .set_next_token(token)
+            .send()
+            .await?;
+        let next = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+        let connections = output
+            .vpc_endpoint_connections()
+            .iter()
+            .filter_map(|item| self.connection(item))
+            .collect();
+        Ok(Page { connections, next })
+    }
+
+    /// EC2's item as ours. One that lacks an id, such as a transit gateway attachment, is no
+    /// endpoint connection; it is passed over and must not spoil its page.
+    fn connection(&self, item: &VpcEndpointConnection) -> Option<Connection> {
+        let parsed = || -> Option<Connection> {
+            Some(Connection {
+                service_id: item.service_id()?.parse().ok()?,
+                endpoint_id: item.vpc_endpoint_id()?.parse().ok()?,
+                owner: item.vpc_endpoint_owner()?.parse().ok()?,
+                region: match item.vpc_endpoint_region() {
+                    Some(region) => region.parse().ok()?,
+                    // Left out for endpoints in the service's own Region.
+                    None => self.home.clone(),
+                },
+                // The SDK decodes EC2's real spelling as an unknown variant; its text is the truth.
+                state: item.vpc_endpoint_state()?.as_str().to_owned().into(),
+                created_at: item
+                    .creation_timestamp()
+                    .and_then(|time| Timestamp::from_second(time.secs()).ok()),
+            })
+        };
+        let connection = parsed();
+        if connection.is_none() {
+            tracing::warn!(
+                service_id = item.service_id(),
+                endpoint_id = item.vpc_endpoint_id(),
+                "EC2 lists a connection without the ids of an endpoint connection; it is passed over"
+            );
+        }
+        connection
+    }
+
+    /// The services whose connections are ours to decide.
+    pub(crate) async fn managed_services(&self) -> Result<Arc<[ServiceId]>, Arc<Error>> {
+        if let Managed::Listed(services) = &self.managed {
+            return Ok(services.clone().into());
+        }
+        let mut tagged = self.tagged.lock().await;
+        let now = self.clock.now();
+        if let Some((asked, services)) = tagged.as_ref()
+            && now.duration_since(*asked) < self.limits.services_fresh
+        {
+            return Ok(Arc::clone(services));
+        }
+        let services: Arc<[ServiceId]> = self.tagged_services().await?.into();
+        *tagged = Some((now, Arc::clone(&services)));
+        Ok(services)
+    }
+
+    async fn tagged_services(&self) -> Result<Vec<ServiceId>, Arc<Error>> {
+        let (key, value) = MANAGED_TAG;
+        let mut services = Vec::new();
+        let mut token = None;
+        loop {
+            let output = self
+                .client
+                .describe_vpc_endpoint_service_configurations()
+                .filters(filter(&format!("tag:{key}"), [value]))
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| {
+                    failed("DescribeVpcEndpointServiceConfigurations", error, Retryable::DescribeServices)
+                })?;
+            let ids = output.service_configurations().iter().filter_map(|s| s.service_id());
+            services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
+            token = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                return Ok(services);
+            }
+        }
+    }
+
+    /// The services whose connection notification publishes to a topic.
+    pub(crate) async fn services_notifying(&self, topic: &str) -> Result<Vec<ServiceId>, Arc<Error>> {
+        let mut services = Vec::new();
+        let mut token = None;
+        loop {
+            let output = self
+                .client
+                .describe_vpc_endpoint_connection_notifications()
+                .filters(filter("connection-notification-arn", [topic]))
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| {
+                    failed(
+                        "DescribeVpcEndpointConnectionNotifications",
+                        error,
+                        Retryable::DescribeNotifications,
+                    )
+                })?;
+            let ids = output.connection_notification_set().iter().filter_map(|n| n.service_id());
+            services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
+            token = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+            if token.is_none() {
+                services.sort_unstable();
+                services.dedup();
+                return Ok(services);
+            }
+        }
+    }
+
+    fn bucket(&self, enforcement: Enforcement) -> &Bucket {
+        match enforcement {
+            Enforcement::Accept => &self.accepts,
+            Enforcement::Reject => &self.rejects,
+        }
+    }
+}
+
+type DescribeError = aws_sdk_ec2::error::SdkError<
+    aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError,
+>;
+
+fn describe_failed(error: DescribeError) -> Arc<Error> {
+    failed("DescribeVpcEndpointConnections", error, Retryable::DescribeConnections)
+}
+
+fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
+    Filter::builder()
+        .name(name)
+        .set_values(Some(values.into_iter().map(str::to_owned).collect()))
+        .build()
+}
+
+/// The call's id and the items that failed, by endpoint.
+fn answer(
+    request_id: &impl RequestId,
+    unsuccessful: &[aws_sdk_ec2::types::UnsuccessfulItem],
+) -> Enforced {
+    let failures: BTreeMap<String, ItemFailure> = unsuccessful
+        .iter()
+        .map(|item| {
+            let error = item.error();
+            let code = error.and_then(|e| e.code()).unwrap_or("Unknown");
+            let message = error.and_then(|e| e.message()).unwrap_or_default();
+            let id = item.resource_id().unwrap_or_default().to_owned();
+            (id, ItemFailure::classify(code, message))
+        })
+        .collect();
+    Enforced {
+        request_id: request_id.request_id().map(str::to_owned),
+        failures,
+    }
+}

@@ -1,0 +1,314 @@
+//! What went wrong: what may work when it is tried again, and what will not until somebody acts.
+//!
+//! Variants are named after the operation that failed; `Display` says that and never its source,
+//! which stays in the chain. Log with [`chain`], once, where the failure is handled.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::request::{Enforcement, IllegalTransition};
+
+/// A failure's cause, whatever it is.
+pub type Source = Box<dyn StdError + Send + Sync>;
+
+/// A step that failed. One failed call may concern many connections, hence the `Arc`s around it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Try again.
+    #[error(transparent)]
+    Retryable(#[from] Retryable),
+    /// Somebody must act.
+    #[error(transparent)]
+    Permanent(#[from] Permanent),
+}
+
+/// May work when it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Retryable {
+    /// `DescribeVpcEndpointConnections` failed.
+    #[error("EC2 could not be asked for the connections")]
+    DescribeConnections(#[source] Source),
+    /// `DescribeVpcEndpointServiceConfigurations` failed.
+    #[error("EC2 could not be asked for the endpoint services")]
+    DescribeServices(#[source] Source),
+    /// `DescribeVpcEndpointConnectionNotifications` failed.
+    #[error("EC2 could not be asked for the connection notifications")]
+    DescribeNotifications(#[source] Source),
+    /// `BatchGetItem` failed.
+    #[error("policy and requests could not be read")]
+    ReadTables(#[source] Source),
+    /// `BatchGetItem` kept leaving keys out.
+    #[error("policy and requests could not be read whole: DynamoDB left out {0} keys time and again")]
+    ReadTablesWhole(usize),
+    /// `Query` failed.
+    #[error("the open requests could not be listed")]
+    ListRequests(#[source] Source),
+    /// `TransactWriteItems` failed.
+    #[error("the change of {endpoint_id} could not be recorded")]
+    RecordTransition {
+        /// Whose request.
+        endpoint_id: EndpointId,
+        /// What DynamoDB answered.
+        #[source]
+        source: Source,
+    },
+    /// The policy, the request or the slots kept changing between reading and recording.
+    #[error("policy or record of {0} kept changing while it was judged")]
+    Contended(EndpointId),
+    /// Accept or Reject failed for the whole call or for one connection, in a way that passes.
+    #[error("EC2 did not {enforcement} {endpoint_id} ({code})")]
+    Enforce {
+        /// What EC2 was asked.
+        enforcement: Enforcement,
+        /// For which endpoint.
+        endpoint_id: EndpointId,
+        /// EC2's error code, or what became of the call.
+        code: String,
+    },
+    /// `PublishBatch` failed.
+    #[error("the announcements could not be published")]
+    Publish(#[source] Source),
+    /// `BatchWriteItem` or `Query` on the outbox failed.
+    #[error("the outbox could not be read or cleared")]
+    Outbox(#[source] Source),
+    /// The invocation's time is up.
+    #[error("the invocation ran out of time")]
+    OutOfTime,
+}
+
+/// Will not work until somebody acts.
+#[derive(Debug, thiserror::Error)]
+pub enum Permanent {
+    /// An item of the allowlist table is not an entry or a setting (safety rule S2).
+    #[error("the allowlist item {item} cannot be read, so nothing it concerns is decided: {detail}")]
+    MalformedPolicy {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An item of the requests table is not what it should be.
+    #[error("the item {item} of the requests table cannot be read: {detail}")]
+    MalformedRequest {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// AWS does not let us.
+    #[error("AWS forbids {operation}; check the function's IAM policy, and the service's owner and Region")]
+    Forbidden {
+        /// The API operation.
+        operation: &'static str,
+        /// What AWS answered.
+        #[source]
+        source: Source,
+    },
+    /// EC2 refused for a reason that we do not know to pass.
+    #[error("EC2 refused to {enforcement} {endpoint_id} of {service_id}: {code}: {message}")]
+    Refused {
+        /// What EC2 was asked.
+        enforcement: Enforcement,
+        /// The endpoint.
+        endpoint_id: EndpointId,
+        /// Its service.
+        service_id: ServiceId,
+        /// EC2's code.
+        code: String,
+        /// EC2's words.
+        message: String,
+    },
+    /// An item could not be put into DynamoDB's form.
+    #[error("an item could not be encoded for DynamoDB")]
+    Encode(#[source] Source),
+    /// A transition that the status machine does not have; a bug of ours.
+    #[error("an illegal change was attempted")]
+    Illegal(#[from] IllegalTransition),
+}
+
+/// The step of the five in which something failed: a metric's dimension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Asking EC2 what is.
+    Observe,
+    /// Reading the policy.
+    Judge,
+    /// Writing a transition.
+    Record,
+    /// Asking EC2 to accept or reject.
+    Enforce,
+    /// Publishing.
+    Announce,
+}
+
+impl Step {
+    /// For logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Judge => "judge",
+            Self::Record => "record",
+            Self::Enforce => "enforce",
+            Self::Announce => "announce",
+        }
+    }
+}
+
+impl Error {
+    /// A stable name that alarms can filter by: `Retryable.…` or `Permanent.…`.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self {
+            Self::Retryable(error) => match error {
+                Retryable::DescribeConnections(_) => "Retryable.DescribeConnections",
+                Retryable::DescribeServices(_) => "Retryable.DescribeServices",
+                Retryable::DescribeNotifications(_) => "Retryable.DescribeNotifications",
+                Retryable::ReadTables(_) | Retryable::ReadTablesWhole(_) => "Retryable.ReadTables",
+                Retryable::ListRequests(_) => "Retryable.ListRequests",
+                Retryable::RecordTransition { .. } => "Retryable.RecordTransition",
+                Retryable::Contended(_) => "Retryable.Contended",
+                Retryable::Enforce { .. } => "Retryable.Enforce",
+                Retryable::Publish(_) => "Retryable.Publish",
+                Retryable::Outbox(_) => "Retryable.Outbox",
+                Retryable::OutOfTime => "Retryable.OutOfTime",
+            },
+            Self::Permanent(error) => match error {
+                Permanent::MalformedPolicy { .. } => "Permanent.MalformedPolicy",
+                Permanent::MalformedRequest { .. } => "Permanent.MalformedRequest",
+                Permanent::Forbidden { .. } => "Permanent.Forbidden",
+                Permanent::Refused { .. } => "Permanent.Refused",
+                Permanent::Encode(_) => "Permanent.Encode",
+                Permanent::Illegal(_) => "Permanent.Illegal",
+            },
+        }
+    }
+
+    /// The step in which it happened.
+    #[must_use]
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Retryable(error) => match error {
+                Retryable::DescribeConnections(_)
+                | Retryable::DescribeServices(_)
+                | Retryable::DescribeNotifications(_) => Step::Observe,
+                Retryable::ReadTables(_)
+                | Retryable::ReadTablesWhole(_)
+                | Retryable::ListRequests(_) => Step::Judge,
+                Retryable::RecordTransition { .. } | Retryable::Contended(_) => Step::Record,
+                Retryable::Enforce { .. } | Retryable::OutOfTime => Step::Enforce,
+                Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
+            },
+            Self::Permanent(error) => match error {
+                Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => Step::Judge,
+                Permanent::Forbidden { operation, .. } => step_of(operation),
+                Permanent::Refused { .. } => Step::Enforce,
+                Permanent::Encode(_) | Permanent::Illegal(_) => Step::Record,
+            },
+        }
+    }
+
+    /// Whether trying again is all there is to do.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Retryable(_))
+    }
+}
+
+fn step_of(operation: &str) -> Step {
+    match operation {
+        "BatchGetItem" | "Query" => Step::Judge,
+        "TransactWriteItems" | "UpdateItem" => Step::Record,
+        "AcceptVpcEndpointConnections" | "RejectVpcEndpointConnections" => Step::Enforce,
+        "PublishBatch" | "BatchWriteItem" => Step::Announce,
+        _ => Step::Observe,
+    }
+}
+
+/// The whole chain of an error in one line.
+#[must_use]
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // The SDK's wrappers often say no more than their sources do.
+        let said = cause.to_string();
+        if !line.ends_with(&said) {
+            // Writing to a string cannot fail.
+            let _ = write!(line, ": {said}");
+        }
+        source = cause.source();
+    }
+    line
+}
+
+/// What an SDK call's failure means, whatever the operation.
+pub(crate) enum Class {
+    /// Throttled, unavailable, timed out, or the answer was lost.
+    Passing,
+    /// AWS does not let us.
+    Forbidden,
+    /// AWS understood and refused.
+    Refused,
+}
+
+pub(crate) fn class<E>(error: &SdkError<E, Response>) -> Class
+where
+    E: ProvideErrorMetadata,
+{
+    let SdkError::ServiceError(context) = error else {
+        return Class::Passing;
+    };
+    let status = context.raw().status().as_u16();
+    match error.code().unwrap_or_default() {
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure"
+        | "AuthorizationError" | "UnrecognizedClientException" | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch" | "OptInRequired" | "KMSAccessDenied"
+        | "KMSAccessDeniedException" => Class::Forbidden,
+        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException"
+        | "ProvisionedThroughputExceededException" | "TransactionInProgressException"
+        | "TransactionConflictException" | "RequestExpired" | "ExpiredToken"
+        | "ExpiredTokenException" | "Unavailable" | "ServiceUnavailable" | "InternalError"
+        | "InternalFailure" | "InternalServerError" | "LimitExceededException"
+        | "KMSThrottling" | "KMSThrottlingException" => Class::Passing,
+        _ if status >= 500 || status == 429 => Class::Passing,
+        _ => Class::Refused,
+    }
+}
+
+/// Files an SDK failure of a call that is not about single connections: forbidden for good, or
+/// worth another try.
+pub(crate) fn failed<E>(
+    operation: &'static str,
+    error: SdkError<E, Response>,
+    retryable: impl FnOnce(Source) -> Retryable,
+) -> Arc<Error>
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    Arc::new(match class(&error) {
+        Class::Forbidden => Permanent::Forbidden {
+            operation,
+            source: Box::new(error),
+        }
+        .into(),
+        Class::Passing | Class::Refused => retryable(Box::new(error)).into(),
+    })
+}
+
+impl From<Retryable> for Arc<Error> {
+    fn from(error: Retryable) -> Self {
+        Arc::new(error.into())
+    }
+}
+
+impl From<Permanent> for Arc<Error> {
+    fn from(error: Permanent) -> Self {
+        Arc::new(error.into())
+    }
+}

@@ -1,0 +1,62 @@
+//! Announce: publish what was recorded, and only then take it out of the outbox.
+
+use std::collections::BTreeSet;
+
+use super::Gatekeeper;
+use super::settle::{Outcome, Settled};
+use crate::tables::{Key, OutboxRow, Tables};
+
+impl Gatekeeper {
+    /// Publishes. What fails stays in the outbox, for reconcile: a decision that stands is no
+    /// reason to have its event come back.
+    pub(super) async fn announce(&self, rows: Vec<OutboxRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        let published = self.announcer.publish(rows).await;
+        for error in &published.failures {
+            self.report(error, None);
+        }
+        if let Err(error) = self.tables.clear_outbox(&published.sent).await {
+            // They will be published a second time, under the same id.
+            self.report(&error, None);
+        }
+    }
+
+    /// Publishes what a crash kept from being published, for the requests that an event led to and
+    /// that needed nothing else.
+    pub(super) async fn finish_announcements(&self, settled: &Settled) {
+        let now = self.clock.now();
+        let keys: BTreeSet<Key> = settled
+            .values()
+            .filter_map(|outcome| match outcome {
+                Ok(Outcome::Unchanged(Some(request))) => Some(request),
+                _ => None,
+            })
+            // Younger ones may be on their way from another handler.
+            .filter(|request| now.duration_since(request.status_since) >= self.limits.claim)
+            .map(|request| Key::Outbox(request.endpoint_id.clone(), request.version))
+            .collect();
+        if keys.is_empty() {
+            return;
+        }
+        match self.tables.read(keys.clone()).await {
+            Ok(items) => {
+                let rows = keys.iter().filter_map(|key| Tables::outbox_row(&items, key));
+                self.announce(rows.collect()).await;
+            }
+            Err(error) => self.report(&error, None),
+        }
+    }
+
+    /// Publishes everything that crashes and failures left in the outbox.
+    pub(super) async fn sweep_outbox(&self) {
+        let Ok(before) = self.clock.now().checked_sub(self.limits.claim) else {
+            return;
+        };
+        match self.tables.left_in_outbox(before).await {
+            Ok(rows) => self.announce(rows).await,
+            Err(error) => self.report(&error, None),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The one way a decision is made, whatever brought the connection here:
+//!
+//! | step | file | does |
+//! | --- | --- | --- |
+//! | observe | [`observe`](self) | asks EC2 about what an event hints at |
+//! | judge, record | `decide.rs` | reads the policy, judges, writes the request's next status |
+//! | enforce | `enforce.rs` | makes EC2 agree, reads what it did, writes that down |
+//! | announce | `announce.rs` | publishes what came of it |
+//!
+//! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
+//! and [`Gatekeeper::reconcile`] (the schedule) only find out which connections to settle.
+//! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
+
+mod announce;
+mod decide;
+mod enforce;
+mod observe;
+mod reconcile;
+mod settle;
+
+use std::sync::Arc;
+
+use gatekeeper_core::connection::Connection;
+use gatekeeper_core::hint::HintKind;
+use gatekeeper_core::ids::EndpointId;
+
+use crate::announcer::Announcer;
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::config::{Config, Limits};
+use crate::ec2::Ec2;
+use crate::error::{Error, chain};
+use crate::tables::Tables;
+use crate::telemetry::{Metrics, Unit};
+
+pub use reconcile::{Reconciled, ServiceReport};
+pub use settle::Outcome;
+
+/// Decides connection requests. Holds all clients; share it between invocations.
+#[derive(Debug)]
+pub struct Gatekeeper {
+    ec2: Ec2,
+    tables: Tables,
+    announcer: Announcer,
+    clock: Clock,
+    limits: Limits,
+    metrics: Metrics,
+}
+
+/// A connection to settle, as it was seen.
+#[derive(Debug, Clone)]
+struct Sighting {
+    endpoint_id: EndpointId,
+    /// What EC2 says; none if it no longer lists the endpoint.
+    connection: Option<Connection>,
+    /// Who decided without us, where an event names them and for what.
+    actor: Option<(HintKind, String)>,
+}
+
+impl Gatekeeper {
+    /// Puts a gatekeeper together. Talks to nobody yet.
+    #[must_use]
+    pub fn new(clients: &Clients, config: &Config, clock: Clock, metrics: Metrics) -> Self {
+        Self {
+            ec2: Ec2::new(clients, config, clock.clone()),
+            tables: Tables::new(clients, config, clock.clone()),
+            announcer: Announcer::new(clients, config),
+            limits: config.limits.clone(),
+            clock,
+            metrics,
+        }
+    }
+
+    /// The tables, to read requests and history.
+    #[must_use]
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The clock that everything here goes by.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Where metrics go.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Opens connections to AWS while the function still has the whole CPU, so that the first
+    /// request does not pay for it. What fails here will fail, and be told, where it matters.
+    pub async fn warm_up(&self) {
+        let (services, open) = tokio::join!(
+            self.ec2.managed_services(),
+            self.tables.left_in_outbox(jiff::Timestamp::UNIX_EPOCH)
+        );
+        for error in [services.err(), open.err()].into_iter().flatten() {
+            tracing::warn!(error = chain(&*error), "warming up failed");
+        }
+    }
+
+    /// Logs a failure, once, here where it is handled: `error` where somebody must act.
+    fn report(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
+        let step = error.step().as_str();
+        let error_type = error.error_type();
+        let endpoint_id = endpoint_id.map(EndpointId::as_str);
+        if error.is_retryable() {
+            tracing::warn!(step, error_type, endpoint_id, error = chain(&**error), "a step failed and will be tried again");
+        } else {
+            tracing::error!(step, error_type, endpoint_id, error = chain(&**error), "a step failed; somebody must act");
+        }
+        self.metrics
+            .put("StepFailures", Unit::Count, 1.0, &[("step", step)]);
+        if error_type == "Permanent.Forbidden" {
+            self.metrics
+                .put("Forbidden", Unit::Count, 1.0, &[("step", step)]);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The five steps for any number of connections that were observed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::plan::Why;
+use gatekeeper_core::request::{Request, Status};
+
+use super::decide::Decided;
+use super::{Gatekeeper, Sighting};
+use crate::clock::Deadline;
+use crate::error::Error;
+use crate::tables::OutboxRow;
+use crate::telemetry::Unit;
+
+/// What came of one connection.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The record already agreed with EC2 and the policy.
+    Unchanged(Option<Box<Request>>),
+    /// It was left alone for now.
+    Left(Why),
+    /// Somebody else decided first; this is what stands, if it is known.
+    Lost(Option<Box<Request>>),
+    /// The request changed.
+    Changed {
+        /// Where it stood; none if it is new.
+        from: Option<Status>,
+        /// The request as it stands now.
+        request: Box<Request>,
+    },
+}
+
+/// What came of each connection.
+pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
+
+impl Gatekeeper {
+    /// Judges, records, enforces and announces. Answers for every sighting.
+    pub(super) async fn settle(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
+        let begun = self.clock.now();
+        let mut settled = Settled::new();
+        let mut outbox: Vec<OutboxRow> = Vec::new();
+        let mut undone: Vec<(Option<Status>, Request)> = Vec::new();
+
+        for (endpoint_id, decided) in self.decide(sightings, deadline).await {
+            match decided {
+                Ok(Decided::Recorded { from, request, row }) => {
+                    outbox.extend(row);
+                    if request.status.pending_enforcement().is_some() {
+                        undone.push((from, request));
+                    } else {
+                        let request = Box::new(request);
+                        settled.insert(endpoint_id, Ok(Outcome::Changed { from, request }));
+                    }
+                }
+                Ok(Decided::Finished(outcome)) => {
+                    settled.insert(endpoint_id, Ok(outcome));
+                }
+                Err(error) => {
+                    settled.insert(endpoint_id, Err(error));
+                }
+            }
+        }
+        for (from, enforced) in self.enforce(undone, deadline).await {
+            let outcome = enforced.outcome.map(|(request, row)| {
+                outbox.extend(row);
+                let request = Box::new(request);
+                Outcome::Changed { from, request }
+            });
+            settled.insert(enforced.endpoint_id, outcome);
+        }
+        self.announce(outbox).await;
+
+        let spent = self.clock.now().duration_since(begun).as_millis_f64();
+        for (endpoint_id, outcome) in &settled {
+            match outcome {
+                Ok(outcome) => self.tell(outcome, spent),
+                Err(error) => self.report(error, Some(endpoint_id)),
+            }
+        }
+        settled
+    }
+
+    /// One wide line for each connection that changed, and the metrics that go with it.
+    fn tell(&self, outcome: &Outcome, duration_ms: f64) {
+        match outcome {
+            Outcome::Changed { from, request } => {
+                tracing::info!(
+                    endpoint_id = %request.endpoint_id,
+                    service_id = %request.service_id,
+                    account_id = %request.account_id,
+                    region = %request.region,
+                    verdict = ?request.verdict.decision,
+                    rule = request.verdict.rule.as_ref().map(ToString::to_string),
+                    reason = request.verdict.reason,
+                    decided_by = %request.decided_by,
+                    from = from.map(Status::as_str),
+                    to = request.status.as_str(),
+                    duration_ms,
+                    "decision"
+                );
+                let outcome = request.status.as_str();
+                self.metrics
+                    .put("Requests", Unit::Count, 1.0, &[("outcome", outcome)]);
+                self.metrics
+                    .put("DecisionLatency", Unit::Milliseconds, duration_ms, &[("outcome", outcome)]);
+            }
+            Outcome::Lost(Some(request)) => {
+                tracing::info!(
+                    endpoint_id = %request.endpoint_id,
+                    status = request.status.as_str(),
+                    decided_by = %request.decided_by,
+                    since = %request.status_since,
+                    "somebody else decided first"
+                );
+            }
+            Outcome::Left(why) => tracing::debug!(why = why.as_str(), "left alone"),
+            Outcome::Lost(None) | Outcome::Unchanged(_) => {}
+        }
+    }
+}

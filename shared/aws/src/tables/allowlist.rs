@@ -1,0 +1,356 @@
+//! Allowlist items to policy and back, and what of the policy a verdict rests on.
+//!
+//! An item is read strictly: an attribute nobody knows may be a condition misspelt, and passing it
+//! over would let in whom it was meant to keep out (safety rule S2).
+
+use std::collections::BTreeSet;
+
+use gatekeeper_core::ids::Region;
+use gatekeeper_core::judge::{Decision, Verdict};
+use gatekeeper_core::policy::{
+    About, Conditions, Effect, Entry, Policy, Rule, Scope, ServiceSettings,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::keys::SETTINGS;
+use super::{Item, Items, Key};
+use crate::error::Permanent;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntryItem {
+    service_id: String,
+    rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_connections: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    regions: Option<BTreeSet<Region>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    contact: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ticket: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
+    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purge_at: Option<i64>,
+}
+
+/// The conditions that a verdict rests on: an entry in which none of these changed says the same.
+const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
+/// The setting that a verdict rests on.
+const JUDGED_SETTINGS: [&str; 1] = ["on_unlisted"];
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SettingsItem {
+    service_id: String,
+    rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_unlisted: Option<gatekeeper_core::policy::OnUnlisted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approvals_required: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on_deadline: Option<gatekeeper_core::policy::OnDeadline>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remind_hours: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoke: Option<gatekeeper_core::policy::Revoke>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoke_at_most: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    out_of_band: Option<gatekeeper_core::policy::OutOfBand>,
+}
+
+/// An item of the allowlist table, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyItem {
+    /// An entry.
+    Entry(Entry),
+    /// The settings of one service or of all.
+    Settings(Scope, ServiceSettings),
+}
+
+/// Reads an allowlist item.
+///
+/// # Errors
+/// [`Permanent::MalformedPolicy`], which names the item and what is wrong with it.
+pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
+    let name = item_name(&item);
+    let malformed = |detail: String| Permanent::MalformedPolicy {
+        item: name.clone(),
+        detail,
+    };
+    let is_settings = item
+        .get("rule")
+        .and_then(|rule| rule.as_s().ok())
+        .is_some_and(|rule| rule == SETTINGS);
+    if is_settings {
+        let item: SettingsItem =
+            serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
+        let scope = item
+            .service_id
+            .parse()
+            .map_err(|error| malformed(format!("service_id: {error}")))?;
+        return Ok(PolicyItem::Settings(
+            scope,
+            ServiceSettings {
+                on_unlisted: item.on_unlisted,
+                approvals_required: item.approvals_required,
+                review_hours: item.review_hours,
+                on_deadline: item.on_deadline,
+                remind_hours: item.remind_hours,
+                revoke: item.revoke,
+                revoke_at_most: item.revoke_at_most,
+                out_of_band: item.out_of_band,
+            },
+        ));
+    }
+    let item: EntryItem =
+        serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
+    let service_id = item
+        .service_id
+        .parse()
+        .map_err(|error| malformed(format!("service_id: {error}")))?;
+    let (effect, principal) = match item.rule.split_once('#') {
+        Some(("allow", principal)) => (Effect::Allow, principal),
+        Some(("deny", principal)) => (Effect::Deny, principal),
+        _ => {
+            return Err(malformed(format!(
+                "rule is {:?}; it must be allow#<principal>, deny#<principal> or settings",
+                item.rule
+            )));
+        }
+    };
+    let rule = Rule {
+        service_id,
+        principal: principal
+            .parse()
+            .map_err(|error| malformed(format!("rule: {error}")))?,
+        effect,
+    };
+    let conditions = Conditions {
+        max_connections: item.max_connections,
+        regions: item.regions,
+        expires_at: item.expires_at,
+    };
+    let about = About {
+        customer: item.customer,
+        contact: item.contact,
+        ticket: item.ticket,
+        reason: item.reason,
+        created_by: item.created_by,
+    };
+    Entry::new(rule, conditions, about)
+        .map(PolicyItem::Entry)
+        .map_err(|error| malformed(error.to_string()))
+}
+
+/// An entry as an allowlist item.
+///
+/// # Errors
+/// [`Permanent::Encode`], which only a bug can cause.
+pub fn encode_entry(entry: &Entry) -> Result<Item, Permanent> {
+    let (service_id, rule) = Key::Entry(entry.rule().clone()).values();
+    let conditions = entry.conditions().clone();
+    let about = entry.about().clone();
+    serde_dynamo::to_item(EntryItem {
+        service_id,
+        rule,
+        max_connections: conditions.max_connections,
+        regions: conditions.regions,
+        expires_at: conditions.expires_at,
+        customer: about.customer,
+        contact: about.contact,
+        ticket: about.ticket,
+        reason: about.reason,
+        created_by: about.created_by,
+        purge_at: None,
+    })
+    .map_err(|error| Permanent::Encode(Box::new(error)))
+}
+
+/// Settings as an allowlist item.
+///
+/// # Errors
+/// [`Permanent::Encode`], which only a bug can cause.
+pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item, Permanent> {
+    let (service_id, rule) = Key::Settings(scope.clone()).values();
+    let settings = *settings;
+    serde_dynamo::to_item(SettingsItem {
+        service_id,
+        rule,
+        on_unlisted: settings.on_unlisted,
+        approvals_required: settings.approvals_required,
+        review_hours: settings.review_hours,
+        on_deadline: settings.on_deadline,
+        remind_hours: settings.remind_hours,
+        revoke: settings.revoke,
+        revoke_at_most: settings.revoke_at_most,
+        out_of_band: settings.out_of_band,
+    })
+    .map_err(|error| Permanent::Encode(Box::new(error)))
+}
+
+fn item_name(item: &Item) -> String {
+    let value = |name: &str| {
+        item.get(name)
+            .and_then(|value| value.as_s().ok())
+            .map_or("?", String::as_str)
+    };
+    format!("{} / {}", value("service_id"), value("rule"))
+}
+
+/// The policy as it was read for one connection: the parsed policy, and the items it came from.
+#[derive(Debug)]
+pub(crate) struct PolicyView {
+    pub(crate) policy: Policy,
+    items: Vec<(Key, Option<Item>)>,
+}
+
+/// Something that must not have changed when a decision is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Ground {
+    pub(crate) key: Key,
+    /// The item as it was read; none if it was absent.
+    pub(crate) item: Option<Item>,
+    /// The attributes that matter.
+    pub(crate) attributes: &'static [&'static str],
+}
+
+impl PolicyView {
+    /// Puts together what was read for `keys`.
+    pub(crate) fn new(keys: Vec<Key>, items: &Items) -> Result<Self, Permanent> {
+        let mut view = Self {
+            policy: Policy::default(),
+            items: Vec::new(),
+        };
+        for key in keys {
+            let item = items.get(&key).cloned();
+            if let Some(item) = item.clone() {
+                match decode_policy_item(item)? {
+                    PolicyItem::Entry(entry) => view.policy.entries.push(entry),
+                    PolicyItem::Settings(scope, settings) => {
+                        view.policy.settings.insert(scope, settings);
+                    }
+                }
+            }
+            view.items.push((key, item));
+        }
+        Ok(view)
+    }
+
+    /// What a verdict rests on. An accept rests on its allow and on there being no other deny; a
+    /// reject on its deny, or on nothing being listed. A review lets nobody in and cuts nobody off.
+    pub(crate) fn grounds(&self, verdict: &Verdict) -> Vec<Ground> {
+        let matters = |key: &Key| match (verdict.decision, key) {
+            (Decision::Review, _) => false,
+            (Decision::Accept, Key::Entry(rule)) => {
+                rule.effect == Effect::Deny || verdict.rule.as_ref() == Some(rule)
+            }
+            (Decision::Accept, _) => false,
+            (Decision::Reject, key) => match (&verdict.rule, key) {
+                (Some(deny), Key::Entry(rule)) => deny == rule,
+                (Some(_), _) => false,
+                (None, Key::Entry(rule)) => rule.effect == Effect::Allow,
+                (None, Key::Settings(_)) => true,
+                (None, _) => false,
+            },
+        };
+        self.items
+            .iter()
+            .filter(|(key, _)| matters(key))
+            .map(|(key, item)| Ground {
+                key: key.clone(),
+                item: item.clone(),
+                attributes: match key {
+                    Key::Settings(_) => &JUDGED_SETTINGS,
+                    _ => &JUDGED,
+                },
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    fn item(pairs: &[(&str, AttributeValue)]) -> Item {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect()
+    }
+
+    fn s(value: &str) -> AttributeValue {
+        AttributeValue::S(value.to_owned())
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_is_written() {
+        let written = item(&[
+            ("service_id", s("vpce-svc-0a1b2c3d4e5f60718")),
+            ("rule", s("allow#012345678901")),
+            ("max_connections", AttributeValue::N("2".to_owned())),
+            ("regions", AttributeValue::Ss(vec!["eu-central-1".to_owned()])),
+            ("expires_at", s("2027-01-01T00:00:00Z")),
+            ("customer", s("Example GmbH")),
+            ("purge_at", AttributeValue::N("1800000000".to_owned())),
+        ]);
+        let PolicyItem::Entry(entry) = decode_policy_item(written).unwrap() else {
+            panic!("an entry")
+        };
+        assert_eq!(entry.rule().to_string(), "allow 012345678901 on vpce-svc-0a1b2c3d4e5f60718");
+        assert_eq!(entry.conditions().max_connections, Some(2));
+        assert_eq!(entry.about().customer.as_deref(), Some("Example GmbH"));
+        let again = decode_policy_item(encode_entry(&entry).unwrap()).unwrap();
+        assert_eq!(again, PolicyItem::Entry(entry));
+    }
+
+    #[test]
+    fn what_cannot_be_understood_whole_is_not_understood_at_all() {
+        let base = [("service_id", s("*")), ("rule", s("allow#012345678901"))];
+        let cases: [(&str, AttributeValue, &str); 8] = [
+            ("expires", s("2020-01-01T00:00:00Z"), "unknown field `expires`"),
+            ("expires_at", s("tomorrow"), ""),
+            ("expires_at", AttributeValue::N("1".to_owned()), ""),
+            ("max_connections", s("2"), ""),
+            ("max_connections", AttributeValue::N("-1".to_owned()), ""),
+            ("regions", AttributeValue::Ss(vec!["everywhere".to_owned()]), "is not an AWS Region"),
+            ("regions", AttributeValue::L(vec![]), "regions is empty"),
+            ("rule", s("permit#012345678901"), "it must be allow#<principal>"),
+        ];
+        for (name, value, expected) in cases {
+            let mut bad = item(&base);
+            bad.insert(name.to_owned(), value);
+            let error = decode_policy_item(bad).unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+            assert!(error.starts_with("the allowlist item * / "), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_are_read_as_they_are_written() {
+        let settings = ServiceSettings {
+            on_unlisted: Some(gatekeeper_core::policy::OnUnlisted::Reject),
+            review_hours: Some(48),
+            ..ServiceSettings::default()
+        };
+        let item = encode_settings(&Scope::Every, &settings).unwrap();
+        assert_eq!(
+            decode_policy_item(item).unwrap(),
+            PolicyItem::Settings(Scope::Every, settings)
+        );
+    }
+}

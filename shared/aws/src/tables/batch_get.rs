@@ -1,0 +1,103 @@
+//! `BatchGetItem` to the end: 100 keys a call, left-out keys asked for again, both tables at once.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+
+use super::{Item, Key, Tables};
+use crate::error::{Error, Retryable, failed};
+
+/// DynamoDB takes this many keys in one call.
+const KEYS_PER_CALL: usize = 100;
+/// How often keys that DynamoDB leaves out are asked for again.
+const ROUNDS: u32 = 8;
+
+/// What was read: every key that was asked for was answered, with an item or with its absence.
+#[derive(Debug, Default)]
+pub(crate) struct Items {
+    asked: BTreeSet<Key>,
+    found: HashMap<(String, String, bool), Item>,
+}
+
+impl Items {
+    pub(crate) fn get(&self, key: &Key) -> Option<&Item> {
+        let (partition, sort) = key.values();
+        self.found.get(&(partition, sort, key.is_policy()))
+    }
+
+    /// Whether all these keys were asked for, so that absence means absence.
+    pub(crate) fn covers(&self, keys: &[Key]) -> bool {
+        keys.iter().all(|key| self.asked.contains(key))
+    }
+}
+
+impl Tables {
+    /// Reads items, consistently. Either all of them or an error (safety rule S2): a policy of
+    /// which a part is missing could turn a deny into an accept.
+    pub(crate) async fn read(&self, keys: BTreeSet<Key>) -> Result<Items, Arc<Error>> {
+        let in_order: Vec<&Key> = keys.iter().collect();
+        let mut items = Items::default();
+        for chunk in in_order.chunks(KEYS_PER_CALL) {
+            self.read_chunk(chunk, &mut items).await?;
+        }
+        items.asked = keys;
+        Ok(items)
+    }
+
+    async fn read_chunk(&self, keys: &[&Key], items: &mut Items) -> Result<(), Arc<Error>> {
+        let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
+        for (table, policy) in [(&self.allowlist, true), (&self.requests, false)] {
+            let keys: Vec<Item> = keys
+                .iter()
+                .filter(|key| key.is_policy() == policy)
+                .map(|key| key.item())
+                .collect();
+            if !keys.is_empty() {
+                let request = KeysAndAttributes::builder()
+                    .set_keys(Some(keys))
+                    .consistent_read(true)
+                    .build()
+                    .map_err(|error| Retryable::ReadTables(Box::new(error)))?;
+                wanted.insert(table.clone(), request);
+            }
+        }
+        let mut pause = Duration::from_millis(50);
+        for _ in 0..ROUNDS {
+            let output = self
+                .client
+                .batch_get_item()
+                .set_request_items(Some(wanted))
+                .send()
+                .await
+                .map_err(|error| failed("BatchGetItem", error, Retryable::ReadTables))?;
+            for (table, found) in output.responses.unwrap_or_default() {
+                let policy = table == self.allowlist;
+                let (partition, sort) = if policy { ("service_id", "rule") } else { ("pk", "sk") };
+                for item in found {
+                    if let (Some(AttributeValue::S(p)), Some(AttributeValue::S(s))) =
+                        (item.get(partition), item.get(sort))
+                    {
+                        items.found.insert((p.clone(), s.clone(), policy), item);
+                    }
+                }
+            }
+            wanted = output.unprocessed_keys.unwrap_or_default();
+            wanted.retain(|_, keys| !keys.keys().is_empty());
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            self.clock.sleep(jittered(pause)).await;
+            pause *= 2;
+        }
+        let left = wanted.values().map(|keys| keys.keys().len()).sum();
+        Err(Retryable::ReadTablesWhole(left).into())
+    }
+}
+
+/// Between half of a pause and all of it, so that functions that failed together do not try again
+/// together.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+}

@@ -1,0 +1,121 @@
+//! Keys of both tables, in one type, because one `BatchGetItem` reads both.
+
+use std::fmt;
+
+use gatekeeper_core::connection::{Connection, Organization};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
+
+use super::{Item, Tables, text};
+
+/// Names one item of either table.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Key {
+    /// An allowlist entry.
+    Entry(Rule),
+    /// A service's settings.
+    Settings(Scope),
+    /// A request.
+    Request(EndpointId),
+    /// A row of a request's history.
+    History(EndpointId, u64),
+    /// The slots of one account on one service.
+    Slots(ServiceId, AccountId),
+    /// An announcement that is not published yet.
+    Outbox(EndpointId, u64),
+}
+
+/// The partition of all unpublished announcements.
+pub(super) const OUTBOX: &str = "outbox";
+/// The sort key of a request.
+pub(super) const REQUEST: &str = "request";
+const SLOTS: &str = "slots";
+pub(super) const SETTINGS: &str = "settings";
+
+impl Key {
+    pub(super) fn is_policy(&self) -> bool {
+        matches!(self, Self::Entry(_) | Self::Settings(_))
+    }
+
+    pub(super) fn names(&self) -> (&'static str, &'static str) {
+        if self.is_policy() {
+            ("service_id", "rule")
+        } else {
+            ("pk", "sk")
+        }
+    }
+
+    pub(super) fn values(&self) -> (String, String) {
+        match self {
+            Self::Entry(rule) => (
+                rule.service_id.to_string(),
+                format!("{}#{}", rule.effect, rule.principal),
+            ),
+            Self::Settings(scope) => (scope.to_string(), SETTINGS.to_owned()),
+            Self::Request(endpoint) => (endpoint.to_string(), REQUEST.to_owned()),
+            Self::History(endpoint, version) => {
+                (endpoint.to_string(), format!("history#{version:08}"))
+            }
+            Self::Slots(service, account) => {
+                (format!("usage#{service}#{account}"), SLOTS.to_owned())
+            }
+            Self::Outbox(endpoint, version) => {
+                (OUTBOX.to_owned(), format!("{endpoint}#{version:08}"))
+            }
+        }
+    }
+
+    /// The key's attributes.
+    pub(super) fn item(&self) -> Item {
+        let (partition, sort) = self.names();
+        let (partition_value, sort_value) = self.values();
+        Item::from([
+            (partition.to_owned(), text(partition_value)),
+            (sort.to_owned(), text(sort_value)),
+        ])
+    }
+
+    /// Every policy item that could bear on a connection, and no other: its own service and `*`,
+    /// with each principal that it is, both effects, and the settings.
+    pub(crate) fn policy_of(connection: &Connection, organization: &Organization) -> Vec<Key> {
+        let mut principals = vec![
+            Principal::Endpoint(connection.endpoint_id.clone()),
+            Principal::Account(connection.owner.clone()),
+            Principal::Anyone,
+        ];
+        if let Organization::Known(Some(place)) = organization {
+            principals.extend(place.branches().into_iter().map(Principal::Organization));
+        }
+        let mut keys = Vec::new();
+        for service_id in [Scope::Service(connection.service_id.clone()), Scope::Every] {
+            keys.push(Key::Settings(service_id.clone()));
+            for principal in &principals {
+                for effect in [Effect::Allow, Effect::Deny] {
+                    keys.push(Key::Entry(Rule {
+                        service_id: service_id.clone(),
+                        principal: principal.clone(),
+                        effect,
+                    }));
+                }
+            }
+        }
+        keys
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (partition, sort) = self.values();
+        write!(f, "{partition} / {sort}")
+    }
+}
+
+impl Tables {
+    pub(super) fn table_of(&self, key: &Key) -> &str {
+        if key.is_policy() {
+            &self.allowlist
+        } else {
+            &self.requests
+        }
+    }
+}

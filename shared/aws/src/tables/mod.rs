@@ -1,0 +1,64 @@
+//! The two tables. No DynamoDB type leaves this module.
+//!
+//! | table | partition key | sort key | item |
+//! | --- | --- | --- | --- |
+//! | allowlist | `service_id`: `vpce-svc-…` or `*` | `rule`: `allow#<principal>`, `deny#<principal>` | an entry |
+//! | | | `settings` | a service's settings |
+//! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
+//! | | | `history#00000001` … | its history, one row for each transition |
+//! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
+//! | | `outbox` | `<endpoint>#<version>` | an announcement that is not published yet |
+//!
+//! The index `open` of the requests table holds every request that is not gone, by service.
+
+mod allowlist;
+mod batch_get;
+mod keys;
+mod outbox;
+mod record;
+mod requests;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::config::Config;
+pub use allowlist::{PolicyItem, decode_policy_item, encode_entry, encode_settings};
+pub(crate) use allowlist::{Ground, PolicyView};
+pub(crate) use batch_get::Items;
+pub(crate) use keys::Key;
+pub(crate) use outbox::OutboxRow;
+pub(crate) use record::{Recorded, Write};
+
+/// An item as DynamoDB has it.
+pub(crate) type Item = HashMap<String, AttributeValue>;
+
+/// The gatekeeper's tables.
+#[derive(Debug)]
+pub struct Tables {
+    client: aws_sdk_dynamodb::Client,
+    allowlist: String,
+    requests: String,
+    clock: Clock,
+}
+
+impl Tables {
+    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+        Self {
+            client: clients.dynamodb.clone(),
+            allowlist: config.allowlist_table.clone(),
+            requests: config.requests_table.clone(),
+            clock,
+        }
+    }
+}
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}

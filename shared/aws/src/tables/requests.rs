@@ -1,0 +1,338 @@
+//! Requests, their history and the slots under `max_connections`, to items and back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
+use gatekeeper_core::judge::Verdict;
+use gatekeeper_core::request::{Actor, Request, Status, Transition};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Item, Items, Key, Tables, text};
+use crate::error::{Error, Permanent, Retryable, failed};
+
+/// Only requests that are not gone carry this attribute, so the index holds no others.
+pub(super) const OPEN_INDEX: &str = "open";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct RequestItem {
+    pk: EndpointId,
+    sk: String,
+    /// The index's partition; absent once the request is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_service_id: Option<ServiceId>,
+    service_id: ServiceId,
+    account_id: AccountId,
+    region: Region,
+    status: Status,
+    version: u64,
+    verdict: Verdict,
+    decided_by: Actor,
+    opened_at: Timestamp,
+    status_since: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claimed_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deadline: Option<Timestamp>,
+}
+
+/// A row of history: the transition, and which one it was.
+#[derive(Debug, Serialize, Deserialize)]
+struct HistoryItem {
+    pk: EndpointId,
+    sk: String,
+    version: u64,
+    #[serde(flatten)]
+    transition: Transition,
+}
+
+pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
+    let (_, sk) = Key::Request(request.endpoint_id.clone()).values();
+    let request = request.clone();
+    encode(RequestItem {
+        open_service_id: (request.status != Status::Gone).then(|| request.service_id.clone()),
+        pk: request.endpoint_id,
+        sk,
+        service_id: request.service_id,
+        account_id: request.account_id,
+        region: request.region,
+        status: request.status,
+        version: request.version,
+        verdict: request.verdict,
+        decided_by: request.decided_by,
+        opened_at: request.opened_at,
+        status_since: request.status_since,
+        claimed_until: request.claimed_until,
+        deadline: request.deadline,
+    })
+}
+
+pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
+    let name = item
+        .get("pk")
+        .and_then(|value| value.as_s().ok())
+        .map_or_else(|| "?".to_owned(), |pk| format!("{pk} / request"));
+    let item: RequestItem = serde_dynamo::from_item(item).map_err(|error| {
+        Permanent::MalformedRequest {
+            item: name,
+            detail: error.to_string(),
+        }
+    })?;
+    Ok(Request {
+        endpoint_id: item.pk,
+        service_id: item.service_id,
+        account_id: item.account_id,
+        region: item.region,
+        status: item.status,
+        version: item.version,
+        verdict: item.verdict,
+        decided_by: item.decided_by,
+        opened_at: item.opened_at,
+        status_since: item.status_since,
+        claimed_until: item.claimed_until,
+        deadline: item.deadline,
+    })
+}
+
+pub(super) fn encode_history(
+    endpoint_id: &EndpointId,
+    version: u64,
+    transition: &Transition,
+) -> Result<Item, Permanent> {
+    let (_, sk) = Key::History(endpoint_id.clone(), version).values();
+    encode(HistoryItem {
+        pk: endpoint_id.clone(),
+        sk,
+        version,
+        transition: transition.clone(),
+    })
+}
+
+pub(super) fn encode(item: impl Serialize) -> Result<Item, Permanent> {
+    serde_dynamo::to_item(item).map_err(|error| Permanent::Encode(Box::new(error)))
+}
+
+/// The endpoints of one account that count against `max_connections` on one service.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slots {
+    endpoints: BTreeSet<String>,
+    /// Whether EC2 was asked who was connected before we counted.
+    pub(crate) counted: bool,
+}
+
+impl Slots {
+    /// How many are held by other endpoints than this one.
+    pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
+        let others = self.endpoints.iter().filter(|id| *id != endpoint.as_str());
+        u32::try_from(others.count()).unwrap_or(u32::MAX)
+    }
+}
+
+impl Items {
+    /// The request of an endpoint, if there is one.
+    pub(crate) fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Permanent> {
+        self.get(&Key::Request(endpoint.clone()))
+            .cloned()
+            .map(decode_request)
+            .transpose()
+    }
+
+    /// The slots of an account on a service.
+    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Slots {
+        let Some(item) = self.get(&Key::Slots(service.clone(), account.clone())) else {
+            return Slots::default();
+        };
+        let endpoints = match item.get("endpoints") {
+            Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
+            _ => BTreeSet::new(),
+        };
+        Slots {
+            endpoints,
+            counted: item.contains_key("counted_at"),
+        }
+    }
+}
+
+impl Tables {
+    /// Enters the connections that EC2 shows into an account's slots, once: those that were there
+    /// before Gatekeeper count against the limit like all others.
+    pub(crate) async fn count_slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        connected: &[EndpointId],
+    ) -> Result<(), Arc<Error>> {
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.requests)
+            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .expression_attribute_values(":now", text(self.clock.now().to_string()));
+        let mut expression = "SET counted_at = if_not_exists(counted_at, :now)".to_owned();
+        if !connected.is_empty() {
+            let ids = connected.iter().map(ToString::to_string).collect();
+            update = update.expression_attribute_values(":ids", AttributeValue::Ss(ids));
+            expression.push_str(" ADD endpoints :ids");
+        }
+        update
+            .update_expression(expression)
+            .send()
+            .await
+            .map_err(|error| failed("UpdateItem", error, Retryable::ReadTables))?;
+        Ok(())
+    }
+
+    /// The endpoints with an open request on a service, and each one's status, from the index.
+    pub(crate) async fn open_requests(
+        &self,
+        service: &ServiceId,
+    ) -> Result<Vec<EndpointId>, Arc<Error>> {
+        let mut open = Vec::new();
+        let mut start = None;
+        loop {
+            let output = self
+                .client
+                .query()
+                .table_name(&self.requests)
+                .index_name(OPEN_INDEX)
+                .key_condition_expression("open_service_id = :service")
+                .expression_attribute_values(":service", text(service.as_str()))
+                .projection_expression("pk")
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
+            let ids = output.items().iter().filter_map(|item| item.get("pk")?.as_s().ok());
+            open.extend(ids.filter_map(|id| id.parse::<EndpointId>().ok()));
+            start = output.last_evaluated_key;
+            if start.is_none() {
+                return Ok(open);
+            }
+        }
+    }
+
+    /// The history of a request, oldest first.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or a row makes no sense.
+    pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
+        let mut rows = Vec::new();
+        let mut start = None;
+        loop {
+            let output = self
+                .client
+                .query()
+                .table_name(&self.requests)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk AND begins_with(sk, :history)")
+                .expression_attribute_values(":pk", text(endpoint.as_str()))
+                .expression_attribute_values(":history", text("history#"))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
+            start = output.last_evaluated_key.clone();
+            for item in output.items.unwrap_or_default() {
+                let row: HistoryItem = serde_dynamo::from_item(item).map_err(|error| {
+                    Permanent::MalformedRequest {
+                        item: format!("{endpoint} / history"),
+                        detail: error.to_string(),
+                    }
+                })?;
+                rows.push(row.transition);
+            }
+            if start.is_none() {
+                return Ok(rows);
+            }
+        }
+    }
+
+    /// The request of an endpoint, if there is one.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
+        let items = self.read([Key::Request(endpoint.clone())].into()).await?;
+        Ok(items.request(endpoint)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatekeeper_core::judge::{Decision, FailedCondition};
+    use gatekeeper_core::request::{Cause, Ec2Answer};
+
+    fn verdict() -> Verdict {
+        Verdict {
+            decision: Decision::Review,
+            rule: Some(gatekeeper_core::policy::Rule {
+                service_id: "*".parse().unwrap(),
+                principal: "012345678901".parse().unwrap(),
+                effect: gatekeeper_core::policy::Effect::Allow,
+            }),
+            failed: vec![
+                FailedCondition::MaxConnections { held: 2, max: 2 },
+                FailedCondition::Regions {
+                    region: "us-east-1".parse().unwrap(),
+                    allowed: vec!["eu-central-1".parse().unwrap()],
+                },
+            ],
+            reason: "because".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_request_is_read_as_it_is_written() {
+        for actor in [
+            Actor::Policy(verdict().rule),
+            Actor::Policy(None),
+            Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned()),
+            Actor::Approver("alice@example.com".to_owned()),
+            Actor::Aws,
+            Actor::Unknown,
+            Actor::Schedule,
+        ] {
+            let request = Request {
+                endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+                service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+                account_id: "012345678901".parse().unwrap(),
+                region: "eu-central-1".parse().unwrap(),
+                status: Status::Accepting,
+                version: 3,
+                verdict: verdict(),
+                decided_by: actor,
+                opened_at: "2026-11-20T12:00:00.123456789Z".parse().unwrap(),
+                status_since: "2026-11-20T12:00:01Z".parse().unwrap(),
+                claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
+                deadline: None,
+            };
+            let item = encode_request(&request).unwrap();
+            assert!(item.contains_key("open_service_id"));
+            assert_eq!(decode_request(item).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_history_row_is_read_as_it_is_written() {
+        let transition = Transition {
+            from: Some(Status::Accepting),
+            to: Status::Accepted,
+            cause: Cause::Enforced,
+            at: "2026-11-20T12:00:00Z".parse().unwrap(),
+            actor: Actor::Policy(verdict().rule),
+            reason: "EC2 accepted it.".to_owned(),
+            ec2: Some(Ec2Answer {
+                code: "ok".to_owned(),
+                request_id: None,
+            }),
+        };
+        let endpoint = "vpce-0123456789abcdef0".parse().unwrap();
+        let item = encode_history(&endpoint, 2, &transition).unwrap();
+        assert_eq!(item.get("sk").unwrap().as_s().unwrap(), "history#00000002");
+        let row: HistoryItem = serde_dynamo::from_item(item).unwrap();
+        assert_eq!(row.transition, transition);
+    }
+}
