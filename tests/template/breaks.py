@@ -1,0 +1,389 @@
+"""One way at least to break each invariant; `invariants.py --breaks` wants each of them to be seen.
+
+A break is the check that must see it, what is broken, and the damage to the translated template.
+"""
+
+from collections.abc import Callable
+
+BREAKS: list[tuple[str, str, Callable[[dict], object]]] = []
+
+
+def breaks(check: str, title: str):
+    """Registers the damage that follows."""
+
+    def register(damage):
+        BREAKS.append((check, title, damage))
+        return damage
+
+    return register
+
+
+def set_to(check: str, title: str, path: str, value) -> None:
+    """A break that puts `value` at `path`, a resource and then keys, separated by slashes."""
+
+    def damage(template):
+        *parents, last = path.split("/")
+        place = template["Resources"]
+        for key in parents:
+            place = place[int(key) if isinstance(place, list) else key]
+        place[int(last) if isinstance(place, list) else last] = value
+
+    BREAKS.append((check, title, damage))
+
+
+def without(check: str, title: str, path: str) -> None:
+    """A break that takes away what is at `path`."""
+
+    def damage(template):
+        *parents, last = path.split("/")
+        place = template["Resources"]
+        for key in parents:
+            place = place[int(key) if isinstance(place, list) else key]
+        del place[int(last) if isinstance(place, list) else last]
+
+    BREAKS.append((check, title, damage))
+
+
+def statement(template: dict, role: str, sid: str) -> dict:
+    """A statement of a role's policy, also inside Fn::If."""
+    for entry in template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
+        for candidate in entry.get("Fn::If", [None, entry])[1:]:
+            if candidate.get("Sid") == sid:
+                return candidate
+    raise KeyError(sid)
+
+
+# ------------------------------------------------------------------------------------------- functions
+without("functions_say_what_they_run_on", "no memory", "ConnectionsFunction/Properties/MemorySize")
+without("functions_say_what_they_run_on", "no time-out", "ReconcileFunction/Properties/Timeout")
+without("functions_say_what_they_run_on", "not traced", "ReconcileFunction/Properties/TracingConfig")
+set_to("functions_say_what_they_run_on", "old runtime", "ReconcileFunction/Properties/Runtime", "provided.al2")
+without(
+    "functions_know_where_they_are",
+    "a variable is missing",
+    "ReconcileFunction/Properties/Environment/Variables/REQUESTS_TABLE",
+)
+set_to(
+    "functions_know_where_they_are",
+    "knows one role only",
+    "ConnectionsFunction/Properties/Environment/Variables/OWN_ROLE_ARNS",
+    {"Fn::GetAtt": ["ConnectionsRole", "Arn"]},
+)
+without("functions_log_into_a_group_of_their_own", "no retention", "ConnectionsLog/Properties/RetentionInDays")
+without("functions_log_into_a_group_of_their_own", "no key", "ReconcileLog/Properties/KmsKeyId")
+without("functions_log_into_a_group_of_their_own", "not retained", "ReconcileLog/DeletionPolicy")
+set_to(
+    "functions_log_into_a_group_of_their_own",
+    "shared group",
+    "ReconcileFunction/Properties/LoggingConfig/LogGroup",
+    {"Ref": "ConnectionsLog"},
+)
+set_to(
+    "functions_log_into_a_group_of_their_own",
+    "metrics filtered out",
+    "ReconcileFunction/Properties/LoggingConfig/ApplicationLogLevel",
+    "WARN",
+)
+without("functions_log_into_a_group_of_their_own", "Lambda's own group", "ConnectionsFunction/Properties/LoggingConfig")
+set_to(
+    "functions_have_a_role_of_their_own",
+    "shared role",
+    "ReconcileFunction/Properties/Role",
+    {"Fn::GetAtt": ["ConnectionsRole", "Arn"]},
+)
+without("failures_of_functions_are_kept", "no redrive", "ConnectionsQueue/Properties/RedrivePolicy")
+without(
+    "failures_of_functions_are_kept", "whole batches fail", "ConnectionsFunctionQueue/Properties/FunctionResponseTypes"
+)
+without(
+    "failures_of_functions_are_kept",
+    "no on-failure destination",
+    "ReconcileFunctionEventInvokeConfig/Properties/DestinationConfig",
+)
+without(
+    "failures_of_functions_are_kept",
+    "no dead-letter queue of the schedule",
+    "ReconcileFunctionSchedule/Properties/Target/DeadLetterConfig",
+)
+without("failures_of_functions_are_kept", "no schedule", "ReconcileFunctionSchedule")
+without("concurrency_is_reserved", "nothing reserved", "ReconcileFunction/Properties/ReservedConcurrentExecutions")
+set_to(
+    "concurrency_is_reserved",
+    "reserved although it cannot be",
+    "ReconcileFunction/Properties/ReservedConcurrentExecutions",
+    1,
+)
+set_to(
+    "concurrency_is_reserved",
+    "the queue starts too many",
+    "ConnectionsFunctionQueue/Properties/ScalingConfig/MaximumConcurrency",
+    9,
+)
+set_to("queues_wait_six_times_the_time_out", "visible too early", "ConnectionsQueue/Properties/VisibilityTimeout", 361)
+set_to("queues_wait_six_times_the_time_out", "longer time-out", "ConnectionsFunction/Properties/Timeout", 90)
+without("queues_wait_six_times_the_time_out", "the default", "ConnectionsQueue/Properties/VisibilityTimeout")
+set_to("one_reconcile_is_over_before_the_next", "runs too long", "ReconcileFunction/Properties/Timeout", 600)
+set_to(
+    "one_reconcile_is_over_before_the_next",
+    "starts some time",
+    "ReconcileFunctionSchedule/Properties/FlexibleTimeWindow",
+    {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
+)
+without("one_reconcile_is_over_before_the_next", "no alarm", "ReconcileMissingAlarm")
+set_to(
+    "one_reconcile_is_over_before_the_next",
+    "silence is fine",
+    "ReconcileMissingAlarm/Properties/TreatMissingData",
+    "notBreaching",
+)
+
+
+@breaks("one_reconcile_is_over_before_the_next", "alarm before the next run")
+def _(template):
+    template["Mappings"]["Reconcile"]["60"]["MissingAfterSeconds"] = 1200
+
+
+# ------------------------------------------------------------------------------------------------- IAM
+set_to(
+    "roles_hold_no_managed_policy",
+    "managed policy",
+    "ReconcileRole/Properties/ManagedPolicyArns",
+    ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"],
+)
+set_to(
+    "roles_hold_no_managed_policy",
+    "policy elsewhere",
+    "Extra",
+    {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": {"Ref": "ReconcileRole"}, "PolicyName": "Extra"}},
+)
+
+
+@breaks("roles_allow_exactly_what_is_called", "an action too many")
+def _(template):
+    statement(template, "ReconcileRole", "WriteRequests")["Action"].append("dynamodb:Scan")
+
+
+@breaks("roles_allow_exactly_what_is_called", "an action too few")
+def _(template):
+    statement(template, "ConnectionsRole", "WriteRequests")["Action"].remove("dynamodb:UpdateItem")
+
+
+@breaks("roles_use_no_wildcards_without_a_reason", "wildcard in an action")
+def _(template):
+    statement(template, "ConnectionsRole", "ReadPolicy")["Action"] = "dynamodb:*"
+
+
+@breaks("roles_use_no_wildcards_without_a_reason", "resource * without a reason")
+def _(template):
+    statement(template, "ReconcileRole", "TracingHasNoResourceLevel")["Sid"] = "Tracing"
+
+
+@breaks("roles_use_no_wildcards_without_a_reason", "resource * for what has resources")
+def _(template):
+    statement(template, "ConnectionsRole", "DescribeHasNoResourceLevel")["Action"].append("sns:Publish")
+
+
+@breaks("roles_use_no_wildcards_without_a_reason", "everything but")
+def _(template):
+    statement(template, "ConnectionsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
+
+
+@breaks("roles_touch_only_their_tables", "writes the policy")
+def _(template):
+    statement(template, "ConnectionsRole", "ReadPolicy")["Action"].append("dynamodb:PutItem")
+
+
+@breaks("roles_touch_only_their_tables", "reads any table")
+def _(template):
+    statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
+    }
+
+
+@breaks("roles_decide_only_for_managed_services", "tagged or not")
+def _(template):
+    del statement(template, "ConnectionsRole", "DecideTaggedServices")["Condition"]
+
+
+@breaks("roles_decide_only_for_managed_services", "any service")
+def _(template):
+    statement(template, "ReconcileRole", "DecideListedServices")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-endpoint-service/*"
+    }
+
+
+set_to(
+    "roles_are_assumed_by_one_service",
+    "by anybody in the account",
+    "ReconcileRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal",
+    {"AWS": {"Ref": "AWS::AccountId"}},
+)
+without(
+    "roles_are_assumed_by_one_service",
+    "for anybody's schedule",
+    "ReconcileScheduleRole/Properties/AssumeRolePolicyDocument/Statement/0/Condition/StringEquals/aws:SourceArn",
+)
+
+# --------------------------------------------------------------------------- topics, queues, rules, key
+NOTIFICATIONS = "ConnectionNotificationTopicPolicy/Properties/PolicyDocument/Statement"
+set_to(
+    "topics_are_encrypted_and_closed",
+    "AWS managed key",
+    "ConnectionNotificationTopic/Properties/KmsMasterKeyId",
+    "alias/aws/sns",
+)
+without("topics_are_encrypted_and_closed", "not encrypted", "AnnouncementsTopic/Properties/KmsMasterKeyId")
+without("topics_are_encrypted_and_closed", "without TLS", f"{NOTIFICATIONS}/1")
+without("topics_are_encrypted_and_closed", "any account", f"{NOTIFICATIONS}/0/Condition/StringEquals")
+without("topics_are_encrypted_and_closed", "any source", f"{NOTIFICATIONS}/0/Condition/ArnLike")
+set_to(
+    "topics_are_encrypted_and_closed", "source is anything", f"{NOTIFICATIONS}/0/Condition/ArnLike/aws:SourceArn", "*"
+)
+set_to("topics_are_encrypted_and_closed", "open to the world", f"{NOTIFICATIONS}/0/Principal", {"AWS": "*"})
+without(
+    "topics_are_encrypted_and_closed",
+    "alarms of any account",
+    "AlarmsTopicPolicy/Properties/PolicyDocument/Statement/0/Condition/StringEquals",
+)
+without("topics_are_encrypted_and_closed", "no policy", "AnnouncementsTopicPolicy")
+without("subscriptions_lose_nothing", "no redrive", "ConnectionNotificationSubscription/Properties/RedrivePolicy")
+set_to("subscriptions_lose_nothing", "raw", "ConnectionNotificationSubscription/Properties/RawMessageDelivery", True)
+without("subscriptions_lose_nothing", "nobody is told", "AlarmsEmailSubscription")
+without("queues_are_encrypted_and_closed", "not encrypted", "DeliveryDeadLetterQueue/Properties/SqsManagedSseEnabled")
+set_to(
+    "queues_are_encrypted_and_closed",
+    "short memory",
+    "ReconcileDeadLetterQueue/Properties/MessageRetentionPeriod",
+    345600,
+)
+set_to("queues_are_encrypted_and_closed", "long memory", "ConnectionsQueue/Properties/MessageRetentionPeriod", 1209600)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "gives up at once",
+    "ConnectionsQueue/Properties/RedrivePolicy/maxReceiveCount",
+    1,
+)
+without("queues_are_encrypted_and_closed", "without TLS", "DeadLetterQueuesPolicy")
+without(
+    "queues_are_encrypted_and_closed",
+    "any rule",
+    "ConnectionsQueuePolicy/Properties/PolicyDocument/Statement/1/Condition",
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "may do all",
+    "ConnectionsQueuePolicy/Properties/PolicyDocument/Statement/0/Action",
+    "sqs:*",
+)
+set_to("rules_retry_and_keep_what_fails", "own bus", "CloudTrailRule/Properties/EventBusName", "other")
+without(
+    "rules_retry_and_keep_what_fails", "no dead-letter queue", "CloudTrailRule/Properties/Targets/0/DeadLetterConfig"
+)
+without(
+    "rules_retry_and_keep_what_fails", "no retry policy", "ConnectionRequestedRule/Properties/Targets/0/RetryPolicy"
+)
+without(
+    "rules_retry_and_keep_what_fails", "misses rejects", "CloudTrailRule/Properties/EventPattern/detail/eventName/3"
+)
+set_to(
+    "rules_retry_and_keep_what_fails",
+    "past the queue",
+    "CloudTrailRule/Properties/Targets/0/Arn",
+    {"Fn::GetAtt": ["ReconcileFunction", "Arn"]},
+)
+without("the_key_lets_in_who_needs_it", "not rotated", "Key/Properties/EnableKeyRotation")
+without("the_key_lets_in_who_needs_it", "goes with the stack", "Key/DeletionPolicy")
+without("the_key_lets_in_who_needs_it", "no connection notifications", "Key/Properties/KeyPolicy/Statement/1")
+without("the_key_lets_in_who_needs_it", "any account's notifications", "Key/Properties/KeyPolicy/Statement/1/Condition")
+without("the_key_lets_in_who_needs_it", "any log group", "Key/Properties/KeyPolicy/Statement/3/Condition")
+without("the_key_lets_in_who_needs_it", "made although one is given", "Key/Condition")
+
+# ---------------------------------------------------------------------------------------------- tables
+for TABLE in ("AllowlistTable", "RequestsTable"):
+    without("tables_survive", f"{TABLE} is not retained", f"{TABLE}/DeletionPolicy")
+    without("tables_survive", f"{TABLE} is not retained when replaced", f"{TABLE}/UpdateReplacePolicy")
+    without("tables_survive", f"{TABLE} without PITR", f"{TABLE}/Properties/PointInTimeRecoverySpecification")
+    without("tables_survive", f"{TABLE} is not encrypted by KMS", f"{TABLE}/Properties/SSESpecification")
+    without("tables_survive", f"{TABLE} does not use the key", f"{TABLE}/Properties/SSESpecification/KMSMasterKeyId")
+    set_to("tables_survive", f"{TABLE} is not protected", f"{TABLE}/Properties/DeletionProtectionEnabled", False)
+    set_to("tables_survive", f"{TABLE} is not on demand", f"{TABLE}/Properties/BillingMode", "PROVISIONED")
+    set_to(
+        "tables_survive",
+        f"{TABLE} forgets by expires_at",
+        f"{TABLE}/Properties/TimeToLiveSpecification/AttributeName",
+        "expires_at",
+    )
+without("tables_have_the_keys_that_the_code_uses", "no stream", "AllowlistTable/Properties/StreamSpecification")
+without("tables_have_the_keys_that_the_code_uses", "no index", "RequestsTable/Properties/GlobalSecondaryIndexes")
+set_to(
+    "tables_have_the_keys_that_the_code_uses",
+    "other key",
+    "AllowlistTable/Properties/KeySchema/1/AttributeName",
+    "principal",
+)
+
+# ---------------------------------------------------------------------------------------------- alarms
+for ALARM in (
+    "ConnectionsErrorsAlarm",
+    "ReconcileErrorsAlarm",
+    "ConnectionsThrottlesAlarm",
+    "ReconcileThrottlesAlarm",
+    "ConnectionsDeadLetterAlarm",
+    "DeliveryDeadLetterAlarm",
+    "ReconcileDeadLetterAlarm",
+    "ConnectionsQueueAgeAlarm",
+    "PolicyUnreadableAlarm",
+    "EnforceFailuresAlarm",
+):
+    without("everything_that_can_fail_has_an_alarm", f"no {ALARM}", ALARM)
+without("everything_that_can_fail_has_an_alarm", "refused records are not told", "ForbiddenAlarm/Properties/Metrics/3")
+set_to(
+    "alarms_watch_what_the_functions_write",
+    "a step that there is not",
+    "PolicyUnreadableAlarm/Properties/Dimensions/0/Value",
+    "policy",
+)
+set_to(
+    "alarms_watch_what_the_functions_write",
+    "another namespace",
+    "EnforceFailuresAlarm/Properties/Namespace",
+    "Gatekeeper",
+)
+set_to("alarms_reach_somebody", "tells nobody", "PolicyUnreadableAlarm/Properties/AlarmActions", [])
+set_to(
+    "alarms_reach_somebody",
+    "tells the wrong people",
+    "ReconcileErrorsAlarm/Properties/AlarmActions",
+    [{"Ref": "AnnouncementsTopic"}],
+)
+without("alarms_reach_somebody", "no data means nothing", "ReconcileErrorsAlarm/Properties/TreatMissingData")
+without("alarms_reach_somebody", "not explained", "ReconcileErrorsAlarm/Properties/AlarmDescription")
+
+# -------------------------------------------------------------------------------------------- template
+set_to("nothing_has_a_fixed_name", "named table", "RequestsTable/Properties/TableName", "requests")
+set_to("nothing_has_a_fixed_name", "named schedule", "ReconcileFunctionSchedule/Properties/Name", "reconcile")
+
+
+@breaks("parameters_are_explained_and_checked", "takes anything")
+def _(template):
+    del template["Parameters"]["KmsKeyArn"]["AllowedPattern"]
+
+
+@breaks("parameters_are_explained_and_checked", "takes a list with a hole")
+def _(template):
+    template["Parameters"]["ManagedServices"]["AllowedPattern"] = r"^(tagged|[a-z0-9,-]+)$"
+
+
+@breaks("parameters_are_explained_and_checked", "not on the console")
+def _(template):
+    template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].pop()
+
+
+@breaks("outputs_are_described", "no description")
+def _(template):
+    del template["Outputs"]["RequestsTable"]["Description"]
+
+
+@breaks("exceptions_have_reasons", "no reason")
+def _(template):
+    template["Resources"]["ConnectionsQueue"]["Metadata"]["checkov"]["skip"][0]["comment"] = "noise"

@@ -1,0 +1,791 @@
+"""What must be true of the deployment, however the template changes.
+
+    python tests/template/invariants.py            checks template.yaml, with several sets of parameters
+    python tests/template/invariants.py --breaks   breaks it once for each check, and wants the check to see it
+
+Needs what .ci/requirements.txt lists. Looks at what CloudFormation makes of the template (.ci/translate.py).
+"""
+
+import copy
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
+
+from cloudformation import deployed  # noqa: E402
+from translate import translate  # noqa: E402
+
+SOURCE = ROOT / "template.yaml"
+KEY_ARN = "arn:aws:kms:eu-central-1:012345678901:key/00000000-0000-0000-0000-000000000000"
+SERVICES = ["vpce-svc-0a1b2c3d4e5f60718", "vpce-svc-00000000000000001"]
+SETS = {
+    "defaults": {},
+    "everything given": {
+        "ManagedServices": ",".join(SERVICES),
+        "ReconcileMinutes": "60",
+        "AnnouncementsEmail": "people@example.com",
+        "AlarmsEmail": "ops@example.com",
+        "KmsKeyArn": KEY_ARN,
+        "LogRetentionDays": "30",
+        "Architecture": "x86_64",
+    },
+    "new account": {"ReserveConcurrency": "false"},
+}
+
+# What each role may do, and so what its function calls; changed here and there, or nowhere. Transactions are
+# allowed by their parts (PutItem, UpdateItem, ConditionCheckItem). Besides what the code calls, Lambda logs,
+# traces, polls the queue and hands over failed runs in the function's name.
+BOTH = {
+    "dynamodb:BatchGetItem",
+    "dynamodb:BatchWriteItem",
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:PutItem",
+    "dynamodb:Query",
+    "dynamodb:UpdateItem",
+    "ec2:AcceptVpcEndpointConnections",
+    "ec2:DescribeVpcEndpointConnectionNotifications",
+    "ec2:DescribeVpcEndpointConnections",
+    "ec2:DescribeVpcEndpointServiceConfigurations",
+    "ec2:RejectVpcEndpointConnections",
+    "kms:Decrypt",
+    "kms:GenerateDataKey",
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sns:Publish",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+# Only where the tables are under a key of the account's own.
+TABLES_KEY = {
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+}
+ACTIONS = {
+    "ConnectionsRole": BOTH | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+    "ReconcileRole": BOTH | {"sqs:SendMessage"},
+    "ReconcileScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
+}
+# Actions for which AWS defines no resource, and the only ones that may have "*".
+WITHOUT_RESOURCE = {
+    "ec2:DescribeVpcEndpointConnectionNotifications",
+    "ec2:DescribeVpcEndpointConnections",
+    "ec2:DescribeVpcEndpointServiceConfigurations",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+# What nothing but the named tables may be allowed to do.
+TABLE_ACTIONS = {
+    "AllowlistTable": {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"},
+    "RequestsTable": {action for action in BOTH if action.startswith("dynamodb:")} - {"dynamodb:ConditionCheckItem"},
+}
+ENVIRONMENT = {"ALLOWLIST_TABLE", "REQUESTS_TABLE", "ANNOUNCEMENTS_TOPIC_ARN", "MANAGED_SERVICES", "OWN_ROLE_ARNS"}
+STEPS = {"observe", "judge", "record", "enforce", "announce"}
+
+CHECKS = []
+UNCHECKED = "could not be checked"
+
+
+def check(function):
+    """Registers a check: it gets a `Stack` and yields what is wrong, and nothing if nothing is."""
+    CHECKS.append(function)
+    return function
+
+
+def many(value) -> list:
+    """IAM lets a list of one be written without the brackets."""
+    return value if isinstance(value, list) else [value]
+
+
+class Stack:
+    """The template, deployed with one set of parameters."""
+
+    def __init__(self, template: dict, parameters: dict[str, str]) -> None:
+        self.template = template
+        self.parameters = parameters
+        self.resources = deployed(template, parameters)
+
+    def of(self, kind: str) -> dict[str, dict]:
+        """Properties of all resources of a type, by logical id."""
+        return {
+            name: resource.get("Properties", {})
+            for name, resource in self.resources.items()
+            if resource["Type"] == kind
+        }
+
+    @property
+    def functions(self):
+        return self.of("AWS::Lambda::Function")
+
+    @property
+    def queues(self):
+        return self.of("AWS::SQS::Queue")
+
+    @property
+    def alarms(self):
+        return self.of("AWS::CloudWatch::Alarm")
+
+    @property
+    def own_key(self) -> bool:
+        return not self.parameters.get("KmsKeyArn")
+
+    @property
+    def key(self) -> str:
+        return "${Key.Arn}" if self.own_key else self.parameters["KmsKeyArn"]
+
+    def statements(self, role: str) -> list[dict]:
+        return [
+            statement
+            for policy in self.resources[role]["Properties"].get("Policies", [])
+            for statement in policy["PolicyDocument"]["Statement"]
+        ]
+
+    def policy_of(self, kind: str, attribute: str, token: str) -> list[dict]:
+        """The statements of the resource policy of a topic or queue."""
+        return [
+            statement
+            for properties in self.of(kind).values()
+            if token in properties[attribute]
+            for statement in properties["PolicyDocument"]["Statement"]
+        ]
+
+    def dead_letter_queues(self) -> set[str]:
+        """Queues that something puts its failures into, wherever that is written."""
+        found = set()
+
+        def look(value, key=""):
+            if isinstance(value, dict):
+                for inner, item in value.items():
+                    if inner == "deadLetterTargetArn" or (
+                        key in ("DeadLetterConfig", "OnFailure") and inner in ("Arn", "Destination")
+                    ):
+                        found.add(item.removeprefix("${").removesuffix(".Arn}"))
+                    look(item, inner)
+            elif isinstance(value, list):
+                for item in value:
+                    look(item, key)
+
+        look({name: resource.get("Properties", {}) for name, resource in self.resources.items()})
+        return found
+
+    def watched(self) -> set[tuple]:
+        """Every metric that an alarm looks at: namespace, name and dimensions."""
+        found = set()
+        for alarm in self.alarms.values():
+            parts = [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
+            for metric in parts or [alarm]:
+                dimensions = tuple((item["Name"], item["Value"]) for item in metric.get("Dimensions", []))
+                found.add((metric["Namespace"], metric["MetricName"], dimensions))
+        return found
+
+    def has_alarm(self, namespace: str, metric: str, dimension: str) -> bool:
+        """Whether an alarm watches this metric of a resource by itself, not as part of a sum."""
+        return any(
+            (alarm.get("Namespace"), alarm.get("MetricName")) == (namespace, metric)
+            and dimension in [item["Value"] for item in alarm.get("Dimensions", [])]
+            for alarm in self.alarms.values()
+        )
+
+
+# ------------------------------------------------------------------------------------------- functions
+
+
+@check
+def functions_say_what_they_run_on(stack):
+    if len(stack.functions) < 2:
+        yield "fewer than two functions"
+    for name, function in stack.functions.items():
+        for wanted in ("MemorySize", "Timeout", "Description", "Architectures"):
+            if not function.get(wanted):
+                yield f"{name} has no {wanted}"
+        if function.get("Runtime") != "provided.al2023" or function.get("Handler") != "bootstrap":
+            yield f"{name} is not a binary on provided.al2023"
+        if function.get("TracingConfig", {}).get("Mode") != "Active":
+            yield f"{name} is not traced"
+
+
+@check
+def functions_know_where_they_are(stack):
+    roles = ",".join(function["Role"] for function in stack.functions.values())
+    for name, function in stack.functions.items():
+        variables = function.get("Environment", {}).get("Variables", {})
+        if set(variables) != ENVIRONMENT:
+            yield f"{name} has other variables than its configuration reads: {sorted(set(variables) ^ ENVIRONMENT)}"
+        if variables.get("OWN_ROLE_ARNS") != roles:
+            yield f"{name} does not know the roles of all functions, and would take our calls for somebody else's"
+
+
+@check
+def functions_log_into_a_group_of_their_own(stack):
+    groups = []
+    for name, function in stack.functions.items():
+        logging = function.get("LoggingConfig", {})
+        group = logging.get("LogGroup", "").strip("${}")
+        groups.append(group)
+        resource = stack.resources.get(group)
+        if resource is None:
+            yield f"{name} has no log group in the template"
+            continue
+        if not resource["Properties"].get("RetentionInDays"):
+            yield f"{group} has no retention"
+        if resource["Properties"].get("KmsKeyId") != stack.key:
+            yield f"{group} is not encrypted with the customer key"
+        if (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
+            yield f"{group} is not retained"
+        if (logging.get("LogFormat"), logging.get("ApplicationLogLevel")) != ("JSON", "INFO"):
+            yield f"{name} does not log JSON from INFO on: metrics would be lost"
+    if len(set(groups)) != len(groups):
+        yield "two functions share a log group"
+
+
+@check
+def functions_have_a_role_of_their_own(stack):
+    roles = [function.get("Role", "") for function in stack.functions.values()]
+    for name, role in zip(stack.functions, roles, strict=True):
+        if stack.resources.get(role.removeprefix("${").removesuffix(".Arn}"), {}).get("Type") != "AWS::IAM::Role":
+            yield f"{name} has no role in the template"
+    if len(set(roles)) != len(roles):
+        yield "two functions share a role"
+
+
+@check
+def failures_of_functions_are_kept(stack):
+    mappings = stack.of("AWS::Lambda::EventSourceMapping").values()
+    schedules = stack.of("AWS::Scheduler::Schedule").values()
+    on_failure = {
+        config["FunctionName"]: config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        for config in stack.of("AWS::Lambda::EventInvokeConfig").values()
+    }
+    for name in stack.functions:
+        polled = [mapping for mapping in mappings if mapping["FunctionName"] == f"${{{name}}}"]
+        started = [schedule["Target"] for schedule in schedules if schedule["Target"]["Arn"] == f"${{{name}.Arn}}"]
+        if not polled and not started:
+            yield f"nothing starts {name}"
+        for mapping in polled:
+            queue = stack.queues.get(mapping["EventSourceArn"].removeprefix("${").removesuffix(".Arn}"), {})
+            if not queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
+                yield f"the queue of {name} has no dead-letter queue"
+            if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+                yield f"one bad record fails the whole batch of {name}"
+        for target in started:
+            if not target.get("DeadLetterConfig", {}).get("Arn") or not target.get("RetryPolicy"):
+                yield f"the schedule of {name} has no dead-letter queue or retry policy"
+            if not on_failure.get(f"${{{name}}}"):
+                yield f"{name} is started asynchronously and has no on-failure destination"
+
+
+@check
+def concurrency_is_reserved(stack):
+    reserve = stack.parameters.get("ReserveConcurrency", "true") == "true"
+    for name, function in stack.functions.items():
+        reserved = function.get("ReservedConcurrentExecutions")
+        if (reserved is not None) != reserve:
+            yield f"{name} reserves {reserved} although ReserveConcurrency is {reserve}"
+        for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
+            wanted = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+            if mapping["FunctionName"] == f"${{{name}}}" and (wanted is None or reserve and (reserved or 0) < wanted):
+                yield f"the queue may start {wanted} of {name}, of which {reserved} are reserved"
+
+
+@check
+def queues_wait_six_times_the_time_out(stack):
+    for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
+        queue = stack.queues.get(mapping["EventSourceArn"].removeprefix("${").removesuffix(".Arn}"))
+        if queue is None:
+            continue
+        time_out = stack.functions[mapping["FunctionName"].strip("${}")]["Timeout"]
+        needed = 6 * time_out + mapping.get("MaximumBatchingWindowInSeconds", 0)
+        if queue.get("VisibilityTimeout", 30) < needed:
+            yield f"visible again after {queue.get('VisibilityTimeout', 30)} s, {needed} s are needed"
+
+
+@check
+def one_reconcile_is_over_before_the_next(stack):
+    for name, schedule in stack.of("AWS::Scheduler::Schedule").items():
+        minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"])[1])
+        function = schedule["Target"]["Arn"].removeprefix("${").removesuffix(".Arn}")
+        if stack.functions[function]["Timeout"] > 60 * minutes:
+            yield f"{function} may run longer than the {minutes} minutes of {name}"
+        if schedule["FlexibleTimeWindow"] != {"Mode": "OFF"}:
+            yield f"{name} starts when it likes"
+        missing = [
+            entry["MetricStat"]["Period"]
+            for alarm in stack.alarms.values()
+            if alarm.get("TreatMissingData") == "breaching"
+            for entry in alarm.get("Metrics", [])
+            if entry.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "Invocations"
+        ]
+        if not missing:
+            yield f"no alarm when {function} does not run"
+        for period in missing:
+            if not 2 * 60 * minutes < period <= 5 * 60 * minutes or period % 60:
+                yield f"the alarm waits {period} s for a run that is due every {minutes} minutes"
+
+
+# ------------------------------------------------------------------------------------------------- IAM
+
+
+@check
+def roles_hold_no_managed_policy(stack):
+    for name, role in stack.of("AWS::IAM::Role").items():
+        if role.get("ManagedPolicyArns"):
+            yield f"{name} has managed policies"
+        if "RoleName" in role:
+            yield f"{name} has a fixed name"
+    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
+        if stack.of(kind):
+            yield f"{kind}: policies are written in the roles, where they are read together"
+
+
+@check
+def roles_allow_exactly_what_is_called(stack):
+    for name in stack.of("AWS::IAM::Role"):
+        wanted = set(ACTIONS.get(name, set()))
+        if name in ("ConnectionsRole", "ReconcileRole") and not stack.own_key:
+            wanted |= TABLES_KEY
+        allowed = {action for statement in stack.statements(name) for action in many(statement["Action"])}
+        for action in sorted(allowed - wanted):
+            yield f"{name} may {action}, which nothing calls"
+        for action in sorted(wanted - allowed):
+            yield f"{name} may not {action}"
+
+
+@check
+def roles_use_no_wildcards_without_a_reason(stack):
+    for name in stack.of("AWS::IAM::Role"):
+        for statement in stack.statements(name):
+            sid = statement.get("Sid", "(no Sid)")
+            if statement["Effect"] != "Allow" or "NotAction" in statement or "NotResource" in statement:
+                yield f"{name}/{sid} is not a plain permission"
+            actions = many(statement.get("Action", []))
+            if any("*" in action for action in actions):
+                yield f"{name}/{sid} has a wildcard in an action"
+            if "*" in many(statement.get("Resource", "*")):
+                if not sid.endswith("HasNoResourceLevel"):
+                    yield f"{name}/{sid} has resource * and does not say why"
+                for action in sorted(set(actions) - WITHOUT_RESOURCE):
+                    yield f"{name}/{sid} has resource * for {action}, which has resources"
+
+
+@check
+def roles_touch_only_their_tables(stack):
+    for name in ("ConnectionsRole", "ReconcileRole"):
+        for statement in stack.statements(name):
+            actions = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")}
+            for resource in many(statement["Resource"]) if actions else []:
+                table = resource.removeprefix("${").split(".Arn}")[0]
+                if actions - TABLE_ACTIONS.get(table, set()):
+                    yield f"{name} may {sorted(actions - TABLE_ACTIONS.get(table, set()))} on {resource}"
+
+
+@check
+def roles_decide_only_for_managed_services(stack):
+    for name in ("ConnectionsRole", "ReconcileRole"):
+        deciding = [
+            statement
+            for statement in stack.statements(name)
+            if any(re.fullmatch(r"ec2:(Accept|Reject)\w+", action) for action in many(statement["Action"]))
+        ]
+        if len(deciding) != 1:
+            yield f"{name} decides by {len(deciding)} statements"
+        for statement in deciding:
+            if stack.parameters.get("ManagedServices", "tagged") == "tagged":
+                everything = "arn:aws:ec2:eu-central-1:012345678901:vpc-endpoint-service/*"
+                tag = {"StringEquals": {"aws:ResourceTag/privatelink-gatekeeper": "managed"}}
+                if statement["Resource"] != everything or statement.get("Condition") != tag:
+                    yield f"{name} may decide for services without the tag"
+            elif statement["Resource"] != [f"arn:*:ec2:*:*:vpc-endpoint-service/{service}" for service in SERVICES]:
+                yield f"{name} may decide for {statement['Resource']}"
+
+
+@check
+def roles_are_assumed_by_one_service(stack):
+    assumed = {"ReconcileScheduleRole": "scheduler.amazonaws.com"}
+    for name, role in stack.of("AWS::IAM::Role").items():
+        statements = role["AssumeRolePolicyDocument"]["Statement"]
+        wanted = {"Service": assumed.get(name, "lambda.amazonaws.com")}
+        if [statement["Principal"] for statement in statements] != [wanted]:
+            yield f"{name} can be assumed by others"
+        # Lambda gives no source for an execution role; Scheduler does.
+        condition = statements[0].get("Condition", {}).get("StringEquals", {})
+        if name in assumed and set(condition) != {"aws:SourceAccount", "aws:SourceArn"}:
+            yield f"{name} can be used for another account's schedule"
+
+
+# --------------------------------------------------------------------------- topics, queues, rules, key
+
+
+def guarded(condition: dict) -> bool:
+    """Whether a service may act for this account's resources of one kind only."""
+    account = condition.get("StringEquals", {}).get("aws:SourceAccount") == "012345678901"
+    source = condition.get("ArnLike", {}).get("aws:SourceArn", "")
+    return account and bool(re.fullmatch(r"arn:aws:[a-z0-9]+:eu-central-1:012345678901:[a-z-]+[:/]\*", source))
+
+
+def only_by_tls(statements: list[dict]) -> bool:
+    return any(
+        statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for statement in statements
+    )
+
+
+@check
+def topics_are_encrypted_and_closed(stack):
+    may_publish = {
+        "ConnectionNotificationTopic": {"vpce.amazonaws.com": "vpc-endpoint-service/*"},
+        "AnnouncementsTopic": {},
+        "AlarmsTopic": {"cloudwatch.amazonaws.com": "alarm:*"},
+    }
+    for name, topic in stack.of("AWS::SNS::Topic").items():
+        if topic.get("KmsMasterKeyId") != stack.key:
+            yield f"{name} is not encrypted with the customer key"
+        statements = stack.policy_of("AWS::SNS::TopicPolicy", "Topics", f"${{{name}}}")
+        if not only_by_tls(statements):
+            yield f"{name} accepts requests without TLS"
+        allowed = [statement for statement in statements if statement["Effect"] == "Allow"]
+        services = [statement["Principal"].get("Service") for statement in allowed]
+        if services != list(may_publish.get(name, {})):
+            yield f"{services} may publish to {name}"
+        for statement, source in zip(allowed, may_publish.get(name, {}).values(), strict=False):
+            if statement["Action"] != "sns:Publish" or statement["Resource"] != f"${{{name}}}":
+                yield f"{name} allows more than publishing"
+            condition = statement.get("Condition", {})
+            if not guarded(condition) or not condition["ArnLike"]["aws:SourceArn"].endswith(source):
+                yield f"{name} lacks a condition against confused deputies"
+
+
+@check
+def subscriptions_lose_nothing(stack):
+    for name, subscription in stack.of("AWS::SNS::Subscription").items():
+        if subscription["Protocol"] == "sqs":
+            if not subscription.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
+                yield f"{name} has no dead-letter queue"
+            if subscription.get("RawMessageDelivery") is not False:
+                yield f"{name} drops the envelope, which names the topic"
+    mails = {
+        subscription["Endpoint"]
+        for subscription in stack.of("AWS::SNS::Subscription").values()
+        if subscription["Protocol"] == "email"
+    }
+    if mails != {stack.parameters[name] for name in ("AnnouncementsEmail", "AlarmsEmail") if name in stack.parameters}:
+        yield f"mail goes to {mails}"
+
+
+@check
+def queues_are_encrypted_and_closed(stack):
+    dead = stack.dead_letter_queues()
+    sources = {"${ConnectionNotificationTopic}", "${CloudTrailRule.Arn}", "${ConnectionRequestedRule.Arn}"}
+    for name, queue in stack.queues.items():
+        if queue.get("SqsManagedSseEnabled") is not True and not queue.get("KmsMasterKeyId"):
+            yield f"{name} is not encrypted"
+        if name in dead and queue.get("MessageRetentionPeriod") != 14 * 86400:
+            yield f"{name} does not keep failures for 14 days"
+        if name not in dead and queue.get("MessageRetentionPeriod", 0) >= 14 * 86400:
+            yield f"{name} keeps messages so long that none is left for the dead-letter queue"
+        if name not in dead and queue.get("RedrivePolicy", {}).get("maxReceiveCount", 0) < 5:
+            yield f"{name} gives up too early"
+        statements = stack.policy_of("AWS::SQS::QueuePolicy", "Queues", f"${{{name}}}")
+        if not only_by_tls(statements):
+            yield f"{name} accepts requests without TLS"
+        for statement in statements:
+            if statement["Effect"] == "Deny":
+                continue
+            if statement["Action"] != "sqs:SendMessage" or statement["Resource"] != f"${{{name}.Arn}}":
+                yield f"{name} allows more than sending"
+            source = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn")
+            if source is None or not set(many(source)) <= sources:
+                yield f"{name} can be sent to by {source}"
+
+
+@check
+def rules_retry_and_keep_what_fails(stack):
+    rules = stack.of("AWS::Events::Rule")
+    for name, rule in rules.items():
+        if rule.get("EventBusName", "default") != "default":
+            yield f"{name} is not on the default bus, the only one that CloudTrail sends to"
+        for target in rule["Targets"]:
+            if not target.get("DeadLetterConfig", {}).get("Arn"):
+                yield f"{name} has no dead-letter queue"
+            if set(target.get("RetryPolicy", {})) != {"MaximumRetryAttempts", "MaximumEventAgeInSeconds"}:
+                yield f"{name} has no retry policy"
+            if target["Arn"] != "${ConnectionsQueue.Arn}":
+                yield f"{name} does not go through the queue"
+    patterns = {name: rule["EventPattern"] for name, rule in rules.items()}
+    calls = patterns.get("CloudTrailRule", {}).get("detail", {})
+    if calls.get("eventSource") != ["ec2.amazonaws.com"] or set(calls.get("eventName", [])) != {
+        "CreateVpcEndpoint",
+        "DeleteVpcEndpoints",
+        "AcceptVpcEndpointConnections",
+        "RejectVpcEndpointConnections",
+    }:
+        yield "CloudTrailRule matches other calls"
+    if patterns.get("ConnectionRequestedRule") != {
+        "source": ["privatelink.gatekeeper"],
+        "detail-type": ["Connection Requested"],
+    }:
+        yield "ConnectionRequestedRule matches other events"
+
+
+@check
+def the_key_lets_in_who_needs_it(stack):
+    keys = {name: resource for name, resource in stack.resources.items() if resource["Type"] == "AWS::KMS::Key"}
+    if len(keys) != int(stack.own_key):
+        yield f"{len(keys)} keys are made"
+    for name, resource in keys.items():
+        key = resource["Properties"]
+        if key.get("EnableKeyRotation") is not True:
+            yield f"{name} is not rotated"
+        if (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
+            yield f"{name} goes with the stack, and what it encrypts becomes unreadable"
+        services = set()
+        for statement in key["KeyPolicy"]["Statement"]:
+            principal, condition = statement["Principal"], statement.get("Condition", {})
+            if principal == {"AWS": "arn:aws:iam::012345678901:root"}:
+                continue
+            if set(principal) != {"Service"}:
+                yield f"{name} lets in {principal}"
+                continue
+            services.add(principal["Service"])
+            if principal["Service"].startswith("logs."):
+                group = condition.get("ArnLike", {}).get("kms:EncryptionContext:aws:logs:arn", "")
+                if group != "arn:aws:logs:eu-central-1:012345678901:log-group:gatekeeper-*":
+                    yield f"{name} can be used for the logs {group}"
+            elif not guarded(condition):
+                yield f"{name} lacks a condition against confused deputies for {principal}"
+        if services != {"vpce.amazonaws.com", "cloudwatch.amazonaws.com", "logs.eu-central-1.amazonaws.com"}:
+            yield f"{name} can be used by {sorted(services)}"
+
+
+# ---------------------------------------------------------------------------------------------- tables
+
+
+@check
+def tables_survive(stack):
+    tables = {
+        name: resource for name, resource in stack.resources.items() if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+    if set(tables) != {"AllowlistTable", "RequestsTable"}:
+        yield f"the tables are {sorted(tables)}"
+    for name, resource in tables.items():
+        table = resource["Properties"]
+        if (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
+            yield f"{name} is not retained"
+        if table.get("DeletionProtectionEnabled") is not True:
+            yield f"{name} is not protected from deletion"
+        if table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled") is not True:
+            yield f"{name} cannot be restored to a point in time"
+        if table.get("BillingMode") != "PAY_PER_REQUEST":
+            yield f"{name} is not on demand"
+        encryption = {"SSEEnabled": True, "SSEType": "KMS"}
+        if not stack.own_key:
+            encryption["KMSMasterKeyId"] = stack.key
+        if table.get("SSESpecification") != encryption:
+            yield f"{name} is encrypted by {table.get('SSESpecification')}"
+        if table.get("TimeToLiveSpecification") != {"AttributeName": "purge_at", "Enabled": True}:
+            yield f"{name} is not tidied by purge_at"
+
+
+@check
+def tables_have_the_keys_that_the_code_uses(stack):
+    def keys(schema):
+        return [(part["AttributeName"], part["KeyType"]) for part in schema]
+
+    tables = stack.of("AWS::DynamoDB::Table")
+    if keys(tables["AllowlistTable"]["KeySchema"]) != [("service_id", "HASH"), ("rule", "RANGE")]:
+        yield "AllowlistTable has other keys"
+    if tables["AllowlistTable"].get("StreamSpecification") != {"StreamViewType": "NEW_AND_OLD_IMAGES"}:
+        yield "AllowlistTable does not stream both images"
+    if keys(tables["RequestsTable"]["KeySchema"]) != [("pk", "HASH"), ("sk", "RANGE")]:
+        yield "RequestsTable has other keys"
+    indexes = {
+        index["IndexName"]: (keys(index["KeySchema"]), index["Projection"]["ProjectionType"])
+        for index in tables["RequestsTable"].get("GlobalSecondaryIndexes", [])
+    }
+    if indexes != {"open": ([("open_service_id", "HASH"), ("pk", "RANGE")], "ALL")}:
+        yield f"RequestsTable has the indexes {indexes}"
+
+
+# ---------------------------------------------------------------------------------------------- alarms
+
+
+@check
+def everything_that_can_fail_has_an_alarm(stack):
+    for function in stack.functions:
+        for metric in ("Errors", "Throttles"):
+            if not stack.has_alarm("AWS/Lambda", metric, f"${{{function}}}"):
+                yield f"no alarm on {metric} of {function}"
+    dead = stack.dead_letter_queues()
+    for queue in stack.queues:
+        metric = "ApproximateNumberOfMessagesVisible" if queue in dead else "ApproximateAgeOfOldestMessage"
+        if not stack.has_alarm("AWS/SQS", metric, f"${{{queue}.QueueName}}"):
+            yield f"no alarm on {metric} of {queue}"
+    for step in ("judge", "enforce"):
+        if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", step):
+            yield f"no alarm on failures of the step {step}"
+    forbidden = {dimensions for _, metric, dimensions in stack.watched() if metric == "Forbidden"}
+    for step in sorted(STEPS - {step for ((_, step),) in forbidden}):
+        yield f"no alarm when AWS refuses a call of the step {step}"
+
+
+@check
+def alarms_watch_what_the_functions_write(stack):
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "aws" / "src").rglob("*.rs"))
+    for namespace, metric, dimensions in stack.watched():
+        if namespace.startswith("AWS/"):
+            continue
+        for word in (namespace, metric, *(part for dimension in dimensions for part in dimension)):
+            if f'"{word}"' not in sources:
+                yield f"an alarm waits for {word}, which the functions never write"
+
+
+@check
+def alarms_reach_somebody(stack):
+    for name, alarm in stack.alarms.items():
+        if alarm.get("AlarmActions") != ["${AlarmsTopic}"] or alarm.get("OKActions") != ["${AlarmsTopic}"]:
+            yield f"{name} tells nobody, or not when it is over"
+        if not alarm.get("TreatMissingData"):
+            yield f"{name} does not say what no data means"
+        if len(alarm.get("AlarmDescription", "")) < 40:
+            yield f"{name} does not say what it means"
+
+
+# -------------------------------------------------------------------------------------------- template
+
+
+@check
+def nothing_has_a_fixed_name(stack):
+    names = {
+        "TableName",
+        "TopicName",
+        "QueueName",
+        "FunctionName",
+        "RoleName",
+        "AlarmName",
+        "LogGroupName",
+        "AliasName",
+        "Name",
+    }
+    for name, resource in stack.resources.items():
+        if resource["Type"] in ("AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig"):
+            continue  # their FunctionName says which function
+        for fixed in names & set(resource.get("Properties", {})):
+            yield f"{name} has a fixed {fixed}"
+
+
+@check
+def parameters_are_explained_and_checked(stack):
+    interface = stack.template["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = {name for group in interface["ParameterGroups"] for name in group["Parameters"]}
+    for name, parameter in stack.template["Parameters"].items():
+        if not {"AllowedPattern", "AllowedValues"} & set(parameter):
+            yield f"{name} takes anything"
+        for wanted in ("Description", "ConstraintDescription", "Default"):
+            if wanted not in parameter:
+                yield f"{name} has no {wanted}"
+        if "AllowedPattern" in parameter and not re.search(parameter["AllowedPattern"], str(parameter["Default"])):
+            yield f"{name} refuses its own default"
+        if name not in grouped or name not in interface["ParameterLabels"]:
+            yield f"{name} has no place on the console"
+    samples = {
+        "ManagedServices": (
+            ["tagged", *SERVICES, ",".join(SERVICES), "vpce-svc-0a1b2c3d"],
+            [
+                "",
+                "Tagged",
+                "tagged," + SERVICES[0],
+                SERVICES[0] + ",",
+                SERVICES[0] + ", " + SERVICES[1],
+                "vpce-0a1b2c3d",
+                "*",
+            ],
+        ),
+        "KmsKeyArn": (
+            ["", KEY_ARN, KEY_ARN.replace(":aws:", ":aws-us-gov:"), KEY_ARN.replace("key/", "key/mrk-")],
+            ["alias/aws/sns", "*", KEY_ARN.replace(":key/", ":alias/")],
+        ),
+        "AlarmsEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com,b@example.com extra"]),
+        "AnnouncementsEmail": (["", "people+pl@example.co.uk"], ["people", "@example.com"]),
+    }
+    for name, (good, bad) in samples.items():
+        pattern = stack.template["Parameters"][name].get("AllowedPattern", "")
+        for text in good:
+            if not re.fullmatch(pattern, text):
+                yield f"{name} refuses {text!r}"
+        for text in bad:
+            if re.fullmatch(pattern, text):
+                yield f"{name} takes {text!r}"
+
+
+@check
+def outputs_are_described(stack):
+    for name, output in stack.template["Outputs"].items():
+        if not output.get("Description"):
+            yield f"{name} has no description"
+        if "Export" in output:
+            yield f"{name} is exported under a fixed name"
+
+
+@check
+def exceptions_have_reasons(stack):
+    for name, resource in stack.template["Resources"].items():
+        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
+            if len(skip.get("comment", "")) < 40:
+                yield f"{name} skips {skip['id']} without a reason"
+    lines = SOURCE.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if "ignore_checks" in line and not lines[number - 1].lstrip().startswith("#"):
+            yield f"line {number + 1} ignores a check without a reason"
+
+
+def run(template: dict) -> list[tuple[str, str, str]]:
+    """Everything that is wrong, as check, set of parameters and complaint."""
+    wrong = []
+    for label, parameters in SETS.items():
+        stack = Stack(template, parameters)
+        for function in CHECKS:
+            # A check that cannot even be done has not passed.
+            try:
+                complaints = list(function(stack))
+            except Exception as error:  # noqa: BLE001
+                complaints = [f"{UNCHECKED}: {type(error).__name__}: {error}"]
+            wrong += [(function.__name__, label, complaint) for complaint in complaints]
+    return wrong
+
+
+def main() -> int:
+    template = translate(SOURCE)
+    if sys.argv[1:] == ["--breaks"]:
+        from breaks import BREAKS
+
+        names = {function.__name__ for function in CHECKS}
+        failed = [f"no break for {name}" for name in sorted(names - {name for name, _, _ in BREAKS})]
+        for name, title, damage in BREAKS:
+            broken = copy.deepcopy(template)
+            damage(broken)
+            if broken == template:
+                failed.append(f"{name}: {title}: changed nothing")
+            elif name not in {seen for seen, _, complaint in run(broken) if not complaint.startswith(UNCHECKED)}:
+                failed.append(f"{name}: {title}: not seen")
+        total = len(BREAKS)
+    elif not sys.argv[1:]:
+        wrong = run(template)
+        failed = [f"{name} ({label}): {complaint}" for name, label, complaint in wrong]
+        total = len(CHECKS) * len(SETS)
+        broken_checks = len({(name, label) for name, label, _ in wrong})
+    else:
+        sys.exit(__doc__)
+    for line in failed:
+        print(f"FAILED {line}")
+    count = len(failed) if sys.argv[1:] else broken_checks
+    print(f"{total - count} passed, {count} failed")
+    return int(bool(failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
