@@ -164,11 +164,9 @@ impl Control {
         log.push_back(record);
     }
 
-    /// Waits for [`Control::release`].
-    pub(crate) async fn hang(&self) {
-        let mut released = self.released.subscribe();
-        // The sender lives as long as `self`.
-        let _ = released.changed().await;
+    /// Changes with each later [`Control::release`].
+    pub(crate) fn released(&self) -> watch::Receiver<u64> {
+        self.released.subscribe()
     }
 }
 

@@ -89,8 +89,11 @@ async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
     let refused = match control.take_fault(action, &params) {
         None => None,
         Some(FaultKind::Hang) => {
+            // Before it shows in the log, so that whoever saw it there can release it.
+            let mut released = control.released();
             record(Some("Hang"));
-            control.hang().await;
+            // An error means that the simulator is gone, which is an end as well.
+            let _ = released.changed().await;
             return broken();
         }
         Some(FaultKind::AnswerLost) => {

@@ -193,7 +193,7 @@ impl NewService {
         self
     }
 
-    /// This principal may create endpoints: an ARN, or `*`.
+    /// This principal may create endpoints: an ARN, or `*`. For an account, see [`NewService::allow_account`].
     pub fn allow(mut self, principal: impl Into<String>) -> Self {
         self.principals.insert(principal.into());
         self

@@ -121,3 +121,33 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Ec2, Ec2Config, ManualClock, NewConnection, NewService, State};
+
+    #[test]
+    fn what_is_gone_is_forgotten_unless_it_was_brought_back() {
+        let clock = ManualClock::default();
+        let ec2 = Ec2::new(Ec2Config {
+            clock: clock.clock(),
+            ..Ec2Config::default()
+        });
+        let service = ec2.put_service(NewService::new()).id;
+        let put = || ec2.put_connection(NewConnection::new(&service, "111122223333"));
+        let [gone, back, later] = [(); 3].map(|()| put().unwrap().endpoint_id);
+        assert!(ec2.delete_endpoint(&gone) && ec2.delete_endpoint(&back));
+        assert!(ec2.set_state(&back, State::Available));
+        clock.advance(Duration::from_secs(4));
+        assert!(ec2.delete_endpoint(&later));
+        ec2.store().sweep(clock.now());
+        let known = |id: &str| ec2.store().endpoint(id).is_some();
+        assert_eq!(
+            [known(&gone), known(&back), known(&later)],
+            [false, true, true]
+        );
+        assert_eq!(ec2.store().of_service(&service, 0).count(), 2);
+    }
+}

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use local_aws::{Fault, FaultKind, Message, NewSubscription};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::unbounded_channel;
@@ -79,7 +81,7 @@ fn topics() {
     );
     assert!(world.sns.subscriptions().is_empty());
     for (arn, status, code) in [
-        ("", 400, "ValidationError"),
+        ("", 400, "InvalidParameter"),
         ("t", 400, "InvalidParameter"),
         (&arn, 404, "NotFound"),
         (
@@ -497,9 +499,9 @@ fn batches_fail_in_part_or_as_a_whole() {
 
 #[test]
 fn faults_and_in_process_publishing() {
-    let world = World::new();
+    let mut world = World::new();
     let arn = topic(&world);
-    let publish = || {
+    let publish = |world: &World| {
         world.post(
             "/sns",
             PROVIDER,
@@ -515,16 +517,21 @@ fn faults_and_in_process_publishing() {
         (FaultKind::Unauthorized, 403, "AuthorizationError"),
     ] {
         world.sns.inject(Fault::new("Publish", kind));
-        assert_eq!(publish().unwrap().outcome(), (status, code.to_owned()));
+        assert_eq!(
+            publish(&world).unwrap().outcome(),
+            (status, code.to_owned())
+        );
     }
     assert!(world.sns.published().is_empty());
     world.sns.inject(Fault::new("Publish", FaultKind::Hang));
-    assert!(publish().is_err());
+    world.patience = Duration::from_millis(200);
+    assert!(publish(&world).is_err());
+    world.patience = Duration::from_secs(60);
     assert!(world.sns.published().is_empty());
     world
         .sns
         .inject(Fault::new("Publish", FaultKind::AnswerLost));
-    assert!(publish().is_err());
+    assert!(publish(&world).is_err());
     assert_eq!(world.sns.published().len(), 1);
     assert_eq!(world.sns.calls_of("Publish"), 6);
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Mutex;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -25,8 +26,12 @@ pub(crate) struct World {
     pub(crate) ec2: Ec2,
     pub(crate) sns: Sns,
     address: SocketAddr,
-    server: Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>,
+    /// How long the client waits for an answer.
+    pub(crate) patience: Duration,
+    server: Mutex<Option<Server>>,
 }
+
+type Server = (oneshot::Sender<()>, JoinHandle<io::Result<()>>);
 
 impl World {
     pub(crate) fn new() -> Self {
@@ -64,13 +69,15 @@ impl World {
             ec2,
             sns,
             address: address.recv().unwrap(),
-            server: Some((stop, server)),
+            patience: Duration::from_secs(60),
+            server: Mutex::new(Some((stop, server))),
         }
     }
 
     /// Stops the server and waits for it.
-    pub(crate) fn stop(&mut self) {
-        if let Some((stop, server)) = self.server.take() {
+    pub(crate) fn stop(&self) {
+        let server = self.server.lock().unwrap().take();
+        if let Some((stop, server)) = server {
             let _ = stop.send(());
             server.join().unwrap().unwrap();
         }
@@ -183,7 +190,7 @@ impl World {
 
     fn exchange(&self, request: &str) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_millis(300)))?;
+        stream.set_read_timeout(Some(self.patience))?;
         stream.write_all(request.as_bytes())?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;
