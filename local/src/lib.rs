@@ -1,1 +1,20 @@
-//! .
+//! Everything on one machine: the real functions and the real SDK clients, with AWS's addresses
+//! replaced by addresses on loopback.
+//!
+//! | module | stands for |
+//! | --- | --- |
+//! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
+//! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
+//! | [`queue`] | SQS: redelivery, visibility, dead letters |
+//! | [`world_file`] | a world as somebody writes it: services, connections, policy |
+//! | [`replay`] | real input through all of it, and out |
+//! | [`demo`] | a small world that runs until it is stopped |
+//!
+//! EC2 and SNS are the crate `local-aws`.
+
+pub mod demo;
+pub mod dynamodb;
+pub mod queue;
+pub mod replay;
+pub mod world;
+pub mod world_file;

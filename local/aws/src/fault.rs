@@ -52,6 +52,15 @@ pub enum FaultKind {
     AnswerLost,
     /// HTTP 403 before any work: EC2 `UnauthorizedOperation`, SNS `AuthorizationError`.
     Unauthorized,
+    /// HTTP 400 before any work, thrown for the whole call, for what may be the fault of one item in it.
+    Refused {
+        /// The code.
+        code: String,
+        /// The text.
+        message: String,
+        /// The items whose presence is refused; none means all. A call with none of them does not use the fault up.
+        items: Vec<String>,
+    },
     /// HTTP 200, but these items are answered as failed, and nothing is done for them. For actions with per-item
     /// results: Accept and Reject of EC2 (endpoint ids), `PublishBatch` of SNS (entry ids).
     Unsuccessful {
@@ -101,7 +110,9 @@ impl Faults {
     pub(crate) fn take(&mut self, action: &str, params: &Params) -> Option<FaultKind> {
         let concerns = |fault: &Fault| {
             let items = match &fault.kind {
-                FaultKind::Unsuccessful { items, .. } => items.as_slice(),
+                FaultKind::Unsuccessful { items, .. } | FaultKind::Refused { items, .. } => {
+                    items.as_slice()
+                }
                 _ => &[],
             };
             (fault.action == "*" || fault.action == action)

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::DefaultBodyLimit;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use tokio::net::TcpListener;
 
@@ -108,6 +108,7 @@ async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
             call.item_fault = Some(ItemFault::from((code, message, items)));
             None
         }
+        Some(FaultKind::Refused { code, message, .. }) => Some(AwsError::new(400, code, message)),
         Some(kind) => Some(api.refusal(&kind, &call)),
     };
     let result = match refused {
@@ -121,17 +122,22 @@ async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
     }
     record(result.as_ref().err().map(|error| error.code.as_str()));
     match result {
-        Ok(xml) => reply(StatusCode::OK, xml),
+        Ok(xml) => reply(StatusCode::OK, &request_id, xml),
         Err(error) => {
             let status =
                 StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            reply(status, api.error(&error, &request_id))
+            reply(status, &request_id, api.error(&error, &request_id))
         }
     }
 }
 
-fn reply(status: StatusCode, xml: String) -> Response {
-    (status, [(CONTENT_TYPE, "text/xml;charset=UTF-8")], xml).into_response()
+fn reply(status: StatusCode, request_id: &str, xml: String) -> Response {
+    // SDKs take the id from the header; it stands in the document as well.
+    let headers = [
+        (CONTENT_TYPE, "text/xml;charset=UTF-8"),
+        (HeaderName::from_static("x-amzn-requestid"), request_id),
+    ];
+    (status, headers, xml).into_response()
 }
 
 /// An answer that breaks off: its body fails, upon which the server closes the connection.

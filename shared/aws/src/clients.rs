@@ -118,6 +118,12 @@ impl Access {
 }
 
 impl Clients {
+    /// The DynamoDB client, for whoever prepares tables rather than decides.
+    #[must_use]
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        self.dynamodb.clone()
+    }
+
     /// Makes the clients. Opens no connection.
     #[must_use]
     pub fn new(access: &Access) -> Self {

@@ -6,7 +6,7 @@
 //! | [`ec2`] | asking EC2, and making it agree |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
 //! | [`announcer`] | publishing to SNS |
-//! | [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
+//! | [`bootstrap`], [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
 //! | [`clock`] | the only source of time |
 //! | [`error`] | what may work when tried again, and what will not |
 //! | [`telemetry`] | logs and metrics |
@@ -14,6 +14,7 @@
 //! No SDK type leaves this crate but the clients themselves, which a `main.rs` makes and hands back.
 
 pub mod announcer;
+pub mod bootstrap;
 pub mod clients;
 pub mod clock;
 pub mod config;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::hint::HintKind;
@@ -63,8 +63,11 @@ impl Gatekeeper {
             };
             consumers.entry(consumer).or_default().push(sighting);
         }
-        stream::iter(consumers.into_values())
-            .map(|sightings| self.decide_in_turn(sightings, &items, deadline))
+        let turns: Vec<_> = consumers
+            .into_values()
+            .map(|sightings| self.decide_in_turn(sightings, &items, deadline).boxed())
+            .collect();
+        stream::iter(turns)
             .buffered(self.limits.concurrency)
             .concat()
             .await

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
@@ -196,22 +196,31 @@ impl Gatekeeper {
         chunk: &[Undone],
         mut effects: BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
     ) -> Vec<(Option<Status>, Done)> {
-        let pairs: Vec<_> = chunk
+        let recordings: Vec<_> = chunk
             .iter()
-            .filter_map(|undone| effects.remove(&undone.1.endpoint_id).map(|effect| (undone, effect)))
-            .collect();
-        stream::iter(pairs)
-            .map(|((from, request), effect)| async move {
-                let outcome = match effect {
-                    Ok(effect) => self.record_effect(request, effect).await,
-                    Err(error) => Err(error),
-                };
-                let endpoint_id = request.endpoint_id.clone();
-                (*from, Done { endpoint_id, outcome })
+            .filter_map(|(from, request)| {
+                let effect = effects.remove(&request.endpoint_id)?;
+                Some(self.write_one(*from, request, effect).boxed())
             })
+            .collect();
+        stream::iter(recordings)
             .buffered(self.limits.concurrency)
             .collect()
             .await
+    }
+
+    async fn write_one(
+        &self,
+        from: Option<Status>,
+        request: &Request,
+        effect: Result<Effect, Arc<Error>>,
+    ) -> (Option<Status>, Done) {
+        let outcome = match effect {
+            Ok(effect) => self.record_effect(request, effect).await,
+            Err(error) => Err(error),
+        };
+        let endpoint_id = request.endpoint_id.clone();
+        (from, Done { endpoint_id, outcome })
     }
 
     async fn record_effect(

@@ -19,6 +19,9 @@ impl Gatekeeper {
     /// Settles what a batch of events hints at. Answers for each hint, in order; one that failed
     /// is to be handed over again.
     pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+        if hints.is_empty() {
+            return Vec::new();
+        }
         let managed = match self.ec2.managed_services().await {
             Ok(managed) => managed,
             Err(error) => {
@@ -51,7 +54,7 @@ impl Gatekeeper {
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> BTreeMap<EndpointId, Handled> {
-        let ids: BTreeSet<EndpointId> = hints.iter().flat_map(endpoints_of).cloned().collect();
+        let ids = all_endpoints_of(hints);
         if ids.is_empty() {
             return BTreeMap::new();
         }
@@ -208,6 +211,10 @@ impl Gatekeeper {
             .collect();
         Ok(if ours.is_empty() { managed.to_vec() } else { ours })
     }
+}
+
+fn all_endpoints_of(hints: &[Hint]) -> BTreeSet<EndpointId> {
+    hints.iter().flat_map(endpoints_of).cloned().collect()
 }
 
 fn endpoints_of(hint: &Hint) -> &[EndpointId] {

@@ -1,0 +1,263 @@
+//! `cargo run`: a small world that shows what Gatekeeper does, and stays up to be played with.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Clock;
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::request::{Request, Status};
+use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, State};
+
+use crate::world::{Drained, Options, World, WorldError};
+use crate::world_file::WorldFile;
+
+const WORLD: &str = include_str!("demo.yaml");
+const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+/// How often the queue is looked at, and what was decided is printed.
+const TICK: Duration = Duration::from_millis(100);
+/// How many ticks lie between two reconcile runs; at AWS it is minutes.
+const TICKS_PER_RECONCILE: u32 = 100;
+
+/// What kind of demo it is to be.
+#[derive(Debug, clap::Args)]
+#[group(id = "demo")]
+pub struct Args {
+    /// The port on loopback
+    #[arg(long, default_value_t = 8700)]
+    pub port: u16,
+    /// Keep tables and connections in this folder between runs; else they are in memory
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Stop by itself as soon as the first connections are decided
+    #[arg(long)]
+    pub once: bool,
+}
+
+/// Why the demo stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The world could not be made.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// The built-in world makes no sense.
+    #[error("demo.yaml:{0}")]
+    File(#[from] crate::world_file::BadWorld),
+    /// A consumer could not create an endpoint.
+    #[error("an endpoint could not be created: {0}")]
+    Endpoint(String),
+    /// What `--data` keeps could not be read or written.
+    #[error("{path}: {detail}", path = .path.display())]
+    Data {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+}
+
+/// Runs until Ctrl-C.
+///
+/// # Errors
+/// [`DemoError`], if it cannot be started.
+pub async fn run(args: &Args) -> Result<(), DemoError> {
+    let clock = Clock::system();
+    let mut options = Options::new(clock.clone());
+    options.port = args.port;
+    options.data.clone_from(&args.data);
+    options.ec2.throttling = true;
+    options.ec2.cloudtrail = true;
+    let world = World::start(options).await?;
+    WorldFile::parse(WORLD)?.put_into(&world).await?;
+    let kept = args.data.as_ref().map(|folder| folder.join("connections.json"));
+    if let Some(path) = &kept {
+        load(&world, path)?;
+    }
+    world
+        .ec2
+        .put_notification(
+            SERVICE,
+            &world.notification_topic,
+            [
+                ConnectionEvent::Connect,
+                ConnectionEvent::Accept,
+                ConnectionEvent::Reject,
+                ConnectionEvent::Delete,
+            ],
+        )
+        .map_err(|error| DemoError::Endpoint(error.to_string()))?;
+
+    introduce(&world);
+    let mut shown = Shown::default();
+    for (account, who) in [
+        ("012345678901", "Example GmbH, allowed one connection"),
+        ("666666666666", "denied"),
+        ("222222222222", "unknown"),
+        ("012345678901", "Example GmbH again, over its limit"),
+    ] {
+        let caller = Caller::new(account, crate::world::REGION);
+        let endpoint = world
+            .ec2
+            .create_endpoint(&caller, NewEndpoint::new(SERVICE))
+            .map_err(|error| DemoError::Endpoint(error.to_string()))?;
+        say(&format!("\naccount {account} ({who}) creates {}", endpoint.endpoint_id));
+        // Each is decided before the next one asks, so that the order can be read.
+        while world.queue.is_empty() {
+            clock.sleep(TICK).await;
+        }
+        world.drain().await;
+        shown.print_changes(&world).await;
+    }
+    if args.once {
+        return Ok(());
+    }
+    invite(&world);
+    let stopped = tokio::signal::ctrl_c();
+    tokio::pin!(stopped);
+    let mut ticks: u32 = 0;
+    loop {
+        tokio::select! {
+            _ = &mut stopped => break,
+            () = clock.sleep(TICK) => {}
+        }
+        while world.pump(&mut Drained::default()).await {}
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(TICKS_PER_RECONCILE) {
+            world.reconcile().await;
+        }
+        shown.print_changes(&world).await;
+    }
+    if let Some(path) = &kept {
+        save(&world, path)?;
+    }
+    say("\nstopped");
+    Ok(())
+}
+
+fn introduce(world: &World) {
+    say(&format!(
+        "PrivateLink Gatekeeper, local world on http://{}: the real functions, AWS on loopback.\n\
+         Endpoint service {SERVICE}; policy:\n\
+         \x20 allow  012345678901 (Example GmbH), one connection\n\
+         \x20 deny   666666666666 (contract ended)\n\
+         \x20 nobody else is listed, so others go to review",
+        world.address()
+    ));
+}
+
+fn invite(world: &World) {
+    say("\nIt stays up; Ctrl-C stops it. To point the AWS CLI or any SDK at it:");
+    for (name, value) in world.environment() {
+        say(&format!("  export {name}={value}"));
+    }
+    say(&format!(
+        "  export AWS_ACCESS_KEY_ID=333333333333 AWS_SECRET_ACCESS_KEY=local   # any 12-digit account is a consumer\n\
+         Then create an endpoint and watch it being decided here:\n\
+         \x20 aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id vpc-0a1b2c3d \\\n\
+         \x20   --service-name com.amazonaws.vpce.{}.{SERVICE}\n\
+         The e-mails that were sent: http://{}/sns/inbox",
+        crate::world::REGION,
+        world.address()
+    ));
+}
+
+/// What has been printed.
+#[derive(Default)]
+struct Shown {
+    versions: std::collections::BTreeMap<EndpointId, u64>,
+}
+
+impl Shown {
+    /// Prints each request that changed since the last time.
+    async fn print_changes(&mut self, world: &World) {
+        for connection in world.ec2.connections() {
+            let Ok(endpoint_id) = connection.endpoint_id.parse::<EndpointId>() else {
+                continue;
+            };
+            let Ok(Some(request)) = world.request(&endpoint_id).await else {
+                continue;
+            };
+            let before = self.versions.insert(endpoint_id, request.version);
+            if before != Some(request.version) {
+                say(&decision(&request, connection.state));
+            }
+        }
+    }
+}
+
+fn decision(request: &Request, state: State) -> String {
+    let by = match request.status {
+        Status::InReview => "waits for people".to_owned(),
+        _ => format!("decided by {}", request.decided_by),
+    };
+    format!(
+        "  → {}: {}\n    {by}; EC2 shows {state}",
+        request.status.as_str().replace('_', " "),
+        request.verdict.reason,
+    )
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Kept {
+    service_id: String,
+    endpoint_id: String,
+    owner: String,
+    region: String,
+    state: String,
+    created_at: jiff::Timestamp,
+}
+
+/// Brings back the connections of the last run: the tables know them.
+fn load(world: &World, path: &std::path::Path) -> Result<(), DemoError> {
+    let data = |detail: String| DemoError::Data {
+        path: path.to_owned(),
+        detail,
+    };
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(data(error.to_string())),
+    };
+    let kept: Vec<Kept> = serde_json::from_str(&text).map_err(|error| data(error.to_string()))?;
+    for connection in kept {
+        let state = State::parse(&connection.state)
+            .ok_or_else(|| data(format!("{:?} is no state of EC2's", connection.state)))?;
+        world
+            .ec2
+            .put_connection(
+                NewConnection::new(connection.service_id, connection.owner)
+                    .endpoint_id(connection.endpoint_id)
+                    .region(connection.region)
+                    .state(state)
+                    .created_at(connection.created_at),
+            )
+            .map_err(|error| data(error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn save(world: &World, path: &std::path::Path) -> Result<(), DemoError> {
+    let kept: Vec<Kept> = world
+        .ec2
+        .connections()
+        .into_iter()
+        .map(|connection| Kept {
+            service_id: connection.service_id,
+            endpoint_id: connection.endpoint_id,
+            owner: connection.owner,
+            region: connection.region,
+            state: connection.state.as_str().to_owned(),
+            created_at: connection.created_at,
+        })
+        .collect();
+    let data = |detail: String| DemoError::Data {
+        path: path.to_owned(),
+        detail,
+    };
+    let text = serde_json::to_string_pretty(&kept).map_err(|error| data(error.to_string()))?;
+    std::fs::write(path, text).map_err(|error| data(error.to_string()))
+}
+
+#[expect(clippy::print_stdout, reason = "the demo speaks to whoever runs it")]
+fn say(line: &str) {
+    println!("{line}");
+}

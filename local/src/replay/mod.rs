@@ -1,0 +1,184 @@
+//! `replay`: real input through the real functions, on a machine that is no one's production.
+
+mod events;
+mod report;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Clock;
+use gatekeeper_aws::config::Managed;
+use gatekeeper_connections::decode::records_of;
+
+use crate::world::{Options, World, WorldError};
+use crate::world_file::{BadWorld, WorldFile};
+use events::{Document, read_documents};
+use report::{Line, Summary};
+
+/// How long after the last event the connections are looked at: EC2 has set them up by then.
+const SETTLING: Duration = Duration::from_secs(120);
+
+/// What is to be replayed.
+#[derive(Debug, clap::Args)]
+#[group(id = "replay")]
+pub struct Args {
+    /// The world: services, connections and policy, in YAML (docs/replay.md)
+    #[arg(long, value_name = "WORLD.yaml")]
+    pub world: PathBuf,
+    /// One JSON object per line instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Leave out the reconcile run that follows the events
+    #[arg(long)]
+    pub no_reconcile: bool,
+    /// A role whose calls in CloudTrail events are Gatekeeper's own; may be repeated
+    #[arg(long, value_name = "ARN")]
+    pub own_role: Vec<String>,
+    /// Events: a JSON document, JSON lines or a JSON array in each file; - is standard input
+    #[arg(value_name = "EVENTS")]
+    pub events: Vec<PathBuf>,
+}
+
+/// Input that cannot be used. Nothing has been done.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// A file could not be read.
+    #[error("{}: it could not be read: {source}", .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The world makes no sense.
+    #[error("{}:{problem}", .path.display())]
+    World {
+        /// Which file.
+        path: PathBuf,
+        /// What, and where.
+        problem: BadWorld,
+    },
+    /// A file of events is no JSON.
+    #[error("{}:{line}: this is not JSON: {problem}", .path.display())]
+    Events {
+        /// Which file.
+        path: PathBuf,
+        /// Where.
+        line: usize,
+        /// What the parser says.
+        problem: String,
+    },
+    /// The world could not be made.
+    #[error(transparent)]
+    Start(#[from] WorldError),
+    /// Something that was recorded could not be read back.
+    #[error("a request could not be read back: {0}")]
+    ReadBack(String),
+}
+
+/// Replays; prints what was decided.
+///
+/// # Errors
+/// [`Unusable`], before anything is done.
+pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
+    let file = read_world(&args.world)?;
+    let documents = read_documents(&args.events)?;
+
+    let start = file.now.unwrap_or_else(|| Clock::system().now());
+    let clock = Clock::manual(start);
+    let mut options = Options::new(clock.clone());
+    let services = file.services.iter().map(|service| service.service_id.clone());
+    options.managed = Managed::Listed(services.collect());
+    options.own_role_arns.clone_from(&args.own_role);
+    options.ec2.throttling = true;
+    // What became of an endpoint is to be seen at the end.
+    options.ec2.deleting_delay = SETTLING * 10;
+    options.seed = Some(0);
+    let world = World::start(options).await?;
+    file.put_into(&world).await?;
+    world.dynamodb.reset_calls();
+
+    let mut sources = BTreeMap::new();
+    for document in documents {
+        send(&world, document, &mut sources);
+    }
+    let records = sources.len();
+    let drained = world.drain().await;
+    if !args.no_reconcile {
+        world.reconcile().await;
+    }
+
+    let mut given_up: Vec<(&str, String)> = Vec::new();
+    for (id, why) in &drained.malformed {
+        given_up.push((id, why.clone()));
+    }
+    for id in &drained.dead {
+        let why = drained.failures.get(id).map_or("it failed too often", String::as_str);
+        given_up.push((id, format!("given up after 5 attempts: {why}")));
+    }
+    for (id, why) in &given_up {
+        let source = sources.get(*id).map_or("?", String::as_str);
+        complain(&format!("{source}: {why}"));
+    }
+
+    let mut summary = Summary::new(&world, records, given_up.len());
+    clock.advance(SETTLING);
+    for connection in &file.connections {
+        let request = world
+            .request(&connection.endpoint_id)
+            .await
+            .map_err(|error| Unusable::ReadBack(gatekeeper_aws::error::chain(&*error)))?;
+        if let Some(request) = request {
+            let state = world.ec2.state(connection.endpoint_id.as_str());
+            let line = Line::new(request, state);
+            summary.count(&line);
+            say(&if args.json { line.json() } else { line.text() });
+        }
+    }
+    say(&if args.json { summary.json() } else { summary.text() });
+    world.stop();
+    Ok(if given_up.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn read_world(path: &Path) -> Result<WorldFile, Unusable> {
+    let text = std::fs::read_to_string(path).map_err(|source| Unusable::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    WorldFile::parse(&text).map_err(|problem| Unusable::World {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+/// Puts a document's records into the queue, and notes where each came from.
+fn send(world: &World, document: Document, sources: &mut BTreeMap<String, String>) {
+    let Document { place, value } = document;
+    let records = records_of(value);
+    let several = records.len() > 1;
+    for (index, record) in records.into_iter().enumerate() {
+        let id = world.queue.send(record.body);
+        let place = if several {
+            format!("{place} (record {})", index + 1)
+        } else {
+            place.clone()
+        };
+        sources.insert(id, place);
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "what had to be given up is named here")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,609 @@
+//! The deployment on one machine: what template.yaml makes at AWS, wired the same way.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use axum::Router;
+use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::config::{Config, Limits, Managed};
+use gatekeeper_aws::error::Error;
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
+use gatekeeper_aws::tables::{encode_entry, encode_settings};
+use gatekeeper_aws::telemetry::Metrics;
+use gatekeeper_connections::decode::OwnRoles;
+use gatekeeper_connections::handler::{Answer, Handler};
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::policy::{Policy, Rule};
+use gatekeeper_core::request::{Request, Transition};
+use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
+use local_aws::{
+    ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Message as SnsMessage,
+    NewSubscription, Sns, SnsConfig,
+};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+
+use crate::dynamodb::{DynamoDb, StartError};
+use crate::queue::{self, Queue};
+
+/// The provider's account in the local world.
+pub const PROVIDER: &str = "111122223333";
+/// The provider's Region in the local world.
+pub const REGION: &str = "us-east-1";
+/// The role of both functions in the local world.
+pub const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/privatelink-gatekeeper";
+/// How CloudTrail names a function that calls under [`OWN_ROLE`].
+const OWN_SESSION: &str =
+    "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper/connections";
+/// Who reads the announcements' e-mails.
+pub const READER: &str = "team@example.com";
+
+const ALLOWLIST: &str = "allowlist";
+const REQUESTS: &str = "requests";
+/// As in template.yaml: records in a batch, time-outs, receives.
+const BATCH: usize = 100;
+const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
+const VISIBILITY: Duration = Duration::from_secs(360);
+const MAX_RECEIVES: u32 = 5;
+
+/// What kind of world it is to be.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The time.
+    pub clock: Clock,
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+    /// Where tables are kept; none keeps them in memory.
+    pub data: Option<PathBuf>,
+    /// Which services are managed.
+    pub managed: Managed,
+    /// The functions' sizes and times.
+    pub limits: Limits,
+    /// The clients' time-outs and retries.
+    pub patience: Patience,
+    /// How EC2 behaves.
+    pub ec2: Ec2Options,
+    /// Roles whose calls are taken for our own, besides [`OWN_ROLE`].
+    pub own_role_arns: Vec<String>,
+    /// Where ids begin; none takes a random place.
+    pub seed: Option<u64>,
+}
+
+impl Options {
+    /// A world in memory on a free port, whose services are managed by tag.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            port: 0,
+            data: None,
+            managed: Managed::Tagged,
+            limits: Limits::default(),
+            patience: Patience {
+                // Nothing here is far away, and a fault is there on purpose.
+                backoff: Duration::from_millis(2),
+                ..Patience::default()
+            },
+            ec2: Ec2Options::default(),
+            own_role_arns: Vec::new(),
+            seed: None,
+        }
+    }
+}
+
+/// Why a world could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// The port is taken, or may not be had.
+    #[error("port {port} on loopback could not be had; choose another with --port")]
+    Listen {
+        /// Which.
+        port: u16,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The DynamoDB engine did not start.
+    #[error(transparent)]
+    DynamoDb(#[from] StartError),
+    /// A role's ARN is none.
+    #[error(transparent)]
+    OwnRole(#[from] gatekeeper_connections::decode::InvalidRoleArn),
+    /// AWS's stand-ins refused something that the world is made of.
+    #[error("{0} could not be made: {1}")]
+    Make(&'static str, String),
+    /// The configuration makes no sense.
+    #[error(transparent)]
+    Config(#[from] gatekeeper_aws::config::ConfigError),
+    /// The database's folder could not be made.
+    #[error("the folder {path} could not be made")]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// A deployment on one machine.
+pub struct World {
+    /// EC2's endpoint connections.
+    pub ec2: Ec2,
+    /// SNS, with the inbox.
+    pub sns: Sns,
+    /// DynamoDB.
+    pub dynamodb: DynamoDb,
+    /// The queue in front of the function `connections`.
+    pub queue: Arc<Queue>,
+    /// The time.
+    pub clock: Clock,
+    /// The topic that services' connection notifications publish to.
+    pub notification_topic: String,
+    /// The topic for people and machines.
+    pub announcements_topic: String,
+    address: SocketAddr,
+    access: Access,
+    config: Config,
+    tables: aws_sdk_dynamodb::Client,
+    own_roles: OwnRoles,
+    gatekeeper: Arc<Gatekeeper>,
+    handler: Arc<Handler>,
+    stop: watch::Sender<bool>,
+}
+
+/// What became of all records in the queue.
+#[derive(Debug, Default)]
+pub struct Drained {
+    /// Messages that made no sense, by id, and why.
+    pub malformed: Vec<(String, String)>,
+    /// Messages that failed as often as the queue allows, by id.
+    pub dead: Vec<String>,
+    /// The last failure of each message that failed, by id.
+    pub failures: BTreeMap<String, String>,
+}
+
+impl World {
+    /// Makes a world: servers on loopback, empty tables, topics, functions.
+    ///
+    /// # Errors
+    /// [`WorldError`].
+    pub async fn start(options: Options) -> Result<Self, WorldError> {
+        let clock = options.clock.clone();
+        let ticks: local_aws::Clock = {
+            let clock = clock.clone();
+            Arc::new(move || clock.now())
+        };
+        let ec2 = Ec2::new(Ec2Config {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
+            clock: ticks.clone(),
+            seed: options.seed,
+            options: options.ec2.clone(),
+        });
+        let sns = Sns::new(SnsConfig {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
+            clock: ticks,
+            seed: options.seed,
+        });
+        let file = match &options.data {
+            None => None,
+            Some(folder) => {
+                std::fs::create_dir_all(folder).map_err(|source| WorldError::Folder {
+                    path: folder.clone(),
+                    source,
+                })?;
+                Some(folder.join("dynamodb.sqlite"))
+            }
+        };
+        let dynamodb = DynamoDb::start(file.as_deref()).await?;
+
+        let listener = listen(options.port).await?;
+        let address = listener.local_addr().map_err(|source| WorldError::Listen {
+            port: options.port,
+            source,
+        })?;
+        let (stop, stopped) = watch::channel(false);
+        let router = Router::new()
+            .nest_service("/ec2", ec2.router())
+            .nest_service("/sns", sns.router())
+            .nest_service("/dynamodb", dynamodb.router());
+        tokio::spawn(async move {
+            let mut stopped = stopped;
+            let until = async move {
+                let _ = stopped.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = local_aws::serve(listener, router, until).await {
+                tracing::error!(%error, "the local world's server stopped");
+            }
+        });
+
+        let access = Access {
+            region: REGION.to_owned(),
+            access_key_id: PROVIDER.to_owned(),
+            secret_access_key: "local".to_owned(),
+            session_token: None,
+            endpoints: Endpoints {
+                ec2: Some(format!("http://{address}/ec2")),
+                dynamodb: Some(format!("http://{address}/dynamodb")),
+                sns: Some(format!("http://{address}/sns")),
+            },
+            patience: options.patience.clone(),
+        };
+        let make = |what, error: local_aws::AwsError| WorldError::Make(what, error.to_string());
+        let announcements_topic = sns
+            .put_topic("announcements")
+            .map_err(|error| make("a topic", error))?;
+        let notification_topic = sns
+            .put_topic("connection-notifications")
+            .map_err(|error| make("a topic", error))?;
+        sns.subscribe(NewSubscription::new(&announcements_topic, "email", READER))
+            .map_err(|error| make("a subscription", error))?;
+        let queue_arn = format!("arn:aws:sqs:{REGION}:{PROVIDER}:connections");
+        sns.subscribe(NewSubscription::new(&notification_topic, "sqs", queue_arn))
+            .map_err(|error| make("a subscription", error))?;
+
+        let mut own_role_arns = vec![OWN_ROLE.to_owned()];
+        own_role_arns.extend(options.own_role_arns);
+        ec2.set_identity(PROVIDER, OWN_SESSION);
+        let own_roles = OwnRoles::parse(own_role_arns.iter().map(String::as_str))?;
+        let config = Config {
+            allowlist_table: ALLOWLIST.to_owned(),
+            requests_table: REQUESTS.to_owned(),
+            announcements_topic: announcements_topic.clone(),
+            managed: options.managed,
+            own_role_arns,
+            region: REGION
+                .parse()
+                .map_err(|error: gatekeeper_core::ids::InvalidId| {
+                    WorldError::Make("the Region", error.to_string())
+                })?,
+            limits: options.limits,
+        };
+        let clients = Clients::new(&access);
+        let tables = clients.dynamodb();
+        make_tables(&tables)
+            .await
+            .map_err(|error| WorldError::Make("the tables", error))?;
+        dynamodb.reset_calls();
+        let metrics = Metrics::off(clock.clone());
+        let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
+        let handler = Arc::new(Handler::new(Arc::clone(&gatekeeper), own_roles.clone()));
+        let world = Self {
+            queue: Arc::new(Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES)),
+            ec2,
+            sns,
+            dynamodb,
+            clock,
+            notification_topic,
+            announcements_topic,
+            address,
+            access,
+            config,
+            tables,
+            own_roles,
+            gatekeeper,
+            handler,
+            stop,
+        };
+        world.wire();
+        Ok(world)
+    }
+
+    /// Connects what AWS and the template connect: EC2 to SNS, SNS and EventBridge to the queue.
+    fn wire(&self) {
+        let (sink, mut notifications) = mpsc::unbounded_channel::<ConnectionNotification>();
+        self.ec2.set_notification_sink(sink);
+        let sns = self.sns.clone();
+        tokio::spawn(async move {
+            while let Some(notification) = notifications.recv().await {
+                // A topic that is not there loses the message, as at AWS.
+                let message = SnsMessage::new(notification.body);
+                let _ = sns.publish(&notification.topic_arn, &message);
+            }
+        });
+        let (sink, mut deliveries) = mpsc::unbounded_channel::<Delivery>();
+        self.sns.set_delivery_sink(sink);
+        let queue = Arc::clone(&self.queue);
+        tokio::spawn(async move {
+            while let Some(delivery) = deliveries.recv().await {
+                if delivery.protocol == "sqs" {
+                    queue.send(delivery.envelope().to_string());
+                }
+            }
+        });
+        let (sink, mut events) = mpsc::unbounded_channel();
+        self.ec2.set_event_sink(sink);
+        let queue = Arc::clone(&self.queue);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                queue.send(event.to_string());
+            }
+        });
+    }
+
+    /// Where the world is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The variables that point an SDK or the AWS CLI at this world.
+    #[must_use]
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let endpoint = |service: &str| format!("http://{}/{service}", self.address);
+        vec![
+            ("AWS_ENDPOINT_URL_EC2", endpoint("ec2")),
+            ("AWS_ENDPOINT_URL_SNS", endpoint("sns")),
+            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint("dynamodb")),
+            ("AWS_REGION", REGION.to_owned()),
+        ]
+    }
+
+    /// The gatekeeper of the functions in this world.
+    #[must_use]
+    pub fn gatekeeper(&self) -> &Arc<Gatekeeper> {
+        &self.gatekeeper
+    }
+
+    /// A second function instance, with clients, buckets and caches of its own.
+    #[must_use]
+    pub fn another_gatekeeper(&self) -> Arc<Gatekeeper> {
+        let clients = Clients::new(&self.access);
+        let metrics = Metrics::off(self.clock.clone());
+        Arc::new(Gatekeeper::new(&clients, &self.config, self.clock.clone(), metrics))
+    }
+
+    /// The function `connections`.
+    #[must_use]
+    pub fn handler(&self) -> Arc<Handler> {
+        Arc::clone(&self.handler)
+    }
+
+    /// A second instance of the function `connections`.
+    #[must_use]
+    pub fn another_handler(&self) -> Arc<Handler> {
+        Arc::new(Handler::new(self.another_gatekeeper(), self.own_roles.clone()))
+    }
+
+    /// The DynamoDB client that the world itself uses.
+    #[must_use]
+    pub fn tables(&self) -> &aws_sdk_dynamodb::Client {
+        &self.tables
+    }
+
+    /// The allowlist table's name.
+    #[must_use]
+    pub fn allowlist_table(&self) -> &str {
+        &self.config.allowlist_table
+    }
+
+    /// The requests table's name.
+    #[must_use]
+    pub fn requests_table(&self) -> &str {
+        &self.config.requests_table
+    }
+
+    /// Writes a policy into the allowlist table, over what is there.
+    ///
+    /// # Errors
+    /// What DynamoDB or the encoding says.
+    pub async fn put_policy(&self, policy: &Policy) -> Result<(), WorldError> {
+        let mut items = Vec::new();
+        for entry in &policy.entries {
+            items.push(encode_entry(entry).map_err(|error| made("an entry", &error))?);
+        }
+        for (scope, settings) in &policy.settings {
+            items.push(encode_settings(scope, settings).map_err(|error| made("a setting", &error))?);
+        }
+        for item in items {
+            self.tables
+                .put_item()
+                .table_name(ALLOWLIST)
+                .set_item(Some(item))
+                .send()
+                .await
+                .map_err(|error| made("an item of the allowlist", &error))?;
+        }
+        Ok(())
+    }
+
+    /// Takes an entry out of the allowlist table.
+    ///
+    /// # Errors
+    /// What DynamoDB says.
+    pub async fn remove_entry(&self, rule: &Rule) -> Result<(), WorldError> {
+        self.tables
+            .delete_item()
+            .table_name(ALLOWLIST)
+            .key(
+                "service_id",
+                aws_sdk_dynamodb::types::AttributeValue::S(rule.service_id.to_string()),
+            )
+            .key(
+                "rule",
+                aws_sdk_dynamodb::types::AttributeValue::S(format!(
+                    "{}#{}",
+                    rule.effect, rule.principal
+                )),
+            )
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| made("a removal", &error))
+    }
+
+    /// Hands one batch from the queue to the function `connections`; false if none was visible.
+    pub async fn pump(&self, drained: &mut Drained) -> bool {
+        let batch = self.queue.receive(BATCH);
+        if batch.is_empty() {
+            drained.dead = self.queue.dead_letters().into_iter().map(|m| m.id).collect();
+            return false;
+        }
+        let deadline = Deadline::after(&self.clock, CONNECTIONS_TIMEOUT);
+        let answer = self.handler.handle(queue::event(&batch), deadline).await;
+        self.settle_batch(&batch, &answer, drained);
+        true
+    }
+
+    fn settle_batch(&self, batch: &[queue::Message], answer: &Answer, drained: &mut Drained) {
+        for (index, message) in batch.iter().enumerate() {
+            if let Some((_, malformed)) = answer.given_up.iter().find(|(at, _)| *at == index) {
+                drained.malformed.push((message.id.clone(), malformed.to_string()));
+            }
+            match answer.failed.iter().find(|(at, _)| *at == index) {
+                Some((_, error)) => {
+                    drained
+                        .failures
+                        .insert(message.id.clone(), gatekeeper_aws::error::chain(&**error));
+                }
+                None => {
+                    self.queue.delete(&message.id);
+                    drained.failures.remove(&message.id);
+                }
+            }
+        }
+    }
+
+    /// Empties the queue: hands out batch after batch, and moves a manual clock on to the next
+    /// redelivery, until every message is handled or dead.
+    pub async fn drain(&self) -> Drained {
+        let mut drained = Drained::default();
+        loop {
+            while self.pump(&mut drained).await {}
+            let Some(next) = self.queue.next_visible() else {
+                drained.dead = self.queue.dead_letters().into_iter().map(|m| m.id).collect();
+                return drained;
+            };
+            self.clock.sleep(self.clock.until(next)).await;
+        }
+    }
+
+    /// Runs the function `reconcile` once.
+    pub async fn reconcile(&self) -> Reconciled {
+        let deadline = Deadline::after(&self.clock, RECONCILE_TIMEOUT);
+        ReconcileHandler::new(Arc::clone(&self.gatekeeper))
+            .handle(deadline)
+            .await
+    }
+
+    /// The request of an endpoint.
+    ///
+    /// # Errors
+    /// What reading it fails with.
+    pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
+        self.gatekeeper.tables().request(endpoint).await
+    }
+
+    /// The history of a request, oldest first.
+    ///
+    /// # Errors
+    /// What reading it fails with.
+    pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
+        self.gatekeeper.tables().history(endpoint).await
+    }
+
+    /// Stops the servers.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
+        self.dynamodb.stop();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn made(what: &'static str, error: &(dyn std::error::Error + 'static)) -> WorldError {
+    WorldError::Make(what, gatekeeper_aws::error::chain(error))
+}
+
+async fn listen(port: u16) -> Result<TcpListener, WorldError> {
+    // Loopback and nothing else: whoever can reach this can do anything with it.
+    TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(|source| WorldError::Listen { port, source })
+}
+
+/// Makes the tables as template.yaml does, unless they are there already.
+async fn make_tables(client: &aws_sdk_dynamodb::Client) -> Result<(), String> {
+    let existing = client
+        .list_tables()
+        .send()
+        .await
+        .map_err(|error| gatekeeper_aws::error::chain(&error))?;
+    let is_there = |name: &str| existing.table_names().iter().any(|table| table == name);
+    if !is_there(ALLOWLIST) {
+        make_table(client, ALLOWLIST, ("service_id", "rule"), None).await?;
+    }
+    if !is_there(REQUESTS) {
+        let open = ("open", "open_service_id", "pk");
+        make_table(client, REQUESTS, ("pk", "sk"), Some(open)).await?;
+    }
+    Ok(())
+}
+
+async fn make_table(
+    client: &aws_sdk_dynamodb::Client,
+    name: &str,
+    (partition, sort): (&str, &str),
+    index: Option<(&str, &str, &str)>,
+) -> Result<(), String> {
+    let built = |error: aws_sdk_dynamodb::error::BuildError| error.to_string();
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .map_err(built)
+    };
+    let mut names = vec![partition, sort];
+    let mut request = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key(partition, KeyType::Hash)?)
+        .key_schema(key(sort, KeyType::Range)?);
+    if let Some((index, partition, sort)) = index {
+        names.push(partition);
+        request = request.global_secondary_indexes(
+            GlobalSecondaryIndex::builder()
+                .index_name(index)
+                .key_schema(key(partition, KeyType::Hash)?)
+                .key_schema(key(sort, KeyType::Range)?)
+                .projection(
+                    Projection::builder()
+                        .projection_type(ProjectionType::All)
+                        .build(),
+                )
+                .build()
+                .map_err(built)?,
+        );
+    }
+    for name in names {
+        request = request.attribute_definitions(
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .map_err(built)?,
+        );
+    }
+    request
+        .send()
+        .await
+        .map(drop)
+        .map_err(|error| gatekeeper_aws::error::chain(&error))
+}

@@ -1,0 +1,370 @@
+//! A world as somebody writes it, in YAML: services, connections, policy. docs/replay.md explains
+//! it and docs/world.schema.json describes it to editors.
+//!
+//! Nothing is passed over: an unknown key, an id that is none, a connection to a service that is
+//! not there are errors with their place in the file, before anything is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use gatekeeper_core::connection::ConnectionState;
+use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
+use gatekeeper_core::policy::{
+    About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Principal, Revoke,
+    Rule, Scope, ServiceSettings,
+};
+use jiff::Timestamp;
+use local_aws::{Ec2, NewConnection, NewService, State};
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use crate::world::{PROVIDER, REGION, World, WorldError};
+
+/// A world, checked.
+#[derive(Debug, Clone, Default)]
+pub struct WorldFile {
+    /// The clock of the run; none takes the time of day.
+    pub now: Option<Timestamp>,
+    /// The provider's services.
+    pub services: Vec<Service>,
+    /// What consumers have connected to them.
+    pub connections: Vec<Connection>,
+    /// What decides.
+    pub policy: Policy,
+}
+
+/// An endpoint service of the provider.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// Its id.
+    pub service_id: ServiceId,
+    /// Whether connections have to be accepted.
+    #[serde(default = "yes")]
+    pub acceptance_required: bool,
+}
+
+/// A connection as EC2 has it when the run begins.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Connection {
+    /// The consumer's endpoint.
+    pub endpoint_id: EndpointId,
+    /// The service.
+    pub service_id: ServiceId,
+    /// The consumer.
+    pub owner: AccountId,
+    /// Where the endpoint is.
+    #[serde(default = "home")]
+    pub region: Region,
+    /// Its state.
+    #[serde(default = "waiting")]
+    pub state: ConnectionState,
+}
+
+/// What is wrong with a world file, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadWorld {
+    line: Option<u64>,
+    problem: String,
+}
+
+impl fmt::Display for BadWorld {
+    /// As compilers put it: the line, then the problem. The file's name comes before it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{line}: {}", self.problem),
+            None => write!(f, " {}", self.problem),
+        }
+    }
+}
+
+impl std::error::Error for BadWorld {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    now: Option<Timestamp>,
+    services: Vec<Spanned<Service>>,
+    #[serde(default)]
+    connections: Vec<Spanned<Connection>>,
+    #[serde(default)]
+    policy: WrittenPolicy,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenPolicy {
+    #[serde(default)]
+    settings: Vec<Spanned<WrittenSettings>>,
+    #[serde(default)]
+    entries: Vec<Spanned<WrittenEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSettings {
+    service_id: Scope,
+    on_unlisted: Option<OnUnlisted>,
+    approvals_required: Option<u32>,
+    review_hours: Option<u32>,
+    on_deadline: Option<OnDeadline>,
+    remind_hours: Option<u32>,
+    revoke: Option<Revoke>,
+    revoke_at_most: Option<u32>,
+    out_of_band: Option<OutOfBand>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEntry {
+    service_id: Scope,
+    principal: Principal,
+    effect: Effect,
+    max_connections: Option<u32>,
+    regions: Option<BTreeSet<Region>>,
+    expires_at: Option<Timestamp>,
+    customer: Option<String>,
+    contact: Option<String>,
+    ticket: Option<String>,
+    reason: Option<String>,
+    created_by: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn waiting() -> ConnectionState {
+    ConnectionState::PendingAcceptance
+}
+
+fn home() -> Region {
+    // The literal is a Region; a default cannot fail.
+    REGION.parse().unwrap_or_else(|_| unreachable!("{REGION} is a Region"))
+}
+
+impl WorldFile {
+    /// Reads and checks a world.
+    ///
+    /// # Errors
+    /// [`BadWorld`] for the first thing that is wrong.
+    pub fn parse(text: &str) -> Result<Self, BadWorld> {
+        let written: Written = serde_saphyr::from_str(text).map_err(|error| BadWorld {
+            line: error.location().map(|location| location.line()),
+            problem: one_line(&error.without_snippet().to_string()),
+        })?;
+        let mut world = WorldFile {
+            now: written.now,
+            ..WorldFile::default()
+        };
+        let mut known = BTreeSet::new();
+        for service in written.services {
+            let line = line_of(&service);
+            let service = service.value;
+            if !known.insert(service.service_id.clone()) {
+                return Err(bad(line, format!("the service {} stands here twice", service.service_id)));
+            }
+            world.services.push(service);
+        }
+        let mut endpoints = BTreeSet::new();
+        for connection in written.connections {
+            let line = line_of(&connection);
+            let connection = connection.value;
+            if !known.contains(&connection.service_id) {
+                return Err(bad(line, format!(
+                    "the connection {} is to the service {}, which is not among the services",
+                    connection.endpoint_id, connection.service_id
+                )));
+            }
+            if let ConnectionState::Unknown(state) = &connection.state {
+                let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
+                return Err(bad(line, format!(
+                    "the connection {} is in the state {state:?}, which EC2 does not have; it has {}",
+                    connection.endpoint_id,
+                    known.join(", ")
+                )));
+            }
+            if !endpoints.insert(connection.endpoint_id.clone()) {
+                return Err(bad(line, format!("the endpoint {} stands here twice", connection.endpoint_id)));
+            }
+            world.connections.push(connection);
+        }
+        world.policy = policy(written.policy)?;
+        Ok(world)
+    }
+
+    /// Puts services and connections into EC2, and the policy into the allowlist table.
+    ///
+    /// # Errors
+    /// What the world refuses.
+    pub async fn put_into(&self, world: &World) -> Result<(), WorldError> {
+        for service in &self.services {
+            put_service(&world.ec2, service);
+        }
+        for connection in &self.connections {
+            put_connection(&world.ec2, connection)?;
+        }
+        world.put_policy(&self.policy).await
+    }
+}
+
+fn put_service(ec2: &Ec2, service: &Service) {
+    let mut new = NewService::new()
+        .id(service.service_id.as_str())
+        .owner(PROVIDER)
+        .region(REGION)
+        .tag(gatekeeper_aws::config::MANAGED_TAG.0, gatekeeper_aws::config::MANAGED_TAG.1)
+        .allow("*");
+    if !service.acceptance_required {
+        new = new.auto_accept();
+    }
+    ec2.put_service(new);
+}
+
+fn put_connection(ec2: &Ec2, connection: &Connection) -> Result<(), WorldError> {
+    let state = State::parse(connection.state.as_str()).unwrap_or(State::PendingAcceptance);
+    ec2.put_connection(
+        NewConnection::new(connection.service_id.as_str(), connection.owner.as_str())
+            .endpoint_id(connection.endpoint_id.as_str())
+            .region(connection.region.as_str())
+            .state(state),
+    )
+    .map(drop)
+    .map_err(|error| WorldError::Make("a connection", error.to_string()))
+}
+
+fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
+    let mut settings = BTreeMap::new();
+    for one in written.settings {
+        let line = line_of(&one);
+        let one = one.value;
+        let scope = one.service_id.clone();
+        let values = ServiceSettings {
+            on_unlisted: one.on_unlisted,
+            approvals_required: one.approvals_required,
+            review_hours: one.review_hours,
+            on_deadline: one.on_deadline,
+            remind_hours: one.remind_hours,
+            revoke: one.revoke,
+            revoke_at_most: one.revoke_at_most,
+            out_of_band: one.out_of_band,
+        };
+        if settings.insert(scope, values).is_some() {
+            return Err(bad(line, format!("the settings of {} stand here twice", one.service_id)));
+        }
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    let mut rules = BTreeSet::new();
+    for one in written.entries {
+        let line = line_of(&one);
+        let one = one.value;
+        let rule = Rule {
+            service_id: one.service_id,
+            principal: one.principal,
+            effect: one.effect,
+        };
+        if !rules.insert(rule.clone()) {
+            return Err(bad(line, format!(
+                "the entry \"{rule}\" stands here twice; the allowlist holds one for each service, principal and effect"
+            )));
+        }
+        let conditions = Conditions {
+            max_connections: one.max_connections,
+            regions: one.regions,
+            expires_at: one.expires_at,
+        };
+        let about = About {
+            customer: one.customer,
+            contact: one.contact,
+            ticket: one.ticket,
+            reason: one.reason,
+            created_by: one.created_by,
+        };
+        let entry = Entry::new(rule.clone(), conditions, about)
+            .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?;
+        entries.push(entry);
+    }
+    Ok(Policy { entries, settings })
+}
+
+fn bad(line: u64, problem: String) -> BadWorld {
+    BadWorld {
+        line: Some(line),
+        problem,
+    }
+}
+
+fn line_of<T>(spanned: &Spanned<T>) -> u64 {
+    spanned.referenced.line()
+}
+
+/// Parsers like to explain themselves over several lines; an error here is one.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+now: 2026-11-20T12:00:00Z
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - endpoint_id: vpce-0123456789abcdef0
+    service_id: vpce-svc-0a1b2c3d4e5f60718
+    owner: "012345678901"
+    region: eu-central-1
+    state: PendingAcceptance
+  - endpoint_id: vpce-0123456789abcdef1
+    service_id: vpce-svc-0a1b2c3d4e5f60718
+    owner: 012345678901
+policy:
+  settings:
+    - service_id: "*"
+      on_unlisted: reject
+  entries:
+    - service_id: "*"
+      principal: "012345678901"
+      effect: allow
+      max_connections: 2
+      regions: [eu-central-1]
+      expires_at: 2027-01-01T00:00:00Z
+      customer: Example GmbH
+"#;
+
+    #[test]
+    fn a_world_is_read_whole() {
+        let world = WorldFile::parse(GOOD).unwrap();
+        assert_eq!(world.connections.len(), 2);
+        assert_eq!(world.connections[1].owner.as_str(), "012345678901", "unquoted");
+        assert_eq!(world.connections[1].region.as_str(), "us-east-1");
+        assert_eq!(world.policy.entries[0].conditions().max_connections, Some(2));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_line() {
+        let cases = [
+            ("on_unlisted: reject", "on_unlistet: reject", "18", "on_unlistet"),
+            ("owner: \"012345678901\"", "owner: \"12345\"", "8", "\"12345\" is not an AWS account id"),
+            ("effect: allow", "effect: deny", "20", "max_connections is for allow entries only"),
+            ("effect: allow", "effect: permit", "22", "permit"),
+            ("state: PendingAcceptance", "state: asleep", "6", "asleep"),
+            ("endpoint_id: vpce-0123456789abcdef1", "endpoint_id: vpce-0123456789abcdef0", "11", "twice"),
+            ("service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0", "service_id: vpce-svc-0000000000000000a\n    owner: 0", "11", "not among the services"),
+            ("regions: [eu-central-1]", "regions: []", "20", "regions is empty"),
+            ("2027-01-01T00:00:00Z", "soon", "25", "soon"),
+            ("max_connections: 2", "max_connections: -2", "23", ""),
+            ("services:", "services", "", ""),
+        ];
+        for (from, to, line, expected) in cases {
+            assert!(GOOD.contains(from), "{from}");
+            let error = WorldFile::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            assert!(error.starts_with(line), "{to}: {error}");
+            assert!(error.contains(expected), "{to}: {error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

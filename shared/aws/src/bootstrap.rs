@@ -1,0 +1,41 @@
+//! What every function's `main` does before its first event.
+
+use lambda_runtime::Diagnostic;
+
+use crate::clients::{Access, Clients};
+use crate::clock::Clock;
+use crate::config::{Config, ConfigError};
+use crate::error::{Error, chain};
+use crate::gatekeeper::Gatekeeper;
+use crate::telemetry::{self, Metrics};
+
+/// The process's environment, as a look-up to pass on. Nothing else reads it.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
+    std::env::var(name).ok()
+}
+
+/// Sets up logging, reads the configuration and makes the clients.
+///
+/// # Errors
+/// [`ConfigError`] with the variable's name, before any event is taken.
+pub fn gatekeeper(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<(Gatekeeper, Config), ConfigError> {
+    telemetry::init(lookup("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    let config = Config::from_lookup(&lookup)?;
+    let clients = Clients::new(&Access::from_lookup(&lookup)?);
+    let clock = Clock::system();
+    let metrics = Metrics::embedded(clock.clone());
+    Ok((Gatekeeper::new(&clients, &config, clock, metrics), config))
+}
+
+/// A failure as Lambda reports it, under a name that alarms can filter by.
+#[must_use]
+pub fn diagnostic(error: &Error) -> Diagnostic {
+    Diagnostic {
+        error_type: error.error_type().to_owned(),
+        error_message: chain(error),
+    }
+}

@@ -1,0 +1,291 @@
+//! What the scenarios share: a small world, and ways to look at it and to disturb it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_connections::handler::Answer;
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::request::{Request, Status, Transition};
+use gatekeeper_local::queue;
+use gatekeeper_local::world::{Options, World};
+use gatekeeper_local::world_file::WorldFile;
+use local_aws::{CallPhase, State};
+use serde_json::{Value, json};
+use tokio::task::AbortHandle;
+
+pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+/// Longer than a claim and than EC2's lag, and the queue's visibility.
+pub(crate) const LATER: Duration = Duration::from_secs(360);
+
+/// Four consumers: allowed, denied, unknown, and allowed up to a limit.
+pub(crate) const WORLD: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000001, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000001"}
+  - {endpoint_id: vpce-00000000000000002, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000002"}
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
+  - {endpoint_id: vpce-00000000000000004, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000004"}
+  - {endpoint_id: vpce-00000000000000005, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000004"}
+policy:
+  entries:
+    - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: allow}
+    - {service_id: "*", principal: "000000000002", effect: deny}
+    - {service_id: "*", principal: "000000000004", effect: allow, max_connections: 1}
+"#;
+
+pub(crate) fn endpoint(n: u32) -> EndpointId {
+    format!("vpce-{n:017x}").parse().unwrap()
+}
+
+pub(crate) fn options() -> Options {
+    let mut options = Options::new(Clock::manual("2026-11-20T12:00:00Z".parse().unwrap()));
+    options.seed = Some(1);
+    options.ec2.deleting_delay = Duration::from_secs(1_000_000);
+    options.patience = Patience {
+        attempt: Duration::from_millis(400),
+        operation: Duration::from_secs(10),
+        attempts: 3,
+        backoff: Duration::from_millis(1),
+        ..Patience::default()
+    };
+    options
+}
+
+pub(crate) async fn world_with(options: Options, text: &str) -> World {
+    let world = World::start(options).await.unwrap();
+    WorldFile::parse(text).unwrap().put_into(&world).await.unwrap();
+    world.dynamodb.reset_calls();
+    world
+}
+
+pub(crate) async fn world_of(text: &str) -> World {
+    world_with(options(), text).await
+}
+
+pub(crate) async fn put_policy(world: &World, entries: &str) {
+    let text = format!("services: []\npolicy:\n  entries:\n    - {entries}\n");
+    WorldFile::parse(&text).unwrap().put_into(world).await.unwrap();
+}
+
+/// Our own event about one endpoint.
+pub(crate) fn requested(endpoint: &EndpointId) -> Value {
+    json!({
+        "version": "0",
+        "source": "privatelink.gatekeeper",
+        "detail-type": "Connection Requested",
+        "detail": { "service_id": SERVICE, "endpoint_id": endpoint },
+    })
+}
+
+/// Our own events about the endpoints 1 to `n`, as one SQS batch.
+pub(crate) fn batch_of(n: u32) -> Value {
+    let records: Vec<Value> = (1..=n)
+        .map(|n| {
+            json!({
+                "messageId": format!("m{n}"),
+                "eventSource": "aws:sqs",
+                "body": requested(&endpoint(n)).to_string(),
+            })
+        })
+        .collect();
+    json!({ "Records": records })
+}
+
+pub(crate) fn deadline(world: &World) -> Deadline {
+    Deadline::after(&world.clock, Duration::from_secs(60))
+}
+
+pub(crate) async fn handle(world: &World, payload: Value) -> Answer {
+    world.handler().handle(payload, deadline(world)).await
+}
+
+pub(crate) async fn status(world: &World, n: u32) -> Option<Status> {
+    request(world, n).await.map(|request| request.status)
+}
+
+pub(crate) async fn request(world: &World, n: u32) -> Option<Request> {
+    world.request(&endpoint(n)).await.unwrap()
+}
+
+pub(crate) fn state(world: &World, n: u32) -> Option<State> {
+    world.ec2.state(endpoint(n).as_str())
+}
+
+/// A history in one line: `- > accepting > accepted`.
+pub(crate) async fn path(world: &World, n: u32) -> String {
+    let mut words = vec!["-".to_owned()];
+    words.extend(history(world, n).await.iter().map(|t| t.to.to_string()));
+    words.join(" > ")
+}
+
+/// The history of a request, checked: each row starts where the last one ended, there are as many
+/// as the request's version says, and the last one is where it stands (S6).
+pub(crate) async fn history(world: &World, n: u32) -> Vec<Transition> {
+    let rows = world.history(&endpoint(n)).await.unwrap();
+    let mut last = None;
+    for row in &rows {
+        assert_eq!(row.from, last, "rows follow each other: {rows:?}");
+        last = Some(row.to);
+    }
+    let request = request(world, n).await;
+    assert_eq!(request.as_ref().map(|r| r.status), last);
+    assert_eq!(
+        request.map_or(0, |r| r.version),
+        u64::try_from(rows.len()).unwrap()
+    );
+    rows
+}
+
+/// The announcements in the inbox of the world's reader: id and kind, how often each.
+pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
+    let mut counts = BTreeMap::new();
+    for message in world.sns.published() {
+        if message.topic_arn != world.announcements_topic {
+            continue;
+        }
+        let outer: Value = serde_json::from_str(&message.message).unwrap();
+        let document: Value = serde_json::from_str(outer["default"].as_str().unwrap()).unwrap();
+        let word = |name: &str| document[name].as_str().unwrap().to_owned();
+        *counts.entry((word("id"), word("kind"))).or_default() += 1;
+    }
+    counts
+}
+
+/// What the five connections of [`WORLD`] come to, whatever happened on the way.
+pub(crate) async fn assert_all_decided(world: &World, context: &str) {
+    assert_eq!(status(world, 1).await, Some(Status::Accepted), "{context}");
+    assert_eq!(status(world, 2).await, Some(Status::Rejected), "{context}");
+    assert_eq!(status(world, 3).await, Some(Status::InReview), "{context}");
+    let limited = [status(world, 4).await, status(world, 5).await];
+    assert!(
+        limited == [Some(Status::Accepted), Some(Status::InReview)]
+            || limited == [Some(Status::InReview), Some(Status::Accepted)],
+        "{context}: {limited:?}"
+    );
+    for n in 1..=5 {
+        let shown = state(world, n).unwrap();
+        let expected: &[State] = match status(world, n).await.unwrap() {
+            Status::Accepted => &[State::Pending, State::Available],
+            Status::Rejected => &[State::Rejected],
+            _ => &[State::PendingAcceptance],
+        };
+        assert!(expected.contains(&shown), "{context}: {n} is {shown}");
+        history(world, n).await;
+    }
+    let told = announced(world);
+    let ids: Vec<&str> = told.keys().map(|(id, _)| id.as_str()).collect();
+    let kinds: Vec<&str> = told.keys().map(|(_, kind)| kind.as_str()).collect();
+    assert_eq!(ids.len(), 5, "{context}: {told:?}");
+    assert_eq!(kinds.iter().filter(|k| **k == "accepted").count(), 2, "{context}");
+    assert_eq!(kinds.iter().filter(|k| **k == "rejected").count(), 1, "{context}");
+    assert_eq!(kinds.iter().filter(|k| **k == "review_opened").count(), 2, "{context}");
+}
+
+/// Every call that the functions make, in order, as `service:Action`.
+#[derive(Clone, Default)]
+pub(crate) struct Calls {
+    seen: Arc<Mutex<Vec<String>>>,
+    count: Arc<AtomicUsize>,
+    on_nth: Arc<Mutex<Option<(usize, Act)>>>,
+}
+
+type Act = Box<dyn FnOnce() + Send>;
+
+impl Calls {
+    /// Listens to a world's calls.
+    pub(crate) fn of(world: &World) -> Self {
+        let calls = Self::default();
+        let simulated = |service: &'static str| {
+            let calls = calls.clone();
+            Some(Arc::new(move |action: &str, phase: CallPhase| {
+                if phase == CallPhase::After {
+                    calls.saw(service, action);
+                }
+            }) as local_aws::OnCall)
+        };
+        world.ec2.set_on_call(simulated("ec2"));
+        world.sns.set_on_call(simulated("sns"));
+        let own = calls.clone();
+        world
+            .dynamodb
+            .set_on_call(Some(Arc::new(move |action: &str| own.saw("dynamodb", action))));
+        calls
+    }
+
+    fn saw(&self, service: &str, action: &str) {
+        self.seen.lock().unwrap().push(format!("{service}:{action}"));
+        let n = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        let act = {
+            let mut on_nth = self.on_nth.lock().unwrap();
+            match on_nth.take() {
+                Some((at, act)) if at == n => Some(act),
+                other => {
+                    *on_nth = other;
+                    None
+                }
+            }
+        };
+        if let Some(act) = act {
+            act();
+        }
+    }
+
+    /// Does something after the nth call from now, once.
+    pub(crate) fn after(&self, n: usize, act: impl FnOnce() + Send + 'static) {
+        let at = self.count.load(Ordering::SeqCst) + n;
+        *self.on_nth.lock().unwrap() = Some((at, Box::new(act)));
+    }
+
+    pub(crate) fn seen(&self) -> Vec<String> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+/// Runs the function `connections` and kills it after its nth call has been carried out and before
+/// it hears of it; none if it was done before that.
+pub(crate) async fn crash_after(world: &World, calls: &Calls, n: usize, payload: Value) -> Option<Answer> {
+    let handler = world.another_handler();
+    let deadline = deadline(world);
+    let task = tokio::spawn(async move { handler.handle(payload, deadline).await });
+    kill_after(calls, n, task.abort_handle());
+    let ended = task.await;
+    calls.after(usize::MAX / 2, || {});
+    match ended {
+        Ok(answer) => Some(answer),
+        Err(error) => {
+            assert!(error.is_cancelled(), "it was killed and did not panic: {error}");
+            None
+        }
+    }
+}
+
+fn kill_after(calls: &Calls, n: usize, victim: AbortHandle) {
+    calls.after(n, move || victim.abort());
+}
+
+/// Puts a batch into the queue as it would lie there after a crash: to be handed out again.
+pub(crate) fn requeue(world: &World, payload: &Value) {
+    for record in payload["Records"].as_array().unwrap() {
+        world.queue.send(record["body"].as_str().unwrap());
+    }
+}
+
+/// The message ids that an answer gives back to the queue.
+pub(crate) fn given_back(answer: Answer) -> Vec<String> {
+    let response = answer.into_response().unwrap().unwrap();
+    response
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier)
+        .collect()
+}
+
+/// The queue's own form of a batch, for scenarios that go through it.
+pub(crate) fn queued(world: &World) -> Value {
+    queue::event(&world.queue.receive(100))
+}
