@@ -1,1 +1,3 @@
-//! .
+//! The function `reconcile`: on a schedule, all connections against all requests.
+
+pub mod handler;

@@ -1,0 +1,115 @@
+//! An invocation in, the gatekeeper's work, an answer out.
+
+use std::sync::Arc;
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::error::{Error, chain};
+use gatekeeper_aws::gatekeeper::Gatekeeper;
+use gatekeeper_aws::telemetry::Unit;
+use serde_json::Value;
+
+use crate::decode::{Decoded, Invocation, Malformed, OwnRoles, Record, decode, invocation};
+
+/// Handles invocations. Share it between them.
+#[derive(Debug)]
+pub struct Handler {
+    gatekeeper: Arc<Gatekeeper>,
+    own_roles: OwnRoles,
+}
+
+/// What became of an invocation.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Records to hand over again, by their place in the batch, and why.
+    pub failed: Vec<(usize, Arc<Error>)>,
+    /// Records that make no sense and never will, by their place in the batch. They do not come again.
+    pub given_up: Vec<(usize, Malformed)>,
+    /// The records' SQS message ids, where they came from a queue.
+    ids: Vec<Option<String>>,
+    /// Whether the records came from a queue, which takes single ones back.
+    queue: bool,
+}
+
+impl Handler {
+    /// A handler that tells calls made under `own_roles` from other people's.
+    #[must_use]
+    pub fn new(gatekeeper: Arc<Gatekeeper>, own_roles: OwnRoles) -> Self {
+        Self {
+            gatekeeper,
+            own_roles,
+        }
+    }
+
+    /// Handles one invocation. Whatever the payload is, there is an answer.
+    pub async fn handle(&self, payload: Value, deadline: Deadline) -> Answer {
+        let (queue, records) = match invocation(payload) {
+            Ok(Invocation::Queue(records)) => (true, records),
+            Ok(Invocation::Direct(records)) => (false, records),
+            Err(malformed) => {
+                self.give_up(None, &malformed);
+                return Answer {
+                    given_up: vec![(0, malformed)],
+                    ..Answer::default()
+                };
+            }
+        };
+        let mut answer = Answer {
+            queue,
+            ..Answer::default()
+        };
+        let mut hints = Vec::new();
+        let mut record_of_hint = Vec::new();
+        for (index, Record { id, body }) in records.into_iter().enumerate() {
+            match decode(&body, &self.own_roles) {
+                Ok(Decoded::Hints(found)) => {
+                    record_of_hint.extend(found.iter().map(|_| index));
+                    hints.extend(found);
+                }
+                Ok(Decoded::Ignored(why)) => {
+                    tracing::debug!(message_id = id, why = why.as_str(), "event ignored");
+                }
+                Err(malformed) => {
+                    self.give_up(id.as_deref(), &malformed);
+                    answer.given_up.push((index, malformed));
+                }
+            }
+            answer.ids.push(id);
+        }
+        let handled = self.gatekeeper.handle(&hints, deadline).await;
+        for (index, handled) in record_of_hint.into_iter().zip(handled) {
+            if let Err(error) = handled
+                && answer.failed.last().is_none_or(|(last, _)| *last != index)
+            {
+                answer.failed.push((index, error));
+            }
+        }
+        answer
+    }
+
+    /// A record that makes no sense is logged once, counted, and gone: it would make no more sense
+    /// the next time.
+    fn give_up(&self, message_id: Option<&str>, malformed: &Malformed) {
+        tracing::warn!(message_id, error = chain(malformed), "malformed record given up");
+        self.gatekeeper
+            .metrics()
+            .put("MalformedRecords", Unit::Count, 1.0, &[]);
+    }
+}
+
+impl Answer {
+    /// The answer as Lambda takes it: for a queue, the records to hand over again; else nothing.
+    ///
+    /// # Errors
+    /// The first failure, where only the whole invocation can be tried again.
+    pub fn into_response(self) -> Result<Option<SqsBatchResponse>, Arc<Error>> {
+        let mut response = SqsBatchResponse::default();
+        for (index, error) in self.failed {
+            match self.ids.get(index).cloned().flatten() {
+                Some(id) if self.queue => response.add_failure(id),
+                _ => return Err(error),
+            }
+        }
+        Ok(self.queue.then_some(response))
+    }
+}

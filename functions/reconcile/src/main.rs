@@ -1,0 +1,21 @@
+//! Configuration, telemetry, clients, warm-up, run.
+
+use std::sync::Arc;
+
+use gatekeeper_aws::bootstrap::{self, diagnostic, environment};
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_reconcile::handler::{Handler, into_response};
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    let (gatekeeper, _) = bootstrap::gatekeeper(environment)?;
+    gatekeeper.warm_up().await;
+    let handler = Handler::new(Arc::new(gatekeeper));
+    run(service_fn(async |event: LambdaEvent<Value>| {
+        let deadline = Deadline::from_system_time(event.context.deadline());
+        into_response(handler.handle(deadline).await).map_err(|error| diagnostic(&error))
+    }))
+    .await
+}
