@@ -68,7 +68,10 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
     options.ec2.cloudtrail = true;
     let world = World::start(options).await?;
     WorldFile::parse(WORLD)?.put_into(&world).await?;
-    let kept = args.data.as_ref().map(|folder| folder.join("connections.json"));
+    let kept = args
+        .data
+        .as_ref()
+        .map(|folder| folder.join("connections.json"));
     if let Some(path) = &kept {
         load(&world, path)?;
     }
@@ -99,7 +102,10 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
             .ec2
             .create_endpoint(&caller, NewEndpoint::new(SERVICE))
             .map_err(|error| DemoError::Endpoint(error.to_string()))?;
-        say(&format!("\naccount {account} ({who}) creates {}", endpoint.endpoint_id));
+        say(&format!(
+            "\naccount {account} ({who}) creates {}",
+            endpoint.endpoint_id
+        ));
         // Each is decided before the next one asks, so that the order can be read.
         while world.queue.is_empty() {
             clock.sleep(TICK).await;

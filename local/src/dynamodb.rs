@@ -94,7 +94,8 @@ impl DynamoDb {
             let until = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, until).await
+            if let Err(error) =
+                dynoxide::server::serve_with_shutdown(listener, database, until).await
             {
                 tracing::error!(error, "the DynamoDB engine stopped");
             }

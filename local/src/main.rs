@@ -12,7 +12,11 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// PrivateLink Gatekeeper on one machine: the real functions, with AWS on loopback.
 #[derive(Debug, Parser)]
-#[command(name = "gatekeeper-local", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "gatekeeper-local",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,

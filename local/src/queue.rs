@@ -71,9 +71,7 @@ impl Queue {
     pub fn receive(&self, max: usize) -> Vec<Message> {
         let now = self.clock.now();
         let mut inner = self.inner();
-        let again = now
-            .checked_add(self.visibility)
-            .unwrap_or(Timestamp::MAX);
+        let again = now.checked_add(self.visibility).unwrap_or(Timestamp::MAX);
         let mut batch = Vec::new();
         let mut dead = Vec::new();
         let mut kept = VecDeque::with_capacity(inner.messages.len());
@@ -102,7 +100,11 @@ impl Queue {
     /// When the next message becomes visible; none if the queue is empty.
     #[must_use]
     pub fn next_visible(&self) -> Option<Timestamp> {
-        self.inner().messages.iter().map(|message| message.visible_at).min()
+        self.inner()
+            .messages
+            .iter()
+            .map(|message| message.visible_at)
+            .min()
     }
 
     /// How many messages wait or are under way.

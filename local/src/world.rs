@@ -52,7 +52,7 @@ const REQUESTS: &str = "requests";
 const BATCH: usize = 100;
 const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
-const VISIBILITY: Duration = Duration::from_secs(360);
+const VISIBILITY: Duration = Duration::from_secs(370);
 const MAX_RECEIVES: u32 = 5;
 
 /// What kind of world it is to be.
@@ -361,7 +361,12 @@ impl World {
     pub fn another_gatekeeper(&self) -> Arc<Gatekeeper> {
         let clients = Clients::new(&self.access);
         let metrics = Metrics::off(self.clock.clone());
-        Arc::new(Gatekeeper::new(&clients, &self.config, self.clock.clone(), metrics))
+        Arc::new(Gatekeeper::new(
+            &clients,
+            &self.config,
+            self.clock.clone(),
+            metrics,
+        ))
     }
 
     /// The function `connections`.
@@ -373,7 +378,10 @@ impl World {
     /// A second instance of the function `connections`.
     #[must_use]
     pub fn another_handler(&self) -> Arc<Handler> {
-        Arc::new(Handler::new(self.another_gatekeeper(), self.own_roles.clone()))
+        Arc::new(Handler::new(
+            self.another_gatekeeper(),
+            self.own_roles.clone(),
+        ))
     }
 
     /// The DynamoDB client that the world itself uses.
@@ -404,7 +412,8 @@ impl World {
             items.push(encode_entry(entry).map_err(|error| made("an entry", &error))?);
         }
         for (scope, settings) in &policy.settings {
-            items.push(encode_settings(scope, settings).map_err(|error| made("a setting", &error))?);
+            items
+                .push(encode_settings(scope, settings).map_err(|error| made("a setting", &error))?);
         }
         for item in items {
             self.tables
@@ -447,7 +456,12 @@ impl World {
     pub async fn pump(&self, drained: &mut Drained) -> bool {
         let batch = self.queue.receive(BATCH);
         if batch.is_empty() {
-            drained.dead = self.queue.dead_letters().into_iter().map(|m| m.id).collect();
+            drained.dead = self
+                .queue
+                .dead_letters()
+                .into_iter()
+                .map(|m| m.id)
+                .collect();
             return false;
         }
         let deadline = Deadline::after(&self.clock, CONNECTIONS_TIMEOUT);
@@ -459,7 +473,9 @@ impl World {
     fn settle_batch(&self, batch: &[queue::Message], answer: &Answer, drained: &mut Drained) {
         for (index, message) in batch.iter().enumerate() {
             if let Some((_, malformed)) = answer.given_up.iter().find(|(at, _)| *at == index) {
-                drained.malformed.push((message.id.clone(), malformed.to_string()));
+                drained
+                    .malformed
+                    .push((message.id.clone(), malformed.to_string()));
             }
             match answer.failed.iter().find(|(at, _)| *at == index) {
                 Some((_, error)) => {
@@ -482,7 +498,12 @@ impl World {
         loop {
             while self.pump(&mut drained).await {}
             let Some(next) = self.queue.next_visible() else {
-                drained.dead = self.queue.dead_letters().into_iter().map(|m| m.id).collect();
+                drained.dead = self
+                    .queue
+                    .dead_letters()
+                    .into_iter()
+                    .map(|m| m.id)
+                    .collect();
                 return drained;
             };
             self.clock.sleep(self.clock.until(next)).await;

@@ -141,7 +141,9 @@ fn waiting() -> ConnectionState {
 
 fn home() -> Region {
     // The literal is a Region; a default cannot fail.
-    REGION.parse().unwrap_or_else(|_| unreachable!("{REGION} is a Region"))
+    REGION
+        .parse()
+        .unwrap_or_else(|_| unreachable!("{REGION} is a Region"))
 }
 
 impl WorldFile {
@@ -163,7 +165,10 @@ impl WorldFile {
             let line = line_of(&service);
             let service = service.value;
             if !known.insert(service.service_id.clone()) {
-                return Err(bad(line, format!("the service {} stands here twice", service.service_id)));
+                return Err(bad(
+                    line,
+                    format!("the service {} stands here twice", service.service_id),
+                ));
             }
             world.services.push(service);
         }
@@ -172,21 +177,30 @@ impl WorldFile {
             let line = line_of(&connection);
             let connection = connection.value;
             if !known.contains(&connection.service_id) {
-                return Err(bad(line, format!(
-                    "the connection {} is to the service {}, which is not among the services",
-                    connection.endpoint_id, connection.service_id
-                )));
+                return Err(bad(
+                    line,
+                    format!(
+                        "the connection {} is to the service {}, which is not among the services",
+                        connection.endpoint_id, connection.service_id
+                    ),
+                ));
             }
             if let ConnectionState::Unknown(state) = &connection.state {
                 let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
-                return Err(bad(line, format!(
-                    "the connection {} is in the state {state:?}, which EC2 does not have; it has {}",
-                    connection.endpoint_id,
-                    known.join(", ")
-                )));
+                return Err(bad(
+                    line,
+                    format!(
+                        "the connection {} is in the state {state:?}, which EC2 does not have; it has {}",
+                        connection.endpoint_id,
+                        known.join(", ")
+                    ),
+                ));
             }
             if !endpoints.insert(connection.endpoint_id.clone()) {
-                return Err(bad(line, format!("the endpoint {} stands here twice", connection.endpoint_id)));
+                return Err(bad(
+                    line,
+                    format!("the endpoint {} stands here twice", connection.endpoint_id),
+                ));
             }
             world.connections.push(connection);
         }
@@ -214,7 +228,10 @@ fn put_service(ec2: &Ec2, service: &Service) {
         .id(service.service_id.as_str())
         .owner(PROVIDER)
         .region(REGION)
-        .tag(gatekeeper_aws::config::MANAGED_TAG.0, gatekeeper_aws::config::MANAGED_TAG.1)
+        .tag(
+            gatekeeper_aws::config::MANAGED_TAG.0,
+            gatekeeper_aws::config::MANAGED_TAG.1,
+        )
         .allow("*");
     if !service.acceptance_required {
         new = new.auto_accept();
@@ -251,7 +268,10 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             out_of_band: one.out_of_band,
         };
         if settings.insert(scope, values).is_some() {
-            return Err(bad(line, format!("the settings of {} stand here twice", one.service_id)));
+            return Err(bad(
+                line,
+                format!("the settings of {} stand here twice", one.service_id),
+            ));
         }
     }
     let mut entries: Vec<Entry> = Vec::new();
@@ -265,9 +285,12 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             effect: one.effect,
         };
         if !rules.insert(rule.clone()) {
-            return Err(bad(line, format!(
-                "the entry \"{rule}\" stands here twice; the allowlist holds one for each service, principal and effect"
-            )));
+            return Err(bad(
+                line,
+                format!(
+                    "the entry \"{rule}\" stands here twice; the allowlist holds one for each service, principal and effect"
+                ),
+            ));
         }
         let conditions = Conditions {
             max_connections: one.max_connections,
@@ -339,29 +362,68 @@ policy:
     fn a_world_is_read_whole() {
         let world = WorldFile::parse(GOOD).unwrap();
         assert_eq!(world.connections.len(), 2);
-        assert_eq!(world.connections[1].owner.as_str(), "012345678901", "unquoted");
+        assert_eq!(
+            world.connections[1].owner.as_str(),
+            "012345678901",
+            "unquoted"
+        );
         assert_eq!(world.connections[1].region.as_str(), "us-east-1");
-        assert_eq!(world.policy.entries[0].conditions().max_connections, Some(2));
+        assert_eq!(
+            world.policy.entries[0].conditions().max_connections,
+            Some(2)
+        );
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         let cases = [
-            ("on_unlisted: reject", "on_unlistet: reject", "18", "on_unlistet"),
-            ("owner: \"012345678901\"", "owner: \"12345\"", "8", "\"12345\" is not an AWS account id"),
-            ("effect: allow", "effect: deny", "20", "max_connections is for allow entries only"),
+            (
+                "on_unlisted: reject",
+                "on_unlistet: reject",
+                "18",
+                "on_unlistet",
+            ),
+            (
+                "owner: \"012345678901\"",
+                "owner: \"12345\"",
+                "8",
+                "\"12345\" is not an AWS account id",
+            ),
+            (
+                "effect: allow",
+                "effect: deny",
+                "20",
+                "max_connections is for allow entries only",
+            ),
             ("effect: allow", "effect: permit", "22", "permit"),
             ("state: PendingAcceptance", "state: asleep", "6", "asleep"),
-            ("endpoint_id: vpce-0123456789abcdef1", "endpoint_id: vpce-0123456789abcdef0", "11", "twice"),
-            ("service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0", "service_id: vpce-svc-0000000000000000a\n    owner: 0", "11", "not among the services"),
-            ("regions: [eu-central-1]", "regions: []", "20", "regions is empty"),
+            (
+                "endpoint_id: vpce-0123456789abcdef1",
+                "endpoint_id: vpce-0123456789abcdef0",
+                "11",
+                "twice",
+            ),
+            (
+                "service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0",
+                "service_id: vpce-svc-0000000000000000a\n    owner: 0",
+                "11",
+                "not among the services",
+            ),
+            (
+                "regions: [eu-central-1]",
+                "regions: []",
+                "20",
+                "regions is empty",
+            ),
             ("2027-01-01T00:00:00Z", "soon", "25", "soon"),
             ("max_connections: 2", "max_connections: -2", "23", ""),
             ("services:", "services", "", ""),
         ];
         for (from, to, line, expected) in cases {
             assert!(GOOD.contains(from), "{from}");
-            let error = WorldFile::parse(&GOOD.replacen(from, to, 1)).unwrap_err().to_string();
+            let error = WorldFile::parse(&GOOD.replacen(from, to, 1))
+                .unwrap_err()
+                .to_string();
             assert!(error.starts_with(line), "{to}: {error}");
             assert!(error.contains(expected), "{to}: {error}");
             assert!(!error.contains('\n'), "{error}");

@@ -90,7 +90,11 @@ impl Handler {
     /// A record that makes no sense is logged once, counted, and gone: it would make no more sense
     /// the next time.
     fn give_up(&self, message_id: Option<&str>, malformed: &Malformed) {
-        tracing::warn!(message_id, error = chain(malformed), "malformed record given up");
+        tracing::warn!(
+            message_id,
+            error = chain(malformed),
+            "malformed record given up"
+        );
         self.gatekeeper
             .metrics()
             .put("MalformedRecords", Unit::Count, 1.0, &[]);

@@ -100,14 +100,23 @@ mod tests {
 
     fn places(text: &str) -> Vec<String> {
         let documents = parse(Path::new("f"), text).unwrap();
-        documents.into_iter().map(|d| format!("{} {}", d.place, d.value)).collect()
+        documents
+            .into_iter()
+            .map(|d| format!("{} {}", d.place, d.value))
+            .collect()
     }
 
     #[test]
     fn documents_lines_and_arrays_are_read_with_their_lines() {
         assert_eq!(places("{\n \"a\": 1\n}\n"), ["f:1 {\"a\":1}"]);
-        assert_eq!(places("{\"a\":1}\n\n{\"a\":2}\n"), ["f:1 {\"a\":1}", "f:3 {\"a\":2}"]);
-        assert_eq!(places("[\n{\"a\":1},\n\n{\"a\":2}]"), ["f:2 {\"a\":1}", "f:4 {\"a\":2}"]);
+        assert_eq!(
+            places("{\"a\":1}\n\n{\"a\":2}\n"),
+            ["f:1 {\"a\":1}", "f:3 {\"a\":2}"]
+        );
+        assert_eq!(
+            places("[\n{\"a\":1},\n\n{\"a\":2}]"),
+            ["f:2 {\"a\":1}", "f:4 {\"a\":2}"]
+        );
         assert_eq!(places("\u{feff}[1, \"x\"]"), ["f:1 1", "f:1 \"x\""]);
         assert!(places("  \n").is_empty());
     }
@@ -117,6 +126,9 @@ mod tests {
         let error = parse(Path::new("f.json"), "{\"a\":1}\n{\"a\":\n").unwrap_err();
         assert!(error.to_string().starts_with("f.json:"), "{error}");
         let error = parse(Path::new("f.json"), "{\"a\":1}\nnot json").unwrap_err();
-        assert!(error.to_string().starts_with("f.json:2: this is not JSON"), "{error}");
+        assert!(
+            error.to_string().starts_with("f.json:2: this is not JSON"),
+            "{error}"
+        );
     }
 }

@@ -89,7 +89,10 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     let start = file.now.unwrap_or_else(|| Clock::system().now());
     let clock = Clock::manual(start);
     let mut options = Options::new(clock.clone());
-    let services = file.services.iter().map(|service| service.service_id.clone());
+    let services = file
+        .services
+        .iter()
+        .map(|service| service.service_id.clone());
     options.managed = Managed::Listed(services.collect());
     options.own_role_arns.clone_from(&args.own_role);
     options.ec2.throttling = true;
@@ -106,8 +109,14 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     }
     let records = sources.len();
     let drained = world.drain().await;
+    let mut unreconciled = Vec::new();
     if !args.no_reconcile {
-        world.reconcile().await;
+        let done = world.reconcile().await;
+        for (service, error) in done.failed {
+            let service = service.map_or_else(|| "the services".to_owned(), |id| id.to_string());
+            let why = gatekeeper_aws::error::chain(&*error);
+            unreconciled.push(format!("{service} could not be reconciled: {why}"));
+        }
     }
 
     let mut given_up: Vec<(&str, String)> = Vec::new();
@@ -115,13 +124,18 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
         given_up.push((id, why.clone()));
     }
     for id in &drained.dead {
-        let why = drained.failures.get(id).map_or("it failed too often", String::as_str);
+        let why = drained
+            .failures
+            .get(id)
+            .map_or("it failed too often", String::as_str);
         given_up.push((id, format!("given up after 5 attempts: {why}")));
     }
     for (id, why) in &given_up {
         let source = sources.get(*id).map_or("?", String::as_str);
         complain(&format!("{source}: {why}"));
     }
+
+    unreconciled.iter().for_each(|line| complain(line));
 
     let mut summary = Summary::new(&world, records, given_up.len());
     clock.advance(SETTLING);
@@ -137,9 +151,13 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
             say(&if args.json { line.json() } else { line.text() });
         }
     }
-    say(&if args.json { summary.json() } else { summary.text() });
+    say(&if args.json {
+        summary.json()
+    } else {
+        summary.text()
+    });
     world.stop();
-    Ok(if given_up.is_empty() {
+    Ok(if given_up.is_empty() && unreconciled.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

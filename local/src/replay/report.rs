@@ -125,7 +125,12 @@ impl Summary {
             "notifications": self.notifications,
         });
         if let Some(fields) = summary.as_object_mut() {
-            for status in [Status::Accepting, Status::Rejecting, Status::Revoking, Status::Gone] {
+            for status in [
+                Status::Accepting,
+                Status::Rejecting,
+                Status::Revoking,
+                Status::Gone,
+            ] {
                 // Named only where there are some: none of these is where a run should end.
                 if self.of(status) > 0 {
                     fields.insert(status.as_str().to_owned(), json!(self.of(status)));
@@ -137,8 +142,15 @@ impl Summary {
 
     pub(super) fn text(&self) -> String {
         let calls = |calls: &BTreeMap<String, u64>| {
-            let words: Vec<String> = calls.iter().map(|(name, n)| format!("{name} {n}")).collect();
-            if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+            let words: Vec<String> = calls
+                .iter()
+                .map(|(name, n)| format!("{name} {n}"))
+                .collect();
+            if words.is_empty() {
+                "none".to_owned()
+            } else {
+                words.join(", ")
+            }
         };
         format!(
             "\n{} records, {} given up; {} accepted, {} rejected, {} in review; {} announced\n\

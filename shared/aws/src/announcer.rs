@@ -41,8 +41,13 @@ impl Announcer {
         }
     }
 
-    /// Publishes as many as it can. What fails stays where it was.
-    pub(crate) async fn publish(&self, rows: Vec<OutboxRow>) -> Published {
+    /// Publishes as many as it can while there is time. What fails stays where it was, and so does
+    /// what follows a call that failed: SNS that does not answer must not use up an invocation.
+    pub(crate) async fn publish(
+        &self,
+        rows: Vec<OutboxRow>,
+        in_time: impl Fn() -> bool,
+    ) -> Published {
         let mut published = Published::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
@@ -55,7 +60,14 @@ impl Announcer {
                 }
             };
             if batch.len() == ENTRIES_PER_CALL || bytes + message.len() > BYTES_PER_CALL {
-                self.publish_batch(std::mem::take(&mut batch), &mut published).await;
+                if !in_time() {
+                    published.failures.push(Retryable::OutOfTime.into());
+                    return published;
+                }
+                let batch = std::mem::take(&mut batch);
+                if !self.publish_batch(batch, &mut published).await {
+                    return published;
+                }
                 bytes = 0;
             }
             bytes += message.len();
@@ -65,9 +77,14 @@ impl Announcer {
         published
     }
 
-    async fn publish_batch(&self, batch: Vec<(OutboxRow, String)>, published: &mut Published) {
+    /// Publishes one batch; false if SNS did not take the call.
+    async fn publish_batch(
+        &self,
+        batch: Vec<(OutboxRow, String)>,
+        published: &mut Published,
+    ) -> bool {
         if batch.is_empty() {
-            return;
+            return true;
         }
         let mut entries = Vec::new();
         let mut waiting = BTreeMap::new();
@@ -93,7 +110,9 @@ impl Announcer {
                 for entry in output.failed() {
                     waiting.remove(entry.id());
                     let said = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
-                    published.failures.push(Retryable::Publish(said.into()).into());
+                    published
+                        .failures
+                        .push(Retryable::Publish(said.into()).into());
                 }
                 // Only what SNS names as sent counts as sent.
                 for entry in output.successful() {
@@ -101,11 +120,13 @@ impl Announcer {
                         published.sent.push(row);
                     }
                 }
+                true
             }
             Err(error) => {
                 published
                     .failures
                     .push(failed("PublishBatch", error, Retryable::Publish));
+                false
             }
         }
     }

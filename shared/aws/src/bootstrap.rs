@@ -12,7 +12,10 @@ use crate::telemetry::{self, Metrics};
 /// The process's environment, as a look-up to pass on. Nothing else reads it.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "this is where the environment comes in")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the environment comes in"
+    )]
     std::env::var(name).ok()
 }
 

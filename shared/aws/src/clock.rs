@@ -60,6 +60,19 @@ impl Clock {
         }
     }
 
+    /// Waits for something, but no longer than to a moment; none if it was not done by then. A
+    /// manual clock does not run by itself, so that on it everything is done in time.
+    pub async fn until_done<T>(
+        &self,
+        moment: Timestamp,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        match &self.0 {
+            Kind::System => tokio::time::timeout(self.until(moment), work).await.ok(),
+            Kind::Manual(_) => Some(work.await),
+        }
+    }
+
     /// How long until a moment; nothing if it has passed.
     #[must_use]
     pub fn until(&self, moment: Timestamp) -> Duration {
@@ -85,9 +98,22 @@ impl Deadline {
         Self(clock.now().checked_add(step).unwrap_or(Timestamp::MAX))
     }
 
+    /// A moment before it.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        let step = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);
+        Self(self.0.checked_sub(step).unwrap_or(Timestamp::MIN))
+    }
+
     /// Whether at least this much time is left.
     #[must_use]
     pub fn leaves(&self, clock: &Clock, needed: Duration) -> bool {
         clock.until(self.0) >= needed
     }
+}
+
+/// Between half of a pause and all of it, so that functions that failed together do not try again
+/// together.
+pub(crate) fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

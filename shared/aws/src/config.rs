@@ -53,8 +53,13 @@ pub struct Limits {
     pub look_again: u32,
     /// How long before looking again.
     pub look_again_after: Duration,
+    /// The longest that one call to EC2 may take, all attempts together: a claim that ends sooner is
+    /// not acted upon.
+    pub call: SignedDuration,
     /// Time an invocation keeps back to answer in good order.
     pub margin: Duration,
+    /// The first pause before an Accept or Reject that failed is tried again; they double.
+    pub retry_pause: Duration,
     /// Transitions written at the same time.
     pub concurrency: usize,
     /// For how long the list of managed services is believed.
@@ -70,7 +75,9 @@ impl Default for Limits {
             page: 1000,
             look_again: 2,
             look_again_after: Duration::from_millis(1500),
+            call: SignedDuration::from_secs(20),
             margin: Duration::from_secs(5),
+            retry_pause: Duration::from_millis(500),
             concurrency: 8,
             services_fresh: SignedDuration::from_secs(60),
         }
@@ -106,12 +113,14 @@ impl Config {
         };
         let mut limits = Limits::default();
         if let Some(text) = lookup("ENFORCE_BATCH") {
-            limits.enforce_batch = text.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| {
-                ConfigError::Invalid {
+            limits.enforce_batch = text
+                .parse()
+                .ok()
+                .filter(|n| (1..=1000).contains(n))
+                .ok_or_else(|| ConfigError::Invalid {
                     name: "ENFORCE_BATCH",
                     detail: format!("{text:?} is not a number from 1 to 1000"),
-                }
-            })?;
+                })?;
         }
         Ok(Self {
             allowlist_table: required("ALLOWLIST_TABLE")?,
@@ -173,9 +182,18 @@ mod tests {
     const GOOD: [(&str, &str); 6] = [
         ("ALLOWLIST_TABLE", "allowlist"),
         ("REQUESTS_TABLE", "requests"),
-        ("ANNOUNCEMENTS_TOPIC_ARN", "arn:aws:sns:eu-central-1:111122223333:announcements"),
-        ("MANAGED_SERVICES", "vpce-svc-0a1b2c3d4e5f60718, vpce-svc-0ffffffffffffffff"),
-        ("OWN_ROLE_ARNS", "arn:aws:iam::111122223333:role/connections"),
+        (
+            "ANNOUNCEMENTS_TOPIC_ARN",
+            "arn:aws:sns:eu-central-1:111122223333:announcements",
+        ),
+        (
+            "MANAGED_SERVICES",
+            "vpce-svc-0a1b2c3d4e5f60718, vpce-svc-0ffffffffffffffff",
+        ),
+        (
+            "OWN_ROLE_ARNS",
+            "arn:aws:iam::111122223333:role/connections",
+        ),
         ("AWS_REGION", "eu-central-1"),
     ];
 
@@ -199,6 +217,9 @@ mod tests {
         let mut pairs = GOOD.to_vec();
         pairs[3].1 = "all";
         let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
-        assert!(error.contains("MANAGED_SERVICES") && error.contains("\"all\""), "{error}");
+        assert!(
+            error.contains("MANAGED_SERVICES") && error.contains("\"all\""),
+            "{error}"
+        );
     }
 }

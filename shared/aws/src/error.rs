@@ -43,7 +43,9 @@ pub enum Retryable {
     #[error("policy and requests could not be read")]
     ReadTables(#[source] Source),
     /// `BatchGetItem` kept leaving keys out.
-    #[error("policy and requests could not be read whole: DynamoDB left out {0} keys time and again")]
+    #[error(
+        "policy and requests could not be read whole: DynamoDB left out {0} keys time and again"
+    )]
     ReadTablesWhole(usize),
     /// `Query` failed.
     #[error("the open requests could not be listed")]
@@ -76,6 +78,9 @@ pub enum Retryable {
     /// `BatchWriteItem` or `Query` on the outbox failed.
     #[error("the outbox could not be read or cleared")]
     Outbox(#[source] Source),
+    /// `UpdateItem` on an account's slots failed.
+    #[error("an account's slots could not be brought up to date")]
+    UpdateSlots(#[source] Source),
     /// The invocation's time is up.
     #[error("the invocation ran out of time")]
     OutOfTime,
@@ -85,7 +90,9 @@ pub enum Retryable {
 #[derive(Debug, thiserror::Error)]
 pub enum Permanent {
     /// An item of the allowlist table is not an entry or a setting (safety rule S2).
-    #[error("the allowlist item {item} cannot be read, so nothing it concerns is decided: {detail}")]
+    #[error(
+        "the allowlist item {item} cannot be read, so nothing it concerns is decided: {detail}"
+    )]
     MalformedPolicy {
         /// Partition and sort key.
         item: String,
@@ -101,8 +108,20 @@ pub enum Permanent {
         detail: String,
     },
     /// AWS does not let us.
-    #[error("AWS forbids {operation}; check the function's IAM policy, and the service's owner and Region")]
+    #[error(
+        "AWS forbids {operation}; check the function's IAM policy, and the service's owner and Region"
+    )]
     Forbidden {
+        /// The API operation.
+        operation: &'static str,
+        /// What AWS answered.
+        #[source]
+        source: Source,
+    },
+    /// AWS refused a call for a reason that does not pass: something it names is not there, or the
+    /// call makes no sense to it.
+    #[error("AWS refused {operation}")]
+    RefusedCall {
         /// The API operation.
         operation: &'static str,
         /// What AWS answered.
@@ -176,12 +195,14 @@ impl Error {
                 Retryable::Enforce { .. } => "Retryable.Enforce",
                 Retryable::Publish(_) => "Retryable.Publish",
                 Retryable::Outbox(_) => "Retryable.Outbox",
+                Retryable::UpdateSlots(_) => "Retryable.UpdateSlots",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
             },
             Self::Permanent(error) => match error {
                 Permanent::MalformedPolicy { .. } => "Permanent.MalformedPolicy",
                 Permanent::MalformedRequest { .. } => "Permanent.MalformedRequest",
                 Permanent::Forbidden { .. } => "Permanent.Forbidden",
+                Permanent::RefusedCall { .. } => "Permanent.RefusedCall",
                 Permanent::Refused { .. } => "Permanent.Refused",
                 Permanent::Encode(_) => "Permanent.Encode",
                 Permanent::Illegal(_) => "Permanent.Illegal",
@@ -200,13 +221,18 @@ impl Error {
                 Retryable::ReadTables(_)
                 | Retryable::ReadTablesWhole(_)
                 | Retryable::ListRequests(_) => Step::Judge,
-                Retryable::RecordTransition { .. } | Retryable::Contended(_) => Step::Record,
+                Retryable::RecordTransition { .. }
+                | Retryable::Contended(_)
+                | Retryable::UpdateSlots(_) => Step::Record,
                 Retryable::Enforce { .. } | Retryable::OutOfTime => Step::Enforce,
                 Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
             },
             Self::Permanent(error) => match error {
-                Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => Step::Judge,
-                Permanent::Forbidden { operation, .. } => step_of(operation),
+                Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => {
+                    Step::Judge
+                }
+                Permanent::Forbidden { operation, .. }
+                | Permanent::RefusedCall { operation, .. } => step_of(operation),
                 Permanent::Refused { .. } => Step::Enforce,
                 Permanent::Encode(_) | Permanent::Illegal(_) => Step::Record,
             },
@@ -266,23 +292,42 @@ where
     };
     let status = context.raw().status().as_u16();
     match error.code().unwrap_or_default() {
-        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" | "AuthFailure"
-        | "AuthorizationError" | "UnrecognizedClientException" | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch" | "OptInRequired" | "KMSAccessDenied"
+        "UnauthorizedOperation"
+        | "AccessDenied"
+        | "AccessDeniedException"
+        | "AuthFailure"
+        | "AuthorizationError"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "OptInRequired"
+        | "KMSAccessDenied"
         | "KMSAccessDeniedException" => Class::Forbidden,
-        "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "ThrottledException"
-        | "ProvisionedThroughputExceededException" | "TransactionInProgressException"
-        | "TransactionConflictException" | "RequestExpired" | "ExpiredToken"
-        | "ExpiredTokenException" | "Unavailable" | "ServiceUnavailable" | "InternalError"
-        | "InternalFailure" | "InternalServerError" | "LimitExceededException"
-        | "KMSThrottling" | "KMSThrottlingException" => Class::Passing,
+        "RequestLimitExceeded"
+        | "Throttling"
+        | "ThrottlingException"
+        | "ThrottledException"
+        | "ProvisionedThroughputExceededException"
+        | "TransactionInProgressException"
+        | "TransactionConflictException"
+        | "RequestExpired"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "Unavailable"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "InternalFailure"
+        | "InternalServerError"
+        | "LimitExceededException"
+        | "KMSThrottling"
+        | "KMSThrottlingException" => Class::Passing,
         _ if status >= 500 || status == 429 => Class::Passing,
         _ => Class::Refused,
     }
 }
 
-/// Files an SDK failure of a call that is not about single connections: forbidden for good, or
-/// worth another try.
+/// Files an SDK failure of a call that is not about single connections: for good, or worth another
+/// try.
 pub(crate) fn failed<E>(
     operation: &'static str,
     error: SdkError<E, Response>,
@@ -297,7 +342,12 @@ where
             source: Box::new(error),
         }
         .into(),
-        Class::Passing | Class::Refused => retryable(Box::new(error)).into(),
+        Class::Refused => Permanent::RefusedCall {
+            operation,
+            source: Box::new(error),
+        }
+        .into(),
+        Class::Passing => retryable(Box::new(error)).into(),
     })
 }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
-use crate::judge::Verdict;
+use crate::judge::{Decision, Verdict};
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 
 /// What is announced.
@@ -91,7 +91,7 @@ pub fn announcement(request: &Request, transition: &Transition) -> Option<Announ
     Some(Announcement {
         schema: SCHEMA.to_owned(),
         id: format!("{}#{}", request.endpoint_id, request.version),
-        kind: kind_of(transition)?,
+        kind: kind_of(transition, request.verdict.decision)?,
         at: transition.at,
         service_id: request.service_id.clone(),
         endpoint_id: request.endpoint_id.clone(),
@@ -106,9 +106,13 @@ pub fn announcement(request: &Request, transition: &Transition) -> Option<Announ
     })
 }
 
-fn kind_of(transition: &Transition) -> Option<Kind> {
+fn kind_of(transition: &Transition, policy: Decision) -> Option<Kind> {
     match (transition.cause, transition.from, transition.to) {
         (_, _, Status::InReview) => Some(Kind::ReviewOpened),
+        // A service that is taken over may have hundreds of connections that somebody accepted long
+        // ago. Only those that the policy denies are news.
+        (Cause::OutOfBand, None, Status::Accepted) if policy != Decision::Reject => None,
+        (Cause::OutOfBand, None, Status::Rejected) => None,
         (Cause::OutOfBand, _, Status::Accepted) => Some(Kind::AcceptedOutOfBand),
         (Cause::OutOfBand, _, Status::Rejected) => Some(Kind::RejectedOutOfBand),
         (_, _, Status::Accepted) => Some(Kind::Accepted),
@@ -184,7 +188,6 @@ impl Announcement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Decision;
 
     fn request(status: Status) -> Request {
         Request {
@@ -247,8 +250,10 @@ mod tests {
                 Cause::Enforced,
                 Some("revoked"),
             ),
+            (None, Status::Accepted, Cause::OutOfBand, None),
+            (None, Status::Rejected, Cause::OutOfBand, None),
             (
-                None,
+                Some(Status::InReview),
                 Status::Accepted,
                 Cause::OutOfBand,
                 Some("accepted_out_of_band"),
@@ -271,6 +276,15 @@ mod tests {
             let told = announcement(&request(to), &transition(from, to, cause));
             assert_eq!(told.map(|a| a.kind.as_str()), expected, "{from:?} to {to}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_is_found_and_denied_is_told() {
+        let mut request = request(Status::Accepted);
+        request.verdict.decision = Decision::Reject;
+        let found = transition(None, Status::Accepted, Cause::OutOfBand);
+        let told = announcement(&request, &found).map(|a| a.kind);
+        assert_eq!(told, Some(Kind::AcceptedOutOfBand));
     }
 
     #[test]

@@ -248,10 +248,14 @@ fn governed(
 }
 
 fn unlisted(policy: &Policy, connection: &Connection, organization: &Organization) -> Verdict {
-    let on_unlisted = policy
+    let mut on_unlisted = policy
         .settings_of(&connection.service_id)
         .on_unlisted
         .unwrap_or_default();
+    if matches!(organization, Organization::Failed) {
+        // An entry for a path may list the account: it is not rejected for what nobody knows.
+        on_unlisted = OnUnlisted::Review;
+    }
     let mut reason = format!(
         "No allowlist entry matches account {} on {}",
         connection.owner, connection.service_id
@@ -290,9 +294,15 @@ fn who(entry: &Entry, connection: &Connection) -> String {
     }
 }
 
-/// What operators wrote is quoted in a sentence, and a sentence is one line.
+/// What operators wrote is quoted in a sentence: in one line, and no longer than a sentence bears.
 fn one_line(text: &str) -> String {
-    text.split(char::is_control).collect::<Vec<_>>().join(" ")
+    const LONGEST: usize = 200;
+    text.split(char::is_control)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(LONGEST)
+        .collect()
 }
 
 fn whereabouts(scope: &Scope) -> String {

@@ -413,6 +413,9 @@ fn the_service_says_what_becomes_of_the_unlisted() {
         judged(&policy, &Organization::Off, 0).decision,
         Decision::Reject
     );
+    // Nobody is rejected for what could not be looked up.
+    let failed = judged(&policy, &Organization::Failed, 0);
+    assert_eq!(failed.decision, Decision::Review);
     let review = ServiceSettings {
         on_unlisted: Some(OnUnlisted::Review),
         ..ServiceSettings::default()

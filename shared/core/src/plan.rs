@@ -52,16 +52,27 @@ impl Why {
     }
 }
 
-/// Compares a request with EC2. `connection` is none where EC2 no longer lists the endpoint; `lag`
-/// is for how long after a change of ours EC2's descriptions are not held against us.
+/// What EC2 said of an endpoint, and when it was asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// The connection; none where EC2 does not list the endpoint.
+    pub connection: Option<&'a Connection>,
+    /// Not later than EC2 was asked: what was recorded since, EC2's answer cannot contradict.
+    pub at: Timestamp,
+}
+
+/// Compares a request with EC2. `lag` is for how long after a change of ours EC2's descriptions
+/// are not held against us.
 #[must_use]
 pub fn plan(
     request: Option<&Request>,
-    connection: Option<&Connection>,
+    seen: Seen<'_>,
     now: Timestamp,
     lag: SignedDuration,
 ) -> Plan {
-    let phase = connection.map_or(Phase::Ended, |connection| connection.state.phase());
+    let phase = seen
+        .connection
+        .map_or(Phase::Ended, |connection| connection.state.phase());
     if phase == Phase::Unknown {
         return Plan::Leave(Why::UnknownState);
     }
@@ -72,7 +83,7 @@ pub fn plan(
         // Whoever holds the claim asks EC2 at this moment and writes down what it says.
         return Plan::Leave(Why::Claimed);
     }
-    let young = now.duration_since(request.status_since) < lag;
+    let young = seen.at.duration_since(request.status_since) < lag;
     let unless_young = |plan: Plan| if young { Plan::Leave(Why::Lag) } else { plan };
     let out_of_band = |to| Plan::Record {
         to,
@@ -86,10 +97,17 @@ pub fn plan(
         (_, Phase::Unknown) => Plan::Leave(Why::UnknownState),
 
         (Status::Gone, Phase::Ended) => Plan::Nothing,
-        (_, Phase::Ended) => Plan::Record {
-            to: Status::Gone,
-            cause: Cause::Ended,
-        },
+        (_, Phase::Ended) => {
+            let gone = Plan::Record {
+                to: Status::Gone,
+                cause: Cause::Ended,
+            };
+            // That EC2 says so is one thing, that it does not list the endpoint another.
+            match seen.connection {
+                Some(_) => gone,
+                None => unless_young(gone),
+            }
+        }
 
         (Status::InReview, Phase::Waiting) => Plan::Judge,
         (Status::InReview, Phase::Connected) => out_of_band(Status::Accepted),
@@ -184,6 +202,15 @@ mod tests {
             claimed_until: None,
             deadline: None,
         }
+    }
+
+    /// What EC2 said just now.
+    fn planned(request: Option<&Request>, connection: Option<&Connection>, now: Timestamp) -> Plan {
+        let seen = Seen {
+            connection,
+            at: now,
+        };
+        plan(request, seen, now, LAG)
     }
 
     /// The plan in one word.
@@ -293,7 +320,7 @@ mod tests {
             let request = status.map(request);
             for ((name, state), expected) in phases.iter().zip(words) {
                 let connection = state.clone().map(connection);
-                let plan = plan(request.as_ref(), connection.as_ref(), at(86_400), LAG);
+                let plan = planned(request.as_ref(), connection.as_ref(), at(86_400));
                 assert_eq!(word(&plan), expected, "{status:?} × {name}");
                 if let (Some(request), Plan::Record { to, cause }) = (&request, &plan) {
                     let transition = crate::request::Transition {
@@ -325,11 +352,36 @@ mod tests {
             (Status::Gone, ConnectionState::Available),
         ] {
             let connection = connection(state);
-            let young = plan(Some(&request(status)), Some(&connection), at(59), LAG);
+            let young = planned(Some(&request(status)), Some(&connection), at(59));
             assert_eq!(young, Plan::Leave(Why::Lag), "{status}");
-            let old = plan(Some(&request(status)), Some(&connection), at(60), LAG);
+            let old = planned(Some(&request(status)), Some(&connection), at(60));
             assert_ne!(old, Plan::Leave(Why::Lag), "{status}");
         }
+    }
+
+    #[test]
+    fn an_endpoint_that_ec2_does_not_list_yet_is_not_gone() {
+        for status in [Status::Accepted, Status::InReview] {
+            let request = request(status);
+            assert_eq!(planned(Some(&request), None, at(59)), Plan::Leave(Why::Lag));
+            assert_ne!(planned(Some(&request), None, at(60)), Plan::Leave(Why::Lag));
+            // EC2 saying that it was deleted is no lag.
+            let deleted = connection(ConnectionState::Deleted);
+            let plan = planned(Some(&request), Some(&deleted), at(1));
+            assert_eq!(word(&plan), "gone/ended");
+        }
+    }
+
+    #[test]
+    fn an_old_answer_does_not_contradict_what_was_recorded_since() {
+        let waiting = connection(ConnectionState::PendingAcceptance);
+        let seen = Seen {
+            connection: Some(&waiting),
+            at: at(-5),
+        };
+        // Asked before the request was accepted, and looked at long after.
+        let plan = plan(Some(&request(Status::Accepted)), seen, at(86_400), LAG);
+        assert_eq!(plan, Plan::Leave(Why::Lag));
     }
 
     #[test]
@@ -341,9 +393,9 @@ mod tests {
             ConnectionState::Available,
         ] {
             let connection = connection(state);
-            let during = plan(Some(&request), Some(&connection), at(119), LAG);
+            let during = planned(Some(&request), Some(&connection), at(119));
             assert_eq!(during, Plan::Leave(Why::Claimed));
-            let after = plan(Some(&request), Some(&connection), at(120), LAG);
+            let after = planned(Some(&request), Some(&connection), at(120));
             assert_ne!(after, Plan::Leave(Why::Claimed));
         }
     }
@@ -354,7 +406,7 @@ mod tests {
         request.decided_by = Actor::Approver("alice@example.com".to_owned());
         let connection = connection(ConnectionState::PendingAcceptance);
         assert_eq!(
-            plan(Some(&request), Some(&connection), at(86_400), LAG),
+            planned(Some(&request), Some(&connection), at(86_400)),
             Plan::Enforce
         );
     }
@@ -367,7 +419,7 @@ mod tests {
             Some(request(Status::Accepted)),
             Some(request(Status::InReview)),
         ] {
-            let plan = plan(request.as_ref(), Some(&connection), at(86_400), LAG);
+            let plan = planned(request.as_ref(), Some(&connection), at(86_400));
             assert_eq!(plan, Plan::Leave(Why::UnknownState));
         }
     }

@@ -20,9 +20,15 @@ async fn killed_everywhere(finish: impl AsyncFn(&World)) {
         let context = format!("killed after {}", calls.seen().join(", "));
         // Nothing is told before EC2 did it.
         for (id, kind) in announced(&world).keys() {
-            let n = (1..=5).find(|n| id.starts_with(endpoint(*n).as_str())).unwrap();
+            let n = (1..=5)
+                .find(|n| id.starts_with(endpoint(*n).as_str()))
+                .unwrap();
             match kind.as_str() {
-                "accepted" => assert_ne!(state(&world, n), Some(State::PendingAcceptance), "{context}"),
+                "accepted" => assert_ne!(
+                    state(&world, n),
+                    Some(State::PendingAcceptance),
+                    "{context}"
+                ),
                 "rejected" => assert_eq!(state(&world, n), Some(State::Rejected), "{context}"),
                 _ => {}
             }
@@ -62,7 +68,10 @@ async fn killed_again_and_again_it_still_ends_right() {
         let world = world_of(WORLD).await;
         let calls = Calls::of(&world);
         let mut lives = 0;
-        while crash_after(&world, &calls, step, batch_of(5)).await.is_none() {
+        while crash_after(&world, &calls, step, batch_of(5))
+            .await
+            .is_none()
+        {
             world.clock.advance(LATER);
             lives += 1;
             if lives > 60 {
@@ -82,17 +91,34 @@ async fn what_the_policy_took_back_before_ec2_was_asked_is_not_accepted() {
     let calls = Calls::of(&world);
     // Find the transaction that records the decision, and die right after it.
     for n in 1.. {
-        assert!(crash_after(&world, &calls, n, requested(&endpoint(1))).await.is_none(), "never recorded");
+        assert!(
+            crash_after(&world, &calls, n, requested(&endpoint(1)))
+                .await
+                .is_none(),
+            "never recorded"
+        );
         if status(&world, 1).await == Some(Status::Accepting) {
             break;
         }
         world.clock.advance(LATER);
     }
-    put_policy(&world, r#"{service_id: "*", principal: "000000000001", effect: deny}"#).await;
+    put_policy(
+        &world,
+        r#"{service_id: "*", principal: "000000000001", effect: deny}"#,
+    )
+    .await;
     world.clock.advance(LATER);
     requeue(&world, &batch_of(1));
     world.drain().await;
     assert_eq!(status(&world, 1).await, Some(Status::Rejected));
-    assert_eq!(path(&world, 1).await, "- > accepting > rejecting > rejected");
-    assert!(!world.ec2.calls().contains_key("AcceptVpcEndpointConnections"));
+    assert_eq!(
+        path(&world, 1).await,
+        "- > accepting > rejecting > rejected"
+    );
+    assert!(
+        !world
+            .ec2
+            .calls()
+            .contains_key("AcceptVpcEndpointConnections")
+    );
 }

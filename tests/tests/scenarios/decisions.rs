@@ -49,7 +49,10 @@ async fn all_of_it_is_written_down_and_told() {
 
     // A person reads text, a machine a document, and filter policies have something to go by.
     let mails = world.sns.inbox_of(gatekeeper_local::world::READER);
-    let accepted = mails.iter().find(|mail| mail.message.contains("was accepted")).unwrap();
+    let accepted = mails
+        .iter()
+        .find(|mail| mail.message.contains("was accepted"))
+        .unwrap();
     assert_eq!(
         accepted.subject.as_deref(),
         Some("PrivateLink accepted: 000000000001 on vpce-svc-0a1b2c3d4e5f60718")
@@ -104,23 +107,44 @@ connections:
     assert_eq!(status(&world, 3).await, None);
     assert_eq!(status(&world, 4).await, Some(Status::Accepted));
     assert_eq!(history(&world, 1).await[0].cause, Cause::OutOfBand);
-    assert!(!world.ec2.calls().contains_key("AcceptVpcEndpointConnections"));
-    assert!(!world.ec2.calls().contains_key("RejectVpcEndpointConnections"));
+    assert!(
+        !world
+            .ec2
+            .calls()
+            .contains_key("AcceptVpcEndpointConnections")
+    );
+    assert!(
+        !world
+            .ec2
+            .calls()
+            .contains_key("RejectVpcEndpointConnections")
+    );
 }
 
 #[tokio::test]
 async fn an_endpoint_that_vanishes_is_gone_and_gives_its_slot_back() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
-    let (held, waits) = if status(&world, 4).await == Some(Status::Accepted) { (4, 5) } else { (5, 4) };
+    let (held, waits) = if status(&world, 4).await == Some(Status::Accepted) {
+        (4, 5)
+    } else {
+        (5, 4)
+    };
     world.ec2.delete_endpoint(endpoint(held).as_str());
     world.clock.advance(LATER);
     world.reconcile().await;
     assert_eq!(status(&world, held).await, Some(Status::Gone));
     world.clock.advance(LATER);
     world.reconcile().await;
-    assert_eq!(status(&world, waits).await, Some(Status::Accepted), "the slot is free again");
-    assert_eq!(path(&world, waits).await, "- > in_review > accepting > accepted");
+    assert_eq!(
+        status(&world, waits).await,
+        Some(Status::Accepted),
+        "the slot is free again"
+    );
+    assert_eq!(
+        path(&world, waits).await,
+        "- > in_review > accepting > accepted"
+    );
 }
 
 #[tokio::test]
@@ -150,7 +174,10 @@ async fn somebody_elses_decision_is_recorded_with_their_name() {
     let alice = "arn:aws:iam::111122223333:user/alice";
     world.ec2.set_options(|options| options.cloudtrail = true);
     let console = world.ec2.provider().with_arn(alice);
-    world.ec2.accept(&console, SERVICE, [endpoint(3).as_str()]).unwrap();
+    world
+        .ec2
+        .accept(&console, SERVICE, [endpoint(3).as_str()])
+        .unwrap();
     tokio::task::yield_now().await;
     world.clock.advance(LATER);
     world.drain().await;
@@ -163,7 +190,9 @@ async fn somebody_elses_decision_is_recorded_with_their_name() {
 #[tokio::test]
 async fn services_that_are_not_managed_are_left_alone() {
     let world = world_of(WORLD).await;
-    world.ec2.change_service(SERVICE, |service| service.tags.clear());
+    world
+        .ec2
+        .change_service(SERVICE, |service| service.tags.clear());
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     world.clock.advance(LATER);
     world.reconcile().await;

@@ -24,7 +24,9 @@ fn sns(message: &str) -> Value {
 #[tokio::test]
 async fn a_malformed_record_does_not_poison_its_batch() {
     let world = world_of(WORLD).await;
-    let good: Vec<String> = (1..=5).map(|n| requested(&endpoint(n)).to_string()).collect();
+    let good: Vec<String> = (1..=5)
+        .map(|n| requested(&endpoint(n)).to_string())
+        .collect();
     let bad = json!({
         "source": "privatelink.gatekeeper",
         "detail-type": "Connection Requested",
@@ -46,7 +48,10 @@ async fn a_malformed_record_does_not_poison_its_batch() {
     let given_up: Vec<usize> = answer.given_up.iter().map(|(at, _)| *at).collect();
     assert_eq!(given_up, [1, 3, 5, 7]);
     let said = answer.given_up[2].1.to_string();
-    assert!(said.contains("endpoint_id") && said.contains("vpce-nope"), "{said}");
+    assert!(
+        said.contains("endpoint_id") && said.contains("vpce-nope"),
+        "{said}"
+    );
     assert!(given_back(answer).is_empty(), "none comes back");
     assert_all_decided(&world, "with rubbish around it").await;
 }
@@ -89,7 +94,11 @@ async fn a_topic_stands_for_the_services_that_publish_to_it() {
     let answer = handle(&world, sns("nothing to go by")).await;
     assert!(answer.failed.is_empty());
     assert_all_decided(&world, "the topic's service").await;
-    assert_eq!(status(&world, 9).await, None, "the other service was not looked at");
+    assert_eq!(
+        status(&world, 9).await,
+        None,
+        "the other service was not looked at"
+    );
 }
 
 #[tokio::test]
@@ -104,7 +113,11 @@ async fn an_endpoint_that_ec2_does_not_know_is_no_failure() {
 async fn an_endpoint_that_ec2_lists_only_a_moment_later_is_found() {
     let mut options = options();
     options.ec2.describe_lag = std::time::Duration::from_secs(2);
-    let world = world_with(options, "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\n").await;
+    let world = world_with(
+        options,
+        "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\n",
+    )
+    .await;
     let consumer = local_aws::Caller::new("000000000003", "us-east-1");
     let made = world
         .ec2
@@ -133,7 +146,11 @@ async fn our_own_calls_are_not_taken_for_somebody_elses() {
 #[tokio::test]
 async fn a_direct_invocation_that_fails_fails_as_a_whole() {
     let world = world_of(WORLD).await;
-    world.dynamodb.inject("BatchGetItem", gatekeeper_local::dynamodb::Fault::InternalError, 100);
+    world.dynamodb.inject(
+        "BatchGetItem",
+        gatekeeper_local::dynamodb::Fault::InternalError,
+        100,
+    );
     let answer = handle(&world, requested(&endpoint(1))).await;
     let error = answer.into_response().unwrap_err();
     assert_eq!(error.error_type(), "Retryable.ReadTables");

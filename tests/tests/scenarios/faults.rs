@@ -23,7 +23,12 @@ fn refusal(code: &str, n: u32) -> FaultKind {
 
 #[tokio::test]
 async fn what_passes_within_the_invocation_is_not_even_noticed() {
-    for action in [ACCEPT, REJECT, DESCRIBE, "DescribeVpcEndpointServiceConfigurations"] {
+    for action in [
+        ACCEPT,
+        REJECT,
+        DESCRIBE,
+        "DescribeVpcEndpointServiceConfigurations",
+    ] {
         for kind in [
             FaultKind::Throttle,
             FaultKind::InternalError,
@@ -44,7 +49,12 @@ async fn what_passes_within_the_invocation_is_not_even_noticed() {
 
 #[tokio::test]
 async fn dynamodb_that_recovers_is_not_even_noticed() {
-    for action in ["BatchGetItem", "TransactWriteItems", "UpdateItem", "BatchWriteItem"] {
+    for action in [
+        "BatchGetItem",
+        "TransactWriteItems",
+        "UpdateItem",
+        "BatchWriteItem",
+    ] {
         for fault in [
             TableFault::Throttle,
             TableFault::InternalError,
@@ -60,7 +70,9 @@ async fn dynamodb_that_recovers_is_not_even_noticed() {
         }
     }
     let world = world_of(WORLD).await;
-    world.dynamodb.inject("BatchGetItem", TableFault::Unprocessed, 3);
+    world
+        .dynamodb
+        .inject("BatchGetItem", TableFault::Unprocessed, 3);
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     assert_all_decided(&world, "unprocessed keys").await;
 }
@@ -68,7 +80,11 @@ async fn dynamodb_that_recovers_is_not_even_noticed() {
 #[tokio::test]
 async fn what_does_not_pass_comes_back_and_is_done_then() {
     for action in [ACCEPT, REJECT, DESCRIBE] {
-        for kind in [FaultKind::Throttle, FaultKind::InternalError, FaultKind::Unauthorized] {
+        for kind in [
+            FaultKind::Throttle,
+            FaultKind::InternalError,
+            FaultKind::Unauthorized,
+        ] {
             let world = world_of(WORLD).await;
             world.ec2.inject(Fault::new(action, kind.clone()).always());
             requeue(&world, &batch_of(5));
@@ -80,7 +96,10 @@ async fn what_does_not_pass_comes_back_and_is_done_then() {
             world.ec2.clear_faults();
             world.clock.advance(LATER);
             let drained = world.drain().await;
-            assert!(drained.failures.is_empty() && drained.dead.is_empty(), "{context}");
+            assert!(
+                drained.failures.is_empty() && drained.dead.is_empty(),
+                "{context}"
+            );
             assert_all_decided(&world, &context).await;
         }
     }
@@ -90,7 +109,9 @@ async fn what_does_not_pass_comes_back_and_is_done_then() {
 async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     // It passes: comes back, is done.
     let world = world_of(WORLD).await;
-    world.ec2.inject(Fault::new(ACCEPT, refusal("RequestLimitExceeded", 1)));
+    world
+        .ec2
+        .inject(Fault::new(ACCEPT, refusal("RequestLimitExceeded", 1)));
     assert_eq!(given_back(handle(&world, batch_of(5)).await), ["m1"]);
     assert_eq!(status(&world, 1).await, Some(Status::Accepting));
     world.clock.advance(LATER);
@@ -99,13 +120,18 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
 
     // It is gone: closed.
     let world = world_of(WORLD).await;
-    world.ec2.inject(Fault::new(ACCEPT, refusal("InvalidVpcEndpointId.NotFound", 1)));
+    world.ec2.inject(Fault::new(
+        ACCEPT,
+        refusal("InvalidVpcEndpointId.NotFound", 1),
+    ));
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     assert_eq!(path(&world, 1).await, "- > accepting > gone");
 
     // It is forbidden: said so, kept, tried again.
     let world = world_of(WORLD).await;
-    world.ec2.inject(Fault::new(REJECT, refusal("UnauthorizedOperation", 2)));
+    world
+        .ec2
+        .inject(Fault::new(REJECT, refusal("UnauthorizedOperation", 2)));
     let answer = handle(&world, batch_of(5)).await;
     assert_eq!(answer.failed[0].1.error_type(), "Permanent.Forbidden");
     assert_eq!(given_back(answer), ["m2"]);
@@ -115,7 +141,9 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
 
     // Anything else: said so, kept, tried again.
     let world = world_of(WORLD).await;
-    world.ec2.inject(Fault::new(ACCEPT, refusal("SomethingNew", 1)));
+    world
+        .ec2
+        .inject(Fault::new(ACCEPT, refusal("SomethingNew", 1)));
     let answer = handle(&world, batch_of(5)).await;
     assert_eq!(answer.failed[0].1.error_type(), "Permanent.Refused");
     assert_eq!(given_back(answer), ["m1"]);
@@ -133,19 +161,21 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
         let world = std::sync::Arc::new(world_of(WORLD).await);
         let calls = Calls::of(&world);
         let own = std::sync::Arc::clone(&world);
-        // Somebody is quicker, between our record and our call: services, describe, read, record.
-        calls.after(4, move || {
+        // Somebody is quicker, between our record and our call.
+        calls.after(READS + 1, move || {
             own.ec2.set_state(endpoint(1).as_str(), shown);
         });
         let answer = handle(&world, requested(&endpoint(1))).await;
         assert!(answer.failed.is_empty(), "{shown}: {:?}", answer.failed);
-        assert_eq!(calls.seen()[3], "dynamodb:TransactWriteItems");
+        assert_eq!(calls.seen()[READS], "dynamodb:TransactWriteItems");
         assert_eq!(path(&world, 1).await, expected, "{shown}");
     }
 
     // Its state is wrong and EC2 does not show it yet: it comes back.
     let world = world_of(WORLD).await;
-    world.ec2.inject(Fault::new(ACCEPT, refusal("InvalidState", 1)));
+    world
+        .ec2
+        .inject(Fault::new(ACCEPT, refusal("InvalidState", 1)));
     assert_eq!(given_back(handle(&world, batch_of(5)).await), ["m1"]);
     world.clock.advance(LATER);
     world.reconcile().await;
@@ -155,14 +185,17 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
 #[tokio::test]
 async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
     // Seven that are allowed, of which EC2 refuses any call that contains the third.
-    let mut text = "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
+    let mut text =
+        "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
     for n in 1..=7 {
         text.push_str(&format!(
             "  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\"}}\n",
             endpoint(n)
         ));
     }
-    text.push_str("policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n");
+    text.push_str(
+        "policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n",
+    );
     for (code, third) in [
         ("InvalidVpcEndpointId.NotFound", "- > accepting > gone"),
         ("SomethingNew", "- > accepting"),
@@ -181,17 +214,30 @@ async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
         assert_eq!(path(&world, 3).await, third, "{code}");
         assert_eq!(answer.failed.len(), usize::from(code == "SomethingNew"));
         // Cut in two until the fault stands alone, not one by one.
-        assert!(world.ec2.calls()[ACCEPT] <= 7, "{}", world.ec2.calls()[ACCEPT]);
+        assert!(
+            world.ec2.calls()[ACCEPT] <= 7,
+            "{}",
+            world.ec2.calls()[ACCEPT]
+        );
     }
 }
 
 #[tokio::test]
 async fn announcements_that_sns_refuses_are_told_later() {
-    for kind in [FaultKind::InternalError, FaultKind::Unauthorized, FaultKind::Throttle] {
+    for kind in [
+        FaultKind::InternalError,
+        FaultKind::Unauthorized,
+        FaultKind::Throttle,
+    ] {
         let world = world_of(WORLD).await;
-        world.sns.inject(Fault::new("PublishBatch", kind.clone()).always());
+        world
+            .sns
+            .inject(Fault::new("PublishBatch", kind.clone()).always());
         let answer = handle(&world, batch_of(5)).await;
-        assert!(answer.failed.is_empty(), "a decision that stands does not come back");
+        assert!(
+            answer.failed.is_empty(),
+            "a decision that stands does not come back"
+        );
         assert!(announced(&world).is_empty());
         world.sns.clear_faults();
         world.clock.advance(LATER);
@@ -231,14 +277,17 @@ async fn an_invocation_without_time_hands_everything_back() {
 async fn the_documented_rate_is_kept() {
     let mut options = options();
     options.ec2.throttling = true;
-    let mut text = "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
+    let mut text =
+        "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
     for n in 1..=40 {
         text.push_str(&format!(
             "  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\"}}\n",
             endpoint(n)
         ));
     }
-    text.push_str("policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n");
+    text.push_str(
+        "policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n",
+    );
     options.limits.enforce_batch = 1;
     let world = world_with(options, &text).await;
     let start = world.clock.now();
@@ -246,8 +295,16 @@ async fn the_documented_rate_is_kept() {
     for n in 1..=40 {
         assert_eq!(status(&world, n).await, Some(Status::Accepted));
     }
-    let refused = world.ec2.log().iter().filter(|call| call.error.is_some()).count();
+    let refused = world
+        .ec2
+        .log()
+        .iter()
+        .filter(|call| call.error.is_some())
+        .count();
     assert_eq!(refused, 0, "EC2 never had to throttle us");
     let spent = world.clock.now().duration_since(start).as_secs_f64();
-    assert!((29.0..32.0).contains(&spent), "10 at once, then 1 a second: {spent}");
+    assert!(
+        (29.0..32.0).contains(&spent),
+        "10 at once, then 1 a second: {spent}"
+    );
 }

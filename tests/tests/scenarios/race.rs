@@ -32,7 +32,9 @@ async fn one_wins_and_the_other_stops() {
             .ec2
             .log()
             .iter()
-            .filter(|call| call.action.ends_with("EndpointConnections") && !call.action.starts_with("Describe"))
+            .filter(|call| {
+                call.action.ends_with("EndpointConnections") && !call.action.starts_with("Describe")
+            })
             .flat_map(|call| {
                 call.params
                     .iter()
@@ -44,7 +46,11 @@ async fn one_wins_and_the_other_stops() {
         let mut once = asked.clone();
         once.sort_unstable();
         once.dedup();
-        assert_eq!(asked.len(), once.len(), "round {round}: each endpoint is asked for once");
+        assert_eq!(
+            asked.len(),
+            once.len(),
+            "round {round}: each endpoint is asked for once"
+        );
         assert!(announced(&world).values().all(|times| *times == 1));
     }
 }

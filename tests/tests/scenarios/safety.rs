@@ -22,14 +22,13 @@ async fn between_reading_and_recording(
 {
     let calls = Calls::of(&world);
     let runtime = tokio::runtime::Handle::current();
-    // Calls: managed services, describe, read; then the act; then the transaction.
     let own = Arc::clone(&world);
-    calls.after(3, move || {
+    calls.after(READS, move || {
         tokio::task::block_in_place(|| runtime.block_on(act(&own)));
     });
     let answer = handle(&world, requested(&endpoint(1))).await;
     assert!(answer.failed.is_empty(), "{:?}", answer.failed);
-    assert_eq!(calls.seen()[2], "dynamodb:BatchGetItem");
+    assert_eq!(calls.seen()[READS - 1], "dynamodb:Query");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -70,13 +69,22 @@ async fn s3_a_deny_that_comes_before_the_decision_is_recorded_still_wins() {
             put_policy(world, &deny).await;
         })
         .await;
-        assert_eq!(path(&world, 1).await, "- > rejecting > rejected", "{principal}");
+        assert_eq!(
+            path(&world, 1).await,
+            "- > rejecting > rejected",
+            "{principal}"
+        );
     }
 }
 
 #[tokio::test]
 async fn s2_a_policy_that_cannot_be_read_decides_nothing() {
-    for fault in [Fault::Throttle, Fault::InternalError, Fault::Forbidden, Fault::Unprocessed] {
+    for fault in [
+        Fault::Throttle,
+        Fault::InternalError,
+        Fault::Forbidden,
+        Fault::Unprocessed,
+    ] {
         // An allow, a deny, and a service that rejects the unlisted: none of it may act.
         let text = WORLD.replace(
             "policy:",
@@ -85,10 +93,18 @@ async fn s2_a_policy_that_cannot_be_read_decides_nothing() {
         let world = world_of(&text).await;
         world.dynamodb.inject("BatchGetItem", fault.clone(), 1_000);
         let answer = handle(&world, batch_of(5)).await;
-        assert_eq!(given_back(answer).len(), 5, "{fault:?}: all of it comes back");
+        assert_eq!(
+            given_back(answer).len(),
+            5,
+            "{fault:?}: all of it comes back"
+        );
         world.reconcile().await;
         for n in 1..=5 {
-            assert_eq!(state(&world, n), Some(State::PendingAcceptance), "{fault:?}");
+            assert_eq!(
+                state(&world, n),
+                Some(State::PendingAcceptance),
+                "{fault:?}"
+            );
         }
         world.dynamodb.clear_faults();
         handle(&world, batch_of(5)).await;
@@ -111,8 +127,12 @@ async fn s2_an_item_that_cannot_be_understood_stops_what_it_concerns_and_nothing
             .send()
     };
     // A misspelt condition: taken without it, the deny would not expire and the allow would not end.
-    put("deny#000000000001", "expires", "2020-01-01T00:00:00Z").await.unwrap();
-    put("allow#000000000003", "regions", "eu-central-1").await.unwrap();
+    put("deny#000000000001", "expires", "2020-01-01T00:00:00Z")
+        .await
+        .unwrap();
+    put("allow#000000000003", "regions", "eu-central-1")
+        .await
+        .unwrap();
     let answer = handle(&world, batch_of(5)).await;
     let mut kinds: Vec<&str> = answer.failed.iter().map(|(_, e)| e.error_type()).collect();
     kinds.dedup();
@@ -161,7 +181,10 @@ async fn s4_the_owner_is_who_ec2_says_whatever_an_event_says() {
         "Message": json!({"VpcEndpointId": endpoint(3), "VpcEndpointOwner": "000000000001"}).to_string(),
     });
     handle(&world, claims).await;
-    assert_eq!(request(&world, 2).await.unwrap().account_id.as_str(), "000000000002");
+    assert_eq!(
+        request(&world, 2).await.unwrap().account_id.as_str(),
+        "000000000002"
+    );
     assert_eq!(status(&world, 2).await, Some(Status::Rejected));
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
 }
@@ -228,7 +251,11 @@ async fn s8_gateway_load_balancer_endpoints_send_no_event_and_are_found() {
 async fn s8_one_service_that_fails_does_not_hold_up_the_others() {
     let world = world_of(WORLD).await;
     let first = "vpce-svc-00000000000000000";
-    world.ec2.put_service(NewService::new().id(first).tag("privatelink-gatekeeper", "managed"));
+    world.ec2.put_service(
+        NewService::new()
+            .id(first)
+            .tag("privatelink-gatekeeper", "managed"),
+    );
     // The first page asked for is the first service's.
     world.ec2.inject(
         local_aws::Fault::new(
@@ -249,5 +276,8 @@ async fn no_secret_reaches_an_error() {
     let answer = handle(&world, batch_of(1)).await;
     let said: Value = json!(gatekeeper_aws::error::chain(&*answer.failed[0].1));
     assert!(!said.to_string().contains("local/"), "{said}");
-    assert!(!said.to_string().to_lowercase().contains("secret"), "{said}");
+    assert!(
+        !said.to_string().to_lowercase().contains("secret"),
+        "{said}"
+    );
 }

@@ -18,6 +18,9 @@ use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+/// What the function asks before it records a first decision: the managed services, the endpoint,
+/// the policy by its keys, and the denies for Organizations paths of the service and of `*`.
+pub(crate) const READS: usize = 5;
 /// Longer than a claim and than EC2's lag, and the queue's visibility.
 pub(crate) const LATER: Duration = Duration::from_secs(360);
 
@@ -58,7 +61,11 @@ pub(crate) fn options() -> Options {
 
 pub(crate) async fn world_with(options: Options, text: &str) -> World {
     let world = World::start(options).await.unwrap();
-    WorldFile::parse(text).unwrap().put_into(&world).await.unwrap();
+    WorldFile::parse(text)
+        .unwrap()
+        .put_into(&world)
+        .await
+        .unwrap();
     world.dynamodb.reset_calls();
     world
 }
@@ -69,7 +76,11 @@ pub(crate) async fn world_of(text: &str) -> World {
 
 pub(crate) async fn put_policy(world: &World, entries: &str) {
     let text = format!("services: []\npolicy:\n  entries:\n    - {entries}\n");
-    WorldFile::parse(&text).unwrap().put_into(world).await.unwrap();
+    WorldFile::parse(&text)
+        .unwrap()
+        .put_into(world)
+        .await
+        .unwrap();
 }
 
 /// Our own event about one endpoint.
@@ -181,9 +192,21 @@ pub(crate) async fn assert_all_decided(world: &World, context: &str) {
     let ids: Vec<&str> = told.keys().map(|(id, _)| id.as_str()).collect();
     let kinds: Vec<&str> = told.keys().map(|(_, kind)| kind.as_str()).collect();
     assert_eq!(ids.len(), 5, "{context}: {told:?}");
-    assert_eq!(kinds.iter().filter(|k| **k == "accepted").count(), 2, "{context}");
-    assert_eq!(kinds.iter().filter(|k| **k == "rejected").count(), 1, "{context}");
-    assert_eq!(kinds.iter().filter(|k| **k == "review_opened").count(), 2, "{context}");
+    assert_eq!(
+        kinds.iter().filter(|k| **k == "accepted").count(),
+        2,
+        "{context}"
+    );
+    assert_eq!(
+        kinds.iter().filter(|k| **k == "rejected").count(),
+        1,
+        "{context}"
+    );
+    assert_eq!(
+        kinds.iter().filter(|k| **k == "review_opened").count(),
+        2,
+        "{context}"
+    );
 }
 
 /// Every call that the functions make, in order, as `service:Action`.
@@ -213,12 +236,17 @@ impl Calls {
         let own = calls.clone();
         world
             .dynamodb
-            .set_on_call(Some(Arc::new(move |action: &str| own.saw("dynamodb", action))));
+            .set_on_call(Some(Arc::new(move |action: &str| {
+                own.saw("dynamodb", action)
+            })));
         calls
     }
 
     fn saw(&self, service: &str, action: &str) {
-        self.seen.lock().unwrap().push(format!("{service}:{action}"));
+        self.seen
+            .lock()
+            .unwrap()
+            .push(format!("{service}:{action}"));
         let n = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         let act = {
             let mut on_nth = self.on_nth.lock().unwrap();
@@ -248,7 +276,12 @@ impl Calls {
 
 /// Runs the function `connections` and kills it after its nth call has been carried out and before
 /// it hears of it; none if it was done before that.
-pub(crate) async fn crash_after(world: &World, calls: &Calls, n: usize, payload: Value) -> Option<Answer> {
+pub(crate) async fn crash_after(
+    world: &World,
+    calls: &Calls,
+    n: usize,
+    payload: Value,
+) -> Option<Answer> {
     let handler = world.another_handler();
     let deadline = deadline(world);
     let task = tokio::spawn(async move { handler.handle(payload, deadline).await });
@@ -258,7 +291,10 @@ pub(crate) async fn crash_after(world: &World, calls: &Calls, n: usize, payload:
     match ended {
         Ok(answer) => Some(answer),
         Err(error) => {
-            assert!(error.is_cancelled(), "it was killed and did not panic: {error}");
+            assert!(
+                error.is_cancelled(),
+                "it was killed and did not panic: {error}"
+            );
             None
         }
     }

@@ -30,8 +30,9 @@ impl Bucket {
         }
     }
 
-    /// Takes a token, waiting for it if need be, unless that would take past the deadline.
-    pub(super) async fn take(&self, deadline: Deadline) -> Result<(), Retryable> {
+    /// Takes a token, waiting for it if need be, unless that would leave less than `margin` before
+    /// the deadline.
+    pub(super) async fn take(&self, deadline: Deadline, margin: Duration) -> Result<(), Retryable> {
         let wait = {
             let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.now();
@@ -41,7 +42,7 @@ impl Bucket {
             // Below zero the token is borrowed: the caller waits until it is there, and whoever
             // comes next waits behind it.
             let wait = Duration::from_secs_f64((-left / self.per_second).max(0.0));
-            if !deadline.leaves(&self.clock, wait) {
+            if !deadline.leaves(&self.clock, wait + margin) {
                 return Err(Retryable::OutOfTime);
             }
             *level = (left, now);
@@ -65,11 +66,11 @@ mod tests {
         let bucket = Bucket::new(10.0, 1.0, clock.clone());
         let deadline = Deadline::after(&clock, Duration::from_secs(3600));
         for _ in 0..10 {
-            bucket.take(deadline).await.unwrap();
+            bucket.take(deadline, Duration::ZERO).await.unwrap();
         }
         assert_eq!(clock.now(), start);
         for _ in 0..190 {
-            bucket.take(deadline).await.unwrap();
+            bucket.take(deadline, Duration::ZERO).await.unwrap();
         }
         let spent = clock.now().duration_since(start).as_secs_f64();
         assert!((189.9..190.1).contains(&spent), "{spent}");
@@ -78,10 +79,10 @@ mod tests {
         let deadline = Deadline::after(&clock, Duration::from_secs(2));
         let idle = clock.now();
         for _ in 0..10 {
-            bucket.take(deadline).await.unwrap();
+            bucket.take(deadline, Duration::ZERO).await.unwrap();
         }
         assert_eq!(clock.now(), idle);
-        bucket.take(deadline).await.unwrap();
+        bucket.take(deadline, Duration::ZERO).await.unwrap();
         assert!(clock.now() > idle);
     }
 
@@ -90,12 +91,15 @@ mod tests {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let bucket = Bucket::new(1.0, 1.0, clock.clone());
         let deadline = Deadline::after(&clock, Duration::from_millis(500));
-        bucket.take(deadline).await.unwrap();
-        assert!(matches!(bucket.take(deadline).await, Err(Retryable::OutOfTime)));
+        bucket.take(deadline, Duration::ZERO).await.unwrap();
+        assert!(matches!(
+            bucket.take(deadline, Duration::ZERO).await,
+            Err(Retryable::OutOfTime)
+        ));
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
         // The refused one borrowed nothing.
         clock.advance(Duration::from_secs(1));
         let deadline = Deadline::after(&clock, Duration::ZERO);
-        bucket.take(deadline).await.unwrap();
+        bucket.take(deadline, Duration::ZERO).await.unwrap();
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::Enforcement;
 
 use super::{Ec2, answer};
 use crate::clock::Deadline;
+use crate::clock::jittered;
 use crate::error::{Class, Permanent, Retryable, Source, class};
 
 /// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
@@ -39,17 +41,19 @@ impl ItemFailure {
     pub(crate) fn classify(code: &str, message: &str) -> Self {
         let (own_code, own_message) = (code.to_owned(), message.to_owned());
         match code {
-            "InvalidVpcEndpointId.NotFound" | "InvalidVpcEndpoint.NotFound"
-            | "InvalidVpcEndpointServiceId.NotFound" | "InvalidVpcEndpointService.NotFound" => {
+            "InvalidVpcEndpointId.NotFound" | "InvalidVpcEndpoint.NotFound" => {
                 Self::Gone { code: own_code }
             }
             "InvalidState" | "InvalidVpcEndpointState" | "IncorrectState" => {
                 Self::InvalidState { code: own_code }
             }
-            "RequestLimitExceeded" | "Throttling" | "ThrottlingException" | "InternalError"
-            | "InternalFailure" | "Unavailable" | "ServiceUnavailable" => {
-                Self::Retryable { code: own_code }
-            }
+            "RequestLimitExceeded"
+            | "Throttling"
+            | "ThrottlingException"
+            | "InternalError"
+            | "InternalFailure"
+            | "Unavailable"
+            | "ServiceUnavailable" => Self::Retryable { code: own_code },
             "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" => Self::Forbidden {
                 code: own_code,
                 message: own_message,
@@ -70,11 +74,16 @@ pub(crate) enum CallFailure {
     Retryable { code: String },
     /// AWS does not let us.
     Forbidden(Permanent),
+    /// EC2 refused the call for the service's sake.
+    Service(Permanent),
     /// EC2 refused the call for what may be the fault of one endpoint in it.
     Items(ItemFailure),
     /// Our time is up; EC2 was not asked.
     OutOfTime(Retryable),
 }
+
+/// How often one call is tried. Each try takes a token, which the SDK's own retries would not.
+const ATTEMPTS: u32 = 4;
 
 impl Ec2 {
     /// Asks EC2 to accept or reject connections of one service, within the documented rate.
@@ -85,17 +94,43 @@ impl Ec2 {
         ids: &[EndpointId],
         deadline: Deadline,
     ) -> Result<Enforced, CallFailure> {
-        self.bucket(enforcement)
-            .take(deadline)
-            .await
-            .map_err(CallFailure::OutOfTime)?;
+        let mut pause = self.limits.retry_pause;
+        let mut attempt = 1;
+        loop {
+            self.bucket(enforcement)
+                .take(deadline, self.limits.margin)
+                .await
+                .map_err(CallFailure::OutOfTime)?;
+            match self.call(enforcement, service, ids).await {
+                Err(CallFailure::Retryable { .. })
+                    if attempt < ATTEMPTS
+                        && deadline.leaves(&self.clock, pause + self.limits.margin) =>
+                {
+                    attempt += 1;
+                    self.clock.sleep(jittered(pause)).await;
+                    pause *= 2;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn call(
+        &self,
+        enforcement: Enforcement,
+        service: &ServiceId,
+        ids: &[EndpointId],
+    ) -> Result<Enforced, CallFailure> {
         let ids = Some(ids.iter().map(ToString::to_string).collect());
+        let once = aws_sdk_ec2::config::Config::builder().retry_config(RetryConfig::disabled());
         match enforcement {
             Enforcement::Accept => self
                 .client
                 .accept_vpc_endpoint_connections()
                 .service_id(service.as_str())
                 .set_vpc_endpoint_ids(ids)
+                .customize()
+                .config_override(once)
                 .send()
                 .await
                 .map(|output| answer(&output, output.unsuccessful()))
@@ -105,6 +140,8 @@ impl Ec2 {
                 .reject_vpc_endpoint_connections()
                 .service_id(service.as_str())
                 .set_vpc_endpoint_ids(ids)
+                .customize()
+                .config_override(once)
                 .send()
                 .await
                 .map(|output| answer(&output, output.unsuccessful()))
@@ -113,10 +150,7 @@ impl Ec2 {
     }
 }
 
-fn call_failure<E>(
-    operation: &'static str,
-    error: aws_sdk_ec2::error::SdkError<E>,
-) -> CallFailure
+fn call_failure<E>(operation: &'static str, error: aws_sdk_ec2::error::SdkError<E>) -> CallFailure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -127,6 +161,13 @@ where
             operation,
             source: Source::from(Box::new(error)),
         }),
+        // What is said of the service is no endpoint's fault.
+        Class::Refused if code.contains("ServiceId") || code.contains("EndpointService") => {
+            CallFailure::Service(Permanent::RefusedCall {
+                operation,
+                source: Source::from(Box::new(error)),
+            })
+        }
         Class::Refused => {
             let message = error.message().unwrap_or_default();
             CallFailure::Items(ItemFailure::classify(&code, message))
@@ -149,7 +190,10 @@ mod tests {
         };
         assert_eq!(class("InvalidVpcEndpointId.NotFound", ""), "gone");
         assert_eq!(class("InvalidVpcEndpoint.NotFound", ""), "gone");
-        assert_eq!(class("InvalidParameter", "The endpoint does not exist"), "gone");
+        assert_eq!(
+            class("InvalidParameter", "The endpoint does not exist"),
+            "gone"
+        );
         assert_eq!(class("InvalidState", "not pending"), "state");
         assert_eq!(class("RequestLimitExceeded", ""), "retry");
         assert_eq!(class("InternalError", ""), "retry");

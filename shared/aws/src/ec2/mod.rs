@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::{Filter, VpcEndpointConnection};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::request::Enforcement;
 use jiff::Timestamp;
@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits, MANAGED_TAG, Managed};
-use crate::error::{Error, Retryable, failed};
+use crate::error::{Class, Error, Retryable, class, failed};
 use bucket::Bucket;
 pub(crate) use enforce::{CallFailure, Enforced, ItemFailure};
 
@@ -42,10 +42,27 @@ pub struct Ec2 {
     no_endpoint_filter: AtomicBool,
 }
 
-/// One page of a service's connections.
+/// One page of connections.
 pub(crate) struct Page {
     pub(crate) connections: Vec<Connection>,
+    /// Endpoints that EC2 lists in a way that cannot be understood: there, and to be left alone.
+    pub(crate) unreadable: Vec<EndpointId>,
     pub(crate) next: Option<String>,
+}
+
+/// All that EC2 listed, its pages put together.
+#[derive(Default)]
+pub(crate) struct Listed {
+    pub(crate) connections: Vec<Connection>,
+    pub(crate) unreadable: Vec<EndpointId>,
+}
+
+/// Which of a service's connections to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those that wait for a decision.
+    Waiting,
 }
 
 impl Ec2 {
@@ -63,37 +80,63 @@ impl Ec2 {
         }
     }
 
-    /// What EC2 knows of these endpoints, among the connections of these services. Endpoints that
-    /// it does not list are left out.
+    /// What EC2 knows of these endpoints. Endpoints that it does not list are left out. `services`
+    /// are where to look if EC2 refuses to look for single endpoints.
     pub(crate) async fn connections(
         &self,
         ids: &[EndpointId],
         services: &[ServiceId],
-    ) -> Result<Vec<Connection>, Arc<Error>> {
-        let mut found = Vec::new();
+    ) -> Result<Listed, Arc<Error>> {
         if !self.no_endpoint_filter.load(Ordering::Relaxed) {
-            for chunk in ids.chunks(VALUES_PER_FILTER) {
-                let values = chunk.iter().map(EndpointId::as_str);
-                match self.list(vec![filter("vpc-endpoint-id", values)]).await {
-                    Ok(connections) => found.extend(connections),
-                    Err(error) if error.code() == Some("InvalidFilter") => {
-                        tracing::warn!("EC2 refuses the filter vpc-endpoint-id; whole services are listed instead");
-                        self.no_endpoint_filter.store(true, Ordering::Relaxed);
-                        found.clear();
-                        break;
-                    }
-                    Err(error) => return Err(describe_failed(error)),
+            match self.by_endpoint(ids).await {
+                Ok(listed) => return Ok(listed),
+                Err(error) if refuses_filter(&error) => {
+                    tracing::warn!(
+                        "EC2 refuses the filter vpc-endpoint-id; whole services are listed instead"
+                    );
+                    self.no_endpoint_filter.store(true, Ordering::Relaxed);
                 }
+                Err(error) => return Err(describe_failed(error)),
             }
         }
-        if self.no_endpoint_filter.load(Ordering::Relaxed) {
-            for service in services {
-                let filters = vec![filter("service-id", [service.as_str()])];
-                let listed = self.list(filters).await.map_err(describe_failed)?;
-                found.extend(listed.into_iter().filter(|c| ids.contains(&c.endpoint_id)));
-            }
+        let mut found = Listed::default();
+        for service in services {
+            let filters = vec![filter("service-id", [service.as_str()])];
+            let listed = self.list(filters).await.map_err(describe_failed)?;
+            let asked_for = |id: &EndpointId| ids.contains(id);
+            let connections = listed.connections.into_iter();
+            found
+                .connections
+                .extend(connections.filter(|c| asked_for(&c.endpoint_id)));
+            found
+                .unreadable
+                .extend(listed.unreadable.into_iter().filter(asked_for));
         }
         Ok(found)
+    }
+
+    async fn by_endpoint(&self, ids: &[EndpointId]) -> Result<Listed, DescribeError> {
+        let mut found = Listed::default();
+        for chunk in ids.chunks(VALUES_PER_FILTER) {
+            let values = chunk.iter().map(EndpointId::as_str);
+            let listed = self.list(vec![filter("vpc-endpoint-id", values)]).await?;
+            found.connections.extend(listed.connections);
+            found.unreadable.extend(listed.unreadable);
+        }
+        Ok(found)
+    }
+
+    /// All connections of one account to one service.
+    pub(crate) async fn of_consumer(
+        &self,
+        service: &ServiceId,
+        owner: &AccountId,
+    ) -> Result<Listed, Arc<Error>> {
+        let filters = vec![
+            filter("service-id", [service.as_str()]),
+            filter("vpc-endpoint-owner", [owner.as_str()]),
+        ];
+        self.list(filters).await.map_err(describe_failed)
     }
 
     /// The endpoints of one account that are connected to one service, whoever accepted them.
@@ -102,34 +145,37 @@ impl Ec2 {
         service: &ServiceId,
         owner: &AccountId,
     ) -> Result<Vec<EndpointId>, Arc<Error>> {
-        let filters = vec![
-            filter("service-id", [service.as_str()]),
-            filter("vpc-endpoint-owner", [owner.as_str()]),
-        ];
-        let listed = self.list(filters).await.map_err(describe_failed)?;
+        let listed = self.of_consumer(service, owner).await?;
         Ok(listed
+            .connections
             .into_iter()
             .filter(|connection| connection.state.phase() == Phase::Connected)
             .map(|connection| connection.endpoint_id)
             .collect())
     }
 
-    /// One page of all connections of a service. A page may be empty and still have a next one.
+    /// One page of a service's connections. A page may be empty and still have a next one.
     pub(crate) async fn page(
         &self,
         service: &ServiceId,
+        which: Which,
         token: Option<String>,
     ) -> Result<Page, Arc<Error>> {
-        let filters = vec![filter("service-id", [service.as_str()])];
+        let mut filters = vec![filter("service-id", [service.as_str()])];
+        if which == Which::Waiting {
+            let waiting = ConnectionState::PendingAcceptance;
+            filters.push(filter("vpc-endpoint-state", [waiting.as_str()]));
+        }
         self.describe(filters, token).await.map_err(describe_failed)
     }
 
-    async fn list(&self, filters: Vec<Filter>) -> Result<Vec<Connection>, DescribeError> {
-        let mut all = Vec::new();
+    async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
+        let mut all = Listed::default();
         let mut token = None;
         loop {
             let page = self.describe(filters.clone(), token).await?;
-            all.extend(page.connections);
+            all.connections.extend(page.connections);
+            all.unreadable.extend(page.unreadable);
             token = page.next;
             if token.is_none() {
                 return Ok(all);
@@ -150,13 +196,24 @@ impl Ec2 {
             .set_next_token(token)
             .send()
             .await?;
-        let next = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
-        let connections = output
-            .vpc_endpoint_connections()
-            .iter()
-            .filter_map(|item| self.connection(item))
-            .collect();
-        Ok(Page { connections, next })
+        let next = output
+            .next_token()
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned);
+        let mut page = Page {
+            connections: Vec::new(),
+            unreadable: Vec::new(),
+            next,
+        };
+        for item in output.vpc_endpoint_connections() {
+            match self.connection(item) {
+                Some(connection) => page.connections.push(connection),
+                None => page
+                    .unreadable
+                    .extend(item.vpc_endpoint_id().and_then(|id| id.parse().ok())),
+            }
+        }
+        Ok(page)
     }
 
     /// EC2's item as ours. One that lacks an id, such as a transit gateway attachment, is no
@@ -220,11 +277,21 @@ impl Ec2 {
                 .send()
                 .await
                 .map_err(|error| {
-                    failed("DescribeVpcEndpointServiceConfigurations", error, Retryable::DescribeServices)
+                    failed(
+                        "DescribeVpcEndpointServiceConfigurations",
+                        error,
+                        Retryable::DescribeServices,
+                    )
                 })?;
-            let ids = output.service_configurations().iter().filter_map(|s| s.service_id());
+            let ids = output
+                .service_configurations()
+                .iter()
+                .filter_map(|s| s.service_id());
             services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
-            token = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+            token = output
+                .next_token()
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned);
             if token.is_none() {
                 return Ok(services);
             }
@@ -232,7 +299,10 @@ impl Ec2 {
     }
 
     /// The services whose connection notification publishes to a topic.
-    pub(crate) async fn services_notifying(&self, topic: &str) -> Result<Vec<ServiceId>, Arc<Error>> {
+    pub(crate) async fn services_notifying(
+        &self,
+        topic: &str,
+    ) -> Result<Vec<ServiceId>, Arc<Error>> {
         let mut services = Vec::new();
         let mut token = None;
         loop {
@@ -250,9 +320,15 @@ impl Ec2 {
                         Retryable::DescribeNotifications,
                     )
                 })?;
-            let ids = output.connection_notification_set().iter().filter_map(|n| n.service_id());
+            let ids = output
+                .connection_notification_set()
+                .iter()
+                .filter_map(|n| n.service_id());
             services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
-            token = output.next_token().filter(|t| !t.is_empty()).map(str::to_owned);
+            token = output
+                .next_token()
+                .filter(|t| !t.is_empty())
+                .map(str::to_owned);
             if token.is_none() {
                 services.sort_unstable();
                 services.dedup();
@@ -273,8 +349,22 @@ type DescribeError = aws_sdk_ec2::error::SdkError<
     aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError,
 >;
 
+/// Whether EC2 refused the call for its filter. The filter is documented, and public reports have
+/// EC2 refuse it all the same.
+fn refuses_filter(error: &DescribeError) -> bool {
+    error.code() == Some("InvalidFilter")
+        || (matches!(class(error), Class::Refused)
+            && error
+                .message()
+                .is_some_and(|said| said.to_ascii_lowercase().contains("filter")))
+}
+
 fn describe_failed(error: DescribeError) -> Arc<Error> {
-    failed("DescribeVpcEndpointConnections", error, Retryable::DescribeConnections)
+    failed(
+        "DescribeVpcEndpointConnections",
+        error,
+        Retryable::DescribeConnections,
+    )
 }
 
 fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {

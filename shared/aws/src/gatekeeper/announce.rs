@@ -4,16 +4,18 @@ use std::collections::BTreeSet;
 
 use super::Gatekeeper;
 use super::settle::{Outcome, Settled};
+use crate::clock::Deadline;
 use crate::tables::{Key, OutboxRow, Tables};
 
 impl Gatekeeper {
     /// Publishes. What fails stays in the outbox, for reconcile: a decision that stands is no
     /// reason to have its event come back.
-    pub(super) async fn announce(&self, rows: Vec<OutboxRow>) {
+    pub(super) async fn announce(&self, rows: Vec<OutboxRow>, deadline: Deadline) {
         if rows.is_empty() {
             return;
         }
-        let published = self.announcer.publish(rows).await;
+        let in_time = || deadline.leaves(&self.clock, self.limits.margin);
+        let published = self.announcer.publish(rows, in_time).await;
         for error in &published.failures {
             self.report(error, None);
         }
@@ -25,7 +27,7 @@ impl Gatekeeper {
 
     /// Publishes what a crash kept from being published, for the requests that an event led to and
     /// that needed nothing else.
-    pub(super) async fn finish_announcements(&self, settled: &Settled) {
+    pub(super) async fn finish_announcements(&self, settled: &Settled, deadline: Deadline) {
         let now = self.clock.now();
         let keys: BTreeSet<Key> = settled
             .values()
@@ -42,20 +44,22 @@ impl Gatekeeper {
         }
         match self.tables.read(keys.clone()).await {
             Ok(items) => {
-                let rows = keys.iter().filter_map(|key| Tables::outbox_row(&items, key));
-                self.announce(rows.collect()).await;
+                let rows = keys
+                    .iter()
+                    .filter_map(|key| Tables::outbox_row(&items, key));
+                self.announce(rows.collect(), deadline).await;
             }
             Err(error) => self.report(&error, None),
         }
     }
 
     /// Publishes everything that crashes and failures left in the outbox.
-    pub(super) async fn sweep_outbox(&self) {
+    pub(super) async fn sweep_outbox(&self, deadline: Deadline) {
         let Ok(before) = self.clock.now().checked_sub(self.limits.claim) else {
             return;
         };
         match self.tables.left_in_outbox(before).await {
-            Ok(rows) => self.announce(rows).await,
+            Ok(rows) => self.announce(rows, deadline).await,
             Err(error) => self.report(&error, None),
         }
     }

@@ -3,21 +3,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream;
-use gatekeeper_core::connection::{Connection, Organization};
+use futures_util::{FutureExt as _, StreamExt as _};
+use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::hint::HintKind;
-use gatekeeper_core::ids::EndpointId;
-use gatekeeper_core::judge::{Usage, Verdict, judge};
-use gatekeeper_core::plan::{Plan, plan};
-use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::judge::{Decision, FailedCondition, Usage, Verdict, judge};
+use gatekeeper_core::plan::{Plan, Seen, plan};
+use gatekeeper_core::policy::Scope;
+use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
 use jiff::{SignedDuration, Timestamp};
 
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Items, Key, OutboxRow, PolicyView, Recorded, Write};
+use crate::tables::{
+    Ground, Items, Key, OutboxRow, PathDenies, PolicyView, Recorded, Slots, Write,
+};
 
 /// How often a connection is judged anew because policy or slots changed under the judgement.
 const ATTEMPTS: u32 = 4;
@@ -41,6 +44,22 @@ enum Attempt {
     ReadAgain,
 }
 
+/// What was read for a connection.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    items: &'a Items,
+    denies: &'a PathDenies,
+}
+
+/// What one consumer's connections to one service share while they are decided in turn.
+#[derive(Default)]
+struct Turn {
+    /// The consumer's slots, as of the last that was read or taken.
+    slots: Option<Slots>,
+    /// Whether slots that nobody holds have been looked for.
+    repaired: bool,
+}
+
 type Answer = (EndpointId, Result<Decided, Arc<Error>>);
 
 impl Gatekeeper {
@@ -48,24 +67,24 @@ impl Gatekeeper {
     /// one consumer follow each other, since they may compete for its slots.
     pub(super) async fn decide(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Vec<Answer> {
         let keys = sightings.iter().flat_map(keys_of).collect();
-        let items = match self.tables.read(keys).await {
-            Ok(items) => items,
+        let scopes = sightings.iter().flat_map(scopes_of).collect();
+        let read = tokio::try_join!(self.tables.read(keys), self.tables.path_denies(scopes));
+        let (items, denies) = match &read {
+            Ok((items, denies)) => (items, denies),
             Err(error) => {
-                let failed = |s: Sighting| (s.endpoint_id, Err(Arc::clone(&error)));
+                let failed = |s: Sighting| (s.endpoint_id, Err(Arc::clone(error)));
                 return sightings.into_iter().map(failed).collect();
             }
         };
+        let read = Read { items, denies };
         let mut consumers: BTreeMap<_, Vec<Sighting>> = BTreeMap::new();
-        for (index, sighting) in sightings.into_iter().enumerate() {
-            let consumer = match &sighting.connection {
-                Some(c) => Ok((c.service_id.clone(), c.owner.clone())),
-                None => Err(index),
-            };
+        for sighting in sightings {
+            let consumer = consumer_of(&sighting, items);
             consumers.entry(consumer).or_default().push(sighting);
         }
         let turns: Vec<_> = consumers
             .into_values()
-            .map(|sightings| self.decide_in_turn(sightings, &items, deadline).boxed())
+            .map(|sightings| self.decide_in_turn(sightings, read, deadline).boxed())
             .collect();
         stream::iter(turns)
             .buffered(self.limits.concurrency)
@@ -76,13 +95,14 @@ impl Gatekeeper {
     async fn decide_in_turn(
         &self,
         sightings: Vec<Sighting>,
-        items: &Items,
+        read: Read<'_>,
         deadline: Deadline,
     ) -> Vec<Answer> {
+        let mut turn = Turn::default();
         let mut answers = Vec::with_capacity(sightings.len());
         for sighting in sightings {
             let decided = if deadline.leaves(&self.clock, self.limits.margin) {
-                self.decide_one(&sighting, items).await
+                self.decide_one(&sighting, read, &mut turn).await
             } else {
                 Err(Retryable::OutOfTime.into())
             };
@@ -91,33 +111,60 @@ impl Gatekeeper {
         answers
     }
 
-    async fn decide_one(&self, sighting: &Sighting, items: &Items) -> Result<Decided, Arc<Error>> {
-        if let Attempt::Done(decided) = self.attempt(sighting, items).await? {
+    async fn decide_one(
+        &self,
+        sighting: &Sighting,
+        read: Read<'_>,
+        turn: &mut Turn,
+    ) -> Result<Decided, Arc<Error>> {
+        if let Attempt::Done(decided) = self.attempt(sighting, read, turn).await? {
             return Ok(decided);
         }
         for _ in 1..ATTEMPTS {
             let items = self.tables.read(all_keys_of(sighting)).await?;
-            if let Attempt::Done(decided) = self.attempt(sighting, &items).await? {
+            let denies = self.tables.path_denies(all_scopes_of(sighting)).await?;
+            let read = Read {
+                items: &items,
+                denies: &denies,
+            };
+            turn.slots = None;
+            if let Attempt::Done(decided) = self.attempt(sighting, read, turn).await? {
                 return Ok(decided);
             }
         }
         Err(Retryable::Contended(sighting.endpoint_id.clone()).into())
     }
 
-    async fn attempt(&self, sighting: &Sighting, items: &Items) -> Result<Attempt, Arc<Error>> {
-        let request = items.request(&sighting.endpoint_id)?;
+    async fn attempt(
+        &self,
+        sighting: &Sighting,
+        read: Read<'_>,
+        turn: &mut Turn,
+    ) -> Result<Attempt, Arc<Error>> {
+        let request = read.items.request(&sighting.endpoint_id)?;
         let connection = sighting.connection.as_ref();
-        let now = self.clock.now();
-        match (plan(request.as_ref(), connection, now, self.limits.lag), connection, request) {
-            (Plan::Nothing, _, request) => Ok(finished(Outcome::Unchanged(request.map(Box::new)))),
+        let seen = Seen {
+            connection,
+            at: sighting.seen_at,
+        };
+        let plan = plan(request.as_ref(), seen, self.clock.now(), self.limits.lag);
+        match (plan, connection, request) {
+            (Plan::Nothing, _, request) => {
+                if let Some(request) = &request {
+                    self.name_late_actor(sighting, request).await?;
+                }
+                Ok(finished(Outcome::Unchanged(request.map(Box::new))))
+            }
             (Plan::Leave(why), _, _) => Ok(finished(Outcome::Left(why))),
-            (Plan::Judge, Some(connection), request) => self.judge(connection, request, items).await,
+            (Plan::Judge, Some(connection), request) => {
+                self.judge(connection, request, read, turn).await
+            }
             (Plan::Enforce, _, Some(request)) => {
                 let verdict = request.verdict.clone();
                 self.claim(&request, verdict, Vec::new()).await
             }
             (Plan::Record { to, cause }, _, request) => {
-                self.record_seen(sighting, request, to, cause, items).await
+                self.record_seen(sighting, request, to, cause, read).await
             }
             // The plan never asks to judge what EC2 does not list, or to enforce what was not decided.
             (Plan::Judge, None, _) | (Plan::Enforce, _, None) => {
@@ -131,12 +178,17 @@ impl Gatekeeper {
         &self,
         connection: &Connection,
         request: Option<Request>,
-        items: &Items,
+        read: Read<'_>,
+        turn: &mut Turn,
     ) -> Result<Attempt, Arc<Error>> {
-        let Some(view) = policy_view(connection, items)? else {
+        let Some(view) = policy_view(connection, read)? else {
             return Ok(Attempt::ReadAgain);
         };
-        let slots = items.slots(&connection.service_id, &connection.owner);
+        let (service, owner) = (&connection.service_id, &connection.owner);
+        let slots = match &turn.slots {
+            Some(slots) => slots.clone(),
+            None => read.items.slots(service, owner)?,
+        };
         let usage = Usage {
             others: slots.others(&connection.endpoint_id),
         };
@@ -150,11 +202,22 @@ impl Gatekeeper {
         let max_connections = governing.and_then(|entry| entry.conditions().max_connections);
         if max_connections.is_some() && !slots.counted {
             // The limit also counts what was connected before we were there to count it.
-            let (service, owner) = (&connection.service_id, &connection.owner);
             let connected = self.ec2.connected(service, owner).await?;
             self.tables.count_slots(service, owner, &connected).await?;
             return Ok(Attempt::ReadAgain);
         }
+        if is_over_limit(&verdict) && !turn.repaired {
+            turn.repaired = true;
+            let connected = self.ec2.connected(service, owner).await?;
+            if self
+                .tables
+                .repair_slots(service, owner, &slots, &connected)
+                .await?
+            {
+                return Ok(Attempt::ReadAgain);
+            }
+        }
+        turn.slots = Some(slots);
 
         let to = verdict.decision.status();
         let grounds = view.grounds(&verdict);
@@ -164,7 +227,9 @@ impl Gatekeeper {
             return if to.pending_enforcement().is_some() {
                 self.claim(request, verdict, grounds).await
             } else {
-                Ok(finished(Outcome::Unchanged(Some(Box::new(request.clone())))))
+                Ok(finished(Outcome::Unchanged(Some(Box::new(
+                    request.clone(),
+                )))))
             };
         }
         let transition = Transition {
@@ -177,7 +242,9 @@ impl Gatekeeper {
             ec2: None,
         };
         let mut after = next(request.as_ref(), connection, verdict, &transition)?;
-        after.claimed_until = to.pending_enforcement().and(now.checked_add(self.limits.claim).ok());
+        after.claimed_until = to
+            .pending_enforcement()
+            .and(now.checked_add(self.limits.claim).ok());
         if to == Status::InReview {
             let hours = view.policy.settings_of(&connection.service_id).review_hours;
             after.deadline = hours.and_then(|hours| deadline_after(now, hours));
@@ -192,6 +259,11 @@ impl Gatekeeper {
                 max_connections,
             })
             .await?;
+        if let (Recorded::Written(_), Some(slots)) = (&recorded, &mut turn.slots)
+            && transition.slot_change() == SlotChange::Take
+        {
+            slots.take(&connection.endpoint_id);
+        }
         Ok(attempt_of(recorded, transition.from, after))
     }
 
@@ -200,7 +272,7 @@ impl Gatekeeper {
         &self,
         request: &Request,
         verdict: Verdict,
-        grounds: Vec<crate::tables::Ground>,
+        grounds: Vec<Ground>,
     ) -> Result<Attempt, Arc<Error>> {
         let mut after = request.clone();
         after.decided_by = match &request.decided_by {
@@ -229,7 +301,7 @@ impl Gatekeeper {
         request: Option<Request>,
         to: Status,
         cause: Cause,
-        items: &Items,
+        read: Read<'_>,
     ) -> Result<Attempt, Arc<Error>> {
         let now = self.clock.now();
         let mut transition = Transition {
@@ -243,15 +315,26 @@ impl Gatekeeper {
         };
         let after = match (&sighting.connection, cause) {
             (Some(connection), Cause::OutOfBand) => {
-                let Some(view) = policy_view(connection, items)? else {
-                    return Ok(Attempt::ReadAgain);
-                };
-                let slots = items.slots(&connection.service_id, &connection.owner);
-                let usage = Usage {
-                    others: slots.others(&connection.endpoint_id),
+                let verdict = match policy_view(connection, read) {
+                    Ok(None) => return Ok(Attempt::ReadAgain),
+                    Ok(Some(view)) => {
+                        let slots = read
+                            .items
+                            .slots(&connection.service_id, &connection.owner)?;
+                        let usage = Usage {
+                            others: slots.others(&connection.endpoint_id),
+                        };
+                        judge(&view.policy, connection, &Organization::Off, usage, now)
+                    }
+                    // What happened is a fact, whatever the policy would have said of it.
+                    Err(error) => Verdict {
+                        decision: Decision::Review,
+                        rule: None,
+                        failed: Vec::new(),
+                        reason: format!("What the policy says is not known: {error}."),
+                    },
                 };
                 transition.actor = out_of_band_actor(sighting, to);
-                let verdict = judge(&view.policy, connection, &Organization::Off, usage, now);
                 next(request.as_ref(), connection, verdict, &transition)?
             }
             _ => match &request {
@@ -276,6 +359,19 @@ impl Gatekeeper {
             })
             .await?;
         Ok(attempt_of(recorded, transition.from, after))
+    }
+
+    /// CloudTrail tells who decided without us minutes after EC2 shows that somebody did.
+    async fn name_late_actor(
+        &self,
+        sighting: &Sighting,
+        request: &Request,
+    ) -> Result<(), Arc<Error>> {
+        let actor = out_of_band_actor(sighting, request.status);
+        if request.decided_by == Actor::Unknown && actor != Actor::Unknown {
+            self.tables.name_actor(request, &actor).await?;
+        }
+        Ok(())
     }
 }
 
@@ -312,25 +408,50 @@ fn next(
 }
 
 fn deadline_after(now: Timestamp, hours: u32) -> Option<Timestamp> {
-    now.checked_add(SignedDuration::from_hours(i64::from(hours))).ok()
+    now.checked_add(SignedDuration::from_hours(i64::from(hours)))
+        .ok()
 }
 
 /// The policy as it bears on a connection; none if it was not read for it.
-fn policy_view(connection: &Connection, items: &Items) -> Result<Option<PolicyView>, Arc<Error>> {
+fn policy_view(connection: &Connection, read: Read<'_>) -> Result<Option<PolicyView>, Permanent> {
     let keys = Key::policy_of(connection, &Organization::Off);
-    if !items.covers(&keys) {
+    if !read.items.covers(&keys) {
         return Ok(None);
     }
-    Ok(Some(PolicyView::new(keys, items)?))
+    PolicyView::new(keys, read.items, read.denies).map(Some)
+}
+
+fn is_over_limit(verdict: &Verdict) -> bool {
+    verdict
+        .failed
+        .iter()
+        .any(|condition| matches!(condition, FailedCondition::MaxConnections { .. }))
+}
+
+/// The service and account whose slots a sighting may change.
+fn consumer_of(sighting: &Sighting, items: &Items) -> Option<(ServiceId, AccountId)> {
+    match &sighting.connection {
+        Some(connection) => Some((connection.service_id.clone(), connection.owner.clone())),
+        // A request that cannot be read changes none.
+        None => {
+            let request = items.request(&sighting.endpoint_id).ok()??;
+            Some((request.service_id, request.account_id))
+        }
+    }
+}
+
+fn waits(sighting: &Sighting) -> bool {
+    let connection = sighting.connection.as_ref();
+    connection.is_some_and(|connection| connection.state.phase() == Phase::Waiting)
 }
 
 /// What to read for a sighting at first: the policy only if EC2 waits for a decision, since most
 /// of what reconcile sees is long settled.
 fn keys_of(sighting: &Sighting) -> BTreeSet<Key> {
-    use gatekeeper_core::connection::Phase;
-    match &sighting.connection {
-        Some(connection) if connection.state.phase() == Phase::Waiting => all_keys_of(sighting),
-        _ => [Key::Request(sighting.endpoint_id.clone())].into(),
+    if waits(sighting) {
+        all_keys_of(sighting)
+    } else {
+        [Key::Request(sighting.endpoint_id.clone())].into()
     }
 }
 
@@ -344,6 +465,22 @@ fn all_keys_of(sighting: &Sighting) -> BTreeSet<Key> {
         ));
     }
     keys
+}
+
+fn scopes_of(sighting: &Sighting) -> BTreeSet<Scope> {
+    if waits(sighting) {
+        all_scopes_of(sighting)
+    } else {
+        BTreeSet::new()
+    }
+}
+
+fn all_scopes_of(sighting: &Sighting) -> BTreeSet<Scope> {
+    sighting
+        .connection
+        .iter()
+        .flat_map(|connection| [Scope::Service(connection.service_id.clone()), Scope::Every])
+        .collect()
 }
 
 fn out_of_band_actor(sighting: &Sighting, to: Status) -> Actor {

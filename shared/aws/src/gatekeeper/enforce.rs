@@ -4,17 +4,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::{FutureExt as _, StreamExt as _};
 use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Enforcement, Request, Status, Transition};
 
 use super::Gatekeeper;
+use super::settle::Outcome;
 use crate::clock::Deadline;
 use crate::ec2::{CallFailure, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
 use crate::tables::{OutboxRow, Recorded, Write};
+
+/// How many calls of one chunk may be refused whole before it is no longer cut in two: one fault
+/// among fifty stands alone after six.
+const REFUSALS: u32 = 8;
 
 /// A request whose decision is to be carried out, and its status before the decision.
 type Undone = (Option<Status>, Request);
@@ -22,7 +27,7 @@ type Undone = (Option<Status>, Request);
 /// What came of carrying out one decision.
 pub(super) struct Done {
     pub(super) endpoint_id: EndpointId,
-    pub(super) outcome: Result<(Request, Option<OutboxRow>), Arc<Error>>,
+    pub(super) outcome: Result<(Outcome, Option<OutboxRow>), Arc<Error>>,
 }
 
 /// What EC2 did about one connection.
@@ -36,11 +41,7 @@ struct Effect {
 impl Gatekeeper {
     /// Carries decisions out: all accepts and all rejects of one service in as few calls as the
     /// batch size allows.
-    pub(super) async fn enforce(
-        &self,
-        undone: Vec<Undone>,
-        deadline: Deadline,
-    ) -> Vec<(Option<Status>, Done)> {
+    pub(super) async fn enforce(&self, undone: Vec<Undone>, deadline: Deadline) -> Vec<Done> {
         let mut groups: BTreeMap<(ServiceId, Enforcement), Vec<Undone>> = BTreeMap::new();
         for (from, request) in undone {
             if let Some(enforcement) = request.status.pending_enforcement() {
@@ -69,39 +70,47 @@ impl Gatekeeper {
         let mut effects = BTreeMap::new();
         let mut unsure: BTreeMap<EndpointId, String> = BTreeMap::new();
         // A call that EC2 refuses whole, for what may be one endpoint's fault, is cut in two until
-        // the fault stands alone.
-        let mut calls = vec![chunk.iter().map(|(_, r)| r.endpoint_id.clone()).collect::<Vec<_>>()];
+        // the fault stands alone; unless it looks as if the fault were not an endpoint's at all.
+        let mut refusals = 0;
+        let mut calls = vec![
+            chunk
+                .iter()
+                .map(|(_, r)| r.endpoint_id.clone())
+                .collect::<Vec<_>>(),
+        ];
         while let Some(ids) = calls.pop() {
-            if !deadline.leaves(&self.clock, self.limits.margin) {
-                let error: Arc<Error> = Retryable::OutOfTime.into();
-                effects.extend(ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))));
+            let fail = |error: Arc<Error>| {
+                let ids = ids.clone().into_iter();
+                ids.map(move |id| (id, Err(Arc::clone(&error))))
+            };
+            if !self.may_ask(chunk, &ids, deadline) {
+                effects.extend(fail(Retryable::OutOfTime.into()));
                 continue;
             }
+            let all = |failure: ItemFailure| {
+                let ids = ids.iter();
+                (
+                    None,
+                    ids.map(|id| (id.to_string(), failure.clone())).collect(),
+                )
+            };
             let (request_id, mut failures) =
                 match self.ec2.enforce(enforcement, service, &ids, deadline).await {
                     Ok(enforced) => (enforced.request_id, enforced.failures),
-                    Err(CallFailure::Items(_)) if ids.len() > 1 => {
+                    Err(CallFailure::Items(_)) if ids.len() > 1 && refusals < REFUSALS => {
+                        refusals += 1;
                         let (left, right) = ids.split_at(ids.len() / 2);
                         calls.extend([right.to_vec(), left.to_vec()]);
                         continue;
                     }
-                    Err(CallFailure::Items(failure)) => {
-                        let failures = ids.iter().map(|id| (id.to_string(), failure.clone()));
-                        (None, failures.collect())
-                    }
-                    Err(CallFailure::Retryable { code }) => {
-                        let failure = ItemFailure::Retryable { code };
-                        let failures = ids.iter().map(|id| (id.to_string(), failure.clone()));
-                        (None, failures.collect())
-                    }
-                    Err(CallFailure::Forbidden(error)) => {
-                        let error: Arc<Error> = error.into();
-                        effects.extend(ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))));
+                    Err(CallFailure::Items(failure)) => all(failure),
+                    Err(CallFailure::Retryable { code }) => all(ItemFailure::Retryable { code }),
+                    Err(CallFailure::Forbidden(error) | CallFailure::Service(error)) => {
+                        effects.extend(fail(error.into()));
                         continue;
                     }
                     Err(CallFailure::OutOfTime(error)) => {
-                        let error: Arc<Error> = error.into();
-                        effects.extend(ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))));
+                        effects.extend(fail(error.into()));
                         continue;
                     }
                 };
@@ -155,9 +164,23 @@ impl Gatekeeper {
             }
         }
         if !unsure.is_empty() {
-            self.look_closer(enforcement, service, unsure, &mut effects).await;
+            self.look_closer(enforcement, service, unsure, &mut effects)
+                .await;
         }
         effects
+    }
+
+    /// Whether there is time left for a call, and our claims outlast it: what is asked for after a
+    /// claim has ended may meanwhile have been decided otherwise by somebody else.
+    fn may_ask(&self, chunk: &[Undone], ids: &[EndpointId], deadline: Deadline) -> bool {
+        let Ok(end) = self.clock.now().checked_add(self.limits.call) else {
+            return false;
+        };
+        deadline.leaves(&self.clock, self.limits.margin)
+            && chunk
+                .iter()
+                .filter(|(_, request)| ids.contains(&request.endpoint_id))
+                .all(|(_, request)| request.is_claimed(end))
     }
 
     /// EC2 says that these are in no state for what it was asked: find out in which they are.
@@ -169,8 +192,12 @@ impl Gatekeeper {
         effects: &mut BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
     ) {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
-        let seen = match self.ec2.connections(&ids, std::slice::from_ref(service)).await {
-            Ok(seen) => seen,
+        let seen = match self
+            .ec2
+            .connections(&ids, std::slice::from_ref(service))
+            .await
+        {
+            Ok(seen) => seen.connections,
             Err(error) => {
                 effects.extend(ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))));
                 return;
@@ -195,7 +222,7 @@ impl Gatekeeper {
         &self,
         chunk: &[Undone],
         mut effects: BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
-    ) -> Vec<(Option<Status>, Done)> {
+    ) -> Vec<Done> {
         let recordings: Vec<_> = chunk
             .iter()
             .filter_map(|(from, request)| {
@@ -214,20 +241,23 @@ impl Gatekeeper {
         from: Option<Status>,
         request: &Request,
         effect: Result<Effect, Arc<Error>>,
-    ) -> (Option<Status>, Done) {
+    ) -> Done {
         let outcome = match effect {
-            Ok(effect) => self.record_effect(request, effect).await,
+            Ok(effect) => self.record_effect(from, request, effect).await,
             Err(error) => Err(error),
         };
-        let endpoint_id = request.endpoint_id.clone();
-        (from, Done { endpoint_id, outcome })
+        Done {
+            endpoint_id: request.endpoint_id.clone(),
+            outcome,
+        }
     }
 
     async fn record_effect(
         &self,
+        from: Option<Status>,
         request: &Request,
         effect: Effect,
-    ) -> Result<(Request, Option<OutboxRow>), Arc<Error>> {
+    ) -> Result<(Outcome, Option<OutboxRow>), Arc<Error>> {
         let transition = Transition {
             from: Some(request.status),
             to: effect.to,
@@ -253,9 +283,12 @@ impl Gatekeeper {
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(row) => (after, row.map(|row| *row)),
-            // Another handler took the claim over and wrote the outcome down; nothing is left to do.
-            Recorded::Lost(Some(winner)) => (*winner, None),
+            Recorded::Written(row) => {
+                let request = Box::new(after);
+                (Outcome::Changed { from, request }, row.map(|row| *row))
+            }
+            // Another handler took the claim over and wrote the outcome down.
+            Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), None),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
                 return Err(Retryable::Contended(request.endpoint_id.clone()).into());
             }
@@ -265,9 +298,15 @@ impl Gatekeeper {
 
 /// What a connection's state says about a call that EC2 refused for its state; none if it cannot
 /// be told yet, as while EC2's descriptions lag.
-fn resolve(enforcement: Enforcement, connection: Option<&Connection>, code: &str) -> Option<Effect> {
-    let phase = connection.map_or(Phase::Ended, |connection| connection.state.phase());
-    let shown = connection.map_or("unlisted", |connection| connection.state.as_str());
+fn resolve(
+    enforcement: Enforcement,
+    connection: Option<&Connection>,
+    code: &str,
+) -> Option<Effect> {
+    // One that is not listed may be gone, and may be about to be listed.
+    let connection = connection?;
+    let phase = connection.state.phase();
+    let shown = connection.state.as_str();
     let answer = Ec2Answer {
         code: code.to_owned(),
         request_id: None,

@@ -23,6 +23,8 @@ use std::sync::Arc;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::policy::Scope;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::announcer::Announcer;
 use crate::clients::Clients;
@@ -30,11 +32,14 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::ec2::Ec2;
 use crate::error::{Error, chain};
-use crate::tables::Tables;
+use crate::tables::{Key, Tables};
 use crate::telemetry::{Metrics, Unit};
 
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
+
+/// How long warming up may take.
+const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
 
 /// Decides connection requests. Holds all clients; share it between invocations.
 #[derive(Debug)]
@@ -51,8 +56,10 @@ pub struct Gatekeeper {
 #[derive(Debug, Clone)]
 struct Sighting {
     endpoint_id: EndpointId,
-    /// What EC2 says; none if it no longer lists the endpoint.
+    /// What EC2 says; none if it does not list the endpoint.
     connection: Option<Connection>,
+    /// Not later than EC2 was asked.
+    seen_at: Timestamp,
     /// Who decided without us, where an event names them and for what.
     actor: Option<(HintKind, String)>,
 }
@@ -92,12 +99,23 @@ impl Gatekeeper {
     /// Opens connections to AWS while the function still has the whole CPU, so that the first
     /// request does not pay for it. What fails here will fail, and be told, where it matters.
     pub async fn warm_up(&self) {
-        let (services, open) = tokio::join!(
-            self.ec2.managed_services(),
-            self.tables.left_in_outbox(jiff::Timestamp::UNIX_EPOCH)
-        );
-        for error in [services.err(), open.err()].into_iter().flatten() {
-            tracing::warn!(error = chain(&*error), "warming up failed");
+        // Lambda allows ten seconds for all of the start.
+        let Some(soon) = self.clock.now().checked_add(WARM_UP).ok() else {
+            return;
+        };
+        let calls = async {
+            tokio::join!(
+                self.ec2.managed_services(),
+                self.tables.read([Key::Settings(Scope::Every)].into())
+            )
+        };
+        match self.clock.until_done(soon, calls).await {
+            None => tracing::warn!("warming up took too long and was left"),
+            Some((services, settings)) => {
+                for error in [services.err(), settings.err()].into_iter().flatten() {
+                    tracing::warn!(error = chain(&*error), "warming up failed");
+                }
+            }
         }
     }
 
@@ -107,9 +125,21 @@ impl Gatekeeper {
         let error_type = error.error_type();
         let endpoint_id = endpoint_id.map(EndpointId::as_str);
         if error.is_retryable() {
-            tracing::warn!(step, error_type, endpoint_id, error = chain(&**error), "a step failed and will be tried again");
+            tracing::warn!(
+                step,
+                error_type,
+                endpoint_id,
+                error = chain(&**error),
+                "a step failed and will be tried again"
+            );
         } else {
-            tracing::error!(step, error_type, endpoint_id, error = chain(&**error), "a step failed; somebody must act");
+            tracing::error!(
+                step,
+                error_type,
+                endpoint_id,
+                error = chain(&**error),
+                "a step failed; somebody must act"
+            );
         }
         self.metrics
             .put("StepFailures", Unit::Count, 1.0, &[("step", step)]);

@@ -2,32 +2,53 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
-use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::request::Status;
+use jiff::Timestamp;
 
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
-use crate::error::Error;
+use crate::ec2::{Listed, Which};
+use crate::error::{Error, Retryable};
 use crate::tables::Key;
 
 /// What came of a hint: all it pointed at is settled, or an error says what is left to do.
 pub(super) type Handled = Result<(), Arc<Error>>;
 
+/// What an invocation keeps back to answer for records whose work did not get done.
+const TO_ANSWER: Duration = Duration::from_secs(2);
+
 impl Gatekeeper {
-    /// Settles what a batch of events hints at. Answers for each hint, in order; one that failed
-    /// is to be handed over again.
+    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
+    /// that failed is to be handed over again.
     pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
         if hints.is_empty() {
             return Vec::new();
         }
+        let end = deadline.earlier(TO_ANSWER).0;
+        match self
+            .clock
+            .until_done(end, self.handle_all(hints, deadline))
+            .await
+        {
+            Some(handled) => handled,
+            None => self.fail_all(hints, Retryable::OutOfTime.into()),
+        }
+    }
+
+    fn fail_all(&self, hints: &[Hint], error: Arc<Error>) -> Vec<Handled> {
+        self.report(&error, None);
+        hints.iter().map(|_| Err(Arc::clone(&error))).collect()
+    }
+
+    async fn handle_all(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
         let managed = match self.ec2.managed_services().await {
             Ok(managed) => managed,
-            Err(error) => {
-                self.report(&error, None);
-                return hints.iter().map(|_| Err(Arc::clone(&error))).collect();
-            }
+            Err(error) => return self.fail_all(hints, error),
         };
         let endpoints = self.handle_endpoints(hints, &managed, deadline).await;
         let services = self.handle_services(hints, &managed, deadline).await;
@@ -35,8 +56,8 @@ impl Gatekeeper {
             .iter()
             .enumerate()
             .map(|(index, hint)| {
-                if let Some(failed) = services.get(&index) {
-                    return failed.clone();
+                if let Some(handled) = services.get(&index) {
+                    return handled.clone();
                 }
                 endpoints_of(hint)
                     .iter()
@@ -62,11 +83,14 @@ impl Gatekeeper {
             Ok(sightings) => sightings,
             Err(error) => {
                 self.report(&error, None);
-                return ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))).collect();
+                return ids
+                    .into_iter()
+                    .map(|id| (id, Err(Arc::clone(&error))))
+                    .collect();
             }
         };
         let settled = self.settle(sightings, deadline).await;
-        self.finish_announcements(&settled).await;
+        self.finish_announcements(&settled, deadline).await;
         settled
             .into_iter()
             .map(|(id, settled)| (id, settled.map(|_| ())))
@@ -81,38 +105,25 @@ impl Gatekeeper {
         mut missing: BTreeSet<EndpointId>,
         managed: &[ServiceId],
     ) -> Result<Vec<Sighting>, Arc<Error>> {
-        let mut seen = BTreeMap::new();
-        self.look(&mut missing, &mut seen, managed).await?;
-
-        // What we know and EC2 no longer lists is gone.
-        let mut known = BTreeSet::new();
-        if !missing.is_empty() {
-            let keys = missing.iter().cloned().map(Key::Request).collect();
-            let items = self.tables.read(keys).await?;
-            for id in &missing {
-                if items.request(id)?.is_some() {
-                    known.insert(id.clone());
-                }
-            }
-        }
-        missing.retain(|id| !known.contains(id));
+        let seen_at = self.clock.now();
+        let mut seen = self.look(hints, &mut missing, managed).await?;
+        let mut sightings = self.unlisted(&mut missing, managed, seen_at).await?;
 
         // What nobody knows is too new for EC2 to list, or was never there: look again, then leave
         // it to reconcile.
-        missing.retain(|id| !hints.iter().all(|hint| hint.kind == HintKind::Deleted || !endpoints_of(hint).contains(id)));
+        missing.retain(|id| may_be_new(hints, id, managed));
         for _ in 0..self.limits.look_again {
             if missing.is_empty() {
                 break;
             }
             self.clock.sleep(self.limits.look_again_after).await;
-            self.look(&mut missing, &mut seen, managed).await?;
+            seen.extend(self.look(hints, &mut missing, managed).await?);
         }
         for endpoint_id in &missing {
             tracing::info!(%endpoint_id, "EC2 lists no such endpoint among the connections; nothing is done");
         }
-
-        let mut sightings = Vec::new();
-        for (endpoint_id, connection) in seen {
+        for connection in seen {
+            let endpoint_id = connection.endpoint_id.clone();
             if !managed.contains(&connection.service_id) {
                 tracing::info!(%endpoint_id, service_id = %connection.service_id, "the endpoint's service is not managed; nothing is done");
                 continue;
@@ -121,30 +132,80 @@ impl Gatekeeper {
                 actor: actor_for(hints, &endpoint_id),
                 endpoint_id,
                 connection: Some(connection),
+                seen_at,
             });
         }
-        sightings.extend(known.into_iter().map(|endpoint_id| Sighting {
-            actor: None,
-            endpoint_id,
-            connection: None,
-        }));
         Ok(sightings)
     }
 
+    /// Asks EC2 for the endpoints that are missing; those that it lists are missing no longer.
     async fn look(
         &self,
+        hints: &[Hint],
         missing: &mut BTreeSet<EndpointId>,
-        seen: &mut BTreeMap<EndpointId, Connection>,
         managed: &[ServiceId],
-    ) -> Result<(), Arc<Error>> {
+    ) -> Result<Vec<Connection>, Arc<Error>> {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
-        for connection in self.ec2.connections(&ids, managed).await? {
-            // An answer to a question we did not ask is no answer.
-            if missing.remove(&connection.endpoint_id) {
-                seen.insert(connection.endpoint_id.clone(), connection);
-            }
+        let services = services_to_search(hints, &ids, managed);
+        let listed = self.ec2.connections(&ids, &services).await?;
+        for id in &listed.unreadable {
+            missing.remove(id);
         }
-        Ok(())
+        // An answer to a question we did not ask is no answer.
+        let mut connections = listed.connections;
+        connections.retain(|connection| missing.remove(&connection.endpoint_id));
+        Ok(connections)
+    }
+
+    /// Of the endpoints that EC2 does not list, those that have a request: gone, if EC2 does not
+    /// list them among their consumer's connections either. They are missing no longer.
+    async fn unlisted(
+        &self,
+        missing: &mut BTreeSet<EndpointId>,
+        managed: &[ServiceId],
+        seen_at: Timestamp,
+    ) -> Result<Vec<Sighting>, Arc<Error>> {
+        let mut sightings = Vec::new();
+        if missing.is_empty() {
+            return Ok(sightings);
+        }
+        let keys = missing.iter().cloned().map(Key::Request).collect();
+        let items = self.tables.read(keys).await?;
+        let mut consumers: BTreeMap<(ServiceId, AccountId), Listed> = BTreeMap::new();
+        let known: Vec<EndpointId> = missing
+            .iter()
+            .filter(|id| items.get(&Key::Request((*id).clone())).is_some())
+            .cloned()
+            .collect();
+        for endpoint_id in known {
+            missing.remove(&endpoint_id);
+            let mut connection = None;
+            // One that cannot be read fails alone, when it is decided.
+            if let Ok(Some(request)) = items.request(&endpoint_id) {
+                if !managed.contains(&request.service_id) || request.status == Status::Gone {
+                    continue;
+                }
+                let consumer = (request.service_id, request.account_id);
+                if !consumers.contains_key(&consumer) {
+                    let listed = self.ec2.of_consumer(&consumer.0, &consumer.1).await?;
+                    consumers.insert(consumer.clone(), listed);
+                }
+                if let Some(listed) = consumers.get(&consumer) {
+                    if listed.unreadable.contains(&endpoint_id) {
+                        continue;
+                    }
+                    let mut all = listed.connections.iter();
+                    connection = all.find(|c| c.endpoint_id == endpoint_id).cloned();
+                }
+            }
+            sightings.push(Sighting {
+                endpoint_id,
+                connection,
+                seen_at,
+                actor: None,
+            });
+        }
+        Ok(sightings)
     }
 
     /// Settles whole services, for hints that name no endpoint. Answers by the hint's index.
@@ -154,27 +215,40 @@ impl Gatekeeper {
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
-        let mut wanted: BTreeMap<ServiceId, Handled> = BTreeMap::new();
+        let mut topics: BTreeMap<&str, Result<Vec<ServiceId>, Arc<Error>>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ServiceId, (Which, Handled)> = BTreeMap::new();
         let mut by_hint = BTreeMap::new();
         for (index, hint) in hints.iter().enumerate() {
             let services = match &hint.subject {
                 Subject::Endpoints { .. } => continue,
-                Subject::Service(id) => Ok([id].into_iter().filter(|id| managed.contains(id)).cloned().collect()),
+                Subject::Service(id) => Ok(managed.iter().filter(|m| *m == id).cloned().collect()),
                 Subject::Everything => Ok(managed.to_vec()),
-                Subject::Topic(arn) => self.services_of_topic(arn, managed).await,
+                Subject::Topic(arn) => {
+                    if !topics.contains_key(arn.as_str()) {
+                        let services = self.services_of_topic(arn, managed).await;
+                        topics.insert(arn, services);
+                    }
+                    topics.get(arn.as_str()).cloned().unwrap_or(Ok(Vec::new()))
+                }
             };
-            if let Ok(services) = &services {
-                wanted.extend(services.iter().map(|id| (id.clone(), Ok(()))));
+            for id in services.iter().flatten() {
+                let which = which_for(hint.kind);
+                let entry = wanted.entry(id.clone()).or_insert((which, Ok(())));
+                if which == Which::All {
+                    entry.0 = which;
+                }
             }
             by_hint.insert(index, services);
         }
-        for (service, handled) in &mut wanted {
-            // A connection that fails is reported and taken up by reconcile; only a service that
-            // could not be looked through is worth the event's coming back.
-            *handled = self.settle_service(service, deadline).await.map(|_| ());
-            if let Err(error) = handled {
-                self.report(error, None);
-            }
+        for (service, (which, handled)) in &mut wanted {
+            *handled = match self.settle_service(service, *which, deadline).await {
+                // Each failure is reported already; any of them is worth the event's coming back.
+                Ok(report) => report.first_failure.map_or(Ok(()), Err),
+                Err(error) => {
+                    self.report(&error, None);
+                    Err(error)
+                }
+            };
         }
         by_hint
             .into_iter()
@@ -182,7 +256,7 @@ impl Gatekeeper {
                 let handled = services.and_then(|services| {
                     services
                         .iter()
-                        .filter_map(|id| wanted.get(id))
+                        .filter_map(|id| Some(&wanted.get(id)?.1))
                         .find(|handled| handled.is_err())
                         .map_or(Ok(()), Clone::clone)
                 });
@@ -209,7 +283,18 @@ impl Gatekeeper {
             .filter(|id| notifying.contains(id))
             .cloned()
             .collect();
-        Ok(if ours.is_empty() { managed.to_vec() } else { ours })
+        Ok(if ours.is_empty() {
+            managed.to_vec()
+        } else {
+            ours
+        })
+    }
+}
+
+fn endpoints_of(hint: &Hint) -> &[EndpointId] {
+    match &hint.subject {
+        Subject::Endpoints { endpoint_ids, .. } => endpoint_ids,
+        Subject::Service(_) | Subject::Topic(_) | Subject::Everything => &[],
     }
 }
 
@@ -217,10 +302,51 @@ fn all_endpoints_of(hints: &[Hint]) -> BTreeSet<EndpointId> {
     hints.iter().flat_map(endpoints_of).cloned().collect()
 }
 
-fn endpoints_of(hint: &Hint) -> &[EndpointId] {
-    match &hint.subject {
-        Subject::Endpoints { endpoint_ids, .. } => endpoint_ids,
-        Subject::Service(_) | Subject::Topic(_) | Subject::Everything => &[],
+/// The services that the hints about an endpoint name; none for a hint that names none.
+fn services_named<'a>(
+    hints: &'a [Hint],
+    id: &'a EndpointId,
+) -> impl Iterator<Item = (HintKind, Option<&'a ServiceId>)> {
+    hints.iter().filter_map(move |hint| match &hint.subject {
+        Subject::Endpoints {
+            service_id,
+            endpoint_ids,
+        } if endpoint_ids.contains(id) => Some((hint.kind, service_id.as_ref())),
+        _ => None,
+    })
+}
+
+/// Where to look for endpoints if EC2 does not look for single ones: the services that the hints
+/// name, if they name one for each; else all.
+fn services_to_search(hints: &[Hint], ids: &[EndpointId], managed: &[ServiceId]) -> Vec<ServiceId> {
+    let named: Option<BTreeSet<&ServiceId>> = ids
+        .iter()
+        .flat_map(|id| services_named(hints, id))
+        .map(|(_, service)| service)
+        .collect();
+    match named {
+        Some(named) => managed
+            .iter()
+            .filter(|id| named.contains(id))
+            .cloned()
+            .collect(),
+        None => managed.to_vec(),
+    }
+}
+
+/// Whether an endpoint that EC2 does not list may be about to be listed, among what is ours.
+fn may_be_new(hints: &[Hint], id: &EndpointId, managed: &[ServiceId]) -> bool {
+    services_named(hints, id).any(|(kind, service)| {
+        kind != HintKind::Deleted && service.is_none_or(|service| managed.contains(service))
+    })
+}
+
+/// What to look at for an event that names no endpoint. A request is among what waits; the rest is
+/// reconcile's, unless the event says that something else happened.
+fn which_for(kind: HintKind) -> Which {
+    match kind {
+        HintKind::Requested | HintKind::Unspecified => Which::Waiting,
+        HintKind::Accepted | HintKind::Rejected | HintKind::Deleted => Which::All,
     }
 }
 

@@ -3,16 +3,18 @@
 //! What events lost is found here within one period (safety rule S8): pending connections nobody
 //! told us of, requests stuck between decision and outcome, and endpoints that vanished.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatekeeper_core::connection::Phase;
+use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
 use super::settle::{Outcome, Settled};
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
+use crate::ec2::Which;
 use crate::error::{Error, Retryable};
 use crate::telemetry::Unit;
 
@@ -36,6 +38,8 @@ pub struct ServiceReport {
     pub changed: usize,
     /// How many connections could not be settled; each is reported in the log.
     pub failures: usize,
+    /// The first of these failures.
+    pub first_failure: Option<Arc<Error>>,
     /// Since when the oldest connection waits that is still undecided.
     pub oldest_pending: Option<Timestamp>,
 }
@@ -45,33 +49,35 @@ impl Gatekeeper {
     /// others.
     pub async fn reconcile(&self, deadline: Deadline) -> Reconciled {
         let mut done = Reconciled::default();
-        self.sweep_outbox().await;
-        let services = match self.ec2.managed_services().await {
-            Ok(services) => services,
+        match self.ec2.managed_services().await {
+            Ok(services) => {
+                for service in services.iter() {
+                    match self.settle_service(service, Which::All, deadline).await {
+                        Ok(report) => done.services.push(report),
+                        Err(error) => {
+                            self.report(&error, None);
+                            done.failed.push((Some(service.clone()), error));
+                        }
+                    }
+                }
+            }
             Err(error) => {
                 self.report(&error, None);
                 done.failed.push((None, error));
-                return done;
-            }
-        };
-        for service in services.iter() {
-            match self.settle_service(service, deadline).await {
-                Ok(report) => done.services.push(report),
-                Err(error) => {
-                    self.report(&error, None);
-                    done.failed.push((Some(service.clone()), error));
-                }
             }
         }
+        // Last, so that SNS being away keeps nobody from being decided.
+        self.sweep_outbox(deadline).await;
         self.measure(&done);
         done
     }
 
-    /// Settles every connection of one service, page by page, and every request whose endpoint EC2
-    /// no longer lists.
+    /// Settles the connections of one service, page by page; if it is to be all of them, also every
+    /// request whose endpoint EC2 no longer lists.
     pub(super) async fn settle_service(
         &self,
         service: &ServiceId,
+        which: Which,
         deadline: Deadline,
     ) -> Result<ServiceReport, Arc<Error>> {
         let mut report = ServiceReport {
@@ -79,33 +85,49 @@ impl Gatekeeper {
             connections: 0,
             changed: 0,
             failures: 0,
+            first_failure: None,
             oldest_pending: None,
         };
+        let begun = self.clock.now();
         // Read before EC2 is asked: an endpoint that is listed here and not there has vanished,
         // where one the other way round is only new.
-        let mut unlisted: BTreeSet<EndpointId> =
-            self.tables.open_requests(service).await?.into_iter().collect();
+        let mut unlisted: BTreeSet<EndpointId> = match which {
+            Which::All => self
+                .tables
+                .open_requests(service)
+                .await?
+                .into_iter()
+                .collect(),
+            Which::Waiting => BTreeSet::new(),
+        };
         let mut token = None;
         loop {
             self.must_have_time(deadline)?;
-            let page = self.ec2.page(service, token).await?;
+            let seen_at = self.clock.now();
+            let page = self.ec2.page(service, which, token).await?;
             report.connections += page.connections.len();
+            for id in &page.unreadable {
+                unlisted.remove(id);
+            }
             let mut sightings = Vec::with_capacity(page.connections.len());
+            let mut waiting = BTreeMap::new();
             for connection in page.connections {
                 unlisted.remove(&connection.endpoint_id);
                 if connection.state.phase() == Phase::Waiting {
-                    let since = connection.created_at.unwrap_or_else(|| self.clock.now());
-                    report.oldest_pending =
-                        Some(report.oldest_pending.map_or(since, |oldest| oldest.min(since)));
+                    let since = connection.created_at.unwrap_or(seen_at);
+                    waiting.insert(connection.endpoint_id.clone(), since);
                 }
                 sightings.push(Sighting {
                     endpoint_id: connection.endpoint_id.clone(),
                     connection: Some(connection),
+                    seen_at,
                     actor: None,
                 });
             }
             if !sightings.is_empty() {
-                count(&mut report, &self.settle(sightings, deadline).await);
+                let settled = self.settle(sightings, deadline).await;
+                report.count(&settled);
+                report.note_pending(&settled, &waiting);
             }
             token = page.next;
             if token.is_none() {
@@ -114,14 +136,38 @@ impl Gatekeeper {
         }
         self.must_have_time(deadline)?;
         if !unlisted.is_empty() {
-            let vanished = unlisted.into_iter().map(|endpoint_id| Sighting {
-                endpoint_id,
-                connection: None,
-                actor: None,
-            });
-            count(&mut report, &self.settle(vanished.collect(), deadline).await);
+            let vanished = self.vanished(service, unlisted, begun).await?;
+            report.count(&self.settle(vanished, deadline).await);
         }
         Ok(report)
+    }
+
+    /// Endpoints with an open request that no page listed. EC2 is asked for them once more: what is
+    /// taken for gone gives its slot away.
+    async fn vanished(
+        &self,
+        service: &ServiceId,
+        unlisted: BTreeSet<EndpointId>,
+        seen_at: Timestamp,
+    ) -> Result<Vec<Sighting>, Arc<Error>> {
+        let ids: Vec<EndpointId> = unlisted.into_iter().collect();
+        let service = std::slice::from_ref(service);
+        let again = self.ec2.connections(&ids, service).await?;
+        let mut connections: BTreeMap<EndpointId, Connection> = again
+            .connections
+            .into_iter()
+            .map(|connection| (connection.endpoint_id.clone(), connection))
+            .collect();
+        Ok(ids
+            .into_iter()
+            .filter(|id| !again.unreadable.contains(id))
+            .map(|endpoint_id| Sighting {
+                connection: connections.remove(&endpoint_id),
+                endpoint_id,
+                seen_at,
+                actor: None,
+            })
+            .collect())
     }
 
     fn must_have_time(&self, deadline: Deadline) -> Result<(), Arc<Error>> {
@@ -156,12 +202,34 @@ impl Gatekeeper {
     }
 }
 
-fn count(report: &mut ServiceReport, settled: &Settled) {
-    for outcome in settled.values() {
-        match outcome {
-            Ok(Outcome::Changed { .. }) => report.changed += 1,
-            Ok(_) => {}
-            Err(_) => report.failures += 1,
+impl ServiceReport {
+    fn count(&mut self, settled: &Settled) {
+        for outcome in settled.values() {
+            match outcome {
+                Ok(Outcome::Changed { .. }) => self.changed += 1,
+                Ok(_) => {}
+                Err(error) => {
+                    self.failures += 1;
+                    self.first_failure.get_or_insert_with(|| Arc::clone(error));
+                }
+            }
         }
+    }
+
+    /// Since when those wait that wait still.
+    fn note_pending(&mut self, settled: &Settled, waiting: &BTreeMap<EndpointId, Timestamp>) {
+        let waits = |outcome: &Result<Outcome, Arc<Error>>| match outcome {
+            Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request))) => {
+                request.status == Status::InReview
+            }
+            Ok(Outcome::Left(_)) | Err(_) => true,
+            Ok(Outcome::Unchanged(None) | Outcome::Lost(_)) => false,
+        };
+        let since = waiting
+            .iter()
+            .filter(|(id, _)| settled.get(id).is_some_and(waits))
+            .map(|(_, since)| *since)
+            .min();
+        self.oldest_pending = [self.oldest_pending, since].into_iter().flatten().min();
     }
 }

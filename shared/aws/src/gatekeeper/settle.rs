@@ -62,15 +62,14 @@ impl Gatekeeper {
                 }
             }
         }
-        for (from, enforced) in self.enforce(undone, deadline).await {
-            let outcome = enforced.outcome.map(|(request, row)| {
+        for done in self.enforce(undone, deadline).await {
+            let outcome = done.outcome.map(|(outcome, row)| {
                 outbox.extend(row);
-                let request = Box::new(request);
-                Outcome::Changed { from, request }
+                outcome
             });
-            settled.insert(enforced.endpoint_id, outcome);
+            settled.insert(done.endpoint_id, outcome);
         }
-        self.announce(outbox).await;
+        self.announce(outbox, deadline).await;
 
         let spent = self.clock.now().duration_since(begun).as_millis_f64();
         for (endpoint_id, outcome) in &settled {
@@ -103,8 +102,12 @@ impl Gatekeeper {
                 let outcome = request.status.as_str();
                 self.metrics
                     .put("Requests", Unit::Count, 1.0, &[("outcome", outcome)]);
-                self.metrics
-                    .put("DecisionLatency", Unit::Milliseconds, duration_ms, &[("outcome", outcome)]);
+                self.metrics.put(
+                    "DecisionLatency",
+                    Unit::Milliseconds,
+                    duration_ms,
+                    &[("outcome", outcome)],
+                );
             }
             Outcome::Lost(Some(request)) => {
                 tracing::info!(

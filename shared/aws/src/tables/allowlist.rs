@@ -4,6 +4,7 @@
 //! over would let in whom it was meant to keep out (safety rule S2).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::{Decision, Verdict};
@@ -14,8 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::SETTINGS;
-use super::{Item, Items, Key};
-use crate::error::Permanent;
+use super::{Item, Items, Key, Tables, text};
+use crate::error::{Error, Permanent, Retryable, failed};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -210,6 +211,45 @@ fn item_name(item: &Item) -> String {
     format!("{} / {}", value("service_id"), value("rule"))
 }
 
+/// The entries for Organizations paths that deny, by the services they speak of. Where nobody looks
+/// accounts up, none of them can be named by its key, and each may apply.
+#[derive(Debug, Default)]
+pub(crate) struct PathDenies(Vec<Item>);
+
+impl Tables {
+    /// Reads the denies for Organizations paths on these services.
+    pub(crate) async fn path_denies(
+        &self,
+        scopes: BTreeSet<Scope>,
+    ) -> Result<PathDenies, Arc<Error>> {
+        let mut denies = PathDenies::default();
+        for scope in scopes {
+            let mut start = None;
+            loop {
+                let output = self
+                    .client
+                    .query()
+                    .table_name(&self.allowlist)
+                    .consistent_read(true)
+                    .key_condition_expression("service_id = :scope AND begins_with(#rule, :deny)")
+                    .expression_attribute_names("#rule", "rule")
+                    .expression_attribute_values(":scope", text(scope.to_string()))
+                    .expression_attribute_values(":deny", text("deny#o-"))
+                    .set_exclusive_start_key(start)
+                    .send()
+                    .await
+                    .map_err(|error| failed("Query", error, Retryable::ReadTables))?;
+                start = output.last_evaluated_key.clone();
+                denies.0.extend(output.items.unwrap_or_default());
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(denies)
+    }
+}
+
 /// The policy as it was read for one connection: the parsed policy, and the items it came from.
 #[derive(Debug)]
 pub(crate) struct PolicyView {
@@ -229,7 +269,11 @@ pub(crate) struct Ground {
 
 impl PolicyView {
     /// Puts together what was read for `keys`.
-    pub(crate) fn new(keys: Vec<Key>, items: &Items) -> Result<Self, Permanent> {
+    pub(crate) fn new(
+        keys: Vec<Key>,
+        items: &Items,
+        denies: &PathDenies,
+    ) -> Result<Self, Permanent> {
         let mut view = Self {
             policy: Policy::default(),
             items: Vec::new(),
@@ -245,6 +289,11 @@ impl PolicyView {
                 }
             }
             view.items.push((key, item));
+        }
+        for item in &denies.0 {
+            if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
+                view.policy.entries.push(entry);
+            }
         }
         Ok(view)
     }
@@ -303,7 +352,10 @@ mod tests {
             ("service_id", s("vpce-svc-0a1b2c3d4e5f60718")),
             ("rule", s("allow#012345678901")),
             ("max_connections", AttributeValue::N("2".to_owned())),
-            ("regions", AttributeValue::Ss(vec!["eu-central-1".to_owned()])),
+            (
+                "regions",
+                AttributeValue::Ss(vec!["eu-central-1".to_owned()]),
+            ),
             ("expires_at", s("2027-01-01T00:00:00Z")),
             ("customer", s("Example GmbH")),
             ("purge_at", AttributeValue::N("1800000000".to_owned())),
@@ -311,7 +363,10 @@ mod tests {
         let PolicyItem::Entry(entry) = decode_policy_item(written).unwrap() else {
             panic!("an entry")
         };
-        assert_eq!(entry.rule().to_string(), "allow 012345678901 on vpce-svc-0a1b2c3d4e5f60718");
+        assert_eq!(
+            entry.rule().to_string(),
+            "allow 012345678901 on vpce-svc-0a1b2c3d4e5f60718"
+        );
         assert_eq!(entry.conditions().max_connections, Some(2));
         assert_eq!(entry.about().customer.as_deref(), Some("Example GmbH"));
         let again = decode_policy_item(encode_entry(&entry).unwrap()).unwrap();
@@ -322,14 +377,26 @@ mod tests {
     fn what_cannot_be_understood_whole_is_not_understood_at_all() {
         let base = [("service_id", s("*")), ("rule", s("allow#012345678901"))];
         let cases: [(&str, AttributeValue, &str); 8] = [
-            ("expires", s("2020-01-01T00:00:00Z"), "unknown field `expires`"),
+            (
+                "expires",
+                s("2020-01-01T00:00:00Z"),
+                "unknown field `expires`",
+            ),
             ("expires_at", s("tomorrow"), ""),
             ("expires_at", AttributeValue::N("1".to_owned()), ""),
             ("max_connections", s("2"), ""),
             ("max_connections", AttributeValue::N("-1".to_owned()), ""),
-            ("regions", AttributeValue::Ss(vec!["everywhere".to_owned()]), "is not an AWS Region"),
+            (
+                "regions",
+                AttributeValue::Ss(vec!["everywhere".to_owned()]),
+                "is not an AWS Region",
+            ),
             ("regions", AttributeValue::L(vec![]), "regions is empty"),
-            ("rule", s("permit#012345678901"), "it must be allow#<principal>"),
+            (
+                "rule",
+                s("permit#012345678901"),
+                "it must be allow#<principal>",
+            ),
         ];
         for (name, value, expected) in cases {
             let mut bad = item(&base);

@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+
 use super::{Item, Key, Tables};
+use crate::clock::jittered;
 use crate::error::{Error, Retryable, failed};
 
 /// DynamoDB takes this many keys in one call.
 const KEYS_PER_CALL: usize = 100;
+/// How many calls are under way at the same time.
+const CALLS_AT_ONCE: usize = 4;
 /// How often keys that DynamoDB leaves out are asked for again.
 const ROUNDS: u32 = 8;
 
@@ -18,8 +23,11 @@ const ROUNDS: u32 = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Items {
     asked: BTreeSet<Key>,
-    found: HashMap<(String, String, bool), Item>,
+    found: Found,
 }
+
+/// By partition and sort key, and whether it is of the allowlist table.
+type Found = HashMap<(String, String, bool), Item>;
 
 impl Items {
     pub(crate) fn get(&self, key: &Key) -> Option<&Item> {
@@ -37,22 +45,29 @@ impl Tables {
     /// Reads items, consistently. Either all of them or an error (safety rule S2): a policy of
     /// which a part is missing could turn a deny into an accept.
     pub(crate) async fn read(&self, keys: BTreeSet<Key>) -> Result<Items, Arc<Error>> {
-        let in_order: Vec<&Key> = keys.iter().collect();
-        let mut items = Items::default();
-        for chunk in in_order.chunks(KEYS_PER_CALL) {
-            self.read_chunk(chunk, &mut items).await?;
-        }
-        items.asked = keys;
-        Ok(items)
+        let in_order: Vec<Key> = keys.iter().cloned().collect();
+        let chunks: Vec<_> = in_order
+            .chunks(KEYS_PER_CALL)
+            .map(|chunk| self.read_chunk(chunk).boxed())
+            .collect();
+        let found: Vec<Found> = stream::iter(chunks)
+            .buffered(CALLS_AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(Items {
+            asked: keys,
+            found: found.into_iter().flatten().collect(),
+        })
     }
 
-    async fn read_chunk(&self, keys: &[&Key], items: &mut Items) -> Result<(), Arc<Error>> {
+    async fn read_chunk(&self, keys: &[Key]) -> Result<Found, Arc<Error>> {
+        let mut all = Found::new();
         let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
         for (table, policy) in [(&self.allowlist, true), (&self.requests, false)] {
             let keys: Vec<Item> = keys
                 .iter()
                 .filter(|key| key.is_policy() == policy)
-                .map(|key| key.item())
+                .map(Key::item)
                 .collect();
             if !keys.is_empty() {
                 let request = KeysAndAttributes::builder()
@@ -74,19 +89,23 @@ impl Tables {
                 .map_err(|error| failed("BatchGetItem", error, Retryable::ReadTables))?;
             for (table, found) in output.responses.unwrap_or_default() {
                 let policy = table == self.allowlist;
-                let (partition, sort) = if policy { ("service_id", "rule") } else { ("pk", "sk") };
+                let (partition, sort) = if policy {
+                    ("service_id", "rule")
+                } else {
+                    ("pk", "sk")
+                };
                 for item in found {
                     if let (Some(AttributeValue::S(p)), Some(AttributeValue::S(s))) =
                         (item.get(partition), item.get(sort))
                     {
-                        items.found.insert((p.clone(), s.clone(), policy), item);
+                        all.insert((p.clone(), s.clone(), policy), item);
                     }
                 }
             }
             wanted = output.unprocessed_keys.unwrap_or_default();
             wanted.retain(|_, keys| !keys.keys().is_empty());
             if wanted.is_empty() {
-                return Ok(());
+                return Ok(all);
             }
             self.clock.sleep(jittered(pause)).await;
             pause *= 2;
@@ -94,10 +113,4 @@ impl Tables {
         let left = wanted.values().map(|keys| keys.keys().len()).sum();
         Err(Retryable::ReadTablesWhole(left).into())
     }
-}
-
-/// Between half of a pause and all of it, so that functions that failed together do not try again
-/// together.
-pub(super) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }

@@ -25,12 +25,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
+pub(crate) use allowlist::{Ground, PathDenies, PolicyView};
 pub use allowlist::{PolicyItem, decode_policy_item, encode_entry, encode_settings};
-pub(crate) use allowlist::{Ground, PolicyView};
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
 pub(crate) use outbox::OutboxRow;
 pub(crate) use record::{Recorded, Write};
+pub(crate) use requests::Slots;
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -10,10 +10,10 @@ use gatekeeper_core::ids::EndpointId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::batch_get::jittered;
 use super::keys::OUTBOX;
 use super::requests::encode;
 use super::{Item, Key, Tables, text};
+use crate::clock::jittered;
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
@@ -89,7 +89,9 @@ impl Tables {
                 match OutboxRow::decode(item) {
                     Some(row) if row.announcement.at < before => rows.push(row),
                     Some(_) => {}
-                    None => tracing::error!("an item of the outbox cannot be read and is left there"),
+                    None => {
+                        tracing::error!("an item of the outbox cannot be read and is left there")
+                    }
                 }
             }
             if start.is_none() {
@@ -138,7 +140,10 @@ impl Tables {
             self.clock.sleep(jittered(pause)).await;
             pause *= 2;
         }
-        let left = format!("DynamoDB left out {} deletions time and again", writes.len());
+        let left = format!(
+            "DynamoDB left out {} deletions time and again",
+            writes.len()
+        );
         Err(Retryable::Outbox(left.into()).into())
     }
 }

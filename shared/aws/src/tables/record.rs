@@ -15,9 +15,9 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, SlotChange, Transition};
 
 use super::allowlist::Ground;
-use super::batch_get::jittered;
 use super::requests::{decode_request, encode_history, encode_request};
 use super::{Item, Key, OutboxRow, Tables, number, text};
+use crate::clock::jittered;
 use crate::error::{Class, Error, Permanent, Retryable, class};
 
 /// How often a transaction that ran into another one is tried.
@@ -84,7 +84,7 @@ impl Tables {
                 error.as_service_error()
             {
                 let reasons = canceled.cancellation_reasons();
-                if let Some(outcome) = cancelled(&parts, reasons)? {
+                if let Some(outcome) = cancelled(endpoint_id, &parts, reasons)? {
                     return Ok(outcome);
                 }
             } else {
@@ -98,7 +98,13 @@ impl Tables {
                         }
                         .into());
                     }
-                    Class::Refused => return Err(unrecorded(endpoint_id, error)),
+                    Class::Refused => {
+                        return Err(Permanent::RefusedCall {
+                            operation: "TransactWriteItems",
+                            source: Box::new(error),
+                        }
+                        .into());
+                    }
                 }
             }
             // A conflict with another transaction, or throttling within this one.
@@ -242,19 +248,42 @@ impl Tables {
 
 /// Reads why a transaction was cancelled; none if it only ran into another one.
 fn cancelled(
+    endpoint_id: &EndpointId,
     parts: &[Part],
     reasons: &[CancellationReason],
 ) -> Result<Option<Recorded>, Permanent> {
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+    let is_invalid = |reason: &CancellationReason| reason.code() == Some("ValidationError");
+    if let Some(reason) = reasons.iter().find(|reason| is_invalid(reason)) {
+        // DynamoDB does not take what was sent; no retry changes that.
+        return Err(Permanent::RefusedCall {
+            operation: "TransactWriteItems",
+            source: reason.message().unwrap_or("ValidationError").into(),
+        });
+    }
     let mut outcome = None;
-    for (part, reason) in parts.iter().zip(reasons).filter(|(_, reason)| failed(reason)) {
+    for (part, reason) in parts
+        .iter()
+        .zip(reasons)
+        .filter(|(_, reason)| failed(reason))
+    {
         match part {
             // Whoever changed the request decides what this attempt means, whatever else changed.
             Part::Request => {
                 let now = reason.item().cloned().map(decode_request).transpose()?;
                 return Ok(Some(Recorded::Lost(now.map(Box::new))));
             }
-            Part::History | Part::Outbox => return Ok(Some(Recorded::Lost(None))),
+            // The request is where it was read, and yet this version of it is written already: the
+            // item was tampered with. Taken for a race, it would be passed over for ever.
+            Part::History | Part::Outbox => {
+                return Err(Permanent::MalformedRequest {
+                    item: format!("{endpoint_id} / request"),
+                    detail: "its history goes further than the request itself; was the item \
+                             deleted or replaced by hand?"
+                        .to_owned(),
+                });
+            }
+
             Part::Ground => outcome = Some(Recorded::PolicyChanged),
             Part::Slots => {
                 if outcome.is_none() {

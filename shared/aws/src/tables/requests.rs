@@ -74,12 +74,11 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         .get("pk")
         .and_then(|value| value.as_s().ok())
         .map_or_else(|| "?".to_owned(), |pk| format!("{pk} / request"));
-    let item: RequestItem = serde_dynamo::from_item(item).map_err(|error| {
-        Permanent::MalformedRequest {
+    let item: RequestItem =
+        serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
             item: name,
             detail: error.to_string(),
-        }
-    })?;
+        })?;
     Ok(Request {
         endpoint_id: item.pk,
         service_id: item.service_id,
@@ -123,6 +122,11 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
+    /// Notes a slot that was just taken.
+    pub(crate) fn take(&mut self, endpoint: &EndpointId) {
+        self.endpoints.insert(endpoint.to_string());
+    }
+
     /// How many are held by other endpoints than this one.
     pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
         let others = self.endpoints.iter().filter(|id| *id != endpoint.as_str());
@@ -140,18 +144,29 @@ impl Items {
     }
 
     /// The slots of an account on a service.
-    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Slots {
-        let Some(item) = self.get(&Key::Slots(service.clone(), account.clone())) else {
-            return Slots::default();
+    pub(crate) fn slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+    ) -> Result<Slots, Permanent> {
+        let key = Key::Slots(service.clone(), account.clone());
+        let Some(item) = self.get(&key) else {
+            return Ok(Slots::default());
         };
         let endpoints = match item.get("endpoints") {
+            None => BTreeSet::new(),
             Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
-            _ => BTreeSet::new(),
+            Some(_) => {
+                return Err(Permanent::MalformedRequest {
+                    item: key.to_string(),
+                    detail: "endpoints is not a set of strings".to_owned(),
+                });
+            }
         };
-        Slots {
+        Ok(Slots {
             endpoints,
             counted: item.contains_key("counted_at"),
-        }
+        })
     }
 }
 
@@ -180,11 +195,89 @@ impl Tables {
             .update_expression(expression)
             .send()
             .await
-            .map_err(|error| failed("UpdateItem", error, Retryable::ReadTables))?;
+            .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots))?;
         Ok(())
     }
 
-    /// The endpoints with an open request on a service, and each one's status, from the index.
+    /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
+    /// by what EC2 shows as connected and by what a request is about to connect. What was read of
+    /// the slots must be older than what is read here of the requests.
+    pub(crate) async fn repair_slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        slots: &Slots,
+        connected: &[EndpointId],
+    ) -> Result<bool, Arc<Error>> {
+        let suspects: Vec<EndpointId> = slots
+            .endpoints
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .filter(|id| !connected.contains(id))
+            .collect();
+        let keys = suspects.iter().cloned().map(Key::Request).collect();
+        let items = self.read(keys).await?;
+        let mut stale = Vec::new();
+        for id in suspects {
+            let held = items
+                .request(&id)?
+                .is_some_and(|request| request.status.holds_slot());
+            if !held {
+                stale.push(id.to_string());
+            }
+        }
+        if stale.is_empty() {
+            return Ok(false);
+        }
+        tracing::info!(service_id = %service, account_id = %account, ?stale, "slots given back");
+        self.client
+            .update_item()
+            .table_name(&self.requests)
+            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .update_expression("DELETE endpoints :stale")
+            .expression_attribute_values(":stale", AttributeValue::Ss(stale))
+            .send()
+            .await
+            .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots))?;
+        Ok(true)
+    }
+
+    /// Writes the name of who decided without us, where it became known only later. No transition,
+    /// so no history row: the request is as it was, and the row says "unknown".
+    pub(crate) async fn name_actor(
+        &self,
+        request: &Request,
+        actor: &Actor,
+    ) -> Result<(), Arc<Error>> {
+        let actor = serde_dynamo::to_attribute_value(actor)
+            .map_err(|error| Permanent::Encode(Box::new(error)))?;
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.requests)
+            .set_key(Some(Key::Request(request.endpoint_id.clone()).item()))
+            .update_expression("SET decided_by = :actor")
+            .condition_expression("version = :version")
+            .expression_attribute_values(":actor", actor)
+            .expression_attribute_values(":version", super::number(request.version))
+            .send()
+            .await;
+        match sent {
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+            {
+                // The request has moved on; the name belongs to what it was.
+                Ok(())
+            }
+            sent => sent
+                .map(drop)
+                .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots)),
+        }
+    }
+
+    /// The endpoints with an open request on a service, from the index.
     pub(crate) async fn open_requests(
         &self,
         service: &ServiceId,
@@ -204,7 +297,10 @@ impl Tables {
                 .send()
                 .await
                 .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
-            let ids = output.items().iter().filter_map(|item| item.get("pk")?.as_s().ok());
+            let ids = output
+                .items()
+                .iter()
+                .filter_map(|item| item.get("pk")?.as_s().ok());
             open.extend(ids.filter_map(|id| id.parse::<EndpointId>().ok()));
             start = output.last_evaluated_key;
             if start.is_none() {
@@ -235,12 +331,11 @@ impl Tables {
                 .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
             start = output.last_evaluated_key.clone();
             for item in output.items.unwrap_or_default() {
-                let row: HistoryItem = serde_dynamo::from_item(item).map_err(|error| {
-                    Permanent::MalformedRequest {
+                let row: HistoryItem =
+                    serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
                         item: format!("{endpoint} / history"),
                         detail: error.to_string(),
-                    }
-                })?;
+                    })?;
                 rows.push(row.transition);
             }
             if start.is_none() {

@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn a_line_is_what_cloudwatch_specifies() {
-        let metrics = Metrics::off(Clock::manual(Timestamp::from_second(1_800_000_000).unwrap()));
+        let metrics = Metrics::off(Clock::manual(
+            Timestamp::from_second(1_800_000_000).unwrap(),
+        ));
         let line = metrics.line("Requests", Unit::Count, 3.0, &[("outcome", "accepted")]);
         assert_eq!(
             line,
