@@ -114,7 +114,7 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
         shown.print_changes(&world).await;
     }
     if args.once {
-        return Ok(());
+        return kept.map_or(Ok(()), |path| save(&world, &path));
     }
     invite(&world);
     let stopped = tokio::signal::ctrl_c();

@@ -15,6 +15,21 @@ pub struct Queue {
     visibility: Duration,
     max_receives: u32,
     inner: Mutex<Inner>,
+    mischief: Mutex<Option<(Mischief, fastrand::Rng)>>,
+}
+
+/// What may happen to a message between whoever sends it and the queue: SNS and EventBridge promise
+/// none of it away, and some of it is what they do. Each is a chance from 0 to 1.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mischief {
+    /// It never arrives.
+    pub drop: f64,
+    /// It arrives twice.
+    pub duplicate: f64,
+    /// It arrives up to this much later.
+    pub delay: Duration,
+    /// It overtakes those that wait.
+    pub reorder: f64,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +61,14 @@ impl Queue {
             visibility,
             max_receives,
             inner: Mutex::default(),
+            mischief: Mutex::default(),
         }
+    }
+
+    /// Has messages that are sent from now on suffer; the same seed, the same sufferings.
+    pub fn set_mischief(&self, mischief: Mischief, seed: u64) {
+        let mischief = Some((mischief, fastrand::Rng::with_seed(seed)));
+        *self.mischief.lock().unwrap_or_else(PoisonError::into_inner) = mischief;
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -55,15 +77,40 @@ impl Queue {
 
     /// Sends a message; answers its id.
     pub fn send(&self, body: impl Into<String>) -> String {
+        let now = self.clock.now();
         let mut inner = self.inner();
         inner.next_id += 1;
         let id = format!("message-{}", inner.next_id);
-        inner.messages.push_back(Message {
+        let message = Message {
             id: id.clone(),
             body: body.into(),
             receives: 0,
-            visible_at: self.clock.now(),
-        });
+            visible_at: now,
+        };
+        let mut mischief = self.mischief.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((mischief, chance)) = mischief.as_mut() else {
+            inner.messages.push_back(message);
+            return id;
+        };
+        let copies = if chance.f64() < mischief.drop {
+            0
+        } else {
+            1 + u32::from(chance.f64() < mischief.duplicate)
+        };
+        for copy in 0..copies {
+            let mut message = message.clone();
+            if copy > 0 {
+                // A message that its sender sent twice has two ids.
+                message.id.push_str("-again");
+            }
+            let delay = mischief.delay.mul_f64(chance.f64());
+            message.visible_at = now.checked_add(delay).unwrap_or(now);
+            if chance.f64() < mischief.reorder {
+                inner.messages.push_front(message);
+            } else {
+                inner.messages.push_back(message);
+            }
+        }
         id
     }
 
@@ -150,6 +197,33 @@ pub fn event(batch: &[Message]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn mischief_is_the_same_for_the_same_seed() {
+        let arrivals = |seed| {
+            let queue = Queue::new(
+                Clock::manual(Timestamp::UNIX_EPOCH),
+                Duration::from_secs(1),
+                5,
+            );
+            let mischief = Mischief {
+                drop: 0.3,
+                duplicate: 0.3,
+                delay: Duration::ZERO,
+                reorder: 0.3,
+            };
+            queue.set_mischief(mischief, seed);
+            for n in 0..50 {
+                queue.send(n.to_string());
+            }
+            let bodies = queue.receive(100).into_iter().map(|message| message.body);
+            bodies.collect::<Vec<_>>()
+        };
+        assert_eq!(arrivals(1), arrivals(1));
+        assert_ne!(arrivals(1), arrivals(2));
+        let sent: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        assert_ne!(arrivals(1), sent);
+    }
 
     #[test]
     fn what_is_not_deleted_comes_again_and_then_goes_to_the_dead_letters() {

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType,
 };
 use axum::Router;
+use axum::routing::get;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Config, Limits, Managed};
@@ -215,6 +216,7 @@ impl World {
         })?;
         let (stop, stopped) = watch::channel(false);
         let router = Router::new()
+            .route("/", get(async move || index(address)))
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
             .nest_service("/dynamodb", dynamodb.router());
@@ -545,6 +547,17 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What is where, for whoever opens the address itself.
+fn index(address: SocketAddr) -> String {
+    format!(
+        "PrivateLink Gatekeeper, local world\n\n\
+         EC2       http://{address}/ec2\n\
+         SNS       http://{address}/sns\n\
+         DynamoDB  http://{address}/dynamodb\n\
+         Inbox     http://{address}/sns/inbox\n"
+    )
 }
 
 fn made(what: &'static str, error: &(dyn std::error::Error + 'static)) -> WorldError {

@@ -5,6 +5,7 @@ mod crash;
 mod decisions;
 mod events;
 mod faults;
+mod local_world;
 mod oddities;
 mod race;
 mod safety;

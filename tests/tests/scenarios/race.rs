@@ -106,3 +106,25 @@ async fn event_and_schedule_do_not_get_in_each_others_way() {
         assert_all_decided(&world, &format!("round {round}")).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_review_that_the_policy_settles_is_settled_by_one() {
+    for round in 0..15 {
+        let world = world_of(WORLD).await;
+        handle(&world, batch_of(3)).await;
+        put_policy(
+            &world,
+            r#"{service_id: "*", principal: "000000000003", effect: allow}"#,
+        )
+        .await;
+        both_at_once(&world).await;
+        assert_eq!(
+            path(&world, 3).await,
+            "- > in_review > accepting > accepted",
+            "round {round}"
+        );
+        let told = announced(&world);
+        let accepted = (format!("{}#3", endpoint(3)), "accepted".to_owned());
+        assert_eq!(told.get(&accepted), Some(&1), "round {round}: {told:?}");
+    }
+}

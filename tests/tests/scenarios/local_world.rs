@@ -1,0 +1,155 @@
+//! The local world itself: what is kept between runs, what is refused, and events that get lost,
+//! doubled, delayed and out of order.
+
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Clock;
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::request::Status;
+use gatekeeper_local::demo;
+use gatekeeper_local::queue::Mischief;
+use gatekeeper_local::world::World;
+use local_aws::{Caller, ConnectionEvent, NewEndpoint, State};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn whatever_happens_to_events_everything_is_decided_within_one_period() {
+    for seed in 0..12 {
+        let world = world_of(WORLD.split("connections:").next().unwrap()).await;
+        let text = format!(
+            "services: []\npolicy:{}",
+            WORLD.split("policy:").nth(1).unwrap()
+        );
+        let policy = gatekeeper_local::world_file::WorldFile::parse(&text).unwrap();
+        policy.put_into(&world).await.unwrap();
+        world
+            .ec2
+            .put_notification(SERVICE, &world.notification_topic, ConnectionEvent::ALL)
+            .unwrap();
+        world.ec2.set_options(|options| options.cloudtrail = true);
+        let mischief = Mischief {
+            drop: 0.4,
+            duplicate: 0.4,
+            delay: Duration::from_secs(600),
+            reorder: 0.5,
+        };
+        world.queue.set_mischief(mischief, seed);
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let mut made = Vec::new();
+        for _ in 0..12 {
+            let account = format!("{:012}", chance.u32(1..=4));
+            let caller = Caller::new(&account, "us-east-1");
+            let endpoint = world
+                .ec2
+                .create_endpoint(&caller, NewEndpoint::new(SERVICE))
+                .unwrap();
+            made.push((account, endpoint.endpoint_id));
+            tokio::task::yield_now().await;
+            if chance.bool() {
+                world
+                    .pump(&mut gatekeeper_local::world::Drained::default())
+                    .await;
+            }
+            if chance.u32(..5) == 0 {
+                let (_, victim) = &made[chance.usize(..made.len())];
+                world.ec2.delete_endpoint(victim);
+            }
+            world.clock.advance(Duration::from_secs(chance.u64(..120)));
+        }
+        let drained = world.drain().await;
+        assert!(
+            drained.failures.is_empty() && drained.dead.is_empty(),
+            "seed {seed}"
+        );
+        world.clock.advance(LATER);
+        world.reconcile().await;
+        assert_world_agrees(&world, &made, seed).await;
+    }
+}
+
+/// EC2 and the requests agree, and both with the policy.
+async fn assert_world_agrees(world: &World, made: &[(String, String)], seed: u64) {
+    let mut connected = 0;
+    let mut waiting = 0;
+    for (account, id) in made {
+        let endpoint: EndpointId = id.parse().unwrap();
+        let state = world.ec2.state(id).unwrap();
+        let status = world
+            .request(&endpoint)
+            .await
+            .unwrap()
+            .map(|request| request.status);
+        let context = format!("seed {seed}: {id} of {account}, {state}, {status:?}");
+        if matches!(state, State::Deleting | State::Deleted) {
+            assert!(matches!(status, None | Some(Status::Gone)), "{context}");
+            continue;
+        }
+        let expected = match account.as_str() {
+            "000000000001" => Some(Status::Accepted),
+            "000000000002" => Some(Status::Rejected),
+            "000000000003" => Some(Status::InReview),
+            _ => {
+                connected += u32::from(status == Some(Status::Accepted));
+                waiting += u32::from(status == Some(Status::InReview));
+                status
+            }
+        };
+        assert_eq!(status, expected, "{context}");
+        let agrees = match status.unwrap() {
+            Status::Accepted => matches!(state, State::Pending | State::Available),
+            Status::Rejected => state == State::Rejected,
+            Status::InReview => state == State::PendingAcceptance,
+            _ => false,
+        };
+        assert!(agrees, "{context}");
+    }
+    assert!(connected <= 1, "seed {seed}: the limit of one holds");
+    assert!(connected == 1 || waiting == 0, "seed {seed}: and is used");
+}
+
+#[tokio::test]
+async fn tables_are_kept_between_runs_where_a_folder_is_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let in_folder = || {
+        let mut options = options();
+        options.data = Some(folder.path().join("deep/er"));
+        options
+    };
+    let world = world_with(in_folder(), WORLD).await;
+    handle(&world, batch_of(3)).await;
+    world.stop();
+    drop(world);
+    let world = World::start(in_folder()).await.unwrap();
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    assert_eq!(path(&world, 2).await, "- > rejecting > rejected");
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named() {
+    let world = world_of(WORLD).await;
+    let mut options = options();
+    options.port = world.address().port();
+    let error = World::start(options).await.err().unwrap().to_string();
+    assert!(
+        error.contains(&world.address().port().to_string()),
+        "{error}"
+    );
+    assert!(error.contains("--port"), "{error}");
+    assert!(world.address().ip().is_loopback());
+}
+
+#[tokio::test]
+async fn the_demo_runs_and_comes_back_to_what_it_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let args = demo::Args {
+            port: 0,
+            data: Some(folder.path().to_owned()),
+            once: true,
+        };
+        demo::run(&args).await.unwrap();
+    }
+    assert!(folder.path().join("connections.json").exists());
+    let _ = Clock::system();
+}
