@@ -190,25 +190,11 @@ mod tests {
     use super::*;
 
     fn request(status: Status) -> Request {
-        Request {
-            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-            account_id: "012345678901".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            status,
-            version: 2,
-            verdict: Verdict {
-                decision: Decision::Accept,
-                rule: None,
-                failed: Vec::new(),
-                reason: "Account 012345678901 (Müller) is allowed on every service.".to_owned(),
-            },
-            decided_by: Actor::Policy(None),
-            opened_at: Timestamp::UNIX_EPOCH,
-            status_since: Timestamp::UNIX_EPOCH,
-            claimed_until: None,
-            deadline: None,
-        }
+        let mut request = crate::fixtures::request(status);
+        request.verdict.decision = Decision::Accept;
+        request.verdict.reason =
+            "Account 012345678901 (Müller) is allowed on every service.".to_owned();
+        request
     }
 
     fn transition(from: Option<Status>, to: Status, cause: Cause) -> Transition {

@@ -17,6 +17,8 @@
 
 pub mod announcement;
 pub mod connection;
+#[cfg(test)]
+mod fixtures;
 pub mod hint;
 pub mod ids;
 pub mod judge;

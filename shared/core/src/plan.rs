@@ -162,47 +162,9 @@ fn unrecorded(phase: Phase) -> Plan {
 mod tests {
     use super::*;
     use crate::connection::ConnectionState;
-    use crate::judge::{Decision, Verdict};
+    use crate::fixtures::{at, connection, request};
 
     const LAG: SignedDuration = SignedDuration::from_secs(60);
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
-    }
-
-    fn connection(state: ConnectionState) -> Connection {
-        Connection {
-            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-            owner: "012345678901".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            state,
-            created_at: None,
-        }
-    }
-
-    /// A request that got its status at second 0.
-    fn request(status: Status) -> Request {
-        Request {
-            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-            account_id: "012345678901".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            status,
-            version: 1,
-            verdict: Verdict {
-                decision: Decision::Review,
-                rule: None,
-                failed: Vec::new(),
-                reason: String::new(),
-            },
-            decided_by: Actor::Policy(None),
-            opened_at: at(0),
-            status_since: at(0),
-            claimed_until: None,
-            deadline: None,
-        }
-    }
 
     /// What EC2 said just now.
     fn planned(request: Option<&Request>, connection: Option<&Connection>, now: Timestamp) -> Plan {

@@ -439,6 +439,7 @@ impl Transition {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::request;
 
     const CAUSES: [Cause; 7] = [
         Cause::Judged,
@@ -459,28 +460,6 @@ mod tests {
             actor: Actor::Aws,
             reason: String::new(),
             ec2: None,
-        }
-    }
-
-    fn request(status: Status) -> Request {
-        Request {
-            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-            account_id: "012345678901".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            status,
-            version: 7,
-            verdict: Verdict {
-                decision: Decision::Review,
-                rule: None,
-                failed: Vec::new(),
-                reason: String::new(),
-            },
-            decided_by: Actor::Policy(None),
-            opened_at: Timestamp::UNIX_EPOCH,
-            status_since: Timestamp::UNIX_EPOCH,
-            claimed_until: None,
-            deadline: None,
         }
     }
 
@@ -540,7 +519,7 @@ mod tests {
         assert!(before.is_claimed(Timestamp::UNIX_EPOCH));
         let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
         let after = before.after(&done).unwrap();
-        assert_eq!((after.version, after.claimed_until), (8, None));
+        assert_eq!((after.version, after.claimed_until), (2, None));
         assert_eq!(
             after.decided_by, before.decided_by,
             "EC2's answer decides nothing"

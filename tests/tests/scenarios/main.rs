@@ -1,6 +1,12 @@
 //! End-to-end scenarios, all in one binary: the real functions and the real SDK clients against the
 //! local world, on a clock that never makes anybody wait.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "all of this crate is tests; a panic with its place is the answer wanted"
+)]
+
 mod crash;
 mod decisions;
 mod events;

@@ -237,7 +237,7 @@ impl Calls {
         world
             .dynamodb
             .set_on_call(Some(Arc::new(move |action: &str| {
-                own.saw("dynamodb", action)
+                own.saw("dynamodb", action);
             })));
         calls
     }

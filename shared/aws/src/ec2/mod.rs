@@ -266,36 +266,22 @@ impl Ec2 {
 
     async fn tagged_services(&self) -> Result<Vec<ServiceId>, Arc<Error>> {
         let (key, value) = MANAGED_TAG;
-        let mut services = Vec::new();
-        let mut token = None;
-        loop {
-            let output = self
-                .client
-                .describe_vpc_endpoint_service_configurations()
-                .filters(filter(&format!("tag:{key}"), [value]))
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|error| {
-                    failed(
-                        "DescribeVpcEndpointServiceConfigurations",
-                        error,
-                        Retryable::DescribeServices,
-                    )
-                })?;
-            let ids = output
-                .service_configurations()
-                .iter()
-                .filter_map(|s| s.service_id());
-            services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
-            token = output
-                .next_token()
-                .filter(|t| !t.is_empty())
-                .map(str::to_owned);
-            if token.is_none() {
-                return Ok(services);
-            }
-        }
+        let listed = self
+            .client
+            .describe_vpc_endpoint_service_configurations()
+            .filters(filter(&format!("tag:{key}"), [value]))
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointServiceConfigurations";
+                failed(operation, error, Retryable::DescribeServices)
+            })?;
+        Ok(service_ids(
+            listed.iter().map(|service| service.service_id()),
+        ))
     }
 
     /// The services whose connection notification publishes to a topic.
@@ -303,38 +289,20 @@ impl Ec2 {
         &self,
         topic: &str,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
-        let mut services = Vec::new();
-        let mut token = None;
-        loop {
-            let output = self
-                .client
-                .describe_vpc_endpoint_connection_notifications()
-                .filters(filter("connection-notification-arn", [topic]))
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|error| {
-                    failed(
-                        "DescribeVpcEndpointConnectionNotifications",
-                        error,
-                        Retryable::DescribeNotifications,
-                    )
-                })?;
-            let ids = output
-                .connection_notification_set()
-                .iter()
-                .filter_map(|n| n.service_id());
-            services.extend(ids.filter_map(|id| id.parse::<ServiceId>().ok()));
-            token = output
-                .next_token()
-                .filter(|t| !t.is_empty())
-                .map(str::to_owned);
-            if token.is_none() {
-                services.sort_unstable();
-                services.dedup();
-                return Ok(services);
-            }
-        }
+        let listed = self
+            .client
+            .describe_vpc_endpoint_connection_notifications()
+            .filters(filter("connection-notification-arn", [topic]))
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointConnectionNotifications";
+                failed(operation, error, Retryable::DescribeNotifications)
+            })?;
+        Ok(service_ids(listed.iter().map(|one| one.service_id())))
     }
 
     fn bucket(&self, enforcement: Enforcement) -> &Bucket {
@@ -343,6 +311,10 @@ impl Ec2 {
             Enforcement::Reject => &self.rejects,
         }
     }
+}
+
+fn service_ids<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Vec<ServiceId> {
+    ids.flatten().filter_map(|id| id.parse().ok()).collect()
 }
 
 type DescribeError = aws_sdk_ec2::error::SdkError<

@@ -30,8 +30,8 @@ pub(super) enum Decided {
     /// A change is written; it may still have to be enforced.
     Recorded {
         from: Option<Status>,
-        request: Request,
-        row: Option<OutboxRow>,
+        request: Box<Request>,
+        row: Option<Box<OutboxRow>>,
     },
     /// There is nothing more to do.
     Finished(Outcome),
@@ -383,8 +383,8 @@ fn attempt_of(recorded: Recorded, from: Option<Status>, request: Request) -> Att
     match recorded {
         Recorded::Written(row) => Attempt::Done(Decided::Recorded {
             from,
-            request,
-            row: row.map(|row| *row),
+            request: Box::new(request),
+            row,
         }),
         Recorded::Lost(winner) => finished(Outcome::Lost(winner)),
         Recorded::PolicyChanged | Recorded::LimitReached => Attempt::ReadAgain,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
@@ -32,7 +33,7 @@ impl Gatekeeper {
         let end = deadline.earlier(TO_ANSWER).0;
         match self
             .clock
-            .until_done(end, self.handle_all(hints, deadline))
+            .until_done(end, self.handle_all(hints, deadline).boxed())
             .await
         {
             Some(handled) => handled,

@@ -46,11 +46,10 @@ impl Gatekeeper {
         for (endpoint_id, decided) in self.decide(sightings, deadline).await {
             match decided {
                 Ok(Decided::Recorded { from, request, row }) => {
-                    outbox.extend(row);
+                    outbox.extend(row.map(|row| *row));
                     if request.status.pending_enforcement().is_some() {
-                        undone.push((from, request));
+                        undone.push((from, *request));
                     } else {
-                        let request = Box::new(request);
                         settled.insert(endpoint_id, Ok(Outcome::Changed { from, request }));
                     }
                 }

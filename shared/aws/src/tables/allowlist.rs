@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::keys::SETTINGS;
-use super::{Item, Items, Key, Tables, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Item, Items, Key, Tables, all_of, text};
+use crate::error::{Error, Permanent, Retryable};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -224,27 +224,16 @@ impl Tables {
     ) -> Result<PathDenies, Arc<Error>> {
         let mut denies = PathDenies::default();
         for scope in scopes {
-            let mut start = None;
-            loop {
-                let output = self
-                    .client
-                    .query()
-                    .table_name(&self.allowlist)
-                    .consistent_read(true)
-                    .key_condition_expression("service_id = :scope AND begins_with(#rule, :deny)")
-                    .expression_attribute_names("#rule", "rule")
-                    .expression_attribute_values(":scope", text(scope.to_string()))
-                    .expression_attribute_values(":deny", text("deny#o-"))
-                    .set_exclusive_start_key(start)
-                    .send()
-                    .await
-                    .map_err(|error| failed("Query", error, Retryable::ReadTables))?;
-                start = output.last_evaluated_key.clone();
-                denies.0.extend(output.items.unwrap_or_default());
-                if start.is_none() {
-                    break;
-                }
-            }
+            let query = self
+                .client
+                .query()
+                .table_name(&self.allowlist)
+                .consistent_read(true)
+                .key_condition_expression("service_id = :scope AND begins_with(#rule, :deny)")
+                .expression_attribute_names("#rule", "rule")
+                .expression_attribute_values(":scope", text(scope.to_string()))
+                .expression_attribute_values(":deny", text("deny#o-"));
+            denies.0.extend(all_of(query, Retryable::ReadTables).await?);
         }
         Ok(denies)
     }

@@ -19,12 +19,15 @@ mod record;
 mod requests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::error::{Error, Retryable, Source, failed};
 pub(crate) use allowlist::{Ground, PathDenies, PolicyView};
 pub use allowlist::{PolicyItem, decode_policy_item, encode_entry, encode_settings};
 pub(crate) use batch_get::Items;
@@ -54,6 +57,20 @@ impl Tables {
             clock,
         }
     }
+}
+
+/// A query's items, page after page to the end.
+async fn all_of(
+    query: QueryFluentBuilder,
+    retryable: impl FnOnce(Source) -> Retryable,
+) -> Result<Vec<Item>, Arc<Error>> {
+    query
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(|error| failed("Query", error, retryable))
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {

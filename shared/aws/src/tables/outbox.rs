@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::OUTBOX;
 use super::requests::encode;
-use super::{Item, Key, Tables, text};
+use super::{Item, Key, Tables, all_of, text};
 use crate::clock::jittered;
 use crate::error::{Error, Permanent, Retryable, failed};
 
@@ -70,34 +70,22 @@ impl Tables {
         &self,
         before: Timestamp,
     ) -> Result<Vec<OutboxRow>, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.requests)
+            .consistent_read(true)
+            .key_condition_expression("pk = :outbox")
+            .expression_attribute_values(":outbox", text(OUTBOX));
         let mut rows = Vec::new();
-        let mut start = None;
-        loop {
-            let output = self
-                .client
-                .query()
-                .table_name(&self.requests)
-                .consistent_read(true)
-                .key_condition_expression("pk = :outbox")
-                .expression_attribute_values(":outbox", text(OUTBOX))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failed("Query", error, Retryable::Outbox))?;
-            start = output.last_evaluated_key.clone();
-            for item in output.items.unwrap_or_default() {
-                match OutboxRow::decode(item) {
-                    Some(row) if row.announcement.at < before => rows.push(row),
-                    Some(_) => {}
-                    None => {
-                        tracing::error!("an item of the outbox cannot be read and is left there")
-                    }
-                }
-            }
-            if start.is_none() {
-                return Ok(rows);
+        for item in all_of(query, Retryable::Outbox).await? {
+            match OutboxRow::decode(item) {
+                Some(row) if row.announcement.at < before => rows.push(row),
+                Some(_) => {}
+                None => tracing::error!("an item of the outbox cannot be read and is left there"),
             }
         }
+        Ok(rows)
     }
 
     /// The announcement of a request's version, if it is still unpublished.

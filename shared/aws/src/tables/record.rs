@@ -116,7 +116,6 @@ impl Tables {
         }
     }
 
-    #[expect(clippy::type_complexity, reason = "three parallel results of one walk")]
     fn transaction(
         &self,
         write: &Write<'_>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::judge::Verdict;
@@ -10,7 +11,7 @@ use gatekeeper_core::request::{Actor, Request, Status, Transition};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Items, Key, Tables, text};
+use super::{Item, Items, Key, Tables, all_of, text};
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// Only requests that are not gone carry this attribute, so the index holds no others.
@@ -266,7 +267,7 @@ impl Tables {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|e| e.is_conditional_check_failed_exception()) =>
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
             {
                 // The request has moved on; the name belongs to what it was.
                 Ok(())
@@ -282,31 +283,17 @@ impl Tables {
         &self,
         service: &ServiceId,
     ) -> Result<Vec<EndpointId>, Arc<Error>> {
-        let mut open = Vec::new();
-        let mut start = None;
-        loop {
-            let output = self
-                .client
-                .query()
-                .table_name(&self.requests)
-                .index_name(OPEN_INDEX)
-                .key_condition_expression("open_service_id = :service")
-                .expression_attribute_values(":service", text(service.as_str()))
-                .projection_expression("pk")
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
-            let ids = output
-                .items()
-                .iter()
-                .filter_map(|item| item.get("pk")?.as_s().ok());
-            open.extend(ids.filter_map(|id| id.parse::<EndpointId>().ok()));
-            start = output.last_evaluated_key;
-            if start.is_none() {
-                return Ok(open);
-            }
-        }
+        let query = self
+            .client
+            .query()
+            .table_name(&self.requests)
+            .index_name(OPEN_INDEX)
+            .key_condition_expression("open_service_id = :service")
+            .expression_attribute_values(":service", text(service.as_str()))
+            .projection_expression("pk");
+        let items = all_of(query, Retryable::ListRequests).await?;
+        let ids = items.iter().filter_map(|item| item.get("pk")?.as_s().ok());
+        Ok(ids.filter_map(|id| id.parse().ok()).collect())
     }
 
     /// The history of a request, oldest first.
@@ -314,34 +301,24 @@ impl Tables {
     /// # Errors
     /// If DynamoDB cannot be read, or a row makes no sense.
     pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.requests)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :history)")
+            .expression_attribute_values(":pk", text(endpoint.as_str()))
+            .expression_attribute_values(":history", text("history#"));
         let mut rows = Vec::new();
-        let mut start = None;
-        loop {
-            let output = self
-                .client
-                .query()
-                .table_name(&self.requests)
-                .consistent_read(true)
-                .key_condition_expression("pk = :pk AND begins_with(sk, :history)")
-                .expression_attribute_values(":pk", text(endpoint.as_str()))
-                .expression_attribute_values(":history", text("history#"))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(|error| failed("Query", error, Retryable::ListRequests))?;
-            start = output.last_evaluated_key.clone();
-            for item in output.items.unwrap_or_default() {
-                let row: HistoryItem =
-                    serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-                        item: format!("{endpoint} / history"),
-                        detail: error.to_string(),
-                    })?;
-                rows.push(row.transition);
-            }
-            if start.is_none() {
-                return Ok(rows);
-            }
+        for item in all_of(query, Retryable::ListRequests).await? {
+            let row: HistoryItem =
+                serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
+                    item: format!("{endpoint} / history"),
+                    detail: error.to_string(),
+                })?;
+            rows.push(row.transition);
         }
+        Ok(rows)
     }
 
     /// The request of an endpoint, if there is one.
