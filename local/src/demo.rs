@@ -196,7 +196,8 @@ fn decision(request: &Request, state: State) -> String {
         _ => format!("decided by {}", request.decided_by),
     };
     format!(
-        "  → {}: {}\n    {by}; EC2 shows {state}",
+        "  → {} is {}. {}\n    {by}; EC2 shows {state}",
+        request.endpoint_id,
         request.status.as_str().replace('_', " "),
         request.verdict.reason,
     )

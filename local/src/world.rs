@@ -348,7 +348,9 @@ impl World {
             ("AWS_ENDPOINT_URL_EC2", endpoint("ec2")),
             ("AWS_ENDPOINT_URL_SNS", endpoint("sns")),
             ("AWS_ENDPOINT_URL_DYNAMODB", endpoint("dynamodb")),
+            // Some SDKs read the one, some the other.
             ("AWS_REGION", REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
         ]
     }
 

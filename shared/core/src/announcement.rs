@@ -174,7 +174,7 @@ impl Announcement {
             let id = ec2.request_id.as_deref().unwrap_or("unknown");
             row("EC2", &format!("{} (request id {id})", ec2.code));
         }
-        row("At", &self.at.to_string());
+        row("At", &format!("{:.0}", self.at));
         if self.kind == Kind::ReviewOpened {
             text.push_str(
                 "\nThe connection stays pending until it is accepted or rejected, in the Amazon VPC \

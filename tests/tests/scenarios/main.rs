@@ -15,4 +15,5 @@ mod local_world;
 mod oddities;
 mod race;
 mod safety;
+mod settings;
 mod support;

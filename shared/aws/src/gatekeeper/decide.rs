@@ -10,7 +10,7 @@ use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, FailedCondition, Usage, Verdict, judge};
 use gatekeeper_core::plan::{Plan, Seen, plan};
-use gatekeeper_core::policy::Scope;
+use gatekeeper_core::policy::{OnDeadline, OutOfBand, Scope, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
 use jiff::{SignedDuration, Timestamp};
 
@@ -219,20 +219,10 @@ impl Gatekeeper {
         }
         turn.slots = Some(slots);
 
-        let to = verdict.decision.status();
-        let grounds = view.grounds(&verdict);
-        if let Some(request) = &request
-            && request.status == to
-        {
-            return if to.pending_enforcement().is_some() {
-                self.claim(request, verdict, grounds).await
-            } else {
-                Ok(finished(Outcome::Unchanged(Some(Box::new(
-                    request.clone(),
-                )))))
-            };
-        }
-        let transition = Transition {
+        let settings = view.policy.settings_of(service);
+        let mut to = verdict.decision.status();
+        let mut grounds = view.grounds(&verdict);
+        let mut transition = Transition {
             from: request.as_ref().map(|request| request.status),
             to,
             cause: Cause::Judged,
@@ -241,13 +231,32 @@ impl Gatekeeper {
             reason: verdict.reason.clone(),
             ec2: None,
         };
+        if let Some(request) = &request
+            && request.status == to
+        {
+            if to.pending_enforcement().is_some() {
+                return self.claim(request, verdict, grounds).await;
+            }
+            let Some(deadline) = missed_deadline(request, settings, now) else {
+                return Ok(finished(Outcome::Unchanged(Some(Box::new(
+                    request.clone(),
+                )))));
+            };
+            to = Status::Rejecting;
+            grounds = view.grounds_of_deadline();
+            transition.to = to;
+            transition.cause = Cause::Deadline;
+            transition.actor = Actor::Schedule;
+            transition.reason = format!(
+                "Nobody decided by {deadline:.0}, and the service rejects reviews at their deadline."
+            );
+        }
         let mut after = next(request.as_ref(), connection, verdict, &transition)?;
         after.claimed_until = to
             .pending_enforcement()
             .and(now.checked_add(self.limits.claim).ok());
         if to == Status::InReview {
-            let hours = view.policy.settings_of(&connection.service_id).review_hours;
-            after.deadline = hours.and_then(|hours| deadline_after(now, hours));
+            after.deadline = deadline_of(&after, settings);
         }
         let recorded = self
             .tables
@@ -257,6 +266,7 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds,
                 max_connections,
+                quiet: false,
             })
             .await?;
         if let (Recorded::Written(_), Some(slots)) = (&recorded, &mut turn.slots)
@@ -289,6 +299,7 @@ impl Gatekeeper {
                 transition: None,
                 grounds,
                 max_connections: None,
+                quiet: true,
             })
             .await?;
         Ok(attempt_of(recorded, Some(request.status), after))
@@ -304,6 +315,7 @@ impl Gatekeeper {
         read: Read<'_>,
     ) -> Result<Attempt, Arc<Error>> {
         let now = self.clock.now();
+        let mut quiet = false;
         let mut transition = Transition {
             from: request.as_ref().map(|request| request.status),
             to,
@@ -324,6 +336,8 @@ impl Gatekeeper {
                         let usage = Usage {
                             others: slots.others(&connection.endpoint_id),
                         };
+                        let settings = view.policy.settings_of(&connection.service_id);
+                        quiet = settings.out_of_band == Some(OutOfBand::Record);
                         judge(&view.policy, connection, &Organization::Off, usage, now)
                     }
                     // What happened is a fact, whatever the policy would have said of it.
@@ -356,6 +370,7 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds: Vec::new(),
                 max_connections: None,
+                quiet,
             })
             .await?;
         Ok(attempt_of(recorded, transition.from, after))
@@ -407,9 +422,20 @@ fn next(
     })
 }
 
-fn deadline_after(now: Timestamp, hours: u32) -> Option<Timestamp> {
-    now.checked_add(SignedDuration::from_hours(i64::from(hours)))
-        .ok()
+/// When a review is to be answered, by the settings as they are now.
+fn deadline_of(request: &Request, settings: ServiceSettings) -> Option<Timestamp> {
+    let hours = SignedDuration::from_hours(i64::from(settings.review_hours?));
+    request.status_since.checked_add(hours).ok()
+}
+
+/// The deadline of a review that is past it, where the service rejects such reviews.
+fn missed_deadline(
+    request: &Request,
+    settings: ServiceSettings,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let rejects = settings.on_deadline == Some(OnDeadline::Reject);
+    deadline_of(request, settings).filter(|deadline| rejects && *deadline <= now)
 }
 
 /// The policy as it bears on a connection; none if it was not read for it.

@@ -280,6 +280,7 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds: Vec::new(),
                 max_connections: None,
+                quiet: false,
             })
             .await?;
         Ok(match recorded {

@@ -46,8 +46,8 @@ struct EntryItem {
 
 /// The conditions that a verdict rests on: an entry in which none of these changed says the same.
 const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
-/// The setting that a verdict rests on.
-const JUDGED_SETTINGS: [&str; 1] = ["on_unlisted"];
+/// The settings that a rejection may rest on.
+const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -287,16 +287,26 @@ impl PolicyView {
         Ok(view)
     }
 
+    /// What the rejection of a review at its deadline rests on: that the settings are as they are,
+    /// and that nobody was allowed meanwhile.
+    pub(crate) fn grounds_of_deadline(&self) -> Vec<Ground> {
+        self.grounds_of(Decision::Reject, None)
+    }
+
     /// What a verdict rests on. An accept rests on its allow and on there being no other deny; a
     /// reject on its deny, or on nothing being listed. A review lets nobody in and cuts nobody off.
     pub(crate) fn grounds(&self, verdict: &Verdict) -> Vec<Ground> {
-        let matters = |key: &Key| match (verdict.decision, key) {
+        self.grounds_of(verdict.decision, verdict.rule.as_ref())
+    }
+
+    fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
+        let matters = |key: &Key| match (decision, key) {
             (Decision::Review, _) => false,
             (Decision::Accept, Key::Entry(rule)) => {
-                rule.effect == Effect::Deny || verdict.rule.as_ref() == Some(rule)
+                rule.effect == Effect::Deny || governing == Some(rule)
             }
             (Decision::Accept, _) => false,
-            (Decision::Reject, key) => match (&verdict.rule, key) {
+            (Decision::Reject, key) => match (governing, key) {
                 (Some(deny), Key::Entry(rule)) => deny == rule,
                 (Some(_), _) => false,
                 (None, Key::Entry(rule)) => rule.effect == Effect::Allow,

@@ -36,6 +36,8 @@ pub(crate) struct Write<'a> {
     pub(crate) grounds: Vec<Ground>,
     /// The limit under which a slot is taken; none takes one without asking.
     pub(crate) max_connections: Option<u32>,
+    /// Whether nobody is to be told.
+    pub(crate) quiet: bool,
 }
 
 /// What became of it.
@@ -132,7 +134,9 @@ impl Tables {
                 parts.push(Part::Slots);
                 items.push(slots);
             }
-            if let Some(announcement) = announcement(after, transition) {
+            if let Some(announcement) = announcement(after, transition)
+                && !write.quiet
+            {
                 let row = OutboxRow {
                     endpoint_id: after.endpoint_id.clone(),
                     version: after.version,
