@@ -516,7 +516,12 @@ impl World {
 
     /// Runs the function `reconcile` once.
     pub async fn reconcile(&self) -> Reconciled {
-        let deadline = Deadline::after(&self.clock, RECONCILE_TIMEOUT);
+        self.reconcile_within(RECONCILE_TIMEOUT).await
+    }
+
+    /// Runs the function `reconcile` once, with another time-out than at AWS.
+    pub async fn reconcile_within(&self, timeout: Duration) -> Reconciled {
+        let deadline = Deadline::after(&self.clock, timeout);
         ReconcileHandler::new(Arc::clone(&self.gatekeeper))
             .handle(deadline)
             .await
@@ -558,7 +563,7 @@ fn index(address: SocketAddr) -> String {
          EC2       http://{address}/ec2\n\
          SNS       http://{address}/sns\n\
          DynamoDB  http://{address}/dynamodb\n\
-         Inbox     http://{address}/sns/inbox\n"
+         E-mails   http://{address}/sns/inbox?endpoint={READER}\n"
     )
 }
 

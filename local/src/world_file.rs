@@ -84,6 +84,7 @@ impl std::error::Error for BadWorld {}
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    #[serde(default, deserialize_with = "time")]
     now: Option<Timestamp>,
     services: Vec<Spanned<Service>>,
     #[serde(default)]
@@ -123,12 +124,24 @@ struct WrittenEntry {
     effect: Effect,
     max_connections: Option<u32>,
     regions: Option<BTreeSet<Region>>,
+    #[serde(default, deserialize_with = "time")]
     expires_at: Option<Timestamp>,
     customer: Option<String>,
     contact: Option<String>,
     ticket: Option<String>,
     reason: Option<String>,
     created_by: Option<String>,
+}
+
+fn time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else {
+        return Ok(None);
+    };
+    text.parse().map(Some).map_err(|_| {
+        serde::de::Error::custom(format!(
+            "{text:?} is not a time such as 2027-01-01T00:00:00Z"
+        ))
+    })
 }
 
 fn yes() -> bool {
@@ -154,7 +167,7 @@ impl WorldFile {
     pub fn parse(text: &str) -> Result<Self, BadWorld> {
         let written: Written = serde_saphyr::from_str(text).map_err(|error| BadWorld {
             line: error.location().map(|location| location.line()),
-            problem: one_line(&error.without_snippet().to_string()),
+            problem: in_our_words(&error.without_snippet().to_string()),
         })?;
         let mut world = WorldFile {
             now: written.now,
@@ -322,9 +335,19 @@ fn line_of<T>(spanned: &Spanned<T>) -> u64 {
     spanned.referenced.line()
 }
 
-/// Parsers like to explain themselves over several lines; an error here is one.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// What the parser says, in one line, without the place (which stands before it) and without its
+/// advice to programmers.
+fn in_our_words(said: &str) -> String {
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said = said
+        .rsplit_once(" at line ")
+        .map_or(said.as_str(), |(said, _)| said);
+    [", set DuplicateKeyPolicy", "; use from_str_multiple"]
+        .iter()
+        .fold(said, |said, advice| {
+            said.split(advice).next().unwrap_or(said)
+        })
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -376,57 +399,81 @@ policy:
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
+        // What is replaced, by what, the text on whose line the error is to be, and its words.
+        let entry = "- service_id: \"*\"\n      principal";
         let cases = [
-            (
-                "on_unlisted: reject",
-                "on_unlistet: reject",
-                "18",
-                "on_unlistet",
-            ),
+            ("on_unlisted", "on_unlistet", "on_unlistet", "on_unlistet"),
             (
                 "owner: \"012345678901\"",
                 "owner: \"12345\"",
-                "8",
+                "owner: \"12345\"",
                 "\"12345\" is not an AWS account id",
             ),
             (
                 "effect: allow",
                 "effect: deny",
-                "20",
+                entry,
                 "max_connections is for allow entries only",
             ),
-            ("effect: allow", "effect: permit", "22", "permit"),
-            ("state: PendingAcceptance", "state: asleep", "6", "asleep"),
             (
-                "endpoint_id: vpce-0123456789abcdef1",
+                "effect: allow",
+                "effect: permit",
+                "effect: permit",
+                "permit",
+            ),
+            (
+                "state: PendingAcceptance",
+                "state: asleep",
                 "endpoint_id: vpce-0123456789abcdef0",
-                "11",
+                "asleep",
+            ),
+            (
+                "abcdef1",
+                "abcdef0",
+                "  - endpoint_id: vpce-0123456789abcdef0\n    service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0",
                 "twice",
             ),
             (
                 "service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0",
                 "service_id: vpce-svc-0000000000000000a\n    owner: 0",
-                "11",
+                "endpoint_id: vpce-0123456789abcdef1",
                 "not among the services",
             ),
             (
                 "regions: [eu-central-1]",
                 "regions: []",
-                "20",
+                entry,
                 "regions is empty",
             ),
-            ("2027-01-01T00:00:00Z", "soon", "25", "soon"),
-            ("max_connections: 2", "max_connections: -2", "23", ""),
-            ("services:", "services", "", ""),
+            ("2027-01-01T00:00:00Z", "soon", "soon", "is not a time"),
+            (
+                "max_connections: 2",
+                "max_connections: -2",
+                "max_connections: -2",
+                "",
+            ),
+            (
+                "policy:",
+                "services: []\npolicy:",
+                "services: []",
+                "duplicate mapping key",
+            ),
         ];
-        for (from, to, line, expected) in cases {
-            assert!(GOOD.contains(from), "{from}");
-            let error = WorldFile::parse(&GOOD.replacen(from, to, 1))
-                .unwrap_err()
-                .to_string();
-            assert!(error.starts_with(line), "{to}: {error}");
+        let good = GOOD.replacen("60718\n", "60718\n    acceptance_required: true\n", 1);
+        for (from, to, anchor, expected) in cases {
+            assert!(good.contains(from), "{from}");
+            let bad = good.replacen(from, to, 1);
+            let error = WorldFile::parse(&bad).unwrap_err().to_string();
             assert!(error.contains(expected), "{to}: {error}");
-            assert!(!error.contains('\n'), "{error}");
+            assert!(
+                !error.contains('\n') && !error.contains(" at line "),
+                "{error}"
+            );
+            let line = bad[..bad.find(anchor).unwrap()].matches('\n').count() + 1;
+            assert!(
+                error.starts_with(&format!("{line}: ")),
+                "{to}: line {line}: {error}"
+            );
         }
     }
 }

@@ -510,7 +510,6 @@ fn events_that_are_not_json_are_refused_before_anything_is_done() {
 }
 
 #[test]
-#[ignore = "the line is counted from the beginning of the event, not of the file"]
 fn what_only_the_second_look_finds_has_its_line_too() {
     for value in [
         "\"\\ud800\"",
@@ -853,7 +852,6 @@ fn allowed_to_all(connections: usize, services: usize, conditions: &str) -> Stri
 }
 
 #[test]
-#[ignore = "from the 100th consumer on, EC2's bucket is empty and the run's clock stands still: undecided, in silence"]
 fn many_consumers_with_a_limit_are_all_decided() {
     let run = Replay::of(&allowed_to_all(110, 1, ", max_connections: 1"))
         .json()
@@ -862,7 +860,6 @@ fn many_consumers_with_a_limit_are_all_decided() {
 }
 
 #[test]
-#[ignore = "reconcile runs out of time after some 300 calls, and neither status nor standard error says so"]
 fn many_services_are_all_decided_or_it_is_said_that_they_are_not() {
     let run = Replay::of(&allowed_to_all(310, 310, "")).json();
     assert!(
@@ -873,7 +870,6 @@ fn many_services_are_all_decided_or_it_is_said_that_they_are_not() {
 }
 
 #[test]
-#[ignore = "println! panics when nobody reads on"]
 fn a_reader_that_has_seen_enough_is_no_reason_to_panic() {
     let complaint = Replay::of(&allowed_to_all(400, 1, "")).read_one_line();
     assert_eq!(complaint, "");

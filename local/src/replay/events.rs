@@ -42,15 +42,21 @@ fn read(path: &Path) -> std::io::Result<String> {
 fn parse(path: &Path, text: &str) -> Result<Vec<Document>, Unusable> {
     // Files written on other systems may begin with a byte order mark.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let unusable = |error: &serde_json::Error| Unusable::Events {
-        path: path.to_owned(),
-        line: error.line().max(1),
-        problem: error.to_string(),
-    };
     let lines = Lines::new(text);
+    // `within` is the part of the text that was parsed: the parser counts lines from its beginning.
+    let unusable = |error: &serde_json::Error, within: &str| {
+        let said = error.to_string();
+        Unusable::Events {
+            path: path.to_owned(),
+            line: lines.of(within) + error.line().saturating_sub(1),
+            problem: said
+                .rsplit_once(" at line ")
+                .map_or(said.clone(), |(said, _)| said.to_owned()),
+        }
+    };
     let mut documents = Vec::new();
     let mut push = |raw: &RawValue| -> Result<(), Unusable> {
-        let value = serde_json::from_str(raw.get()).map_err(|error| unusable(&error))?;
+        let value = serde_json::from_str(raw.get()).map_err(|error| unusable(&error, raw.get()))?;
         documents.push(Document {
             place: format!("{}:{}", path.display(), lines.of(raw.get())),
             value,
@@ -58,10 +64,10 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Document>, Unusable> {
         Ok(())
     };
     for raw in serde_json::Deserializer::from_str(text).into_iter::<&RawValue>() {
-        let raw = raw.map_err(|error| unusable(&error))?;
+        let raw = raw.map_err(|error| unusable(&error, text))?;
         if raw.get().starts_with('[') {
             let items: Vec<&RawValue> =
-                serde_json::from_str(raw.get()).map_err(|error| unusable(&error))?;
+                serde_json::from_str(raw.get()).map_err(|error| unusable(&error, raw.get()))?;
             for item in items {
                 push(item)?;
             }
@@ -130,5 +136,15 @@ mod tests {
             error.to_string().starts_with("f.json:2: this is not JSON"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_only_fails_when_it_is_read_closely_is_named_with_its_line_too() {
+        for bad in ["{\"a\":\"\\ud800\"}", "{\"a\":1e999}"] {
+            for text in [format!("{{}}\n{bad}"), format!("[{{}},\n{bad}]")] {
+                let error = parse(Path::new("f.json"), &text).unwrap_err().to_string();
+                assert!(error.starts_with("f.json:2: this is not JSON"), "{error}");
+            }
+        }
     }
 }

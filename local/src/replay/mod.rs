@@ -4,6 +4,7 @@ mod events;
 mod report;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,6 +20,9 @@ use report::{Line, Summary};
 
 /// How long after the last event the connections are looked at: EC2 has set them up by then.
 const SETTLING: Duration = Duration::from_secs(120);
+
+/// The run that follows the events is one, however much there is to do: no Lambda ends it.
+const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What is to be replayed.
 #[derive(Debug, clap::Args)]
@@ -103,6 +107,18 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     file.put_into(&world).await?;
     world.dynamodb.reset_calls();
 
+    for service in file
+        .services
+        .iter()
+        .filter(|service| !service.acceptance_required)
+    {
+        complain(&format!(
+            "note: {} does not require acceptance, so EC2 lets everybody in without asking; \
+             connections that wait all the same are decided as usual",
+            service.service_id
+        ));
+    }
+
     let mut sources = BTreeMap::new();
     for document in documents {
         send(&world, document, &mut sources);
@@ -111,7 +127,18 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     let drained = world.drain().await;
     let mut unreconciled = Vec::new();
     if !args.no_reconcile {
-        let done = world.reconcile().await;
+        let done = world.reconcile_within(NO_LIMIT).await;
+        for report in &done.services {
+            if let Some(error) = &report.first_failure {
+                unreconciled.push(format!(
+                    "{}: {} of {} connections could not be settled; the first: {}",
+                    report.service_id,
+                    report.failures,
+                    report.connections,
+                    gatekeeper_aws::error::chain(&**error)
+                ));
+            }
+        }
         for (service, error) in done.failed {
             let service = service.map_or_else(|| "the services".to_owned(), |id| id.to_string());
             let why = gatekeeper_aws::error::chain(&*error);
@@ -191,12 +218,11 @@ fn send(world: &World, document: Document, sources: &mut BTreeMap<String, String
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is what the command is for")]
+/// Prints a line. Whoever reads may stop reading; that is no failure.
 fn say(line: &str) {
-    println!("{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
-#[expect(clippy::print_stderr, reason = "what had to be given up is named here")]
 fn complain(line: &str) {
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -1,6 +1,7 @@
 //! A token bucket on our side, so that we keep to EC2's documented rates instead of finding out.
 //!
-//! Accept and Reject: bucket of 10, 1 token a second, per account and Region
+//! Accept and Reject: bucket of 10, 1 token a second each; descriptions: bucket of 100, 20 a second;
+//! per account and Region
 //! (<https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html>).
 
 use std::sync::{Mutex, PoisonError};
@@ -28,6 +29,12 @@ impl Bucket {
             clock,
             level,
         }
+    }
+
+    /// Takes a token, waiting for it if need be.
+    pub(super) async fn wait(&self) {
+        // Without a deadline it cannot fail.
+        let _ = self.take(Deadline(Timestamp::MAX), Duration::ZERO).await;
     }
 
     /// Takes a token, waiting for it if need be, unless that would leave less than `margin` before

@@ -34,6 +34,7 @@ pub struct Ec2 {
     home: Region,
     managed: Managed,
     limits: Limits,
+    describes: Bucket,
     accepts: Bucket,
     rejects: Bucket,
     /// The tagged services and when they were asked for.
@@ -72,6 +73,7 @@ impl Ec2 {
             home: config.region.clone(),
             managed: config.managed.clone(),
             limits: config.limits.clone(),
+            describes: Bucket::new(100.0, 20.0, clock.clone()),
             accepts: Bucket::new(10.0, 1.0, clock.clone()),
             rejects: Bucket::new(10.0, 1.0, clock.clone()),
             clock,
@@ -188,6 +190,7 @@ impl Ec2 {
         filters: Vec<Filter>,
         token: Option<String>,
     ) -> Result<Page, DescribeError> {
+        self.describes.wait().await;
         let output = self
             .client
             .describe_vpc_endpoint_connections()
@@ -266,6 +269,7 @@ impl Ec2 {
 
     async fn tagged_services(&self) -> Result<Vec<ServiceId>, Arc<Error>> {
         let (key, value) = MANAGED_TAG;
+        self.describes.wait().await;
         let listed = self
             .client
             .describe_vpc_endpoint_service_configurations()
@@ -289,6 +293,7 @@ impl Ec2 {
         &self,
         topic: &str,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
+        self.describes.wait().await;
         let listed = self
             .client
             .describe_vpc_endpoint_connection_notifications()
