@@ -469,7 +469,7 @@ policy:
                 !error.contains('\n') && !error.contains(" at line "),
                 "{error}"
             );
-            let line = bad[..bad.find(anchor).unwrap()].matches('\n').count() + 1;
+            let line = bad.split(anchor).next().unwrap().matches('\n').count() + 1;
             assert!(
                 error.starts_with(&format!("{line}: ")),
                 "{to}: line {line}: {error}"
