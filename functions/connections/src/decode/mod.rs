@@ -1,6 +1,6 @@
 //! What an event says, reduced to where to look: pure, and never a word about who owns an endpoint.
 //!
-//! [`invocation`] splits what Lambda hands over into records, [`decode`] turns the body of one record
+//! [`invocation()`] splits what Lambda hands over into records, [`decode`] turns the body of one record
 //! into hints. A body may hold another event as text (SNS in SQS, EventBridge in SNS, …); each is
 //! opened in turn, up to a small depth.
 //!
