@@ -80,7 +80,7 @@ WITHOUT_RESOURCE = {
 }
 # What nothing but the named tables may be allowed to do.
 TABLE_ACTIONS = {
-    "AllowlistTable": {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"},
+    "AllowlistTable": {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"},
     "RequestsTable": {action for action in BOTH if action.startswith("dynamodb:")} - {"dynamodb:ConditionCheckItem"},
 }
 ENVIRONMENT = {"ALLOWLIST_TABLE", "REQUESTS_TABLE", "ANNOUNCEMENTS_TOPIC_ARN", "MANAGED_SERVICES", "OWN_ROLE_ARNS"}
