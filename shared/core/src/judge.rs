@@ -29,6 +29,16 @@ pub struct Verdict {
     pub reason: String,
 }
 
+impl Verdict {
+    /// Whether the consumer's limit stood in the way.
+    #[must_use]
+    pub fn is_over_limit(&self) -> bool {
+        self.failed
+            .iter()
+            .any(|condition| matches!(condition, FailedCondition::MaxConnections { .. }))
+    }
+}
+
 /// What is to be done with a connection that waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -12,6 +12,7 @@
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
+//! | [`review`] | when a review is to be answered, and what becomes of one that was not |
 //! | [`announcement`] | which transitions are told, and in what words |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
@@ -25,3 +26,4 @@ pub mod judge;
 pub mod plan;
 pub mod policy;
 pub mod request;
+pub mod review;

@@ -8,11 +8,11 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
-use gatekeeper_core::judge::{Decision, FailedCondition, Usage, Verdict, judge};
+use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
 use gatekeeper_core::plan::{Plan, Seen, plan};
-use gatekeeper_core::policy::{OnDeadline, OutOfBand, Scope, ServiceSettings};
+use gatekeeper_core::policy::{OutOfBand, Scope};
 use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
-use jiff::{SignedDuration, Timestamp};
+use gatekeeper_core::review;
 
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
@@ -206,7 +206,7 @@ impl Gatekeeper {
             self.tables.count_slots(service, owner, &connected).await?;
             return Ok(Attempt::ReadAgain);
         }
-        if is_over_limit(&verdict) && !turn.repaired {
+        if verdict.is_over_limit() && !turn.repaired {
             turn.repaired = true;
             let connected = self.ec2.connected(service, owner).await?;
             if self
@@ -237,7 +237,7 @@ impl Gatekeeper {
             if to.pending_enforcement().is_some() {
                 return self.claim(request, verdict, grounds).await;
             }
-            let Some(deadline) = missed_deadline(request, settings, now) else {
+            let Some(deadline) = review::missed_deadline(request, &settings, now) else {
                 return Ok(finished(Outcome::Unchanged(Some(Box::new(
                     request.clone(),
                 )))));
@@ -256,7 +256,7 @@ impl Gatekeeper {
             .pending_enforcement()
             .and(now.checked_add(self.limits.claim).ok());
         if to == Status::InReview {
-            after.deadline = deadline_of(&after, settings);
+            after.deadline = review::deadline(&after, &settings);
         }
         let recorded = self
             .tables
@@ -422,22 +422,6 @@ fn next(
     })
 }
 
-/// When a review is to be answered, by the settings as they are now.
-fn deadline_of(request: &Request, settings: ServiceSettings) -> Option<Timestamp> {
-    let hours = SignedDuration::from_hours(i64::from(settings.review_hours?));
-    request.status_since.checked_add(hours).ok()
-}
-
-/// The deadline of a review that is past it, where the service rejects such reviews.
-fn missed_deadline(
-    request: &Request,
-    settings: ServiceSettings,
-    now: Timestamp,
-) -> Option<Timestamp> {
-    let rejects = settings.on_deadline == Some(OnDeadline::Reject);
-    deadline_of(request, settings).filter(|deadline| rejects && *deadline <= now)
-}
-
 /// The policy as it bears on a connection; none if it was not read for it.
 fn policy_view(connection: &Connection, read: Read<'_>) -> Result<Option<PolicyView>, Permanent> {
     let keys = Key::policy_of(connection, &Organization::Off);
@@ -445,13 +429,6 @@ fn policy_view(connection: &Connection, read: Read<'_>) -> Result<Option<PolicyV
         return Ok(None);
     }
     PolicyView::new(keys, read.items, read.denies).map(Some)
-}
-
-fn is_over_limit(verdict: &Verdict) -> bool {
-    verdict
-        .failed
-        .iter()
-        .any(|condition| matches!(condition, FailedCondition::MaxConnections { .. }))
 }
 
 /// The service and account whose slots a sighting may change.
