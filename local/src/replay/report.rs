@@ -63,14 +63,10 @@ impl Line {
             verdict,
             ..
         } = &self.request;
-        let verdict_word = match verdict.decision {
-            Decision::Accept => "accept",
-            Decision::Reject => "reject",
-            Decision::Review => "review",
-        };
         format!(
-            "{:<9} {endpoint_id} in {region}: policy says {verdict_word}; EC2 shows {}. {}",
+            "{:<9} {endpoint_id} in {region}: policy says {}; EC2 shows {}. {}",
             status.as_str(),
+            verdict.decision.as_str(),
             self.ec2,
             verdict.reason
         )

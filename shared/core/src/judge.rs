@@ -51,6 +51,18 @@ pub enum Decision {
     Review,
 }
 
+impl Decision {
+    /// The decision as it is written in messages and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Reject => "reject",
+            Self::Review => "review",
+        }
+    }
+}
+
 /// A condition that stood in the way of an accept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "condition", rename_all = "snake_case")]

@@ -89,7 +89,7 @@ impl Gatekeeper {
                     service_id = %request.service_id,
                     account_id = %request.account_id,
                     region = %request.region,
-                    verdict = ?request.verdict.decision,
+                    verdict = request.verdict.decision.as_str(),
                     rule = request.verdict.rule.as_ref().map(ToString::to_string),
                     reason = request.verdict.reason,
                     decided_by = %request.decided_by,
