@@ -41,6 +41,8 @@ pub const PROVIDER: &str = "111122223333";
 pub const REGION: &str = "us-east-1";
 /// The role of both functions in the local world.
 pub const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/privatelink-gatekeeper";
+/// The functions' secret key in the local world; tests look for it where it must not be.
+pub const SECRET: &str = "secret-of-the-local-world";
 /// How CloudTrail names a function that calls under [`OWN_ROLE`].
 const OWN_SESSION: &str =
     "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper/connections";
@@ -233,7 +235,7 @@ impl World {
         let access = Access {
             region: REGION.to_owned(),
             access_key_id: PROVIDER.to_owned(),
-            secret_access_key: "local".to_owned(),
+            secret_access_key: SECRET.to_owned(),
             session_token: None,
             endpoints: Endpoints {
                 ec2: Some(format!("http://{address}/ec2")),

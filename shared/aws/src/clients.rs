@@ -174,3 +174,27 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_do_not_show() {
+        let access = Access::from_lookup(|name| match name {
+            "AWS_REGION" => Some("eu-central-1".to_owned()),
+            "AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE".to_owned()),
+            "AWS_SECRET_ACCESS_KEY" => Some("the-secret-key".to_owned()),
+            "AWS_SESSION_TOKEN" => Some("the-session-token".to_owned()),
+            _ => None,
+        })
+        .unwrap();
+        for shown in [
+            format!("{access:?}"),
+            format!("{:?}", Clients::new(&access)),
+        ] {
+            assert!(!shown.contains("the-secret-key"), "{shown}");
+            assert!(!shown.contains("the-session-token"), "{shown}");
+        }
+    }
+}

@@ -53,9 +53,9 @@ pub struct Limits {
     pub look_again: u32,
     /// How long before looking again.
     pub look_again_after: Duration,
-    /// The longest that one call to EC2 may take, all attempts together: a claim that ends sooner is
-    /// not acted upon.
-    pub call: SignedDuration,
+    /// Longer than one try of a call to EC2 can take ([`Patience::attempt`](crate::clients::Patience)).
+    /// None is begun that could outlast the invocation, or a claim that it rests on.
+    pub call: Duration,
     /// Time an invocation keeps back to answer in good order.
     pub margin: Duration,
     /// The first pause before an Accept or Reject that failed is tried again; they double.
@@ -75,7 +75,7 @@ impl Default for Limits {
             page: 1000,
             look_again: 2,
             look_again_after: Duration::from_millis(1500),
-            call: SignedDuration::from_secs(20),
+            call: Duration::from_secs(7),
             margin: Duration::from_secs(5),
             retry_pause: Duration::from_millis(500),
             concurrency: 8,

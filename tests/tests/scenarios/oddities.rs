@@ -80,7 +80,7 @@ async fn a_decision_whose_claim_has_run_out_is_not_carried_out() {
     let calls = Calls::of(&world);
     let clock = world.clock.clone();
     // Recording takes so long that somebody else may have taken the request over.
-    calls.after(READS + 1, move || clock.advance(Duration::from_secs(110)));
+    calls.after(READS + 1, move || clock.advance(Duration::from_secs(115)));
     let deadline = gatekeeper_aws::clock::Deadline::after(&world.clock, Duration::from_secs(900));
     let answer = world
         .handler()
@@ -93,6 +93,29 @@ async fn a_decision_whose_claim_has_run_out_is_not_carried_out() {
             .calls()
             .contains_key("AcceptVpcEndpointConnections")
     );
+    world.clock.advance(LATER);
+    world.reconcile().await;
+    assert_all_decided(&world, "taken up again").await;
+}
+
+#[tokio::test]
+async fn a_decision_is_not_tried_again_after_its_claim_has_run_out() {
+    let world = Arc::new(world_of(WORLD).await);
+    world.ec2.inject(Fault::new(
+        "AcceptVpcEndpointConnections",
+        FaultKind::InternalError,
+    ));
+    let calls = Calls::of(&world);
+    let clock = world.clock.clone();
+    // EC2 takes long to fail; a second try would come when the request is anybody's.
+    calls.after(READS + 2, move || clock.advance(Duration::from_secs(115)));
+    let deadline = gatekeeper_aws::clock::Deadline::after(&world.clock, Duration::from_secs(900));
+    let answer = world
+        .handler()
+        .handle(requested(&endpoint(1)), deadline)
+        .await;
+    assert_eq!(answer.failed[0].1.error_type(), "Retryable.Enforce");
+    assert_eq!(world.ec2.calls()["AcceptVpcEndpointConnections"], 1);
     world.clock.advance(LATER);
     world.reconcile().await;
     assert_all_decided(&world, "taken up again").await;

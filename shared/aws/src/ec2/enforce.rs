@@ -86,7 +86,8 @@ pub(crate) enum CallFailure {
 const ATTEMPTS: u32 = 4;
 
 impl Ec2 {
-    /// Asks EC2 to accept or reject connections of one service, within the documented rate.
+    /// Asks EC2 to accept or reject connections of one service, within the documented rate. No try
+    /// is begun, nor waited for, that could last beyond the deadline.
     pub(crate) async fn enforce(
         &self,
         enforcement: Enforcement,
@@ -98,13 +99,13 @@ impl Ec2 {
         let mut attempt = 1;
         loop {
             self.bucket(enforcement)
-                .take(deadline, self.limits.margin)
+                .take(deadline, self.limits.call)
                 .await
                 .map_err(CallFailure::OutOfTime)?;
             match self.call(enforcement, service, ids).await {
                 Err(CallFailure::Retryable { .. })
                     if attempt < ATTEMPTS
-                        && deadline.leaves(&self.clock, pause + self.limits.margin) =>
+                        && deadline.leaves(&self.clock, pause + self.limits.call) =>
                 {
                     attempt += 1;
                     self.clock.sleep(jittered(pause)).await;

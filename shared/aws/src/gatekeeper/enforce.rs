@@ -10,6 +10,8 @@ use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Enforcement, Request, Status, Transition};
 
+use jiff::Timestamp;
+
 use super::Gatekeeper;
 use super::settle::Outcome;
 use crate::clock::Deadline;
@@ -83,10 +85,7 @@ impl Gatekeeper {
                 let ids = ids.clone().into_iter();
                 ids.map(move |id| (id, Err(Arc::clone(&error))))
             };
-            if !self.may_ask(chunk, &ids, deadline) {
-                effects.extend(fail(Retryable::OutOfTime.into()));
-                continue;
-            }
+            let deadline = claimed_until(chunk, &ids, deadline);
             let all = |failure: ItemFailure| {
                 let ids = ids.iter();
                 (
@@ -168,19 +167,6 @@ impl Gatekeeper {
                 .await;
         }
         effects
-    }
-
-    /// Whether there is time left for a call, and our claims outlast it: what is asked for after a
-    /// claim has ended may meanwhile have been decided otherwise by somebody else.
-    fn may_ask(&self, chunk: &[Undone], ids: &[EndpointId], deadline: Deadline) -> bool {
-        let Ok(end) = self.clock.now().checked_add(self.limits.call) else {
-            return false;
-        };
-        deadline.leaves(&self.clock, self.limits.margin)
-            && chunk
-                .iter()
-                .filter(|(_, request)| ids.contains(&request.endpoint_id))
-                .all(|(_, request)| request.is_claimed(end))
     }
 
     /// EC2 says that these are in no state for what it was asked: find out in which they are.
@@ -295,6 +281,16 @@ impl Gatekeeper {
             }
         })
     }
+}
+
+/// The deadline, or the end of the first of our claims on these requests if that comes sooner: what
+/// is asked for after it may meanwhile have been decided otherwise by somebody else.
+fn claimed_until(chunk: &[Undone], ids: &[EndpointId], deadline: Deadline) -> Deadline {
+    let claims = chunk
+        .iter()
+        .filter(|(_, request)| ids.contains(&request.endpoint_id))
+        .map(|(_, request)| request.claimed_until.unwrap_or(Timestamp::MIN));
+    Deadline(claims.fold(deadline.0, Timestamp::min))
 }
 
 /// What a connection's state says about a call that EC2 refused for its state; none if it cannot
