@@ -1,6 +1,6 @@
 //! What an event may tell us: where to look. Never who owns an endpoint or whether it may connect.
 
-use crate::ids::{EndpointId, ServiceId};
+use crate::ids::{AccountId, EndpointId, ServiceId};
 
 /// One event, reduced to what can be used of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum HintKind {
     Rejected,
     /// A consumer deleted an endpoint.
     Deleted,
+    /// The policy was edited in a way that can change what becomes of the subject's connections.
+    PolicyEdited,
     /// Something happened; the event does not say what.
     Unspecified,
 }
@@ -38,6 +40,13 @@ pub enum Subject {
         service_id: Option<ServiceId>,
         /// The endpoints that the event named, each once.
         endpoint_ids: Vec<EndpointId>,
+    },
+    /// Every connection of one consumer.
+    Consumer {
+        /// To this service; none for every managed service.
+        service_id: Option<ServiceId>,
+        /// The account that owns the endpoints.
+        account_id: AccountId,
     },
     /// Every connection of one service.
     Service(ServiceId),

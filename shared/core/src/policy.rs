@@ -252,6 +252,15 @@ pub struct Policy {
     pub settings: BTreeMap<Scope, ServiceSettings>,
 }
 
+/// An item of the allowlist table, understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PolicyItem {
+    /// An entry.
+    Entry(Entry),
+    /// The settings of one service or of all.
+    Settings(Scope, ServiceSettings),
+}
+
 impl Policy {
     /// The settings that hold for a service: its own, then those of `*`, field by field. What
     /// neither says is left at its default by whoever asks, and every default is the careful one.

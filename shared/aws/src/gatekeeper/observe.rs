@@ -221,7 +221,7 @@ impl Gatekeeper {
         let mut by_hint = BTreeMap::new();
         for (index, hint) in hints.iter().enumerate() {
             let services = match &hint.subject {
-                Subject::Endpoints { .. } => continue,
+                Subject::Endpoints { .. } | Subject::Consumer { .. } => continue,
                 Subject::Service(id) => Ok(managed.iter().filter(|m| *m == id).cloned().collect()),
                 Subject::Everything => Ok(managed.to_vec()),
                 Subject::Topic(arn) => {
@@ -295,7 +295,10 @@ impl Gatekeeper {
 fn endpoints_of(hint: &Hint) -> &[EndpointId] {
     match &hint.subject {
         Subject::Endpoints { endpoint_ids, .. } => endpoint_ids,
-        Subject::Service(_) | Subject::Topic(_) | Subject::Everything => &[],
+        Subject::Consumer { .. }
+        | Subject::Service(_)
+        | Subject::Topic(_)
+        | Subject::Everything => &[],
     }
 }
 
@@ -347,7 +350,9 @@ fn may_be_new(hints: &[Hint], id: &EndpointId, managed: &[ServiceId]) -> bool {
 fn which_for(kind: HintKind) -> Which {
     match kind {
         HintKind::Requested | HintKind::Unspecified => Which::Waiting,
-        HintKind::Accepted | HintKind::Rejected | HintKind::Deleted => Which::All,
+        HintKind::Accepted | HintKind::Rejected | HintKind::Deleted | HintKind::PolicyEdited => {
+            Which::All
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::{Decision, Verdict};
 use gatekeeper_core::policy::{
-    About, Conditions, Effect, Entry, Policy, Rule, Scope, ServiceSettings,
+    About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceSettings,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -70,15 +70,6 @@ struct SettingsItem {
     revoke_at_most: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     out_of_band: Option<gatekeeper_core::policy::OutOfBand>,
-}
-
-/// An item of the allowlist table, understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicyItem {
-    /// An entry.
-    Entry(Entry),
-    /// The settings of one service or of all.
-    Settings(Scope, ServiceSettings),
 }
 
 /// Reads an allowlist item.

@@ -29,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Retryable, Source, failed};
 pub(crate) use allowlist::{Ground, PathDenies, PolicyView};
-pub use allowlist::{PolicyItem, decode_policy_item, encode_entry, encode_settings};
+pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
 pub(crate) use outbox::OutboxRow;
