@@ -241,6 +241,7 @@ impl World {
                 ec2: Some(format!("http://{address}/ec2")),
                 dynamodb: Some(format!("http://{address}/dynamodb")),
                 sns: Some(format!("http://{address}/sns")),
+                ..Endpoints::default()
             },
             patience: options.patience.clone(),
         };
@@ -266,6 +267,9 @@ impl World {
             requests_table: REQUESTS.to_owned(),
             announcements_topic: announcements_topic.clone(),
             managed: options.managed,
+            notification_topic: Some(notification_topic.clone()),
+            cloud_trail_rule: None,
+            organizations: false,
             own_role_arns,
             region: REGION
                 .parse()

@@ -14,7 +14,7 @@ use gatekeeper_core::policy::{
     Rule, Scope, ServiceSettings,
 };
 use jiff::Timestamp;
-use local_aws::{Ec2, NewConnection, NewService, State};
+use local_aws::{ConnectionEvent, Ec2, NewConnection, NewService, State};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
@@ -42,6 +42,12 @@ pub struct Service {
     /// Whether connections have to be accepted.
     #[serde(default = "yes")]
     pub acceptance_required: bool,
+    /// Whether it has a connection notification that tells Gatekeeper's topic of requests.
+    #[serde(default = "yes")]
+    pub notification: bool,
+    /// Who may create endpoints: ARNs, or `*`. The owners of the connections below always may.
+    #[serde(default)]
+    pub principals: Vec<String>,
 }
 
 /// A connection as EC2 has it when the run begins.
@@ -112,6 +118,7 @@ struct WrittenSettings {
     on_deadline: Option<OnDeadline>,
     remind_hours: Option<u32>,
     revoke: Option<Revoke>,
+    revoke_grace_hours: Option<u32>,
     revoke_at_most: Option<u32>,
     out_of_band: Option<OutOfBand>,
 }
@@ -227,16 +234,24 @@ impl WorldFile {
     /// What the world refuses.
     pub async fn put_into(&self, world: &World) -> Result<(), WorldError> {
         for service in &self.services {
-            put_service(&world.ec2, service);
+            put_service(&world.ec2, service, &self.connections);
         }
         for connection in &self.connections {
             put_connection(&world.ec2, connection)?;
+        }
+        // Later than the connections, which were there before and are no news.
+        for service in self.services.iter().filter(|one| one.notification) {
+            let (id, topic) = (service.service_id.as_str(), &world.notification_topic);
+            world
+                .ec2
+                .put_notification(id, topic, [ConnectionEvent::Connect])
+                .map_err(|error| WorldError::Make("a notification", error.to_string()))?;
         }
         world.put_policy(&self.policy).await
     }
 }
 
-fn put_service(ec2: &Ec2, service: &Service) {
+fn put_service(ec2: &Ec2, service: &Service, connections: &[Connection]) {
     let mut new = NewService::new()
         .id(service.service_id.as_str())
         .owner(PROVIDER)
@@ -244,8 +259,15 @@ fn put_service(ec2: &Ec2, service: &Service) {
         .tag(
             gatekeeper_aws::config::MANAGED_TAG.0,
             gatekeeper_aws::config::MANAGED_TAG.1,
-        )
-        .allow("*");
+        );
+    for principal in &service.principals {
+        new = new.allow(principal.as_str());
+    }
+    for connection in connections {
+        if connection.service_id == service.service_id {
+            new = new.allow_account(connection.owner.as_str());
+        }
+    }
     if !service.acceptance_required {
         new = new.auto_accept();
     }
@@ -277,6 +299,7 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             on_deadline: one.on_deadline,
             remind_hours: one.remind_hours,
             revoke: one.revoke,
+            revoke_grace_hours: one.revoke_grace_hours,
             revoke_at_most: one.revoke_at_most,
             out_of_band: one.out_of_band,
         };

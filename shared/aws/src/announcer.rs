@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use gatekeeper_core::announcement::Announcement;
+use gatekeeper_core::message::Message;
 use serde_json::json;
 
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::error::{Error, Permanent, Retryable, failed};
-use crate::tables::OutboxRow;
 
 /// SNS takes this many messages in one `PublishBatch`.
 const ENTRIES_PER_CALL: usize = 10;
@@ -24,11 +23,11 @@ pub(crate) struct Announcer {
     topic: String,
 }
 
-/// What became of a number of announcements.
+/// What became of a number of messages.
 #[derive(Debug, Default)]
 pub(crate) struct Published {
     /// These are out.
-    pub(crate) sent: Vec<OutboxRow>,
+    pub(crate) sent: Vec<Message>,
     /// What went wrong with the others, if anything.
     pub(crate) failures: Vec<Arc<Error>>,
 }
@@ -45,21 +44,15 @@ impl Announcer {
     /// what follows a call that failed: SNS that does not answer must not use up an invocation.
     pub(crate) async fn publish(
         &self,
-        rows: Vec<OutboxRow>,
+        messages: Vec<Message>,
         in_time: impl Fn() -> bool,
     ) -> Published {
         let mut published = Published::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for row in rows {
-            let message = match message(&row.announcement) {
-                Ok(message) => message,
-                Err(error) => {
-                    published.failures.push(error.into());
-                    continue;
-                }
-            };
-            if batch.len() == ENTRIES_PER_CALL || bytes + message.len() > BYTES_PER_CALL {
+        for message in messages {
+            let body = body(&message);
+            if batch.len() == ENTRIES_PER_CALL || bytes + body.len() > BYTES_PER_CALL {
                 if !in_time() {
                     published.failures.push(Retryable::OutOfTime.into());
                     return published;
@@ -70,8 +63,8 @@ impl Announcer {
                 }
                 bytes = 0;
             }
-            bytes += message.len();
-            batch.push((row, message));
+            bytes += body.len();
+            batch.push((message, body));
         }
         self.publish_batch(batch, &mut published).await;
         published
@@ -80,7 +73,7 @@ impl Announcer {
     /// Publishes one batch; false if SNS did not take the call.
     async fn publish_batch(
         &self,
-        batch: Vec<(OutboxRow, String)>,
+        batch: Vec<(Message, String)>,
         published: &mut Published,
     ) -> bool {
         if batch.is_empty() {
@@ -88,12 +81,12 @@ impl Announcer {
         }
         let mut entries = Vec::new();
         let mut waiting = BTreeMap::new();
-        for (index, (row, message)) in batch.into_iter().enumerate() {
+        for (index, (message, body)) in batch.into_iter().enumerate() {
             let id = index.to_string();
-            match entry(&id, &row.announcement, message) {
+            match entry(&id, &message, body) {
                 Ok(entry) => {
                     entries.push(entry);
-                    waiting.insert(id, row);
+                    waiting.insert(id, message);
                 }
                 Err(error) => published.failures.push(error.into()),
             }
@@ -116,8 +109,8 @@ impl Announcer {
                 }
                 // Only what SNS names as sent counts as sent.
                 for entry in output.successful() {
-                    if let Some(row) = entry.id().and_then(|id| waiting.remove(id)) {
-                        published.sent.push(row);
+                    if let Some(message) = entry.id().and_then(|id| waiting.remove(id)) {
+                        published.sent.push(message);
                     }
                 }
                 true
@@ -133,29 +126,17 @@ impl Announcer {
 }
 
 /// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.
-fn message(announcement: &Announcement) -> Result<String, Permanent> {
-    let encoding = |error: serde_json::Error| Permanent::Encode(Box::new(error));
-    let document = serde_json::to_string(announcement).map_err(encoding)?;
-    serde_json::to_string(&json!({ "default": document, "email": announcement.text() }))
-        .map_err(encoding)
+fn body(message: &Message) -> String {
+    json!({ "default": message.document, "email": message.text }).to_string()
 }
 
-fn entry(
-    id: &str,
-    announcement: &Announcement,
-    message: String,
-) -> Result<PublishBatchRequestEntry, Permanent> {
+fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {
     let mut entry = PublishBatchRequestEntry::builder()
         .id(id)
-        .subject(announcement.subject())
+        .subject(&message.subject)
         .message_structure("json")
-        .message(message);
-    for (name, value) in [
-        ("kind", announcement.kind.as_str()),
-        ("service_id", announcement.service_id.as_str()),
-        ("account_id", announcement.account_id.as_str()),
-        ("status", announcement.status.as_str()),
-    ] {
+        .message(body);
+    for (name, value) in &message.attributes {
         let attribute = MessageAttributeValue::builder()
             .data_type("String")
             .string_value(value)

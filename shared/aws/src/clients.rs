@@ -24,6 +24,8 @@ pub struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
     pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     pub(crate) sns: aws_sdk_sns::Client,
+    pub(crate) organizations: aws_sdk_organizations::Client,
+    pub(crate) eventbridge: aws_sdk_eventbridge::Client,
 }
 
 /// Where AWS is, and as whom we speak to it.
@@ -52,6 +54,10 @@ pub struct Endpoints {
     pub dynamodb: Option<String>,
     /// `AWS_ENDPOINT_URL_SNS`.
     pub sns: Option<String>,
+    /// `AWS_ENDPOINT_URL_ORGANIZATIONS`.
+    pub organizations: Option<String>,
+    /// `AWS_ENDPOINT_URL_EVENTBRIDGE`.
+    pub eventbridge: Option<String>,
 }
 
 /// Time-outs and retries of every call. The whole budget of one call stays well below the shortest
@@ -111,6 +117,8 @@ impl Access {
                 ec2: endpoint("AWS_ENDPOINT_URL_EC2"),
                 dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
                 sns: endpoint("AWS_ENDPOINT_URL_SNS"),
+                organizations: endpoint("AWS_ENDPOINT_URL_ORGANIZATIONS"),
+                eventbridge: endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE"),
             },
             patience: Patience::default(),
         })
@@ -164,13 +172,19 @@ impl Clients {
         let mut ec2 = aws_sdk_ec2::config::Builder::from(&shared);
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
         let mut sns = aws_sdk_sns::config::Builder::from(&shared);
+        let mut organizations = aws_sdk_organizations::config::Builder::from(&shared);
+        let mut eventbridge = aws_sdk_eventbridge::config::Builder::from(&shared);
         ec2.set_endpoint_url(access.endpoints.ec2.clone());
         dynamodb.set_endpoint_url(access.endpoints.dynamodb.clone());
         sns.set_endpoint_url(access.endpoints.sns.clone());
+        organizations.set_endpoint_url(access.endpoints.organizations.clone());
+        eventbridge.set_endpoint_url(access.endpoints.eventbridge.clone());
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
+            organizations: aws_sdk_organizations::Client::from_conf(organizations.build()),
+            eventbridge: aws_sdk_eventbridge::Client::from_conf(eventbridge.build()),
         }
     }
 }

@@ -17,6 +17,14 @@ pub struct Config {
     pub announcements_topic: String,
     /// Whose connections are decided (`MANAGED_SERVICES`).
     pub managed: Managed,
+    /// The topic that services' connection notifications should go to
+    /// (`CONNECTION_NOTIFICATION_TOPIC_ARN`); none takes any topic for the right one.
+    pub notification_topic: Option<String>,
+    /// The EventBridge rule for AWS CloudTrail's events (`CLOUDTRAIL_RULE_NAME`); none is not looked
+    /// for.
+    pub cloud_trail_rule: Option<String>,
+    /// Whether accounts are looked up in AWS Organizations (`ORGANIZATIONS`: `on` or `off`).
+    pub organizations: bool,
     /// The functions' own roles (`OWN_ROLE_ARNS`), to tell our calls from other people's.
     pub own_role_arns: Vec<String>,
     /// Where we run and the services are (`AWS_REGION`).
@@ -49,6 +57,8 @@ pub struct Limits {
     pub enforce_batch: usize,
     /// Connections in one page of a description; EC2 takes 5 to 1000.
     pub page: i32,
+    /// Connections that are settled together: decided, then enforced, then announced.
+    pub slice: usize,
     /// How often an endpoint that EC2 does not list yet is looked for again.
     pub look_again: u32,
     /// How long before looking again.
@@ -64,6 +74,10 @@ pub struct Limits {
     pub concurrency: usize,
     /// For how long the list of managed services is believed.
     pub services_fresh: SignedDuration,
+    /// For how long an account is believed to sit where AWS Organizations said.
+    pub places_fresh: SignedDuration,
+    /// For how long a look-up that failed is not tried again.
+    pub places_failed: SignedDuration,
 }
 
 impl Default for Limits {
@@ -73,6 +87,7 @@ impl Default for Limits {
             lag: SignedDuration::from_secs(60),
             enforce_batch: 50,
             page: 1000,
+            slice: 200,
             look_again: 2,
             look_again_after: Duration::from_millis(1500),
             call: Duration::from_secs(7),
@@ -80,6 +95,8 @@ impl Default for Limits {
             retry_pause: Duration::from_millis(500),
             concurrency: 8,
             services_fresh: SignedDuration::from_secs(60),
+            places_fresh: SignedDuration::from_secs(300),
+            places_failed: SignedDuration::from_secs(15),
         }
     }
 }
@@ -127,6 +144,19 @@ impl Config {
             requests_table: required("REQUESTS_TABLE")?,
             announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
             managed: managed(&required("MANAGED_SERVICES")?)?,
+            notification_topic: lookup("CONNECTION_NOTIFICATION_TOPIC_ARN")
+                .filter(|topic| !topic.is_empty()),
+            cloud_trail_rule: lookup("CLOUDTRAIL_RULE_NAME").filter(|rule| !rule.is_empty()),
+            organizations: match lookup("ORGANIZATIONS").as_deref() {
+                None | Some("" | "off") => false,
+                Some("on") => true,
+                Some(text) => {
+                    return Err(ConfigError::Invalid {
+                        name: "ORGANIZATIONS",
+                        detail: format!("{text:?} is neither \"on\" nor \"off\""),
+                    });
+                }
+            },
             own_role_arns: words(&required("OWN_ROLE_ARNS")?),
             region: required("AWS_REGION")?
                 .parse()
@@ -215,6 +245,13 @@ mod tests {
             assert!(error.contains(name), "{error}");
         }
         let mut pairs = GOOD.to_vec();
+        pairs.push(("ORGANIZATIONS", "yes"));
+        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
+        assert!(
+            error.contains("ORGANIZATIONS") && error.contains("\"yes\""),
+            "{error}"
+        );
+        pairs.pop();
         pairs[3].1 = "all";
         let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
         assert!(

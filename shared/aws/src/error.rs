@@ -78,6 +78,15 @@ pub enum Retryable {
     /// `BatchWriteItem` or `Query` on the outbox failed.
     #[error("the outbox could not be read or cleared")]
     Outbox(#[source] Source),
+    /// What the product remembers about itself could not be written.
+    #[error("the state of reconcile could not be written")]
+    RememberState(#[source] Source),
+    /// `ListParents` or `DescribeOrganization` failed.
+    #[error("an account could not be looked up in AWS Organizations")]
+    LookUpAccount(#[source] Source),
+    /// `DescribeVpcEndpointServicePermissions` or `DescribeRule` failed.
+    #[error("what could let connections in past Gatekeeper could not be looked at")]
+    WatchServices(#[source] Source),
     /// `UpdateItem` on an account's slots failed.
     #[error("an account's slots could not be brought up to date")]
     UpdateSlots(#[source] Source),
@@ -196,6 +205,9 @@ impl Error {
                 Retryable::Publish(_) => "Retryable.Publish",
                 Retryable::Outbox(_) => "Retryable.Outbox",
                 Retryable::UpdateSlots(_) => "Retryable.UpdateSlots",
+                Retryable::RememberState(_) => "Retryable.RememberState",
+                Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
+                Retryable::WatchServices(_) => "Retryable.WatchServices",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
             },
             Self::Permanent(error) => match error {
@@ -217,12 +229,15 @@ impl Error {
             Self::Retryable(error) => match error {
                 Retryable::DescribeConnections(_)
                 | Retryable::DescribeServices(_)
-                | Retryable::DescribeNotifications(_) => Step::Observe,
+                | Retryable::DescribeNotifications(_)
+                | Retryable::LookUpAccount(_)
+                | Retryable::WatchServices(_) => Step::Observe,
                 Retryable::ReadTables(_)
                 | Retryable::ReadTablesWhole(_)
                 | Retryable::ListRequests(_) => Step::Judge,
                 Retryable::RecordTransition { .. }
                 | Retryable::Contended(_)
+                | Retryable::RememberState(_)
                 | Retryable::UpdateSlots(_) => Step::Record,
                 Retryable::Enforce { .. } | Retryable::OutOfTime => Step::Enforce,
                 Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
@@ -249,7 +264,7 @@ impl Error {
 fn step_of(operation: &str) -> Step {
     match operation {
         "BatchGetItem" | "Query" => Step::Judge,
-        "TransactWriteItems" | "UpdateItem" => Step::Record,
+        "TransactWriteItems" | "UpdateItem" | "PutItem" => Step::Record,
         "AcceptVpcEndpointConnections" | "RejectVpcEndpointConnections" => Step::Enforce,
         "PublishBatch" | "BatchWriteItem" => Step::Announce,
         _ => Step::Observe,

@@ -5,6 +5,8 @@
 //! | [`gatekeeper`] | observe → judge → record → enforce → announce, for events and for the schedule |
 //! | [`ec2`] | asking EC2, and making it agree |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
+//! | `organizations` | where an account sits in AWS Organizations |
+//! | `rules` | the EventBridge rule for AWS CloudTrail's events |
 //! | [`announcer`] | publishing to SNS |
 //! | [`bootstrap`], [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
 //! | [`clock`] | the only source of time |
@@ -21,5 +23,7 @@ pub mod config;
 pub mod ec2;
 pub mod error;
 pub mod gatekeeper;
+mod organizations;
+mod rules;
 pub mod tables;
 pub mod telemetry;

@@ -1,7 +1,8 @@
-//! Which transitions people and machines are told of, and in what words.
+//! What people and machines are told of a connection, and in what words.
 //!
-//! Only outcomes are told: never "accepted" before EC2 said so.
+//! Of transitions only outcomes are told: never "accepted" before EC2 said so.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
+use crate::message::Message;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 
 /// What is announced.
@@ -17,11 +19,21 @@ use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 pub enum Kind {
     /// A connection waits for people.
     ReviewOpened,
+    /// It still does.
+    ReviewReminder,
     /// EC2 accepted a connection.
     Accepted,
     /// EC2 rejected a connection.
     Rejected,
-    /// An accepted connection was cut.
+    /// EC2 would not accept a connection that became allowed after it had been rejected.
+    AcceptRefused,
+    /// Nothing allows an accepted connection any more; the service only reports it.
+    WouldRevoke,
+    /// An accepted connection will be cut, and when.
+    RevocationStarted,
+    /// It will not be cut after all.
+    RevocationUndone,
+    /// It was cut.
     Revoked,
     /// Somebody accepted a connection without Gatekeeper.
     AcceptedOutOfBand,
@@ -32,13 +44,34 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 12] = [
+        Kind::ReviewOpened,
+        Kind::ReviewReminder,
+        Kind::Accepted,
+        Kind::Rejected,
+        Kind::AcceptRefused,
+        Kind::WouldRevoke,
+        Kind::RevocationStarted,
+        Kind::RevocationUndone,
+        Kind::Revoked,
+        Kind::AcceptedOutOfBand,
+        Kind::RejectedOutOfBand,
+        Kind::Gone,
+    ];
+
     /// The kind as it stands in messages and in the attribute that filter policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ReviewOpened => "review_opened",
+            Self::ReviewReminder => "review_reminder",
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
+            Self::AcceptRefused => "accept_refused",
+            Self::WouldRevoke => "would_revoke",
+            Self::RevocationStarted => "revocation_started",
+            Self::RevocationUndone => "revocation_undone",
             Self::Revoked => "revoked",
             Self::AcceptedOutOfBand => "accepted_out_of_band",
             Self::RejectedOutOfBand => "rejected_out_of_band",
@@ -50,12 +83,13 @@ impl Kind {
 /// The name and version of the document that machines get.
 pub const SCHEMA: &str = "privatelink-gatekeeper/announcement/1";
 
-/// One message about one transition. Serialized, it is the document that machines get.
+/// One message about one connection. Serialized, it is the document that machines get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// [`SCHEMA`].
     pub schema: String,
-    /// The same for every copy of this message: endpoint id and version of the request.
+    /// The same for every copy of this message: endpoint id and version of the request, and its
+    /// revision where nothing changed but time.
     pub id: String,
     /// What is announced.
     pub kind: Kind,
@@ -82,28 +116,52 @@ pub struct Announcement {
     /// What EC2 answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2Answer>,
+    /// When the connection is cut, or when the review is rejected for want of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
 }
 
 /// What is to be announced of a transition, given the request as it stands after it; none for
 /// steps on the way, and for what nobody needs to hear.
 #[must_use]
 pub fn announcement(request: &Request, transition: &Transition) -> Option<Announcement> {
+    let kind = kind_of(transition, request.verdict.decision)?;
     Some(Announcement {
+        id: format!("{}#{:08}", request.endpoint_id, request.version),
+        previous_status: transition.from,
+        reason: transition.reason.clone(),
+        ec2: transition.ec2.clone(),
+        ..about(request, kind, transition.at)
+    })
+}
+
+/// What is to be told of a request that did not change, as of the revision that notes it.
+#[must_use]
+pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
+    about(request, kind, at)
+}
+
+fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
+    Announcement {
         schema: SCHEMA.to_owned(),
-        id: format!("{}#{}", request.endpoint_id, request.version),
-        kind: kind_of(transition, request.verdict.decision)?,
-        at: transition.at,
+        id: format!(
+            "{}#{:08}.{}",
+            request.endpoint_id, request.version, request.revision
+        ),
+        kind,
+        at,
         service_id: request.service_id.clone(),
         endpoint_id: request.endpoint_id.clone(),
         account_id: request.account_id.clone(),
         region: request.region.clone(),
         status: request.status,
-        previous_status: transition.from,
+        previous_status: Some(request.status),
         decided_by: request.decided_by.clone(),
         verdict: request.verdict.clone(),
-        reason: transition.reason.clone(),
-        ec2: transition.ec2.clone(),
-    })
+        reason: request.verdict.reason.clone(),
+        ec2: None,
+        due: request.due.or(request.deadline),
+    }
 }
 
 fn kind_of(transition: &Transition, policy: Decision) -> Option<Kind> {
@@ -115,24 +173,56 @@ fn kind_of(transition: &Transition, policy: Decision) -> Option<Kind> {
         (Cause::OutOfBand, None, Status::Rejected) => None,
         (Cause::OutOfBand, _, Status::Accepted) => Some(Kind::AcceptedOutOfBand),
         (Cause::OutOfBand, _, Status::Rejected) => Some(Kind::RejectedOutOfBand),
+        (Cause::Restored, _, _) => Some(Kind::RevocationUndone),
+        (Cause::Refused, _, _) => Some(Kind::AcceptRefused),
         (_, _, Status::Accepted) => Some(Kind::Accepted),
         (_, Some(Status::Revoking), Status::Rejected) => Some(Kind::Revoked),
         (_, _, Status::Rejected) => Some(Kind::Rejected),
         // That a rejected endpoint was deleted is housekeeping of the consumer's.
         (_, Some(Status::Rejected | Status::Rejecting), Status::Gone) => None,
         (_, _, Status::Gone) => Some(Kind::Gone),
-        (_, _, Status::Accepting | Status::Rejecting | Status::Revoking) => None,
+        (_, _, Status::Revoking) => Some(Kind::RevocationStarted),
+        (_, _, Status::Accepting | Status::Rejecting) => None,
     }
 }
 
 impl Announcement {
+    /// The message as it is sent: the document for machines, the text for people, and what
+    /// subscribers filter by.
+    ///
+    /// # Errors
+    /// If the document cannot be encoded, which only a bug can cause.
+    pub fn message(&self) -> Result<Message, serde_json::Error> {
+        let attributes = [
+            ("kind", self.kind.as_str()),
+            ("service_id", self.service_id.as_str()),
+            ("account_id", self.account_id.as_str()),
+            ("status", self.status.as_str()),
+        ];
+        Ok(Message {
+            id: self.id.clone(),
+            at: self.at,
+            subject: self.subject(),
+            text: self.text(),
+            document: serde_json::to_string(self)?,
+            attributes: BTreeMap::from(
+                attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
+            ),
+        })
+    }
+
     /// An e-mail subject within SNS's rules: ASCII, one line, under 100 characters.
     #[must_use]
     pub fn subject(&self) -> String {
         let head = match self.kind {
             Kind::ReviewOpened => "PrivateLink review needed",
+            Kind::ReviewReminder => "PrivateLink review still open",
             Kind::Accepted => "PrivateLink accepted",
             Kind::Rejected => "PrivateLink rejected",
+            Kind::AcceptRefused => "PrivateLink needs a new endpoint",
+            Kind::WouldRevoke => "PrivateLink no longer allowed",
+            Kind::RevocationStarted => "PrivateLink will be cut",
+            Kind::RevocationUndone => "PrivateLink will not be cut",
             Kind::Revoked => "PrivateLink connection cut",
             Kind::AcceptedOutOfBand => "PrivateLink accepted outside Gatekeeper",
             Kind::RejectedOutOfBand => "PrivateLink rejected outside Gatekeeper",
@@ -144,16 +234,7 @@ impl Announcement {
     /// The message as a person reads it.
     #[must_use]
     pub fn text(&self) -> String {
-        let headline = match self.kind {
-            Kind::ReviewOpened => "asks to connect, and somebody has to decide.",
-            Kind::Accepted => "asked to connect and was accepted.",
-            Kind::Rejected => "asked to connect and was rejected.",
-            Kind::Revoked => "was connected and has been cut.",
-            Kind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
-            Kind::RejectedOutOfBand => "was rejected without Gatekeeper.",
-            Kind::Gone => "deleted its endpoint, or it failed or expired.",
-        };
-        let mut text = format!("Account {} {headline}\n\n", self.account_id);
+        let mut text = format!("Account {} {}\n\n", self.account_id, self.headline());
         let mut row = |name: &str, value: &str| {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:<11} {value}");
@@ -167,21 +248,73 @@ impl Announcement {
         if self.verdict.reason != self.reason {
             row("Policy", &self.verdict.reason);
         }
-        if self.kind != Kind::ReviewOpened && self.kind != Kind::Gone {
-            row("Decided by", &self.decided_by.to_string());
+        match self.kind {
+            Kind::ReviewOpened | Kind::ReviewReminder | Kind::Gone => {}
+            Kind::RevocationStarted | Kind::RevocationUndone | Kind::WouldRevoke => {
+                row("Accepted by", &self.decided_by.to_string());
+            }
+            _ => row("Decided by", &self.decided_by.to_string()),
         }
         if let Some(ec2) = &self.ec2 {
             let id = ec2.request_id.as_deref().unwrap_or("unknown");
             row("EC2", &format!("{} (request id {id})", ec2.code));
         }
         row("At", &format!("{:.0}", self.at));
-        if self.kind == Kind::ReviewOpened {
-            text.push_str(
-                "\nThe connection stays pending until it is accepted or rejected, in the Amazon VPC \
-                 console or by adding an entry to the allowlist.\n",
-            );
+        if let Some(due) = self.due {
+            let name = match self.kind {
+                Kind::RevocationStarted => "Cut at",
+                _ => "Answer by",
+            };
+            row(name, &format!("{due:.0}"));
+        }
+        if let Some(what_now) = self.what_now() {
+            text.push('\n');
+            text.push_str(what_now);
+            text.push('\n');
         }
         text
+    }
+
+    fn headline(&self) -> &'static str {
+        match self.kind {
+            Kind::ReviewOpened => "asks to connect, and somebody has to decide.",
+            Kind::ReviewReminder => "still waits for somebody to decide.",
+            Kind::Accepted => "asked to connect and was accepted.",
+            Kind::Rejected => "asked to connect and was rejected.",
+            Kind::AcceptRefused => {
+                "is allowed by now, but EC2 does not accept its endpoint any more."
+            }
+            Kind::WouldRevoke => "is connected, and is not allowed to be.",
+            Kind::RevocationStarted => "is connected, is not allowed to be, and will be cut.",
+            Kind::RevocationUndone => "was to be cut, and stays connected.",
+            Kind::Revoked => "was connected and has been cut.",
+            Kind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
+            Kind::RejectedOutOfBand => "was rejected without Gatekeeper.",
+            Kind::Gone => "deleted its endpoint, or it failed or expired.",
+        }
+    }
+
+    /// What the reader can do.
+    fn what_now(&self) -> Option<&'static str> {
+        match self.kind {
+            Kind::ReviewOpened | Kind::ReviewReminder => Some(
+                "The connection stays pending until it is accepted or rejected, in the Amazon VPC \
+                 console or by adding an entry to the allowlist.",
+            ),
+            Kind::AcceptRefused => Some(
+                "The endpoint was rejected before, and that cannot be taken back. Ask the consumer \
+                 to delete it and to create a new one: that one will be accepted as long as the \
+                 allowlist says so. This endpoint is not tried again.",
+            ),
+            Kind::WouldRevoke => Some(
+                "Nothing is cut: the service's setting revoke is report. With enforce it would be.",
+            ),
+            Kind::RevocationStarted => Some(
+                "It carries traffic until then. To keep it, have the allowlist allow it again \
+                 before that moment; nothing else needs to be done.",
+            ),
+            _ => None,
+        }
     }
 }
 
@@ -236,6 +369,24 @@ mod tests {
                 Cause::Enforced,
                 Some("revoked"),
             ),
+            (
+                Some(Status::Accepted),
+                Status::Revoking,
+                Cause::Revoked,
+                Some("revocation_started"),
+            ),
+            (
+                Some(Status::Revoking),
+                Status::Accepted,
+                Cause::Restored,
+                Some("revocation_undone"),
+            ),
+            (
+                Some(Status::Accepting),
+                Status::Rejected,
+                Cause::Refused,
+                Some("accept_refused"),
+            ),
             (None, Status::Accepted, Cause::OutOfBand, None),
             (None, Status::Rejected, Cause::OutOfBand, None),
             (
@@ -275,15 +426,7 @@ mod tests {
 
     #[test]
     fn subjects_keep_within_what_sns_takes() {
-        for kind in [
-            Kind::ReviewOpened,
-            Kind::Accepted,
-            Kind::Rejected,
-            Kind::Revoked,
-            Kind::AcceptedOutOfBand,
-            Kind::RejectedOutOfBand,
-            Kind::Gone,
-        ] {
+        for kind in Kind::ALL {
             let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
             let mut told = announcement(&request(Status::Accepted), &done).unwrap();
             told.kind = kind;
@@ -309,7 +452,31 @@ mod tests {
              EC2         ok (request id req-1)\n\
              At          1970-01-01T00:00:00Z\n"
         );
-        let json = serde_json::to_string(&told).unwrap();
-        assert_eq!(serde_json::from_str::<Announcement>(&json).unwrap(), told);
+        let document = told.message().unwrap().document;
+        let read: Announcement = serde_json::from_str(&document).unwrap();
+        assert_eq!(read, told);
+    }
+
+    #[test]
+    fn a_customer_about_to_be_cut_is_told_of_with_the_moment_and_the_way_out() {
+        let mut request = request(Status::Revoking);
+        request.due = Some(crate::fixtures::at(0));
+        let mut start = transition(Some(Status::Accepted), Status::Revoking, Cause::Revoked);
+        start.ec2 = None;
+        start.reason = "Nothing allows it.".to_owned();
+        let text = announcement(&request, &start).unwrap().text();
+        assert!(
+            text.contains("\nCut at      2027-01-15T08:00:00Z\n"),
+            "{text}"
+        );
+        assert!(text.contains("have the allowlist allow it again"), "{text}");
+    }
+
+    #[test]
+    fn a_note_has_an_id_of_its_own() {
+        let mut request = request(Status::InReview);
+        request.revision = 7;
+        let reminder = note(&request, Kind::ReviewReminder, request.opened_at);
+        assert_eq!(reminder.id, "vpce-0123456789abcdef0#00000001.7");
     }
 }

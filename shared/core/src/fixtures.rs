@@ -33,6 +33,7 @@ pub(crate) fn request(status: Status) -> Request {
         region: connection.region,
         status,
         version: 1,
+        revision: 1,
         verdict: Verdict {
             decision: Decision::Review,
             rule: None,
@@ -44,5 +45,9 @@ pub(crate) fn request(status: Status) -> Request {
         status_since: at(0),
         claimed_until: None,
         deadline: None,
+        reminders: 0,
+        due: None,
+        reported_at: None,
+        retried_at: None,
     }
 }

@@ -12,18 +12,25 @@
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
-//! | [`review`] | when a review is to be answered, and what becomes of one that was not |
-//! | [`announcement`] | which transitions are told, and in what words |
+//! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
+//! | [`audit`](audit) | what becomes of a connection that the policy allows no longer |
+//! | [`watch`] | what lets connections in past Gatekeeper |
+//! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`alarm`] | what they are told of a service |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
+pub mod alarm;
 pub mod announcement;
+pub mod audit;
 pub mod connection;
 #[cfg(test)]
 mod fixtures;
 pub mod hint;
 pub mod ids;
 pub mod judge;
+pub mod message;
 pub mod plan;
 pub mod policy;
 pub mod request;
 pub mod review;
+pub mod watch;

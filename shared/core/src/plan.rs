@@ -16,7 +16,8 @@ pub enum Plan {
     Nothing,
     /// Not now; reconcile will look again.
     Leave(Why),
-    /// EC2 waits for a decision: ask the policy, and enforce what it says.
+    /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and enforce
+    /// what it says.
     Judge,
     /// People decided, and it was not carried out yet: enforce it as it stands.
     Enforce,
@@ -117,26 +118,32 @@ pub fn plan(
         (Status::Accepting | Status::Rejecting, Phase::Waiting) => match request.decided_by {
             // People's decision stands; a rule's is asked again, since it may have changed since.
             Actor::Approver(_) | Actor::Iam(_) | Actor::Schedule => Plan::Enforce,
-            Actor::Policy(_) | Actor::Aws | Actor::Unknown => Plan::Judge,
+            Actor::Policy(_) | Actor::Aws | Actor::Unknown | Actor::Found => Plan::Judge,
         },
-        (Status::Revoking, Phase::Connected | Phase::Waiting) => Plan::Enforce,
+        // What is connected is held against the policy by the audit, for a whole service at once.
+        (Status::Accepted | Status::Revoking, Phase::Connected) => Plan::Nothing,
 
         // EC2 was asked and did it, and the answer was lost on the way to the record.
         (Status::Accepting, Phase::Connected) => enforced(Status::Accepted),
         (Status::Rejecting | Status::Revoking, Phase::Rejected) => enforced(Status::Rejected),
 
+        // It was rejected when it became allowed, and EC2 was perhaps never asked.
+        (Status::Accepting, Phase::Rejected) if request.retried_at.is_some() => Plan::Judge,
         // Somebody else was quicker, and decided otherwise.
         (Status::Accepting, Phase::Rejected) => out_of_band(Status::Rejected),
         (Status::Rejecting, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
 
-        (Status::Accepted, Phase::Connected) | (Status::Rejected, Phase::Rejected) => Plan::Nothing,
+        (Status::Rejected, Phase::Rejected) if request.may_be_tried_again() && !young => {
+            Plan::Judge
+        }
+        (Status::Rejected, Phase::Rejected) => Plan::Nothing,
 
         // EC2 contradicts the record: its lag at first, drift later.
         (Status::Accepted, Phase::Rejected) => unless_young(out_of_band(Status::Rejected)),
         (Status::Rejected, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
         (Status::Gone, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
         (Status::Gone, Phase::Rejected) => unless_young(out_of_band(Status::Rejected)),
-        (Status::Accepted | Status::Rejected | Status::Gone, Phase::Waiting) => {
+        (Status::Accepted | Status::Rejected | Status::Revoking | Status::Gone, Phase::Waiting) => {
             unless_young(Plan::Judge)
         }
     }
@@ -252,7 +259,7 @@ mod tests {
                 [
                     "judge",
                     "accepted/out_of_band",
-                    "-",
+                    "judge",
                     "gone/ended",
                     "gone/ended",
                 ],
@@ -260,8 +267,8 @@ mod tests {
             (
                 Some(Status::Revoking),
                 [
-                    "enforce",
-                    "enforce",
+                    "judge",
+                    "-",
                     "rejected/enforced",
                     "gone/ended",
                     "gone/ended",
@@ -332,6 +339,26 @@ mod tests {
             let plan = planned(Some(&request), Some(&deleted), at(1));
             assert_eq!(word(&plan), "gone/ended");
         }
+    }
+
+    #[test]
+    fn what_was_rejected_is_tried_again_once_and_not_at_once() {
+        let rejected = connection(ConnectionState::Rejected);
+        let mut request = request(Status::Rejected);
+        let planned_at = |request: &Request, now| planned(Some(request), Some(&rejected), at(now));
+        assert_eq!(planned_at(&request, 59), Plan::Nothing);
+        assert_eq!(planned_at(&request, 60), Plan::Judge);
+        request.retried_at = Some(at(0));
+        assert_eq!(planned_at(&request, 60), Plan::Nothing);
+        // Between decision and outcome, EC2 was perhaps never asked.
+        request.status = Status::Accepting;
+        assert_eq!(planned_at(&request, 60), Plan::Judge);
+        request.retried_at = None;
+        assert_eq!(
+            word(&planned_at(&request, 60)),
+            "rejected/out_of_band",
+            "somebody else was quicker"
+        );
     }
 
     #[test]

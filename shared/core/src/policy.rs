@@ -218,7 +218,10 @@ pub struct ServiceSettings {
     /// Whether connections that are no longer allowed are cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke: Option<Revoke>,
-    /// How many connections one run may cut at most.
+    /// Hours between telling that a connection will be cut and cutting it; 24 if nobody says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoke_grace_hours: Option<u32>,
+    /// How many connections one run may cut at most; 5 if nobody says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoke_at_most: Option<u32>,
     /// What follows when somebody decides without Gatekeeper.
@@ -237,6 +240,7 @@ impl ServiceSettings {
             on_deadline: self.on_deadline.or(fallback.on_deadline),
             remind_hours: self.remind_hours.or(fallback.remind_hours),
             revoke: self.revoke.or(fallback.revoke),
+            revoke_grace_hours: self.revoke_grace_hours.or(fallback.revoke_grace_hours),
             revoke_at_most: self.revoke_at_most.or(fallback.revoke_at_most),
             out_of_band: self.out_of_band.or(fallback.out_of_band),
         }

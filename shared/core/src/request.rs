@@ -1,7 +1,7 @@
 //! The durable record of one connection, and every legal way it can change.
 //!
 //! ```text
-//!             ┌────────▶ Accepting ──▶ Accepted ──▶ Revoking ──▶ Rejected
+//!             ┌────────▶ Accepting ──▶ Accepted ◀─▶ Revoking ──▶ Rejected
 //!  (observed) ┼────────▶ Rejecting ──▶ Rejected
 //!             └─▶ InReview ─▶ Accepting | Rejecting
 //!  any ──▶ Gone;  any ──▶ Accepted | Rejected out of band
@@ -34,7 +34,7 @@ pub enum Status {
     Rejecting,
     /// EC2 rejected.
     Rejected,
-    /// Was accepted; EC2 is being asked to cut it.
+    /// Is connected, and will be cut when its grace period is over, unless the policy comes back.
     Revoking,
     /// The endpoint was deleted, failed or expired.
     Gone,
@@ -66,7 +66,8 @@ impl Status {
         }
     }
 
-    /// What EC2 is being asked for, if the request is between decision and outcome.
+    /// What EC2 is asked for from here. While a connection that is to be cut has its grace period,
+    /// nobody asks yet: see [`Request::due`].
     #[must_use]
     pub fn pending_enforcement(self) -> Option<Enforcement> {
         match self {
@@ -150,6 +151,10 @@ pub enum Cause {
     OutOfBand,
     /// The policy, or a person, withdrew an accepted connection.
     Revoked,
+    /// What had been withdrawn is allowed again, or the service revokes no more.
+    Restored,
+    /// EC2 would not accept a connection that had been rejected before.
+    Refused,
     /// The endpoint was deleted, failed or expired.
     Ended,
 }
@@ -165,6 +170,8 @@ impl Cause {
             Self::Enforced => "enforced",
             Self::OutOfBand => "out_of_band",
             Self::Revoked => "revoked",
+            Self::Restored => "restored",
+            Self::Refused => "refused",
             Self::Ended => "ended",
         }
     }
@@ -172,8 +179,8 @@ impl Cause {
 
 /// Every legal transition, by cause: from which statuses (`None`: no request yet) to which.
 ///
-/// A judgement may start from any status but `Revoking`: EC2 waits for a decision again, or the
-/// policy changed between decision and enforcement. [`plan`](crate::plan) says when.
+/// A judgement may start from any status: EC2 waits for a decision again, the policy changed between
+/// decision and enforcement, or it allows now what was rejected. [`plan`](crate::plan) says when.
 pub const LEGAL: &[(Cause, &[Option<Status>], &[Status])] = {
     use Status::{Accepted, Accepting, Gone, InReview, Rejected, Rejecting, Revoking};
     &[
@@ -186,6 +193,7 @@ pub const LEGAL: &[(Cause, &[Option<Status>], &[Status])] = {
                 Some(Rejecting),
                 Some(Accepted),
                 Some(Rejected),
+                Some(Revoking),
                 Some(Gone),
             ],
             &[InReview, Accepting, Rejecting],
@@ -213,6 +221,8 @@ pub const LEGAL: &[(Cause, &[Option<Status>], &[Status])] = {
             &[Accepted, Rejected],
         ),
         (Cause::Revoked, &[Some(Accepted)], &[Revoking]),
+        (Cause::Restored, &[Some(Revoking)], &[Accepted]),
+        (Cause::Refused, &[Some(Accepting)], &[Rejected]),
         (
             Cause::Ended,
             &[
@@ -251,6 +261,8 @@ pub enum Actor {
     Aws,
     /// Somebody at the provider whose name no event gave.
     Unknown,
+    /// Whoever it was before Gatekeeper first looked.
+    Found,
 }
 
 impl fmt::Display for Actor {
@@ -263,6 +275,7 @@ impl fmt::Display for Actor {
             Self::Schedule => f.write_str("the schedule"),
             Self::Aws => f.write_str("AWS or the consumer"),
             Self::Unknown => f.write_str("somebody else"),
+            Self::Found => f.write_str("somebody, before Gatekeeper looked"),
         }
     }
 }
@@ -310,8 +323,10 @@ pub struct Request {
     pub region: Region,
     /// Where the request stands.
     pub status: Status,
-    /// Counts the transitions: the first makes it 1. A write names the version it rests on.
+    /// Counts the transitions: the first makes it 1.
     pub version: u64,
+    /// Counts the writes, those that change no status included. A write names the one it rests on.
+    pub revision: u64,
     /// What the policy said last, and why.
     pub verdict: Verdict,
     /// Who or what made the decision that stands.
@@ -324,6 +339,15 @@ pub struct Request {
     pub claimed_until: Option<Timestamp>,
     /// When a review is answered by the service's `on_deadline`.
     pub deadline: Option<Timestamp>,
+    /// How many reminders of a review were sent.
+    pub reminders: u32,
+    /// When a connection that is being revoked is cut.
+    pub due: Option<Timestamp>,
+    /// Since when people know that an accepted connection would be cut if the service revoked.
+    pub reported_at: Option<Timestamp>,
+    /// When a connection that had been rejected was tried again, because it had become allowed.
+    /// Once is all.
+    pub retried_at: Option<Timestamp>,
 }
 
 /// A transition that [`LEGAL`] does not hold, or that does not start where the request stands.
@@ -353,12 +377,17 @@ impl Request {
             region: connection.region.clone(),
             status: transition.to,
             version: 1,
+            revision: 1,
             verdict,
             decided_by: transition.actor.clone(),
             opened_at: transition.at,
             status_since: transition.at,
             claimed_until: None,
             deadline: None,
+            reminders: 0,
+            due: None,
+            reported_at: None,
+            retried_at: None,
         })
     }
 
@@ -368,20 +397,55 @@ impl Request {
     /// [`IllegalTransition`] if there is no such transition from where the request stands.
     pub fn after(&self, transition: &Transition) -> Result<Request, IllegalTransition> {
         check(Some(self.status), transition)?;
-        let decided_by = match transition.cause {
+        let decided_by = match (transition.cause, self.status) {
+            // Whoever let it in is remembered until it is cut, for the case that it is restored.
+            (Cause::Enforced, Status::Revoking) => transition.actor.clone(),
+            (Cause::Revoked | Cause::Restored, _) => self.decided_by.clone(),
             // These carry out or end a decision; they are none.
-            Cause::Enforced | Cause::Ended => self.decided_by.clone(),
+            (Cause::Enforced | Cause::Refused | Cause::Ended, _) => self.decided_by.clone(),
             _ => transition.actor.clone(),
         };
+        let tried_again = self.status == Status::Rejected && transition.to == Status::Accepting;
         Ok(Request {
             status: transition.to,
             version: self.version.saturating_add(1),
+            revision: self.revision.saturating_add(1),
             decided_by,
             status_since: transition.at,
             claimed_until: None,
             deadline: None,
+            reminders: 0,
+            due: None,
+            reported_at: None,
+            retried_at: if tried_again {
+                Some(transition.at)
+            } else {
+                self.retried_at
+            },
             ..self.clone()
         })
+    }
+
+    /// The request with a note on it, to be changed and written without a change of status.
+    #[must_use]
+    pub fn noted(&self) -> Request {
+        Request {
+            revision: self.revision.saturating_add(1),
+            ..self.clone()
+        }
+    }
+
+    /// Whether EC2 may be asked, once, to accept this rejected connection after all, if the policy
+    /// says so now. What approvers rejected stays so, and what was rejected before we looked.
+    #[must_use]
+    pub fn may_be_tried_again(&self) -> bool {
+        self.retried_at.is_none()
+            && match self.decided_by {
+                Actor::Policy(_) | Actor::Schedule => true,
+                // Only where the service undoes what others decide; its settings say.
+                Actor::Iam(_) | Actor::Unknown => true,
+                Actor::Approver(_) | Actor::Found | Actor::Aws => false,
+            }
     }
 
     /// Whether a handler has the request to itself at the moment.
@@ -441,13 +505,15 @@ mod tests {
     use super::*;
     use crate::fixtures::request;
 
-    const CAUSES: [Cause; 7] = [
+    const CAUSES: [Cause; 9] = [
         Cause::Judged,
         Cause::Voted,
         Cause::Deadline,
         Cause::Enforced,
         Cause::OutOfBand,
         Cause::Revoked,
+        Cause::Restored,
+        Cause::Refused,
         Cause::Ended,
     ];
 
@@ -494,6 +560,8 @@ mod tests {
                     assert!(
                         cause == Cause::OutOfBand
                             || (cause == Cause::Enforced && from == Status::Accepting)
+                            // It was accepted all the time.
+                            || (cause == Cause::Restored && from == Status::Revoking)
                     );
                 }
             }
@@ -519,11 +587,53 @@ mod tests {
         assert!(before.is_claimed(Timestamp::UNIX_EPOCH));
         let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
         let after = before.after(&done).unwrap();
-        assert_eq!((after.version, after.claimed_until), (2, None));
+        assert_eq!(
+            (after.version, after.revision, after.claimed_until),
+            (2, 2, None)
+        );
         assert_eq!(
             after.decided_by, before.decided_by,
             "EC2's answer decides nothing"
         );
+    }
+
+    #[test]
+    fn whoever_let_it_in_is_remembered_until_it_is_cut() {
+        let approver = Actor::Approver("alice@example.com".to_owned());
+        let mut accepted = request(Status::Accepted);
+        accepted.decided_by = approver.clone();
+        let mut start = transition(Some(Status::Accepted), Status::Revoking, Cause::Revoked);
+        start.actor = Actor::Policy(None);
+        let revoking = accepted.after(&start).unwrap();
+        assert_eq!(revoking.decided_by, approver);
+        let mut undo = transition(Some(Status::Revoking), Status::Accepted, Cause::Restored);
+        undo.actor = Actor::Policy(None);
+        assert_eq!(revoking.after(&undo).unwrap().decided_by, approver);
+        let mut cut = transition(Some(Status::Revoking), Status::Rejected, Cause::Enforced);
+        cut.actor = Actor::Policy(None);
+        assert_eq!(
+            revoking.after(&cut).unwrap().decided_by,
+            Actor::Policy(None)
+        );
+    }
+
+    #[test]
+    fn a_rejected_connection_is_tried_again_once() {
+        let mut rejected = request(Status::Rejected);
+        assert!(rejected.may_be_tried_again());
+        let again = transition(Some(Status::Rejected), Status::Accepting, Cause::Judged);
+        let accepting = rejected.after(&again).unwrap();
+        let refused = transition(Some(Status::Accepting), Status::Rejected, Cause::Refused);
+        assert!(!accepting.after(&refused).unwrap().may_be_tried_again());
+        for (actor, expected) in [
+            (Actor::Schedule, true),
+            (Actor::Unknown, true),
+            (Actor::Approver("alice@example.com".to_owned()), false),
+            (Actor::Found, false),
+        ] {
+            rejected.decided_by = actor;
+            assert_eq!(rejected.may_be_tried_again(), expected, "{rejected:?}");
+        }
     }
 
     #[test]

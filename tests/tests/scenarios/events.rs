@@ -113,11 +113,7 @@ async fn an_endpoint_that_ec2_does_not_know_is_no_failure() {
 async fn an_endpoint_that_ec2_lists_only_a_moment_later_is_found() {
     let mut options = options();
     options.ec2.describe_lag = std::time::Duration::from_secs(2);
-    let world = world_with(
-        options,
-        "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\n",
-    )
-    .await;
+    let world = world_with(options, OPEN).await;
     let consumer = local_aws::Caller::new("000000000003", "us-east-1");
     let made = world
         .ec2

@@ -15,7 +15,7 @@ use crate::support::*;
 #[tokio::test]
 async fn whatever_happens_to_events_everything_is_decided_within_one_period() {
     for seed in 0..12 {
-        let world = world_of(WORLD.split("connections:").next().unwrap()).await;
+        let world = world_of(OPEN).await;
         let text = format!(
             "services: []\npolicy:{}",
             WORLD.split("policy:").nth(1).unwrap()

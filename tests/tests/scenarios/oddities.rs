@@ -33,7 +33,7 @@ async fn a_deny_for_an_organizations_path_is_not_overtaken_by_an_allow() {
 
 #[tokio::test]
 async fn an_endpoint_that_a_lagging_answer_leaves_out_is_not_gone() {
-    let world = world_of("services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\n").await;
+    let world = world_of(OPEN).await;
     put_policy(
         &world,
         r#"{service_id: "*", principal: "000000000001", effect: allow}"#,
@@ -295,7 +295,7 @@ async fn what_was_connected_before_us_is_taken_over_quietly_unless_it_is_denied(
         "{told:?}"
     );
     assert!(
-        told.contains(&format!("{}#1 accepted_out_of_band", endpoint(2))),
+        told.contains(&format!("{}#00000001 accepted_out_of_band", endpoint(2))),
         "{told:?}"
     );
 }

@@ -124,7 +124,7 @@ async fn a_review_that_the_policy_settles_is_settled_by_one() {
             "round {round}"
         );
         let told = announced(&world);
-        let accepted = (format!("{}#3", endpoint(3)), "accepted".to_owned());
+        let accepted = (format!("{}#00000003", endpoint(3)), "accepted".to_owned());
         assert_eq!(told.get(&accepted), Some(&1), "round {round}: {told:?}");
     }
 }

@@ -41,6 +41,13 @@ policy:
     - {service_id: "*", principal: "000000000004", effect: allow, max_connections: 1}
 "#;
 
+/// A service that anybody may ask, and nobody does yet.
+pub(crate) const OPEN: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+    principals: ["*"]
+"#;
+
 pub(crate) fn endpoint(n: u32) -> EndpointId {
     format!("vpce-{n:017x}").parse().unwrap()
 }
@@ -152,19 +159,29 @@ pub(crate) async fn history(world: &World, n: u32) -> Vec<Transition> {
     rows
 }
 
-/// The announcements in the inbox of the world's reader: id and kind, how often each.
+/// The announcements about connections: id and kind, how often each.
 pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
+    for document in documents(world) {
+        if document["endpoint_id"].is_string() {
+            let word = |name: &str| document[name].as_str().unwrap().to_owned();
+            *counts.entry((word("id"), word("kind"))).or_default() += 1;
+        }
+    }
+    counts
+}
+
+/// Every announcement, as machines get it, in the order of publishing.
+pub(crate) fn documents(world: &World) -> Vec<Value> {
+    let mut documents = Vec::new();
     for message in world.sns.published() {
         if message.topic_arn != world.announcements_topic {
             continue;
         }
         let outer: Value = serde_json::from_str(&message.message).unwrap();
-        let document: Value = serde_json::from_str(outer["default"].as_str().unwrap()).unwrap();
-        let word = |name: &str| document[name].as_str().unwrap().to_owned();
-        *counts.entry((word("id"), word("kind"))).or_default() += 1;
+        documents.push(serde_json::from_str(outer["default"].as_str().unwrap()).unwrap());
     }
-    counts
+    documents
 }
 
 /// What the five connections of [`WORLD`] come to, whatever happened on the way.

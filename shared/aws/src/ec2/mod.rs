@@ -13,6 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::request::Enforcement;
+use gatekeeper_core::watch::Notification;
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
@@ -56,6 +57,16 @@ pub(crate) struct Page {
 pub(crate) struct Listed {
     pub(crate) connections: Vec<Connection>,
     pub(crate) unreadable: Vec<EndpointId>,
+}
+
+/// How a service is configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Configured {
+    /// Whether somebody must accept each connection.
+    pub(crate) acceptance_required: bool,
+    /// Whether it can have a connection notification: interface endpoints' services can, says the
+    /// API reference of `CreateVpcEndpointConnectionNotification`.
+    pub(crate) notifies: bool,
 }
 
 /// Which of a service's connections to list.
@@ -169,6 +180,26 @@ impl Ec2 {
             filters.push(filter("vpc-endpoint-state", [waiting.as_str()]));
         }
         self.describe(filters, token).await.map_err(describe_failed)
+    }
+
+    /// The connections of these accounts, to one service or to all.
+    pub(crate) async fn of_consumers(
+        &self,
+        service: Option<&ServiceId>,
+        owners: &[AccountId],
+    ) -> Result<Listed, Arc<Error>> {
+        let mut found = Listed::default();
+        for chunk in owners.chunks(VALUES_PER_FILTER) {
+            let mut filters = vec![filter(
+                "vpc-endpoint-owner",
+                chunk.iter().map(AccountId::as_str),
+            )];
+            filters.extend(service.map(|id| filter("service-id", [id.as_str()])));
+            let listed = self.list(filters).await.map_err(describe_failed)?;
+            found.connections.extend(listed.connections);
+            found.unreadable.extend(listed.unreadable);
+        }
+        Ok(found)
     }
 
     async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
@@ -308,6 +339,103 @@ impl Ec2 {
                 failed(operation, error, Retryable::DescribeNotifications)
             })?;
         Ok(service_ids(listed.iter().map(|one| one.service_id())))
+    }
+
+    /// How these services are configured. A service that EC2 does not list is left out.
+    pub(crate) async fn configured(
+        &self,
+        services: &[ServiceId],
+    ) -> Result<BTreeMap<ServiceId, Configured>, Arc<Error>> {
+        let mut found = BTreeMap::new();
+        for chunk in services.chunks(VALUES_PER_FILTER) {
+            self.describes.wait().await;
+            let ids = chunk.iter().map(ServiceId::as_str);
+            let listed = self
+                .client
+                .describe_vpc_endpoint_service_configurations()
+                .filters(filter("service-id", ids))
+                .into_paginator()
+                .items()
+                .send()
+                .try_collect()
+                .await
+                .map_err(|error| {
+                    let operation = "DescribeVpcEndpointServiceConfigurations";
+                    failed(operation, error, Retryable::DescribeServices)
+                })?;
+            for service in listed {
+                let Some(Ok(id)) = service.service_id().map(str::parse) else {
+                    continue;
+                };
+                let gateway = service.service_type().iter().any(|kind| {
+                    let kind = kind.service_type().map(|kind| kind.as_str());
+                    kind.is_some_and(|kind| kind.starts_with("Gateway"))
+                });
+                let configured = Configured {
+                    acceptance_required: service.acceptance_required().unwrap_or(false),
+                    notifies: !gateway,
+                };
+                found.insert(id, configured);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The connection notifications of all services.
+    pub(crate) async fn notifications(
+        &self,
+    ) -> Result<BTreeMap<ServiceId, Vec<Notification>>, Arc<Error>> {
+        self.describes.wait().await;
+        let listed = self
+            .client
+            .describe_vpc_endpoint_connection_notifications()
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointConnectionNotifications";
+                failed(operation, error, Retryable::DescribeNotifications)
+            })?;
+        let mut found: BTreeMap<ServiceId, Vec<Notification>> = BTreeMap::new();
+        for one in listed {
+            let Some(Ok(id)) = one.service_id().map(str::parse) else {
+                continue;
+            };
+            let state = one.connection_notification_state();
+            found.entry(id).or_default().push(Notification {
+                topic: one
+                    .connection_notification_arn()
+                    .unwrap_or_default()
+                    .to_owned(),
+                enabled: state.is_none_or(|state| state.as_str() != "Disabled"),
+                tells_of_requests: one
+                    .connection_events()
+                    .iter()
+                    .any(|event| event == "Connect"),
+            });
+        }
+        Ok(found)
+    }
+
+    /// Whether a service's permissions let every AWS account ask.
+    pub(crate) async fn anyone_may_ask(&self, service: &ServiceId) -> Result<bool, Arc<Error>> {
+        self.describes.wait().await;
+        let listed = self
+            .client
+            .describe_vpc_endpoint_service_permissions()
+            .service_id(service.as_str())
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointServicePermissions";
+                failed(operation, error, Retryable::WatchServices)
+            })?;
+        Ok(listed.iter().any(|one| one.principal() == Some("*")))
     }
 
     fn bucket(&self, enforcement: Enforcement) -> &Bucket {

@@ -2,20 +2,22 @@
 
 use std::collections::BTreeSet;
 
+use gatekeeper_core::message::Message;
+
 use super::Gatekeeper;
 use super::settle::{Outcome, Settled};
 use crate::clock::Deadline;
-use crate::tables::{Key, OutboxRow, Tables};
+use crate::tables::{Key, Tables};
 
 impl Gatekeeper {
     /// Publishes. What fails stays in the outbox, for reconcile: a decision that stands is no
     /// reason to have its event come back.
-    pub(super) async fn announce(&self, rows: Vec<OutboxRow>, deadline: Deadline) {
-        if rows.is_empty() {
+    pub(super) async fn announce(&self, messages: Vec<Message>, deadline: Deadline) {
+        if messages.is_empty() {
             return;
         }
         let in_time = || deadline.leaves(&self.clock, self.limits.margin);
-        let published = self.announcer.publish(rows, in_time).await;
+        let published = self.announcer.publish(messages, in_time).await;
         for error in &published.failures {
             self.report(error, None);
         }
@@ -37,17 +39,17 @@ impl Gatekeeper {
             })
             // Younger ones may be on their way from another handler.
             .filter(|request| now.duration_since(request.status_since) >= self.limits.claim)
-            .map(|request| Key::Outbox(request.endpoint_id.clone(), request.version))
+            .map(|request| Tables::outbox_key(request))
             .collect();
         if keys.is_empty() {
             return;
         }
         match self.tables.read(keys.clone()).await {
             Ok(items) => {
-                let rows = keys
+                let messages = keys
                     .iter()
-                    .filter_map(|key| Tables::outbox_row(&items, key));
-                self.announce(rows.collect(), deadline).await;
+                    .filter_map(|key| Tables::outbox_message(&items, key));
+                self.announce(messages.collect(), deadline).await;
             }
             Err(error) => self.report(&error, None),
         }
@@ -59,7 +61,7 @@ impl Gatekeeper {
             return;
         };
         match self.tables.left_in_outbox(before).await {
-            Ok(rows) => self.announce(rows, deadline).await,
+            Ok(messages) => self.announce(messages, deadline).await,
             Err(error) => self.report(&error, None),
         }
     }

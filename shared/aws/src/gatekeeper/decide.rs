@@ -5,22 +5,23 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
-use gatekeeper_core::connection::{Connection, Organization, Phase};
+use gatekeeper_core::announcement::Kind;
+use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
+use gatekeeper_core::message::Message;
 use gatekeeper_core::plan::{Plan, Seen, plan};
-use gatekeeper_core::policy::{OutOfBand, Scope};
+use gatekeeper_core::policy::{OutOfBand, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
 use gatekeeper_core::review;
 
+use super::knowledge::Knowledge;
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{
-    Ground, Items, Key, OutboxRow, PathDenies, PolicyView, Recorded, Slots, Write,
-};
+use crate::tables::{Ground, Items, Key, Recorded, Slots, Told, Write};
 
 /// How often a connection is judged anew because policy or slots changed under the judgement.
 const ATTEMPTS: u32 = 4;
@@ -31,7 +32,7 @@ pub(super) enum Decided {
     Recorded {
         from: Option<Status>,
         request: Box<Request>,
-        row: Option<Box<OutboxRow>>,
+        message: Option<Box<Message>>,
     },
     /// There is nothing more to do.
     Finished(Outcome),
@@ -42,13 +43,6 @@ enum Attempt {
     Done(Decided),
     /// Something that the judgement rests on was not read, or is not so any more.
     ReadAgain,
-}
-
-/// What was read for a connection.
-#[derive(Clone, Copy)]
-struct Read<'a> {
-    items: &'a Items,
-    denies: &'a PathDenies,
 }
 
 /// What one consumer's connections to one service share while they are decided in turn.
@@ -66,25 +60,20 @@ impl Gatekeeper {
     /// Brings each sighting's request to its next status. One read serves them all; connections of
     /// one consumer follow each other, since they may compete for its slots.
     pub(super) async fn decide(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Vec<Answer> {
-        let keys = sightings.iter().flat_map(keys_of).collect();
-        let scopes = sightings.iter().flat_map(scopes_of).collect();
-        let read = tokio::try_join!(self.tables.read(keys), self.tables.path_denies(scopes));
-        let (items, denies) = match &read {
-            Ok((items, denies)) => (items, denies),
-            Err(error) => {
-                let failed = |s: Sighting| (s.endpoint_id, Err(Arc::clone(error)));
-                return sightings.into_iter().map(failed).collect();
-            }
-        };
-        let read = Read { items, denies };
+        let mut knowledge = Knowledge::default();
+        if let Err(error) = self.learn_for(&mut knowledge, &sightings).await {
+            let failed = |s: Sighting| (s.endpoint_id, Err(Arc::clone(&error)));
+            return sightings.into_iter().map(failed).collect();
+        }
+        let knowledge = &knowledge;
         let mut consumers: BTreeMap<_, Vec<Sighting>> = BTreeMap::new();
         for sighting in sightings {
-            let consumer = consumer_of(&sighting, items);
+            let consumer = consumer_of(&sighting, &knowledge.items);
             consumers.entry(consumer).or_default().push(sighting);
         }
         let turns: Vec<_> = consumers
             .into_values()
-            .map(|sightings| self.decide_in_turn(sightings, read, deadline).boxed())
+            .map(|sightings| self.decide_in_turn(sightings, knowledge, deadline).boxed())
             .collect();
         stream::iter(turns)
             .buffered(self.limits.concurrency)
@@ -92,17 +81,65 @@ impl Gatekeeper {
             .await
     }
 
+    /// Reads the requests, and the policy for what waits; then the policy for what else turns out
+    /// to need it: most of what reconcile sees is long settled.
+    async fn learn_for(
+        &self,
+        knowledge: &mut Knowledge,
+        sightings: &[Sighting],
+    ) -> Result<(), Arc<Error>> {
+        let requests = sightings
+            .iter()
+            .map(|sighting| Key::Request(sighting.endpoint_id.clone()))
+            .collect();
+        let waiting: Vec<&Connection> = sightings
+            .iter()
+            .filter_map(|sighting| sighting.connection.as_ref())
+            .filter(|connection| connection.state.phase() == Phase::Waiting)
+            .collect();
+        self.learn(knowledge, &waiting, requests).await?;
+        let more: Vec<&Connection> = sightings
+            .iter()
+            .filter_map(|sighting| {
+                // A request that cannot be read fails alone, in its turn.
+                let request = knowledge.items.request(&sighting.endpoint_id).ok()?;
+                let needs_policy = matches!(
+                    self.plan_for(sighting, request.as_ref()),
+                    Plan::Judge
+                        | Plan::Record {
+                            cause: Cause::OutOfBand,
+                            ..
+                        }
+                );
+                sighting.connection.as_ref().filter(|_| needs_policy)
+            })
+            .filter(|connection| !knowledge.covers(connection))
+            .collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        self.learn(knowledge, &more, BTreeSet::new()).await
+    }
+
+    fn plan_for(&self, sighting: &Sighting, request: Option<&Request>) -> Plan {
+        let seen = Seen {
+            connection: sighting.connection.as_ref(),
+            at: sighting.seen_at,
+        };
+        plan(request, seen, self.clock.now(), self.limits.lag)
+    }
+
     async fn decide_in_turn(
         &self,
         sightings: Vec<Sighting>,
-        read: Read<'_>,
+        knowledge: &Knowledge,
         deadline: Deadline,
     ) -> Vec<Answer> {
         let mut turn = Turn::default();
         let mut answers = Vec::with_capacity(sightings.len());
         for sighting in sightings {
             let decided = if deadline.leaves(&self.clock, self.limits.margin) {
-                self.decide_one(&sighting, read, &mut turn).await
+                self.decide_one(&sighting, knowledge, &mut turn).await
             } else {
                 Err(Retryable::OutOfTime.into())
             };
@@ -114,21 +151,19 @@ impl Gatekeeper {
     async fn decide_one(
         &self,
         sighting: &Sighting,
-        read: Read<'_>,
+        knowledge: &Knowledge,
         turn: &mut Turn,
     ) -> Result<Decided, Arc<Error>> {
-        if let Attempt::Done(decided) = self.attempt(sighting, read, turn).await? {
+        if let Attempt::Done(decided) = self.attempt(sighting, knowledge, turn).await? {
             return Ok(decided);
         }
         for _ in 1..ATTEMPTS {
-            let items = self.tables.read(all_keys_of(sighting)).await?;
-            let denies = self.tables.path_denies(all_scopes_of(sighting)).await?;
-            let read = Read {
-                items: &items,
-                denies: &denies,
-            };
+            let mut knowledge = Knowledge::default();
+            let request = BTreeSet::from([Key::Request(sighting.endpoint_id.clone())]);
+            let connection: Vec<&Connection> = sighting.connection.iter().collect();
+            self.learn(&mut knowledge, &connection, request).await?;
             turn.slots = None;
-            if let Attempt::Done(decided) = self.attempt(sighting, read, turn).await? {
+            if let Attempt::Done(decided) = self.attempt(sighting, &knowledge, turn).await? {
                 return Ok(decided);
             }
         }
@@ -138,33 +173,25 @@ impl Gatekeeper {
     async fn attempt(
         &self,
         sighting: &Sighting,
-        read: Read<'_>,
+        knowledge: &Knowledge,
         turn: &mut Turn,
     ) -> Result<Attempt, Arc<Error>> {
-        let request = read.items.request(&sighting.endpoint_id)?;
-        let connection = sighting.connection.as_ref();
-        let seen = Seen {
-            connection,
-            at: sighting.seen_at,
-        };
-        let plan = plan(request.as_ref(), seen, self.clock.now(), self.limits.lag);
-        match (plan, connection, request) {
-            (Plan::Nothing, _, request) => {
-                if let Some(request) = &request {
-                    self.name_late_actor(sighting, request).await?;
-                }
-                Ok(finished(Outcome::Unchanged(request.map(Box::new))))
-            }
+        let request = knowledge.items.request(&sighting.endpoint_id)?;
+        let plan = self.plan_for(sighting, request.as_ref());
+        match (plan, &sighting.connection, request) {
+            (Plan::Nothing, _, request) => self.unchanged(sighting, request).await,
             (Plan::Leave(why), _, _) => Ok(finished(Outcome::Left(why))),
             (Plan::Judge, Some(connection), request) => {
-                self.judge(connection, request, read, turn).await
+                self.judge(sighting, connection, request, knowledge, turn)
+                    .await
             }
             (Plan::Enforce, _, Some(request)) => {
                 let verdict = request.verdict.clone();
                 self.claim(&request, verdict, Vec::new()).await
             }
             (Plan::Record { to, cause }, _, request) => {
-                self.record_seen(sighting, request, to, cause, read).await
+                self.record_seen(sighting, request, to, cause, knowledge)
+                    .await
             }
             // The plan never asks to judge what EC2 does not list, or to enforce what was not decided.
             (Plan::Judge, None, _) | (Plan::Enforce, _, None) => {
@@ -173,27 +200,48 @@ impl Gatekeeper {
         }
     }
 
-    /// EC2 waits for a decision: ask the policy, and write down what it says.
+    /// The record is as it should be; but perhaps an event names who made it so.
+    async fn unchanged(
+        &self,
+        sighting: &Sighting,
+        request: Option<Request>,
+    ) -> Result<Attempt, Arc<Error>> {
+        if let Some(request) = &request {
+            self.name_late_actor(sighting, request).await?;
+        }
+        Ok(finished(Outcome::Unchanged(request.map(Box::new))))
+    }
+
+    /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and write
+    /// down what it says.
     async fn judge(
         &self,
+        sighting: &Sighting,
         connection: &Connection,
         request: Option<Request>,
-        read: Read<'_>,
+        knowledge: &Knowledge,
         turn: &mut Turn,
     ) -> Result<Attempt, Arc<Error>> {
-        let Some(view) = policy_view(connection, read)? else {
+        let Some(view) = knowledge.view(connection)? else {
             return Ok(Attempt::ReadAgain);
         };
         let (service, owner) = (&connection.service_id, &connection.owner);
         let slots = match &turn.slots {
             Some(slots) => slots.clone(),
-            None => read.items.slots(service, owner)?,
+            None => knowledge.items.slots(service, owner)?,
         };
         let usage = Usage {
             others: slots.others(&connection.endpoint_id),
         };
         let now = self.clock.now();
-        let verdict = judge(&view.policy, connection, &Organization::Off, usage, now);
+        let place = knowledge.place(connection);
+        let verdict = judge(&view.policy, connection, place, usage, now);
+        let settings = view.policy.settings_of(service);
+        if let Some(request) = &request
+            && stays_rejected(connection, request, &verdict, &settings)
+        {
+            return self.unchanged(sighting, Some(request.clone())).await;
+        }
         let governing = view
             .policy
             .entries
@@ -219,8 +267,11 @@ impl Gatekeeper {
         }
         turn.slots = Some(slots);
 
-        let settings = view.policy.settings_of(service);
         let mut to = verdict.decision.status();
+        // EC2 rejected it already, and there is nothing that people could decide.
+        if to == Status::InReview && connection.state.phase() == Phase::Rejected {
+            to = Status::Rejecting;
+        }
         let mut grounds = view.grounds(&verdict);
         let mut transition = Transition {
             from: request.as_ref().map(|request| request.status),
@@ -238,9 +289,7 @@ impl Gatekeeper {
                 return self.claim(request, verdict, grounds).await;
             }
             let Some(deadline) = review::missed_deadline(request, &settings, now) else {
-                return Ok(finished(Outcome::Unchanged(Some(Box::new(
-                    request.clone(),
-                )))));
+                return self.keep_in_review(request, verdict, &settings).await;
             };
             to = Status::Rejecting;
             grounds = view.grounds_of_deadline();
@@ -266,7 +315,7 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds,
                 max_connections,
-                quiet: false,
+                told: Told::Transition,
             })
             .await?;
         if let (Recorded::Written(_), Some(slots)) = (&recorded, &mut turn.slots)
@@ -274,7 +323,45 @@ impl Gatekeeper {
         {
             slots.take(&connection.endpoint_id);
         }
-        Ok(attempt_of(recorded, transition.from, after))
+        Ok(attempt_of(recorded, request.as_ref(), after))
+    }
+
+    /// A review that stays one: remind people if it is time, and keep what they read of it true.
+    async fn keep_in_review(
+        &self,
+        request: &Request,
+        verdict: Verdict,
+        settings: &ServiceSettings,
+    ) -> Result<Attempt, Arc<Error>> {
+        let reminders = review::reminders_due(request, settings, self.clock.now());
+        let after = Request {
+            verdict,
+            deadline: review::deadline(request, settings),
+            reminders: request.reminders.max(reminders),
+            ..request.noted()
+        };
+        let reminds = after.reminders > request.reminders;
+        if !reminds && after.verdict == request.verdict && after.deadline == request.deadline {
+            return Ok(finished(Outcome::Unchanged(Some(Box::new(
+                request.clone(),
+            )))));
+        }
+        let recorded = self
+            .tables
+            .record(&Write {
+                before: Some(request),
+                after: &after,
+                transition: None,
+                grounds: Vec::new(),
+                max_connections: None,
+                told: if reminds {
+                    Told::Note(Kind::ReviewReminder)
+                } else {
+                    Told::Nothing
+                },
+            })
+            .await?;
+        Ok(attempt_of(recorded, Some(request), after))
     }
 
     /// Takes up a decision that was recorded but not carried out, unless somebody else does.
@@ -284,7 +371,7 @@ impl Gatekeeper {
         verdict: Verdict,
         grounds: Vec<Ground>,
     ) -> Result<Attempt, Arc<Error>> {
-        let mut after = request.clone();
+        let mut after = request.noted();
         after.decided_by = match &request.decided_by {
             Actor::Policy(_) => Actor::Policy(verdict.rule.clone()),
             person => person.clone(),
@@ -299,10 +386,10 @@ impl Gatekeeper {
                 transition: None,
                 grounds,
                 max_connections: None,
-                quiet: true,
+                told: Told::Nothing,
             })
             .await?;
-        Ok(attempt_of(recorded, Some(request.status), after))
+        Ok(attempt_of(recorded, Some(request), after))
     }
 
     /// EC2 shows an outcome that the record lacks: write it down, with what the policy says of it.
@@ -312,10 +399,10 @@ impl Gatekeeper {
         request: Option<Request>,
         to: Status,
         cause: Cause,
-        read: Read<'_>,
+        knowledge: &Knowledge,
     ) -> Result<Attempt, Arc<Error>> {
         let now = self.clock.now();
-        let mut quiet = false;
+        let mut told = Told::Transition;
         let mut transition = Transition {
             from: request.as_ref().map(|request| request.status),
             to,
@@ -327,18 +414,21 @@ impl Gatekeeper {
         };
         let after = match (&sighting.connection, cause) {
             (Some(connection), Cause::OutOfBand) => {
-                let verdict = match policy_view(connection, read) {
+                let verdict = match knowledge.view(connection) {
                     Ok(None) => return Ok(Attempt::ReadAgain),
                     Ok(Some(view)) => {
-                        let slots = read
+                        let slots = knowledge
                             .items
                             .slots(&connection.service_id, &connection.owner)?;
                         let usage = Usage {
                             others: slots.others(&connection.endpoint_id),
                         };
                         let settings = view.policy.settings_of(&connection.service_id);
-                        quiet = settings.out_of_band == Some(OutOfBand::Record);
-                        judge(&view.policy, connection, &Organization::Off, usage, now)
+                        if settings.out_of_band == Some(OutOfBand::Record) {
+                            told = Told::Nothing;
+                        }
+                        let place = knowledge.place(connection);
+                        judge(&view.policy, connection, place, usage, now)
                     }
                     // What happened is a fact, whatever the policy would have said of it.
                     Err(error) => Verdict {
@@ -348,13 +438,16 @@ impl Gatekeeper {
                         reason: format!("What the policy says is not known: {error}."),
                     },
                 };
-                transition.actor = out_of_band_actor(sighting, to);
+                transition.actor = match out_of_band_actor(sighting, to) {
+                    Actor::Unknown if request.is_none() => Actor::Found,
+                    actor => actor,
+                };
                 next(request.as_ref(), connection, verdict, &transition)?
             }
             _ => match &request {
                 Some(request) => {
                     if cause == Cause::Enforced {
-                        transition.actor = request.decided_by.clone();
+                        transition.actor = enforcer(request);
                     }
                     request.after(&transition).map_err(Permanent::Illegal)?
                 }
@@ -370,10 +463,10 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds: Vec::new(),
                 max_connections: None,
-                quiet,
+                told,
             })
             .await?;
-        Ok(attempt_of(recorded, transition.from, after))
+        Ok(attempt_of(recorded, request.as_ref(), after))
     }
 
     /// CloudTrail tells who decided without us minutes after EC2 shows that somebody did.
@@ -383,7 +476,8 @@ impl Gatekeeper {
         request: &Request,
     ) -> Result<(), Arc<Error>> {
         let actor = out_of_band_actor(sighting, request.status);
-        if request.decided_by == Actor::Unknown && actor != Actor::Unknown {
+        let nameless = matches!(request.decided_by, Actor::Unknown | Actor::Found);
+        if nameless && actor != Actor::Unknown {
             self.tables.name_actor(request, &actor).await?;
         }
         Ok(())
@@ -394,13 +488,19 @@ fn finished(outcome: Outcome) -> Attempt {
     Attempt::Done(Decided::Finished(outcome))
 }
 
-fn attempt_of(recorded: Recorded, from: Option<Status>, request: Request) -> Attempt {
+fn attempt_of(recorded: Recorded, before: Option<&Request>, request: Request) -> Attempt {
     match recorded {
-        Recorded::Written(row) => Attempt::Done(Decided::Recorded {
-            from,
+        Recorded::Written(message) => Attempt::Done(Decided::Recorded {
+            from: before.map(|before| before.status),
             request: Box::new(request),
-            row,
+            message,
         }),
+        // Somebody took a note, or a claim, and decided nothing.
+        Recorded::Lost(Some(winner))
+            if before.is_some_and(|before| before.version == winner.version) =>
+        {
+            Attempt::ReadAgain
+        }
         Recorded::Lost(winner) => finished(Outcome::Lost(winner)),
         Recorded::PolicyChanged | Recorded::LimitReached => Attempt::ReadAgain,
     }
@@ -422,13 +522,28 @@ fn next(
     })
 }
 
-/// The policy as it bears on a connection; none if it was not read for it.
-fn policy_view(connection: &Connection, read: Read<'_>) -> Result<Option<PolicyView>, Permanent> {
-    let keys = Key::policy_of(connection, &Organization::Off);
-    if !read.items.covers(&keys) {
-        return Ok(None);
+/// Whether a connection that EC2 rejected is to stay so: the policy does not accept it, or it was
+/// others who rejected it and the service lets their decisions stand.
+fn stays_rejected(
+    connection: &Connection,
+    request: &Request,
+    verdict: &Verdict,
+    settings: &ServiceSettings,
+) -> bool {
+    let by_others = matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
+    connection.state.phase() == Phase::Rejected
+        && request.status == Status::Rejected
+        && (verdict.decision != Decision::Accept
+            || (by_others && settings.out_of_band != Some(OutOfBand::Revert)))
+}
+
+/// Who is behind what EC2 was asked to do.
+pub(super) fn enforcer(request: &Request) -> Actor {
+    match request.status {
+        // Who let it in is remembered until now.
+        Status::Revoking => Actor::Policy(request.verdict.rule.clone()),
+        _ => request.decided_by.clone(),
     }
-    PolicyView::new(keys, read.items, read.denies).map(Some)
 }
 
 /// The service and account whose slots a sighting may change.
@@ -441,49 +556,6 @@ fn consumer_of(sighting: &Sighting, items: &Items) -> Option<(ServiceId, Account
             Some((request.service_id, request.account_id))
         }
     }
-}
-
-fn waits(sighting: &Sighting) -> bool {
-    let connection = sighting.connection.as_ref();
-    connection.is_some_and(|connection| connection.state.phase() == Phase::Waiting)
-}
-
-/// What to read for a sighting at first: the policy only if EC2 waits for a decision, since most
-/// of what reconcile sees is long settled.
-fn keys_of(sighting: &Sighting) -> BTreeSet<Key> {
-    if waits(sighting) {
-        all_keys_of(sighting)
-    } else {
-        [Key::Request(sighting.endpoint_id.clone())].into()
-    }
-}
-
-fn all_keys_of(sighting: &Sighting) -> BTreeSet<Key> {
-    let mut keys = BTreeSet::from([Key::Request(sighting.endpoint_id.clone())]);
-    if let Some(connection) = &sighting.connection {
-        keys.extend(Key::policy_of(connection, &Organization::Off));
-        keys.insert(Key::Slots(
-            connection.service_id.clone(),
-            connection.owner.clone(),
-        ));
-    }
-    keys
-}
-
-fn scopes_of(sighting: &Sighting) -> BTreeSet<Scope> {
-    if waits(sighting) {
-        all_scopes_of(sighting)
-    } else {
-        BTreeSet::new()
-    }
-}
-
-fn all_scopes_of(sighting: &Sighting) -> BTreeSet<Scope> {
-    sighting
-        .connection
-        .iter()
-        .flat_map(|connection| [Scope::Service(connection.service_id.clone()), Scope::Every])
-        .collect()
 }
 
 fn out_of_band_actor(sighting: &Sighting, to: Status) -> Actor {

@@ -8,16 +8,18 @@ use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Enforcement, Request, Status, Transition};
 
 use jiff::Timestamp;
 
 use super::Gatekeeper;
+use super::decide::enforcer;
 use super::settle::Outcome;
 use crate::clock::Deadline;
 use crate::ec2::{CallFailure, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{OutboxRow, Recorded, Write};
+use crate::tables::{Recorded, Told, Write};
 
 /// How many calls of one chunk may be refused whole before it is no longer cut in two: one fault
 /// among fifty stands alone after six.
@@ -29,7 +31,7 @@ type Undone = (Option<Status>, Request);
 /// What came of carrying out one decision.
 pub(super) struct Done {
     pub(super) endpoint_id: EndpointId,
-    pub(super) outcome: Result<(Outcome, Option<OutboxRow>), Arc<Error>>,
+    pub(super) outcome: Result<(Outcome, Option<Message>), Arc<Error>>,
 }
 
 /// What EC2 did about one connection.
@@ -163,7 +165,7 @@ impl Gatekeeper {
             }
         }
         if !unsure.is_empty() {
-            self.look_closer(enforcement, service, unsure, &mut effects)
+            self.look_closer(enforcement, service, chunk, unsure, &mut effects)
                 .await;
         }
         effects
@@ -174,6 +176,7 @@ impl Gatekeeper {
         &self,
         enforcement: Enforcement,
         service: &ServiceId,
+        chunk: &[Undone],
         unsure: BTreeMap<EndpointId, String>,
         effects: &mut BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
     ) {
@@ -191,7 +194,10 @@ impl Gatekeeper {
         };
         for (id, code) in unsure {
             let connection = seen.iter().find(|connection| connection.endpoint_id == id);
-            let effect = resolve(enforcement, connection, &code).ok_or_else(|| {
+            let tried_again = chunk
+                .iter()
+                .any(|(_, request)| request.endpoint_id == id && request.retried_at.is_some());
+            let effect = resolve(enforcement, connection, tried_again, &code).ok_or_else(|| {
                 Retryable::Enforce {
                     enforcement,
                     endpoint_id: id.clone(),
@@ -243,14 +249,14 @@ impl Gatekeeper {
         from: Option<Status>,
         request: &Request,
         effect: Effect,
-    ) -> Result<(Outcome, Option<OutboxRow>), Arc<Error>> {
+    ) -> Result<(Outcome, Option<Message>), Arc<Error>> {
         let transition = Transition {
             from: Some(request.status),
             to: effect.to,
             cause: effect.cause,
             at: self.clock.now(),
             actor: match effect.cause {
-                Cause::Enforced => request.decided_by.clone(),
+                Cause::Enforced | Cause::Refused => enforcer(request),
                 Cause::Ended => Actor::Aws,
                 _ => Actor::Unknown,
             },
@@ -266,13 +272,16 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds: Vec::new(),
                 max_connections: None,
-                quiet: false,
+                told: Told::Transition,
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(row) => {
+            Recorded::Written(message) => {
                 let request = Box::new(after);
-                (Outcome::Changed { from, request }, row.map(|row| *row))
+                (
+                    Outcome::Changed { from, request },
+                    message.map(|message| *message),
+                )
             }
             // Another handler took the claim over and wrote the outcome down.
             Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), None),
@@ -298,6 +307,7 @@ fn claimed_until(chunk: &[Undone], ids: &[EndpointId], deadline: Deadline) -> De
 fn resolve(
     enforcement: Enforcement,
     connection: Option<&Connection>,
+    tried_again: bool,
     code: &str,
 ) -> Option<Effect> {
     // One that is not listed may be gone, and may be about to be listed.
@@ -313,6 +323,14 @@ fn resolve(
             enforcement.outcome(),
             Cause::Enforced,
             format!("EC2 shows the connection as {shown} already."),
+        ),
+        (Enforcement::Accept, Phase::Rejected) if tried_again => (
+            Status::Rejected,
+            Cause::Refused,
+            format!(
+                "The policy allows it now, but EC2 does not accept a connection that was rejected \
+                 ({code})."
+            ),
         ),
         (Enforcement::Accept, Phase::Rejected) => (
             Status::Rejected,

@@ -7,16 +7,26 @@
 //! | enforce | `enforce.rs` | makes EC2 agree, reads what it did, writes that down |
 //! | announce | `announce.rs` | publishes what came of it |
 //!
+//! | besides | file | does |
+//! | --- | --- | --- |
+//! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
+//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper |
+//!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
-//! and [`Gatekeeper::reconcile`] (the schedule) only find out which connections to settle.
+//! and [`Gatekeeper::reconcile`] (the schedule; `pass.rs` for one service) only find out which
+//! connections to settle.
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
 mod announce;
+mod audit;
 mod decide;
 mod enforce;
+mod knowledge;
 mod observe;
+mod pass;
 mod reconcile;
 mod settle;
+mod watch;
 
 use std::sync::Arc;
 
@@ -32,6 +42,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::ec2::Ec2;
 use crate::error::{Error, chain};
+use crate::organizations::Organizations;
+use crate::rules::Rules;
 use crate::tables::{Key, Tables};
 use crate::telemetry::{Metrics, Unit};
 
@@ -47,6 +59,10 @@ pub struct Gatekeeper {
     ec2: Ec2,
     tables: Tables,
     announcer: Announcer,
+    organizations: Organizations,
+    rules: Rules,
+    /// Where services' connection notifications should go.
+    notification_topic: Option<String>,
     clock: Clock,
     limits: Limits,
     metrics: Metrics,
@@ -64,6 +80,18 @@ struct Sighting {
     actor: Option<(HintKind, String)>,
 }
 
+impl Sighting {
+    /// A connection as EC2 listed it.
+    fn of(connection: Connection, seen_at: Timestamp) -> Self {
+        Self {
+            endpoint_id: connection.endpoint_id.clone(),
+            connection: Some(connection),
+            seen_at,
+            actor: None,
+        }
+    }
+}
+
 impl Gatekeeper {
     /// Puts a gatekeeper together. Talks to nobody yet.
     #[must_use]
@@ -72,6 +100,9 @@ impl Gatekeeper {
             ec2: Ec2::new(clients, config, clock.clone()),
             tables: Tables::new(clients, config, clock.clone()),
             announcer: Announcer::new(clients, config),
+            organizations: Organizations::new(clients, config, clock.clone()),
+            rules: Rules::new(clients, config),
+            notification_topic: config.notification_topic.clone(),
             limits: config.limits.clone(),
             clock,
             metrics,

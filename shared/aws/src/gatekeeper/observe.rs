@@ -11,6 +11,7 @@ use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
+use super::settle::Settled;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::ec2::{Listed, Which};
@@ -52,12 +53,13 @@ impl Gatekeeper {
             Err(error) => return self.fail_all(hints, error),
         };
         let endpoints = self.handle_endpoints(hints, &managed, deadline).await;
+        let consumers = self.handle_consumers(hints, &managed, deadline).await;
         let services = self.handle_services(hints, &managed, deadline).await;
         hints
             .iter()
             .enumerate()
             .map(|(index, hint)| {
-                if let Some(handled) = services.get(&index) {
+                if let Some(handled) = consumers.get(&index).or(services.get(&index)) {
                     return handled.clone();
                 }
                 endpoints_of(hint)
@@ -90,12 +92,145 @@ impl Gatekeeper {
                     .collect();
             }
         };
+        let edited: Vec<Connection> = sightings
+            .iter()
+            .filter(|sighting| is_edited(hints, &sighting.endpoint_id))
+            .filter_map(|sighting| sighting.connection.clone())
+            .collect();
         let settled = self.settle(sightings, deadline).await;
         self.finish_announcements(&settled, deadline).await;
-        settled
+        let audited = self.audit_edited(&settled, edited.clone(), deadline).await;
+        let mut handled: BTreeMap<EndpointId, Handled> = settled
             .into_iter()
             .map(|(id, settled)| (id, settled.map(|_| ())))
+            .collect();
+        if let Err(error) = audited {
+            for connection in edited {
+                handled.insert(connection.endpoint_id, Err(Arc::clone(&error)));
+            }
+        }
+        handled
+    }
+
+    /// Settles the connections of the consumers that the hints name. Answers by the hint's index.
+    async fn handle_consumers(
+        &self,
+        hints: &[Hint],
+        managed: &[ServiceId],
+        deadline: Deadline,
+    ) -> BTreeMap<usize, Handled> {
+        let mut wanted: BTreeMap<Option<&ServiceId>, BTreeSet<&AccountId>> = BTreeMap::new();
+        let mut by_hint = BTreeMap::new();
+        for (index, hint) in hints.iter().enumerate() {
+            if let Subject::Consumer {
+                service_id,
+                account_id,
+            } = &hint.subject
+            {
+                if service_id.as_ref().is_none_or(|id| managed.contains(id)) {
+                    let accounts = wanted.entry(service_id.as_ref()).or_default();
+                    accounts.insert(account_id);
+                }
+                by_hint.insert(index, (service_id.as_ref(), account_id));
+            }
+        }
+        let mut failed: BTreeMap<(Option<&ServiceId>, &AccountId), Arc<Error>> = BTreeMap::new();
+        for (service, accounts) in wanted {
+            match self
+                .settle_consumers(service, &accounts, managed, deadline)
+                .await
+            {
+                Ok(failures) => {
+                    for account in accounts {
+                        if let Some(error) = failures.get(account) {
+                            failed.insert((service, account), Arc::clone(error));
+                        }
+                    }
+                }
+                Err(error) => {
+                    self.report(&error, None);
+                    let all = accounts.into_iter();
+                    failed.extend(all.map(|account| ((service, account), Arc::clone(&error))));
+                }
+            }
+        }
+        by_hint
+            .into_iter()
+            .map(|(index, consumer)| {
+                let handled = failed.get(&consumer).cloned().map_or(Ok(()), Err);
+                (index, handled)
+            })
             .collect()
+    }
+
+    /// Settles and audits all connections of some consumers, to one service or to all that are
+    /// managed. Answers the first failure of each consumer.
+    async fn settle_consumers(
+        &self,
+        service: Option<&ServiceId>,
+        accounts: &BTreeSet<&AccountId>,
+        managed: &[ServiceId],
+        deadline: Deadline,
+    ) -> Result<BTreeMap<AccountId, Arc<Error>>, Arc<Error>> {
+        let seen_at = self.clock.now();
+        let owners: Vec<AccountId> = accounts.iter().map(|account| (*account).clone()).collect();
+        let mut listed = self.ec2.of_consumers(service, &owners).await?.connections;
+        // An answer to a question we did not ask is no answer.
+        listed.retain(|connection| {
+            managed.contains(&connection.service_id) && accounts.contains(&connection.owner)
+        });
+        let mut failures = BTreeMap::new();
+        for slice in listed.chunks(self.limits.slice.max(1)) {
+            let sightings = slice
+                .iter()
+                .map(|connection| Sighting::of(connection.clone(), seen_at))
+                .collect();
+            let settled = self.settle(sightings, deadline).await;
+            let audited = self.audit_edited(&settled, slice.to_vec(), deadline).await;
+            for connection in slice {
+                let settled = settled.get(&connection.endpoint_id);
+                let failure = settled.and_then(|settled| settled.as_ref().err());
+                if let Some(error) = failure.or(audited.as_ref().err()) {
+                    failures
+                        .entry(connection.owner.clone())
+                        .or_insert_with(|| Arc::clone(error));
+                }
+            }
+        }
+        Ok(failures)
+    }
+
+    /// Audits connections whose policy was edited. What is no longer allowed begins its grace
+    /// period; cutting is left to reconcile, which sees whole services.
+    async fn audit_edited(
+        &self,
+        settled: &Settled,
+        connections: Vec<Connection>,
+        deadline: Deadline,
+    ) -> Result<(), Arc<Error>> {
+        let mut services: BTreeMap<ServiceId, Vec<Connection>> = BTreeMap::new();
+        for connection in connections {
+            let service = services.entry(connection.service_id.clone()).or_default();
+            service.push(connection);
+        }
+        for (service, connections) in services {
+            let audited = async {
+                let mut auditor = self.begin_audit(&service, self.clock.now()).await?;
+                self.audit(&mut auditor, settled, &connections, deadline)
+                    .await?;
+                Ok::<_, Arc<Error>>(auditor)
+            };
+            match audited.await {
+                Ok(auditor) => {
+                    self.finish_audit(auditor, false, deadline).await;
+                }
+                Err(error) => {
+                    self.report(&error, None);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What EC2 says of the endpoints now. Those of services that are not ours are left out, and
@@ -217,7 +352,7 @@ impl Gatekeeper {
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
         let mut topics: BTreeMap<&str, Result<Vec<ServiceId>, Arc<Error>>> = BTreeMap::new();
-        let mut wanted: BTreeMap<ServiceId, (Which, Handled)> = BTreeMap::new();
+        let mut wanted: BTreeMap<ServiceId, Wanted> = BTreeMap::new();
         let mut by_hint = BTreeMap::new();
         for (index, hint) in hints.iter().enumerate() {
             let services = match &hint.subject {
@@ -233,16 +368,17 @@ impl Gatekeeper {
                 }
             };
             for id in services.iter().flatten() {
-                let which = which_for(hint.kind);
-                let entry = wanted.entry(id.clone()).or_insert((which, Ok(())));
-                if which == Which::All {
-                    entry.0 = which;
-                }
+                let wanted = wanted.entry(id.clone()).or_default();
+                wanted.all |= which_for(hint.kind) == Which::All;
+                wanted.audits |= hint.kind == HintKind::PolicyEdited;
             }
             by_hint.insert(index, services);
         }
-        for (service, (which, handled)) in &mut wanted {
-            *handled = match self.settle_service(service, *which, deadline).await {
+        let mut handled: BTreeMap<ServiceId, Handled> = BTreeMap::new();
+        for (service, Wanted { all, audits }) in wanted {
+            let which = if all { Which::All } else { Which::Waiting };
+            let report = self.settle_service(&service, which, audits, deadline).await;
+            let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => report.first_failure.map_or(Ok(()), Err),
                 Err(error) => {
@@ -250,6 +386,7 @@ impl Gatekeeper {
                     Err(error)
                 }
             };
+            handled.insert(service, outcome);
         }
         by_hint
             .into_iter()
@@ -257,7 +394,7 @@ impl Gatekeeper {
                 let handled = services.and_then(|services| {
                     services
                         .iter()
-                        .filter_map(|id| Some(&wanted.get(id)?.1))
+                        .filter_map(|id| handled.get(id))
                         .find(|handled| handled.is_err())
                         .map_or(Ok(()), Clone::clone)
                 });
@@ -290,6 +427,22 @@ impl Gatekeeper {
             ours
         })
     }
+}
+
+/// How much of a service to look at.
+#[derive(Debug, Default)]
+struct Wanted {
+    /// All of it, and not only what waits.
+    all: bool,
+    /// Whether what is connected is to be held against the policy.
+    audits: bool,
+}
+
+/// Whether the policy about an endpoint is said to have been edited.
+fn is_edited(hints: &[Hint], id: &EndpointId) -> bool {
+    hints
+        .iter()
+        .any(|hint| hint.kind == HintKind::PolicyEdited && endpoints_of(hint).contains(id))
 }
 
 fn endpoints_of(hint: &Hint) -> &[EndpointId] {
@@ -341,7 +494,8 @@ fn services_to_search(hints: &[Hint], ids: &[EndpointId], managed: &[ServiceId])
 /// Whether an endpoint that EC2 does not list may be about to be listed, among what is ours.
 fn may_be_new(hints: &[Hint], id: &EndpointId, managed: &[ServiceId]) -> bool {
     services_named(hints, id).any(|(kind, service)| {
-        kind != HintKind::Deleted && service.is_none_or(|service| managed.contains(service))
+        !matches!(kind, HintKind::Deleted | HintKind::PolicyEdited)
+            && service.is_none_or(|service| managed.contains(service))
     })
 }
 

@@ -1,30 +1,39 @@
-//! Reconcile: all connections of all managed services against all requests.
+//! Reconcile: all connections of all managed services against all requests and the policy.
 //!
 //! What events lost is found here within one period (safety rule S8): pending connections nobody
-//! told us of, requests stuck between decision and outcome, and endpoints that vanished.
+//! told us of, requests stuck between decision and outcome, endpoints that vanished, and connections
+//! that the policy allows no longer. The services take turns, a page each, so that one with ten
+//! thousand requests holds up nobody else's; a run that comes near its end stops in good order, and
+//! the next one goes on from there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use gatekeeper_core::connection::{Connection, Phase};
-use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::request::Status;
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
-use super::settle::{Outcome, Settled};
-use super::{Gatekeeper, Sighting};
+use super::Gatekeeper;
+use super::pass::{Pass, Progress};
+use super::watch::Seen;
 use crate::clock::Deadline;
-use crate::ec2::Which;
 use crate::error::{Error, Retryable};
+use crate::tables::Unfinished;
 use crate::telemetry::Unit;
+
+/// The most that a run keeps back of its time to finish what it began.
+const WIND_UP: Duration = Duration::from_secs(30);
 
 /// What a reconcile run found and did.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Each managed service that could be looked through.
+    /// Each managed service that was looked through, to its end or as far as the time went.
     pub services: Vec<ServiceReport>,
     /// The services that could not, and why.
     pub failed: Vec<(Option<ServiceId>, Arc<Error>)>,
+    /// The services for which there was no time to the end; the next run goes on with them.
+    pub unfinished: Vec<ServiceId>,
 }
 
 /// What was found and done for one service.
@@ -42,6 +51,8 @@ pub struct ServiceReport {
     pub first_failure: Option<Arc<Error>>,
     /// Since when the oldest connection waits that is still undecided.
     pub oldest_pending: Option<Timestamp>,
+    /// Whether connections are left that should be cut, because they are more than one run may cut.
+    pub revocations_held: bool,
 }
 
 impl Gatekeeper {
@@ -51,19 +62,19 @@ impl Gatekeeper {
         let mut done = Reconciled::default();
         match self.ec2.managed_services().await {
             Ok(services) => {
-                for service in services.iter() {
-                    match self.settle_service(service, Which::All, deadline).await {
-                        Ok(report) => done.services.push(report),
-                        Err(error) => {
-                            self.report(&error, None);
-                            done.failed.push((Some(service.clone()), error));
-                        }
-                    }
+                let mut seen = self.look_at_services(&services).await;
+                self.reconcile_services(&services, &mut done, deadline)
+                    .await;
+                for report in &done.services {
+                    let found = seen.entry(report.service_id.clone()).or_default();
+                    found.insert(Finding::TooManyRevocations, report.revocations_held);
                 }
+                self.note_findings(&seen, deadline).await;
             }
             Err(error) => {
                 self.report(&error, None);
                 done.failed.push((None, error));
+                self.note_findings(&Seen::new(), deadline).await;
             }
         }
         // Last, so that SNS being away keeps nobody from being decided.
@@ -72,109 +83,78 @@ impl Gatekeeper {
         done
     }
 
-    /// Settles the connections of one service, page by page; if it is to be all of them, also every
-    /// request whose endpoint EC2 no longer lists.
-    pub(super) async fn settle_service(
+    async fn reconcile_services(
         &self,
-        service: &ServiceId,
-        which: Which,
+        services: &[ServiceId],
+        done: &mut Reconciled,
         deadline: Deadline,
-    ) -> Result<ServiceReport, Arc<Error>> {
-        let mut report = ServiceReport {
-            service_id: service.clone(),
-            connections: 0,
-            changed: 0,
-            failures: 0,
-            first_failure: None,
-            oldest_pending: None,
-        };
-        let begun = self.clock.now();
-        // Read before EC2 is asked: an endpoint that is listed here and not there has vanished,
-        // where one the other way round is only new.
-        let mut unlisted: BTreeSet<EndpointId> = match which {
-            Which::All => self
-                .tables
-                .open_requests(service)
-                .await?
-                .into_iter()
-                .collect(),
-            Which::Waiting => BTreeSet::new(),
-        };
-        let mut token = None;
+    ) {
+        let left_over = self.tables.unfinished().await.unwrap_or_else(|error| {
+            self.report(&error, None);
+            Vec::new()
+        });
+        let had_left_over = !left_over.is_empty();
+        let mut queue: VecDeque<Unfinished> = in_turn(services, left_over).into();
+        let mut under_way: VecDeque<Pass> = VecDeque::new();
+        let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
+
+        // First each service's first page, then page by page of those that have more.
         loop {
-            self.must_have_time(deadline)?;
-            let seen_at = self.clock.now();
-            let page = self.ec2.page(service, which, token).await?;
-            report.connections += page.connections.len();
-            for id in &page.unreadable {
-                unlisted.remove(id);
-            }
-            let mut sightings = Vec::with_capacity(page.connections.len());
-            let mut waiting = BTreeMap::new();
-            for connection in page.connections {
-                unlisted.remove(&connection.endpoint_id);
-                if connection.state.phase() == Phase::Waiting {
-                    let since = connection.created_at.unwrap_or(seen_at);
-                    waiting.insert(connection.endpoint_id.clone(), since);
-                }
-                sightings.push(Sighting {
-                    endpoint_id: connection.endpoint_id.clone(),
-                    connection: Some(connection),
-                    seen_at,
-                    actor: None,
-                });
-            }
-            if !sightings.is_empty() {
-                let settled = self.settle(sightings, deadline).await;
-                report.count(&settled);
-                report.note_pending(&settled, &waiting);
-            }
-            token = page.next;
-            if token.is_none() {
+            if !stop.leaves(&self.clock, self.limits.margin) {
                 break;
             }
+            let mut pass = if let Some(next) = queue.pop_front() {
+                match self.begin_pass(next.service_id.clone(), next.token).await {
+                    Ok(pass) => pass,
+                    Err(error) => {
+                        self.report(&error, None);
+                        done.failed.push((Some(next.service_id), error));
+                        continue;
+                    }
+                }
+            } else if let Some(pass) = under_way.pop_front() {
+                pass
+            } else {
+                break;
+            };
+            match self.go_on(&mut pass, stop).await {
+                Ok(Progress::More) => under_way.push_back(pass),
+                Ok(Progress::Done) => done
+                    .services
+                    .push(self.end_pass(pass, true, deadline).await),
+                Err(error) if matches!(*error, Error::Retryable(Retryable::OutOfTime)) => {
+                    under_way.push_front(pass);
+                    break;
+                }
+                Err(error) => {
+                    self.report(&error, None);
+                    done.failed.push((Some(pass.service().clone()), error));
+                }
+            }
         }
-        self.must_have_time(deadline)?;
-        if !unlisted.is_empty() {
-            let vanished = self.vanished(service, unlisted, begun).await?;
-            report.count(&self.settle(vanished, deadline).await);
-        }
-        Ok(report)
-    }
 
-    /// Endpoints with an open request that no page listed. EC2 is asked for them once more: what is
-    /// taken for gone gives its slot away.
-    async fn vanished(
-        &self,
-        service: &ServiceId,
-        unlisted: BTreeSet<EndpointId>,
-        seen_at: Timestamp,
-    ) -> Result<Vec<Sighting>, Arc<Error>> {
-        let ids: Vec<EndpointId> = unlisted.into_iter().collect();
-        let service = std::slice::from_ref(service);
-        let again = self.ec2.connections(&ids, service).await?;
-        let mut connections: BTreeMap<EndpointId, Connection> = again
-            .connections
-            .into_iter()
-            .map(|connection| (connection.endpoint_id.clone(), connection))
+        let mut unfinished = Vec::new();
+        for pass in under_way {
+            unfinished.push(pass.unfinished());
+            done.services
+                .push(self.end_pass(pass, true, deadline).await);
+        }
+        unfinished.extend(queue);
+        done.unfinished = unfinished
+            .iter()
+            .map(|one| one.service_id.clone())
             .collect();
-        Ok(ids
-            .into_iter()
-            .filter(|id| !again.unreadable.contains(id))
-            .map(|endpoint_id| Sighting {
-                connection: connections.remove(&endpoint_id),
-                endpoint_id,
-                seen_at,
-                actor: None,
-            })
-            .collect())
-    }
-
-    fn must_have_time(&self, deadline: Deadline) -> Result<(), Arc<Error>> {
-        if deadline.leaves(&self.clock, self.limits.margin) {
-            Ok(())
-        } else {
-            Err(Retryable::OutOfTime.into())
+        if had_left_over || !unfinished.is_empty() {
+            if !unfinished.is_empty() {
+                tracing::warn!(
+                    services = unfinished.len(),
+                    "the run's time is up; the next one goes on from here"
+                );
+            }
+            if let Err(error) = self.tables.leave_unfinished(unfinished).await {
+                // The next run begins anew.
+                self.report(&error, None);
+            }
         }
     }
 
@@ -195,6 +175,7 @@ impl Gatekeeper {
         tracing::info!(
             services = done.services.len(),
             failed_services = done.failed.len(),
+            unfinished_services = done.unfinished.len(),
             changed,
             oldest_pending_seconds = oldest,
             "reconciled"
@@ -202,34 +183,47 @@ impl Gatekeeper {
     }
 }
 
-impl ServiceReport {
-    fn count(&mut self, settled: &Settled) {
-        for outcome in settled.values() {
-            match outcome {
-                Ok(Outcome::Changed { .. }) => self.changed += 1,
-                Ok(_) => {}
-                Err(error) => {
-                    self.failures += 1;
-                    self.first_failure.get_or_insert_with(|| Arc::clone(error));
-                }
-            }
-        }
-    }
+/// The managed services: first what the last run left over, in its order, then the others.
+fn in_turn(services: &[ServiceId], left_over: Vec<Unfinished>) -> Vec<Unfinished> {
+    let managed: BTreeSet<&ServiceId> = services.iter().collect();
+    let mut order: Vec<Unfinished> = left_over
+        .into_iter()
+        .filter(|one| managed.contains(&one.service_id))
+        .collect();
+    let others: Vec<Unfinished> = services
+        .iter()
+        .filter(|id| !order.iter().any(|one| one.service_id == **id))
+        .map(|id| Unfinished {
+            service_id: id.clone(),
+            token: None,
+        })
+        .collect();
+    order.extend(others);
+    order
+}
 
-    /// Since when those wait that wait still.
-    fn note_pending(&mut self, settled: &Settled, waiting: &BTreeMap<EndpointId, Timestamp>) {
-        let waits = |outcome: &Result<Outcome, Arc<Error>>| match outcome {
-            Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request))) => {
-                request.status == Status::InReview
-            }
-            Ok(Outcome::Left(_)) | Err(_) => true,
-            Ok(Outcome::Unchanged(None) | Outcome::Lost(_)) => false,
-        };
-        let since = waiting
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_left_over_comes_first_and_nobody_is_left_out() {
+        let ids: Vec<ServiceId> = ["a", "b", "c"]
             .iter()
-            .filter(|(id, _)| settled.get(id).is_some_and(waits))
-            .map(|(_, since)| *since)
-            .min();
-        self.oldest_pending = [self.oldest_pending, since].into_iter().flatten().min();
+            .map(|digit| format!("vpce-svc-0000000000000000{digit}").parse().unwrap())
+            .collect();
+        let left = |index: usize, token: Option<&str>| Unfinished {
+            service_id: ids[index].clone(),
+            token: token.map(str::to_owned),
+        };
+        let gone = Unfinished {
+            service_id: "vpce-svc-0000000000000000d".parse().unwrap(),
+            token: None,
+        };
+        let order = in_turn(&ids, vec![left(2, Some("page 7")), gone, left(0, None)]);
+        assert_eq!(
+            order,
+            [left(2, Some("page 7")), left(0, None), left(1, None)]
+        );
     }
 }

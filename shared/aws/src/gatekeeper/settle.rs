@@ -1,9 +1,12 @@
 //! The five steps for any number of connections that were observed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatekeeper_core::ids::EndpointId;
+use futures_util::FutureExt as _;
+use gatekeeper_core::connection::Phase;
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::message::Message;
 use gatekeeper_core::plan::Why;
 use gatekeeper_core::request::{Request, Status};
 
@@ -11,7 +14,6 @@ use super::decide::Decided;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::error::Error;
-use crate::tables::OutboxRow;
 use crate::telemetry::Unit;
 
 /// What came of one connection.
@@ -36,19 +38,58 @@ pub enum Outcome {
 pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
 
 impl Gatekeeper {
-    /// Judges, records, enforces and announces. Answers for every sighting.
+    /// Judges, records, enforces and announces. Answers for every sighting, and for what else of
+    /// the same consumers could be decided once a slot was free.
     pub(super) async fn settle(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
+        let mut settled = self.settle_once(sightings, deadline).boxed().await;
+        for (service, account) in consumers_with_free_slots(&settled) {
+            match self.waiting_of(&service, &account).await {
+                Ok(waiting) if waiting.is_empty() => {}
+                Ok(waiting) => {
+                    settled.extend(self.settle_once(waiting, deadline).boxed().await);
+                }
+                // The connection that freed the slot is settled; reconcile finds those that wait.
+                Err(error) => self.report(&error, None),
+            }
+        }
+        settled
+    }
+
+    /// What of a consumer's connections waits for a decision.
+    async fn waiting_of(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+    ) -> Result<Vec<Sighting>, Arc<Error>> {
+        let seen_at = self.clock.now();
+        let listed = self.ec2.of_consumer(service, account).await?;
+        Ok(listed
+            .connections
+            .into_iter()
+            .filter(|connection| connection.state.phase() == Phase::Waiting)
+            .map(|connection| Sighting::of(connection, seen_at))
+            .collect())
+    }
+
+    async fn settle_once(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
         let begun = self.clock.now();
         let mut settled = Settled::new();
-        let mut outbox: Vec<OutboxRow> = Vec::new();
+        let mut outbox: Vec<Message> = Vec::new();
         let mut undone: Vec<(Option<Status>, Request)> = Vec::new();
 
         for (endpoint_id, decided) in self.decide(sightings, deadline).await {
             match decided {
-                Ok(Decided::Recorded { from, request, row }) => {
-                    outbox.extend(row.map(|row| *row));
-                    if request.status.pending_enforcement().is_some() {
+                Ok(Decided::Recorded {
+                    from,
+                    request,
+                    message,
+                }) => {
+                    outbox.extend(message.map(|message| *message));
+                    if request.claimed_until.is_some() {
                         undone.push((from, *request));
+                    } else if from == Some(request.status) {
+                        // A note was taken on it, and nothing decided.
+                        settled.insert(endpoint_id, Ok(Outcome::Unchanged(Some(request))));
                     } else {
                         settled.insert(endpoint_id, Ok(Outcome::Changed { from, request }));
                     }
@@ -62,8 +103,8 @@ impl Gatekeeper {
             }
         }
         for done in self.enforce(undone, deadline).await {
-            let outcome = done.outcome.map(|(outcome, row)| {
-                outbox.extend(row);
+            let outcome = done.outcome.map(|(outcome, message)| {
+                outbox.extend(message);
                 outcome
             });
             settled.insert(done.endpoint_id, outcome);
@@ -81,7 +122,7 @@ impl Gatekeeper {
     }
 
     /// One wide line for each connection that changed, and the metrics that go with it.
-    fn tell(&self, outcome: &Outcome, duration_ms: f64) {
+    pub(super) fn tell(&self, outcome: &Outcome, duration_ms: f64) {
         match outcome {
             Outcome::Changed { from, request } => {
                 tracing::info!(
@@ -121,4 +162,23 @@ impl Gatekeeper {
             Outcome::Lost(None) | Outcome::Unchanged(_) => {}
         }
     }
+}
+
+/// The consumers that have a slot more than before: others of their connections may have waited for
+/// it.
+fn consumers_with_free_slots(settled: &Settled) -> BTreeSet<(ServiceId, AccountId)> {
+    settled
+        .values()
+        .filter_map(|outcome| match outcome {
+            Ok(Outcome::Changed { from, request }) => Some((from, request)),
+            _ => None,
+        })
+        .filter(|(from, request)| {
+            let held = from.is_some_and(Status::holds_slot);
+            // Between deciding and asking EC2 it held one as well.
+            let briefly = request.status == Status::Gone && from.is_none();
+            !request.status.holds_slot() && (held || briefly)
+        })
+        .map(|(_, request)| (request.service_id.clone(), request.account_id.clone()))
+        .collect()
 }

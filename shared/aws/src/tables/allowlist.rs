@@ -3,10 +3,11 @@
 //! An item is read strictly: an attribute nobody knows may be a condition misspelt, and passing it
 //! over would let in whom it was meant to keep out (safety rule S2).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatekeeper_core::ids::Region;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use gatekeeper_core::ids::{Region, ServiceId};
 use gatekeeper_core::judge::{Decision, Verdict};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceSettings,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::SETTINGS;
 use super::{Item, Items, Key, Tables, all_of, text};
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Permanent, Retryable, failed};
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +49,8 @@ struct EntryItem {
 const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
 /// The settings that a rejection may rest on.
 const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
+/// The settings that a revocation may rest on.
+const REVOKING_SETTINGS: [&str; 4] = ["on_unlisted", "revoke", "revoke_at_most", "out_of_band"];
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -66,6 +69,8 @@ struct SettingsItem {
     remind_hours: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoke: Option<gatekeeper_core::policy::Revoke>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revoke_grace_hours: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revoke_at_most: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,6 +107,7 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
                 on_deadline: item.on_deadline,
                 remind_hours: item.remind_hours,
                 revoke: item.revoke,
+                revoke_grace_hours: item.revoke_grace_hours,
                 revoke_at_most: item.revoke_at_most,
                 out_of_band: item.out_of_band,
             },
@@ -187,6 +193,7 @@ pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item
         on_deadline: settings.on_deadline,
         remind_hours: settings.remind_hours,
         revoke: settings.revoke,
+        revoke_grace_hours: settings.revoke_grace_hours,
         revoke_at_most: settings.revoke_at_most,
         out_of_band: settings.out_of_band,
     })
@@ -202,31 +209,90 @@ fn item_name(item: &Item) -> String {
     format!("{} / {}", value("service_id"), value("rule"))
 }
 
-/// The entries for Organizations paths that deny, by the services they speak of. Where nobody looks
-/// accounts up, none of them can be named by its key, and each may apply.
+/// The entries for Organizations paths that deny, by the services they speak of. Where nobody knows
+/// where an account sits, none of them can be named by its key, and each may apply.
 #[derive(Debug, Default)]
-pub(crate) struct PathDenies(Vec<Item>);
+pub(crate) struct PathDenies(BTreeMap<Scope, Vec<Item>>);
+
+impl PathDenies {
+    /// Whether the denies for this service, and for all, were read.
+    pub(crate) fn covers(&self, service: &ServiceId) -> bool {
+        [Scope::Service(service.clone()), Scope::Every]
+            .iter()
+            .all(|scope| self.0.contains_key(scope))
+    }
+}
 
 impl Tables {
-    /// Reads the denies for Organizations paths on these services.
-    pub(crate) async fn path_denies(
+    /// Reads the denies for Organizations paths on these services, unless they were read already.
+    pub(crate) async fn read_path_denies(
         &self,
+        denies: &mut PathDenies,
         scopes: BTreeSet<Scope>,
-    ) -> Result<PathDenies, Arc<Error>> {
-        let mut denies = PathDenies::default();
+    ) -> Result<(), Arc<Error>> {
         for scope in scopes {
-            let query = self
-                .client
-                .query()
-                .table_name(&self.allowlist)
-                .consistent_read(true)
-                .key_condition_expression("service_id = :scope AND begins_with(#rule, :deny)")
-                .expression_attribute_names("#rule", "rule")
-                .expression_attribute_values(":scope", text(scope.to_string()))
-                .expression_attribute_values(":deny", text("deny#o-"));
-            denies.0.extend(all_of(query, Retryable::ReadTables).await?);
+            if !denies.0.contains_key(&scope) {
+                let query = self.entries(&scope, "deny#o-");
+                let items = all_of(query, Retryable::ReadTables).await?;
+                denies.0.insert(scope, items);
+            }
         }
-        Ok(denies)
+        Ok(())
+    }
+
+    /// A service's settings, with those of `*` where its own say nothing.
+    pub(crate) async fn settings_of(
+        &self,
+        service: &ServiceId,
+    ) -> Result<ServiceSettings, Arc<Error>> {
+        let keys = [Scope::Service(service.clone()), Scope::Every].map(Key::Settings);
+        let items = self.read(keys.clone().into()).await?;
+        let mut policy = Policy::default();
+        for item in keys.iter().filter_map(|key| items.get(key)) {
+            if let PolicyItem::Settings(scope, settings) = decode_policy_item(item.clone())? {
+                policy.settings.insert(scope, settings);
+            }
+        }
+        Ok(policy.settings_of(service))
+    }
+
+    /// Some entry that speaks of a service, its expiry left aside: as long as there is one, the
+    /// allowlist is not empty for the service (safety rule S2). None if there is none.
+    pub(crate) async fn any_entry(
+        &self,
+        service: &ServiceId,
+    ) -> Result<Option<Ground>, Arc<Error>> {
+        for scope in [Scope::Service(service.clone()), Scope::Every] {
+            for effect in ["allow#", "deny#"] {
+                let output = self
+                    .entries(&scope, effect)
+                    .limit(1)
+                    .send()
+                    .await
+                    .map_err(|error| failed("Query", error, Retryable::ReadTables))?;
+                for item in output.items.unwrap_or_default() {
+                    if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
+                        return Ok(Some(Ground {
+                            key: Key::Entry(entry.rule().clone()),
+                            item: Some(item),
+                            attributes: &[],
+                        }));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn entries(&self, scope: &Scope, beginning: &str) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.allowlist)
+            .consistent_read(true)
+            .key_condition_expression("service_id = :scope AND begins_with(#rule, :beginning)")
+            .expression_attribute_names("#rule", "rule")
+            .expression_attribute_values(":scope", text(scope.to_string()))
+            .expression_attribute_values(":beginning", text(beginning))
     }
 }
 
@@ -270,7 +336,7 @@ impl PolicyView {
             }
             view.items.push((key, item));
         }
-        for item in &denies.0 {
+        for item in denies.0.values().flatten() {
             if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
                 view.policy.entries.push(entry);
             }
@@ -290,6 +356,19 @@ impl PolicyView {
         self.grounds_of(verdict.decision, verdict.rule.as_ref())
     }
 
+    /// What a revocation rests on: its deny; or that nothing else allows the connection. And that
+    /// the service still revokes.
+    pub(crate) fn grounds_of_revocation(&self, verdict: &Verdict) -> Vec<Ground> {
+        let denied = verdict.decision == Decision::Reject;
+        let matters = |key: &Key| match (key, &verdict.rule) {
+            (Key::Settings(_), _) => true,
+            (Key::Entry(rule), Some(deny)) if denied => deny == rule,
+            (Key::Entry(rule), _) => rule.effect == Effect::Allow,
+            _ => false,
+        };
+        self.grounds_that(matters, &REVOKING_SETTINGS)
+    }
+
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
         let matters = |key: &Key| match (decision, key) {
             (Decision::Review, _) => false,
@@ -305,6 +384,14 @@ impl PolicyView {
                 (None, _) => false,
             },
         };
+        self.grounds_that(matters, &JUDGED_SETTINGS)
+    }
+
+    fn grounds_that(
+        &self,
+        matters: impl Fn(&Key) -> bool,
+        settings: &'static [&'static str],
+    ) -> Vec<Ground> {
         self.items
             .iter()
             .filter(|(key, _)| matters(key))
@@ -312,7 +399,7 @@ impl PolicyView {
                 key: key.clone(),
                 item: item.clone(),
                 attributes: match key {
-                    Key::Settings(_) => &JUDGED_SETTINGS,
+                    Key::Settings(_) => settings,
                     _ => &JUDGED,
                 },
             })

@@ -35,6 +35,16 @@ impl Items {
         self.found.get(&(partition, sort, key.is_policy()))
     }
 
+    /// Adds what was read later; of what was read twice, the later stands.
+    pub(crate) fn extend(&mut self, later: Items) {
+        for key in &later.asked {
+            let (partition, sort) = key.values();
+            self.found.remove(&(partition, sort, key.is_policy()));
+        }
+        self.asked.extend(later.asked);
+        self.found.extend(later.found);
+    }
+
     /// Whether all these keys were asked for, so that absence means absence.
     pub(crate) fn covers(&self, keys: &[Key]) -> bool {
         keys.iter().all(|key| self.asked.contains(key))

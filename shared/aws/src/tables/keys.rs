@@ -21,15 +21,18 @@ pub(crate) enum Key {
     History(EndpointId, u64),
     /// The slots of one account on one service.
     Slots(ServiceId, AccountId),
-    /// An announcement that is not published yet.
-    Outbox(EndpointId, u64),
+    /// A message that is not published yet, by its id.
+    Outbox(String),
+    /// What the product remembers about itself, by name.
+    State(String),
 }
 
-/// The partition of all unpublished announcements.
+/// The partition of all unpublished messages.
 pub(super) const OUTBOX: &str = "outbox";
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
 const SLOTS: &str = "slots";
+const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
 
 impl Key {
@@ -59,9 +62,8 @@ impl Key {
             Self::Slots(service, account) => {
                 (format!("usage#{service}#{account}"), SLOTS.to_owned())
             }
-            Self::Outbox(endpoint, version) => {
-                (OUTBOX.to_owned(), format!("{endpoint}#{version:08}"))
-            }
+            Self::Outbox(id) => (OUTBOX.to_owned(), id.clone()),
+            Self::State(name) => (STATE.to_owned(), name.clone()),
         }
     }
 

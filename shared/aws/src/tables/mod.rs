@@ -7,7 +7,9 @@
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
-//! | | `outbox` | `<endpoint>#<version>` | an announcement that is not published yet |
+//! | | `outbox` | a message's id | a message that is not published yet |
+//! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | | `watch#<service>` | what is wrong with a service, and since when |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
@@ -17,6 +19,7 @@ mod keys;
 mod outbox;
 mod record;
 mod requests;
+mod state;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -32,9 +35,9 @@ pub(crate) use allowlist::{Ground, PathDenies, PolicyView};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
-pub(crate) use outbox::OutboxRow;
-pub(crate) use record::{Recorded, Write};
+pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
+pub(crate) use state::Unfinished;
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;

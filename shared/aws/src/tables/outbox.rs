@@ -1,12 +1,12 @@
-//! Announcements on their way. Each is written in the transaction of the transition it tells of and
-//! deleted once published, so none is lost to a crash and none is told that did not happen.
+//! Messages on their way. Each is written in the transaction of what it tells of and deleted once
+//! published, so none is lost to a crash and none is told that did not happen.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
-use gatekeeper_core::announcement::Announcement;
-use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::message::Message;
+use gatekeeper_core::request::Request;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,56 +20,38 @@ use crate::error::{Error, Permanent, Retryable, failed};
 const WRITES_PER_CALL: usize = 25;
 const ROUNDS: u32 = 6;
 
-/// An announcement, and where it lies.
-#[derive(Debug, Clone)]
-pub(crate) struct OutboxRow {
-    pub(crate) endpoint_id: EndpointId,
-    pub(crate) version: u64,
-    pub(crate) announcement: Announcement,
-}
-
 #[derive(Debug, Serialize, Deserialize)]
 struct OutboxItem {
     pk: String,
+    /// The message's id.
     sk: String,
-    endpoint_id: EndpointId,
-    version: u64,
     at: Timestamp,
-    /// The document as it is published: nothing here but the publisher reads it.
-    document: String,
+    /// The message as it is published: nothing here but the publisher reads it.
+    message: String,
 }
 
-impl OutboxRow {
-    pub(super) fn encode(&self) -> Result<Item, Permanent> {
-        let (pk, sk) = Key::Outbox(self.endpoint_id.clone(), self.version).values();
-        let document = serde_json::to_string(&self.announcement)
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        encode(OutboxItem {
-            pk,
-            sk,
-            endpoint_id: self.endpoint_id.clone(),
-            version: self.version,
-            at: self.announcement.at,
-            document,
-        })
-    }
+pub(super) fn encode_message(message: &Message) -> Result<Item, Permanent> {
+    let (pk, sk) = Key::Outbox(message.id.clone()).values();
+    encode(OutboxItem {
+        pk,
+        sk,
+        at: message.at,
+        message: serde_json::to_string(message)
+            .map_err(|error| Permanent::Encode(Box::new(error)))?,
+    })
+}
 
-    fn decode(item: Item) -> Option<Self> {
-        let item: OutboxItem = serde_dynamo::from_item(item).ok()?;
-        Some(Self {
-            announcement: serde_json::from_str(&item.document).ok()?,
-            endpoint_id: item.endpoint_id,
-            version: item.version,
-        })
-    }
+fn decode_message(item: Item) -> Option<Message> {
+    let item: OutboxItem = serde_dynamo::from_item(item).ok()?;
+    serde_json::from_str(&item.message).ok()
 }
 
 impl Tables {
-    /// Announcements written before a moment and not published since: a crash left them.
+    /// Messages written before a moment and not published since: a crash left them.
     pub(crate) async fn left_in_outbox(
         &self,
         before: Timestamp,
-    ) -> Result<Vec<OutboxRow>, Arc<Error>> {
+    ) -> Result<Vec<Message>, Arc<Error>> {
         let query = self
             .client
             .query()
@@ -77,28 +59,33 @@ impl Tables {
             .consistent_read(true)
             .key_condition_expression("pk = :outbox")
             .expression_attribute_values(":outbox", text(OUTBOX));
-        let mut rows = Vec::new();
+        let mut messages = Vec::new();
         for item in all_of(query, Retryable::Outbox).await? {
-            match OutboxRow::decode(item) {
-                Some(row) if row.announcement.at < before => rows.push(row),
+            match decode_message(item) {
+                Some(message) if message.at < before => messages.push(message),
                 Some(_) => {}
                 None => tracing::error!("an item of the outbox cannot be read and is left there"),
             }
         }
-        Ok(rows)
+        Ok(messages)
     }
 
-    /// The announcement of a request's version, if it is still unpublished.
-    pub(crate) fn outbox_row(items: &super::Items, key: &Key) -> Option<OutboxRow> {
-        items.get(key).cloned().and_then(OutboxRow::decode)
+    /// Where the announcement of a request's last transition would lie.
+    pub(crate) fn outbox_key(request: &Request) -> Key {
+        Key::Outbox(format!("{}#{:08}", request.endpoint_id, request.version))
     }
 
-    /// Deletes published announcements.
-    pub(crate) async fn clear_outbox(&self, rows: &[OutboxRow]) -> Result<(), Arc<Error>> {
-        for chunk in rows.chunks(WRITES_PER_CALL) {
+    /// A message, if it is still unpublished.
+    pub(crate) fn outbox_message(items: &super::Items, key: &Key) -> Option<Message> {
+        items.get(key).cloned().and_then(decode_message)
+    }
+
+    /// Deletes published messages.
+    pub(crate) async fn clear_outbox(&self, messages: &[Message]) -> Result<(), Arc<Error>> {
+        for chunk in messages.chunks(WRITES_PER_CALL) {
             let mut writes = Vec::new();
-            for row in chunk {
-                let key = Key::Outbox(row.endpoint_id.clone(), row.version).item();
+            for message in chunk {
+                let key = Key::Outbox(message.id.clone()).item();
                 let delete = DeleteRequest::builder()
                     .set_key(Some(key))
                     .build()

@@ -10,13 +10,15 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem, Update,
 };
-use gatekeeper_core::announcement::announcement;
+use gatekeeper_core::announcement::{Kind, announcement, note};
 use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Request, SlotChange, Transition};
 
 use super::allowlist::Ground;
+use super::outbox::encode_message;
 use super::requests::{decode_request, encode_history, encode_request};
-use super::{Item, Key, OutboxRow, Tables, number, text};
+use super::{Item, Key, Tables, number, text};
 use crate::clock::jittered;
 use crate::error::{Class, Error, Permanent, Retryable, class};
 
@@ -28,23 +30,35 @@ const ATTEMPTS: u32 = 6;
 pub(crate) struct Write<'a> {
     /// The request as it was read; none if there was none.
     pub(crate) before: Option<&'a Request>,
-    /// The request as it is to be. Without a transition only its claim and verdict differ.
+    /// The request as it is to be, of the next revision.
     pub(crate) after: &'a Request,
-    /// What leads there; none to claim a request again without changing its status.
+    /// What leads there; none to claim a request, or to note something on it, without changing its
+    /// status.
     pub(crate) transition: Option<&'a Transition>,
     /// What must not have changed since it was judged.
     pub(crate) grounds: Vec<Ground>,
     /// The limit under which a slot is taken; none takes one without asking.
     pub(crate) max_connections: Option<u32>,
-    /// Whether nobody is to be told.
-    pub(crate) quiet: bool,
+    /// Who is to be told what.
+    pub(crate) told: Told,
+}
+
+/// What is announced of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Nothing.
+    Nothing,
+    /// The transition, if it is one that people need to hear of.
+    Transition,
+    /// This, though the status did not change.
+    Note(Kind),
 }
 
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// Written. The announcement that it left in the outbox, if it is to be told.
-    Written(Option<Box<OutboxRow>>),
+    /// Written. The message that it left in the outbox, if there is something to be told.
+    Written(Option<Box<Message>>),
     /// Somebody else changed the request first; this is how it stands now.
     Lost(Option<Box<Request>>),
     /// The policy is not what was judged any more.
@@ -67,7 +81,7 @@ impl Tables {
     /// Writes a transition and all that goes with it, or nothing.
     pub(crate) async fn record(&self, write: &Write<'_>) -> Result<Recorded, Arc<Error>> {
         let endpoint_id = &write.after.endpoint_id;
-        let (parts, items, outbox) = self.transaction(write)?;
+        let (parts, items, message) = self.transaction(write)?;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 0;
         loop {
@@ -79,7 +93,7 @@ impl Tables {
                 .send()
                 .await;
             let error = match sent {
-                Ok(_) => return Ok(Recorded::Written(outbox.map(Box::new))),
+                Ok(_) => return Ok(Recorded::Written(message.map(Box::new))),
                 Err(error) => error,
             };
             if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
@@ -121,12 +135,11 @@ impl Tables {
     fn transaction(
         &self,
         write: &Write<'_>,
-    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Option<OutboxRow>), Permanent> {
+    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Option<Message>), Permanent> {
         let mut parts = vec![Part::Request];
         let mut items = vec![self.put_request(write)?];
-        let mut outbox = None;
+        let after = write.after;
         if let Some(transition) = write.transition {
-            let after = write.after;
             parts.push(Part::History);
             let row = encode_history(&after.endpoint_id, after.version, transition)?;
             items.push(self.put_new(row)?);
@@ -134,24 +147,26 @@ impl Tables {
                 parts.push(Part::Slots);
                 items.push(slots);
             }
-            if let Some(announcement) = announcement(after, transition)
-                && !write.quiet
-            {
-                let row = OutboxRow {
-                    endpoint_id: after.endpoint_id.clone(),
-                    version: after.version,
-                    announcement,
-                };
-                parts.push(Part::Outbox);
-                items.push(self.put_new(row.encode()?)?);
-                outbox = Some(row);
-            }
+        }
+        let told = match (write.told, write.transition) {
+            (Told::Transition, Some(transition)) => announcement(after, transition),
+            (Told::Note(kind), _) => Some(note(after, kind, self.clock.now())),
+            (Told::Nothing, _) | (Told::Transition, None) => None,
+        };
+        let mut message = None;
+        if let Some(told) = told {
+            let told = told
+                .message()
+                .map_err(|error| Permanent::Encode(Box::new(error)))?;
+            parts.push(Part::Outbox);
+            items.push(self.put_new(encode_message(&told)?)?);
+            message = Some(told);
         }
         for ground in &write.grounds {
             parts.push(Part::Ground);
             items.push(self.check(ground)?);
         }
-        Ok((parts, items, outbox))
+        Ok((parts, items, message))
     }
 
     fn put_request(&self, write: &Write<'_>) -> Result<TransactWriteItem, Permanent> {
@@ -161,25 +176,16 @@ impl Tables {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let put = match write.before {
             None => put.condition_expression("attribute_not_exists(pk)"),
-            Some(before) => {
-                let put = put.expression_attribute_values(":version", number(before.version));
-                // A claim changes no version, so it must be named as well.
-                match before.claimed_until {
-                    None => put.condition_expression(
-                        "version = :version AND attribute_not_exists(claimed_until)",
-                    ),
-                    Some(until) => put
-                        .condition_expression("version = :version AND claimed_until = :claimed")
-                        .expression_attribute_values(":claimed", text(until.to_string())),
-                }
-            }
+            Some(before) => put
+                .condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", number(before.revision)),
         };
         Ok(TransactWriteItem::builder()
             .put(put.build().map_err(encoding)?)
             .build())
     }
 
-    fn put_new(&self, item: Item) -> Result<TransactWriteItem, Permanent> {
+    pub(super) fn put_new(&self, item: Item) -> Result<TransactWriteItem, Permanent> {
         let put = Put::builder()
             .table_name(&self.requests)
             .set_item(Some(item))

@@ -1,6 +1,6 @@
 //! Requests, their history and the slots under `max_connections`, to items and back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -29,6 +29,7 @@ struct RequestItem {
     region: Region,
     status: Status,
     version: u64,
+    revision: u64,
     verdict: Verdict,
     decided_by: Actor,
     opened_at: Timestamp,
@@ -37,6 +38,14 @@ struct RequestItem {
     claimed_until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline: Option<Timestamp>,
+    #[serde(default)]
+    reminders: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reported_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    retried_at: Option<Timestamp>,
 }
 
 /// A row of history: the transition, and which one it was.
@@ -61,12 +70,17 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         region: request.region,
         status: request.status,
         version: request.version,
+        revision: request.revision,
         verdict: request.verdict,
         decided_by: request.decided_by,
         opened_at: request.opened_at,
         status_since: request.status_since,
         claimed_until: request.claimed_until,
         deadline: request.deadline,
+        reminders: request.reminders,
+        due: request.due,
+        reported_at: request.reported_at,
+        retried_at: request.retried_at,
     })
 }
 
@@ -87,12 +101,17 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         region: item.region,
         status: item.status,
         version: item.version,
+        revision: item.revision,
         verdict: item.verdict,
         decided_by: item.decided_by,
         opened_at: item.opened_at,
         status_since: item.status_since,
         claimed_until: item.claimed_until,
         deadline: item.deadline,
+        reminders: item.reminders,
+        due: item.due,
+        reported_at: item.reported_at,
+        retried_at: item.retried_at,
     })
 }
 
@@ -200,6 +219,68 @@ impl Tables {
         Ok(())
     }
 
+    /// Of the consumers with these connections, those whose slots do not agree with them, and
+    /// their slots: one that EC2 shows as connected holds none, or a slot is held by an endpoint
+    /// that is not among these and whose request holds none.
+    pub(crate) async fn slots_to_mend(
+        &self,
+        service: &ServiceId,
+        connected: &BTreeMap<AccountId, Vec<EndpointId>>,
+    ) -> Result<Vec<(AccountId, Slots)>, Arc<Error>> {
+        if connected.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = |account: &AccountId| Key::Slots(service.clone(), account.clone());
+        let items = self.read(connected.keys().map(key).collect()).await?;
+        let mut suspects = BTreeSet::new();
+        let mut all = Vec::new();
+        for (account, connected) in connected {
+            let slots = items.slots(service, account)?;
+            let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+            let others = slots
+                .endpoints
+                .iter()
+                .filter_map(|id| id.parse::<EndpointId>().ok())
+                .filter(|id| !connected.contains(id));
+            let others: Vec<EndpointId> = others.collect();
+            suspects.extend(others.iter().cloned().map(Key::Request));
+            let lacking = !connected.iter().all(held);
+            all.push((account.clone(), slots, lacking, others));
+        }
+        let requests = self.read(suspects).await?;
+        let mut to_mend = Vec::new();
+        for (account, slots, lacking, others) in all {
+            let mut idle = false;
+            for id in &others {
+                let request = requests.request(id)?;
+                idle |= !request.is_some_and(|request| request.status.holds_slot());
+            }
+            if lacking || idle {
+                to_mend.push((account, slots));
+            }
+        }
+        Ok(to_mend)
+    }
+
+    /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
+    /// one, those that nobody holds are given back.
+    pub(crate) async fn mend_slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        slots: &Slots,
+        connected: &[EndpointId],
+    ) -> Result<(), Arc<Error>> {
+        let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+        if !connected.iter().all(held) {
+            tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
+            self.count_slots(service, account, connected).await?;
+        }
+        self.repair_slots(service, account, slots, connected)
+            .await
+            .map(drop)
+    }
+
     /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
     /// by what EC2 shows as connected and by what a request is about to connect. What was read of
     /// the slots must be older than what is read here of the requests.
@@ -278,22 +359,30 @@ impl Tables {
         }
     }
 
-    /// The endpoints with an open request on a service, from the index.
+    /// The endpoints with an open request on a service, from the index, page by page: no more is
+    /// kept of each than its id.
     pub(crate) async fn open_requests(
         &self,
         service: &ServiceId,
-    ) -> Result<Vec<EndpointId>, Arc<Error>> {
-        let query = self
+    ) -> Result<BTreeSet<EndpointId>, Arc<Error>> {
+        let mut items = self
             .client
             .query()
             .table_name(&self.requests)
             .index_name(OPEN_INDEX)
             .key_condition_expression("open_service_id = :service")
             .expression_attribute_values(":service", text(service.as_str()))
-            .projection_expression("pk");
-        let items = all_of(query, Retryable::ListRequests).await?;
-        let ids = items.iter().filter_map(|item| item.get("pk")?.as_s().ok());
-        Ok(ids.filter_map(|id| id.parse().ok()).collect())
+            .projection_expression("pk")
+            .into_paginator()
+            .items()
+            .send();
+        let mut ids = BTreeSet::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| failed("Query", error, Retryable::ListRequests))?;
+            let id = item.get("pk").and_then(|pk| pk.as_s().ok());
+            ids.extend(id.and_then(|id| id.parse::<EndpointId>().ok()));
+        }
+        Ok(ids)
     }
 
     /// The history of a request, oldest first.
@@ -365,6 +454,7 @@ mod tests {
             Actor::Approver("alice@example.com".to_owned()),
             Actor::Aws,
             Actor::Unknown,
+            Actor::Found,
             Actor::Schedule,
         ] {
             let request = Request {
@@ -374,12 +464,17 @@ mod tests {
                 region: "eu-central-1".parse().unwrap(),
                 status: Status::Accepting,
                 version: 3,
+                revision: 5,
                 verdict: verdict(),
                 decided_by: actor,
                 opened_at: "2026-11-20T12:00:00.123456789Z".parse().unwrap(),
                 status_since: "2026-11-20T12:00:01Z".parse().unwrap(),
                 claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
                 deadline: None,
+                reminders: 2,
+                due: Some("2026-11-21T12:00:01Z".parse().unwrap()),
+                reported_at: None,
+                retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),
             };
             let item = encode_request(&request).unwrap();
             assert!(item.contains_key("open_service_id"));

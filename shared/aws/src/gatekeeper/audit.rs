@@ -1,0 +1,478 @@
+//! Audit: hold what is connected against the policy, and revoke what it allows no longer.
+//!
+//! A connection is told of first and cut by a later run, when its grace period is over. What one run
+//! may begin or cut is bounded for each service; where more would have to be, it does neither and
+//! says so (safety rule S7).
+
+use std::sync::Arc;
+
+use gatekeeper_core::announcement::Kind;
+use gatekeeper_core::audit::{Audit, Run, Standing, at_most, audit, standing};
+use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::judge::{Usage, Verdict, judge};
+use gatekeeper_core::message::Message;
+use gatekeeper_core::policy::{OutOfBand, Revoke, ServiceSettings};
+use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use jiff::Timestamp;
+
+use super::Gatekeeper;
+use super::knowledge::Knowledge;
+use super::settle::{Outcome, Settled};
+use crate::clock::Deadline;
+use crate::error::{Error, Permanent};
+use crate::tables::{Ground, Recorded, Told, Write};
+
+/// One service's audit, as far as it has come.
+#[derive(Debug)]
+pub(super) struct Auditor {
+    service: ServiceId,
+    began: Timestamp,
+    settings: ServiceSettings,
+    /// An entry of the allowlist, once it was looked for.
+    entry: Option<Option<Ground>>,
+    /// What is to begin its grace period.
+    starts: Bounded,
+    /// Whose grace period is over.
+    cuts: Bounded,
+    /// Whether a part of the policy could not be read: then nothing is revoked (safety rule S2).
+    unreadable: bool,
+}
+
+/// Something to be done about a connection, and what it rests on.
+#[derive(Debug)]
+struct Candidate {
+    request: Request,
+    verdict: Verdict,
+    grounds: Vec<Ground>,
+    due: Timestamp,
+}
+
+/// As many candidates as may be acted on, and how many there were in all: nothing is done where
+/// there were more, so no more need be kept.
+#[derive(Debug, Default)]
+struct Bounded {
+    kept: Vec<Candidate>,
+    count: usize,
+}
+
+/// What an audit came to.
+#[derive(Debug, Default)]
+pub(super) struct Audited {
+    /// How many requests it changed.
+    pub(super) changed: usize,
+    /// Whether more connections had to be cut, or to be told of, than one run may.
+    pub(super) held: bool,
+}
+
+impl Bounded {
+    fn push(&mut self, candidate: Candidate, at_most: usize) {
+        self.count += 1;
+        if self.kept.len() < at_most {
+            self.kept.push(candidate);
+        }
+    }
+
+    /// All of them; none if there were too many.
+    fn all(&mut self, at_most: usize) -> Option<Vec<Candidate>> {
+        (self.count <= at_most).then(|| std::mem::take(&mut self.kept))
+    }
+}
+
+impl Gatekeeper {
+    /// Begins the audit of a service; `began` is not later than anything it will see.
+    pub(super) async fn begin_audit(
+        &self,
+        service: &ServiceId,
+        began: Timestamp,
+    ) -> Result<Auditor, Arc<Error>> {
+        Ok(Auditor {
+            service: service.clone(),
+            began,
+            settings: self.tables.settings_of(service).await?,
+            entry: None,
+            starts: Bounded::default(),
+            cuts: Bounded::default(),
+            unreadable: false,
+        })
+    }
+
+    /// Audits some of the service's connections, as they were settled just now. What may be done at
+    /// once is done; what is bounded waits for [`Self::finish_audit`].
+    pub(super) async fn audit(
+        &self,
+        auditor: &mut Auditor,
+        settled: &Settled,
+        connections: &[Connection],
+        deadline: Deadline,
+    ) -> Result<Audited, Arc<Error>> {
+        let audited: Vec<(&Connection, &Request)> = connections
+            .iter()
+            .filter(|connection| connection.state.phase() == Phase::Connected)
+            .filter_map(|connection| match settled.get(&connection.endpoint_id) {
+                Some(Ok(Outcome::Unchanged(Some(request)))) => Some((connection, &**request)),
+                _ => None,
+            })
+            .filter(|(_, request)| auditor.concerns(request))
+            .collect();
+        let mut done = Audited::default();
+        if audited.is_empty() {
+            return Ok(done);
+        }
+        let mut knowledge = Knowledge::default();
+        let to_read: Vec<&Connection> = audited.iter().map(|(connection, _)| *connection).collect();
+        self.learn(&mut knowledge, &to_read, [].into()).await?;
+        let mut messages = Vec::new();
+        for (connection, request) in audited {
+            match self
+                .audit_one(auditor, connection, request, &knowledge)
+                .await
+            {
+                Ok(Some((changed, message))) => {
+                    done.changed += usize::from(changed);
+                    messages.extend(message);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    auditor.unreadable = true;
+                    self.report(&error, Some(&connection.endpoint_id));
+                }
+            }
+        }
+        self.announce(messages, deadline).await;
+        Ok(done)
+    }
+
+    /// Audits one connection. Answers whether its status changed, and what there is to tell.
+    async fn audit_one(
+        &self,
+        auditor: &mut Auditor,
+        connection: &Connection,
+        request: &Request,
+        knowledge: &Knowledge,
+    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        let Some(view) = knowledge.view(connection)? else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let place = knowledge.place(connection);
+        let verdict = judge(&view.policy, connection, place, Usage::default(), now);
+        let settings = view.policy.settings_of(&connection.service_id);
+        auditor.settings = settings;
+        let standing = standing(request, &verdict, place);
+        let entry = match standing {
+            Standing::Withdrawn => self.entry_for(auditor).await?,
+            _ => None,
+        };
+        let run = Run {
+            began: auditor.began,
+            now,
+            policy_is_empty: entry.is_none(),
+        };
+        let candidate = |due| {
+            let mut grounds = view.grounds_of_revocation(&verdict);
+            grounds.extend(entry.clone());
+            Candidate {
+                request: request.clone(),
+                verdict: verdict.clone(),
+                grounds,
+                due,
+            }
+        };
+        let at_most = at_most(&settings);
+        match audit(request, standing, &settings, run) {
+            Audit::Stay => Ok(None),
+            Audit::Start { due } => {
+                auditor.starts.push(candidate(due), at_most);
+                Ok(None)
+            }
+            Audit::Cut => {
+                auditor.cuts.push(candidate(now), at_most);
+                Ok(None)
+            }
+            Audit::Report => {
+                let after = Request {
+                    verdict,
+                    reported_at: Some(now),
+                    ..request.noted()
+                };
+                self.note(request, after, Told::Note(Kind::WouldRevoke))
+                    .await
+            }
+            Audit::Forget => {
+                let after = Request {
+                    verdict,
+                    reported_at: None,
+                    ..request.noted()
+                };
+                self.note(request, after, Told::Nothing).await
+            }
+            Audit::Restore => {
+                let grounds = view.grounds(&verdict);
+                self.restore(request, verdict, standing, grounds).await
+            }
+        }
+    }
+
+    /// An entry that shows that the policy is not empty, looked for once in an audit.
+    async fn entry_for(&self, auditor: &mut Auditor) -> Result<Option<Ground>, Arc<Error>> {
+        if let Some(entry) = &auditor.entry {
+            return Ok(entry.clone());
+        }
+        let entry = self.tables.any_entry(&auditor.service).await?;
+        if entry.is_none() {
+            tracing::warn!(
+                service_id = %auditor.service,
+                "the allowlist holds no entry for the service, so nothing is revoked for want of one"
+            );
+        }
+        auditor.entry = Some(entry.clone());
+        Ok(entry)
+    }
+
+    /// Takes a note on a request whose status does not change.
+    async fn note(
+        &self,
+        before: &Request,
+        after: Request,
+        told: Told,
+    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        let recorded = self
+            .tables
+            .record(&Write {
+                before: Some(before),
+                after: &after,
+                transition: None,
+                grounds: Vec::new(),
+                max_connections: None,
+                told,
+            })
+            .await?;
+        Ok(match recorded {
+            Recorded::Written(message) => Some((false, message.map(|message| *message))),
+            // Whoever was quicker changed what there was to note.
+            _ => None,
+        })
+    }
+
+    async fn restore(
+        &self,
+        request: &Request,
+        verdict: Verdict,
+        standing: Standing,
+        grounds: Vec<Ground>,
+    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        let reason = match standing {
+            Standing::Carried => format!("{} It stays connected.", verdict.reason),
+            _ => "The service does not revoke any more; it stays connected.".to_owned(),
+        };
+        self.change(
+            request,
+            Change {
+                to: Status::Accepted,
+                cause: Cause::Restored,
+                reason,
+                verdict,
+                due: None,
+                grounds,
+            },
+        )
+        .await
+    }
+
+    /// Acts on what the audit found, if it is not too much of it. Cutting is for runs that see the
+    /// whole service.
+    pub(super) async fn finish_audit(
+        &self,
+        mut auditor: Auditor,
+        may_cut: bool,
+        deadline: Deadline,
+    ) -> Audited {
+        let at_most = at_most(&auditor.settings);
+        let mut done = Audited::default();
+        if auditor.unreadable {
+            return done;
+        }
+        let mut messages = Vec::new();
+        match auditor.starts.all(at_most) {
+            Some(starts) => {
+                for candidate in starts {
+                    match self.start(candidate).await {
+                        Ok(Some((_, message))) => {
+                            done.changed += 1;
+                            messages.extend(message);
+                        }
+                        Ok(None) => {}
+                        Err(error) => self.report(&error, None),
+                    }
+                }
+            }
+            None => done.held = true,
+        }
+        self.announce(messages, deadline).await;
+        if may_cut {
+            match auditor.cuts.all(at_most) {
+                Some(cuts) => done.changed += self.cut(cuts, deadline).await,
+                None => done.held = true,
+            }
+        }
+        if done.held {
+            tracing::error!(
+                service_id = %auditor.service,
+                to_begin = auditor.starts.count,
+                to_cut = auditor.cuts.count,
+                at_most,
+                "more connections would have to be cut than one run may cut; none is"
+            );
+        }
+        done
+    }
+
+    /// Begins a grace period.
+    async fn start(
+        &self,
+        candidate: Candidate,
+    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        let Candidate {
+            request,
+            verdict,
+            grounds,
+            due,
+        } = candidate;
+        let why = match verdict.rule {
+            Some(_) => verdict.reason.clone(),
+            None => format!(
+                "No allowlist entry allows account {} on {} any more.",
+                request.account_id, request.service_id
+            ),
+        };
+        let change = Change {
+            to: Status::Revoking,
+            cause: Cause::Revoked,
+            reason: format!("{why} It is cut at {due:.0} unless it is allowed by then."),
+            verdict,
+            due: Some(due),
+            grounds,
+        };
+        self.change(&request, change).await
+    }
+
+    /// Moves a request on, if policy and record are as they were read.
+    async fn change(
+        &self,
+        request: &Request,
+        change: Change,
+    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        let begun = self.clock.now();
+        let transition = Transition {
+            from: Some(request.status),
+            to: change.to,
+            cause: change.cause,
+            at: begun,
+            actor: Actor::Policy(change.verdict.rule.clone()),
+            reason: change.reason,
+            ec2: None,
+        };
+        let after = Request {
+            verdict: change.verdict,
+            due: change.due,
+            ..request.after(&transition).map_err(Permanent::Illegal)?
+        };
+        let recorded = self
+            .tables
+            .record(&Write {
+                before: Some(request),
+                after: &after,
+                transition: Some(&transition),
+                grounds: change.grounds,
+                max_connections: None,
+                told: Told::Transition,
+            })
+            .await?;
+        Ok(match recorded {
+            Recorded::Written(message) => {
+                let outcome = Outcome::Changed {
+                    from: Some(request.status),
+                    request: Box::new(after),
+                };
+                let spent = self.clock.now().duration_since(begun);
+                self.tell(&outcome, spent.as_millis_f64());
+                Some((true, message.map(|message| *message)))
+            }
+            // The next run sees how it is now.
+            Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => None,
+        })
+    }
+
+    /// Cuts: claims each request, as long as policy and record are as they were read, and has EC2
+    /// reject the connections.
+    async fn cut(&self, candidates: Vec<Candidate>, deadline: Deadline) -> usize {
+        let begun = self.clock.now();
+        let mut undone = Vec::new();
+        for candidate in candidates {
+            if !deadline.leaves(&self.clock, self.limits.margin) {
+                break;
+            }
+            let after = Request {
+                verdict: candidate.verdict,
+                claimed_until: self.clock.now().checked_add(self.limits.claim).ok(),
+                ..candidate.request.noted()
+            };
+            let recorded = self
+                .tables
+                .record(&Write {
+                    before: Some(&candidate.request),
+                    after: &after,
+                    transition: None,
+                    grounds: candidate.grounds,
+                    max_connections: None,
+                    told: Told::Nothing,
+                })
+                .await;
+            match recorded {
+                Ok(Recorded::Written(_)) => undone.push((Some(Status::Revoking), after)),
+                Ok(_) => {}
+                Err(error) => self.report(&error, Some(&candidate.request.endpoint_id)),
+            }
+        }
+        let mut changed = 0;
+        let mut messages = Vec::new();
+        for done in self.enforce(undone, deadline).await {
+            match done.outcome {
+                Ok((outcome, message)) => {
+                    changed += 1;
+                    messages.extend(message);
+                    let spent = self.clock.now().duration_since(begun);
+                    self.tell(&outcome, spent.as_millis_f64());
+                }
+                Err(error) => self.report(&error, Some(&done.endpoint_id)),
+            }
+        }
+        self.announce(messages, deadline).await;
+        changed
+    }
+}
+
+/// A transition to record.
+struct Change {
+    to: Status,
+    cause: Cause,
+    reason: String,
+    verdict: Verdict,
+    due: Option<Timestamp>,
+    grounds: Vec<Ground>,
+}
+
+impl Auditor {
+    /// Whether anything can become of a request: where the service neither cuts nor reports, only
+    /// what an earlier setting left is looked at, so that the policy need not be read for the rest.
+    fn concerns(&self, request: &Request) -> bool {
+        let acts = self.settings.revoke.unwrap_or_default() != Revoke::Off
+            || self.settings.out_of_band == Some(OutOfBand::Revert);
+        match request.status {
+            Status::Revoking => true,
+            Status::Accepted => acts || request.reported_at.is_some(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What was read of requests and policy for a number of connections: all that they are judged by.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gatekeeper_core::connection::{Connection, Organization};
+use gatekeeper_core::ids::AccountId;
+use gatekeeper_core::policy::Scope;
+
+use super::Gatekeeper;
+use crate::error::{Error, Permanent};
+use crate::organizations::Places;
+use crate::tables::{Items, Key, PathDenies, PolicyView};
+
+/// Grows with what is read; says of what it does not hold that it was not read.
+#[derive(Debug, Default)]
+pub(super) struct Knowledge {
+    pub(super) items: Items,
+    denies: PathDenies,
+    places: Places,
+}
+
+impl Knowledge {
+    /// Where the consumer's account sits.
+    pub(super) fn place(&self, connection: &Connection) -> &Organization {
+        self.places
+            .get(&connection.owner)
+            .unwrap_or(&Organization::Failed)
+    }
+
+    /// Whether all was read that bears on a connection.
+    pub(super) fn covers(&self, connection: &Connection) -> bool {
+        let place = self.places.get(&connection.owner);
+        place.is_some_and(|place| {
+            self.items.covers(&Key::policy_of(connection, place))
+                && (is_certain(place) || self.denies.covers(&connection.service_id))
+        })
+    }
+
+    /// The policy as it bears on a connection; none if it was not read for it.
+    pub(super) fn view(&self, connection: &Connection) -> Result<Option<PolicyView>, Permanent> {
+        if !self.covers(connection) {
+            return Ok(None);
+        }
+        let keys = Key::policy_of(connection, self.place(connection));
+        PolicyView::new(keys, &self.items, &self.denies).map(Some)
+    }
+}
+
+impl Gatekeeper {
+    /// Reads all that bears on these connections, and `others` besides, consistently and in as few
+    /// calls as it takes. What was read before is read again.
+    pub(super) async fn learn(
+        &self,
+        knowledge: &mut Knowledge,
+        connections: &[&Connection],
+        others: BTreeSet<Key>,
+    ) -> Result<(), Arc<Error>> {
+        let accounts: BTreeSet<AccountId> = connections.iter().map(|c| c.owner.clone()).collect();
+        knowledge
+            .places
+            .extend(self.organizations.places(accounts).await);
+        let mut keys = others;
+        let mut scopes = BTreeSet::new();
+        for connection in connections {
+            let place = knowledge.place(connection);
+            keys.extend(Key::policy_of(connection, place));
+            keys.insert(Key::Slots(
+                connection.service_id.clone(),
+                connection.owner.clone(),
+            ));
+            if !is_certain(place) {
+                scopes.extend([Scope::Service(connection.service_id.clone()), Scope::Every]);
+            }
+        }
+        let (items, ()) = tokio::try_join!(
+            self.tables.read(keys),
+            self.tables.read_path_denies(&mut knowledge.denies, scopes)
+        )?;
+        knowledge.items.extend(items);
+        Ok(())
+    }
+}
+
+/// Whether it is known which Organizations paths cover the account, so that each deny for one can
+/// be named by its key.
+fn is_certain(place: &Organization) -> bool {
+    matches!(place, Organization::Known(_))
+}

@@ -1,0 +1,328 @@
+//! One pass through one service's connections, page by page.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::request::Status;
+use jiff::Timestamp;
+
+use super::audit::{Audited, Auditor};
+use super::reconcile::ServiceReport;
+use super::settle::{Outcome, Settled};
+use super::{Gatekeeper, Sighting};
+use crate::clock::Deadline;
+use crate::ec2::Which;
+use crate::error::{Error, Permanent, Retryable};
+use crate::tables::Unfinished;
+
+/// Endpoints that are asked for by id at the same time.
+const IDS_AT_ONCE: usize = 1000;
+
+/// How far a pass has come.
+#[derive(Debug)]
+pub(super) struct Pass {
+    which: Which,
+    /// EC2's token of the next page; none at the beginning.
+    token: Option<String>,
+    /// Whether it went on where another run stopped, and has not seen the pages before.
+    resumed: bool,
+    began: Timestamp,
+    /// Open requests that no page has listed yet. Read before EC2 is asked: an endpoint that is
+    /// listed here and not there has vanished, where one the other way round is only new.
+    unlisted: BTreeSet<EndpointId>,
+    auditor: Option<Auditor>,
+    report: ServiceReport,
+}
+
+/// Whether there is more to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    More,
+    Done,
+}
+
+impl Pass {
+    pub(super) fn service(&self) -> &ServiceId {
+        &self.report.service_id
+    }
+
+    /// Where to go on.
+    pub(super) fn unfinished(&self) -> Unfinished {
+        Unfinished {
+            service_id: self.report.service_id.clone(),
+            token: self.token.clone(),
+        }
+    }
+}
+
+impl Gatekeeper {
+    /// Begins a pass through all of a service's connections, at a page that an earlier run stopped
+    /// at or at the beginning.
+    pub(super) async fn begin_pass(
+        &self,
+        service: ServiceId,
+        token: Option<String>,
+    ) -> Result<Pass, Arc<Error>> {
+        let began = self.clock.now();
+        // The audit alone needs the settings: what waits is decided without them.
+        let auditor = self
+            .begin_audit(&service, began)
+            .await
+            .map_err(|error| self.report(&error, None))
+            .ok();
+        let unlisted = self.tables.open_requests(&service).await?;
+        Ok(Pass {
+            which: Which::All,
+            resumed: token.is_some(),
+            token,
+            began,
+            unlisted,
+            auditor,
+            report: ServiceReport::new(service),
+        })
+    }
+
+    /// Looks through one service at once, as far as an event gives reason to.
+    pub(super) async fn settle_service(
+        &self,
+        service: &ServiceId,
+        which: Which,
+        audits: bool,
+        deadline: Deadline,
+    ) -> Result<ServiceReport, Arc<Error>> {
+        let mut pass = match which {
+            Which::All => self.begin_pass(service.clone(), None).await?,
+            Which::Waiting => Pass {
+                which,
+                token: None,
+                resumed: false,
+                began: self.clock.now(),
+                unlisted: BTreeSet::new(),
+                auditor: None,
+                report: ServiceReport::new(service.clone()),
+            },
+        };
+        if !audits {
+            pass.auditor = None;
+        }
+        while self.go_on(&mut pass, deadline).await? == Progress::More {}
+        Ok(self.end_pass(pass, false, deadline).await)
+    }
+
+    /// Takes the next page. One that could not be taken to its end is taken again.
+    pub(super) async fn go_on(
+        &self,
+        pass: &mut Pass,
+        deadline: Deadline,
+    ) -> Result<Progress, Arc<Error>> {
+        self.must_have_time(deadline)?;
+        let seen_at = self.clock.now();
+        let service = pass.service().clone();
+        let page = match self
+            .ec2
+            .page(&service, pass.which, pass.token.clone())
+            .await
+        {
+            Ok(page) => page,
+            // EC2 does not know the token any more: begin anew.
+            Err(error) if pass.token.is_some() && pass.resumed && is_refused(&error) => {
+                pass.token = None;
+                pass.resumed = false;
+                return Ok(Progress::More);
+            }
+            Err(error) => return Err(error),
+        };
+        for id in &page.unreadable {
+            pass.unlisted.remove(id);
+        }
+        for connection in &page.connections {
+            pass.unlisted.remove(&connection.endpoint_id);
+        }
+        for slice in page.connections.chunks(self.limits.slice.max(1)) {
+            self.must_have_time(deadline)?;
+            self.settle_slice(pass, slice, seen_at, deadline).await;
+        }
+        pass.token = page.next;
+        if pass.token.is_some() {
+            return Ok(Progress::More);
+        }
+        self.must_have_time(deadline)?;
+        self.settle_vanished(pass, deadline).await?;
+        Ok(Progress::Done)
+    }
+
+    async fn settle_slice(
+        &self,
+        pass: &mut Pass,
+        slice: &[Connection],
+        seen_at: Timestamp,
+        deadline: Deadline,
+    ) {
+        let sightings = slice
+            .iter()
+            .map(|connection| Sighting::of(connection.clone(), seen_at))
+            .collect();
+        let settled = self.settle(sightings, deadline).await;
+        pass.report.connections += slice.len();
+        pass.report.count(&settled);
+        pass.report.note_pending(&settled, slice, seen_at);
+        let audited = match &mut pass.auditor {
+            Some(auditor) => self.audit(auditor, &settled, slice, deadline).await,
+            None => Ok(Audited::default()),
+        };
+        match audited {
+            Ok(audited) => pass.report.changed += audited.changed,
+            Err(error) => {
+                // A policy that cannot be read revokes nothing (safety rule S2).
+                pass.auditor = None;
+                self.report(&error, None);
+                pass.report.fail(error);
+            }
+        }
+        if pass.which == Which::All
+            && let Err(error) = self.tidy_slots(pass.service(), slice).await
+        {
+            self.report(&error, None);
+        }
+    }
+
+    /// Has the slots of the consumers on a page agree with what EC2 shows.
+    async fn tidy_slots(
+        &self,
+        service: &ServiceId,
+        slice: &[Connection],
+    ) -> Result<(), Arc<Error>> {
+        let mut connected: BTreeMap<AccountId, Vec<EndpointId>> = BTreeMap::new();
+        for connection in slice {
+            if connection.state.phase() == Phase::Connected {
+                let ids = connected.entry(connection.owner.clone()).or_default();
+                ids.push(connection.endpoint_id.clone());
+            }
+        }
+        for (account, slots) in self.tables.slots_to_mend(service, &connected).await? {
+            let connected = self.ec2.connected(service, &account).await?;
+            self.tables
+                .mend_slots(service, &account, &slots, &connected)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Endpoints with an open request that no page listed. EC2 is asked for them once more: what is
+    /// taken for gone gives its slot away.
+    async fn settle_vanished(&self, pass: &mut Pass, deadline: Deadline) -> Result<(), Arc<Error>> {
+        let ids: Vec<EndpointId> = std::mem::take(&mut pass.unlisted).into_iter().collect();
+        let service = pass.service().clone();
+        for chunk in ids.chunks(IDS_AT_ONCE) {
+            self.must_have_time(deadline)?;
+            let seen_at = if pass.resumed {
+                self.clock.now()
+            } else {
+                pass.began
+            };
+            let again = self
+                .ec2
+                .connections(chunk, std::slice::from_ref(&service))
+                .await?;
+            let mut listed: BTreeMap<EndpointId, Connection> = again
+                .connections
+                .into_iter()
+                .map(|connection| (connection.endpoint_id.clone(), connection))
+                .collect();
+            let sightings = chunk
+                .iter()
+                .filter(|id| !again.unreadable.contains(id))
+                // Of what a resumed pass did not list, most was listed in the run before.
+                .filter(|id| !pass.resumed || !listed.contains_key(*id))
+                .cloned()
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|endpoint_id| Sighting {
+                    connection: listed.remove(&endpoint_id),
+                    endpoint_id,
+                    seen_at,
+                    actor: None,
+                })
+                .collect();
+            let settled = self.settle(sightings, deadline).await;
+            pass.report.count(&settled);
+        }
+        Ok(())
+    }
+
+    /// Ends a pass, wherever it stands: what its audit found is acted on.
+    pub(super) async fn end_pass(
+        &self,
+        mut pass: Pass,
+        may_cut: bool,
+        deadline: Deadline,
+    ) -> ServiceReport {
+        if let Some(auditor) = pass.auditor.take() {
+            let audited = self.finish_audit(auditor, may_cut, deadline).await;
+            pass.report.changed += audited.changed;
+            pass.report.revocations_held = audited.held;
+        }
+        pass.report
+    }
+
+    fn must_have_time(&self, deadline: Deadline) -> Result<(), Arc<Error>> {
+        if deadline.leaves(&self.clock, self.limits.margin) {
+            Ok(())
+        } else {
+            Err(Retryable::OutOfTime.into())
+        }
+    }
+}
+
+fn is_refused(error: &Error) -> bool {
+    matches!(error, Error::Permanent(Permanent::RefusedCall { .. }))
+}
+
+impl ServiceReport {
+    fn new(service_id: ServiceId) -> Self {
+        Self {
+            service_id,
+            connections: 0,
+            changed: 0,
+            failures: 0,
+            first_failure: None,
+            oldest_pending: None,
+            revocations_held: false,
+        }
+    }
+
+    fn fail(&mut self, error: Arc<Error>) {
+        self.failures += 1;
+        self.first_failure.get_or_insert(error);
+    }
+
+    fn count(&mut self, settled: &Settled) {
+        for outcome in settled.values() {
+            match outcome {
+                Ok(Outcome::Changed { .. }) => self.changed += 1,
+                Ok(_) => {}
+                Err(error) => self.fail(Arc::clone(error)),
+            }
+        }
+    }
+
+    /// Since when those wait that wait still.
+    fn note_pending(&mut self, settled: &Settled, slice: &[Connection], seen_at: Timestamp) {
+        let waits = |outcome: &Result<Outcome, Arc<Error>>| match outcome {
+            Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request))) => {
+                request.status == Status::InReview
+            }
+            Ok(Outcome::Left(_)) | Err(_) => true,
+            Ok(Outcome::Unchanged(None) | Outcome::Lost(_)) => false,
+        };
+        let since = slice
+            .iter()
+            .filter(|connection| connection.state.phase() == Phase::Waiting)
+            .filter(|connection| settled.get(&connection.endpoint_id).is_some_and(waits))
+            .map(|connection| connection.created_at.unwrap_or(seen_at))
+            .min();
+        self.oldest_pending = [self.oldest_pending, since].into_iter().flatten().min();
+    }
+}

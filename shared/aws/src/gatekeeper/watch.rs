@@ -1,0 +1,91 @@
+//! Watch: look for what lets connections in past Gatekeeper, and tell people when it begins and when
+//! it ends.
+
+use std::collections::BTreeMap;
+
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::watch::{Finding, ServiceFacts, look};
+
+use super::Gatekeeper;
+use crate::clock::Deadline;
+use crate::telemetry::Unit;
+
+/// What was seen of each service: each finding that could be looked for, and whether it is there.
+pub(super) type Seen = BTreeMap<ServiceId, BTreeMap<Finding, bool>>;
+
+impl Gatekeeper {
+    /// Looks at how the services are configured. What cannot be looked at is reported, and left out.
+    pub(super) async fn look_at_services(&self, services: &[ServiceId]) -> Seen {
+        let (configured, notifications, rule) = tokio::join!(
+            self.ec2.configured(services),
+            self.ec2.notifications(),
+            self.rules.cloud_trail_rule(),
+        );
+        let rule = rule.unwrap_or_else(|error| {
+            self.report(&error, None);
+            None
+        });
+        let notifications = notifications
+            .map_err(|error| self.report(&error, None))
+            .ok();
+        let configured = configured.unwrap_or_else(|error| {
+            self.report(&error, None);
+            BTreeMap::new()
+        });
+        let mut seen = Seen::new();
+        for service in services {
+            let configured = configured.get(service);
+            let anyone_may_ask = match self.ec2.anyone_may_ask(service).await {
+                Ok(anyone) => Some(anyone),
+                Err(error) => {
+                    self.report(&error, None);
+                    None
+                }
+            };
+            let facts = ServiceFacts {
+                acceptance_required: configured.map(|configured| configured.acceptance_required),
+                anyone_may_ask,
+                notifications: configured
+                    .filter(|configured| configured.notifies)
+                    .and(notifications.as_ref())
+                    .map(|all| all.get(service).cloned().unwrap_or_default()),
+                cloud_trail_rule: rule,
+            };
+            let found = look(&facts, self.notification_topic.as_deref());
+            seen.insert(service.clone(), found);
+        }
+        seen
+    }
+
+    /// Writes down what was seen, tells people what is new, and measures.
+    pub(super) async fn note_findings(&self, seen: &Seen, deadline: Deadline) {
+        let mut messages = Vec::new();
+        for (service, seen) in seen {
+            for (finding, _) in seen.iter().filter(|(_, is_there)| **is_there) {
+                tracing::warn!(
+                    service_id = %service,
+                    finding = finding.as_str(),
+                    "{}", finding.meaning()
+                );
+            }
+            match self.tables.note_findings(service, seen).await {
+                Ok(new) => messages.extend(new),
+                Err(error) => self.report(&error, None),
+            }
+        }
+        self.announce(messages, deadline).await;
+        let count = |wanted: fn(Finding) -> bool| {
+            let services = seen.values().filter(|seen| {
+                seen.iter()
+                    .any(|(finding, there)| *there && wanted(*finding))
+            });
+            f64::from(u32::try_from(services.count()).unwrap_or(u32::MAX))
+        };
+        for (name, value) in [
+            ("BypassedServices", count(Finding::is_bypass)),
+            ("RevocationsHeld", count(|finding| !finding.is_bypass())),
+        ] {
+            self.metrics.put(name, Unit::Count, value, &[]);
+        }
+    }
+}

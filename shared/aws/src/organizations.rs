@@ -1,0 +1,193 @@
+//! Where a consumer account sits in the provider's AWS Organization, asked for once in a while.
+//!
+//! `ListParents` climbs from the account to the root; both operations may be called from the
+//! management account and by delegated administrators only
+//! (<https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListParents.html>).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use aws_sdk_organizations::operation::list_parents::ListParentsError;
+use aws_sdk_organizations::types::ParentType;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use gatekeeper_core::connection::Organization;
+use gatekeeper_core::ids::{AccountId, OrgPath};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::config::{Config, Limits};
+use crate::error::{Error, Retryable, chain, failed};
+
+/// AWS allows organizational units five levels deep; a path longer than this is no path.
+const DEEPEST: usize = 10;
+
+/// Where each of a number of accounts sits. What is not in it was not asked for.
+pub(crate) type Places = BTreeMap<AccountId, Organization>;
+
+/// Looks accounts up, and remembers for a while what it was told.
+#[derive(Debug)]
+pub(crate) struct Organizations {
+    client: aws_sdk_organizations::Client,
+    on: bool,
+    clock: Clock,
+    limits: Limits,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The organization's id. An account cannot change it without leaving.
+    id: Option<String>,
+    accounts: BTreeMap<AccountId, (Timestamp, Organization)>,
+    /// What is above an organizational unit, for those accounts that share it.
+    parents: BTreeMap<String, (Timestamp, String)>,
+}
+
+impl Organizations {
+    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+        Self {
+            client: clients.organizations.clone(),
+            on: config.organizations,
+            clock,
+            limits: config.limits.clone(),
+            known: Mutex::default(),
+        }
+    }
+
+    /// Where these accounts sit. A look-up that fails is answered by [`Organization::Failed`], and
+    /// told here: no policy for a path then matches, and no verdict rests on one.
+    pub(crate) async fn places(&self, accounts: BTreeSet<AccountId>) -> Places {
+        if !self.on {
+            return accounts
+                .into_iter()
+                .map(|account| (account, Organization::Off))
+                .collect();
+        }
+        let lookups: Vec<_> = accounts
+            .into_iter()
+            .map(|account| async move { (account.clone(), self.place(&account).await) }.boxed())
+            .collect();
+        stream::iter(lookups)
+            .buffered(self.limits.concurrency)
+            .collect()
+            .await
+    }
+
+    async fn place(&self, account: &AccountId) -> Organization {
+        let now = self.clock.now();
+        if let Some((at, place)) = self.known().accounts.get(account) {
+            let fresh = match place {
+                Organization::Failed => self.limits.places_failed,
+                Organization::Known(_) | Organization::Off => self.limits.places_fresh,
+            };
+            if is_fresh(*at, now, fresh) {
+                return place.clone();
+            }
+        }
+        let place = match self.climb(account).await {
+            Ok(path) => Organization::Known(path),
+            Err(error) => {
+                tracing::warn!(
+                    account_id = %account,
+                    error_type = error.error_type(),
+                    error = chain(&*error),
+                    "the account could not be looked up in AWS Organizations"
+                );
+                Organization::Failed
+            }
+        };
+        let known = (now, place.clone());
+        self.known().accounts.insert(account.clone(), known);
+        place
+    }
+
+    /// The account's own path; none if it is no member.
+    async fn climb(&self, account: &AccountId) -> Result<Option<OrgPath>, Arc<Error>> {
+        let mut above = Vec::new();
+        let mut child = account.to_string();
+        for _ in 0..DEEPEST {
+            let Some(parent) = self.parent(&child, account.as_str() == child).await? else {
+                return Ok(None);
+            };
+            let is_root = parent.starts_with("r-");
+            above.push(parent.clone());
+            child = parent;
+            if is_root {
+                above.push(self.id().await?);
+                above.reverse();
+                let path = format!("{}/*", above.join("/"));
+                return path
+                    .parse()
+                    .map(Some)
+                    .map_err(|error| Retryable::LookUpAccount(Box::new(error)).into());
+            }
+        }
+        Err(Retryable::LookUpAccount("no root was found above the account".into()).into())
+    }
+
+    /// What is above an account or an organizational unit; none if it is no member.
+    async fn parent(&self, child: &str, is_account: bool) -> Result<Option<String>, Arc<Error>> {
+        let now = self.clock.now();
+        if let Some((at, parent)) = self.known().parents.get(child)
+            && is_fresh(*at, now, self.limits.places_fresh)
+        {
+            return Ok(Some(parent.clone()));
+        }
+        let sent = self.client.list_parents().child_id(child).send().await;
+        let listed = match sent {
+            Ok(listed) => listed,
+            Err(error)
+                if is_account
+                    && error
+                        .as_service_error()
+                        .is_some_and(ListParentsError::is_child_not_found_exception) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed("ListParents", error, Retryable::LookUpAccount)),
+        };
+        // There is exactly one, says AWS.
+        let parent = listed.parents().iter().find_map(|parent| {
+            let known = matches!(
+                parent.r#type(),
+                Some(ParentType::Root | ParentType::OrganizationalUnit)
+            );
+            parent.id().filter(|_| known).map(str::to_owned)
+        });
+        let Some(parent) = parent else {
+            return Err(Retryable::LookUpAccount("AWS named no parent".into()).into());
+        };
+        if !is_account {
+            let known = (now, parent.clone());
+            self.known().parents.insert(child.to_owned(), known);
+        }
+        Ok(Some(parent))
+    }
+
+    async fn id(&self) -> Result<String, Arc<Error>> {
+        if let Some(id) = &self.known().id {
+            return Ok(id.clone());
+        }
+        let described = self
+            .client
+            .describe_organization()
+            .send()
+            .await
+            .map_err(|error| failed("DescribeOrganization", error, Retryable::LookUpAccount))?;
+        let id = described
+            .organization()
+            .and_then(|organization| organization.id())
+            .ok_or_else(|| Retryable::LookUpAccount("AWS named no organization".into()))?;
+        self.known().id = Some(id.to_owned());
+        Ok(id.to_owned())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_fresh(at: Timestamp, now: Timestamp, fresh: SignedDuration) -> bool {
+    now.duration_since(at) < fresh
+}

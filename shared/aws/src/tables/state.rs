@@ -1,0 +1,172 @@
+//! What the product remembers about itself: where a reconcile stopped, and what is wrong with each
+//! service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use gatekeeper_core::alarm::{Alarm, Kind};
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::message::Message;
+use gatekeeper_core::watch::Finding;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::outbox::encode_message;
+use super::requests::encode;
+use super::{Items, Key, Tables, number};
+use crate::error::{Error, Permanent, Retryable, failed};
+
+/// A service that a reconcile did not finish, and where in EC2's list it stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unfinished {
+    pub(crate) service_id: ServiceId,
+    /// EC2's token of the next page; none where the service was not begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct CursorItem {
+    pk: String,
+    sk: String,
+    unfinished: Vec<Unfinished>,
+}
+
+/// What is known to be wrong with a service.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct WatchItem {
+    pk: String,
+    sk: String,
+    revision: u64,
+    findings: BTreeMap<Finding, Timestamp>,
+}
+
+fn cursor() -> Key {
+    Key::State("reconcile".to_owned())
+}
+
+fn watch(service: &ServiceId) -> Key {
+    Key::State(format!("watch#{service}"))
+}
+
+impl Tables {
+    /// What the last reconcile left over, in the order in which it would have gone on. What cannot
+    /// be read is as good as nothing: reconcile then begins anew.
+    pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, Arc<Error>> {
+        let items = self.read([cursor()].into()).await?;
+        let item = items.get(&cursor()).cloned();
+        Ok(item
+            .and_then(|item| serde_dynamo::from_item::<_, CursorItem>(item).ok())
+            .map(|item| item.unfinished)
+            .unwrap_or_default())
+    }
+
+    /// Remembers what this reconcile leaves over.
+    pub(crate) async fn leave_unfinished(
+        &self,
+        unfinished: Vec<Unfinished>,
+    ) -> Result<(), Arc<Error>> {
+        let (pk, sk) = cursor().values();
+        let item = encode(CursorItem { pk, sk, unfinished })?;
+        self.client
+            .put_item()
+            .table_name(&self.requests)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed("PutItem", error, Retryable::RememberState))
+    }
+
+    /// Brings what is known of a service up to date with what was just seen: each finding, and
+    /// whether it is there. What was not looked at stays as it was. Answers the messages about what
+    /// began and what ended; they lie in the outbox.
+    pub(crate) async fn note_findings(
+        &self,
+        service: &ServiceId,
+        seen: &BTreeMap<Finding, bool>,
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let key = watch(service);
+        let items = self.read([key.clone()].into()).await?;
+        let known = known_of(&items, &key)?;
+        let now = self.clock.now();
+        let mut item = WatchItem {
+            revision: known.revision + 1,
+            findings: known.findings.clone(),
+            ..WatchItem::default()
+        };
+        (item.pk, item.sk) = key.values();
+        let mut messages = Vec::new();
+        for (finding, is_there) in seen {
+            let kind = match (known.findings.contains_key(finding), is_there) {
+                (false, true) => {
+                    item.findings.insert(*finding, now);
+                    Kind::AlarmStarted
+                }
+                (true, false) => {
+                    item.findings.remove(finding);
+                    Kind::AlarmEnded
+                }
+                (true, true) | (false, false) => continue,
+            };
+            let alarm = Alarm::new(service, *finding, kind, now);
+            let message = alarm
+                .message()
+                .map_err(|error| Permanent::Encode(Box::new(error)))?;
+            messages.push(message);
+        }
+        if messages.is_empty() {
+            return Ok(messages);
+        }
+        let put = Put::builder()
+            .table_name(&self.requests)
+            .set_item(Some(encode(item)?));
+        let put = if known.revision == 0 {
+            put.condition_expression("attribute_not_exists(pk)")
+        } else {
+            put.condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", number(known.revision))
+        };
+        let put = put
+            .build()
+            .map_err(|error| Permanent::Encode(Box::new(error)))?;
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        for message in &messages {
+            writes.push(self.put_new(encode_message(message)?)?);
+        }
+        let sent = self
+            .client
+            .transact_write_items()
+            .set_transact_items(Some(writes))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(messages),
+            // Another run noted the same at the same time, and tells of it.
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
+            {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(failed(
+                "TransactWriteItems",
+                error,
+                Retryable::RememberState,
+            )),
+        }
+    }
+}
+
+fn known_of(items: &Items, key: &Key) -> Result<WatchItem, Permanent> {
+    match items.get(key).cloned() {
+        None => Ok(WatchItem::default()),
+        Some(item) => serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
+            item: key.to_string(),
+            detail: error.to_string(),
+        }),
+    }
+}

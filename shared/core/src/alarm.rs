@@ -1,0 +1,140 @@
+//! What people and machines are told of a service: when something is wrong with it, and when it is
+//! well again.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ServiceId;
+use crate::message::Message;
+use crate::watch::Finding;
+
+/// The name and version of the document that machines get.
+pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
+
+/// Whether a finding begins or ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It was found.
+    AlarmStarted,
+    /// It is found no longer.
+    AlarmEnded,
+}
+
+impl Kind {
+    /// The kind as it stands in messages and in the attribute that filter policies use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AlarmStarted => "alarm_started",
+            Self::AlarmEnded => "alarm_ended",
+        }
+    }
+}
+
+/// One message about one service. Serialized, it is the document that machines get.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The same for every copy of this message.
+    pub id: String,
+    /// Whether it begins or ends.
+    pub kind: Kind,
+    /// What was found.
+    pub finding: Finding,
+    /// The endpoint service.
+    pub service_id: ServiceId,
+    /// When it was found, or found no longer.
+    pub at: Timestamp,
+    /// What it means.
+    pub meaning: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Alarm {
+    /// Puts an alarm together.
+    #[must_use]
+    pub fn new(service_id: &ServiceId, finding: Finding, kind: Kind, at: Timestamp) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            id: format!(
+                "{service_id}#{}.{}.{}",
+                finding.as_str(),
+                kind.as_str(),
+                at.as_millisecond()
+            ),
+            kind,
+            finding,
+            service_id: service_id.clone(),
+            at,
+            meaning: finding.meaning().to_owned(),
+            remedy: finding.remedy().to_owned(),
+        }
+    }
+
+    /// The message as it is sent.
+    ///
+    /// # Errors
+    /// If the document cannot be encoded, which only a bug can cause.
+    pub fn message(&self) -> Result<Message, serde_json::Error> {
+        let (kind, service) = (self.kind.as_str(), self.service_id.as_str());
+        let attributes = [
+            ("kind", kind),
+            ("service_id", service),
+            ("finding", self.finding.as_str()),
+        ];
+        let (head, text) = match self.kind {
+            Kind::AlarmStarted => (
+                "PrivateLink alarm",
+                format!(
+                    "{service}\n\n{}\n\nWhat to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n",
+                    self.meaning, self.remedy, self.at
+                ),
+            ),
+            Kind::AlarmEnded => (
+                "PrivateLink alarm over",
+                format!(
+                    "{service}\n\nThis is over, as of {:.0}:\n\n{}\n",
+                    self.at, self.meaning
+                ),
+            ),
+        };
+        Ok(Message {
+            id: self.id.clone(),
+            at: self.at,
+            subject: format!("{head}: {} on {service}", self.finding.as_str()),
+            text,
+            document: serde_json::to_string(self)?,
+            attributes: BTreeMap::from(
+                attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::at;
+
+    #[test]
+    fn an_alarm_says_what_is_wrong_where_and_what_to_do() {
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let finding = Finding::AcceptanceNotRequired;
+        let alarm = Alarm::new(&service, finding, Kind::AlarmStarted, at(0));
+        let message = alarm.message().unwrap();
+        assert!(message.subject.is_ascii() && message.subject.len() < 100);
+        assert!(message.text.contains(service.as_str()));
+        assert!(
+            message.text.contains(finding.meaning()) && message.text.contains(finding.remedy())
+        );
+        let read: Alarm = serde_json::from_str(&message.document).unwrap();
+        assert_eq!(read, alarm);
+        let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
+        assert_ne!(over.id, alarm.id);
+    }
+}

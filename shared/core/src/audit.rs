@@ -1,0 +1,440 @@
+//! What becomes of a connection that is already there, when the policy is held against it.
+//!
+//! Pure, and careful: cutting a customer off is the worst that can happen, so whatever is in doubt
+//! stays connected.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::connection::Organization;
+use crate::judge::{Decision, FailedCondition, Verdict};
+use crate::policy::{OutOfBand, Principal, Revoke, ServiceSettings};
+use crate::request::{Actor, Request, Status};
+
+/// Hours between telling that a connection will be cut and cutting it, if no setting says.
+pub const GRACE_HOURS: u32 = 24;
+/// How many connections of a service one run may cut, if no setting says.
+pub const AT_MOST: u32 = 5;
+
+/// Whether a connection that is there may stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// An entry allows it, or approvers did.
+    Carried,
+    /// Nobody can tell.
+    Unsure,
+    /// An entry denies it.
+    Denied,
+    /// Nothing allows it any more.
+    Withdrawn,
+}
+
+/// Judges what is connected by its verdict, taken as if it used no slot: lowering a limit never
+/// cuts what is there.
+#[must_use]
+pub fn standing(request: &Request, verdict: &Verdict, organization: &Organization) -> Standing {
+    let by_path = |actor: &Actor| matches!(actor, Actor::Policy(Some(rule)) if matches!(rule.principal, Principal::Organization(_)));
+    let over_limit =
+        |failed: &FailedCondition| matches!(failed, FailedCondition::MaxConnections { .. });
+    let doubtful =
+        |failed: &FailedCondition| matches!(failed, FailedCondition::OrganizationUnknown { .. });
+    match (verdict.decision, &verdict.rule) {
+        (Decision::Accept, _) => Standing::Carried,
+        (Decision::Reject, Some(_)) => Standing::Denied,
+        _ if *organization == Organization::Failed => Standing::Unsure,
+        // The rule that let it in cannot be asked any more.
+        _ if *organization == Organization::Off && by_path(&request.decided_by) => Standing::Unsure,
+        _ if verdict.failed.iter().any(doubtful) => Standing::Unsure,
+        _ if matches!(request.decided_by, Actor::Approver(_)) => Standing::Carried,
+        (Decision::Review, Some(_)) if verdict.failed.iter().all(over_limit) => Standing::Carried,
+        _ => Standing::Withdrawn,
+    }
+}
+
+/// What is to be done about a connection that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audit {
+    /// Nothing.
+    Stay,
+    /// Take note that it would no longer be cut.
+    Forget,
+    /// Tell people that it would be cut, if the service revoked.
+    Report,
+    /// Begin to revoke it: tell people that it will be cut, and when.
+    Start {
+        /// When.
+        due: Timestamp,
+    },
+    /// Cut it: its time is up.
+    Cut,
+    /// Let it be: it is allowed again, or the service revokes no more.
+    Restore,
+}
+
+/// What the run that audits knows besides the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// When the run began. What it finds itself it does not cut: nothing is cut that was not seen
+    /// twice.
+    pub began: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+    /// Whether the allowlist holds no entry at all for the service (safety rule S2).
+    pub policy_is_empty: bool,
+}
+
+/// Decides about one connection. `settings` are those of its service.
+#[must_use]
+pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, run: Run) -> Audit {
+    let standing = match standing {
+        Standing::Withdrawn if run.policy_is_empty => Standing::Unsure,
+        standing => standing,
+    };
+    let mode = settings.revoke.unwrap_or_default();
+    // Somebody let it in past the policy, and the service undoes that.
+    let undone = settings.out_of_band == Some(OutOfBand::Revert)
+        && matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
+    let cuts = mode == Revoke::Enforce || undone;
+    match (request.status, standing) {
+        (Status::Revoking, Standing::Carried) => Audit::Restore,
+        (Status::Revoking, Standing::Unsure) => Audit::Stay,
+        (Status::Revoking, Standing::Denied | Standing::Withdrawn) => {
+            let seen_before = request.status_since < run.began;
+            let due = request.due.is_none_or(|due| due <= run.now);
+            match (cuts, due && seen_before) {
+                (false, _) => Audit::Restore,
+                (true, true) => Audit::Cut,
+                (true, false) => Audit::Stay,
+            }
+        }
+        (Status::Accepted, Standing::Denied | Standing::Withdrawn) if cuts => {
+            let hours = if undone {
+                0
+            } else {
+                settings.revoke_grace_hours.unwrap_or(GRACE_HOURS)
+            };
+            let grace = SignedDuration::from_hours(i64::from(hours));
+            Audit::Start {
+                due: run.now.checked_add(grace).unwrap_or(Timestamp::MAX),
+            }
+        }
+        (Status::Accepted, Standing::Denied | Standing::Withdrawn) if mode == Revoke::Report => {
+            match request.reported_at {
+                Some(_) => Audit::Stay,
+                None => Audit::Report,
+            }
+        }
+        (Status::Accepted, _) if request.reported_at.is_some() => Audit::Forget,
+        _ => Audit::Stay,
+    }
+}
+
+/// How many connections of a service one run may cut, or begin to revoke.
+#[must_use]
+pub fn at_most(settings: &ServiceSettings) -> usize {
+    usize::try_from(settings.revoke_at_most.unwrap_or(AT_MOST)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, request};
+    use crate::policy::{Effect, Rule};
+
+    fn rule(effect: Effect, principal: &str) -> Rule {
+        Rule {
+            service_id: "*".parse().unwrap(),
+            principal: principal.parse().unwrap(),
+            effect,
+        }
+    }
+
+    fn verdict(decision: Decision, rule: Option<Rule>, failed: Vec<FailedCondition>) -> Verdict {
+        Verdict {
+            decision,
+            rule,
+            failed,
+            reason: String::new(),
+        }
+    }
+
+    fn account(effect: Effect) -> Option<Rule> {
+        Some(rule(effect, "012345678901"))
+    }
+
+    fn accepted_by(actor: Actor) -> Request {
+        let mut request = request(Status::Accepted);
+        request.decided_by = actor;
+        request
+    }
+
+    #[test]
+    fn only_what_is_certainly_not_allowed_loses_its_standing() {
+        let limit = FailedCondition::MaxConnections { held: 0, max: 0 };
+        let region = FailedCondition::Regions {
+            region: "us-east-1".parse().unwrap(),
+            allowed: Vec::new(),
+        };
+        let doubt = FailedCondition::OrganizationUnknown {
+            rule: rule(Effect::Deny, "o-1/*"),
+        };
+        let by_policy = || Actor::Policy(account(Effect::Allow));
+        let by_path = || Actor::Policy(Some(rule(Effect::Allow, "o-1/*")));
+        let by_approver = || Actor::Approver("alice@example.com".to_owned());
+        let (allow, deny) = (|| account(Effect::Allow), || account(Effect::Deny));
+        let known = Organization::Known(None);
+        use Decision::{Accept, Reject, Review};
+        use Standing::{Carried, Denied, Unsure, Withdrawn};
+        let table = [
+            (
+                by_policy(),
+                verdict(Accept, allow(), vec![]),
+                known.clone(),
+                Carried,
+            ),
+            (
+                by_policy(),
+                verdict(Reject, deny(), vec![]),
+                known.clone(),
+                Denied,
+            ),
+            (
+                by_approver(),
+                verdict(Reject, deny(), vec![]),
+                known.clone(),
+                Denied,
+            ),
+            (
+                by_policy(),
+                verdict(Reject, deny(), vec![]),
+                Organization::Failed,
+                Denied,
+            ),
+            (
+                by_policy(),
+                verdict(Review, None, vec![]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                by_policy(),
+                verdict(Reject, None, vec![]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                Actor::Unknown,
+                verdict(Review, None, vec![]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                Actor::Found,
+                verdict(Review, None, vec![]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                by_approver(),
+                verdict(Review, None, vec![]),
+                known.clone(),
+                Carried,
+            ),
+            (
+                by_approver(),
+                verdict(Reject, None, vec![]),
+                known.clone(),
+                Carried,
+            ),
+            (
+                by_policy(),
+                verdict(Review, allow(), vec![limit.clone()]),
+                known.clone(),
+                Carried,
+            ),
+            (
+                by_policy(),
+                verdict(Review, allow(), vec![region.clone()]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                by_policy(),
+                verdict(Review, allow(), vec![limit, region]),
+                known.clone(),
+                Withdrawn,
+            ),
+            (
+                by_policy(),
+                verdict(Review, allow(), vec![doubt]),
+                known.clone(),
+                Unsure,
+            ),
+            (
+                by_policy(),
+                verdict(Review, None, vec![]),
+                Organization::Failed,
+                Unsure,
+            ),
+            (
+                by_policy(),
+                verdict(Review, None, vec![]),
+                Organization::Off,
+                Withdrawn,
+            ),
+            (
+                by_path(),
+                verdict(Review, None, vec![]),
+                Organization::Off,
+                Unsure,
+            ),
+            (by_path(), verdict(Review, None, vec![]), known, Withdrawn),
+        ];
+        for (index, (actor, verdict, organization, expected)) in table.into_iter().enumerate() {
+            let found = standing(&accepted_by(actor), &verdict, &organization);
+            assert_eq!(found, expected, "row {index}");
+        }
+    }
+
+    fn settings(revoke: Revoke, out_of_band: OutOfBand) -> ServiceSettings {
+        ServiceSettings {
+            revoke: Some(revoke),
+            out_of_band: Some(out_of_band),
+            ..ServiceSettings::default()
+        }
+    }
+
+    fn run(now: i64) -> Run {
+        Run {
+            began: at(now),
+            now: at(now),
+            policy_is_empty: false,
+        }
+    }
+
+    #[test]
+    fn by_default_nothing_is_cut_and_nothing_said() {
+        for standing in [
+            Standing::Carried,
+            Standing::Unsure,
+            Standing::Denied,
+            Standing::Withdrawn,
+        ] {
+            let found = audit(
+                &request(Status::Accepted),
+                standing,
+                &ServiceSettings::default(),
+                run(9),
+            );
+            assert_eq!(found, Audit::Stay);
+        }
+    }
+
+    #[test]
+    fn report_tells_once_and_cuts_nothing() {
+        let settings = settings(Revoke::Report, OutOfBand::Alert);
+        let mut request = request(Status::Accepted);
+        assert_eq!(
+            audit(&request, Standing::Withdrawn, &settings, run(9)),
+            Audit::Report
+        );
+        request.reported_at = Some(at(9));
+        assert_eq!(
+            audit(&request, Standing::Withdrawn, &settings, run(10)),
+            Audit::Stay
+        );
+        assert_eq!(
+            audit(&request, Standing::Carried, &settings, run(10)),
+            Audit::Forget
+        );
+        // What a stricter setting began is let go.
+        request.status = Status::Revoking;
+        assert_eq!(
+            audit(&request, Standing::Denied, &settings, run(10)),
+            Audit::Restore
+        );
+    }
+
+    #[test]
+    fn enforce_cuts_after_the_grace_period_and_what_was_seen_before() {
+        let day = 24 * 3600;
+        let settings = settings(Revoke::Enforce, OutOfBand::Alert);
+        let mut request = request(Status::Accepted);
+        let start = audit(&request, Standing::Withdrawn, &settings, run(9));
+        assert_eq!(start, Audit::Start { due: at(9 + day) });
+        request.status = Status::Revoking;
+        request.status_since = at(9);
+        request.due = Some(at(9 + day));
+        let after = |seconds| audit(&request, Standing::Withdrawn, &settings, run(seconds));
+        assert_eq!(after(8 + day), Audit::Stay);
+        assert_eq!(after(9 + day), Audit::Cut);
+        assert_eq!(
+            audit(&request, Standing::Carried, &settings, run(8 + day)),
+            Audit::Restore
+        );
+        assert_eq!(
+            audit(&request, Standing::Unsure, &settings, run(9 + day)),
+            Audit::Stay
+        );
+    }
+
+    #[test]
+    fn without_grace_it_is_still_not_cut_by_the_run_that_found_it() {
+        let mut settings = settings(Revoke::Enforce, OutOfBand::Alert);
+        settings.revoke_grace_hours = Some(0);
+        let mut request = request(Status::Revoking);
+        request.status_since = at(9);
+        request.due = Some(at(9));
+        let run = |began| Run {
+            began: at(began),
+            now: at(20),
+            policy_is_empty: false,
+        };
+        assert_eq!(
+            audit(&request, Standing::Denied, &settings, run(9)),
+            Audit::Stay
+        );
+        assert_eq!(
+            audit(&request, Standing::Denied, &settings, run(10)),
+            Audit::Cut
+        );
+    }
+
+    #[test]
+    fn an_empty_policy_withdraws_nothing_but_a_deny_is_a_deny() {
+        let settings = settings(Revoke::Enforce, OutOfBand::Revert);
+        let empty = Run {
+            policy_is_empty: true,
+            ..run(9)
+        };
+        let connected = accepted_by(Actor::Unknown);
+        assert_eq!(
+            audit(&connected, Standing::Withdrawn, &settings, empty),
+            Audit::Stay
+        );
+        assert!(matches!(
+            audit(&connected, Standing::Denied, &settings, empty),
+            Audit::Start { .. }
+        ));
+        let mut revoking = request(Status::Revoking);
+        revoking.due = Some(at(1));
+        assert_eq!(
+            audit(&revoking, Standing::Withdrawn, &settings, empty),
+            Audit::Stay
+        );
+    }
+
+    #[test]
+    fn revert_undoes_what_others_let_in_and_nothing_else() {
+        let settings = settings(Revoke::Off, OutOfBand::Revert);
+        let iam = Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned());
+        for (actor, expected) in [
+            (Actor::Unknown, Audit::Start { due: at(9) }),
+            (iam, Audit::Start { due: at(9) }),
+            (Actor::Found, Audit::Stay),
+            (Actor::Policy(None), Audit::Stay),
+        ] {
+            let found = audit(&accepted_by(actor), Standing::Withdrawn, &settings, run(9));
+            assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! What lets connections in past Gatekeeper, or keeps it from hearing of them, found out service by
+//! service.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Something about a managed service that people must know for as long as it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// The service accepts every request by itself (`AcceptanceRequired=false`).
+    AcceptanceNotRequired,
+    /// The service's permissions let every AWS account ask (`*`).
+    AnyoneMayAsk,
+    /// The service has no connection notification.
+    NotificationMissing,
+    /// The service's connection notification is `Disabled`.
+    NotificationDisabled,
+    /// The service's connection notification goes to another topic than ours.
+    NotificationElsewhere,
+    /// The service's connection notification does not tell of `Connect`.
+    NotificationIncomplete,
+    /// The rule that forwards AWS CloudTrail's events is missing or disabled.
+    CloudTrailRuleMissing,
+    /// More connections would have to be cut than one run may cut, so none is.
+    TooManyRevocations,
+}
+
+impl Finding {
+    /// The finding as it is written in tables, messages, logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AcceptanceNotRequired => "acceptance_not_required",
+            Self::AnyoneMayAsk => "anyone_may_ask",
+            Self::NotificationMissing => "notification_missing",
+            Self::NotificationDisabled => "notification_disabled",
+            Self::NotificationElsewhere => "notification_elsewhere",
+            Self::NotificationIncomplete => "notification_incomplete",
+            Self::CloudTrailRuleMissing => "cloud_trail_rule_missing",
+            Self::TooManyRevocations => "too_many_revocations",
+        }
+    }
+
+    /// Whether it lets connections in past Gatekeeper, or hides them from it.
+    #[must_use]
+    pub fn is_bypass(self) -> bool {
+        self != Self::TooManyRevocations
+    }
+
+    /// What it means, in one sentence.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::AcceptanceNotRequired => {
+                "The service does not require acceptance: every request is connected at once, and \
+                 nobody is asked."
+            }
+            Self::AnyoneMayAsk => {
+                "The service's permissions hold the principal \"*\": every AWS account can create an \
+                 endpoint and ask."
+            }
+            Self::NotificationMissing => {
+                "The service has no connection notification: requests are found by reconcile only, \
+                 minutes late."
+            }
+            Self::NotificationDisabled => {
+                "The service's connection notification is disabled: requests are found by reconcile \
+                 only, minutes late."
+            }
+            Self::NotificationElsewhere => {
+                "The service's connection notification goes to another topic: requests are found by \
+                 reconcile only, minutes late."
+            }
+            Self::NotificationIncomplete => {
+                "The service's connection notification leaves out the event Connect: requests are \
+                 found by reconcile only, minutes late."
+            }
+            Self::CloudTrailRuleMissing => {
+                "The EventBridge rule for AWS CloudTrail's events is missing or disabled: who accepts \
+                 or rejects a connection without Gatekeeper is not known."
+            }
+            Self::TooManyRevocations => {
+                "More connections would have to be cut than one run may cut, so none is cut."
+            }
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::AcceptanceNotRequired => {
+                "Require acceptance (aws ec2 modify-vpc-endpoint-service-configuration \
+                 --acceptance-required), then look through the connections that came in meanwhile."
+            }
+            Self::AnyoneMayAsk => {
+                "Name the accounts that may ask instead (aws ec2 \
+                 modify-vpc-endpoint-service-permissions), or accept that strangers can ask."
+            }
+            Self::NotificationMissing | Self::NotificationElsewhere => {
+                "Run the command in the stack's output ConnectNotificationCommand for the service."
+            }
+            Self::NotificationDisabled => {
+                "Check the topic's policy and its key, then delete the notification and create it \
+                 anew by the stack's output ConnectNotificationCommand."
+            }
+            Self::NotificationIncomplete => {
+                "Add the event (aws ec2 modify-vpc-endpoint-connection-notification \
+                 --connection-events Connect Accept Reject Delete)."
+            }
+            Self::CloudTrailRuleMissing => "Deploy the stack again, or enable the rule.",
+            Self::TooManyRevocations => {
+                "Check that the allowlist says what you mean. If it does, raise the service's setting \
+                 revoke_at_most until they are cut."
+            }
+        }
+    }
+}
+
+/// How a service is configured, as far as it matters here. What is none could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceFacts {
+    /// Whether somebody must accept each connection.
+    pub acceptance_required: Option<bool>,
+    /// Whether every AWS account may ask.
+    pub anyone_may_ask: Option<bool>,
+    /// Its connection notifications; none as well for a service that can have none, since its
+    /// endpoints are not interface endpoints.
+    pub notifications: Option<Vec<Notification>>,
+    /// Whether the rule for AWS CloudTrail's events is there and enabled.
+    pub cloud_trail_rule: Option<bool>,
+}
+
+/// A connection notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The topic it publishes to.
+    pub topic: String,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Whether it tells of connection requests.
+    pub tells_of_requests: bool,
+}
+
+/// What is wrong with a service, and what is not, of all that could be looked at. Its notification
+/// should go to `topic`; where no topic is named, any will do.
+#[must_use]
+pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> BTreeMap<Finding, bool> {
+    let mut seen = BTreeMap::new();
+    let single = [
+        (
+            Finding::AcceptanceNotRequired,
+            facts.acceptance_required.map(|required| !required),
+        ),
+        (Finding::AnyoneMayAsk, facts.anyone_may_ask),
+        (
+            Finding::CloudTrailRuleMissing,
+            facts.cloud_trail_rule.map(|there| !there),
+        ),
+    ];
+    for (finding, is_there) in single {
+        seen.extend(is_there.map(|is_there| (finding, is_there)));
+    }
+    if let Some(notifications) = &facts.notifications {
+        let found = notification_finding(notifications, topic);
+        for finding in [
+            Finding::NotificationMissing,
+            Finding::NotificationDisabled,
+            Finding::NotificationElsewhere,
+            Finding::NotificationIncomplete,
+        ] {
+            seen.insert(finding, found == Some(finding));
+        }
+    }
+    seen
+}
+
+/// The least that is wrong with the best of the notifications.
+fn notification_finding(notifications: &[Notification], topic: Option<&str>) -> Option<Finding> {
+    let ours: Vec<&Notification> = notifications
+        .iter()
+        .filter(|notification| topic.is_none_or(|topic| notification.topic == topic))
+        .collect();
+    let enabled = |notification: &&&Notification| notification.enabled;
+    if notifications.is_empty() {
+        Some(Finding::NotificationMissing)
+    } else if ours.is_empty() {
+        Some(Finding::NotificationElsewhere)
+    } else if !ours.iter().any(|notification| notification.enabled) {
+        Some(Finding::NotificationDisabled)
+    } else if !ours.iter().filter(enabled).any(|n| n.tells_of_requests) {
+        Some(Finding::NotificationIncomplete)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = "arn:aws:sns:eu-central-1:111122223333:notifications";
+
+    fn good() -> ServiceFacts {
+        ServiceFacts {
+            acceptance_required: Some(true),
+            anyone_may_ask: Some(false),
+            notifications: Some(vec![notification(OURS, true, true)]),
+            cloud_trail_rule: Some(true),
+        }
+    }
+
+    fn notification(topic: &str, enabled: bool, tells_of_requests: bool) -> Notification {
+        Notification {
+            topic: topic.to_owned(),
+            enabled,
+            tells_of_requests,
+        }
+    }
+
+    #[test]
+    fn each_hole_is_found_and_a_sound_service_has_none() {
+        let found = |change: fn(&mut ServiceFacts)| {
+            let mut facts = good();
+            change(&mut facts);
+            let seen = look(&facts, Some(OURS));
+            let there = seen.into_iter().filter(|(_, is_there)| *is_there);
+            Vec::from_iter(there.map(|(finding, _)| finding))
+        };
+        assert_eq!(found(|_| ()), []);
+        assert_eq!(
+            found(|f| f.acceptance_required = Some(false)),
+            [Finding::AcceptanceNotRequired]
+        );
+        assert_eq!(
+            found(|f| f.anyone_may_ask = Some(true)),
+            [Finding::AnyoneMayAsk]
+        );
+        assert_eq!(
+            found(|f| f.cloud_trail_rule = Some(false)),
+            [Finding::CloudTrailRuleMissing]
+        );
+        assert_eq!(
+            found(|f| f.notifications = Some(Vec::new())),
+            [Finding::NotificationMissing]
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_neither_there_nor_over() {
+        assert_eq!(look(&ServiceFacts::default(), Some(OURS)), BTreeMap::new());
+        let mut facts = good();
+        facts.anyone_may_ask = None;
+        let seen = look(&facts, Some(OURS));
+        assert_eq!(seen.get(&Finding::AnyoneMayAsk), None);
+        assert_eq!(seen.get(&Finding::AcceptanceNotRequired), Some(&false));
+    }
+
+    #[test]
+    fn one_good_notification_is_enough() {
+        let elsewhere = notification("arn:aws:sns:eu-central-1:111122223333:other", true, true);
+        let table = [
+            (
+                vec![elsewhere.clone()],
+                Some(Finding::NotificationElsewhere),
+            ),
+            (
+                vec![notification(OURS, false, true)],
+                Some(Finding::NotificationDisabled),
+            ),
+            (
+                vec![notification(OURS, true, false)],
+                Some(Finding::NotificationIncomplete),
+            ),
+            (
+                vec![
+                    notification(OURS, false, true),
+                    notification(OURS, true, false),
+                ],
+                Some(Finding::NotificationIncomplete),
+            ),
+            (
+                vec![elsewhere.clone(), notification(OURS, true, true)],
+                None,
+            ),
+        ];
+        for (notifications, expected) in table {
+            let found = notification_finding(&notifications, Some(OURS));
+            assert_eq!(found, expected, "{notifications:?}");
+        }
+        assert_eq!(
+            notification_finding(&[elsewhere], None),
+            None,
+            "no topic is wanted"
+        );
+    }
+}
