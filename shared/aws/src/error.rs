@@ -254,6 +254,12 @@ impl Error {
         }
     }
 
+    /// Whether nothing is wrong but that there was no time.
+    #[must_use]
+    pub fn is_out_of_time(&self) -> bool {
+        matches!(self, Self::Retryable(Retryable::OutOfTime))
+    }
+
     /// Whether trying again is all there is to do.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

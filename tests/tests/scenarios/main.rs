@@ -9,11 +9,17 @@
 
 mod crash;
 mod decisions;
+mod drift;
 mod events;
 mod faults;
+mod limits;
 mod local_world;
 mod oddities;
 mod race;
+mod reviews;
+mod revocation;
 mod safety;
+mod scale;
 mod settings;
 mod support;
+mod watch;

@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_connections::handler::Answer;
+use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_local::queue;
 use gatekeeper_local::world::{Options, World};
@@ -88,6 +91,82 @@ pub(crate) async fn put_policy(world: &World, entries: &str) {
         .put_into(world)
         .await
         .unwrap();
+}
+
+/// Allows an account on one service, or with `*` on all.
+pub(crate) async fn allow(world: &World, scope: &str, account: &str) {
+    let entry = format!(r#"{{service_id: "{scope}", principal: "{account}", effect: allow}}"#);
+    put_policy(world, &entry).await;
+}
+
+/// Takes an entry out of the allowlist.
+pub(crate) async fn remove(world: &World, scope: &str, effect: &str, principal: &str) {
+    let rule = Rule {
+        service_id: scope.parse().unwrap(),
+        principal: principal.parse().unwrap(),
+        effect: match effect {
+            "allow" => Effect::Allow,
+            _ => Effect::Deny,
+        },
+    };
+    world.remove_entry(&rule).await.unwrap();
+}
+
+/// Writes the settings of all services.
+pub(crate) async fn settings(world: &World, settings: &str) {
+    let text =
+        format!("services: []\npolicy:\n  settings:\n    - {{service_id: \"*\", {settings}}}\n");
+    WorldFile::parse(&text)
+        .unwrap()
+        .put_into(world)
+        .await
+        .unwrap();
+}
+
+/// Puts an item into the allowlist that nobody can read.
+pub(crate) async fn malformed(world: &World, scope: &str, rule: &str) {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    world
+        .tables()
+        .put_item()
+        .table_name(world.allowlist_table())
+        .item("service_id", text(scope))
+        .item("rule", text(rule))
+        .item("max_conections", AttributeValue::N("1".to_owned()))
+        .send()
+        .await
+        .unwrap();
+}
+
+pub(crate) fn minutes_pass(world: &World, minutes: u64) {
+    world.clock.advance(Duration::from_secs(minutes * 60));
+}
+
+pub(crate) fn hours_pass(world: &World, hours: u64) {
+    minutes_pass(world, hours * 60);
+}
+
+/// What the allowlist table's stream would tell of an edit of one consumer's entry.
+pub(crate) async fn edited(world: &World, service: Option<&str>, account: &str) {
+    let hint = Hint {
+        kind: HintKind::PolicyEdited,
+        subject: Subject::Consumer {
+            service_id: service.map(|id| id.parse().unwrap()),
+            account_id: account.parse().unwrap(),
+        },
+        actor: None,
+    };
+    for handled in world.gatekeeper().handle(&[hint], deadline(world)).await {
+        handled.unwrap();
+    }
+}
+
+/// How often an alarm about a service was told to begin or to end.
+pub(crate) fn alarms(world: &World, finding: &str, kind: &str) -> usize {
+    documents(world)
+        .iter()
+        .filter(|document| document["finding"] == finding && document["kind"] == kind)
+        .count()
 }
 
 /// Our own event about one endpoint.
@@ -317,7 +396,7 @@ pub(crate) async fn crash_after(
     }
 }
 
-fn kill_after(calls: &Calls, n: usize, victim: AbortHandle) {
+pub(crate) fn kill_after(calls: &Calls, n: usize, victim: AbortHandle) {
     calls.after(n, move || victim.abort());
 }
 

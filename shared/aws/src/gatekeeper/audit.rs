@@ -171,7 +171,10 @@ impl Gatekeeper {
         };
         let candidate = |due| {
             let mut grounds = view.grounds_of_revocation(&verdict);
-            grounds.extend(entry.clone());
+            // A transaction takes each item once.
+            let is_new = |entry: &Ground| !grounds.iter().any(|ground| ground.key == entry.key);
+            let entry = entry.clone().filter(is_new);
+            grounds.extend(entry);
             Candidate {
                 request: request.clone(),
                 verdict: verdict.clone(),

@@ -259,7 +259,7 @@ impl Gatekeeper {
             let connected = self.ec2.connected(service, owner).await?;
             if self
                 .tables
-                .repair_slots(service, owner, &slots, &connected)
+                .mend_slots(service, owner, &slots, &connected)
                 .await?
             {
                 return Ok(Attempt::ReadAgain);

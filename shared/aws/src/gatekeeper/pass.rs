@@ -142,7 +142,7 @@ impl Gatekeeper {
         }
         for slice in page.connections.chunks(self.limits.slice.max(1)) {
             self.must_have_time(deadline)?;
-            self.settle_slice(pass, slice, seen_at, deadline).await;
+            self.settle_slice(pass, slice, seen_at, deadline).await?;
         }
         pass.token = page.next;
         if pass.token.is_some() {
@@ -159,7 +159,13 @@ impl Gatekeeper {
         slice: &[Connection],
         seen_at: Timestamp,
         deadline: Deadline,
-    ) {
+    ) -> Result<(), Arc<Error>> {
+        // First, since limits are judged by them.
+        if pass.which == Which::All
+            && let Err(error) = self.tidy_slots(pass.service(), slice).await
+        {
+            self.report(&error, None);
+        }
         let sightings = slice
             .iter()
             .map(|connection| Sighting::of(connection.clone(), seen_at))
@@ -181,10 +187,12 @@ impl Gatekeeper {
                 pass.report.fail(error);
             }
         }
-        if pass.which == Which::All
-            && let Err(error) = self.tidy_slots(pass.service(), slice).await
-        {
-            self.report(&error, None);
+        let mut failures = settled
+            .values()
+            .filter_map(|outcome| outcome.as_ref().err());
+        match failures.find(|error| error.is_out_of_time()) {
+            Some(error) => Err(Arc::clone(error)),
+            None => Ok(()),
         }
     }
 
@@ -303,6 +311,8 @@ impl ServiceReport {
             match outcome {
                 Ok(Outcome::Changed { .. }) => self.changed += 1,
                 Ok(_) => {}
+                // It was not its turn yet.
+                Err(error) if error.is_out_of_time() => {}
                 Err(error) => self.fail(Arc::clone(error)),
             }
         }

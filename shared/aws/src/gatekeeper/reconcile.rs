@@ -18,7 +18,7 @@ use super::Gatekeeper;
 use super::pass::{Pass, Progress};
 use super::watch::Seen;
 use crate::clock::Deadline;
-use crate::error::{Error, Retryable};
+use crate::error::Error;
 use crate::tables::Unfinished;
 use crate::telemetry::Unit;
 
@@ -122,7 +122,7 @@ impl Gatekeeper {
                 Ok(Progress::Done) => done
                     .services
                     .push(self.end_pass(pass, true, deadline).await),
-                Err(error) if matches!(*error, Error::Retryable(Retryable::OutOfTime)) => {
+                Err(error) if error.is_out_of_time() => {
                     under_way.push_front(pass);
                     break;
                 }

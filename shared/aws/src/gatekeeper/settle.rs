@@ -112,11 +112,17 @@ impl Gatekeeper {
         self.announce(outbox, deadline).await;
 
         let spent = self.clock.now().duration_since(begun).as_millis_f64();
+        let mut out_of_time = None;
         for (endpoint_id, outcome) in &settled {
             match outcome {
                 Ok(outcome) => self.tell(outcome, spent),
+                Err(error) if error.is_out_of_time() => out_of_time = Some(error),
                 Err(error) => self.report(error, Some(endpoint_id)),
             }
+        }
+        // Once for all of them: they have nothing to do with it.
+        if let Some(error) = out_of_time {
+            self.report(error, None);
         }
         settled
     }

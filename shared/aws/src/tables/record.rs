@@ -237,13 +237,15 @@ impl Tables {
                 let mut check = check;
                 let mut condition = format!("attribute_exists({partition})");
                 for name in ground.attributes {
+                    // By placeholder: some of them are words that DynamoDB keeps to itself.
+                    check = check.expression_attribute_names(format!("#{name}"), *name);
                     match item.get(*name) {
                         Some(value) => {
-                            condition.push_str(&format!(" AND {name} = :{name}"));
+                            condition.push_str(&format!(" AND #{name} = :{name}"));
                             check = check
                                 .expression_attribute_values(format!(":{name}"), value.clone());
                         }
-                        None => condition.push_str(&format!(" AND attribute_not_exists({name})")),
+                        None => condition.push_str(&format!(" AND attribute_not_exists(#{name})")),
                     }
                 }
                 check.condition_expression(condition)

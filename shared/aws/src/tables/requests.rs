@@ -263,28 +263,30 @@ impl Tables {
     }
 
     /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
-    /// one, those that nobody holds are given back.
+    /// one, those that nobody holds are given back. Answers whether anything had to be changed.
     pub(crate) async fn mend_slots(
         &self,
         service: &ServiceId,
         account: &AccountId,
         slots: &Slots,
         connected: &[EndpointId],
-    ) -> Result<(), Arc<Error>> {
+    ) -> Result<bool, Arc<Error>> {
         let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
-        if !connected.iter().all(held) {
+        let lacking = !connected.iter().all(held);
+        if lacking {
             tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
             self.count_slots(service, account, connected).await?;
         }
-        self.repair_slots(service, account, slots, connected)
-            .await
-            .map(drop)
+        let idle = self
+            .give_slots_back(service, account, slots, connected)
+            .await?;
+        Ok(lacking || idle)
     }
 
     /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
     /// by what EC2 shows as connected and by what a request is about to connect. What was read of
     /// the slots must be older than what is read here of the requests.
-    pub(crate) async fn repair_slots(
+    async fn give_slots_back(
         &self,
         service: &ServiceId,
         account: &AccountId,

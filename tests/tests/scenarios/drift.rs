@@ -1,0 +1,203 @@
+//! What others did without Gatekeeper, and what was rejected before it became allowed.
+
+use gatekeeper_core::request::{Cause, Status};
+use local_aws::State;
+
+use crate::support::*;
+
+const PROVIDER: &str = gatekeeper_local::world::PROVIDER;
+
+fn told_of(world: &gatekeeper_local::world::World, n: u32) -> Vec<String> {
+    let mut told = documents(world);
+    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
+    // What is published a second time, after a crash, has the same id.
+    told.dedup_by_key(|document| document["id"].clone());
+    told.iter()
+        .map(|document| document["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn somebody_accepts(world: &gatekeeper_local::world::World, n: u32) {
+    let console = local_aws::Caller::new(PROVIDER, "us-east-1");
+    let failed = world.ec2.accept(&console, SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+fn somebody_rejects(world: &gatekeeper_local::world::World, n: u32) {
+    let console = local_aws::Caller::new(PROVIDER, "us-east-1");
+    let failed = world.ec2.reject(&console, SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_rejected_and_is_allowed_now_is_tried_once_and_people_are_told() {
+    let world = world_of(WORLD).await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 2).await, Some(Status::Rejected));
+    remove(&world, "*", "deny", "000000000002").await;
+    allow(&world, "*", "000000000002").await;
+    for _ in 0..4 {
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+    }
+    let tries = world
+        .ec2
+        .log()
+        .iter()
+        .filter(|call| call.action == "AcceptVpcEndpointConnections")
+        .filter(|call| {
+            call.params
+                .iter()
+                .any(|(_, value)| *value == endpoint(2).to_string())
+        })
+        .count();
+    assert_eq!(tries, 1, "once is all");
+    assert_eq!(told_of(&world, 2), ["rejected", "accept_refused"]);
+    let rows = history(&world, 2).await;
+    let last = rows.last().unwrap();
+    assert_eq!((last.cause, last.to), (Cause::Refused, Status::Rejected));
+    assert_eq!(last.ec2.as_ref().unwrap().code, "InvalidState");
+    let inbox = world.sns.inbox();
+    assert!(
+        inbox
+            .iter()
+            .any(|mail| mail.message.contains("delete it and to create a new one")),
+        "people read what to do"
+    );
+}
+
+#[tokio::test]
+async fn where_ec2_takes_it_back_it_is_accepted() {
+    let mut options = options();
+    options.ec2.accept_after_reject = true;
+    let world = world_with(options, WORLD).await;
+    world.reconcile().await;
+    remove(&world, "*", "deny", "000000000002").await;
+    allow(&world, "*", "000000000002").await;
+    minutes_pass(&world, 5);
+    edited(&world, None, "000000000002").await;
+    assert_eq!(status(&world, 2).await, Some(Status::Accepted));
+    assert_eq!(
+        path(&world, 2).await,
+        "- > rejecting > rejected > accepting > accepted"
+    );
+}
+
+#[tokio::test]
+async fn a_try_that_is_killed_is_made_once_all_the_same() {
+    for n in 1..60 {
+        let world = world_of(WORLD).await;
+        world.reconcile().await;
+        remove(&world, "*", "deny", "000000000002").await;
+        allow(&world, "*", "000000000002").await;
+        minutes_pass(&world, 5);
+        let calls = Calls::of(&world);
+        let gatekeeper = world.another_gatekeeper();
+        let until = deadline(&world);
+        let task = tokio::spawn(async move { gatekeeper.reconcile(until).await });
+        kill_after(&calls, n, task.abort_handle());
+        let finished = task.await.is_ok();
+        calls.after(usize::MAX / 2, || {});
+        for _ in 0..3 {
+            minutes_pass(&world, 5);
+            world.reconcile().await;
+        }
+        assert_eq!(
+            status(&world, 2).await,
+            Some(Status::Rejected),
+            "killed after {n}"
+        );
+        assert_eq!(
+            told_of(&world, 2),
+            ["rejected", "accept_refused"],
+            "killed after {n}"
+        );
+        if finished {
+            return;
+        }
+    }
+    panic!("the run never came to its end");
+}
+
+#[tokio::test]
+async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_reverts() {
+    for (setting, expected) in [
+        ("record", Status::Rejected),
+        ("alert", Status::Rejected),
+        ("revert", Status::Accepted),
+    ] {
+        let mut options = options();
+        options.ec2.accept_after_reject = true;
+        let world = world_with(options, WORLD).await;
+        settings(&world, &format!("out_of_band: {setting}")).await;
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        somebody_rejects(&world, 1);
+        for _ in 0..3 {
+            world.reconcile().await;
+            minutes_pass(&world, 5);
+        }
+        assert_eq!(status(&world, 1).await, Some(expected), "{setting}");
+        let told = told_of(&world, 1);
+        let quiet = setting == "record";
+        assert_eq!(
+            told.contains(&"rejected_out_of_band".to_owned()),
+            !quiet,
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts() {
+    for (setting, cut) in [("record", false), ("alert", false), ("revert", true)] {
+        let world = world_of(WORLD).await;
+        settings(&world, &format!("out_of_band: {setting}")).await;
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        assert_eq!(status(&world, 3).await, Some(Status::InReview));
+        somebody_accepts(&world, 3);
+        for _ in 0..4 {
+            world.reconcile().await;
+            minutes_pass(&world, 5);
+        }
+        let expected = if cut {
+            Status::Rejected
+        } else {
+            Status::Accepted
+        };
+        assert_eq!(status(&world, 3).await, Some(expected), "{setting}");
+        assert_eq!(state(&world, 3) == Some(State::Rejected), cut, "{setting}");
+        if cut {
+            assert_eq!(
+                told_of(&world, 3),
+                [
+                    "review_opened",
+                    "accepted_out_of_band",
+                    "revocation_started",
+                    "revoked"
+                ]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_there_before_gatekeeper_is_not_reverted() {
+    let text = WORLD.replace(
+        r#"owner: "000000000003"}"#,
+        r#"owner: "000000000003", state: available}"#,
+    );
+    let world = world_of(&text).await;
+    settings(&world, "out_of_band: revert").await;
+    for _ in 0..4 {
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+    }
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+    assert_eq!(state(&world, 3), Some(State::Available));
+    // Where the service revokes what nothing allows, it is told of like any other.
+    settings(&world, "revoke: enforce").await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 3).await, Some(Status::Revoking));
+}

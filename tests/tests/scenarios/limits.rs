@@ -1,0 +1,127 @@
+//! `max_connections`: who waits for a slot gets it when one is free, and slots follow EC2's truth.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::request::Status;
+use serde_json::json;
+
+use crate::support::*;
+
+/// The two endpoints of account 4, of which one may connect: the one that did, and the other.
+async fn one_of_two(world: &gatekeeper_local::world::World) -> (u32, u32) {
+    match status(world, 4).await {
+        Some(Status::Accepted) => (4, 5),
+        _ => (5, 4),
+    }
+}
+
+async fn slots(world: &gatekeeper_local::world::World, account: &str) -> BTreeSet<String> {
+    let item = world
+        .tables()
+        .get_item()
+        .table_name(world.requests_table())
+        .key(
+            "pk",
+            AttributeValue::S(format!("usage#{SERVICE}#{account}")),
+        )
+        .key("sk", AttributeValue::S("slots".to_owned()))
+        .send()
+        .await
+        .unwrap()
+        .item
+        .unwrap_or_default();
+    match item.get("endpoints") {
+        Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
+        _ => BTreeSet::new(),
+    }
+}
+
+async fn write_slots(world: &gatekeeper_local::world::World, account: &str, ids: &[&str]) {
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    world
+        .tables()
+        .put_item()
+        .table_name(world.requests_table())
+        .item(
+            "pk",
+            AttributeValue::S(format!("usage#{SERVICE}#{account}")),
+        )
+        .item("sk", AttributeValue::S("slots".to_owned()))
+        .item(
+            "counted_at",
+            AttributeValue::S("2026-11-20T12:00:00Z".to_owned()),
+        )
+        .item("endpoints", AttributeValue::Ss(ids))
+        .send()
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_slot_that_is_freed_goes_at_once_to_who_waits_for_it() {
+    let world = world_of(WORLD).await;
+    world.reconcile().await;
+    let (accepted, waiting) = one_of_two(&world).await;
+    let reason = request(&world, waiting).await.unwrap().verdict.reason;
+    assert!(reason.contains("for 1 connection at most"), "{reason}");
+    minutes_pass(&world, 5);
+    world.ec2.delete_endpoint(endpoint(accepted).as_str());
+    handle(
+        &world,
+        json!({
+            "version": "0", "source": "privatelink.gatekeeper", "detail-type": "Connection Requested",
+            "detail": { "service_id": SERVICE, "endpoint_id": endpoint(accepted) },
+        }),
+    )
+    .await;
+    assert_eq!(status(&world, accepted).await, Some(Status::Gone));
+    assert_eq!(
+        status(&world, waiting).await,
+        Some(Status::Accepted),
+        "by the event that freed the slot"
+    );
+    assert_eq!(
+        slots(&world, "000000000004").await,
+        BTreeSet::from([endpoint(waiting).to_string()])
+    );
+}
+
+#[tokio::test]
+async fn a_limit_that_is_raised_lets_in_who_waits() {
+    let world = world_of(WORLD).await;
+    world.reconcile().await;
+    put_policy(
+        &world,
+        r#"{service_id: "*", principal: "000000000004", effect: allow, max_connections: 2}"#,
+    )
+    .await;
+    edited(&world, None, "000000000004").await;
+    for n in 4..=5 {
+        assert_eq!(status(&world, n).await, Some(Status::Accepted));
+    }
+    assert_eq!(slots(&world, "000000000004").await.len(), 2);
+}
+
+#[tokio::test]
+async fn reconcile_mends_slots_from_what_ec2_shows() {
+    let world = world_of(WORLD).await;
+    world.reconcile().await;
+    let (accepted, waiting) = one_of_two(&world).await;
+    let truth = BTreeSet::from([endpoint(accepted).to_string()]);
+    // A slot of an endpoint that never was, and none for the one that is connected.
+    write_slots(&world, "000000000004", &["vpce-0dddddddddddddddd"]).await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(slots(&world, "000000000004").await, truth);
+    assert_eq!(
+        status(&world, waiting).await,
+        Some(Status::InReview),
+        "the limit holds"
+    );
+    // Sound slots are left alone.
+    world.dynamodb.reset_calls();
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(world.dynamodb.calls().get("UpdateItem"), None);
+}

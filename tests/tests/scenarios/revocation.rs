@@ -1,0 +1,374 @@
+//! What is connected stays what is allowed: reported, told of, and cut.
+
+use std::time::Duration;
+
+use gatekeeper_core::request::{Actor, Status};
+use local_aws::State;
+
+use crate::support::*;
+
+/// Connected already: three consumers, each with an entry of its own.
+fn connected(settings: &str) -> String {
+    format!(
+        r#"
+services:
+  - service_id: {SERVICE}
+connections:
+  - {{endpoint_id: vpce-00000000000000001, service_id: {SERVICE}, owner: "000000000001"}}
+  - {{endpoint_id: vpce-00000000000000002, service_id: {SERVICE}, owner: "000000000002"}}
+  - {{endpoint_id: vpce-00000000000000003, service_id: {SERVICE}, owner: "000000000003"}}
+policy:
+  entries:
+    - {{service_id: {SERVICE}, principal: "000000000001", effect: allow, customer: One Ltd}}
+    - {{service_id: {SERVICE}, principal: "000000000002", effect: allow}}
+    - {{service_id: "*", principal: "000000000003", effect: allow}}
+  settings:
+    - {{service_id: "*", {settings}}}
+"#
+    )
+}
+
+async fn all_accepted(settings: &str) -> gatekeeper_local::world::World {
+    let world = world_of(&connected(settings)).await;
+    world.reconcile().await;
+    for n in 1..=3 {
+        assert_eq!(status(&world, n).await, Some(Status::Accepted));
+    }
+    hours_pass(&world, 1);
+    world
+}
+
+/// The kinds of what was told about an endpoint, in order.
+fn told_of(world: &gatekeeper_local::world::World, n: u32) -> Vec<String> {
+    let mut told = documents(world);
+    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
+    // What is published a second time, after a crash, has the same id.
+    told.dedup_by_key(|document| document["id"].clone());
+    told.iter()
+        .map(|document| document["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn by_default_nothing_is_cut_and_nothing_is_said() {
+    let world = all_accepted("review_hours: 1").await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    for _ in 0..3 {
+        world.reconcile().await;
+        hours_pass(&world, 25);
+    }
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    assert_eq!(state(&world, 1), Some(State::Available));
+    assert_eq!(told_of(&world, 1), ["accepted"]);
+}
+
+#[tokio::test]
+async fn report_tells_once_what_would_be_cut_and_changes_nothing() {
+    let world = all_accepted("revoke: report").await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    for _ in 0..3 {
+        world.reconcile().await;
+        hours_pass(&world, 25);
+    }
+    assert_eq!(path(&world, 1).await, "- > accepting > accepted");
+    assert_eq!(state(&world, 1), Some(State::Available));
+    assert_eq!(told_of(&world, 1), ["accepted", "would_revoke"]);
+    let last = documents(&world).pop().unwrap();
+    assert_eq!(last["verdict"]["rule"], serde_json::Value::Null);
+    // It comes back, and goes again: that is news again.
+    allow(&world, SERVICE, "000000000001").await;
+    world.reconcile().await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    world.reconcile().await;
+    assert_eq!(
+        told_of(&world, 1),
+        ["accepted", "would_revoke", "would_revoke"]
+    );
+    assert_eq!(world.ec2.calls_of("RejectVpcEndpointConnections"), 0);
+}
+
+#[tokio::test]
+async fn enforce_tells_first_and_cuts_when_the_grace_period_is_over() {
+    let world = all_accepted("revoke: enforce").await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    world.reconcile().await;
+    let found = request(&world, 1).await.unwrap();
+    assert_eq!(found.status, Status::Revoking);
+    let due = world
+        .clock
+        .now()
+        .checked_add(Duration::from_secs(24 * 3600));
+    assert_eq!(found.due, due.ok());
+    assert_eq!(told_of(&world, 1), ["accepted", "revocation_started"]);
+
+    hours_pass(&world, 23);
+    world.reconcile().await;
+    assert_eq!(
+        state(&world, 1),
+        Some(State::Available),
+        "not before its time"
+    );
+
+    hours_pass(&world, 1);
+    world.reconcile().await;
+    assert_eq!(state(&world, 1), Some(State::Rejected));
+    assert_eq!(
+        path(&world, 1).await,
+        "- > accepting > accepted > revoking > rejected"
+    );
+    assert_eq!(
+        told_of(&world, 1),
+        ["accepted", "revocation_started", "revoked"]
+    );
+    assert_eq!(
+        request(&world, 1).await.unwrap().decided_by,
+        Actor::Policy(None)
+    );
+    for n in 2..=3 {
+        assert_eq!(
+            state(&world, n),
+            Some(State::Available),
+            "{n} is still allowed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_back_in_time_undoes_it() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 2").await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    world.reconcile().await;
+    hours_pass(&world, 1);
+    allow(&world, SERVICE, "000000000001").await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    hours_pass(&world, 48);
+    world.reconcile().await;
+    assert_eq!(state(&world, 1), Some(State::Available));
+    assert_eq!(
+        told_of(&world, 1),
+        ["accepted", "revocation_started", "revocation_undone"]
+    );
+    // So does a service that revokes no more.
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Revoking));
+    settings(&world, "revoke: report").await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    assert_eq!(world.ec2.calls_of("RejectVpcEndpointConnections"), 0);
+}
+
+#[tokio::test]
+async fn an_entry_that_expires_is_revoked_without_an_edit() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 0").await;
+    put_policy(
+        &world,
+        &format!(
+            r#"{{service_id: {SERVICE}, principal: "000000000001", effect: allow, expires_at: "2026-11-20T15:00:00Z"}}"#
+        ),
+    )
+    .await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    hours_pass(&world, 2);
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Revoking), "found");
+    assert_eq!(
+        state(&world, 1),
+        Some(State::Available),
+        "and not yet seen twice"
+    );
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(state(&world, 1), Some(State::Rejected));
+}
+
+#[tokio::test]
+async fn a_deny_and_a_region_taken_away_are_revoked_and_a_lower_limit_is_not() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 0").await;
+    for entry in [
+        r#"{service_id: "*", principal: "000000000003", effect: deny, reason: fraud}"#.to_owned(),
+        format!(
+            r#"{{service_id: {SERVICE}, principal: "000000000002", effect: allow, regions: [eu-west-1]}}"#
+        ),
+        format!(
+            r#"{{service_id: {SERVICE}, principal: "000000000001", effect: allow, max_connections: 0}}"#
+        ),
+    ] {
+        put_policy(&world, &entry).await;
+    }
+    for _ in 0..2 {
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+    }
+    assert_eq!(
+        state(&world, 1),
+        Some(State::Available),
+        "a limit cuts nobody"
+    );
+    assert_eq!(state(&world, 2), Some(State::Rejected));
+    assert_eq!(state(&world, 3), Some(State::Rejected));
+    let reason = &history(&world, 3).await[2].reason;
+    assert!(
+        reason.contains("is denied on every service: fraud."),
+        "{reason}"
+    );
+}
+
+#[tokio::test]
+async fn s7_more_than_one_run_may_cut_is_not_cut_at_all_and_told() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 0, revoke_at_most: 1").await;
+    for n in 1..=2 {
+        remove(&world, SERVICE, "allow", &format!("00000000000{n}")).await;
+    }
+    for _ in 0..3 {
+        let done = world.reconcile().await;
+        assert!(done.services[0].revocations_held);
+        minutes_pass(&world, 5);
+    }
+    for n in 1..=3 {
+        assert_eq!(status(&world, n).await, Some(Status::Accepted));
+    }
+    let held = |kind| alarms(&world, "too_many_revocations", kind);
+    assert_eq!(
+        (held("alarm_started"), held("alarm_ended")),
+        (1, 0),
+        "told once"
+    );
+
+    // With a limit that fits, they begin; with one that does not, none is cut.
+    settings(
+        &world,
+        "revoke: enforce, revoke_grace_hours: 1, revoke_at_most: 2",
+    )
+    .await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Revoking));
+    assert_eq!(held("alarm_ended"), 1);
+    hours_pass(&world, 1);
+    settings(
+        &world,
+        "revoke: enforce, revoke_grace_hours: 1, revoke_at_most: 1",
+    )
+    .await;
+    world.reconcile().await;
+    assert_eq!(world.ec2.calls_of("RejectVpcEndpointConnections"), 0);
+    settings(
+        &world,
+        "revoke: enforce, revoke_grace_hours: 1, revoke_at_most: 2",
+    )
+    .await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    for n in 1..=2 {
+        assert_eq!(state(&world, n), Some(State::Rejected));
+    }
+    assert_eq!(state(&world, 3), Some(State::Available));
+}
+
+#[tokio::test]
+async fn s2_an_empty_policy_and_one_that_cannot_be_read_revoke_nothing() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 0, on_unlisted: reject").await;
+    for (scope, n) in [(SERVICE, 1), (SERVICE, 2), ("*", 3)] {
+        remove(&world, scope, "allow", &format!("00000000000{n}")).await;
+    }
+    for _ in 0..3 {
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+    }
+    for n in 1..=3 {
+        assert_eq!(status(&world, n).await, Some(Status::Accepted), "empty");
+    }
+    // One entry is back, and one cannot be read: it might be the one that allows the others.
+    allow(&world, SERVICE, "000000000001").await;
+    malformed(&world, SERVICE, "allow#000000000002").await;
+    for _ in 0..3 {
+        let done = world.reconcile().await;
+        assert!(done.failed.is_empty(), "{done:?}");
+        minutes_pass(&world, 5);
+    }
+    for n in 1..=3 {
+        assert_eq!(
+            status(&world, n).await,
+            Some(Status::Accepted),
+            "unreadable"
+        );
+    }
+    remove(&world, SERVICE, "allow", "000000000002").await;
+    world.reconcile().await;
+    assert_eq!(
+        status(&world, 3).await,
+        Some(Status::Revoking),
+        "whole again"
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_while_it_cuts_is_finished_by_the_next() {
+    for n in 1..60 {
+        let world = all_accepted("revoke: enforce, revoke_grace_hours: 1").await;
+        for n in 1..=2 {
+            remove(&world, SERVICE, "allow", &format!("00000000000{n}")).await;
+        }
+        world.reconcile().await;
+        hours_pass(&world, 2);
+        let calls = Calls::of(&world);
+        let gatekeeper = world.another_gatekeeper();
+        let until = deadline(&world);
+        let task = tokio::spawn(async move { gatekeeper.reconcile(until).await });
+        kill_after(&calls, n, task.abort_handle());
+        let finished = task.await.is_ok();
+        calls.after(usize::MAX / 2, || {});
+        for _ in 0..2 {
+            minutes_pass(&world, 5);
+            world.reconcile().await;
+        }
+        for n in 1..=2 {
+            assert_eq!(state(&world, n), Some(State::Rejected), "killed after {n}");
+            let path = path(&world, n).await;
+            assert_eq!(path, "- > accepting > accepted > revoking > rejected");
+            assert_eq!(
+                told_of(&world, n),
+                ["accepted", "revocation_started", "revoked"]
+            );
+        }
+        assert_eq!(state(&world, 3), Some(State::Available));
+        if finished {
+            return;
+        }
+    }
+    panic!("the run never came to its end");
+}
+
+#[tokio::test]
+async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
+    let world = all_accepted("revoke: enforce, revoke_grace_hours: 0").await;
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    world.ec2.reset_calls();
+    edited(&world, Some(SERVICE), "000000000001").await;
+    assert_eq!(status(&world, 1).await, Some(Status::Revoking));
+    assert_eq!(told_of(&world, 1), ["accepted", "revocation_started"]);
+    let listed: Vec<String> = world
+        .ec2
+        .log()
+        .iter()
+        .filter(|call| call.action == "DescribeVpcEndpointConnections")
+        .map(|call| {
+            call.param("Filter.1.Value.1")
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
+    assert_eq!(
+        listed,
+        ["000000000001"],
+        "one description, of that consumer's connections"
+    );
+    // And cuts nothing by itself, however often it is told.
+    minutes_pass(&world, 5);
+    edited(&world, Some(SERVICE), "000000000001").await;
+    assert_eq!(state(&world, 1), Some(State::Available));
+    world.reconcile().await;
+    assert_eq!(state(&world, 1), Some(State::Rejected));
+}

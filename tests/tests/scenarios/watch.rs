@@ -1,0 +1,130 @@
+//! What lets connections in past Gatekeeper: one alarm when it begins, one when it ends.
+
+use local_aws::{ConnectionEvent, Fault, FaultKind, NewService};
+
+use crate::support::*;
+
+/// A service that is sound, and how to spoil it.
+fn service() -> NewService {
+    NewService::new()
+        .id(SERVICE)
+        .owner(gatekeeper_local::world::PROVIDER)
+        .region("us-east-1")
+        .tag("privatelink-gatekeeper", "managed")
+}
+
+const SOUND: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+"#;
+
+fn told(world: &gatekeeper_local::world::World, finding: &str) -> (usize, usize) {
+    let count = |kind| alarms(world, finding, kind);
+    (count("alarm_started"), count("alarm_ended"))
+}
+
+#[tokio::test]
+async fn each_hole_is_told_once_when_it_begins_and_once_when_it_ends() {
+    type Change = fn(NewService) -> NewService;
+    let holes: [(&str, Change); 2] = [
+        ("acceptance_not_required", NewService::auto_accept),
+        ("anyone_may_ask", |service| service.allow("*")),
+    ];
+    for (finding, open) in holes {
+        let world = world_of(SOUND).await;
+        world.reconcile().await;
+        assert_eq!(
+            documents(&world),
+            Vec::<serde_json::Value>::new(),
+            "a sound service"
+        );
+        for _ in 0..2 {
+            world.ec2.put_service(open(service()));
+            for _ in 0..3 {
+                minutes_pass(&world, 5);
+                world.reconcile().await;
+            }
+            world.ec2.put_service(service());
+            for _ in 0..3 {
+                minutes_pass(&world, 5);
+                world.reconcile().await;
+            }
+        }
+        assert_eq!(told(&world, finding), (2, 2), "{finding}");
+        assert_eq!(documents(&world).len(), 4, "and nothing else");
+        let mail = world.sns.inbox();
+        assert!(
+            mail[0].message.contains("What to do: "),
+            "{}",
+            mail[0].message
+        );
+    }
+}
+
+#[tokio::test]
+async fn notifications_that_are_missing_elsewhere_or_incomplete_are_told_apart() {
+    let elsewhere = "arn:aws:sns:us-east-1:111122223333:other";
+    for (finding, topic, events) in [
+        ("notification_missing", None, vec![]),
+        (
+            "notification_elsewhere",
+            Some(elsewhere),
+            vec![ConnectionEvent::Connect],
+        ),
+        (
+            "notification_incomplete",
+            Some("ours"),
+            vec![ConnectionEvent::Delete],
+        ),
+    ] {
+        let world = world_of(&format!("{SOUND}    notification: false\n")).await;
+        if let Some(topic) = topic {
+            let topic = if topic == "ours" {
+                &world.notification_topic
+            } else {
+                topic
+            };
+            world.ec2.put_notification(SERVICE, topic, events).unwrap();
+        }
+        for _ in 0..2 {
+            world.reconcile().await;
+            minutes_pass(&world, 5);
+        }
+        assert_eq!(told(&world, finding), (1, 0), "{finding}");
+        world
+            .ec2
+            .put_notification(
+                SERVICE,
+                &world.notification_topic,
+                [ConnectionEvent::Connect],
+            )
+            .unwrap();
+        world.reconcile().await;
+        assert_eq!(told(&world, finding), (1, 1), "{finding}");
+        assert_eq!(documents(&world).len(), 2, "{finding} and nothing else");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
+    let world = world_of(SOUND).await;
+    world.ec2.put_service(service().allow("*"));
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    let action = "DescribeVpcEndpointServicePermissions";
+    world
+        .ec2
+        .inject(Fault::new(action, FaultKind::Unauthorized).always());
+    world.ec2.put_service(service());
+    minutes_pass(&world, 5);
+    let done = world.reconcile().await;
+    assert!(
+        done.failed.is_empty(),
+        "connections are decided all the same"
+    );
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    world.ec2.clear_faults();
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
+}
