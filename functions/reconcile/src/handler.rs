@@ -45,8 +45,9 @@ pub fn into_response(done: Reconciled) -> Result<Value, Arc<Error>> {
                 "changed": report.changed,
                 "failures": report.failures,
                 "oldest_pending": report.oldest_pending.map(|since| since.to_string()),
+                "revocations_held": report.revocations_held,
             })
         })
         .collect();
-    Ok(json!({ "services": services }))
+    Ok(json!({ "services": services, "unfinished": done.unfinished }))
 }
