@@ -368,8 +368,8 @@ impl Ec2 {
                     continue;
                 };
                 let gateway = service.service_type().iter().any(|kind| {
-                    let kind = kind.service_type().map(|kind| kind.as_str());
-                    kind.is_some_and(|kind| kind.starts_with("Gateway"))
+                    let kind = kind.service_type();
+                    kind.is_some_and(|kind| kind.as_str().starts_with("Gateway"))
                 });
                 let configured = Configured {
                     acceptance_required: service.acceptance_required().unwrap_or(false),

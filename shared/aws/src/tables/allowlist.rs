@@ -3,7 +3,7 @@
 //! An item is read strictly: an attribute nobody knows may be a condition misspelt, and passing it
 //! over would let in whom it was meant to keep out (safety rule S2).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -231,10 +231,9 @@ impl Tables {
         scopes: BTreeSet<Scope>,
     ) -> Result<(), Arc<Error>> {
         for scope in scopes {
-            if !denies.0.contains_key(&scope) {
-                let query = self.entries(&scope, "deny#o-");
-                let items = all_of(query, Retryable::ReadTables).await?;
-                denies.0.insert(scope, items);
+            if let btree_map::Entry::Vacant(unread) = denies.0.entry(scope) {
+                let query = self.entries(unread.key(), "deny#o-");
+                unread.insert(all_of(query, Retryable::ReadTables).await?);
             }
         }
         Ok(())
