@@ -14,10 +14,12 @@
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`review`] | when a review is to be answered, and what becomes of one that was not |
 //! | [`announcement`] | which transitions are told, and in what words |
+//! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
 pub mod announcement;
 pub mod connection;
+pub mod edit;
 #[cfg(test)]
 mod fixtures;
 pub mod hint;
