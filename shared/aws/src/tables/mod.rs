@@ -17,6 +17,7 @@ mod keys;
 mod outbox;
 mod record;
 mod requests;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub(crate) use keys::Key;
 pub(crate) use outbox::OutboxRow;
 pub(crate) use record::{Recorded, Write};
 pub(crate) use requests::Slots;
+pub use stream::decode_image;
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
