@@ -69,6 +69,29 @@ set_to(
     "ConnectionsFunction/Properties/Environment/Variables/OWN_ROLE_ARNS",
     {"Fn::GetAtt": ["ConnectionsRole", "Arn"]},
 )
+set_to(
+    "functions_know_where_they_are",
+    "does not know the newest role",
+    "PolicyChangesFunction/Properties/Environment/Variables/OWN_ROLE_ARNS/Fn::Join/1",
+    [{"Fn::GetAtt": ["ConnectionsRole", "Arn"]}, {"Fn::GetAtt": ["ReconcileRole", "Arn"]}],
+)
+set_to(
+    "functions_know_where_they_are",
+    "looks accounts up unasked",
+    "PolicyChangesFunction/Properties/Environment/Variables/ORGANIZATIONS",
+    "on",
+)
+set_to(
+    "functions_know_where_they_are",
+    "watches another topic",
+    "ReconcileFunction/Properties/Environment/Variables/CONNECTION_NOTIFICATION_TOPIC_ARN",
+    {"Ref": "AlarmsTopic"},
+)
+without(
+    "functions_know_where_they_are",
+    "watches no rule",
+    "ReconcileFunction/Properties/Environment/Variables/CLOUDTRAIL_RULE_NAME",
+)
 without("functions_log_into_a_group_of_their_own", "no retention", "ConnectionsLog/Properties/RetentionInDays")
 without("functions_log_into_a_group_of_their_own", "no key", "ReconcileLog/Properties/KmsKeyId")
 without("functions_log_into_a_group_of_their_own", "not retained", "ReconcileLog/DeletionPolicy")
@@ -106,6 +129,30 @@ without(
     "ReconcileFunctionSchedule/Properties/Target/DeadLetterConfig",
 )
 without("failures_of_functions_are_kept", "no schedule", "ReconcileFunctionSchedule")
+STREAM = "PolicyChangesFunctionStream/Properties"
+without("failures_of_functions_are_kept", "edits are dropped", f"{STREAM}/DestinationConfig")
+without("failures_of_functions_are_kept", "all edits come again", f"{STREAM}/FunctionResponseTypes")
+set_to(
+    "failures_of_functions_are_kept",
+    "edits are put nowhere",
+    f"{STREAM}/DestinationConfig/OnFailure/Destination",
+    {"Ref": "AlarmsTopic"},
+)
+without("streams_are_read_from_the_beginning_and_never_stand_still", "nobody reads", "PolicyChangesFunctionStream")
+for TITLE, KEY, VALUE in (
+    ("the requests' stream", "EventSourceArn", {"Fn::GetAtt": ["RequestsTable", "StreamArn"]}),
+    ("another function", "FunctionName", {"Ref": "ReconcileFunction"}),
+    ("misses edits", "StartingPosition", "LATEST"),
+    ("tries for a day", "MaximumRetryAttempts", -1),
+    ("never tries again", "MaximumRetryAttempts", 0),
+    ("old edits hold up new ones", "MaximumRecordAgeInSeconds", 86400),
+    ("whole batches fail", "BisectBatchOnFunctionError", False),
+):
+    set_to("streams_are_read_from_the_beginning_and_never_stand_still", TITLE, f"{STREAM}/{KEY}", VALUE)
+for KEY in ("MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError"):
+    without("streams_are_read_from_the_beginning_and_never_stand_still", f"{KEY} by default", f"{STREAM}/{KEY}")
+set_to("concurrency_is_reserved", "a shard starts too many", f"{STREAM}/ParallelizationFactor", 10)
+without("concurrency_is_reserved", "edits starve", "PolicyChangesFunction/Properties/ReservedConcurrentExecutions")
 without("concurrency_is_reserved", "nothing reserved", "ReconcileFunction/Properties/ReservedConcurrentExecutions")
 set_to(
     "concurrency_is_reserved",
@@ -168,6 +215,32 @@ def _(template):
     statement(template, "ConnectionsRole", "WriteRequests")["Action"].remove("dynamodb:UpdateItem")
 
 
+@breaks("roles_allow_exactly_what_is_called", "looks accounts up unasked")
+def _(template):
+    policy = template["Resources"]["PolicyChangesRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"].append(statement(template, "ConnectionsRole", "WhereAnyAccountSits"))
+
+
+@breaks("roles_allow_exactly_what_is_called", "cannot look accounts up")
+def _(template):
+    template["Conditions"]["OrganizationsOn"] = {"Fn::Equals": [{"Ref": "Organizations"}, "yes"]}
+
+
+@breaks("roles_allow_exactly_what_is_called", "cannot see who may connect")
+def _(template):
+    statement(template, "ReconcileRole", "DecideListedServices")["Action"].pop()
+
+
+@breaks("roles_allow_exactly_what_is_called", "may not read the stream")
+def _(template):
+    statement(template, "PolicyChangesRole", "ReadStream")["Action"].remove("dynamodb:GetRecords")
+
+
+@breaks("roles_use_no_wildcards_without_a_reason", "more than look-ups for any account")
+def _(template):
+    statement(template, "ReconcileRole", "WhereAnyAccountSits")["Action"].append("organizations:ListAccounts")
+
+
 @breaks("roles_use_no_wildcards_without_a_reason", "wildcard in an action")
 def _(template):
     statement(template, "ConnectionsRole", "ReadPolicy")["Action"] = "dynamodb:*"
@@ -198,6 +271,57 @@ def _(template):
     statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = {
         "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
     }
+
+
+@breaks("roles_touch_only_their_tables", "reads any stream")
+def _(template):
+    statement(template, "PolicyChangesRole", "ReadStream")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*/stream/*"
+    }
+
+
+@breaks("roles_touch_only_their_tables", "writes requests through the index")
+def _(template):
+    statement(template, "PolicyChangesRole", "ReadOpenRequests")["Action"] = ["dynamodb:Query", "dynamodb:UpdateItem"]
+
+
+@breaks("roles_decide_only_for_managed_services", "edits decide for any service")
+def _(template):
+    del statement(template, "PolicyChangesRole", "DecideTaggedServices")["Condition"]
+
+
+@breaks("roles_decide_only_for_managed_services", "looks at any service")
+def _(template):
+    policy = template["Resources"]["ReconcileRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"].append(
+        {
+            "Sid": "LookAtServices",
+            "Effect": "Allow",
+            "Action": "ec2:DescribeVpcEndpointServicePermissions",
+            "Resource": {
+                "Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-endpoint-service/*"
+            },
+        }
+    )
+
+
+@breaks("roles_reach_only_their_own", "reads any rule")
+def _(template):
+    statement(template, "ReconcileRole", "WatchRule")["Resource"] = {
+        "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"
+    }
+
+
+@breaks("roles_reach_only_their_own", "puts records into the queue")
+def _(template):
+    statement(template, "PolicyChangesRole", "HandOverFailedEdits")["Resource"] = {
+        "Fn::GetAtt": ["ConnectionsQueue", "Arn"]
+    }
+
+
+@breaks("roles_reach_only_their_own", "writes another's log")
+def _(template):
+    statement(template, "PolicyChangesRole", "Log")["Resource"] = {"Fn::GetAtt": ["ReconcileLog", "Arn"]}
 
 
 @breaks("roles_decide_only_for_managed_services", "tagged or not")
@@ -255,6 +379,18 @@ set_to(
     "short memory",
     "ReconcileDeadLetterQueue/Properties/MessageRetentionPeriod",
     345600,
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "short memory of edits",
+    "PolicyChangesDeadLetterQueue/Properties/MessageRetentionPeriod",
+    345600,
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "failed edits without TLS",
+    "DeadLetterQueuesPolicy/Properties/Queues",
+    [{"Ref": "ConnectionsDeadLetterQueue"}, {"Ref": "ReconcileDeadLetterQueue"}],
 )
 set_to("queues_are_encrypted_and_closed", "long memory", "ConnectionsQueue/Properties/MessageRetentionPeriod", 1209600)
 set_to(
@@ -325,6 +461,13 @@ set_to(
 # ---------------------------------------------------------------------------------------------- alarms
 for ALARM in (
     "ConnectionsErrorsAlarm",
+    "PolicyChangesErrorsAlarm",
+    "PolicyChangesThrottlesAlarm",
+    "PolicyChangesDeadLetterAlarm",
+    "PolicyChangesAgeAlarm",
+    "MalformedPolicyEditsAlarm",
+    "BypassedServicesAlarm",
+    "RevocationsHeldAlarm",
     "ReconcileErrorsAlarm",
     "ConnectionsThrottlesAlarm",
     "ReconcileThrottlesAlarm",
@@ -337,6 +480,19 @@ for ALARM in (
 ):
     without("everything_that_can_fail_has_an_alarm", f"no {ALARM}", ALARM)
 without("everything_that_can_fail_has_an_alarm", "refused records are not told", "ForbiddenAlarm/Properties/Metrics/3")
+for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm"):
+    set_to(
+        "alarms_on_what_reconcile_finds_last_to_its_next_run",
+        f"{ALARM} is over before the next run",
+        f"{ALARM}/Properties/Period",
+        900,
+    )
+    set_to(
+        "alarms_on_what_reconcile_finds_last_to_its_next_run",
+        f"{ALARM} is never over",
+        f"{ALARM}/Properties/Period",
+        86400,
+    )
 set_to(
     "alarms_watch_what_the_functions_write",
     "a step that there is not",
@@ -377,6 +533,11 @@ def _(template):
 @breaks("parameters_are_explained_and_checked", "not on the console")
 def _(template):
     template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].pop()
+
+
+@breaks("parameters_are_explained_and_checked", "on or off or anything")
+def _(template):
+    del template["Parameters"]["Organizations"]["AllowedValues"]
 
 
 @breaks("outputs_are_described", "no description")

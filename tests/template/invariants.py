@@ -24,6 +24,7 @@ SETS = {
     "defaults": {},
     "everything given": {
         "ManagedServices": ",".join(SERVICES),
+        "Organizations": "on",
         "ReconcileMinutes": "60",
         "AnnouncementsEmail": "people@example.com",
         "AlarmsEmail": "ops@example.com",
@@ -37,7 +38,7 @@ SETS = {
 # What each role may do, and so what its function calls; changed here and there, or nowhere. Transactions are
 # allowed by their parts (PutItem, UpdateItem, ConditionCheckItem). Besides what the code calls, Lambda logs,
 # traces, polls the queue and hands over failed runs in the function's name.
-BOTH = {
+EACH = {
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
     "dynamodb:ConditionCheckItem",
@@ -65,9 +66,15 @@ TABLES_KEY = {
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
 }
+# Only where accounts are looked up. Any account may be asked for, hence any resource.
+ORGANIZATIONS = {"organizations:DescribeOrganization", "organizations:ListParents"}
+STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+# The roles of functions, each of which runs the gatekeeper's five steps.
+FUNCTION_ROLES = ("ConnectionsRole", "PolicyChangesRole", "ReconcileRole")
 ACTIONS = {
-    "ConnectionsRole": BOTH | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
-    "ReconcileRole": BOTH | {"sqs:SendMessage"},
+    "ConnectionsRole": EACH | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+    "PolicyChangesRole": EACH | STREAM | {"dynamodb:ListStreams", "sqs:SendMessage"},
+    "ReconcileRole": EACH | {"ec2:DescribeVpcEndpointServicePermissions", "events:DescribeRule", "sqs:SendMessage"},
     "ReconcileScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
 }
 # Actions for which AWS defines no resource, and the only ones that may have "*".
@@ -78,12 +85,30 @@ WITHOUT_RESOURCE = {
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
-# What nothing but the named tables may be allowed to do.
+# What may be done with tables and what belongs to them, and with nothing else.
 TABLE_ACTIONS = {
-    "AllowlistTable": {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"},
-    "RequestsTable": {action for action in BOTH if action.startswith("dynamodb:")} - {"dynamodb:ConditionCheckItem"},
+    "${AllowlistTable.Arn}": {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"},
+    "${AllowlistTable.StreamArn}": STREAM,
+    "${AllowlistTable.Arn}/stream/*": {"dynamodb:ListStreams"},
+    "${RequestsTable.Arn}": {action for action in EACH if action.startswith("dynamodb:")}
+    - {"dynamodb:ConditionCheckItem"},
+    "${RequestsTable.Arn}/index/open": {"dynamodb:Query"},
 }
-ENVIRONMENT = {"ALLOWLIST_TABLE", "REQUESTS_TABLE", "ANNOUNCEMENTS_TOPIC_ARN", "MANAGED_SERVICES", "OWN_ROLE_ARNS"}
+# What each function's configuration reads, and what that of reconcile reads besides.
+ENVIRONMENT = {
+    "ALLOWLIST_TABLE",
+    "REQUESTS_TABLE",
+    "ANNOUNCEMENTS_TOPIC_ARN",
+    "MANAGED_SERVICES",
+    "ORGANIZATIONS",
+    "OWN_ROLE_ARNS",
+}
+WATCHED = {
+    "CONNECTION_NOTIFICATION_TOPIC_ARN": "${ConnectionNotificationTopic}",
+    "CLOUDTRAIL_RULE_NAME": "${CloudTrailRule}",
+}
+# Metrics of ours that mean by themselves that somebody must act.
+TELLING = ("MalformedPolicyEdits", "BypassedServices", "RevocationsHeld")
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 CHECKS = []
@@ -196,8 +221,8 @@ class Stack:
 
 @check
 def functions_say_what_they_run_on(stack):
-    if len(stack.functions) < 2:
-        yield "fewer than two functions"
+    if len(stack.functions) < 3:
+        yield "fewer than three functions"
     for name, function in stack.functions.items():
         for wanted in ("MemorySize", "Timeout", "Description", "Architectures"):
             if not function.get(wanted):
@@ -213,8 +238,14 @@ def functions_know_where_they_are(stack):
     roles = ",".join(function["Role"] for function in stack.functions.values())
     for name, function in stack.functions.items():
         variables = function.get("Environment", {}).get("Variables", {})
-        if set(variables) != ENVIRONMENT:
-            yield f"{name} has other variables than its configuration reads: {sorted(set(variables) ^ ENVIRONMENT)}"
+        wanted = ENVIRONMENT | (set(WATCHED) if name == "ReconcileFunction" else set())
+        if set(variables) != wanted:
+            yield f"{name} has other variables than its configuration reads: {sorted(set(variables) ^ wanted)}"
+        if variables.get("ORGANIZATIONS") != stack.parameters.get("Organizations", "off"):
+            yield f"{name} looks accounts up, or does not, against the parameter"
+        for variable in sorted(set(WATCHED) & set(variables)):
+            if variables[variable] != WATCHED[variable]:
+                yield f"{name} watches {variables[variable]}"
         if variables.get("OWN_ROLE_ARNS") != roles:
             yield f"{name} does not know the roles of all functions, and would take our calls for somebody else's"
 
@@ -266,9 +297,14 @@ def failures_of_functions_are_kept(stack):
         if not polled and not started:
             yield f"nothing starts {name}"
         for mapping in polled:
-            queue = stack.queues.get(mapping["EventSourceArn"].removeprefix("${").removesuffix(".Arn}"), {})
-            if not queue.get("RedrivePolicy", {}).get("deadLetterTargetArn"):
-                yield f"the queue of {name} has no dead-letter queue"
+            source = mapping["EventSourceArn"].removeprefix("${").removesuffix(".Arn}")
+            if source in stack.queues:
+                if not stack.queues[source].get("RedrivePolicy", {}).get("deadLetterTargetArn"):
+                    yield f"the queue of {name} has no dead-letter queue"
+            else:
+                kept = mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
+                if kept.removeprefix("${").removesuffix(".Arn}") not in stack.queues:
+                    yield f"the stream of {name} has no on-failure destination"
             if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
                 yield f"one bad record fails the whole batch of {name}"
         for target in started:
@@ -279,6 +315,29 @@ def failures_of_functions_are_kept(stack):
 
 
 @check
+def streams_are_read_from_the_beginning_and_never_stand_still(stack):
+    read = [
+        mapping
+        for mapping in stack.of("AWS::Lambda::EventSourceMapping").values()
+        if mapping["EventSourceArn"].endswith(".StreamArn}")
+    ]
+    if [(mapping["EventSourceArn"], mapping["FunctionName"]) for mapping in read] != [
+        ("${AllowlistTable.StreamArn}", "${PolicyChangesFunction}")
+    ]:
+        yield "the allowlist's edits, or other streams, go elsewhere than to policy-changes"
+    for mapping in read:
+        name = mapping["FunctionName"]
+        if mapping.get("StartingPosition") != "TRIM_HORIZON":
+            yield f"{name} misses what is edited while its mapping is made"
+        if not 0 < mapping.get("MaximumRetryAttempts", -1) <= 10:
+            yield f"{name} tries {mapping.get('MaximumRetryAttempts', -1)} times before it goes on"
+        if not 60 <= mapping.get("MaximumRecordAgeInSeconds", -1) <= 3600:
+            yield f"{name} takes {mapping.get('MaximumRecordAgeInSeconds', -1)} s for one record before it goes on"
+        if mapping.get("BisectBatchOnFunctionError") is not True:
+            yield f"one record on which {name} fails takes a whole batch with it"
+
+
+@check
 def concurrency_is_reserved(stack):
     reserve = stack.parameters.get("ReserveConcurrency", "true") == "true"
     for name, function in stack.functions.items():
@@ -286,8 +345,14 @@ def concurrency_is_reserved(stack):
         if (reserved is not None) != reserve:
             yield f"{name} reserves {reserved} although ReserveConcurrency is {reserve}"
         for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
+            if mapping["FunctionName"] != f"${{{name}}}":
+                continue
+            if mapping["EventSourceArn"].endswith(".StreamArn}"):
+                if mapping.get("ParallelizationFactor", 1) != 1:
+                    yield f"each shard may start {mapping['ParallelizationFactor']} of {name}"
+                continue
             wanted = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-            if mapping["FunctionName"] == f"${{{name}}}" and (wanted is None or reserve and (reserved or 0) < wanted):
+            if wanted is None or reserve and (reserved or 0) < wanted:
                 yield f"the queue may start {wanted} of {name}, of which {reserved} are reserved"
 
 
@@ -345,8 +410,10 @@ def roles_hold_no_managed_policy(stack):
 def roles_allow_exactly_what_is_called(stack):
     for name in stack.of("AWS::IAM::Role"):
         wanted = set(ACTIONS.get(name, set()))
-        if name in ("ConnectionsRole", "ReconcileRole") and not stack.own_key:
+        if name in FUNCTION_ROLES and not stack.own_key:
             wanted |= TABLES_KEY
+        if name in FUNCTION_ROLES and stack.parameters.get("Organizations", "off") == "on":
+            wanted |= ORGANIZATIONS
         allowed = {action for statement in stack.statements(name) for action in many(statement["Action"])}
         for action in sorted(allowed - wanted):
             yield f"{name} may {action}, which nothing calls"
@@ -365,30 +432,33 @@ def roles_use_no_wildcards_without_a_reason(stack):
             if any("*" in action for action in actions):
                 yield f"{name}/{sid} has a wildcard in an action"
             if "*" in many(statement.get("Resource", "*")):
-                if not sid.endswith("HasNoResourceLevel"):
+                anywhere = WITHOUT_RESOURCE if sid.endswith("HasNoResourceLevel") else set()
+                if sid == "WhereAnyAccountSits":
+                    anywhere = ORGANIZATIONS
+                if not anywhere:
                     yield f"{name}/{sid} has resource * and does not say why"
-                for action in sorted(set(actions) - WITHOUT_RESOURCE):
+                for action in sorted(set(actions) - anywhere):
                     yield f"{name}/{sid} has resource * for {action}, which has resources"
 
 
 @check
 def roles_touch_only_their_tables(stack):
-    for name in ("ConnectionsRole", "ReconcileRole"):
+    for name in FUNCTION_ROLES:
         for statement in stack.statements(name):
             actions = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")}
             for resource in many(statement["Resource"]) if actions else []:
-                table = resource.removeprefix("${").split(".Arn}")[0]
-                if actions - TABLE_ACTIONS.get(table, set()):
-                    yield f"{name} may {sorted(actions - TABLE_ACTIONS.get(table, set()))} on {resource}"
+                if actions - TABLE_ACTIONS.get(resource, set()):
+                    yield f"{name} may {sorted(actions - TABLE_ACTIONS.get(resource, set()))} on {resource}"
 
 
 @check
 def roles_decide_only_for_managed_services(stack):
-    for name in ("ConnectionsRole", "ReconcileRole"):
+    of_a_service = r"ec2:(Accept|Reject|DescribeVpcEndpointServicePermissions)\w*"
+    for name in FUNCTION_ROLES:
         deciding = [
             statement
             for statement in stack.statements(name)
-            if any(re.fullmatch(r"ec2:(Accept|Reject)\w+", action) for action in many(statement["Action"]))
+            if any(re.fullmatch(of_a_service, action) for action in many(statement["Action"]))
         ]
         if len(deciding) != 1:
             yield f"{name} decides by {len(deciding)} statements"
@@ -400,6 +470,25 @@ def roles_decide_only_for_managed_services(stack):
                     yield f"{name} may decide for services without the tag"
             elif statement["Resource"] != [f"arn:*:ec2:*:*:vpc-endpoint-service/{service}" for service in SERVICES]:
                 yield f"{name} may decide for {statement['Resource']}"
+
+
+@check
+def roles_reach_only_their_own(stack):
+    own = {
+        "ConnectionsRole": {"sqs:": "${ConnectionsQueue.Arn}", "logs:": "${ConnectionsLog.Arn}"},
+        "PolicyChangesRole": {"sqs:": "${PolicyChangesDeadLetterQueue.Arn}", "logs:": "${PolicyChangesLog.Arn}"},
+        "ReconcileRole": {
+            "sqs:": "${ReconcileDeadLetterQueue.Arn}",
+            "logs:": "${ReconcileLog.Arn}",
+            "events:": "${CloudTrailRule.Arn}",
+        },
+    }
+    for name in FUNCTION_ROLES:
+        for statement in stack.statements(name):
+            for service, resource in own[name].items():
+                reaches = any(action.startswith(service) for action in many(statement["Action"]))
+                if reaches and statement["Resource"] != resource:
+                    yield f"{name} may {statement['Action']} on {statement['Resource']}"
 
 
 @check
@@ -620,6 +709,13 @@ def everything_that_can_fail_has_an_alarm(stack):
         for metric in ("Errors", "Throttles"):
             if not stack.has_alarm("AWS/Lambda", metric, f"${{{function}}}"):
                 yield f"no alarm on {metric} of {function}"
+    for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
+        late = stack.has_alarm("AWS/Lambda", "IteratorAge", mapping["FunctionName"])
+        if mapping["EventSourceArn"].endswith(".StreamArn}") and not late:
+            yield f"no alarm when {mapping['FunctionName']} is late"
+    for metric in TELLING:
+        if ("PrivateLinkGatekeeper", metric, ()) not in stack.watched():
+            yield f"no alarm on {metric}"
     dead = stack.dead_letter_queues()
     for queue in stack.queues:
         metric = "ApproximateNumberOfMessagesVisible" if queue in dead else "ApproximateAgeOfOldestMessage"
@@ -635,13 +731,29 @@ def everything_that_can_fail_has_an_alarm(stack):
 
 @check
 def alarms_watch_what_the_functions_write(stack):
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "shared" / "aws" / "src").rglob("*.rs"))
+    sources = "".join(
+        path.read_text(encoding="utf-8")
+        for folder in ("shared/aws/src", "functions")
+        for path in sorted((ROOT / folder).rglob("*.rs"))
+    )
     for namespace, metric, dimensions in stack.watched():
         if namespace.startswith("AWS/"):
             continue
         for word in (namespace, metric, *(part for dimension in dimensions for part in dimension)):
             if f'"{word}"' not in sources:
                 yield f"an alarm waits for {word}, which the functions never write"
+
+
+@check
+def alarms_on_what_reconcile_finds_last_to_its_next_run(stack):
+    minutes = int(stack.parameters.get("ReconcileMinutes", "5"))
+    time_out = stack.functions["ReconcileFunction"]["Timeout"]
+    for name, alarm in stack.alarms.items():
+        if alarm.get("MetricName") not in ("BypassedServices", "RevocationsHeld"):
+            continue
+        # Until the next run has ended, late though it be; and not for long after one that finds nothing.
+        if not 60 * minutes + time_out <= alarm["Period"] <= 3 * 60 * minutes or alarm["Period"] % 60:
+            yield f"{name} looks back {alarm['Period']} s at runs that are due every {minutes} minutes"
 
 
 @check

@@ -17,12 +17,14 @@
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`alarm`] | what they are told of a service |
+//! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
 pub mod alarm;
 pub mod announcement;
 pub mod audit;
 pub mod connection;
+pub mod edit;
 #[cfg(test)]
 mod fixtures;
 pub mod hint;

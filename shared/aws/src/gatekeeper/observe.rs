@@ -191,9 +191,13 @@ impl Gatekeeper {
                 let settled = settled.get(&connection.endpoint_id);
                 let failure = settled.and_then(|settled| settled.as_ref().err());
                 if let Some(error) = failure.or(audited.as_ref().err()) {
-                    failures
+                    let first = failures
                         .entry(connection.owner.clone())
                         .or_insert_with(|| Arc::clone(error));
+                    // One that is worth another try says more about what is left to do.
+                    if error.is_retryable() && !first.is_retryable() {
+                        *first = Arc::clone(error);
+                    }
                 }
             }
         }

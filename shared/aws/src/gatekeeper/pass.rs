@@ -303,7 +303,11 @@ impl ServiceReport {
 
     fn fail(&mut self, error: Arc<Error>) {
         self.failures += 1;
-        self.first_failure.get_or_insert(error);
+        // One that is worth another try says more about what is left to do.
+        let outweighs = |first: &Arc<Error>| error.is_retryable() && !first.is_retryable();
+        if self.first_failure.as_ref().is_none_or(outweighs) {
+            self.first_failure = Some(error);
+        }
     }
 
     fn count(&mut self, settled: &Settled) {

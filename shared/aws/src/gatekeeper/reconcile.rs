@@ -47,7 +47,7 @@ pub struct ServiceReport {
     pub changed: usize,
     /// How many connections could not be settled; each is reported in the log.
     pub failures: usize,
-    /// The first of these failures.
+    /// The first of these failures; one that is worth another try if there is any.
     pub first_failure: Option<Arc<Error>>,
     /// Since when the oldest connection waits that is still undecided.
     pub oldest_pending: Option<Timestamp>,

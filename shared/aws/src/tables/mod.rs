@@ -20,6 +20,7 @@ mod outbox;
 mod record;
 mod requests;
 mod state;
+mod stream;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub(crate) use keys::Key;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
 pub(crate) use state::Unfinished;
+pub use stream::decode_image;
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -1,0 +1,137 @@
+//! What a stream's event says was edited, and whom that concerns: pure.
+//!
+//! Each record is read by itself, so that one that makes no sense spoils no other. The event's form:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
+
+use gatekeeper_aws::tables::decode_image;
+use gatekeeper_core::edit::{concerned, subject_of};
+use gatekeeper_core::hint::Subject;
+use gatekeeper_core::policy::PolicyItem;
+use serde_json::{Value, json};
+
+pub use crate::malformed::{Malformed, NotAStreamEvent};
+
+/// One record of the stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// By which the record is handed back. Only a record that somebody made by hand has none.
+    pub sequence_number: Option<String>,
+    /// What it says.
+    pub edit: Edit,
+}
+
+/// One edit of the allowlist.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Edit {
+    /// Whose connections are to be looked at; none if the edit can change nothing for anybody.
+    pub subject: Option<Subject>,
+    /// Why the item, as it is now, cannot be understood; somebody must act.
+    pub malformed: Option<Malformed>,
+    /// Why the item could not be understood before this edit, which put it right or took it away.
+    pub mended: Option<Malformed>,
+}
+
+/// Reads the payload of an invocation.
+///
+/// # Errors
+/// [`NotAStreamEvent`] if no record in it is one of a DynamoDB stream.
+pub fn decode(payload: &Value) -> Result<Vec<Record>, NotAStreamEvent> {
+    payload
+        .get("Records")
+        .and_then(Value::as_array)
+        .filter(|records| records.iter().any(is_of_a_stream))
+        .map(|records| records.iter().map(record).collect())
+        .ok_or_else(|| NotAStreamEvent::new(payload))
+}
+
+fn is_of_a_stream(record: &Value) -> bool {
+    record.get("eventSource").and_then(Value::as_str) == Some("aws:dynamodb")
+}
+
+fn record(record: &Value) -> Record {
+    let change = record
+        .get("dynamodb")
+        .filter(|change| change.is_object() && is_of_a_stream(record));
+    let Some(change) = change else {
+        return Record {
+            sequence_number: None,
+            edit: Edit {
+                malformed: Some(Malformed::not_a_record(record)),
+                ..Edit::default()
+            },
+        };
+    };
+    let name = record.get("eventName").and_then(Value::as_str);
+    Record {
+        sequence_number: change
+            .get("SequenceNumber")
+            .and_then(Value::as_str)
+            // Lambda takes an empty one for the whole batch.
+            .filter(|number| !number.is_empty())
+            .map(ToOwned::to_owned),
+        edit: edit(
+            change,
+            image(change, "OldImage", name != Some("INSERT")),
+            image(change, "NewImage", name != Some("REMOVE")),
+        ),
+    }
+}
+
+type Image = Result<Option<PolicyItem>, Malformed>;
+
+/// One side of an edit; none if the item was not there then.
+fn image(change: &Value, name: &'static str, expected: bool) -> Image {
+    match change.get(name).filter(|image| !image.is_null()) {
+        Some(image) => decode_image(image).map(Some).map_err(Malformed::item),
+        None if expected => Err(Malformed::no_image(&item_name(change), name)),
+        None => Ok(None),
+    }
+}
+
+fn edit(change: &Value, before: Image, after: Image) -> Edit {
+    let (earlier, now) = match (before, after) {
+        (Ok(before), Ok(after)) => {
+            return Edit {
+                subject: concerned(before.as_ref(), after.as_ref()),
+                ..Edit::default()
+            };
+        }
+        (before, after) => (before.err(), after.err()),
+    };
+    // That an image is missing is the stream's fault, and not put right by any edit.
+    let (mended, missing) = match earlier {
+        Some(Malformed::Item { .. }) if now.is_none() => (earlier, None),
+        other => (None, other),
+    };
+    Edit {
+        // What one side says is not known, so anything may have changed for whom the key names.
+        subject: key_of(change).as_ref().map(subject_of),
+        malformed: now.or(missing),
+        mended,
+    }
+}
+
+/// Where the item's key stands: in a place of its own, and in the images.
+const KEYS: [&str; 3] = ["Keys", "NewImage", "OldImage"];
+
+/// The item with the record's key that says nothing more, if the key can be read.
+fn key_of(change: &Value) -> Option<PolicyItem> {
+    KEYS.iter().find_map(|place| {
+        let attribute = |name: &str| change.get(place)?.get(name);
+        let key = json!({"service_id": attribute("service_id")?, "rule": attribute("rule")?});
+        decode_image(&key).ok()
+    })
+}
+
+fn item_name(change: &Value) -> String {
+    let text = |name: &str| {
+        KEYS.iter()
+            .find_map(|place| change.get(place)?.get(name)?.get("S")?.as_str())
+            .unwrap_or("?")
+    };
+    format!("{} / {}", text("service_id"), text("rule"))
+}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+//! What is wrong with a record or a payload, in one sentence that stays short whatever they hold.
+
+use gatekeeper_aws::error::Permanent;
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+/// How many characters of what cannot be understood an error shows.
+const SHOWN: usize = 200;
+
+/// Why a record does not say, or not wholly, what was edited. It will not say more the next time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// It is something else.
+    #[error("this is no record of a DynamoDB stream: {shown}")]
+    NotARecord {
+        /// How it begins.
+        shown: String,
+    },
+    /// An image is no allowlist entry and no settings (safety rule S2).
+    #[error("the allowlist item {item} cannot be understood: {detail}")]
+    Item {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// An image is not there.
+    #[error("the record has no {image} of {item}; the stream must carry new and old images")]
+    NoImage {
+        /// Partition and sort key.
+        item: String,
+        /// `OldImage` or `NewImage`.
+        image: &'static str,
+    },
+}
+
+impl Malformed {
+    pub(crate) fn not_a_record(value: &Value) -> Self {
+        Self::NotARecord {
+            shown: shortened(&value.to_string()),
+        }
+    }
+
+    pub(crate) fn item(error: Permanent) -> Self {
+        match error {
+            Permanent::MalformedPolicy { item, detail } => Self::Item {
+                item: shortened(&item),
+                detail: shortened(&detail),
+            },
+            other => Self::Item {
+                item: "?".to_owned(),
+                detail: shortened(&other.to_string()),
+            },
+        }
+    }
+
+    pub(crate) fn no_image(item: &str, image: &'static str) -> Self {
+        Self::NoImage {
+            item: shortened(item),
+            image,
+        }
+    }
+}
+
+/// What the function was invoked with is no event of a DynamoDB stream. Only somebody who invokes it
+/// by hand can do that.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no event of the allowlist table's stream, so nothing was done: {shown}")]
+pub struct NotAStreamEvent {
+    shown: String,
+}
+
+impl NotAStreamEvent {
+    pub(crate) fn new(payload: &Value) -> Self {
+        Self {
+            shown: shortened(&payload.to_string()),
+        }
+    }
+}
+
+impl From<NotAStreamEvent> for Diagnostic {
+    fn from(error: NotAStreamEvent) -> Self {
+        Self {
+            error_type: "Permanent.NotAStreamEvent".to_owned(),
+            error_message: error.to_string(),
+        }
+    }
+}
+
+/// The beginning of a text from outside.
+fn shortened(text: &str) -> String {
+    let mut rest = text.chars();
+    let mut shown: String = rest.by_ref().take(SHOWN).collect();
+    if rest.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}

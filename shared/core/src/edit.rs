@@ -1,0 +1,109 @@
+//! Whom an edit of the policy concerns.
+//!
+//! An edit changes one item of the allowlist table. What it can change is looked at again at once, and
+//! nothing else: most edits are about one consumer, among thousands.
+
+use crate::hint::Subject;
+use crate::ids::ServiceId;
+use crate::policy::{Conditions, PolicyItem, Principal, Rule, Scope, ServiceSettings};
+
+/// The connections that an edit of one item can concern, from what the item said before and after; a
+/// side is none if the item was not there. None if the edit changes no decision.
+///
+/// Who is for and who wrote an entry only shows in texts, so those fields concern nobody.
+#[must_use]
+pub fn concerned(before: Option<&PolicyItem>, after: Option<&PolicyItem>) -> Option<Subject> {
+    let (says_before, says_after) = (
+        before.and_then(Decisive::part_of),
+        after.and_then(Decisive::part_of),
+    );
+    if says_before == says_after {
+        return None;
+    }
+    match (says_before, says_after) {
+        (Some(before), Some(after)) if before.subject() != after.subject() => {
+            // An item keeps its key, so these are two items, and this is no edit. Missing nothing is
+            // what matters then.
+            Some(Subject::Everything)
+        }
+        (before, after) => Some(after.or(before)?.subject()),
+    }
+}
+
+/// The connections that an item can concern, whatever it says of them: all that its key can tell.
+#[must_use]
+pub fn subject_of(item: &PolicyItem) -> Subject {
+    match item {
+        PolicyItem::Entry(entry) => subject_of_rule(entry.rule()),
+        PolicyItem::Settings(scope, _) => subject_of_scope(scope),
+    }
+}
+
+/// What of an item decides.
+#[derive(PartialEq)]
+enum Decisive<'a> {
+    Entry(&'a Rule, &'a Conditions),
+    Settings(&'a Scope, ServiceSettings),
+}
+
+impl<'a> Decisive<'a> {
+    /// None if nothing does. Settings that say nothing are as good as none.
+    fn part_of(item: &'a PolicyItem) -> Option<Self> {
+        match item {
+            PolicyItem::Entry(entry) => Some(Self::Entry(entry.rule(), entry.conditions())),
+            PolicyItem::Settings(scope, settings) => {
+                let settings = at_once(settings);
+                (settings != ServiceSettings::default()).then_some(Self::Settings(scope, settings))
+            }
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        match self {
+            Self::Entry(rule, _) => subject_of_rule(rule),
+            Self::Settings(scope, _) => subject_of_scope(scope),
+        }
+    }
+}
+
+/// The settings that can change at once what becomes of a connection. The others hold from the next
+/// reminder, vote or run of reconcile on. A setting that is not named here counts, so that one
+/// forgotten costs a look too many and not one too few.
+fn at_once(settings: &ServiceSettings) -> ServiceSettings {
+    ServiceSettings {
+        approvals_required: None,
+        remind_hours: None,
+        revoke_at_most: None,
+        ..*settings
+    }
+}
+
+fn subject_of_rule(rule: &Rule) -> Subject {
+    match &rule.principal {
+        Principal::Endpoint(id) => Subject::Endpoints {
+            service_id: one(&rule.service_id),
+            endpoint_ids: vec![id.clone()],
+        },
+        Principal::Account(id) => Subject::Consumer {
+            service_id: one(&rule.service_id),
+            account_id: id.clone(),
+        },
+        // Who is in a branch is known to AWS Organizations only, so it may be anybody.
+        Principal::Organization(_) | Principal::Anyone => subject_of_scope(&rule.service_id),
+    }
+}
+
+fn subject_of_scope(scope: &Scope) -> Subject {
+    one(scope).map_or(Subject::Everything, Subject::Service)
+}
+
+fn one(scope: &Scope) -> Option<ServiceId> {
+    match scope {
+        Scope::Service(id) => Some(id.clone()),
+        Scope::Every => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "edit_tests.rs"]
+mod tests;
