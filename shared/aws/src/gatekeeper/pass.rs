@@ -1,4 +1,4 @@
-//! One pass through one service's connections, page by page.
+//! One pass through one service's connections, page by page and slice by slice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -24,8 +24,10 @@ const IDS_AT_ONCE: usize = 1000;
 #[derive(Debug)]
 pub(super) struct Pass {
     which: Which,
-    /// EC2's token of the next page; none at the beginning.
+    /// EC2's token of the page that is taken next or under way; none at the beginning.
     token: Option<String>,
+    /// The page that is under way.
+    page: Option<OpenPage>,
     /// Whether it went on where another run stopped, and has not seen the pages before.
     resumed: bool,
     began: Timestamp,
@@ -34,6 +36,14 @@ pub(super) struct Pass {
     unlisted: BTreeSet<EndpointId>,
     auditor: Option<Auditor>,
     report: ServiceReport,
+}
+
+/// What is left of a page.
+#[derive(Debug)]
+struct OpenPage {
+    rest: Vec<Connection>,
+    seen_at: Timestamp,
+    next: Option<String>,
 }
 
 /// Whether there is more to come.
@@ -77,6 +87,7 @@ impl Gatekeeper {
             which: Which::All,
             resumed: token.is_some(),
             token,
+            page: None,
             began,
             unlisted,
             auditor,
@@ -97,6 +108,7 @@ impl Gatekeeper {
             Which::Waiting => Pass {
                 which,
                 token: None,
+                page: None,
                 resumed: false,
                 began: self.clock.now(),
                 unlisted: BTreeSet::new(),
@@ -111,26 +123,55 @@ impl Gatekeeper {
         Ok(self.end_pass(pass, false, deadline).await)
     }
 
-    /// Takes the next page. One that could not be taken to its end is taken again.
+    /// Takes the next slice of the page, or of the next one. A page that could not be taken to its
+    /// end is taken again.
     pub(super) async fn go_on(
         &self,
         pass: &mut Pass,
         deadline: Deadline,
     ) -> Result<Progress, Arc<Error>> {
         self.must_have_time(deadline)?;
+        let mut page = match pass.page.take() {
+            Some(page) => page,
+            None => match self.next_page(pass).await? {
+                Some(page) => page,
+                None => return Ok(Progress::More),
+            },
+        };
+        let size = self.limits.slice.clamp(1, page.rest.len().max(1));
+        let later = page.rest.split_off(size.min(page.rest.len()));
+        let slice = std::mem::replace(&mut page.rest, later);
+        if !slice.is_empty() {
+            self.settle_slice(pass, &slice, page.seen_at, deadline)
+                .await?;
+        }
+        if !page.rest.is_empty() {
+            pass.page = Some(page);
+            return Ok(Progress::More);
+        }
+        pass.token = page.next;
+        if pass.token.is_some() {
+            return Ok(Progress::More);
+        }
+        self.must_have_time(deadline)?;
+        self.settle_vanished(pass, deadline).await?;
+        Ok(Progress::Done)
+    }
+
+    /// Asks EC2 for the pass's next page; none if it has to begin anew.
+    async fn next_page(&self, pass: &mut Pass) -> Result<Option<OpenPage>, Arc<Error>> {
         let seen_at = self.clock.now();
-        let service = pass.service().clone();
-        let page = match self
+        let listed = self
             .ec2
-            .page(&service, pass.which, pass.token.clone())
-            .await
-        {
+            .page(pass.service(), pass.which, pass.token.clone())
+            .await;
+        let page = match listed {
             Ok(page) => page,
-            // EC2 does not know the token any more: begin anew.
+            // EC2 does not know the token any more.
             Err(error) if pass.token.is_some() && pass.resumed && is_refused(&error) => {
                 pass.token = None;
                 pass.resumed = false;
-                return Ok(Progress::More);
+                return Ok(None);
             }
             Err(error) => return Err(error),
         };
@@ -140,17 +181,11 @@ impl Gatekeeper {
         for connection in &page.connections {
             pass.unlisted.remove(&connection.endpoint_id);
         }
-        for slice in page.connections.chunks(self.limits.slice.max(1)) {
-            self.must_have_time(deadline)?;
-            self.settle_slice(pass, slice, seen_at, deadline).await?;
-        }
-        pass.token = page.next;
-        if pass.token.is_some() {
-            return Ok(Progress::More);
-        }
-        self.must_have_time(deadline)?;
-        self.settle_vanished(pass, deadline).await?;
-        Ok(Progress::Done)
+        Ok(Some(OpenPage {
+            rest: page.connections,
+            seen_at,
+            next: page.next,
+        }))
     }
 
     async fn settle_slice(

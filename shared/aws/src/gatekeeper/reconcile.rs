@@ -2,7 +2,7 @@
 //!
 //! What events lost is found here within one period (safety rule S8): pending connections nobody
 //! told us of, requests stuck between decision and outcome, endpoints that vanished, and connections
-//! that the policy allows no longer. The services take turns, a page each, so that one with ten
+//! that the policy allows no longer. The services take turns, a slice each, so that one with ten
 //! thousand requests holds up nobody else's; a run that comes near its end stops in good order, and
 //! the next one goes on from there.
 
@@ -98,7 +98,7 @@ impl Gatekeeper {
         let mut under_way: VecDeque<Pass> = VecDeque::new();
         let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
 
-        // First each service's first page, then page by page of those that have more.
+        // First each service's first slice, then slice by slice of those that have more.
         loop {
             if !stop.leaves(&self.clock, self.limits.margin) {
                 break;
