@@ -16,6 +16,7 @@ mod error;
 mod fault;
 mod http;
 mod ids;
+mod page;
 mod query;
 pub mod sns;
 mod xml;

@@ -42,9 +42,9 @@ use crate::error::AwsError;
 use crate::fault::{FaultKind, ItemFault};
 use crate::http::{Api, Call};
 use crate::ids::Ids;
+use crate::page::Page;
 use crate::query::Params;
 use crate::xml::Xml;
-use page::Page;
 use store::Store;
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -183,7 +183,7 @@ impl Request<'_> {
     }
 
     fn page(&self, action: &'static str) -> Result<Page, AwsError> {
-        Page::parse(
+        page::parse(
             self.params,
             action,
             self.options.page_size,
