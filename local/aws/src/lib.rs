@@ -2,8 +2,9 @@
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
+//! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
 //!
-//! All speak the AWS Query protocol. The caller's account is its access key id, if that has 12 digits; signatures are
+//! The first two speak the AWS Query protocol, the last one AWS JSON 1.1. The caller's account is its access key id, if that has 12 digits; signatures are
 //! not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the same every time. Serve them on
 //! loopback only: whoever can reach them can do anything with them.
 
@@ -16,7 +17,10 @@ mod error;
 mod fault;
 mod http;
 mod ids;
+mod json;
+pub mod organizations;
 mod page;
+mod protocol;
 mod query;
 pub mod sns;
 mod xml;
@@ -32,6 +36,9 @@ pub use ec2::{
 pub use error::AwsError;
 pub use fault::{Fault, FaultKind};
 pub use http::serve;
+pub use organizations::{
+    Account, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
+};
 pub use sns::{
     Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
 };

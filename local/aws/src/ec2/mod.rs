@@ -43,6 +43,7 @@ use crate::fault::{FaultKind, ItemFault};
 use crate::http::{Api, Call};
 use crate::ids::Ids;
 use crate::page::Page;
+use crate::protocol::Protocol;
 use crate::query::Params;
 use crate::xml::Xml;
 use store::Store;
@@ -200,6 +201,8 @@ impl Request<'_> {
 }
 
 impl Api for Ec2 {
+    const PROTOCOL: Protocol = Protocol::Query;
+
     fn control(&self) -> &Control {
         &self.0.control
     }

@@ -11,6 +11,7 @@ mod endpoints;
 mod events;
 mod faults;
 mod notifications;
+mod organizations;
 mod scale;
 mod services;
 mod sns;
