@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod notifications;
 mod organizations;
+mod rules;
 mod scale;
 mod services;
 mod sns;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use local_aws::{
-    Ec2, Ec2Config, ManualClock, NewConnection, NewService, Organizations, OrganizationsConfig,
-    Sns, SnsConfig, State,
+    Ec2, Ec2Config, Events, EventsConfig, ManualClock, NewConnection, NewService, Organizations,
+    OrganizationsConfig, Sns, SnsConfig, State,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -30,6 +30,7 @@ pub(crate) struct World {
     pub(crate) ec2: Ec2,
     pub(crate) sns: Sns,
     pub(crate) organizations: Organizations,
+    pub(crate) events: Events,
     address: SocketAddr,
     /// How long the client waits for an answer.
     pub(crate) patience: Duration,
@@ -56,10 +57,15 @@ impl World {
             seed: Some(3),
             ..OrganizationsConfig::default()
         });
+        let events = Events::new(EventsConfig {
+            seed: Some(4),
+            ..EventsConfig::default()
+        });
         let app = Router::new()
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
-            .nest_service("/organizations", organizations.router());
+            .nest_service("/organizations", organizations.router())
+            .nest_service("/events", events.router());
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
@@ -80,6 +86,7 @@ impl World {
             ec2,
             sns,
             organizations,
+            events,
             address: address.recv().unwrap(),
             patience: Duration::from_secs(60),
             server: Mutex::new(Some((stop, server))),
