@@ -40,7 +40,7 @@ pub use events::{Events, EventsConfig, NewRule, Rule, RuleState};
 pub use fault::{Fault, FaultKind};
 pub use http::serve;
 pub use organizations::{
-    Account, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
+    Member, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
 };
 pub use sns::{
     Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,

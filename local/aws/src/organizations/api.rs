@@ -3,7 +3,7 @@
 use axum::Router;
 
 use super::config::{NewOrganization, NewOu};
-use super::tree::{Account, Organization, Tree};
+use super::tree::{Member, Organization, Tree};
 use super::{Organizations, errors};
 use crate::control::lock;
 use crate::error::AwsError;
@@ -94,7 +94,7 @@ impl Organizations {
     }
 
     /// All members, by their ids, the management account among them.
-    pub fn accounts(&self) -> Vec<Account> {
+    pub fn members(&self) -> Vec<Member> {
         let tree = self.tree();
         let accounts = tree.iter().flat_map(|tree| tree.accounts.values());
         accounts.cloned().collect()

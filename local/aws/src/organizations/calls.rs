@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::errors::{self, Reason};
-use super::tree::{Account, Tree};
+use super::tree::{Member, Tree};
 use super::{Request, form};
 use crate::caller::is_account;
 use crate::error::AwsError;
@@ -118,7 +118,7 @@ pub(crate) fn describe_account(req: &Request<'_>) -> Result<Value, AwsError> {
     if !is_account(&id) {
         return Err(errors::invalid(Reason::Pattern));
     }
-    let account: &Account = tree.accounts.get(&id).ok_or_else(errors::no_account)?;
+    let account: &Member = tree.accounts.get(&id).ok_or_else(errors::no_account)?;
     let path = tree.path_of(&id).ok_or_else(errors::no_account)?;
     // Not `Status`, which "will be retired on September 9, 2026".
     Ok(json!({ "Account": {

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use config::{NewOrganization, NewOu, OrganizationsConfig};
-pub use tree::{Account, Organization};
+pub use tree::{Member, Organization};
 
 use crate::caller::Caller;
 use crate::clock::Clock;

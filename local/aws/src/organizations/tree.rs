@@ -42,7 +42,7 @@ impl Organization {
 
 /// A member of an organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Account {
+pub struct Member {
     /// 12 digits.
     pub id: String,
     /// The root or OU that it is in.
@@ -59,7 +59,7 @@ pub(crate) struct Tree {
     pub(crate) organization: Organization,
     /// OUs and their parents.
     ous: BTreeMap<String, String>,
-    pub(crate) accounts: BTreeMap<String, Account>,
+    pub(crate) accounts: BTreeMap<String, Member>,
 }
 
 impl Tree {
@@ -126,7 +126,7 @@ impl Tree {
         let account = self
             .accounts
             .entry(id.to_owned())
-            .or_insert_with(|| Account {
+            .or_insert_with(|| Member {
                 id: id.to_owned(),
                 parent_id: String::new(),
                 joined_at: at,
@@ -179,7 +179,7 @@ impl Tree {
 
     /// Whether an account may ask about others.
     pub(crate) fn is_administrator(&self, account: &str) -> bool {
-        let delegated = |account: &Account| account.delegated_administrator;
+        let delegated = |account: &Member| account.delegated_administrator;
         self.organization.management_account == account
             || self.accounts.get(account).is_some_and(delegated)
     }

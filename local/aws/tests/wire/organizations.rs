@@ -71,7 +71,7 @@ fn an_organization_is_described_to_all_of_its_members() {
     }
     assert_eq!(parents(&world, CONSUMER).outcome(), not_in_use);
     assert_eq!(world.organizations.organization(), None);
-    assert!(world.organizations.accounts().is_empty());
+    assert!(world.organizations.members().is_empty());
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn accounts_move_and_leave() {
         "no member any more"
     );
     assert_eq!(organizations.path_of(CONSUMER), None);
-    let members = organizations.accounts().into_iter();
+    let members = organizations.members().into_iter();
     assert_eq!(
         members.map(|account| account.id).collect::<Vec<_>>(),
         [PROVIDER]
