@@ -1,4 +1,5 @@
-//! The AWS services that no emulator models, as small servers on loopback that any SDK or the AWS CLI can talk to.
+//! EC2's endpoint services and connections, which no emulator models, and what of AWS goes with them, as small servers
+//! on loopback that any SDK or the AWS CLI can talk to.
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.

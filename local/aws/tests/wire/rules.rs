@@ -179,6 +179,13 @@ fn accounts_regions_and_buses_are_apart() {
     let other = NewRule::new("other", PATTERN).event_bus("b");
     let other = world.events.put_rule(other).unwrap();
     assert_eq!(other.event_bus, "b");
+    // On buses of the same name, elsewhere.
+    for (account, region) in [(PROVIDER, "eu-west-1"), (OTHER, "us-east-1")] {
+        let rule = NewRule::new("other", PATTERN).event_bus("b");
+        let owner = Caller::new(account, region);
+        world.events.put_rule_as(&owner, rule).unwrap();
+    }
+    let elsewhere = "arn:aws:events:eu-west-1:123456789012:rule/b/other";
     let find = |key: &str, region: &str, name: &str, bus: Option<&str>| {
         let input = json!({ "Name": name, "EventBusName": bus });
         let answer = call_as(&world, key, region, "DescribeRule", &input);
@@ -197,7 +204,8 @@ fn accounts_regions_and_buses_are_apart() {
         (PROVIDER, "us-east-1", "other", Some("b"), &other.arn),
         (PROVIDER, "us-east-1", "other", Some(bus), &other.arn),
         (PROVIDER, "eu-west-1", "other", Some(bus), none),
-        (PROVIDER, "eu-west-1", "other", Some("b"), none),
+        (PROVIDER, "eu-west-1", "other", Some("b"), elsewhere),
+        (PROVIDER, "eu-central-1", "other", Some("b"), none),
         (OTHER, "us-east-1", "other", Some(bus), none),
     ] {
         let found = find(key, region, name, bus);
@@ -208,7 +216,7 @@ fn accounts_regions_and_buses_are_apart() {
     let expected = "arn:aws:events:us-east-1:123456789012:rule/b/n";
     assert_eq!(answer.body["RuleArn"], expected);
     assert!(world.events.delete_rule(expected));
-    assert_eq!(world.events.rules().len(), 3);
+    assert_eq!(world.events.rules().len(), 5);
 }
 
 #[test]
@@ -225,8 +233,10 @@ fn rules_are_listed_by_prefix_and_paged() {
     }
     let b = NewRule::new("b", PATTERN);
     world.events.put_rule(b.clone()).unwrap();
-    let elsewhere = Caller::new(OTHER, "us-east-1");
-    world.events.put_rule_as(&elsewhere, b.clone()).unwrap();
+    for (account, region) in [(OTHER, "us-east-1"), (PROVIDER, "eu-west-1")] {
+        let owner = Caller::new(account, region);
+        world.events.put_rule_as(&owner, b.clone()).unwrap();
+    }
     world.events.put_rule(b.event_bus("bus")).unwrap();
     let list = |input: Value| call(&world, "ListRules", &input);
     let names = |answer: &JsonAnswer| -> Vec<String> {
@@ -264,6 +274,7 @@ fn rules_are_listed_by_prefix_and_paged() {
     loop {
         let page = list(json!({ "NamePrefix": "a-", "Limit": 5, "NextToken": token }));
         sizes.push(names(&page).len());
+        assert!(sizes.len() < 20, "it goes on for ever");
         seen.extend(names(&page));
         token = page.body["NextToken"].clone();
         if token.is_null() {
