@@ -27,13 +27,18 @@ exec 3<"$work/addresses"
 
 ec2=
 sns=
-while [ -z "$ec2" ] || [ -z "$sns" ]; do
+organizations=
+events=
+while [ -z "$ec2" ] || [ -z "$sns" ] || [ -z "$organizations" ] || [ -z "$events" ]; do
     read -r -t 60 name url <&3 || { echo "the simulators did not say where they listen" >&2 && exit 1; }
     case $name in
         ec2) ec2=$url ;;
         sns) sns=$url ;;
+        organizations) organizations=$url ;;
+        events) events=$url ;;
     esac
 done
 cat <&3 >/dev/null & # Whatever else it prints must not fill the pipe.
 
-"$python" local/aws/tests/boto3_check.py --ec2-url "$ec2" --sns-url "$sns"
+"$python" local/aws/tests/boto3_check.py --ec2-url "$ec2" --sns-url "$sns" \
+    --organizations-url "$organizations" --events-url "$events"

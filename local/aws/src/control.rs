@@ -31,7 +31,8 @@ pub struct CallRecord {
     pub action: String,
     /// Who called.
     pub caller: Caller,
-    /// All parameters, in their order on the wire.
+    /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
+    /// path (`Tags.1.Key`).
     pub params: Vec<(String, String)>,
     /// The code of the error that was answered; `Hang` and `AnswerLost` where no answer was sent.
     pub error: Option<String>,
@@ -48,7 +49,7 @@ impl CallRecord {
 }
 
 /// What can be done with the calls to a simulator, whatever they mean: count, read, watch and disturb them.
-/// [`Ec2`](crate::Ec2) and [`Sns`](crate::Sns) dereference to it. Calls in process are not counted and not disturbed.
+/// All simulators dereference to it. Calls in process are not counted and not disturbed.
 pub struct Control {
     counts: Mutex<BTreeMap<String, u64>>,
     log: Mutex<VecDeque<CallRecord>>,

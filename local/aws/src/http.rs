@@ -14,9 +14,10 @@ use crate::caller::Caller;
 use crate::control::{CallPhase, CallRecord, Control};
 use crate::error::AwsError;
 use crate::fault::{FaultKind, ItemFault};
+use crate::protocol::Protocol;
 use crate::query::Params;
 
-/// The largest form: 256 KiB of message, each byte of which may be written as three.
+/// The largest body, a form: 256 KiB of message, each byte of which may be written as three.
 const BODY_LIMIT: usize = 4 << 20;
 
 /// How long [`serve`] waits for calls under way when it is told to stop.
@@ -28,19 +29,23 @@ pub(crate) struct Call<'a> {
     pub(crate) action: &'a str,
     pub(crate) caller: &'a Caller,
     pub(crate) params: &'a Params,
+    /// As it came; of [`Protocol::Query`], all of it is in `params`.
+    pub(crate) body: &'a [u8],
     pub(crate) request_id: &'a str,
     pub(crate) item_fault: Option<ItemFault>,
 }
 
-/// A service that speaks the AWS Query protocol.
+/// A service, whatever protocol it speaks.
 pub(crate) trait Api: Clone + Send + Sync + 'static {
+    const PROTOCOL: Protocol;
+
     fn control(&self) -> &Control;
     /// The account and the Region of callers that name none.
     fn home(&self) -> (&str, &str);
     fn request_id(&self) -> String;
-    /// The XML of the answer.
+    /// The document of the answer.
     fn run(&self, call: &Call<'_>) -> Result<String, AwsError>;
-    /// The XML of an error.
+    /// The document of an error.
     fn error(&self, error: &AwsError, request_id: &str) -> String;
     /// How this service answers a fault that refuses the whole call.
     fn refusal(&self, kind: &FaultKind, call: &Call<'_>) -> AwsError;
@@ -56,9 +61,9 @@ pub(crate) fn router(api: impl Api) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
-async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
+async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
     let control = api.control();
-    let params = Params::parse(uri.query(), body);
+    let (action, params) = A::PROTOCOL.decode(uri, headers, body);
     let authorization = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
@@ -66,11 +71,12 @@ async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
     let caller = Caller::from_authorization(authorization.unwrap_or_default(), account, region);
     let caller = control.identify(caller);
     let request_id = api.request_id();
-    let action = params.get("Action").unwrap_or_default();
+    let action = action.as_str();
     let mut call = Call {
         action,
         caller: &caller,
         params: &params,
+        body,
         request_id: &request_id,
         item_fault: None,
     };
@@ -121,23 +127,24 @@ async fn answer(api: &impl Api, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> 
         return broken();
     }
     record(result.as_ref().err().map(|error| error.code.as_str()));
+    let reply = |status, document| reply(A::PROTOCOL, status, &request_id, document);
     match result {
-        Ok(xml) => reply(StatusCode::OK, &request_id, xml),
+        Ok(document) => reply(StatusCode::OK, document),
         Err(error) => {
             let status =
                 StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            reply(status, &request_id, api.error(&error, &request_id))
+            reply(status, api.error(&error, &request_id))
         }
     }
 }
 
-fn reply(status: StatusCode, request_id: &str, xml: String) -> Response {
-    // SDKs take the id from the header; it stands in the document as well.
+fn reply(protocol: Protocol, status: StatusCode, request_id: &str, document: String) -> Response {
+    // SDKs take the id from the header; in XML it stands in the document as well.
     let headers = [
-        (CONTENT_TYPE, "text/xml;charset=UTF-8"),
+        (CONTENT_TYPE, protocol.content_type()),
         (HeaderName::from_static("x-amzn-requestid"), request_id),
     ];
-    (status, headers, xml).into_response()
+    (status, headers, document).into_response()
 }
 
 /// An answer that breaks off: its body fails, upon which the server closes the connection.

@@ -1,11 +1,14 @@
-//! The AWS services that no emulator models, as small servers on loopback that any SDK or the AWS CLI can talk to.
+//! EC2's endpoint services and connections, which no emulator models, and what of AWS goes with them, as small servers
+//! on loopback that any SDK or the AWS CLI can talk to.
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
+//! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
+//! - [`Events`]: EventBridge's rules, whether one is there and enabled.
 //!
-//! All speak the AWS Query protocol. The caller's account is its access key id, if that has 12 digits; signatures are
-//! not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the same every time. Serve them on
-//! loopback only: whoever can reach them can do anything with them.
+//! The first two speak the AWS Query protocol, the others AWS JSON 1.1. The caller's account is its access key id, if
+//! that has 12 digits; signatures are not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the
+//! same every time. Serve them on loopback only: whoever can reach them can do anything with them.
 
 mod buckets;
 mod caller;
@@ -13,9 +16,14 @@ mod clock;
 mod control;
 pub mod ec2;
 mod error;
+pub mod events;
 mod fault;
 mod http;
 mod ids;
+mod json;
+pub mod organizations;
+mod page;
+mod protocol;
 mod query;
 pub mod sns;
 mod xml;
@@ -29,8 +37,12 @@ pub use ec2::{
     ServiceKind, State, Unsuccessful,
 };
 pub use error::AwsError;
+pub use events::{Events, EventsConfig, NewRule, Rule, RuleState};
 pub use fault::{Fault, FaultKind};
 pub use http::serve;
+pub use organizations::{
+    Member, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
+};
 pub use sns::{
     Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
 };

@@ -2,10 +2,11 @@
 """Talks to the simulators with boto3 and checks what AWS documents.
 
     pip install boto3
-    python boto3_check.py --ec2-url http://127.0.0.1:PORT --sns-url http://127.0.0.1:PORT
+    python boto3_check.py --ec2-url http://127.0.0.1:PORT --sns-url http://127.0.0.1:PORT \
+        --organizations-url http://127.0.0.1:PORT --events-url http://127.0.0.1:PORT
 
 Each check has a world of its own only in so far as its services are its own, so it can be run again and again
-against the same servers. The last line is "N passed, M failed"; the exit code is 0 if nothing failed.
+against the same servers. The organization is the one that examples/serve.rs makes: no call makes one. The last line is "N passed, M failed"; the exit code is 0 if nothing failed.
 """
 
 import argparse
@@ -23,10 +24,11 @@ from botocore.exceptions import ClientError
 PROVIDER, CONSUMER, STRANGER = "123456789012", "012345678901", "444455556666"
 NLB = f"arn:aws:elasticloadbalancing:us-east-1:{PROVIDER}:loadbalancer/net/a/0123456789abcdef"
 NO_SERVICE, NO_ENDPOINT = "vpce-svc-0aaaaaaaaaaaaaaaa", "vpce-0aaaaaaaaaaaaaaaa"
+SIMULATORS = ("ec2", "sns", "organizations", "events")
 
-parser = argparse.ArgumentParser(description="Checks the EC2 and SNS simulators with boto3.")
-parser.add_argument("--ec2-url", required=True)
-parser.add_argument("--sns-url", required=True)
+parser = argparse.ArgumentParser(description="Checks the simulators with boto3.")
+for simulator in SIMULATORS:
+    parser.add_argument(f"--{simulator}-url", required=True)
 arguments = parser.parse_args()
 arguments.sns_url = arguments.sns_url.rstrip("/")
 
@@ -41,7 +43,7 @@ def check(function):
 def client(name, account=PROVIDER, region="us-east-1", retries=1):
     return boto3.client(
         name,
-        endpoint_url=arguments.ec2_url if name == "ec2" else arguments.sns_url,
+        endpoint_url=getattr(arguments, f"{name}_url"),
         region_name=region,
         aws_access_key_id=account,
         aws_secret_access_key="any",
@@ -51,17 +53,25 @@ def client(name, account=PROVIDER, region="us-east-1", retries=1):
 
 provider, consumer, stranger = (client("ec2", account) for account in (PROVIDER, CONSUMER, STRANGER))
 sns = client("sns")
+organizations = client("organizations")
+events = client("events")
 
 
-def refused(call, **parameters):
-    """The status and the code with which a call is refused."""
+def refusal(call, **parameters):
+    """The error with which a call is refused."""
     try:
         answer = call(**parameters)
     except ClientError as error:
         assert error.response["Error"]["Message"], "an error has a text"
         assert error.response["ResponseMetadata"]["RequestId"], "an error has a request id"
-        return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+        return error
     raise AssertionError(f"not refused: {answer}")
+
+
+def refused(call, **parameters):
+    """The status and the code with which a call is refused."""
+    answer = refusal(call, **parameters).response
+    return answer["ResponseMetadata"]["HTTPStatusCode"], answer["Error"]["Code"]
 
 
 def equal(seen, expected):
@@ -503,6 +513,105 @@ def batches():
         ([{"Id": f"{n}", "Message": "x" * 200_000} for n in range(2)], "BatchRequestTooLong"),
     ):
         equal(refused(sns.publish_batch, TopicArn=topic, PublishBatchRequestEntries=batch), (400, code))
+
+
+ORGANIZATION, ROOT, OUS = "o-a1b2c3d4e5", "r-ab12", ["ou-ab12-11111111", "ou-ab12-22222222"]
+
+
+@check
+def an_organization_is_described():
+    arn = f"arn:aws:organizations::{PROVIDER}"
+    for member in (organizations, client("organizations", CONSUMER)):
+        organization = member.describe_organization()["Organization"]
+        equal((organization["Id"], organization["MasterAccountId"]), (ORGANIZATION, PROVIDER))
+        equal(organization["Arn"], f"{arn}:organization/{ORGANIZATION}")
+        equal(organization["FeatureSet"], "ALL")
+    not_in_use = (400, "AWSOrganizationsNotInUseException")
+    equal(refused(client("organizations", STRANGER).describe_organization), not_in_use)
+    (root,) = organizations.list_roots()["Roots"]
+    equal((root["Id"], root["Arn"]), (ROOT, f"{arn}:root/{ORGANIZATION}/{ROOT}"))
+    account = organizations.describe_account(AccountId=CONSUMER)["Account"]
+    equal((account["Id"], account["State"]), (CONSUMER, "ACTIVE"))
+    equal(account["Paths"], [f"{ORGANIZATION}/{ROOT}/{'/'.join(OUS)}/{CONSUMER}/"])
+    assert account["JoinedTimestamp"].tzinfo
+    equal(refused(organizations.describe_account, AccountId=STRANGER), (400, "AccountNotFoundException"))
+
+
+@check
+def parents_lead_up_to_the_root():
+    path, child = [], {"Id": CONSUMER}
+    while child.get("Type") != "ROOT":
+        pages = organizations.get_paginator("list_parents").paginate(ChildId=child["Id"])
+        (child,) = [parent for page in pages for parent in page["Parents"]]
+        path.append((child["Id"], child["Type"]))
+    kind = "ORGANIZATIONAL_UNIT"
+    equal(path, [(OUS[1], kind), (OUS[0], kind), (ROOT, "ROOT")])
+    parents = organizations.list_parents
+    equal(refused(parents, ChildId=STRANGER), (400, "ChildNotFoundException"))
+    equal(refused(parents, ChildId="ou-ab12-99999999"), (400, "ChildNotFoundException"))
+    error = refusal(parents, ChildId=STRANGER)
+    assert isinstance(error, organizations.exceptions.ChildNotFoundException), error
+    assert error.response["Message"], "as in the model"
+    for child in (ROOT, "1", ""):
+        equal(refused(parents, ChildId=child), (400, "InvalidInputException"))
+    equal(refusal(parents, ChildId=ROOT).response["Reason"], "INVALID_PATTERN")
+    equal(refused(parents), (400, "InvalidInputException"))
+    equal(refused(parents, ChildId=CONSUMER, MaxResults=21), (400, "InvalidInputException"))
+    equal(refused(parents, ChildId=CONSUMER, NextToken="x"), (400, "InvalidInputException"))
+    member = client("organizations", CONSUMER).list_parents
+    equal(refused(member, ChildId=CONSUMER), (400, "AccessDeniedException"))
+    equal(refused(organizations.list_accounts), (400, "UnknownOperationException"))
+
+
+@check
+def rules_are_enabled_and_disabled():
+    name = f"check-{time.time_ns()}"
+    missing = (400, "ResourceNotFoundException")
+    for call in (events.describe_rule, events.enable_rule, events.disable_rule):
+        equal(refused(call, Name=name), missing)
+    pattern = json.dumps({"source": ["aws.ec2"], "detail": {"eventName": ["AcceptVpcEndpointConnections"]}})
+    arn = events.put_rule(Name=name, EventPattern=pattern, Description="d")["RuleArn"]
+    equal(arn, f"arn:aws:events:us-east-1:{PROVIDER}:rule/{name}")
+    rule = events.describe_rule(Name=name, EventBusName="default")
+    equal((rule["Name"], rule["Arn"], rule["State"]), (name, arn, "ENABLED"))
+    equal((rule["EventPattern"], rule["EventBusName"], rule["CreatedBy"]), (pattern, "default", PROVIDER))
+    events.disable_rule(Name=name)
+    equal(events.describe_rule(Name=name)["State"], "DISABLED")
+    events.enable_rule(Name=name)
+    equal(events.describe_rule(Name=name)["State"], "ENABLED")
+    all_events = "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS"
+    events.put_rule(Name=name, EventPattern=pattern, State=all_events)
+    rule = events.describe_rule(Name=name)
+    equal((rule["State"], "Description" in rule), (all_events, False))
+    for other in (client("events", STRANGER), client("events", PROVIDER, "eu-west-1")):
+        equal(refused(other.describe_rule, Name=name), missing)
+    equal(refused(events.describe_rule, Name=name, EventBusName="none"), missing)
+    for parameters, code in (
+        ({"Name": name}, "ValidationException"),
+        ({"Name": name, "EventPattern": pattern, "State": "Enabled"}, "ValidationException"),
+        ({"Name": name, "EventPattern": '{"source": "aws.ec2"}'}, "InvalidEventPatternException"),
+    ):
+        equal(refused(events.put_rule, **parameters), (400, code))
+    for _ in range(2):
+        events.delete_rule(Name=name)
+        equal(refused(events.describe_rule, Name=name), missing)
+
+
+@check
+def rules_are_listed():
+    prefix = f"check-{time.time_ns()}-"
+    names = [f"{prefix}{n}" for n in range(7)]
+    for name in names:
+        events.put_rule(Name=name, EventPattern='{"source": ["aws.ec2"]}', State="DISABLED")
+    pages = list(events.get_paginator("list_rules").paginate(NamePrefix=prefix, PaginationConfig={"PageSize": 3}))
+    equal([len(page["Rules"]) for page in pages], [3, 3, 1])
+    found = [rule for page in pages for rule in page["Rules"]]
+    equal([(rule["Name"], rule["State"]) for rule in found], [(name, "DISABLED") for name in names])
+    equal(refused(events.list_rules, Limit=101), (400, "ValidationException"))
+    equal(refused(events.list_rules, NextToken="x"), (400, "InvalidToken"))
+    for name in names:
+        events.delete_rule(Name=name)
+    equal(events.list_rules(NamePrefix=prefix)["Rules"], [])
 
 
 def main():

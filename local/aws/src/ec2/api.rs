@@ -10,6 +10,7 @@ use super::config::Ec2Options;
 use super::connection::{self, Connection, NewConnection, Verb};
 use super::endpoint::{self, Endpoint, NewEndpoint};
 use super::notification::{ConnectionEvent, ConnectionNotification, Notification};
+use super::permission;
 use super::service::{self, NewService, Service};
 use super::state::State;
 use super::timeline::Timeline;
@@ -69,6 +70,32 @@ impl Ec2 {
     /// Changes a service, for example whether acceptance is required; `false` if there is none.
     pub fn change_service(&self, id: &str, change: impl FnOnce(&mut Service)) -> bool {
         self.store().services.get_mut(id).map(change).is_some()
+    }
+
+    /// Lets a principal create endpoints: `*`, an ARN, or an account. It may be allowed already.
+    ///
+    /// # Errors
+    /// `InvalidVpcEndpointServiceId.NotFound` if there is no such service, `InvalidPrincipal` if it is none.
+    pub fn allow_principal(&self, service_id: &str, principal: &str) -> Result<(), AwsError> {
+        let principal = permission::parse(principal)?;
+        let mut store = self.store();
+        let service = store.services.get_mut(service_id);
+        let service = service.ok_or_else(|| errors::no_service(service_id))?;
+        permission::add(self.ids(), service, &principal);
+        Ok(())
+    }
+
+    /// Takes that permission away; what is connected stays so. It may be gone already.
+    ///
+    /// # Errors
+    /// As [`Ec2::allow_principal`].
+    pub fn remove_principal(&self, service_id: &str, principal: &str) -> Result<(), AwsError> {
+        let principal = permission::parse(principal)?;
+        let mut store = self.store();
+        let service = store.services.get_mut(service_id);
+        let service = service.ok_or_else(|| errors::no_service(service_id))?;
+        service.principals.remove(&principal);
+        Ok(())
     }
 
     /// Adds a connection, or replaces the one of the same endpoint. It is visible at once, and nobody is notified.
@@ -223,7 +250,8 @@ impl Ec2 {
         self.store().notifications.values().cloned().collect()
     }
 
-    /// Enables or disables a connection notification; `false` if there is none.
+    /// Enables or disables a connection notification, as AWS may do by itself (there is no call for it); `false` if
+    /// there is none.
     pub fn set_notification_enabled(&self, id: &str, enabled: bool) -> bool {
         let mut store = self.store();
         let notification = store.notifications.get_mut(id);

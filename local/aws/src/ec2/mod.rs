@@ -42,9 +42,10 @@ use crate::error::AwsError;
 use crate::fault::{FaultKind, ItemFault};
 use crate::http::{Api, Call};
 use crate::ids::Ids;
+use crate::page::Page;
+use crate::protocol::Protocol;
 use crate::query::Params;
 use crate::xml::Xml;
-use page::Page;
 use store::Store;
 
 const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
@@ -183,7 +184,7 @@ impl Request<'_> {
     }
 
     fn page(&self, action: &'static str) -> Result<Page, AwsError> {
-        Page::parse(
+        page::parse(
             self.params,
             action,
             self.options.page_size,
@@ -200,6 +201,8 @@ impl Request<'_> {
 }
 
 impl Api for Ec2 {
+    const PROTOCOL: Protocol = Protocol::Query;
+
     fn control(&self) -> &Control {
         &self.0.control
     }

@@ -1,8 +1,9 @@
 use super::filter::Filters;
-use super::service::service_id;
+use super::service::{Service, service_id};
 use super::{Request, errors};
 use crate::caller::is_account;
 use crate::error::AwsError;
+use crate::ids::Ids;
 
 /// The type that AWS gives a principal.
 fn kind(principal: &str) -> &'static str {
@@ -18,7 +19,7 @@ fn kind(principal: &str) -> &'static str {
 }
 
 /// `*`, an ARN of IAM or Organizations, or an AWS service. An account id stands for its root.
-fn parse(principal: &str) -> Result<String, AwsError> {
+pub(crate) fn parse(principal: &str) -> Result<String, AwsError> {
     let arn = principal.starts_with("arn:") && principal.split(':').count() >= 6;
     if is_account(principal) {
         Ok(format!("arn:aws:iam::{principal}:root"))
@@ -36,11 +37,23 @@ fn parse_all(principals: &[String]) -> Result<Vec<String>, AwsError> {
         .collect()
 }
 
+/// Adds a permission, if it is not there, and answers its id.
+pub(crate) fn add(ids: &Ids, service: &mut Service, principal: &str) -> Option<String> {
+    if service.principals.contains_key(principal) {
+        return None;
+    }
+    let permission = ids.ec2("vpce-svc-perm-");
+    service
+        .principals
+        .insert(principal.to_owned(), permission.clone());
+    Some(permission)
+}
+
 pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     let id = service_id(req.params)?;
-    let add = parse_all(&req.params.list("AddAllowedPrincipals"))?;
+    let principals = parse_all(&req.params.list("AddAllowedPrincipals"))?;
     let remove = parse_all(&req.params.list("RemoveAllowedPrincipals"))?;
-    if add.is_empty() && remove.is_empty() {
+    if principals.is_empty() && remove.is_empty() {
         return Err(errors::missing("AddAllowedPrincipals"));
     }
     let mut store = req.ec2.store();
@@ -52,16 +65,13 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     for principal in &remove {
         service.principals.remove(principal);
     }
-    let mut added = Vec::new();
-    for principal in add {
-        if !service.principals.contains_key(&principal) {
-            let permission = req.ec2.ids().ec2("vpce-svc-perm-");
-            service
-                .principals
-                .insert(principal.clone(), permission.clone());
-            added.push((principal, permission));
-        }
-    }
+    let added: Vec<(String, String)> = principals
+        .into_iter()
+        .filter_map(|principal| {
+            let permission = add(req.ec2.ids(), service, &principal)?;
+            Some((principal, permission))
+        })
+        .collect();
     Ok(req.answer(|xml| {
         xml.list(
             "addedPrincipalSet",

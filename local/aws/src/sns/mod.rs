@@ -33,6 +33,7 @@ use crate::error::AwsError;
 use crate::fault::{FaultKind, ItemFault};
 use crate::http::{self, Api, Call};
 use crate::ids::Ids;
+use crate::protocol::Protocol;
 use crate::query::Params;
 use crate::xml::Xml;
 use store::Store;
@@ -299,6 +300,8 @@ impl Request<'_> {
 }
 
 impl Api for Sns {
+    const PROTOCOL: Protocol = Protocol::Query;
+
     fn control(&self) -> &Control {
         &self.0.control
     }

@@ -11,6 +11,8 @@ mod endpoints;
 mod events;
 mod faults;
 mod notifications;
+mod organizations;
+mod rules;
 mod scale;
 mod services;
 mod sns;

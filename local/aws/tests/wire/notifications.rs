@@ -309,3 +309,103 @@ fn notifications_are_created_listed_changed_and_deleted() {
     );
     assert!(list(&[]).is_empty());
 }
+
+/// AWS may disable one by itself; it goes on being described.
+#[test]
+fn a_disabled_notification_is_found() {
+    let world = World::new();
+    let (service, _) = world.service(0);
+    let (other, _) = world.service(0);
+    let put = |service: &str, topic: &str| {
+        let topic = format!("arn:aws:sns:us-east-1:123456789012:{topic}");
+        world
+            .ec2
+            .put_notification(service, topic, ConnectionEvent::ALL)
+            .unwrap()
+    };
+    let requests = put(&service, "requests");
+    let audit = put(&service, "audit");
+    let foreign = put(&other, "requests");
+    let find = |filters: &[(&str, &str)]| {
+        let mut params = Vec::new();
+        for ((name, value), n) in filters.iter().zip(1..) {
+            params.push((format!("Filter.{n}.Name"), *name));
+            params.push((format!("Filter.{n}.Value.1"), *value));
+        }
+        let params: Vec<(&str, &str)> = params
+            .iter()
+            .map(|(key, value)| (key.as_str(), *value))
+            .collect();
+        let answer = world.ec2(DESCRIBE, &params);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let mut ids = answer.all("connectionNotificationId");
+        ids.sort();
+        ids
+    };
+    let sorted = |ids: &[&String]| {
+        let mut ids: Vec<String> = ids.iter().map(|id| (*id).clone()).collect();
+        ids.sort();
+        ids
+    };
+    let state = "connection-notification-state";
+    let of_service = ("service-id", service.as_str());
+    assert_eq!(find(&[(state, "Disabled")]), [""; 0]);
+    for id in [&requests, &foreign] {
+        assert!(world.ec2.set_notification_enabled(id, false));
+    }
+    assert_eq!(find(&[(state, "Disabled")]), sorted(&[&requests, &foreign]));
+    assert_eq!(find(&[(state, "Enabled")]), sorted(&[&audit]));
+    assert_eq!(find(&[of_service]), sorted(&[&requests, &audit]));
+    assert_eq!(
+        find(&[of_service, (state, "Disabled")]),
+        sorted(&[&requests])
+    );
+    let arn = ("connection-notification-arn", TOPIC);
+    assert_eq!(find(&[arn]), sorted(&[&requests, &foreign]));
+    assert_eq!(find(&[arn, of_service]), sorted(&[&requests]));
+    assert_eq!(find(&[arn, of_service, (state, "Enabled")]), [""; 0]);
+    let described = world.ec2(DESCRIBE, &[("ConnectionNotificationId", &requests)]);
+    assert_eq!(described.one("connectionNotificationState"), "Disabled");
+    assert_eq!(described.one("connectionNotificationArn"), TOPIC);
+    assert_eq!(described.one("serviceId"), service);
+    assert!(world.ec2.set_notification_enabled(&requests, true));
+    assert_eq!(
+        find(&[of_service, (state, "Enabled")]),
+        sorted(&[&requests, &audit])
+    );
+}
+
+#[test]
+fn notifications_are_paged() {
+    let world = World::new();
+    let (service, _) = world.service(0);
+    for n in 0..7 {
+        let topic = format!("{TOPIC}-{n}");
+        world
+            .ec2
+            .put_notification(&service, topic, [ConnectionEvent::Connect])
+            .unwrap();
+    }
+    world.ec2.set_options(|options| options.empty_pages = true);
+    let (mut seen, mut sizes, mut token) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let mut params = vec![("MaxResults", "5")];
+        if !token.is_empty() {
+            params.push(("NextToken", &token));
+        }
+        let page = world.ec2(DESCRIBE, &params);
+        sizes.push(page.all("connectionNotificationArn").len());
+        assert!(sizes.len() < 20, "it goes on for ever");
+        seen.extend(page.all("connectionNotificationArn"));
+        token = page.one("nextToken");
+        if token.is_empty() {
+            break;
+        }
+    }
+    seen.sort();
+    assert_eq!(sizes, [0, 5, 0, 2]);
+    assert_eq!(
+        seen,
+        (0..7).map(|n| format!("{TOPIC}-{n}")).collect::<Vec<_>>()
+    );
+}

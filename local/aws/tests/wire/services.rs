@@ -1,4 +1,4 @@
-use local_aws::NewService;
+use local_aws::{Caller, NewEndpoint, NewService, Service, State};
 
 use crate::world::*;
 
@@ -298,4 +298,123 @@ fn permissions() {
         (200, String::new())
     );
     assert_eq!(list(&[]).len(), 2);
+}
+
+/// What somebody looks at who wants to know whether connections get past the provider.
+#[test]
+fn a_service_that_lets_everybody_in_is_described_so() {
+    let world = World::new();
+    let interface = world.ec2.put_service(NewService::new()).id;
+    let gateway = NewService::new().gateway_load_balancer();
+    let gateway = world.ec2.put_service(gateway).id;
+    let required = |id: &str| {
+        world
+            .ec2(DESCRIBE, &[("ServiceId.1", id)])
+            .one("acceptanceRequired")
+    };
+    for (id, kind) in [(&interface, "Interface"), (&gateway, "GatewayLoadBalancer")] {
+        let answer = world.ec2(DESCRIBE, &[("ServiceId.1", id)]);
+        let kind = format!("<item><serviceType>{kind}</serviceType></item>");
+        assert!(answer.body.contains(&kind), "{answer:?}");
+        assert_eq!(answer.one("acceptanceRequired"), "true");
+    }
+    let open = |required| {
+        let change = |service: &mut Service| service.acceptance_required = required;
+        assert!(world.ec2.change_service(&interface, change));
+    };
+    open(false);
+    assert_eq!(
+        (required(&interface), required(&gateway)),
+        ("false".to_owned(), "true".to_owned())
+    );
+
+    let consumer = Caller::new(CONSUMER, "us-east-1");
+    let connect = || {
+        world
+            .ec2
+            .create_endpoint(&consumer, NewEndpoint::new(&interface))
+    };
+    assert_eq!(connect().unwrap_err().code, "InvalidServiceName");
+    world.ec2.allow_principal(&interface, "*").unwrap();
+    assert_eq!(connect().unwrap().state, State::Pending);
+    open(true);
+    assert_eq!(required(&interface), "true");
+    assert_eq!(connect().unwrap().state, State::PendingAcceptance);
+
+    let principals = || {
+        let answer = world.ec2(DESCRIBE_PERMISSIONS, &[("ServiceId", &interface)]);
+        answer
+            .all("principal")
+            .into_iter()
+            .zip(answer.all("principalType"))
+            .collect::<Vec<_>>()
+    };
+    let root = format!("arn:aws:iam::{CONSUMER}:root");
+    let everybody = ("*".to_owned(), "All".to_owned());
+    world.ec2.allow_principal(&interface, CONSUMER).unwrap();
+    assert_eq!(
+        principals(),
+        [everybody, (root.clone(), "Account".to_owned())]
+    );
+    let before = world.ec2.service(&interface).unwrap();
+    world.ec2.allow_principal(&interface, &root).unwrap();
+    assert_eq!(
+        world.ec2.service(&interface).unwrap(),
+        before,
+        "it is there already"
+    );
+    for _ in 0..2 {
+        world.ec2.remove_principal(&interface, "*").unwrap();
+        assert_eq!(principals(), [(root.clone(), "Account".to_owned())]);
+    }
+    world.ec2.remove_principal(&interface, &root).unwrap();
+    assert!(principals().is_empty());
+    assert_eq!(connect().unwrap_err().code, "InvalidServiceName");
+    for (id, principal, code) in [
+        (interface.as_str(), "bob", "InvalidPrincipal"),
+        (NO_SERVICE, "*", "InvalidVpcEndpointServiceId.NotFound"),
+    ] {
+        let added = world.ec2.allow_principal(id, principal).unwrap_err();
+        let removed = world.ec2.remove_principal(id, principal).unwrap_err();
+        assert_eq!((added.code.as_str(), removed.code.as_str()), (code, code));
+    }
+}
+
+#[test]
+fn permissions_are_paged() {
+    let world = World::new();
+    let mut service = NewService::new().allow("*");
+    let accounts: Vec<String> = (0..11).map(|n| format!("{n:012}")).collect();
+    for account in &accounts {
+        service = service.allow_account(account);
+    }
+    let id = world.ec2.put_service(service).id;
+    let roots = accounts
+        .iter()
+        .map(|account| format!("arn:aws:iam::{account}:root"));
+    let expected: Vec<String> = std::iter::once("*".to_owned()).chain(roots).collect();
+    let walk = |filters: &[(&str, &str)]| {
+        let (mut seen, mut sizes, mut token) = (Vec::new(), Vec::new(), String::new());
+        loop {
+            let mut params = vec![("ServiceId", id.as_str()), ("MaxResults", "5")];
+            params.extend(filters);
+            if !token.is_empty() {
+                params.push(("NextToken", &token));
+            }
+            let page = world.ec2(DESCRIBE_PERMISSIONS, &params);
+            assert_eq!(page.status, 200, "{page:?}");
+            sizes.push(page.all("principal").len());
+            assert!(sizes.len() < 20, "it goes on for ever");
+            seen.extend(page.all("principal"));
+            token = page.one("nextToken");
+            if token.is_empty() {
+                return (seen, sizes);
+            }
+        }
+    };
+    assert_eq!(walk(&[]), (expected.clone(), vec![5, 5, 2]));
+    let everybody = [("Filter.1.Name", "principal"), ("Filter.1.Value.1", "\\*")];
+    assert_eq!(walk(&everybody), (vec!["*".to_owned()], vec![1]));
+    world.ec2.set_options(|options| options.empty_pages = true);
+    assert_eq!(walk(&[]), (expected, vec![0, 5, 0, 5, 0, 2]));
 }

@@ -7,7 +7,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use local_aws::{Ec2, Ec2Config, ManualClock, NewConnection, NewService, Sns, SnsConfig, State};
+use local_aws::{
+    Ec2, Ec2Config, Events, EventsConfig, ManualClock, NewConnection, NewService, Organizations,
+    OrganizationsConfig, Sns, SnsConfig, State,
+};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 pub(crate) const PROVIDER: &str = "123456789012";
@@ -20,11 +24,13 @@ pub(crate) const ACCEPT: &str = "AcceptVpcEndpointConnections";
 pub(crate) const REJECT: &str = "RejectVpcEndpointConnections";
 pub(crate) const DESCRIBE: &str = "DescribeVpcEndpointConnections";
 
-/// Both simulators behind one server, on a thread of its own; `/ec2` and `/sns` are their prefixes.
+/// All simulators behind one server, on a thread of its own; `/ec2`, `/sns` and so on are their prefixes.
 pub(crate) struct World {
     pub(crate) clock: ManualClock,
     pub(crate) ec2: Ec2,
     pub(crate) sns: Sns,
+    pub(crate) organizations: Organizations,
+    pub(crate) events: Events,
     address: SocketAddr,
     /// How long the client waits for an answer.
     pub(crate) patience: Duration,
@@ -46,9 +52,20 @@ impl World {
             seed: Some(2),
             ..SnsConfig::default()
         });
+        let organizations = Organizations::new(OrganizationsConfig {
+            clock: clock.clock(),
+            seed: Some(3),
+            ..OrganizationsConfig::default()
+        });
+        let events = Events::new(EventsConfig {
+            seed: Some(4),
+            ..EventsConfig::default()
+        });
         let app = Router::new()
             .nest_service("/ec2", ec2.router())
-            .nest_service("/sns", sns.router());
+            .nest_service("/sns", sns.router())
+            .nest_service("/organizations", organizations.router())
+            .nest_service("/events", events.router());
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
@@ -68,6 +85,8 @@ impl World {
             clock,
             ec2,
             sns,
+            organizations,
+            events,
             address: address.recv().unwrap(),
             patience: Duration::from_secs(60),
             server: Mutex::new(Some((stop, server))),
@@ -171,14 +190,42 @@ impl World {
             .append_pair("Version", "x")
             .extend_pairs(params);
         let form = form.finish();
+        let kind = "Content-Type: application/x-www-form-urlencoded; charset=utf-8";
+        self.send(path, key, region, kind, &form)
+    }
+
+    /// A call of the JSON protocol.
+    pub(crate) fn post_json(
+        &self,
+        path: &str,
+        key: &str,
+        region: &str,
+        target: &str,
+        body: &str,
+    ) -> io::Result<JsonAnswer> {
+        let kind = format!("Content-Type: application/x-amz-json-1.1\r\nX-Amz-Target: {target}");
+        let answer = self.send(path, key, region, &kind, body)?;
+        Ok(JsonAnswer {
+            status: answer.status,
+            body: serde_json::from_str(&answer.body)?,
+        })
+    }
+
+    fn send(
+        &self,
+        path: &str,
+        key: &str,
+        region: &str,
+        kind: &str,
+        body: &str,
+    ) -> io::Result<Answer> {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
-             Content-Type: application/x-www-form-urlencoded; charset=utf-8\r\n\
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n{kind}\r\n\
              Authorization: AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/x/aws4_request, SignedHeaders=host, \
              Signature=0\r\n",
-            form.len()
+            body.len()
         );
-        self.exchange(&format!("{head}\r\n{form}"))
+        self.exchange(&format!("{head}\r\n{body}"))
     }
 
     pub(crate) fn get(&self, path: &str) -> Answer {
@@ -261,5 +308,20 @@ impl Answer {
     pub(crate) fn endpoints(&self) -> Vec<String> {
         assert_eq!(self.status, 200, "{}", self.body);
         self.all("vpcEndpointId")
+    }
+}
+
+/// An answer of the JSON protocol.
+#[derive(Debug)]
+pub(crate) struct JsonAnswer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl JsonAnswer {
+    /// The status and the code of an error; of a success, 200 and nothing.
+    pub(crate) fn outcome(&self) -> (u16, String) {
+        let code = self.body["__type"].as_str().unwrap_or_default();
+        (self.status, code.to_owned())
     }
 }
