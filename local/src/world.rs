@@ -26,8 +26,9 @@ use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use local_aws::{
-    ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Message as SnsMessage,
-    NewSubscription, Sns, SnsConfig,
+    ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
+    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Sns,
+    SnsConfig,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +47,8 @@ pub const SECRET: &str = "secret-of-the-local-world";
 /// How CloudTrail names a function that calls under [`OWN_ROLE`].
 const OWN_SESSION: &str =
     "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper/connections";
+/// The rule for AWS CloudTrail's events in the local world.
+pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
 /// Who reads the announcements' e-mails.
 pub const READER: &str = "team@example.com";
 
@@ -77,6 +80,8 @@ pub struct Options {
     pub ec2: Ec2Options,
     /// Roles whose calls are taken for our own, besides [`OWN_ROLE`].
     pub own_role_arns: Vec<String>,
+    /// Whether accounts are looked up in AWS Organizations.
+    pub organizations: bool,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
 }
@@ -98,6 +103,7 @@ impl Options {
             },
             ec2: Ec2Options::default(),
             own_role_arns: Vec::new(),
+            organizations: false,
             seed: None,
         }
     }
@@ -144,6 +150,10 @@ pub struct World {
     pub ec2: Ec2,
     /// SNS, with the inbox.
     pub sns: Sns,
+    /// AWS Organizations; there is no organization at first.
+    pub organizations: Organizations,
+    /// EventBridge's rules; the one for AWS CloudTrail's events is there.
+    pub events: Events,
     /// DynamoDB.
     pub dynamodb: DynamoDb,
     /// The queue in front of the function `connections`.
@@ -196,7 +206,18 @@ impl World {
         let sns = Sns::new(SnsConfig {
             account: PROVIDER.to_owned(),
             region: REGION.to_owned(),
+            clock: ticks.clone(),
+            seed: options.seed,
+        });
+        let organizations = Organizations::new(OrganizationsConfig {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
             clock: ticks,
+            seed: options.seed,
+        });
+        let events = Events::new(EventsConfig {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
             seed: options.seed,
         });
         let file = match &options.data {
@@ -221,6 +242,8 @@ impl World {
             .route("/", get(async move || index(address)))
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
+            .nest_service("/organizations", organizations.router())
+            .nest_service("/events", events.router())
             .nest_service("/dynamodb", dynamodb.router());
         tokio::spawn(async move {
             let mut stopped = stopped;
@@ -241,11 +264,16 @@ impl World {
                 ec2: Some(format!("http://{address}/ec2")),
                 dynamodb: Some(format!("http://{address}/dynamodb")),
                 sns: Some(format!("http://{address}/sns")),
-                ..Endpoints::default()
+                organizations: Some(format!("http://{address}/organizations")),
+                eventbridge: Some(format!("http://{address}/events")),
             },
             patience: options.patience.clone(),
         };
         let make = |what, error: local_aws::AwsError| WorldError::Make(what, error.to_string());
+        let pattern = r#"{"source":["aws.ec2"]}"#;
+        events
+            .put_rule(NewRule::new(CLOUD_TRAIL_RULE, pattern))
+            .map_err(|error| make("a rule", error))?;
         let announcements_topic = sns
             .put_topic("announcements")
             .map_err(|error| make("a topic", error))?;
@@ -268,8 +296,8 @@ impl World {
             announcements_topic: announcements_topic.clone(),
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
-            cloud_trail_rule: None,
-            organizations: false,
+            cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
+            organizations: options.organizations,
             own_role_arns,
             region: REGION
                 .parse()
@@ -291,6 +319,8 @@ impl World {
             queue: Arc::new(Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES)),
             ec2,
             sns,
+            organizations,
+            events,
             dynamodb,
             clock,
             notification_topic,

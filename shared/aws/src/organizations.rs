@@ -64,6 +64,8 @@ impl Organizations {
                 .map(|account| (account, Organization::Off))
                 .collect();
         }
+        // Once, and not by each of those that follow; if it fails, they say so.
+        let _ = self.id().await;
         let lookups: Vec<_> = accounts
             .into_iter()
             .map(|account| async move { (account.clone(), self.place(&account).await) }.boxed())
@@ -88,12 +90,18 @@ impl Organizations {
         let place = match self.climb(account).await {
             Ok(path) => Organization::Known(path),
             Err(error) => {
-                tracing::warn!(
-                    account_id = %account,
-                    error_type = error.error_type(),
-                    error = chain(&*error),
-                    "the account could not be looked up in AWS Organizations"
-                );
+                let (error_type, error_chain) = (error.error_type(), chain(&*error));
+                if error.is_retryable() {
+                    tracing::warn!(
+                        account_id = %account, error_type, error = error_chain,
+                        "an account could not be looked up and will be looked up again"
+                    );
+                } else {
+                    tracing::error!(
+                        account_id = %account, error_type, error = error_chain,
+                        "an account cannot be looked up; somebody must act"
+                    );
+                }
                 Organization::Failed
             }
         };

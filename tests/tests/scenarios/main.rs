@@ -15,6 +15,7 @@ mod faults;
 mod limits;
 mod local_world;
 mod oddities;
+mod organizations;
 mod race;
 mod reviews;
 mod revocation;

@@ -128,3 +128,24 @@ async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
     world.reconcile().await;
     assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
 }
+
+#[tokio::test]
+async fn a_notification_that_aws_disables_and_a_rule_that_is_gone_are_told() {
+    use gatekeeper_local::world::CLOUD_TRAIL_RULE;
+    let world = world_of(SOUND).await;
+    world.reconcile().await;
+    assert!(world.events.disable_rule(CLOUD_TRAIL_RULE));
+    for _ in 0..2 {
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+    }
+    assert_eq!(told(&world, "cloud_trail_rule_missing"), (1, 0));
+    assert!(world.events.enable_rule(CLOUD_TRAIL_RULE));
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "cloud_trail_rule_missing"), (1, 1));
+    assert!(world.events.delete_rule(CLOUD_TRAIL_RULE));
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "cloud_trail_rule_missing"), (2, 1));
+}
