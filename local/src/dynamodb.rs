@@ -1,5 +1,5 @@
-//! DynamoDB: an embedded engine, and in front of it a gate that counts calls, tells of them, and
-//! can make them fail the ways DynamoDB does.
+//! DynamoDB: an embedded engine, reached over HTTP or called directly, and in front of it a gate
+//! that counts calls, tells of them, and can make them fail the ways DynamoDB does.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -12,6 +12,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use dynoxide::Database;
+use gatekeeper_aws::clock::Clock;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,11 +20,17 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::engine::{Streams, Ticks, carry_out};
+
 /// DynamoDB takes bodies of up to 16 MiB.
 const BODY_LIMIT: usize = 16 << 20;
 
 /// What is told of each call, after it was carried out and before it is answered.
 pub type OnCall = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What is told of each call that the engine carried out, whatever became of its answer: operation,
+/// request and the engine's status. Run before anything else can happen.
+pub type OnDone = Arc<dyn Fn(&str, &[u8], StatusCode) + Send + Sync>;
 
 /// A way for calls to fail.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +54,22 @@ pub enum Fault {
 pub struct DynamoDb(Arc<Inner>);
 
 struct Inner {
-    engine: String,
-    client: Client<HttpConnector, Body>,
+    engine: Database,
+    way: Way,
+    streams: Streams,
+    on_done: Mutex<Option<OnDone>>,
     calls: Mutex<BTreeMap<String, u64>>,
     faults: Mutex<VecDeque<(String, Fault, u32)>>,
     on_call: Mutex<Option<OnCall>>,
     stop: watch::Sender<bool>,
+}
+
+/// How the engine is reached.
+enum Way {
+    /// Through its server, at this address.
+    Http(String, Client<HttpConnector, Body>),
+    /// Without a server.
+    Direct,
 }
 
 /// Why the engine could not be started.
@@ -72,45 +89,57 @@ pub enum StartError {
 }
 
 impl DynamoDb {
-    /// Starts the engine, in memory or on a file.
+    /// Starts the engine, in memory or on a file, and its server.
     ///
     /// # Errors
     /// [`StartError`].
-    pub async fn start(path: Option<&Path>) -> Result<Self, StartError> {
-        let database = match path {
-            None => Database::memory(),
-            Some(path) => Database::new(&path.to_string_lossy()),
-        }
-        .map_err(|error| StartError::Open {
-            path: path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string()),
-            detail: error.to_string(),
-        })?;
+    pub async fn start(path: Option<&Path>, clock: Clock) -> Result<Self, StartError> {
+        let engine = open(path, clock)?;
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
             .map_err(StartError::Listen)?;
         let address = listener.local_addr().map_err(StartError::Listen)?;
+        let way = Way::Http(
+            format!("http://{address}/"),
+            Client::builder(TokioExecutor::new()).build_http(),
+        );
         let (stop, mut stopped) = watch::channel(false);
+        let served = engine.clone();
         tokio::spawn(async move {
             let until = async move {
                 let _ = stopped.wait_for(|stop| *stop).await;
             };
-            if let Err(error) =
-                dynoxide::server::serve_with_shutdown(listener, database, until).await
+            if let Err(error) = dynoxide::server::serve_with_shutdown(listener, served, until).await
             {
                 tracing::error!(error, "the DynamoDB engine stopped");
             }
         });
-        Ok(Self(Arc::new(Inner {
-            engine: format!("http://{address}/"),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+        Ok(Self::over(engine, way, stop))
+    }
+
+    /// Opens the engine, in memory or on a file, without a server: calls go to it directly.
+    ///
+    /// # Errors
+    /// [`StartError::Open`].
+    pub fn direct(path: Option<&Path>, clock: Clock) -> Result<Self, StartError> {
+        let (stop, _) = watch::channel(false);
+        Ok(Self::over(open(path, clock)?, Way::Direct, stop))
+    }
+
+    fn over(engine: Database, way: Way, stop: watch::Sender<bool>) -> Self {
+        Self(Arc::new(Inner {
+            engine,
+            way,
+            streams: Streams::default(),
+            on_done: Mutex::default(),
             calls: Mutex::default(),
             faults: Mutex::default(),
             on_call: Mutex::default(),
             stop,
-        })))
+        }))
     }
 
-    /// Stops the engine; a file is closed when the last call is answered.
+    /// Stops the engine; a file is closed when the last clone is dropped.
     pub fn stop(&self) {
         let _ = self.0.stop.send(true);
     }
@@ -152,6 +181,21 @@ impl DynamoDb {
         *lock(&self.0.on_call) = hook;
     }
 
+    /// Whom to tell of what the engine did.
+    pub fn set_on_done(&self, hook: Option<OnDone>) {
+        *lock(&self.0.on_done) = hook;
+    }
+
+    /// The records that a table's stream holds since this was last asked, oldest first, as Lambda
+    /// hands them over in `Records`.
+    ///
+    /// # Errors
+    /// What the engine says of a table that is not there or has no stream.
+    pub fn stream_records(&self, table: &str) -> Result<Vec<Value>, String> {
+        let read = self.0.streams.read(&self.0.engine, table);
+        read.map_err(|error| error.to_string())
+    }
+
     fn take_fault(&self, operation: &str) -> Option<Fault> {
         let mut faults = lock(&self.0.faults);
         let at = faults
@@ -175,9 +219,9 @@ impl DynamoDb {
             .to_owned();
         *lock(&self.0.calls).entry(operation.clone()).or_default() += 1;
         let response = match self.take_fault(&operation) {
-            None => self.forward(headers, body).await,
+            None => self.carry_out(&operation, headers, body).await,
             Some(Fault::AnswerLost) => {
-                self.forward(headers, body).await;
+                self.carry_out(&operation, headers, body).await;
                 error(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError")
             }
             Some(Fault::Throttle) => error(StatusCode::BAD_REQUEST, "ThrottlingException"),
@@ -195,36 +239,68 @@ impl DynamoDb {
         response
     }
 
-    async fn forward(&self, headers: &HeaderMap, body: Bytes) -> Response {
-        let mut request = Request::post(&self.0.engine);
-        for (name, value) in headers {
-            if name != "host" && name != "content-length" {
-                request = request.header(name, value);
+    async fn carry_out(&self, operation: &str, headers: &HeaderMap, body: Bytes) -> Response {
+        let request = body.clone();
+        let response = match &self.0.way {
+            Way::Http(address, client) => forward(address, client, headers, body).await,
+            Way::Direct => {
+                let (status, json) = carry_out(&self.0.engine, operation, &body);
+                json_response(status, json)
+            }
+        };
+        let hook = lock(&self.0.on_done).clone();
+        if let Some(hook) = hook {
+            hook(operation, &request, response.status());
+        }
+        response
+    }
+}
+
+fn open(path: Option<&Path>, clock: Clock) -> Result<Database, StartError> {
+    match path {
+        None => Database::memory_with_clock(Arc::new(Ticks(clock))),
+        Some(path) => Database::new(&path.to_string_lossy()),
+    }
+    .map_err(|error| StartError::Open {
+        path: path.map_or_else(|| "in memory".to_owned(), |path| path.display().to_string()),
+        detail: error.to_string(),
+    })
+}
+
+async fn forward(
+    address: &str,
+    client: &Client<HttpConnector, Body>,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut request = Request::post(address);
+    for (name, value) in headers {
+        if name != "host" && name != "content-length" {
+            request = request.header(name, value);
+        }
+    }
+    let forwarded = async {
+        let request = request.body(Body::from(body)).ok()?;
+        let response = client.request(request).await.ok()?;
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(Body::new(body), BODY_LIMIT).await.ok()?;
+        let mut answer = Response::new(Body::from(body));
+        *answer.status_mut() = parts.status;
+        for (name, value) in &parts.headers {
+            if name != "transfer-encoding" && name != "content-length" {
+                answer.headers_mut().insert(name.clone(), value.clone());
             }
         }
-        let forwarded = async {
-            let request = request.body(Body::from(body)).ok()?;
-            let response = self.0.client.request(request).await.ok()?;
-            let (parts, body) = response.into_parts();
-            let body = to_bytes(Body::new(body), BODY_LIMIT).await.ok()?;
-            let mut answer = Response::new(Body::from(body));
-            *answer.status_mut() = parts.status;
-            for (name, value) in &parts.headers {
-                if name != "transfer-encoding" && name != "content-length" {
-                    answer.headers_mut().insert(name.clone(), value.clone());
-                }
-            }
-            Some(answer)
-        };
-        forwarded
-            .await
-            .unwrap_or_else(|| error(StatusCode::BAD_GATEWAY, "InternalServerError"))
-    }
+        Some(answer)
+    };
+    forwarded
+        .await
+        .unwrap_or_else(|| error(StatusCode::BAD_GATEWAY, "InternalServerError"))
 }
 
 fn error(status: StatusCode, code: &str) -> Response {
     let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "injected" });
-    json_response(status, &body)
+    json_response(status, body.to_string())
 }
 
 /// The answer of a table that had no capacity for any of the keys.
@@ -235,11 +311,11 @@ fn unprocessed(operation: &str, body: &[u8]) -> Response {
         "BatchWriteItem" => json!({ "UnprocessedItems": items }),
         _ => json!({ "Responses": {}, "UnprocessedKeys": items }),
     };
-    json_response(StatusCode::OK, &body)
+    json_response(StatusCode::OK, body.to_string())
 }
 
-fn json_response(status: StatusCode, body: &Value) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
+fn json_response(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     if let Ok(kind) = "application/x-amz-json-1.0".parse() {
         response.headers_mut().insert(CONTENT_TYPE, kind);
@@ -250,3 +326,7 @@ fn json_response(status: StatusCode, body: &Value) -> Response {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "dynamodb_tests.rs"]
+mod tests;

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
+//! | [`in_process`] | the way to all of them without a socket, for simulations |
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |
 //! | [`world_file`] | a world as somebody writes it: services, connections, policy |
 //! | [`replay`] | real input through all of it, and out |
@@ -14,6 +15,8 @@
 
 pub mod demo;
 pub mod dynamodb;
+mod engine;
+pub mod in_process;
 pub mod queue;
 pub mod replay;
 pub mod world;

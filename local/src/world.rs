@@ -1,15 +1,16 @@
 //! The deployment on one machine: what template.yaml makes at AWS, wired the same way.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
 use axum::routing::get;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
@@ -30,10 +31,12 @@ use local_aws::{
     Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Sns,
     SnsConfig,
 };
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::dynamodb::{DynamoDb, StartError};
+use crate::in_process::{ClockSleep, Transport, http_client};
 use crate::queue::{self, Queue};
 
 /// The provider's account in the local world.
@@ -52,6 +55,8 @@ pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
 /// Who reads the announcements' e-mails.
 pub const READER: &str = "team@example.com";
 
+/// The address of a world that is reached in process only: a host for URLs, at which nobody listens.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const ALLOWLIST: &str = "allowlist";
 const REQUESTS: &str = "requests";
 /// As in template.yaml: records in a batch, time-outs, receives.
@@ -84,6 +89,8 @@ pub struct Options {
     pub organizations: bool,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
+    /// How the functions reach AWS's stand-ins.
+    pub transport: Transport,
 }
 
 impl Options {
@@ -105,6 +112,7 @@ impl Options {
             own_role_arns: Vec::new(),
             organizations: false,
             seed: None,
+            transport: Transport::Loopback,
         }
     }
 }
@@ -165,13 +173,44 @@ pub struct World {
     /// The topic for people and machines.
     pub announcements_topic: String,
     address: SocketAddr,
-    access: Access,
+    way: Way,
     config: Config,
     tables: aws_sdk_dynamodb::Client,
     own_roles: OwnRoles,
     gatekeeper: Arc<Gatekeeper>,
     handler: Arc<Handler>,
+    /// In a world that is reached in process: what is on its way to the queue.
+    pipes: Mutex<Option<Pipes>>,
     stop: watch::Sender<bool>,
+}
+
+/// How clients of this world are made.
+struct Way {
+    access: Access,
+    router: Router,
+    transport: Transport,
+    clock: Clock,
+}
+
+impl Way {
+    /// The clients of whoever bears this name.
+    fn clients(&self, caller: &str) -> Clients {
+        match &self.transport {
+            Transport::Loopback => Clients::new(&self.access),
+            Transport::InProcess(watcher) => Clients::over(
+                &self.access,
+                http_client(caller, self.router.clone(), watcher.clone()),
+                SharedAsyncSleep::new(ClockSleep(self.clock.clone())),
+            ),
+        }
+    }
+}
+
+/// What EC2 and SNS send, on its way.
+struct Pipes {
+    notifications: mpsc::UnboundedReceiver<ConnectionNotification>,
+    deliveries: mpsc::UnboundedReceiver<Delivery>,
+    events: mpsc::UnboundedReceiver<Value>,
 }
 
 /// What became of all records in the queue.
@@ -230,13 +269,21 @@ impl World {
                 Some(folder.join("dynamodb.sqlite"))
             }
         };
-        let dynamodb = DynamoDb::start(file.as_deref()).await?;
-
-        let listener = listen(options.port).await?;
-        let address = listener.local_addr().map_err(|source| WorldError::Listen {
-            port: options.port,
-            source,
-        })?;
+        let dynamodb = match options.transport {
+            Transport::Loopback => DynamoDb::start(file.as_deref(), clock.clone()).await?,
+            Transport::InProcess(_) => DynamoDb::direct(file.as_deref(), clock.clone())?,
+        };
+        let listener = match options.transport {
+            Transport::Loopback => Some(listen(options.port).await?),
+            Transport::InProcess(_) => None,
+        };
+        let address = match &listener {
+            Some(listener) => listener.local_addr().map_err(|source| WorldError::Listen {
+                port: options.port,
+                source,
+            })?,
+            None => NOWHERE,
+        };
         let (stop, stopped) = watch::channel(false);
         let router = Router::new()
             .route("/", get(async move || index(address)))
@@ -245,15 +292,18 @@ impl World {
             .nest_service("/organizations", organizations.router())
             .nest_service("/events", events.router())
             .nest_service("/dynamodb", dynamodb.router());
-        tokio::spawn(async move {
-            let mut stopped = stopped;
-            let until = async move {
-                let _ = stopped.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = local_aws::serve(listener, router, until).await {
-                tracing::error!(%error, "the local world's server stopped");
-            }
-        });
+        if let Some(listener) = listener {
+            let router = router.clone();
+            tokio::spawn(async move {
+                let mut stopped = stopped;
+                let until = async move {
+                    let _ = stopped.wait_for(|stop| *stop).await;
+                };
+                if let Err(error) = local_aws::serve(listener, router, until).await {
+                    tracing::error!(%error, "the local world's server stopped");
+                }
+            });
+        }
 
         let access = Access {
             region: REGION.to_owned(),
@@ -306,12 +356,18 @@ impl World {
                 })?,
             limits: options.limits,
         };
-        let clients = Clients::new(&access);
-        let tables = clients.dynamodb();
+        let way = Way {
+            access,
+            router,
+            transport: options.transport,
+            clock: clock.clone(),
+        };
+        let tables = way.clients("world").dynamodb();
         make_tables(&tables)
             .await
             .map_err(|error| WorldError::Make("the tables", error))?;
         dynamodb.reset_calls();
+        let clients = way.clients("functions");
         let metrics = Metrics::off(clock.clone());
         let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
         let handler = Arc::new(Handler::new(Arc::clone(&gatekeeper), own_roles.clone()));
@@ -326,12 +382,13 @@ impl World {
             notification_topic,
             announcements_topic,
             address,
-            access,
+            way,
             config,
             tables,
             own_roles,
             gatekeeper,
             handler,
+            pipes: Mutex::default(),
             stop,
         };
         world.wire();
@@ -340,37 +397,64 @@ impl World {
 
     /// Connects what AWS and the template connect: EC2 to SNS, SNS and EventBridge to the queue.
     fn wire(&self) {
-        let (sink, mut notifications) = mpsc::unbounded_channel::<ConnectionNotification>();
+        let (sink, mut notifications) = mpsc::unbounded_channel();
         self.ec2.set_notification_sink(sink);
+        let (sink, mut deliveries) = mpsc::unbounded_channel();
+        self.sns.set_delivery_sink(sink);
+        let (sink, mut events) = mpsc::unbounded_channel();
+        self.ec2.set_event_sink(sink);
+        if matches!(self.way.transport, Transport::InProcess(_)) {
+            // A task would run when the runtime likes.
+            *self.pipes() = Some(Pipes {
+                notifications,
+                deliveries,
+                events,
+            });
+            return;
+        }
         let sns = self.sns.clone();
         tokio::spawn(async move {
             while let Some(notification) = notifications.recv().await {
-                // A topic that is not there loses the message, as at AWS.
-                let message = SnsMessage::new(notification.body);
-                let _ = sns.publish(&notification.topic_arn, &message);
+                publish(&sns, notification);
             }
         });
-        let (sink, mut deliveries) = mpsc::unbounded_channel::<Delivery>();
-        self.sns.set_delivery_sink(sink);
         let queue = Arc::clone(&self.queue);
         tokio::spawn(async move {
             while let Some(delivery) = deliveries.recv().await {
-                if delivery.protocol == "sqs" {
-                    queue.send(delivery.envelope().to_string());
-                }
+                enqueue(&queue, &delivery);
             }
         });
-        let (sink, mut events) = mpsc::unbounded_channel();
-        self.ec2.set_event_sink(sink);
         let queue = Arc::clone(&self.queue);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                queue.send(event.to_string());
+                queue.send(Value::to_string(&event));
             }
         });
     }
 
-    /// Where the world is.
+    /// In a world that is reached in process: brings what EC2 and SNS have sent since the last time
+    /// to the queue. Elsewhere that happens by itself.
+    pub fn deliver(&self) {
+        let mut pipes = self.pipes();
+        let Some(pipes) = pipes.as_mut() else {
+            return;
+        };
+        while let Ok(notification) = pipes.notifications.try_recv() {
+            publish(&self.sns, notification);
+        }
+        while let Ok(delivery) = pipes.deliveries.try_recv() {
+            enqueue(&self.queue, &delivery);
+        }
+        while let Ok(event) = pipes.events.try_recv() {
+            self.queue.send(event.to_string());
+        }
+    }
+
+    fn pipes(&self) -> MutexGuard<'_, Option<Pipes>> {
+        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the world is; port 0 if it is reached in process only.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -399,7 +483,14 @@ impl World {
     /// A second function instance, with clients, buckets and caches of its own.
     #[must_use]
     pub fn another_gatekeeper(&self) -> Arc<Gatekeeper> {
-        let clients = Clients::new(&self.access);
+        self.instance("another")
+    }
+
+    /// A function instance with clients, buckets and caches of its own. In a world that is reached
+    /// in process, the watcher sees its calls under this name.
+    #[must_use]
+    pub fn instance(&self, name: &str) -> Arc<Gatekeeper> {
+        let clients = self.way.clients(name);
         let metrics = Metrics::off(self.clock.clone());
         Arc::new(Gatekeeper::new(
             &clients,
@@ -418,10 +509,13 @@ impl World {
     /// A second instance of the function `connections`.
     #[must_use]
     pub fn another_handler(&self) -> Arc<Handler> {
-        Arc::new(Handler::new(
-            self.another_gatekeeper(),
-            self.own_roles.clone(),
-        ))
+        self.handler_of(self.another_gatekeeper())
+    }
+
+    /// The function `connections` in an instance of one's own.
+    #[must_use]
+    pub fn handler_of(&self, gatekeeper: Arc<Gatekeeper>) -> Arc<Handler> {
+        Arc::new(Handler::new(gatekeeper, self.own_roles.clone()))
     }
 
     /// The DynamoDB client that the world itself uses.
@@ -494,6 +588,7 @@ impl World {
 
     /// Hands one batch from the queue to the function `connections`; false if none was visible.
     pub async fn pump(&self, drained: &mut Drained) -> bool {
+        self.deliver();
         let batch = self.queue.receive(BATCH);
         if batch.is_empty() {
             drained.dead = self
@@ -592,6 +687,18 @@ impl Drop for World {
     }
 }
 
+/// A topic that is not there loses the message, as at AWS.
+fn publish(sns: &Sns, notification: ConnectionNotification) {
+    let message = SnsMessage::new(notification.body);
+    let _ = sns.publish(&notification.topic_arn, &message);
+}
+
+fn enqueue(queue: &Queue, delivery: &Delivery) {
+    if delivery.protocol == "sqs" {
+        queue.send(delivery.envelope().to_string());
+    }
+}
+
 /// What is where, for whoever opens the address itself.
 fn index(address: SocketAddr) -> String {
     format!(
@@ -647,8 +754,15 @@ async fn make_table(
             .map_err(built)
     };
     let mut names = vec![partition, sort];
+    // The allowlist's stream, as in template.yaml.
+    let stream = StreamSpecification::builder()
+        .stream_enabled(true)
+        .stream_view_type(StreamViewType::NewAndOldImages)
+        .build()
+        .map_err(built)?;
     let mut request = client
         .create_table()
+        .set_stream_specification((name == ALLOWLIST).then_some(stream))
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .key_schema(key(partition, KeyType::Hash)?)

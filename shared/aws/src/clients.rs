@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -135,6 +137,38 @@ impl Clients {
     /// Makes the clients. Opens no connection.
     #[must_use]
     pub fn new(access: &Access) -> Self {
+        let patience = &access.patience;
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(
+                tls::rustls_provider::CryptoMode::AwsLc,
+            ))
+            .build_https();
+        let time_outs = TimeoutConfig::builder()
+            .connect_timeout(patience.connect)
+            .operation_attempt_timeout(patience.attempt)
+            .operation_timeout(patience.operation)
+            .build();
+        let sleep = SharedAsyncSleep::new(TokioSleep::new());
+        Self::build(access, http_client, sleep, time_outs, None)
+    }
+
+    /// Makes the clients over an HTTP client of one's own; before a retry they pause by `sleep`.
+    /// Nothing that they do depends on anything else: they have no time-outs, since `sleep` need not
+    /// follow the time of day, and a quota of retries of their own, where others share the process's.
+    #[must_use]
+    pub fn over(access: &Access, http_client: SharedHttpClient, sleep: SharedAsyncSleep) -> Self {
+        let quota = RetryPartition::custom("own").build();
+        let time_outs = TimeoutConfig::disabled();
+        Self::build(access, http_client, sleep, time_outs, Some(quota))
+    }
+
+    fn build(
+        access: &Access,
+        http_client: SharedHttpClient,
+        sleep: SharedAsyncSleep,
+        time_outs: TimeoutConfig,
+        quota: Option<RetryPartition>,
+    ) -> Self {
         let credentials = Credentials::new(
             &access.access_key_id,
             &access.secret_access_key,
@@ -142,30 +176,18 @@ impl Clients {
             None,
             "environment",
         );
-        let patience = &access.patience;
-        let http_client = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(
-                tls::rustls_provider::CryptoMode::AwsLc,
-            ))
-            .build_https();
         let shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(access.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .http_client(http_client)
-            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .sleep_impl(sleep)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .connect_timeout(patience.connect)
-                    .operation_attempt_timeout(patience.attempt)
-                    .operation_timeout(patience.operation)
-                    .build(),
-            )
+            .timeout_config(time_outs)
             .retry_config(
                 RetryConfig::standard()
-                    .with_max_attempts(patience.attempts)
-                    .with_initial_backoff(patience.backoff),
+                    .with_max_attempts(access.patience.attempts)
+                    .with_initial_backoff(access.patience.backoff),
             )
             .build();
 
@@ -179,6 +201,11 @@ impl Clients {
         sns.set_endpoint_url(access.endpoints.sns.clone());
         organizations.set_endpoint_url(access.endpoints.organizations.clone());
         eventbridge.set_endpoint_url(access.endpoints.eventbridge.clone());
+        ec2.set_retry_partition(quota.clone());
+        dynamodb.set_retry_partition(quota.clone());
+        sns.set_retry_partition(quota.clone());
+        organizations.set_retry_partition(quota.clone());
+        eventbridge.set_retry_partition(quota);
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
