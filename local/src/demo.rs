@@ -127,6 +127,9 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
             () = clock.sleep(TICK) => {}
         }
         while world.pump(&mut Drained::default()).await {}
+        if let Err(error) = world.follow_edits().await {
+            tracing::error!(%error, "edits of the allowlist could not be followed");
+        }
         ticks = ticks.wrapping_add(1);
         if ticks.is_multiple_of(TICKS_PER_RECONCILE) {
             world.reconcile().await;

@@ -25,6 +25,7 @@ use gatekeeper_connections::handler::{Answer, Handler};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
+use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use local_aws::{
     ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
@@ -65,6 +66,9 @@ const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
 const VISIBILITY: Duration = Duration::from_secs(370);
 const MAX_RECEIVES: u32 = 5;
+/// Records of the allowlist's stream in a batch, and how often one is handed over.
+const EDITS: usize = 100;
+const MAX_EDIT_ATTEMPTS: u32 = 6;
 
 /// What kind of world it is to be.
 #[derive(Debug, Clone)]
@@ -179,6 +183,8 @@ pub struct World {
     own_roles: OwnRoles,
     gatekeeper: Arc<Gatekeeper>,
     handler: Arc<Handler>,
+    /// Edits of the allowlist that the function `policy-changes` has not dealt with.
+    edits: Mutex<Vec<Value>>,
     /// In a world that is reached in process: what is on its way to the queue.
     pipes: Mutex<Option<Pipes>>,
     stop: watch::Sender<bool>,
@@ -388,6 +394,7 @@ impl World {
             own_roles,
             gatekeeper,
             handler,
+            edits: Mutex::default(),
             pipes: Mutex::default(),
             stop,
         };
@@ -451,7 +458,7 @@ impl World {
     }
 
     fn pipes(&self) -> MutexGuard<'_, Option<Pipes>> {
-        self.pipes.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.pipes)
     }
 
     /// Where the world is; port 0 if it is reached in process only.
@@ -584,6 +591,50 @@ impl World {
             .await
             .map(drop)
             .map_err(|error| made("a removal", &error))
+    }
+
+    /// Hands what the allowlist table's stream holds to the function `policy-changes`, as Lambda
+    /// does: in batches, and again from the first record that it gives back. Answers how many
+    /// records it gave back as often as it may.
+    ///
+    /// # Errors
+    /// What the engine says of the stream.
+    pub async fn follow_edits(&self) -> Result<usize, WorldError> {
+        let new = self
+            .dynamodb
+            .stream_records(ALLOWLIST)
+            .map_err(|error| WorldError::Make("the allowlist's stream", error))?;
+        let mut edits = std::mem::take(&mut *lock(&self.edits));
+        edits.extend(new);
+        let handler = PolicyChangesHandler::new(Arc::clone(&self.gatekeeper));
+        let mut attempts = 0;
+        while !edits.is_empty() && attempts < MAX_EDIT_ATTEMPTS {
+            let batch: Vec<&Value> = edits.iter().take(EDITS).collect();
+            let deadline = Deadline::after(&self.clock, CONNECTIONS_TIMEOUT);
+            let event = serde_json::json!({ "Records": batch });
+            let taken = batch.len();
+            let first_failed = match handler.handle(&event, deadline).await {
+                Ok(answer) => answer.failed.first().map(|(index, _)| *index),
+                Err(error) => return Err(made("the stream's event", &error)),
+            };
+            attempts = first_failed.map_or(0, |_| attempts + 1);
+            edits.drain(..first_failed.unwrap_or(taken).min(edits.len()));
+        }
+        let left = edits.len();
+        *lock(&self.edits) = edits;
+        Ok(left)
+    }
+
+    /// Has the edits made so far be nobody's: what the allowlist held when everything began.
+    ///
+    /// # Errors
+    /// What the engine says of the stream.
+    pub fn forget_edits(&self) -> Result<(), WorldError> {
+        lock(&self.edits).clear();
+        self.dynamodb
+            .stream_records(ALLOWLIST)
+            .map(drop)
+            .map_err(|error| WorldError::Make("the allowlist's stream", error))
     }
 
     /// Hands one batch from the queue to the function `connections`; false if none was visible.
@@ -797,4 +848,8 @@ async fn make_table(
         .await
         .map(drop)
         .map_err(|error| gatekeeper_aws::error::chain(&error))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

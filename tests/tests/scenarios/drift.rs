@@ -75,7 +75,7 @@ async fn where_ec2_takes_it_back_it_is_accepted() {
     remove(&world, "*", "deny", "000000000002").await;
     allow(&world, "*", "000000000002").await;
     minutes_pass(&world, 5);
-    edited(&world, None, "000000000002").await;
+    edited(&world).await;
     assert_eq!(status(&world, 2).await, Some(Status::Accepted));
     assert_eq!(
         path(&world, 2).await,

@@ -96,7 +96,7 @@ async fn a_limit_that_is_raised_lets_in_who_waits() {
         r#"{service_id: "*", principal: "000000000004", effect: allow, max_connections: 2}"#,
     )
     .await;
-    edited(&world, None, "000000000004").await;
+    edited(&world).await;
     for n in 4..=5 {
         assert_eq!(status(&world, n).await, Some(Status::Accepted));
     }

@@ -16,6 +16,7 @@ mod limits;
 mod local_world;
 mod oddities;
 mod organizations;
+mod policy_changes;
 mod race;
 mod reviews;
 mod revocation;

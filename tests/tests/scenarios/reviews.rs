@@ -44,7 +44,7 @@ async fn nobody_is_reminded_of_what_is_decided() {
     world.reconcile().await;
     hours_pass(&world, 3);
     allow(&world, "*", "000000000003").await;
-    edited(&world, None, "000000000003").await;
+    edited(&world).await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     for _ in 0..10 {
         hours_pass(&world, 4);

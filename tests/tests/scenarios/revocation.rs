@@ -346,7 +346,7 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
     let world = all_accepted("revoke: enforce, revoke_grace_hours: 0").await;
     remove(&world, SERVICE, "allow", "000000000001").await;
     world.ec2.reset_calls();
-    edited(&world, Some(SERVICE), "000000000001").await;
+    edited(&world).await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
     assert_eq!(told_of(&world, 1), ["accepted", "revocation_started"]);
     let listed: Vec<String> = world
@@ -367,7 +367,14 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
     );
     // And cuts nothing by itself, however often it is told.
     minutes_pass(&world, 5);
-    edited(&world, Some(SERVICE), "000000000001").await;
+    remove(&world, SERVICE, "allow", "000000000009").await;
+    allow(&world, SERVICE, "000000000009").await;
+    put_policy(
+        &world,
+        &format!("{{service_id: {SERVICE}, principal: \"000000000001\", effect: deny}}"),
+    )
+    .await;
+    edited(&world).await;
     assert_eq!(state(&world, 1), Some(State::Available));
     world.reconcile().await;
     assert_eq!(state(&world, 1), Some(State::Rejected));

@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_connections::handler::Answer;
-use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
@@ -76,6 +75,8 @@ pub(crate) async fn world_with(options: Options, text: &str) -> World {
         .put_into(&world)
         .await
         .unwrap();
+    // What the allowlist holds at first is no edit.
+    world.forget_edits().unwrap();
     world.dynamodb.reset_calls();
     world
 }
@@ -146,19 +147,9 @@ pub(crate) fn hours_pass(world: &World, hours: u64) {
     minutes_pass(world, hours * 60);
 }
 
-/// What the allowlist table's stream would tell of an edit of one consumer's entry.
-pub(crate) async fn edited(world: &World, service: Option<&str>, account: &str) {
-    let hint = Hint {
-        kind: HintKind::PolicyEdited,
-        subject: Subject::Consumer {
-            service_id: service.map(|id| id.parse().unwrap()),
-            account_id: account.parse().unwrap(),
-        },
-        actor: None,
-    };
-    for handled in world.gatekeeper().handle(&[hint], deadline(world)).await {
-        handled.unwrap();
-    }
+/// Has the function `policy-changes` deal with the edits made since the world began.
+pub(crate) async fn edited(world: &World) {
+    assert_eq!(world.follow_edits().await.unwrap(), 0);
 }
 
 /// How often an alarm about a service was told to begin or to end.
