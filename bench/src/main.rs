@@ -12,6 +12,7 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_core::ids::{EndpointId, InvalidId};
 use gatekeeper_core::policy::{About, Conditions, Effect, Entry, Policy, Principal, Rule, Scope};
 use gatekeeper_core::request::Status;
+use gatekeeper_local::in_process::Transport;
 use gatekeeper_local::world::{Options, PROVIDER, REGION, World, WorldError};
 use jiff::Timestamp;
 use local_aws::{AwsError, NewConnection, NewService, State};
@@ -121,6 +122,7 @@ async fn measure(arguments: &Arguments, batch: usize) -> Result<Took, BenchError
     options.seed = Some(1);
     options.ec2.throttling = true;
     options.limits.enforce_batch = batch;
+    options.transport = Transport::InProcess(None);
     let world = World::start(options).await?;
     fill(&world, arguments).await?;
 
