@@ -1,0 +1,240 @@
+//! The end of a schedule: nothing fails any more, no event comes, and after one reconcile run EC2 is
+//! what the policy says (S8), and the tables are what was seen being written (S6).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gatekeeper_aws::gatekeeper::Reconciled;
+use local_aws::State;
+
+use crate::ledger::Ledger;
+use crate::policy::Says;
+use crate::policy_edits;
+use crate::schedule::Schedule;
+
+/// Longer than a claim, and than EC2's lag and ours.
+const LATER: Duration = Duration::from_secs(240);
+
+/// What is not as it should be, by endpoint, and whether a slot that was given back since explains it.
+type Differences = Vec<(String, bool)>;
+
+pub(crate) async fn converge(schedule: &mut Schedule) {
+    schedule.wire.set_weather(0.0, 0.0);
+    if schedule.chance.f64() < 0.7 {
+        policy_edits::mend(schedule).await;
+    }
+    let mut differences = after_one_run(schedule).await;
+    // A run looks at a consumer's connections in turn. What gives a slot back late in it, such as an
+    // endpoint that turns out to be gone when all that is listed has been seen, settles a review that
+    // was looked at before only in the next run.
+    if differences.iter().any(|(_, explained)| *explained) {
+        let line = "a second run, for slots that the first gave back";
+        schedule.wire.ledger().note(line);
+        differences = after_one_run(schedule).await;
+    }
+    for (difference, _) in differences {
+        schedule.wire.ledger().broken("S8", difference);
+    }
+    is_all_told(schedule);
+    tables_agree(schedule).await;
+}
+
+async fn after_one_run(schedule: &mut Schedule) -> Differences {
+    schedule.world.clock.advance(LATER);
+    schedule.wire.ledger().note("all is quiet");
+    schedule.wire.ledger().released.clear();
+    schedule
+        .runs
+        .reconcile(&schedule.world, &schedule.wire, None);
+    let done = loop {
+        let step = schedule
+            .runs
+            .step(&schedule.world, &schedule.wire, &mut schedule.chance);
+        if let Some(done) = step.await {
+            break done;
+        }
+        assert!(schedule.runs.len() > 0, "the last run did not end");
+    };
+    differences(schedule, &done)
+}
+
+fn differences(schedule: &Schedule, done: &Reconciled) -> Differences {
+    let ledger = schedule.wire.ledger();
+    let mut all = Differences::new();
+    for (service, error) in &done.failed {
+        all.push((
+            format!("{service:?} could not be looked through: {error}"),
+            false,
+        ));
+    }
+    let shown: BTreeMap<String, State> = schedule
+        .world
+        .ec2
+        .connections()
+        .into_iter()
+        .map(|connection| (connection.endpoint_id, connection.state))
+        .collect();
+    let mut unreadable = 0;
+    for (id, known) in &ledger.endpoints {
+        if !known.managed {
+            continue;
+        }
+        if ledger.policy.unreadable(&known.subject).is_some() {
+            unreadable += 1;
+            continue;
+        }
+        all.extend(difference(&ledger, id, shown.get(id).copied()));
+    }
+    let failures: usize = done.services.iter().map(|report| report.failures).sum();
+    if failures > 0 && unreadable == 0 {
+        all.push((
+            format!("{failures} connections could not be settled"),
+            false,
+        ));
+    }
+    all
+}
+
+/// How EC2, the record and the policy differ on one endpoint.
+fn difference(ledger: &Ledger, id: &str, state: Option<State>) -> Option<(String, bool)> {
+    let subject = &ledger.endpoints[id].subject;
+    let status = ledger
+        .requests
+        .get(id)
+        .map_or("-", |request| &request.status);
+    let differs = |why: &str| {
+        Some((
+            format!("{id} is {status}, EC2 shows {state:?}: {why}"),
+            false,
+        ))
+    };
+    match state {
+        Some(State::PendingAcceptance) if status != "in_review" => differs("not decided"),
+        Some(State::PendingAcceptance) => {
+            let others = ledger.others(subject);
+            let now = ledger.clock.now();
+            let says = ledger.policy.says(subject, others, now);
+            // The clock may have passed an expiry since the run began.
+            let said = ledger
+                .policy
+                .says(subject, others, now - Duration::from_secs(30));
+            let due = is_due(ledger, id);
+            if (says == Says::Review || said == Says::Review) && !due {
+                return None;
+            }
+            let freed = ledger
+                .released
+                .contains(&(subject.service.clone(), subject.account.clone()));
+            Some((
+                format!(
+                    "{id} ({subject:?}) is in review, and the policy says {says:?}, due: {due}"
+                ),
+                freed && says == Says::Accept,
+            ))
+        }
+        Some(State::Pending | State::Available) if status != "accepted" => {
+            differs("it is connected")
+        }
+        Some(State::Rejected) if status != "rejected" => differs("it is rejected"),
+        None | Some(State::Deleting | State::Deleted | State::Expired | State::Failed)
+            if !matches!(status, "gone" | "-") =>
+        {
+            differs("it is gone")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a review should have been rejected at its deadline.
+fn is_due(ledger: &Ledger, id: &str) -> bool {
+    let service = &ledger.endpoints[id].subject.service;
+    let since = ledger.requests.get(id).map(|request| request.since);
+    let hours = ledger.policy.number(service, "review_hours");
+    let (Some(since), Some(hours)) = (since, hours) else {
+        return false;
+    };
+    let waited = ledger.clock.now().duration_since(since).as_secs();
+    // The run began a moment ago.
+    let hours = i64::try_from(hours).unwrap();
+    ledger.policy.word(service, "on_deadline") == Some("reject") && waited - 60 > hours * 3600
+}
+
+/// Every announcement that was called for is published and out of the outbox.
+fn is_all_told(schedule: &Schedule) {
+    let mut ledger = schedule.wire.ledger();
+    let untold: Vec<String> = ledger
+        .called_for
+        .iter()
+        .filter(|id| !ledger.told.contains_key(*id))
+        .cloned()
+        .collect();
+    for id in untold {
+        ledger.broken("S8", format!("{id} was never told"));
+    }
+    if let Some(id) = ledger.outbox.first().cloned() {
+        ledger.broken("S8", format!("{id} is told and still in the outbox"));
+    }
+}
+
+/// S6: what lies in the requests table is what was seen being written: a request for each, and its
+/// rows from the first to its version, each beginning where the one before ended.
+async fn tables_agree(schedule: &Schedule) {
+    let scan = schedule.world.tables().scan();
+    let scan = scan
+        .table_name(schedule.world.requests_table())
+        .send()
+        .await
+        .unwrap();
+    let mut rows: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let mut requests: BTreeMap<String, (String, String)> = BTreeMap::new();
+    for item in scan.items() {
+        let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+        let number = item
+            .get("version")
+            .and_then(|value| value.as_n().ok())
+            .cloned();
+        let (pk, sk) = (text("pk").unwrap(), text("sk").unwrap());
+        if sk == "request" {
+            requests.insert(pk, (text("status").unwrap(), number.unwrap()));
+        } else if sk.starts_with("history#") {
+            let from = text("from").unwrap_or_default();
+            let chain = rows.entry(pk).or_default();
+            chain.push((from, text("to").unwrap()));
+        }
+    }
+    let mut ledger = schedule.wire.ledger();
+    let seen: BTreeMap<String, (String, String)> = ledger
+        .requests
+        .iter()
+        .map(|(id, request)| {
+            (
+                id.clone(),
+                (request.status.clone(), request.version.to_string()),
+            )
+        })
+        .collect();
+    if seen != requests {
+        ledger.broken(
+            "S6",
+            format!("the table has {requests:?}, and written was {seen:?}"),
+        );
+    }
+    for (id, (status, version)) in &requests {
+        let chain = rows.remove(id).unwrap_or_default();
+        let mut stands = String::new();
+        let whole = chain.iter().all(|(from, to)| {
+            let follows = *from == stands;
+            stands.clone_from(to);
+            follows
+        });
+        if !whole || stands != *status || chain.len().to_string() != *version {
+            ledger.broken(
+                "S6",
+                format!("{id} is {status} at version {version}; its rows: {chain:?}"),
+            );
+        }
+    }
+    if !rows.is_empty() {
+        ledger.broken("S6", format!("history without a request: {rows:?}"));
+    }
+}

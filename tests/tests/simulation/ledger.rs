@@ -1,0 +1,605 @@
+//! What is on record, kept by watching DynamoDB's engine at work, and the rules that each write is
+//! held to at the moment it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gatekeeper_aws::clock::Clock;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use crate::item::{plain, text, time};
+use crate::policy::{Policy, Says, Subject};
+use crate::trace::Trace;
+
+/// How long the product may take from judging to recording: no function runs longer.
+const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(5);
+/// How long a claim lasts, from which the time of a claim is told.
+const CLAIM: SignedDuration = SignedDuration::from_secs(120);
+
+/// A request, as it was last written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) service: String,
+    pub(crate) account: String,
+    pub(crate) status: String,
+    pub(crate) version: u64,
+    pub(crate) since: Timestamp,
+}
+
+/// A row of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
+    pub(crate) cause: String,
+}
+
+/// What really happened to an endpoint's connection at EC2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Accepted,
+    Rejected,
+    Deleted,
+}
+
+/// An endpoint, as the consumer made it.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    pub(crate) subject: Subject,
+    pub(crate) managed: bool,
+    pub(crate) facts: Vec<(Timestamp, Fact)>,
+}
+
+impl Endpoint {
+    pub(crate) fn last(&self, fact: Fact) -> Option<Timestamp> {
+        let mut facts = self.facts.iter().rev();
+        facts.find(|(_, it)| *it == fact).map(|(at, _)| *at)
+    }
+}
+
+/// All that is known, and what of it should not be.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) clock: Clock,
+    pub(crate) trace: Trace,
+    pub(crate) violations: Vec<String>,
+    pub(crate) policy: Policy,
+    pub(crate) endpoints: BTreeMap<String, Endpoint>,
+    pub(crate) requests: BTreeMap<String, Request>,
+    pub(crate) rows: BTreeMap<String, Vec<Row>>,
+    /// Announcements that were written and not deleted, by id.
+    pub(crate) outbox: BTreeSet<String>,
+    /// Announcements that were published, by id, and how often.
+    pub(crate) told: BTreeMap<String, usize>,
+    /// Announcements that some transition called for, by id.
+    pub(crate) called_for: BTreeSet<String>,
+    /// Slots that were given back: service and account.
+    pub(crate) released: Vec<(String, String)>,
+    /// Whose call is being carried out.
+    pub(crate) caller: String,
+    /// How many connections each run has begun to cut, by caller and service.
+    pub(crate) cuts: BTreeMap<(String, String), u64>,
+    /// The policy as each caller has read it since its run began.
+    readings: BTreeMap<String, Vec<Policy>>,
+    tokens: BTreeSet<String>,
+}
+
+impl Ledger {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            trace: Trace::default(),
+            violations: Vec::new(),
+            policy: Policy::default(),
+            endpoints: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            rows: BTreeMap::new(),
+            outbox: BTreeSet::new(),
+            told: BTreeMap::new(),
+            called_for: BTreeSet::new(),
+            released: Vec::new(),
+            caller: String::new(),
+            cuts: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            tokens: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn note(&mut self, what: impl AsRef<str>) {
+        self.trace.note(self.clock.now(), what.as_ref());
+    }
+
+    /// A rule is broken.
+    pub(crate) fn broken(&mut self, rule: &str, how: impl AsRef<str>) {
+        let line = format!("{rule} BROKEN: {}", how.as_ref());
+        self.note(&line);
+        self.violations.push(line);
+    }
+
+    /// The endpoints of the same consumer on the same service that hold a slot, besides this one.
+    pub(crate) fn others(&self, subject: &Subject) -> usize {
+        let holds = |status: &str| matches!(status, "accepting" | "accepted" | "revoking");
+        let others = self.requests.iter().filter(|(endpoint, request)| {
+            **endpoint != subject.endpoint
+                && request.service == subject.service
+                && request.account == subject.account
+                && holds(&request.status)
+        });
+        others.count()
+    }
+
+    /// The engine has carried something out.
+    pub(crate) fn engine_did(&mut self, operation: &str, request: &[u8], done: bool) {
+        if !done {
+            return;
+        }
+        if matches!(operation, "BatchGetItem" | "Query") {
+            let readings = self.readings.entry(self.caller.clone()).or_default();
+            if readings.last() != Some(&self.policy) {
+                readings.push(self.policy.clone());
+            }
+            return;
+        }
+        let body: Value = serde_json::from_slice(request).unwrap_or_default();
+        let of_allowlist = body["TableName"] == "allowlist";
+        match operation {
+            "PutItem" if of_allowlist => {
+                self.note(format!("policy put {}", plain(&body["Item"])));
+                self.policy.put(&body["Item"]);
+            }
+            "DeleteItem" if of_allowlist => {
+                self.note(format!("policy removed {}", plain(&body["Key"])));
+                self.policy.remove(&body["Key"]);
+            }
+            "TransactWriteItems" => self.transaction(&body),
+            "UpdateItem" => self.update(&body),
+            "BatchWriteItem" => self.unannounced(&body),
+            _ => {}
+        }
+    }
+
+    /// A run begins.
+    pub(crate) fn begins(&mut self, name: &str) {
+        self.readings.remove(name);
+        self.cuts.retain(|(caller, _), _| caller != name);
+        self.note(format!("{name} starts"));
+    }
+
+    fn transaction(&mut self, body: &Value) {
+        // The same transaction again, after its answer was lost, is answered and does nothing.
+        let token = body["ClientRequestToken"].as_str().unwrap_or_default();
+        if !token.is_empty() && !self.tokens.insert(token.to_owned()) {
+            return;
+        }
+        let (mut request, mut row, mut announced) = (None, None, None);
+        for part in body["TransactItems"].as_array().into_iter().flatten() {
+            if let Some(put) = part.get("Put") {
+                let item = plain(&put["Item"]);
+                match (text(&item, "pk"), text(&item, "sk")) {
+                    ("outbox", sk) => announced = Some((sk.to_owned(), item.clone())),
+                    (_, "request") => request = Some(item),
+                    (_, sk) if sk.starts_with("history#") => row = Some(item),
+                    _ => {}
+                }
+            }
+            if let Some(update) = part.get("Update") {
+                self.slots(update);
+            }
+        }
+        if let Some(item) = request {
+            self.moved(&item, row.as_ref(), announced.is_some());
+        } else if row.is_some() || announced.is_some() {
+            self.broken(
+                "S6",
+                "a history row or an announcement was written without its request",
+            );
+        }
+        if let Some((_, item)) = announced {
+            let id = format!("{}#{}", text(&item, "endpoint_id"), item["version"]);
+            self.outbox.insert(id.clone());
+            self.called_for.insert(id);
+        }
+    }
+
+    /// A request was written.
+    fn moved(&mut self, item: &Value, row: Option<&Value>, announced: bool) {
+        let endpoint = text(item, "pk").to_owned();
+        let before = self.requests.get(&endpoint).cloned();
+        let after = Request {
+            service: text(item, "service_id").to_owned(),
+            account: text(item, "account_id").to_owned(),
+            status: text(item, "status").to_owned(),
+            version: item["version"].as_u64().unwrap_or_default(),
+            since: time(item, "status_since").unwrap_or(Timestamp::MIN),
+        };
+        let short = format!(
+            "{} {endpoint}: {} -> {} v{}{}",
+            self.caller,
+            before.as_ref().map_or("-", |request| &request.status),
+            after.status,
+            after.version,
+            row.map_or(" (claimed)".to_owned(), |row| format!(
+                " ({})",
+                text(row, "cause")
+            ))
+        );
+        self.note(format!("recorded by {short}"));
+        self.is_ec2s(&endpoint, item, &short);
+        self.follows(&endpoint, before.as_ref(), &after, row, &short);
+        if let Some(known) = self.endpoints.get(&endpoint).cloned() {
+            self.may_be(&known, item, &after, row, &short);
+            if let Some(row) = row {
+                if text(row, "cause") == "revoked" {
+                    self.cuts(&known.subject, &short);
+                }
+                self.is_so(&known, row, &short);
+                self.is_told(before.as_ref(), &after, row, announced, &short);
+            }
+        }
+        if before.is_some_and(|before| before.status != after.status)
+            && matches!(
+                after.status.as_str(),
+                "rejected" | "gone" | "rejecting" | "in_review"
+            )
+        {
+            self.released
+                .push((after.service.clone(), after.account.clone()));
+        }
+        self.requests.insert(endpoint, after);
+    }
+
+    /// S4: whose connection it is, is EC2's to say.
+    fn is_ec2s(&mut self, endpoint: &str, item: &Value, short: &str) {
+        let Some(known) = self.endpoints.get(endpoint) else {
+            return self.broken("S4", format!("{short}: EC2 never had such an endpoint"));
+        };
+        let subject = &known.subject;
+        let same = text(item, "service_id") == subject.service
+            && text(item, "account_id") == subject.account
+            && text(item, "region") == subject.region;
+        let managed = known.managed;
+        if !same {
+            self.broken(
+                "S4",
+                format!("{short}: EC2 says {:?}", self.endpoints[endpoint].subject),
+            );
+        }
+        if !managed {
+            self.broken("S4", format!("{short}: the service is not managed"));
+        }
+    }
+
+    /// S5 and S6: one step from where the request stood, with its row.
+    fn follows(
+        &mut self,
+        endpoint: &str,
+        before: Option<&Request>,
+        after: &Request,
+        row: Option<&Value>,
+        short: &str,
+    ) {
+        let stood = before.map(|request| request.status.clone());
+        let version = before.map_or(0, |request| request.version);
+        let Some(row) = row else {
+            if stood.as_ref() != Some(&after.status) || version != after.version {
+                self.broken("S6", format!("{short}: changed without a history row"));
+            }
+            return;
+        };
+        if after.version != version + 1 {
+            self.broken("S5", format!("{short}: the version before was {version}"));
+        }
+        let made = Row {
+            from: row["from"].as_str().map(str::to_owned),
+            to: text(row, "to").to_owned(),
+            cause: text(row, "cause").to_owned(),
+        };
+        if made.from != stood || made.to != after.status {
+            self.broken("S6", format!("{short}: its row says {made:?}"));
+        }
+        if !is_legal(&made.cause, made.from.as_deref(), &made.to) {
+            self.broken("S5", format!("{short}: no such transition"));
+        }
+        let rows = self.rows.entry(endpoint.to_owned()).or_default();
+        rows.push(made);
+        let (count, numbered) = (rows.len() as u64, row["version"].as_u64());
+        if numbered != Some(after.version) || count != after.version {
+            self.broken(
+                "S6",
+                format!("{short}: row {numbered:?}, which is the {count}th"),
+            );
+        }
+    }
+
+    /// S1, S2, S3 and S7: what the policy allows, at the moment of writing.
+    fn may_be(
+        &mut self,
+        known: &Endpoint,
+        item: &Value,
+        after: &Request,
+        row: Option<&Value>,
+        short: &str,
+    ) {
+        let subject = &known.subject;
+        let (status, cause) = (
+            after.status.as_str(),
+            row.map_or("claimed", |row| text(row, "cause")),
+        );
+        let by_policy = item["decided_by"]["kind"] == "policy";
+        let decides = matches!(status, "accepting" | "rejecting" | "revoking");
+        if !decides || !(by_policy || cause == "deadline") {
+            return;
+        }
+        // When it was judged: entries expire by the second, and that second may pass on the way.
+        let judged = match row {
+            Some(row) => time(row, "at"),
+            None => time(item, "claimed_until").and_then(|until| until.checked_sub(CLAIM).ok()),
+        };
+        let now = self.clock.now();
+        let judged = judged.unwrap_or(now);
+        if now.duration_since(judged) > LONGEST_RUN {
+            self.broken("S1", format!("{short}: judged at {judged}, long ago"));
+        }
+        if status != "accepting" && self.policy.is_empty() {
+            self.broken("S2", format!("{short}: the policy is empty"));
+        }
+        let others = self.others(subject);
+        let fits = |policy: &Policy| self.fits(policy, subject, others, judged, status, cause);
+        let unreadable = self.policy.unreadable(subject);
+        if unreadable.is_none() && fits(&self.policy) {
+            return;
+        }
+        // What a transaction holds on to are the denies, the allow and the settings that it rests on.
+        // A narrower allow, a deny for a path and a mistake that come between reading and recording
+        // are noticed by whoever judges next. Nothing else may pass.
+        let readings = self.readings.get(&self.caller);
+        let was = |policy: &Policy| policy.unreadable(subject).is_none() && fits(policy);
+        let holds = status != "accepting" || self.policy.admits(subject, others, judged);
+        if holds && readings.into_iter().flatten().any(was) {
+            self.note(format!("{short}: overtaken by an edit"));
+            return;
+        }
+        let says = self.policy.says(subject, others, judged);
+        let rule = match (&unreadable, status) {
+            (Some(_), _) => "S2",
+            (None, "revoking") => "S7",
+            _ => "S1/S3",
+        };
+        self.broken(
+            rule,
+            format!("{short}: the policy says {says:?}, unreadable: {unreadable:?} ({subject:?})"),
+        );
+    }
+
+    /// Whether a policy has this become of a connection.
+    fn fits(
+        &self,
+        policy: &Policy,
+        subject: &Subject,
+        others: usize,
+        at: Timestamp,
+        status: &str,
+        cause: &str,
+    ) -> bool {
+        let says = policy.says(subject, others, at);
+        match (status, cause) {
+            ("accepting", _) => says == Says::Accept,
+            ("rejecting", "deadline") => {
+                let service = &subject.service;
+                let hours = policy.number(service, "review_hours").unwrap_or(u64::MAX);
+                let since = self
+                    .requests
+                    .get(&subject.endpoint)
+                    .map(|request| request.since);
+                let waited = since.map(|since| at.duration_since(since).as_hours());
+                says == Says::Review
+                    && policy.word(service, "on_deadline") == Some("reject")
+                    && waited.is_some_and(|waited| waited.unsigned_abs() >= hours)
+            }
+            ("rejecting", _) => says == Says::Reject,
+            ("revoking", _) => {
+                says != Says::Accept && policy.word(&subject.service, "revoke") == Some("enforce")
+            }
+            _ => true,
+        }
+    }
+
+    /// S7: a connection is being cut; no run cuts more of a service than it may.
+    fn cuts(&mut self, subject: &Subject, short: &str) {
+        let most = self.policy.number(&subject.service, "revoke_at_most");
+        let run = (self.caller.clone(), subject.service.clone());
+        let cut = self.cuts.entry(run).or_default();
+        *cut += 1;
+        if most.is_some_and(|most| *cut > most) {
+            self.broken("S7", format!("{short}: of {most:?} at most in a run"));
+        }
+    }
+
+    /// An outcome is recorded only if it is one.
+    fn is_so(&mut self, known: &Endpoint, row: &Value, short: &str) {
+        let fact = match (text(row, "to"), text(row, "cause")) {
+            ("accepted", _) => Fact::Accepted,
+            ("rejected", _) => Fact::Rejected,
+            ("gone", _) => Fact::Deleted,
+            _ => return,
+        };
+        if known.last(fact).is_none() {
+            self.broken("S5", format!("{short}: at EC2 it never was"));
+        }
+    }
+
+    /// Which transitions people are told of.
+    fn is_told(
+        &mut self,
+        before: Option<&Request>,
+        after: &Request,
+        row: &Value,
+        announced: bool,
+        short: &str,
+    ) {
+        let stood = before.map(|request| request.status.as_str());
+        let must = match (text(row, "cause"), after.status.as_str(), stood) {
+            (_, "in_review", _) | ("enforced", "accepted" | "rejected", _) => true,
+            (_, "gone", stood) => !matches!(stood, Some("rejected" | "rejecting")),
+            ("out_of_band", _, Some(_)) => {
+                // Unless the service wants it recorded only, or did when the policy was read.
+                let readings = self.readings.get(&self.caller).into_iter().flatten();
+                let mut policies = readings.chain([&self.policy]);
+                policies.all(|policy| policy.setting(&after.service, "out_of_band").is_none())
+            }
+            _ => false,
+        };
+        if must && !announced {
+            self.broken("S8", format!("{short}: nobody will be told"));
+        }
+    }
+
+    fn update(&mut self, body: &Value) {
+        if body["Key"]["sk"]["S"] == "slots" {
+            self.slots(body);
+        }
+    }
+
+    fn slots(&mut self, update: &Value) {
+        let expression = update["UpdateExpression"].as_str().unwrap_or_default();
+        let ids = plain(&update["ExpressionAttributeValues"]);
+        let key = text(&plain(&update["Key"]), "pk").to_owned();
+        if expression.contains("DELETE endpoints") {
+            let mut parts = key.split('#').skip(1).map(str::to_owned);
+            if let (Some(service), Some(account)) = (parts.next(), parts.next()) {
+                self.released.push((service, account));
+            }
+        }
+        self.note(format!("{} {key}: {expression} {ids}", self.caller));
+    }
+
+    /// Announcements were deleted: only what is told may be.
+    fn unannounced(&mut self, body: &Value) {
+        for write in body["RequestItems"]["requests"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            let key = plain(&write["DeleteRequest"]["Key"]);
+            let Some((endpoint, version)) = text(&key, "sk").split_once('#') else {
+                continue;
+            };
+            let id = format!("{endpoint}#{}", version.trim_start_matches('0'));
+            if self.outbox.remove(&id) && !self.told.contains_key(&id) {
+                self.broken(
+                    "S8",
+                    format!("the announcement {id} was deleted and never published"),
+                );
+            }
+        }
+    }
+
+    /// An announcement was published.
+    pub(crate) fn published(&mut self, document: &Value) {
+        let (id, kind) = (
+            text(document, "id").to_owned(),
+            text(document, "kind").to_owned(),
+        );
+        self.note(format!("told by {}: {kind} {id}", self.caller));
+        *self.told.entry(id.clone()).or_default() += 1;
+        let (endpoint, version) = id.split_once('#').unwrap_or((&id, "0"));
+        let version: usize = version.parse().unwrap_or_default();
+        let row = self
+            .rows
+            .get(endpoint)
+            .and_then(|rows| rows.get(version.checked_sub(1)?));
+        let Some(row) = row.cloned() else {
+            return self.broken("announce", format!("{kind} {id} is told and not on record"));
+        };
+        let fits = match kind.as_str() {
+            "review_opened" => row.to == "in_review",
+            "accepted" | "accepted_out_of_band" => row.to == "accepted",
+            "rejected" | "rejected_out_of_band" | "revoked" => row.to == "rejected",
+            "gone" => row.to == "gone",
+            _ => true,
+        };
+        if !fits {
+            self.broken("announce", format!("{kind} {id} is told of {row:?}"));
+        }
+        let fact = match kind.as_str() {
+            "accepted" | "accepted_out_of_band" => Fact::Accepted,
+            "rejected" | "rejected_out_of_band" | "revoked" => Fact::Rejected,
+            "gone" => Fact::Deleted,
+            _ => return,
+        };
+        let known = self.endpoints.get(endpoint);
+        if known.and_then(|known| known.last(fact)).is_none() {
+            self.broken("announce", format!("{kind} {id} is told before EC2 did it"));
+        }
+    }
+
+    /// A function asks EC2 about endpoints, which are in these states.
+    pub(crate) fn asked(&mut self, accept: bool, ids: &[(String, Option<local_aws::State>)]) {
+        for (id, state) in ids {
+            let request = self.requests.get(id).cloned();
+            let status = request
+                .as_ref()
+                .map_or("-", |request| &request.status)
+                .to_owned();
+            let verb = if accept { "accept" } else { "reject" };
+            let recorded = if accept {
+                status == "accepting"
+            } else {
+                matches!(status.as_str(), "rejecting" | "revoking")
+            };
+            if !recorded {
+                let rule = if accept { "S1" } else { "S5" };
+                let caller = self.caller.clone();
+                self.broken(
+                    rule,
+                    format!("{caller} asks EC2 to {verb} {id}, which is {status}"),
+                );
+            }
+            let connected = matches!(
+                state,
+                Some(local_aws::State::Pending | local_aws::State::Available)
+            );
+            if !accept && connected && status == "rejecting" {
+                self.is_cut_by_accident(id, request.as_ref());
+            }
+        }
+    }
+
+    /// A connection that is rejected while it is connected was accepted by somebody a moment ago,
+    /// unless it is being revoked.
+    fn is_cut_by_accident(&mut self, id: &str, request: Option<&Request>) {
+        let accepted = self
+            .endpoints
+            .get(id)
+            .and_then(|known| known.last(Fact::Accepted));
+        let decided = request.map(|request| request.since);
+        if let (Some(accepted), Some(decided)) = (accepted, decided)
+            && decided.duration_since(accepted) > LONGEST_RUN
+        {
+            self.broken(
+                "S7",
+                format!("{id} is cut, connected since {accepted}, without being revoked"),
+            );
+        }
+    }
+}
+
+/// ARCHITECTURE.md, "A request's status", and what judging again may lead to.
+fn is_legal(cause: &str, from: Option<&str>, to: &str) -> bool {
+    let legal = match cause {
+        "judged" => {
+            matches!(to, "in_review" | "accepting" | "rejecting") && from != Some("revoking")
+        }
+        "voted" => from == Some("in_review") && matches!(to, "accepting" | "rejecting"),
+        "deadline" => from == Some("in_review") && to == "rejecting",
+        "enforced" => matches!(
+            (from, to),
+            (Some("accepting"), "accepted") | (Some("rejecting" | "revoking"), "rejected")
+        ),
+        "out_of_band" => matches!(to, "accepted" | "rejected"),
+        "revoked" => from == Some("accepted") && to == "revoking",
+        "ended" => from.is_some() && to == "gone",
+        _ => false,
+    };
+    legal && from != Some(to)
+}

@@ -1,0 +1,238 @@
+//! The policy as it stands in the table, and a judge of our own, written from DESIGN.md ("Policy")
+//! and not from the product's.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The allowlist table: items in DynamoDB's JSON, by `service_id` and `rule`.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Policy(BTreeMap<(String, String), Value>);
+
+/// A connection, as far as the policy asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    pub(crate) service: String,
+    pub(crate) endpoint: String,
+    pub(crate) account: String,
+    pub(crate) region: String,
+}
+
+/// What the policy says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Says {
+    Accept,
+    Reject,
+    Review,
+}
+
+/// An entry's conditions.
+struct Entry {
+    max_connections: Option<u64>,
+    regions: Option<Vec<String>>,
+    expires_at: Option<Timestamp>,
+}
+
+const TEXTS: [&str; 5] = ["customer", "contact", "ticket", "reason", "created_by"];
+/// Settings that are words, and the words; then those that are numbers.
+const WORDS: [(&str, &[&str]); 4] = [
+    ("on_unlisted", &["review", "reject"]),
+    ("on_deadline", &["keep", "reject"]),
+    ("revoke", &["off", "report", "enforce"]),
+    ("out_of_band", &["record", "alert", "revert"]),
+];
+
+impl Policy {
+    pub(crate) fn put(&mut self, item: &Value) {
+        self.0.insert(key(item), item.clone());
+    }
+
+    pub(crate) fn remove(&mut self, item_key: &Value) {
+        self.0.remove(&key(item_key));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The keys of all items.
+    pub(crate) fn keys(&self) -> Vec<(String, String)> {
+        self.0.keys().cloned().collect()
+    }
+
+    /// The items that make no sense.
+    pub(crate) fn malformed(&self) -> Vec<(String, String)> {
+        let all = self.0.iter();
+        all.filter(|(key, item)| !is_sound(&key.1, item))
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    /// An item that concerns the connection and makes no sense.
+    pub(crate) fn unreadable(&self, subject: &Subject) -> Option<String> {
+        let concerns = |(service, rule): &(String, String)| {
+            let own = [&subject.endpoint, &subject.account, "*"];
+            let principal = rule.split_once('#').map(|(_, principal)| principal);
+            (service == "*" || *service == subject.service)
+                && (rule == "settings"
+                    || rule.starts_with("deny#o-")
+                    || principal.is_some_and(|principal| own.contains(&principal)))
+        };
+        self.malformed()
+            .into_iter()
+            .find(concerns)
+            .map(|(service, rule)| format!("{service} / {rule}"))
+    }
+
+    /// What is to become of a connection, if `others` of its account's hold a slot on the service.
+    pub(crate) fn says(&self, subject: &Subject, others: usize, now: Timestamp) -> Says {
+        let in_time = |entry: &Entry| entry.expires_at.is_none_or(|end| now < end);
+        let in_region = |entry: &Entry| {
+            let regions = entry.regions.as_ref();
+            regions.is_none_or(|regions| regions.contains(&subject.region))
+        };
+        let principals = [&subject.endpoint, &subject.account, "*"];
+        let scopes = [subject.service.as_str(), "*"];
+        let entries = |effect: &'static str| {
+            principals.into_iter().flat_map(move |principal| {
+                scopes
+                    .into_iter()
+                    .filter_map(move |scope| self.entry(scope, &format!("{effect}#{principal}")))
+            })
+        };
+        if entries("deny").any(|entry| in_time(&entry) && in_region(&entry)) {
+            return Says::Reject;
+        }
+        // Nobody looks accounts up: a deny for an Organizations path may be meant for this one.
+        let doubt = self.0.keys().any(|(scope, rule)| {
+            rule.starts_with("deny#o-")
+                && scopes.contains(&scope.as_str())
+                && self
+                    .entry(scope, rule)
+                    .is_some_and(|entry| in_time(&entry) && in_region(&entry))
+        });
+        // From the most specific on; the first one governs alone.
+        let governing = entries("allow").find(in_time);
+        match governing {
+            Some(entry) => {
+                let room = entry
+                    .max_connections
+                    .is_none_or(|max| (others as u64) < max);
+                if in_region(&entry) && room && !doubt {
+                    Says::Accept
+                } else {
+                    Says::Review
+                }
+            }
+            None => match self.word(&subject.service, "on_unlisted") {
+                Some("reject") => Says::Reject,
+                _ => Says::Review,
+            },
+        }
+    }
+
+    /// Whether no deny stands against a connection, and some allow for it holds: the least that an
+    /// accept needs, even where another allow is in the way.
+    pub(crate) fn admits(&self, subject: &Subject, others: usize, now: Timestamp) -> bool {
+        let holds = |effect: &str| {
+            let all = [&subject.endpoint, &subject.account, "*"]
+                .into_iter()
+                .flat_map(|principal| [&subject.service, "*"].map(|scope| (scope, principal)));
+            let mut found = all.filter_map(|(scope, principal)| {
+                self.entry(scope, &format!("{effect}#{principal}"))
+            });
+            found.any(|entry| {
+                entry.expires_at.is_none_or(|end| now < end)
+                    && entry
+                        .regions
+                        .is_none_or(|all| all.contains(&subject.region))
+                    && entry
+                        .max_connections
+                        .is_none_or(|max| (others as u64) < max)
+            })
+        };
+        !holds("deny") && holds("allow")
+    }
+
+    /// A setting: the service's own, else that of `*`.
+    pub(crate) fn setting(&self, service: &str, name: &str) -> Option<&Value> {
+        [service, "*"].into_iter().find_map(|scope| {
+            let item = self.0.get(&(scope.to_owned(), "settings".to_owned()))?;
+            item.get(name)
+        })
+    }
+
+    pub(crate) fn word(&self, service: &str, name: &str) -> Option<&str> {
+        self.setting(service, name)?.get("S")?.as_str()
+    }
+
+    pub(crate) fn number(&self, service: &str, name: &str) -> Option<u64> {
+        number(self.setting(service, name)?)
+    }
+
+    fn entry(&self, scope: &str, rule: &str) -> Option<Entry> {
+        let item = self.0.get(&(scope.to_owned(), rule.to_owned()))?;
+        Some(Entry {
+            max_connections: item.get("max_connections").and_then(number),
+            regions: item.get("regions").and_then(texts),
+            expires_at: item.get("expires_at").and_then(time),
+        })
+    }
+}
+
+fn key(item: &Value) -> (String, String) {
+    let text = |name: &str| item[name]["S"].as_str().unwrap_or_default().to_owned();
+    (text("service_id"), text("rule"))
+}
+
+fn number(value: &Value) -> Option<u64> {
+    value.get("N")?.as_str()?.parse().ok()
+}
+
+fn time(value: &Value) -> Option<Timestamp> {
+    value.get("S")?.as_str()?.parse().ok()
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let texts = value.get("SS")?.as_array()?.iter();
+    texts.map(|text| Some(text.as_str()?.to_owned())).collect()
+}
+
+/// Whether an item has nothing but what README.md documents, in the documented types.
+fn is_sound(rule: &str, item: &Value) -> bool {
+    let Some(fields) = item.as_object() else {
+        return false;
+    };
+    let is_key = |name: &str| name == "service_id" || name == "rule";
+    if rule == "settings" {
+        return fields.iter().all(|(name, value)| {
+            let words = WORDS.iter().find(|(word, _)| word == name);
+            let numbers = [
+                "approvals_required",
+                "review_hours",
+                "remind_hours",
+                "revoke_at_most",
+                "grace_hours",
+            ];
+            match words {
+                Some((_, words)) => value["S"]
+                    .as_str()
+                    .is_some_and(|word| words.contains(&word)),
+                None => {
+                    is_key(name) || (numbers.contains(&name.as_str()) && number(value).is_some())
+                }
+            }
+        });
+    }
+    let deny = rule.starts_with("deny#");
+    fields.iter().all(|(name, value)| match name.as_str() {
+        "max_connections" => !deny && number(value).is_some(),
+        "regions" => texts(value).is_some_and(|regions| {
+            !regions.is_empty() && regions.iter().all(|region| region.contains('-'))
+        }),
+        "expires_at" => time(value).is_some(),
+        "purge_at" => number(value).is_some(),
+        name => is_key(name) || (TEXTS.contains(&name) && value.get("S").is_some()),
+    })
+}

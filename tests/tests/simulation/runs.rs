@@ -1,0 +1,178 @@
+//! Functions at work, several at the same time: one poll of one of them is one step, and which one
+//! comes next is drawn.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::error::{Error, chain};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
+use gatekeeper_connections::handler::Answer;
+use gatekeeper_local::queue::{self, Message};
+use gatekeeper_local::world::World;
+
+use crate::wire::Wire;
+
+/// As in template.yaml.
+const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
+const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// An invocation under way.
+struct Run {
+    name: String,
+    deadline: Deadline,
+    work: Pin<Box<dyn Future<Output = Ended>>>,
+}
+
+enum Ended {
+    Connections(Answer, Vec<Message>),
+    Reconcile(Reconciled),
+}
+
+/// The functions: instances that stay warm, and what they are at.
+#[derive(Default)]
+pub(crate) struct Runs {
+    warm: BTreeMap<String, Arc<Gatekeeper>>,
+    running: Vec<Run>,
+}
+
+impl Runs {
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
+    }
+
+    /// An instance of a function that has nothing to do, by name.
+    fn idle(&mut self, world: &World, wire: &Wire, function: &str) -> (String, Arc<Gatekeeper>) {
+        let name = (1..)
+            .map(|n| format!("{function}-{n}"))
+            .find(|name| !self.running.iter().any(|run| run.name == *name))
+            .unwrap();
+        let instance = self.warm.entry(name.clone());
+        let gatekeeper = Arc::clone(instance.or_insert_with(|| world.instance(&name)));
+        wire.ledger().begins(&name);
+        (name, gatekeeper)
+    }
+
+    /// Hands a batch to the function `connections`.
+    pub(crate) fn connections(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        batch: Vec<Message>,
+        lives: Option<usize>,
+    ) {
+        let (name, gatekeeper) = self.idle(world, wire, "connections");
+        wire.set_lives(&name, lives);
+        wire.ledger()
+            .note(format!("{name} has {} messages", batch.len()));
+        let deadline = Deadline::after(&world.clock, CONNECTIONS_TIMEOUT);
+        let handler = world.handler_of(gatekeeper);
+        let work = Box::pin(async move {
+            let answer = handler.handle(queue::event(&batch), deadline).await;
+            Ended::Connections(answer, batch)
+        });
+        self.running.push(Run {
+            name,
+            deadline,
+            work,
+        });
+    }
+
+    /// Starts the function `reconcile`.
+    pub(crate) fn reconcile(&mut self, world: &World, wire: &Wire, lives: Option<usize>) {
+        let (name, gatekeeper) = self.idle(world, wire, "reconcile");
+        wire.set_lives(&name, lives);
+        let deadline = Deadline::after(&world.clock, RECONCILE_TIMEOUT);
+        let work = Box::pin(async move { Ended::Reconcile(gatekeeper.reconcile(deadline).await) });
+        self.running.push(Run {
+            name,
+            deadline,
+            work,
+        });
+    }
+
+    /// One step of one of them; answers what reconcile found, if that is what ended.
+    pub(crate) async fn step(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        chance: &mut fastrand::Rng,
+    ) -> Option<Reconciled> {
+        if self.running.is_empty() {
+            return None;
+        }
+        let at = chance.usize(0..self.running.len());
+        let run = &mut self.running[at];
+        let polled = poll_fn(|context| Poll::Ready(run.work.as_mut().poll(context))).await;
+        // What woke itself through the runtime needs the runtime's turn.
+        tokio::task::yield_now().await;
+        let name = self.running[at].name.clone();
+        let late = !self.running[at]
+            .deadline
+            .leaves(&world.clock, Duration::ZERO);
+        match polled {
+            Poll::Ready(ended) => {
+                drop(self.running.swap_remove(at));
+                wire.set_lives(&name, None);
+                wire.ledger().note(format!("{name} ends"));
+                match ended {
+                    Ended::Connections(answer, batch) => {
+                        are_excusable(wire, &name, answer.failed.iter().map(|(_, error)| &**error));
+                        settle(world, &answer, &batch);
+                    }
+                    Ended::Reconcile(done) => {
+                        let whole = done.failed.iter().map(|(_, error)| &**error);
+                        let first = done
+                            .services
+                            .iter()
+                            .filter_map(|report| report.first_failure.as_deref());
+                        are_excusable(wire, &name, whole.chain(first));
+                        return Some(done);
+                    }
+                }
+            }
+            Poll::Pending if wire.is_dead(&name) || late => {
+                // Its environment goes with it.
+                drop(self.running.swap_remove(at));
+                self.warm.remove(&name);
+                if late {
+                    wire.ledger().note(format!("{name} is out of time"));
+                }
+            }
+            Poll::Pending => {}
+        }
+        None
+    }
+}
+
+/// A function may fail when AWS does, or when the policy cannot be read, or when others are quicker
+/// time and again. Nobody touches the requests here but the functions, and none sends nonsense.
+fn are_excusable<'a>(wire: &Wire, name: &str, errors: impl Iterator<Item = &'a Error>) {
+    let never = [
+        "Permanent.MalformedRequest",
+        "Permanent.Encode",
+        "Permanent.Illegal",
+        "Permanent.RefusedCall",
+    ];
+    for error in errors {
+        let line = format!("{name} failed: {}", chain(error));
+        if never.contains(&error.error_type()) {
+            wire.ledger().broken("S5", line);
+        } else {
+            wire.ledger().note(line);
+        }
+    }
+}
+
+/// What the queue does with a function's answer.
+fn settle(world: &World, answer: &Answer, batch: &[Message]) {
+    for (index, message) in batch.iter().enumerate() {
+        if !answer.failed.iter().any(|(at, _)| *at == index) {
+            world.queue.delete(&message.id);
+        }
+    }
+}
