@@ -1,5 +1,6 @@
 //! The end of a schedule: nothing fails any more, no event comes, and after one reconcile run EC2 is
-//! what the policy says (S8), and the tables are what was seen being written (S6).
+//! what the policy says (S8), and the tables are what was seen being written (S6). Then time passes,
+//! until nothing is connected that should have been cut.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +9,15 @@ use gatekeeper_aws::gatekeeper::Reconciled;
 use local_aws::State;
 
 use crate::ledger::Ledger;
-use crate::policy::Says;
+use crate::policy::{Says, Standing};
 use crate::policy_edits;
 use crate::schedule::Schedule;
 
 /// Longer than a claim, and than EC2's lag and ours.
 const LATER: Duration = Duration::from_secs(240);
+
+/// Longer than any grace period that the schedules set.
+const LONGEST_GRACE: Duration = Duration::from_secs(25 * 3600);
 
 /// What is not as it should be, by endpoint, and whether a slot that was given back since explains it.
 type Differences = Vec<(String, bool)>;
@@ -35,8 +39,49 @@ pub(crate) async fn converge(schedule: &mut Schedule) {
     for (difference, _) in differences {
         schedule.wire.ledger().broken("S8", difference);
     }
+    if schedule.is_sound() {
+        let_grace_periods_end(schedule).await;
+    }
     is_all_told(schedule);
     tables_agree(schedule).await;
+}
+
+/// Every entry that expires has expired, and every grace period ends: what is connected then and
+/// should not be is more than one run may cut.
+async fn let_grace_periods_end(schedule: &mut Schedule) {
+    schedule.world.clock.advance(Duration::from_secs(60 * 3600));
+    for _ in 0..3 {
+        schedule.world.clock.advance(LONGEST_GRACE);
+        let _ = after_one_run(schedule).await;
+    }
+    let mut ledger = schedule.wire.ledger();
+    for service in &schedule.services {
+        let most = ledger.policy.number(service, "revoke_at_most").unwrap_or(5);
+        let unreadable = |(scope, _): &(String, String)| scope == "*" || scope == service;
+        if ledger.policy.malformed().iter().any(unreadable) {
+            continue;
+        }
+        let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (id, request) in &ledger.requests {
+            let subject = &ledger.endpoints[id].subject;
+            let now = ledger.clock.now();
+            let connected = matches!(
+                schedule.world.ec2.state(id),
+                Some(State::Pending | State::Available)
+            );
+            let falls = ledger.policy.revokes(subject, &request.decided_by, now);
+            if subject.service == *service && connected && falls {
+                let status = left.entry(request.status.clone()).or_default();
+                status.push(id.clone());
+            }
+        }
+        for (status, ids) in left {
+            if ids.len() as u64 <= most {
+                let line = format!("{ids:?} are {status} and connected, against the policy");
+                ledger.broken("S8", line);
+            }
+        }
+    }
 }
 
 async fn after_one_run(schedule: &mut Schedule) -> Differences {
@@ -132,8 +177,37 @@ fn difference(ledger: &Ledger, id: &str, state: Option<State>) -> Option<(String
                 freed && says == Says::Accept,
             ))
         }
+        Some(State::Pending | State::Available) if status == "revoking" => {
+            let now = ledger.clock.now();
+            let said = now - Duration::from_secs(30);
+            let let_in_by = ledger.requests.get(id).map_or("", |it| &it.decided_by);
+            let falls = |at| ledger.policy.revokes(subject, let_in_by, at);
+            if falls(now) || falls(said) || ledger.policy.is_empty_for(&subject.service) {
+                return None;
+            }
+            // Nobody cuts it; but whether it is to stay must be certain before it is restored.
+            match ledger.policy.standing(subject, now) {
+                Standing::Unsure => None,
+                standing => differs(&format!("it is {standing:?} and being revoked")),
+            }
+        }
         Some(State::Pending | State::Available) if status != "accepted" => {
             differs("it is connected")
+        }
+        Some(State::Rejected) if status == "rejected" => {
+            let request = &ledger.requests[id];
+            let others = ledger.others(subject);
+            let now = ledger.clock.now();
+            let allowed = ledger.policy.says(subject, others, now) == Says::Accept;
+            let ours = matches!(request.decided_by.as_str(), "policy" | "schedule");
+            if !allowed || !ours || request.retried {
+                return None;
+            }
+            let freed = ledger
+                .released
+                .contains(&(subject.service.clone(), subject.account.clone()));
+            let line = format!("{id} ({subject:?}) is rejected, allowed, and was not tried again");
+            Some((line, freed))
         }
         Some(State::Rejected) if status != "rejected" => differs("it is rejected"),
         None | Some(State::Deleting | State::Deleted | State::Expired | State::Failed)

@@ -24,6 +24,12 @@ pub(crate) struct Request {
     pub(crate) status: String,
     pub(crate) version: u64,
     pub(crate) since: Timestamp,
+    /// What kind of actor decided what stands.
+    pub(crate) decided_by: String,
+    /// Whether it was tried again after a rejection.
+    pub(crate) retried: bool,
+    /// When it is cut, while it is being revoked.
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// A row of history.
@@ -77,8 +83,12 @@ pub(crate) struct Ledger {
     pub(crate) released: Vec<(String, String)>,
     /// Whose call is being carried out.
     pub(crate) caller: String,
-    /// How many connections each run has begun to cut, by caller and service.
-    pub(crate) cuts: BTreeMap<(String, String), u64>,
+    /// How many connections each run has begun to revoke, by caller and service.
+    starts: BTreeMap<(String, String), u64>,
+    /// How many connections each run has had cut, by caller and service.
+    cuts: BTreeMap<(String, String), u64>,
+    /// When each caller's run began.
+    began: BTreeMap<String, Timestamp>,
     /// The policy as each caller has read it since its run began.
     readings: BTreeMap<String, Vec<Policy>>,
     tokens: BTreeSet<String>,
@@ -99,7 +109,9 @@ impl Ledger {
             called_for: BTreeSet::new(),
             released: Vec::new(),
             caller: String::new(),
+            starts: BTreeMap::new(),
             cuts: BTreeMap::new(),
+            began: BTreeMap::new(),
             readings: BTreeMap::new(),
             tokens: BTreeSet::new(),
         }
@@ -161,7 +173,9 @@ impl Ledger {
     /// A run begins.
     pub(crate) fn begins(&mut self, name: &str) {
         self.readings.remove(name);
+        self.starts.retain(|(caller, _), _| caller != name);
         self.cuts.retain(|(caller, _), _| caller != name);
+        self.began.insert(name.to_owned(), self.clock.now());
         self.note(format!("{name} starts"));
     }
 
@@ -171,12 +185,14 @@ impl Ledger {
         if !token.is_empty() && !self.tokens.insert(token.to_owned()) {
             return;
         }
-        let (mut request, mut row, mut announced) = (None, None, None);
+        let (mut request, mut row, mut announced) = (None, None, Vec::new());
+        let mut findings = false;
         for part in body["TransactItems"].as_array().into_iter().flatten() {
             if let Some(put) = part.get("Put") {
                 let item = plain(&put["Item"]);
                 match (text(&item, "pk"), text(&item, "sk")) {
-                    ("outbox", sk) => announced = Some((sk.to_owned(), item.clone())),
+                    ("outbox", id) => announced.push(id.to_owned()),
+                    ("state", _) => findings = true,
                     (_, "request") => request = Some(item),
                     (_, sk) if sk.starts_with("history#") => row = Some(item),
                     _ => {}
@@ -187,15 +203,14 @@ impl Ledger {
             }
         }
         if let Some(item) = request {
-            self.moved(&item, row.as_ref(), announced.is_some());
-        } else if row.is_some() || announced.is_some() {
+            self.moved(&item, row.as_ref(), !announced.is_empty());
+        } else if row.is_some() || announced.is_empty() != !findings {
             self.broken(
                 "S6",
                 "a history row or an announcement was written without its request",
             );
         }
-        if let Some((_, item)) = announced {
-            let id = format!("{}#{}", text(&item, "endpoint_id"), item["version"]);
+        for id in announced {
             self.outbox.insert(id.clone());
             self.called_for.insert(id);
         }
@@ -211,6 +226,9 @@ impl Ledger {
             status: text(item, "status").to_owned(),
             version: item["version"].as_u64().unwrap_or_default(),
             since: time(item, "status_since").unwrap_or(Timestamp::MIN),
+            decided_by: text(&item["decided_by"], "kind").to_owned(),
+            retried: item.get("retried_at").is_some(),
+            due: time(item, "due"),
         };
         let short = format!(
             "{} {endpoint}: {} -> {} v{}{}",
@@ -218,7 +236,7 @@ impl Ledger {
             before.as_ref().map_or("-", |request| &request.status),
             after.status,
             after.version,
-            row.map_or(" (claimed)".to_owned(), |row| format!(
+            row.map_or(" (claimed or noted)".to_owned(), |row| format!(
                 " ({})",
                 text(row, "cause")
             ))
@@ -230,7 +248,7 @@ impl Ledger {
             self.may_be(&known, item, &after, row, &short);
             if let Some(row) = row {
                 if text(row, "cause") == "revoked" {
-                    self.cuts(&known.subject, &short);
+                    self.starts(&known.subject, &short);
                 }
                 self.is_so(&known, row, &short);
                 self.is_told(before.as_ref(), &after, row, announced, &short);
@@ -327,7 +345,7 @@ impl Ledger {
         );
         let by_policy = item["decided_by"]["kind"] == "policy";
         let decides = matches!(status, "accepting" | "rejecting" | "revoking");
-        if !decides || !(by_policy || cause == "deadline") {
+        if !decides || !(by_policy || cause == "deadline" || status == "revoking") {
             return;
         }
         // When it was judged: entries expire by the second, and that second may pass on the way.
@@ -397,21 +415,58 @@ impl Ledger {
                     && waited.is_some_and(|waited| waited.unsigned_abs() >= hours)
             }
             ("rejecting", _) => says == Says::Reject,
-            ("revoking", _) => {
-                says != Says::Accept && policy.word(&subject.service, "revoke") == Some("enforce")
-            }
+            ("revoking", _) => policy.revokes(subject, self.decider(&subject.endpoint), at),
             _ => true,
         }
     }
 
-    /// S7: a connection is being cut; no run cuts more of a service than it may.
-    fn cuts(&mut self, subject: &Subject, short: &str) {
-        let most = self.policy.number(&subject.service, "revoke_at_most");
+    /// Who let a connection in.
+    fn decider(&self, endpoint: &str) -> &str {
+        self.requests
+            .get(endpoint)
+            .map_or("", |request| &request.decided_by)
+    }
+
+    /// How many connections a run may revoke, by the policy as it stands or as the run has read it.
+    fn at_most(&self, service: &str) -> u64 {
+        let readings = self.readings.get(&self.caller).into_iter().flatten();
+        let all = readings.chain([&self.policy]);
+        all.map(|policy| policy.number(service, "revoke_at_most").unwrap_or(5))
+            .max()
+            .unwrap_or(5)
+    }
+
+    /// S7: a connection begins to be revoked; no run begins more of a service than it may.
+    fn starts(&mut self, subject: &Subject, short: &str) {
+        let most = self.at_most(&subject.service);
         let run = (self.caller.clone(), subject.service.clone());
+        let begun = self.starts.entry(run).or_default();
+        *begun += 1;
+        if *begun > most {
+            self.broken("S7", format!("{short}: of {most} at most in a run"));
+        }
+    }
+
+    /// S7: EC2 is asked to cut a connection: its time is up, an earlier run has told of it, and no
+    /// run cuts more of a service than it may.
+    fn cuts(&mut self, id: &str, request: &Request) {
+        let most = self.at_most(&request.service);
+        let run = (self.caller.clone(), request.service.clone());
         let cut = self.cuts.entry(run).or_default();
         *cut += 1;
-        if most.is_some_and(|most| *cut > most) {
-            self.broken("S7", format!("{short}: of {most:?} at most in a run"));
+        let (cut, now) = (*cut, self.clock.now());
+        if cut > most {
+            self.broken(
+                "S7",
+                format!("{id} is cut: {cut} of {most} at most in a run"),
+            );
+        }
+        if request.due.is_none_or(|due| now < due) {
+            self.broken("S7", format!("{id} is cut before it is due: {request:?}"));
+        }
+        let began = self.began.get(&self.caller).copied();
+        if began.is_none_or(|began| request.since >= began) {
+            self.broken("S7", format!("{id} is cut by the run that found it"));
         }
     }
 
@@ -439,7 +494,9 @@ impl Ledger {
     ) {
         let stood = before.map(|request| request.status.as_str());
         let must = match (text(row, "cause"), after.status.as_str(), stood) {
-            (_, "in_review", _) | ("enforced", "accepted" | "rejected", _) => true,
+            (_, "in_review", _)
+            | ("enforced", "accepted" | "rejected", _)
+            | ("revoked" | "restored" | "refused", _, _) => true,
             (_, "gone", stood) => !matches!(stood, Some("rejected" | "rejecting")),
             ("out_of_band", _, Some(_)) => {
                 // Unless the service wants it recorded only, or did when the policy was read.
@@ -481,10 +538,7 @@ impl Ledger {
             .flatten()
         {
             let key = plain(&write["DeleteRequest"]["Key"]);
-            let Some((endpoint, version)) = text(&key, "sk").split_once('#') else {
-                continue;
-            };
-            let id = format!("{endpoint}#{}", version.trim_start_matches('0'));
+            let id = text(&key, "sk").to_owned();
             if self.outbox.remove(&id) && !self.told.contains_key(&id) {
                 self.broken(
                     "S8",
@@ -502,7 +556,17 @@ impl Ledger {
         );
         self.note(format!("told by {}: {kind} {id}", self.caller));
         *self.told.entry(id.clone()).or_default() += 1;
+        if !self.called_for.contains(&id) {
+            return self.broken("announce", format!("{kind} {id} is told and not on record"));
+        }
+        if kind.starts_with("alarm_") {
+            return;
+        }
         let (endpoint, version) = id.split_once('#').unwrap_or((&id, "0"));
+        // What is noted on a request has a revision behind the version.
+        let version = version
+            .split_once('.')
+            .map_or(version, |(version, _)| version);
         let version: usize = version.parse().unwrap_or_default();
         let row = self
             .rows
@@ -512,11 +576,16 @@ impl Ledger {
             return self.broken("announce", format!("{kind} {id} is told and not on record"));
         };
         let fits = match kind.as_str() {
-            "review_opened" => row.to == "in_review",
-            "accepted" | "accepted_out_of_band" => row.to == "accepted",
-            "rejected" | "rejected_out_of_band" | "revoked" => row.to == "rejected",
+            "review_opened" | "review_reminder" => row.to == "in_review",
+            "accepted" | "accepted_out_of_band" | "revocation_undone" | "would_revoke" => {
+                row.to == "accepted"
+            }
+            "rejected" | "rejected_out_of_band" | "revoked" | "accept_refused" => {
+                row.to == "rejected"
+            }
+            "revocation_started" => row.to == "revoking",
             "gone" => row.to == "gone",
-            _ => true,
+            _ => false,
         };
         if !fits {
             self.broken("announce", format!("{kind} {id} is told of {row:?}"));
@@ -562,6 +631,11 @@ impl Ledger {
             if !accept && connected && status == "rejecting" {
                 self.is_cut_by_accident(id, request.as_ref());
             }
+            if let Some(request) = &request
+                && status == "revoking"
+            {
+                self.cuts(id, request);
+            }
         }
     }
 
@@ -588,7 +662,7 @@ impl Ledger {
 fn is_legal(cause: &str, from: Option<&str>, to: &str) -> bool {
     let legal = match cause {
         "judged" => {
-            matches!(to, "in_review" | "accepting" | "rejecting") && from != Some("revoking")
+            matches!(to, "in_review" | "accepting" | "rejecting")
         }
         "voted" => from == Some("in_review") && matches!(to, "accepting" | "rejecting"),
         "deadline" => from == Some("in_review") && to == "rejecting",
@@ -598,6 +672,8 @@ fn is_legal(cause: &str, from: Option<&str>, to: &str) -> bool {
         ),
         "out_of_band" => matches!(to, "accepted" | "rejected"),
         "revoked" => from == Some("accepted") && to == "revoking",
+        "restored" => from == Some("revoking") && to == "accepted",
+        "refused" => from == Some("accepting") && to == "rejected",
         "ended" => from.is_some() && to == "gone",
         _ => false,
     };

@@ -27,6 +27,17 @@ pub(crate) enum Says {
     Review,
 }
 
+/// What the policy says of a connection that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is allowed; how many the consumer has does not matter any more.
+    Carried,
+    /// Nobody can tell: it may sit where a deny for an Organizations path is meant.
+    Unsure,
+    Denied,
+    Withdrawn,
+}
+
 /// An entry's conditions.
 struct Entry {
     max_connections: Option<u64>,
@@ -54,6 +65,62 @@ impl Policy {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Whether no entry speaks of a service, expired ones included.
+    pub(crate) fn is_empty_for(&self, service: &str) -> bool {
+        let mut keys = self.0.keys();
+        !keys.any(|(scope, rule)| (scope == "*" || scope == service) && rule != "settings")
+    }
+
+    /// What is to be thought of a connection that is there.
+    pub(crate) fn standing(&self, subject: &Subject, now: Timestamp) -> Standing {
+        let holds = |entry: &Entry| {
+            let in_time = entry.expires_at.is_none_or(|end| now < end);
+            let regions = entry.regions.as_ref();
+            in_time && regions.is_none_or(|regions| regions.contains(&subject.region))
+        };
+        let in_order = |effect: &str| {
+            let mut found = Vec::new();
+            for principal in [&subject.endpoint, &subject.account, "*"] {
+                for scope in [&subject.service, "*"] {
+                    found.extend(self.entry(scope, &format!("{effect}#{principal}")));
+                }
+            }
+            found
+        };
+        if in_order("deny").iter().any(holds) {
+            return Standing::Denied;
+        }
+        let mut allows = in_order("allow");
+        allows.retain(|entry| entry.expires_at.is_none_or(|end| now < end));
+        let Some(governing) = allows.first() else {
+            return Standing::Withdrawn;
+        };
+        let doubt = self.0.keys().any(|(scope, rule)| {
+            rule.starts_with("deny#o-")
+                && (scope == "*" || *scope == subject.service)
+                && self.entry(scope, rule).is_some_and(|entry| holds(&entry))
+        });
+        match (doubt, holds(governing)) {
+            (true, _) => Standing::Unsure,
+            (false, true) => Standing::Carried,
+            (false, false) => Standing::Withdrawn,
+        }
+    }
+
+    /// Whether a connection that is there is to be cut, sooner or later, if nothing changes.
+    pub(crate) fn revokes(&self, subject: &Subject, let_in_by: &str, now: Timestamp) -> bool {
+        let service = &subject.service;
+        let enforces = self.word(service, "revoke") == Some("enforce");
+        let undoes = self.word(service, "out_of_band") == Some("revert")
+            && matches!(let_in_by, "iam" | "unknown");
+        let falls = match self.standing(subject, now) {
+            Standing::Denied => true,
+            Standing::Withdrawn => !self.is_empty_for(service),
+            Standing::Carried | Standing::Unsure => false,
+        };
+        falls && (enforces || undoes)
     }
 
     /// The keys of all items.
@@ -213,7 +280,7 @@ fn is_sound(rule: &str, item: &Value) -> bool {
                 "review_hours",
                 "remind_hours",
                 "revoke_at_most",
-                "grace_hours",
+                "revoke_grace_hours",
             ];
             match words {
                 Some((_, words)) => value["S"]

@@ -89,10 +89,11 @@ fn conditions(schedule: &mut Schedule, allow: bool) -> Item {
 fn settings(schedule: &mut Schedule) -> Item {
     let mut item = Vec::new();
     let chance = &mut schedule.chance;
-    let words: [(&str, &[&str]); 3] = [
+    let words: [(&str, &[&str]); 4] = [
         ("on_unlisted", &["review", "reject", "reject"]),
         ("on_deadline", &["keep", "reject", "reject"]),
-        ("out_of_band", &["record", "alert"]),
+        ("out_of_band", &["record", "alert", "revert"]),
+        ("revoke", &["off", "report", "enforce", "enforce"]),
     ];
     for (name, words) in words {
         if chance.bool() {
@@ -100,11 +101,17 @@ fn settings(schedule: &mut Schedule) -> Item {
             item.push((name, AttributeValue::S(word)));
         }
     }
-    if chance.bool() {
-        item.push((
-            "review_hours",
-            AttributeValue::N(chance.u32(0..24).to_string()),
-        ));
+    let numbers = [
+        ("review_hours", 24),
+        ("remind_hours", 8),
+        ("revoke_grace_hours", 3),
+        ("revoke_at_most", 4),
+    ];
+    for (name, below) in numbers {
+        if chance.bool() {
+            let number = AttributeValue::N(chance.u32(0..below).to_string());
+            item.push((name, number));
+        }
     }
     item
 }

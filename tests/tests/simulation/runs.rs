@@ -14,10 +14,12 @@ use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
 use gatekeeper_connections::handler::Answer;
 use gatekeeper_local::queue::{self, Message};
 use gatekeeper_local::world::World;
+use gatekeeper_policy_changes::handler::Handler as PolicyChanges;
+use serde_json::{Value, json};
 
 use crate::wire::Wire;
 
-/// As in template.yaml.
+/// As in template.yaml; `policy-changes` has as long as `connections`.
 const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -31,6 +33,8 @@ struct Run {
 enum Ended {
     Connections(Answer, Vec<Message>),
     Reconcile(Reconciled),
+    /// The records that are to come again.
+    PolicyChanges(Vec<Value>),
 }
 
 /// The functions: instances that stay warm, and what they are at.
@@ -38,6 +42,8 @@ enum Ended {
 pub(crate) struct Runs {
     warm: BTreeMap<String, Arc<Gatekeeper>>,
     running: Vec<Run>,
+    /// Records of the allowlist's stream that come again.
+    pub(crate) left: Vec<Value>,
 }
 
 impl Runs {
@@ -74,6 +80,33 @@ impl Runs {
         let work = Box::pin(async move {
             let answer = handler.handle(queue::event(&batch), deadline).await;
             Ended::Connections(answer, batch)
+        });
+        self.running.push(Run {
+            name,
+            deadline,
+            work,
+        });
+    }
+
+    /// Hands records of the allowlist's stream to the function `policy-changes`.
+    pub(crate) fn policy_changes(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        records: Vec<Value>,
+        lives: Option<usize>,
+    ) {
+        let (name, gatekeeper) = self.idle(world, wire, "policy-changes");
+        wire.set_lives(&name, lives);
+        wire.ledger()
+            .note(format!("{name} has {} edits", records.len()));
+        let deadline = Deadline::after(&world.clock, CONNECTIONS_TIMEOUT);
+        let handler = PolicyChanges::new(gatekeeper);
+        let work = Box::pin(async move {
+            let event = json!({ "Records": records });
+            let answer = handler.handle(&event, deadline).await.unwrap();
+            let first = answer.failed.first().map_or(records.len(), |(at, _)| *at);
+            Ended::PolicyChanges(records[first..].to_vec())
         });
         self.running.push(Run {
             name,
@@ -124,6 +157,7 @@ impl Runs {
                         are_excusable(wire, &name, answer.failed.iter().map(|(_, error)| &**error));
                         settle(world, &answer, &batch);
                     }
+                    Ended::PolicyChanges(left) => self.left = left,
                     Ended::Reconcile(done) => {
                         let whole = done.failed.iter().map(|(_, error)| &**error);
                         let first = done

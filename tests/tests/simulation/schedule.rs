@@ -231,8 +231,9 @@ impl Schedule {
             13..18 => self.delete(),
             18..44 => policy_edits::edit(self).await,
             44..52 => self.decide_by_hand(),
-            52..78 => self.deliver().await,
-            78..88 => self.reconcile().await,
+            52..75 => self.deliver().await,
+            75..81 => self.follow_edits().await,
+            81..90 => self.reconcile().await,
             _ => self.let_time_pass().await,
         }
     }
@@ -323,6 +324,21 @@ impl Schedule {
         if !batch.is_empty() {
             let lives = self.lives();
             self.runs.connections(&self.world, &self.wire, batch, lives);
+        }
+    }
+
+    /// Edits reach the function `policy-changes`, some of them never.
+    async fn follow_edits(&mut self) {
+        self.make_room().await;
+        let mut records = std::mem::take(&mut self.runs.left);
+        records.extend(self.world.dynamodb.stream_records("allowlist").unwrap());
+        if self.chance.f64() < 0.1 {
+            records.clear();
+        }
+        if !records.is_empty() {
+            let lives = self.lives();
+            self.runs
+                .policy_changes(&self.world, &self.wire, records, lives);
         }
     }
 
