@@ -159,7 +159,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
         observer.look().await?;
     }
     for (step, number) in file.then.iter().zip(1..) {
-        all_done &= steps::play(&world, step, number, &mut observer, args.json).await?;
+        all_done &= steps::play(&world, (step, number), &mut observer, args).await?;
     }
     if !file.then.is_empty() && !args.json {
         say("");

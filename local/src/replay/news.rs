@@ -17,17 +17,13 @@ use crate::world_file::Connection;
 /// Looks at a world again and again.
 pub(super) struct Observer<'a> {
     world: &'a World,
-    followed: Vec<Followed<'a>>,
+    connections: Vec<&'a Connection>,
+    /// How many rows of each one's history are no news.
+    rows: BTreeMap<&'a EndpointId, usize>,
     /// What was announced before, by message id.
     heard: BTreeSet<String>,
-    /// The calls that looking took, which are none of Gatekeeper's.
+    /// Calls to DynamoDB that looking and editing took, which are none of Gatekeeper's.
     pub(super) own_calls: BTreeMap<String, u64>,
-}
-
-struct Followed<'a> {
-    connection: &'a Connection,
-    /// How many rows of its history are no news.
-    rows: usize,
 }
 
 /// One thing that happened.
@@ -76,13 +72,8 @@ impl<'a> Observer<'a> {
     ) -> Self {
         Self {
             world,
-            followed: connections
-                .into_iter()
-                .map(|connection| Followed {
-                    connection,
-                    rows: 0,
-                })
-                .collect(),
+            connections: connections.into_iter().collect(),
+            rows: BTreeMap::new(),
             heard: BTreeSet::new(),
             own_calls: BTreeMap::new(),
         }
@@ -90,23 +81,16 @@ impl<'a> Observer<'a> {
 
     /// What is new, oldest first; of the same moment, connection by connection.
     pub(super) async fn look(&mut self) -> Result<Vec<News<'a>>, Unusable> {
-        let before = self.world.dynamodb.calls();
         let mut news = Vec::new();
-        for followed in &mut self.followed {
-            let endpoint = &followed.connection.endpoint_id;
-            let history = self
-                .world
-                .history(endpoint)
-                .await
-                .map_err(|error| Unusable::ReadBack(gatekeeper_aws::error::chain(&*error)))?;
-            let rows = history.len();
-            let new = history.into_iter().skip(followed.rows);
-            news.extend(new.map(|transition| News::Changed(followed.connection, transition)));
-            followed.rows = rows;
-        }
-        for (name, calls) in self.world.dynamodb.calls() {
-            let earlier = before.get(&name).copied().unwrap_or(0);
-            *self.own_calls.entry(name).or_default() += calls.saturating_sub(earlier);
+        let histories = self
+            .aside(histories(self.world, self.connections.clone()))
+            .await?;
+        for (connection, history) in self.connections.iter().copied().zip(histories) {
+            let rows = self.rows.entry(&connection.endpoint_id).or_default();
+            let new = history.into_iter().skip(*rows);
+            let before = news.len();
+            news.extend(new.map(|transition| News::Changed(connection, transition)));
+            *rows += news.len() - before;
         }
         for message in self.world.sns.published() {
             if message.topic_arn == self.world.announcements_topic
@@ -118,10 +102,10 @@ impl<'a> Observer<'a> {
             }
         }
         let places: BTreeMap<&EndpointId, usize> = self
-            .followed
+            .connections
             .iter()
             .enumerate()
-            .map(|(place, followed)| (&followed.connection.endpoint_id, place))
+            .map(|(place, connection)| (&connection.endpoint_id, place))
             .collect();
         // The sort is stable: what is told of a transition stays behind it, and so do services
         // behind their connections.
@@ -131,6 +115,31 @@ impl<'a> Observer<'a> {
         });
         Ok(news)
     }
+
+    /// Does something whose calls to DynamoDB are not counted.
+    pub(super) async fn aside<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let before = self.world.dynamodb.calls();
+        let done = work.await;
+        for (name, calls) in self.world.dynamodb.calls() {
+            let earlier = before.get(&name).copied().unwrap_or(0);
+            *self.own_calls.entry(name).or_default() += calls.saturating_sub(earlier);
+        }
+        done
+    }
+}
+
+async fn histories(
+    world: &World,
+    connections: Vec<&Connection>,
+) -> Result<Vec<Vec<Transition>>, Unusable> {
+    let mut histories = Vec::new();
+    for connection in connections {
+        let history = world.history(&connection.endpoint_id).await;
+        histories.push(
+            history.map_err(|error| Unusable::ReadBack(gatekeeper_aws::error::chain(&*error)))?,
+        );
+    }
+    Ok(histories)
 }
 
 impl Told {

@@ -8,7 +8,7 @@ use gatekeeper_core::policy::Scope;
 use jiff::SignedDuration;
 
 use super::news::Observer;
-use super::{Unusable, complain, reconcile, say};
+use super::{Args, Unusable, complain, reconcile, say};
 use crate::world::World;
 use crate::world_file::{Step, Verb};
 
@@ -19,23 +19,34 @@ const NAMED: usize = 3;
 /// should have been done was not; it is named on standard error.
 pub(super) async fn play(
     world: &World,
-    step: &Step,
-    number: usize,
+    (step, number): (&Step, usize),
     observer: &mut Observer<'_>,
-    json: bool,
+    args: &Args,
 ) -> Result<bool, Unusable> {
+    let json = args.json;
     world.clock.advance(step.after);
     if !json {
         say(&heading(world, step, number));
     }
-    let mut problems = step.put_into(world).await?;
+    let refused = observer.aside(step.put_into(world)).await?;
+    let refused = refused
+        .iter()
+        .map(|why| format!("{}:{why}", args.world.display()));
+    let mut problems: Vec<String> = refused.collect();
+
     for run in 0..step.reconciles {
         let next = Deadline::after(&world.clock, step.every);
-        problems.extend(reconcile(world).await);
+        let unreconciled = reconcile(world).await;
+        problems.extend(
+            unreconciled
+                .iter()
+                .map(|why| format!("step {number}: {why}")),
+        );
         if run + 1 < step.reconciles {
             world.clock.advance(world.clock.until(next.0));
         }
     }
+
     let news = observer.look().await?;
     for one in &news {
         say(&if json { one.json(number) } else { one.text() });
@@ -43,34 +54,32 @@ pub(super) async fn play(
     if news.is_empty() && !json {
         say("  nothing changes");
     }
-    for problem in &problems {
-        complain(&format!("step {number}: {problem}"));
-    }
+    problems.iter().for_each(|problem| complain(problem));
     Ok(problems.is_empty())
 }
 
 fn heading(world: &World, step: &Step, number: usize) -> String {
     let mut parts = Vec::new();
     let rules = step.removed.iter().map(|rule| format!("\"{rule}\""));
-    parts.extend(list("removed", "entries", rules));
+    parts.extend(list(rules, "entries", "removed"));
     let rules = step.policy.entries.iter();
     let rules = rules.map(|entry| format!("\"{}\"", entry.rule()));
-    parts.extend(list("put", "entries", rules));
+    parts.extend(list(rules, "entries", "put"));
     let scopes = step.policy.settings.keys().map(|scope| match scope {
-        Scope::Every => "all services".to_owned(),
-        Scope::Service(id) => id.to_string(),
+        Scope::Every => "settings of all services".to_owned(),
+        Scope::Service(id) => format!("settings of {id}"),
     });
-    parts.extend(list("put the settings of", "services", scopes));
+    parts.extend(list(scopes, "services' settings", "put"));
     let endpoints = step.connections.iter().map(|one| &one.endpoint_id);
-    parts.extend(list("connected", "endpoints", endpoints));
+    parts.extend(list(endpoints, "endpoints", "created"));
     for (verb, done) in [
         (Verb::Accept, "accepted on the console"),
         (Verb::Reject, "rejected on the console"),
-        (Verb::Delete, "deleted by its consumer"),
+        (Verb::Delete, "deleted"),
     ] {
         let clicked = step.clicks.iter().filter(|click| click.verb == verb);
         let endpoints = clicked.map(|click| &click.endpoint_id);
-        parts.extend(list(done, "endpoints", endpoints));
+        parts.extend(list(endpoints, "endpoints", done));
     }
     if parts.is_empty() {
         parts.push("time passes".to_owned());
@@ -87,12 +96,12 @@ fn heading(world: &World, step: &Step, number: usize) -> String {
     format!("{now:.0} step {number}: {}", parts.join("; "))
 }
 
-fn list(done: &str, of_what: &str, things: impl Iterator<Item = impl Display>) -> Option<String> {
+fn list(things: impl Iterator<Item = impl Display>, of_kind: &str, done: &str) -> Option<String> {
     let things: Vec<String> = things.map(|thing| thing.to_string()).collect();
     match things.len() {
         0 => None,
-        1..=NAMED => Some(format!("{done} {}", things.join(", "))),
-        many => Some(format!("{done} {many} {of_what}")),
+        1..=NAMED => Some(format!("{} {done}", things.join(", "))),
+        many => Some(format!("{many} {of_kind} {done}")),
     }
 }
 

@@ -49,6 +49,7 @@ pub struct Click {
     pub endpoint_id: EndpointId,
     /// The service that it is connected to.
     pub service_id: ServiceId,
+    line: u64,
 }
 
 /// What can be done to a connection.
@@ -266,6 +267,7 @@ impl<'a> Course<'a> {
                             verb,
                             endpoint_id: id.clone(),
                             service_id: service_id.clone(),
+                            line,
                         });
                         touched.insert(id);
                         continue;
@@ -286,11 +288,12 @@ impl<'a> Course<'a> {
 }
 
 impl Step {
-    /// Makes the edits and the clicks. Answers what EC2 refused.
+    /// Makes the edits and the clicks. Answers which clicks EC2 refused, and why: in which state a
+    /// connection is by then cannot be known beforehand.
     ///
     /// # Errors
     /// What the world refuses.
-    pub async fn put_into(&self, world: &World) -> Result<Vec<String>, WorldError> {
+    pub async fn put_into(&self, world: &World) -> Result<Vec<BadWorld>, WorldError> {
         for rule in &self.removed {
             world.remove_entry(rule).await?;
         }
@@ -301,7 +304,7 @@ impl Step {
         Ok(self
             .clicks
             .iter()
-            .filter_map(|click| click.make(world).err())
+            .filter_map(|click| click.make(world).err().map(|why| bad(click.line, why)))
             .collect())
     }
 }
@@ -314,7 +317,11 @@ impl Click {
             Verb::Accept => world.ec2.accept(&console, service, [id]),
             Verb::Reject => world.ec2.reject(&console, service, [id]),
             Verb::Delete if world.ec2.delete_endpoint(id) => Ok(Vec::new()),
-            Verb::Delete => return Err(format!("the endpoint {id} cannot be deleted: it is gone")),
+            Verb::Delete => {
+                return Err(format!(
+                    "the endpoint {id} could not be deleted: it is gone"
+                ));
+            }
         };
         let why = match answer {
             Ok(failed) => match failed.into_iter().next() {
