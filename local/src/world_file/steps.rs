@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        let hours = |n| Ok(Duration::from_secs(n * 3600));
+        let hours = |n: u64| Ok(Duration::from_secs(n * 3600));
         for (text, expected) in [
             ("24h", hours(24)),
             ("90m", Ok(Duration::from_secs(5400))),
