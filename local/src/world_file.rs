@@ -1,8 +1,10 @@
-//! A world as somebody writes it, in YAML: services, connections, policy. docs/replay.md explains
-//! it and docs/world.schema.json describes it to editors.
+//! A world as somebody writes it, in YAML: services, connections, policy, and what happens later.
+//! docs/replay.md explains it and docs/world.schema.json describes it to editors.
 //!
 //! Nothing is passed over: an unknown key, an id that is none, a connection to a service that is
 //! not there are errors with their place in the file, before anything is done.
+
+mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,6 +21,7 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::world::{PROVIDER, REGION, World, WorldError};
+pub use steps::{Click, Step, Verb};
 
 /// A world, checked.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +34,8 @@ pub struct WorldFile {
     pub connections: Vec<Connection>,
     /// What decides.
     pub policy: Policy,
+    /// What happens later, in this order.
+    pub then: Vec<Step>,
 }
 
 /// An endpoint service of the provider.
@@ -97,6 +102,8 @@ struct Written {
     connections: Vec<Spanned<Connection>>,
     #[serde(default)]
     policy: WrittenPolicy,
+    #[serde(default)]
+    then: Vec<Spanned<steps::WrittenStep>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -180,11 +187,11 @@ impl WorldFile {
             now: written.now,
             ..WorldFile::default()
         };
-        let mut known = BTreeSet::new();
+        let mut known = Known::default();
         for service in written.services {
             let line = line_of(&service);
             let service = service.value;
-            if !known.insert(service.service_id.clone()) {
+            if !known.services.insert(service.service_id.clone()) {
                 return Err(bad(
                     line,
                     format!("the service {} stands here twice", service.service_id),
@@ -192,40 +199,21 @@ impl WorldFile {
             }
             world.services.push(service);
         }
-        let mut endpoints = BTreeSet::new();
         for connection in written.connections {
-            let line = line_of(&connection);
-            let connection = connection.value;
-            if !known.contains(&connection.service_id) {
-                return Err(bad(
-                    line,
-                    format!(
-                        "the connection {} is to the service {}, which is not among the services",
-                        connection.endpoint_id, connection.service_id
-                    ),
-                ));
-            }
-            if let ConnectionState::Unknown(state) = &connection.state {
-                let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
-                return Err(bad(
-                    line,
-                    format!(
-                        "the connection {} is in the state {state:?}, which EC2 does not have; it has {}",
-                        connection.endpoint_id,
-                        known.join(", ")
-                    ),
-                ));
-            }
-            if !endpoints.insert(connection.endpoint_id.clone()) {
-                return Err(bad(
-                    line,
-                    format!("the endpoint {} stands here twice", connection.endpoint_id),
-                ));
-            }
-            world.connections.push(connection);
+            world.connections.push(known.connection(connection)?);
         }
         world.policy = policy(written.policy)?;
+        let mut course = steps::Course::new(&mut known, world.now, &world.policy);
+        for step in written.then {
+            world.then.push(course.step(step)?);
+        }
         Ok(world)
+    }
+
+    /// All connections there ever are, those of the beginning first.
+    pub fn all_connections(&self) -> impl Iterator<Item = &Connection> {
+        let later = self.then.iter().flat_map(|step| &step.connections);
+        self.connections.iter().chain(later)
     }
 
     /// Puts services and connections into EC2, and the policy into the allowlist table.
@@ -234,7 +222,10 @@ impl WorldFile {
     /// What the world refuses.
     pub async fn put_into(&self, world: &World) -> Result<(), WorldError> {
         for service in &self.services {
-            put_service(&world.ec2, service, &self.connections);
+            let asking = self
+                .all_connections()
+                .filter(|one| one.service_id == service.service_id);
+            put_service(&world.ec2, service, asking);
         }
         for connection in &self.connections {
             put_connection(&world.ec2, connection)?;
@@ -251,7 +242,55 @@ impl WorldFile {
     }
 }
 
-fn put_service(ec2: &Ec2, service: &Service, connections: &[Connection]) {
+/// What the file has named so far.
+#[derive(Default)]
+struct Known {
+    services: BTreeSet<ServiceId>,
+    /// And the service that each is connected to.
+    endpoints: BTreeMap<EndpointId, ServiceId>,
+}
+
+impl Known {
+    /// Checks a connection against what was named before it.
+    fn connection(&mut self, written: Spanned<Connection>) -> Result<Connection, BadWorld> {
+        let line = line_of(&written);
+        let connection = written.value;
+        let endpoint = &connection.endpoint_id;
+        if !self.services.contains(&connection.service_id) {
+            return Err(bad(
+                line,
+                format!(
+                    "the connection {endpoint} is to the service {}, which is not among the services",
+                    connection.service_id
+                ),
+            ));
+        }
+        if let ConnectionState::Unknown(state) = &connection.state {
+            let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
+            return Err(bad(
+                line,
+                format!(
+                    "the connection {endpoint} is in the state {state:?}, which EC2 does not have; it has {}",
+                    known.join(", ")
+                ),
+            ));
+        }
+        let service_id = connection.service_id.clone();
+        if self
+            .endpoints
+            .insert(endpoint.clone(), service_id)
+            .is_some()
+        {
+            return Err(bad(
+                line,
+                format!("the endpoint {endpoint} stands here twice"),
+            ));
+        }
+        Ok(connection)
+    }
+}
+
+fn put_service<'a>(ec2: &Ec2, service: &Service, asking: impl IntoIterator<Item = &'a Connection>) {
     let mut new = NewService::new()
         .id(service.service_id.as_str())
         .owner(PROVIDER)
@@ -263,10 +302,8 @@ fn put_service(ec2: &Ec2, service: &Service, connections: &[Connection]) {
     for principal in &service.principals {
         new = new.allow(principal.as_str());
     }
-    for connection in connections {
-        if connection.service_id == service.service_id {
-            new = new.allow_account(connection.owner.as_str());
-        }
+    for connection in asking {
+        new = new.allow_account(connection.owner.as_str());
     }
     if !service.acceptance_required {
         new = new.auto_accept();

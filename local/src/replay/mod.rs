@@ -1,7 +1,9 @@
 //! `replay`: real input through the real functions, on a machine that is no one's production.
 
 mod events;
+mod news;
 mod report;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -16,12 +18,13 @@ use gatekeeper_connections::decode::records_of;
 use crate::world::{Options, World, WorldError};
 use crate::world_file::{BadWorld, WorldFile};
 use events::{Document, read_documents};
+use news::Observer;
 use report::{Line, Summary};
 
 /// How long after the last event the connections are looked at: EC2 has set them up by then.
 const SETTLING: Duration = Duration::from_secs(120);
 
-/// The run that follows the events is one, however much there is to do: no Lambda ends it.
+/// A run of reconcile is one, however much there is to do: no Lambda ends it.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// What is to be replayed.
@@ -78,7 +81,7 @@ pub enum Unusable {
     #[error(transparent)]
     Start(#[from] WorldError),
     /// Something that was recorded could not be read back.
-    #[error("a request could not be read back: {0}")]
+    #[error("what was recorded could not be read back: {0}")]
     ReadBack(String),
 }
 
@@ -125,26 +128,11 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     }
     let records = sources.len();
     let drained = world.drain().await;
-    let mut unreconciled = Vec::new();
-    if !args.no_reconcile {
-        let done = world.reconcile_within(NO_LIMIT).await;
-        for report in &done.services {
-            if let Some(error) = &report.first_failure {
-                unreconciled.push(format!(
-                    "{}: {} of {} connections could not be settled; the first: {}",
-                    report.service_id,
-                    report.failures,
-                    report.connections,
-                    gatekeeper_aws::error::chain(&**error)
-                ));
-            }
-        }
-        for (service, error) in done.failed {
-            let service = service.map_or_else(|| "the services".to_owned(), |id| id.to_string());
-            let why = gatekeeper_aws::error::chain(&*error);
-            unreconciled.push(format!("{service} could not be reconciled: {why}"));
-        }
-    }
+    let unreconciled = if args.no_reconcile {
+        Vec::new()
+    } else {
+        reconcile(&world).await
+    };
 
     let mut given_up: Vec<(&str, String)> = Vec::new();
     for (id, why) in &drained.malformed {
@@ -164,9 +152,22 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
 
     unreconciled.iter().for_each(|line| complain(line));
 
-    let mut summary = Summary::new(&world, records, given_up.len());
+    let mut all_done = given_up.is_empty() && unreconciled.is_empty();
+    let mut observer = Observer::new(&world, file.all_connections());
+    if !file.then.is_empty() {
+        // What the events led to is no news.
+        observer.look().await?;
+    }
+    for (step, number) in file.then.iter().zip(1..) {
+        all_done &= steps::play(&world, (step, number), &mut observer, args).await?;
+    }
+    if !file.then.is_empty() && !args.json {
+        say("");
+    }
+
+    let mut summary = Summary::new(&world, records, given_up.len(), &observer.own_calls);
     clock.advance(SETTLING);
-    for connection in &file.connections {
+    for connection in file.all_connections() {
         let request = world
             .request(&connection.endpoint_id)
             .await
@@ -184,11 +185,34 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
         summary.text()
     });
     world.stop();
-    Ok(if given_up.is_empty() && unreconciled.is_empty() {
+    Ok(if all_done {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs reconcile once. Answers what it could not settle.
+async fn reconcile(world: &World) -> Vec<String> {
+    let done = world.reconcile_within(NO_LIMIT).await;
+    let mut unreconciled = Vec::new();
+    for report in &done.services {
+        if let Some(error) = &report.first_failure {
+            unreconciled.push(format!(
+                "{}: {} of {} connections could not be settled; the first: {}",
+                report.service_id,
+                report.failures,
+                report.connections,
+                gatekeeper_aws::error::chain(&**error)
+            ));
+        }
+    }
+    for (service, error) in done.failed {
+        let service = service.map_or_else(|| "the services".to_owned(), |id| id.to_string());
+        let why = gatekeeper_aws::error::chain(&*error);
+        unreconciled.push(format!("{service} could not be reconciled: {why}"));
+    }
+    unreconciled
 }
 
 fn read_world(path: &Path) -> Result<WorldFile, Unusable> {

@@ -85,13 +85,24 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Takes the counts as they are now: what is read back for the report is not part of the work.
-    pub(super) fn new(world: &World, records: usize, given_up: usize) -> Self {
+    /// Nor are `not_counted` calls to DynamoDB that were made for it before.
+    pub(super) fn new(
+        world: &World,
+        records: usize,
+        given_up: usize,
+        not_counted: &BTreeMap<String, u64>,
+    ) -> Self {
+        let mut dynamodb_calls = world.dynamodb.calls();
+        for (name, calls) in &mut dynamodb_calls {
+            *calls = calls.saturating_sub(not_counted.get(name).copied().unwrap_or(0));
+        }
+        dynamodb_calls.retain(|_, calls| *calls > 0);
         Self {
             records,
             given_up,
             by_status: BTreeMap::new(),
             ec2_calls: world.ec2.calls(),
-            dynamodb_calls: world.dynamodb.calls(),
+            dynamodb_calls,
             notifications: world
                 .sns
                 .published()

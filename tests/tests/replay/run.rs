@@ -150,13 +150,24 @@ impl Run {
         );
     }
 
-    /// The lines of connections, in the order of the world file.
-    pub(crate) fn connections(&self) -> Vec<Value> {
-        let lines: Vec<Value> = self
-            .stdout
+    fn lines(&self) -> Vec<Value> {
+        self.stdout
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+            .collect()
+    }
+
+    /// The lines of steps.
+    pub(crate) fn steps(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line.get("step").is_some());
+        lines
+    }
+
+    /// The lines of connections, in the order of the world file.
+    pub(crate) fn connections(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.retain(|line| line.get("step").is_none());
         let (summary, connections) = lines.split_last().unwrap();
         assert!(
             summary.get("summary").is_some(),
