@@ -34,6 +34,13 @@ pub(super) async fn play(
         .map(|why| format!("{}:{why}", args.world.display()));
     let mut problems: Vec<String> = refused.collect();
 
+    // Edits act at once, through the table's stream; reconcile does what they cannot.
+    let left = world.follow_edits().await?;
+    if left > 0 {
+        problems.push(format!(
+            "step {number}: {left} edits of the allowlist could not be followed; reconcile sees to them"
+        ));
+    }
     for run in 0..step.reconciles {
         let next = Deadline::after(&world.clock, step.every);
         let unreconciled = reconcile(world).await;

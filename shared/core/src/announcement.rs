@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::audit::objection;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::message::Message;
@@ -138,7 +139,11 @@ pub fn announcement(request: &Request, transition: &Transition) -> Option<Announ
 /// What is to be told of a request that did not change, as of the revision that notes it.
 #[must_use]
 pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
-    about(request, kind, at)
+    let mut told = about(request, kind, at);
+    if kind == Kind::WouldRevoke {
+        told.reason = objection(request, &request.verdict);
+    }
+    told
 }
 
 fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {

@@ -128,6 +128,18 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     }
 }
 
+/// Why a connection that is there may not stay, in one sentence.
+#[must_use]
+pub fn objection(request: &Request, verdict: &Verdict) -> String {
+    match verdict.rule {
+        Some(_) => verdict.reason.clone(),
+        None => format!(
+            "No allowlist entry allows account {} on {} any more.",
+            request.account_id, request.service_id
+        ),
+    }
+}
+
 /// How many connections of a service one run may cut, or begin to revoke.
 #[must_use]
 pub fn at_most(settings: &ServiceSettings) -> usize {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::audit::{Audit, Run, Standing, at_most, audit, standing};
+use gatekeeper_core::audit::{Audit, Run, Standing, at_most, audit, objection, standing};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::judge::{Usage, Verdict, judge};
@@ -342,13 +342,7 @@ impl Gatekeeper {
             grounds,
             due,
         } = candidate;
-        let why = match verdict.rule {
-            Some(_) => verdict.reason.clone(),
-            None => format!(
-                "No allowlist entry allows account {} on {} any more.",
-                request.account_id, request.service_id
-            ),
-        };
+        let why = objection(&request, &verdict);
         let change = Change {
             to: Status::Revoking,
             cause: Cause::Revoked,
