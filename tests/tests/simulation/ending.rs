@@ -51,37 +51,46 @@ pub(crate) async fn converge(schedule: &mut Schedule) {
 async fn let_grace_periods_end(schedule: &mut Schedule) {
     schedule.world.clock.advance(Duration::from_secs(60 * 3600));
     for _ in 0..3 {
+        if left_to_cut(schedule).is_empty() {
+            return;
+        }
         schedule.world.clock.advance(LONGEST_GRACE);
         let _ = after_one_run(schedule).await;
     }
-    let mut ledger = schedule.wire.ledger();
-    for service in &schedule.services {
-        let most = ledger.policy.number(service, "revoke_at_most").unwrap_or(5);
-        let unreadable = |(scope, _): &(String, String)| scope == "*" || scope == service;
-        if ledger.policy.malformed().iter().any(unreadable) {
-            continue;
-        }
-        let mut left: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (id, request) in &ledger.requests {
-            let subject = &ledger.endpoints[id].subject;
-            let now = ledger.clock.now();
-            let connected = matches!(
-                schedule.world.ec2.state(id),
-                Some(State::Pending | State::Available)
-            );
-            let falls = ledger.policy.revokes(subject, &request.decided_by, now);
-            if subject.service == *service && connected && falls {
-                let status = left.entry(request.status.clone()).or_default();
-                status.push(id.clone());
-            }
-        }
-        for (status, ids) in left {
-            if ids.len() as u64 <= most {
-                let line = format!("{ids:?} are {status} and connected, against the policy");
-                ledger.broken("S8", line);
-            }
+    for ((service, status), ids) in left_to_cut(schedule) {
+        let mut ledger = schedule.wire.ledger();
+        let most = ledger
+            .policy
+            .number(&service, "revoke_at_most")
+            .unwrap_or(5);
+        if ids.len() as u64 <= most {
+            let line = format!("{ids:?} are {status} and connected, against the policy");
+            ledger.broken("S8", line);
         }
     }
+}
+
+/// What is connected and should not be, by service and status, where the policy can be read.
+fn left_to_cut(schedule: &Schedule) -> BTreeMap<(String, String), Vec<String>> {
+    let ledger = schedule.wire.ledger();
+    let malformed = ledger.policy.malformed();
+    let now = ledger.clock.now();
+    let mut left: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for (id, request) in &ledger.requests {
+        let subject = &ledger.endpoints[id].subject;
+        let unreadable = malformed
+            .iter()
+            .any(|(scope, _)| scope == "*" || *scope == subject.service);
+        let connected = matches!(
+            schedule.world.ec2.state(id),
+            Some(State::Pending | State::Available)
+        );
+        if connected && !unreadable && ledger.policy.revokes(subject, &request.decided_by, now) {
+            let key = (subject.service.clone(), request.status.clone());
+            left.entry(key).or_default().push(id.clone());
+        }
+    }
+    left
 }
 
 async fn after_one_run(schedule: &mut Schedule) -> Differences {
