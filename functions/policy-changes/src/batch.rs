@@ -21,7 +21,8 @@ pub struct Batch {
 pub struct Answer {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Error>)>,
-    /// Records that failed in a way that trying again does not help, by their place in the batch.
+    /// Records that failed in a way that trying again does not help, or that concern more than there
+    /// was time for, by their place in the batch.
     /// They do not come again: the shard would stand still before them, perhaps before the very edit
     /// that puts things right. Reconcile looks at what they concern.
     pub left: Vec<(usize, Arc<Error>)>,
@@ -71,7 +72,9 @@ impl Batch {
                 .and_then(|hint| handled.get(hint))
                 .and_then(|handled| handled.as_ref().err());
             match failure {
-                Some(error) if error.is_retryable() => answer.failed.push((index, error.clone())),
+                Some(error) if error.is_retryable() && !error.is_out_of_time() => {
+                    answer.failed.push((index, error.clone()));
+                }
                 Some(error) => answer.left.push((index, error.clone())),
                 None => {}
             }

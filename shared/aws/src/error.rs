@@ -90,6 +90,9 @@ pub enum Retryable {
     /// `UpdateItem` on an account's slots failed.
     #[error("an account's slots could not be brought up to date")]
     UpdateSlots(#[source] Source),
+    /// A claim ran out while EC2's rate, or its failing, kept the call waiting.
+    #[error("the claim on {0} ran out before EC2 could be asked")]
+    ClaimEnded(EndpointId),
     /// The invocation's time is up.
     #[error("the invocation ran out of time")]
     OutOfTime,
@@ -208,6 +211,7 @@ impl Error {
                 Retryable::RememberState(_) => "Retryable.RememberState",
                 Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
                 Retryable::WatchServices(_) => "Retryable.WatchServices",
+                Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
             },
             Self::Permanent(error) => match error {
@@ -239,7 +243,9 @@ impl Error {
                 | Retryable::Contended(_)
                 | Retryable::RememberState(_)
                 | Retryable::UpdateSlots(_) => Step::Record,
-                Retryable::Enforce { .. } | Retryable::OutOfTime => Step::Enforce,
+                Retryable::Enforce { .. } | Retryable::ClaimEnded(_) | Retryable::OutOfTime => {
+                    Step::Enforce
+                }
                 Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
             },
             Self::Permanent(error) => match error {

@@ -126,7 +126,7 @@ pub struct Announcement {
 /// steps on the way, and for what nobody needs to hear.
 #[must_use]
 pub fn announcement(request: &Request, transition: &Transition) -> Option<Announcement> {
-    let kind = kind_of(transition, request.verdict.decision)?;
+    let kind = kind_of(transition, request)?;
     Some(Announcement {
         id: format!("{}#{:08}", request.endpoint_id, request.version),
         previous_status: transition.from,
@@ -169,13 +169,15 @@ fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
     }
 }
 
-fn kind_of(transition: &Transition, policy: Decision) -> Option<Kind> {
+fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
+    // Nobody need be told what was so before we looked, unless the policy denies it.
+    let old = transition.actor == Actor::Found && request.verdict.decision != Decision::Reject;
     match (transition.cause, transition.from, transition.to) {
         (_, _, Status::InReview) => Some(Kind::ReviewOpened),
         // A service that is taken over may have hundreds of connections that somebody accepted long
         // ago. Only those that the policy denies are news.
-        (Cause::OutOfBand, None, Status::Accepted) if policy != Decision::Reject => None,
-        (Cause::OutOfBand, None, Status::Rejected) => None,
+        (Cause::OutOfBand, None, Status::Accepted) if old => None,
+        (Cause::OutOfBand, None, Status::Rejected) if transition.actor == Actor::Found => None,
         (Cause::OutOfBand, _, Status::Accepted) => Some(Kind::AcceptedOutOfBand),
         (Cause::OutOfBand, _, Status::Rejected) => Some(Kind::RejectedOutOfBand),
         (Cause::Restored, _, _) => Some(Kind::RevocationUndone),
@@ -415,7 +417,11 @@ mod tests {
             (Some(Status::Rejected), Status::Gone, Cause::Ended, None),
         ];
         for (from, to, cause, expected) in table {
-            let told = announcement(&request(to), &transition(from, to, cause));
+            let mut happened = transition(from, to, cause);
+            if from.is_none() {
+                happened.actor = Actor::Found;
+            }
+            let told = announcement(&request(to), &happened);
             assert_eq!(told.map(|a| a.kind.as_str()), expected, "{from:?} to {to}");
         }
     }
@@ -424,7 +430,13 @@ mod tests {
     fn a_connection_that_is_found_and_denied_is_told() {
         let mut request = request(Status::Accepted);
         request.verdict.decision = Decision::Reject;
-        let found = transition(None, Status::Accepted, Cause::OutOfBand);
+        let mut found = transition(None, Status::Accepted, Cause::OutOfBand);
+        found.actor = Actor::Found;
+        let told = announcement(&request, &found).map(|a| a.kind);
+        assert_eq!(told, Some(Kind::AcceptedOutOfBand));
+        // So is one that somebody let in under our eyes, before we had a request of it.
+        request.verdict.decision = Decision::Review;
+        found.actor = Actor::Unknown;
         let told = announcement(&request, &found).map(|a| a.kind);
         assert_eq!(told, Some(Kind::AcceptedOutOfBand));
     }

@@ -55,7 +55,7 @@ pub fn standing(request: &Request, verdict: &Verdict, organization: &Organizatio
 pub enum Audit {
     /// Nothing.
     Stay,
-    /// Take note that it would no longer be cut.
+    /// Take note that it would no longer be cut, and that something allows it.
     Forget,
     /// Tell people that it would be cut, if the service revoked.
     Report,
@@ -91,12 +91,11 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     };
     let mode = settings.revoke.unwrap_or_default();
     // Somebody let it in past the policy, and the service undoes that.
-    let undone = settings.out_of_band == Some(OutOfBand::Revert)
-        && matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
+    let undone = settings.out_of_band == Some(OutOfBand::Revert) && request.past_policy;
     let cuts = mode == Revoke::Enforce || undone;
     match (request.status, standing) {
-        (Status::Revoking, Standing::Carried) => Audit::Restore,
-        (Status::Revoking, Standing::Unsure) => Audit::Stay,
+        // What nobody can tell speaks for the connection; should it fall again, it is told anew.
+        (Status::Revoking, Standing::Carried | Standing::Unsure) => Audit::Restore,
         (Status::Revoking, Standing::Denied | Standing::Withdrawn) => {
             let seen_before = request.status_since < run.began;
             let due = request.due.is_none_or(|due| due <= run.now);
@@ -123,7 +122,17 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
                 None => Audit::Report,
             }
         }
-        (Status::Accepted, _) if request.reported_at.is_some() => Audit::Forget,
+        // What is unsure now and then is not news each time.
+        (Status::Accepted, Standing::Carried)
+            if request.reported_at.is_some() || request.past_policy =>
+        {
+            Audit::Forget
+        }
+        (Status::Accepted, Standing::Denied | Standing::Withdrawn)
+            if mode == Revoke::Off && request.reported_at.is_some() =>
+        {
+            Audit::Forget
+        }
         _ => Audit::Stay,
     }
 }
@@ -385,7 +394,7 @@ mod tests {
         );
         assert_eq!(
             audit(&request, Standing::Unsure, &settings, run(9 + day)),
-            Audit::Stay
+            Audit::Restore
         );
     }
 
@@ -431,22 +440,39 @@ mod tests {
         revoking.due = Some(at(1));
         assert_eq!(
             audit(&revoking, Standing::Withdrawn, &settings, empty),
-            Audit::Stay
+            Audit::Restore
         );
     }
 
     #[test]
-    fn revert_undoes_what_others_let_in_and_nothing_else() {
+    fn revert_undoes_what_others_let_in_past_the_policy_and_nothing_else() {
         let settings = settings(Revoke::Off, OutOfBand::Revert);
-        let iam = Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned());
-        for (actor, expected) in [
-            (Actor::Unknown, Audit::Start { due: at(9) }),
-            (iam, Audit::Start { due: at(9) }),
-            (Actor::Found, Audit::Stay),
-            (Actor::Policy(None), Audit::Stay),
-        ] {
-            let found = audit(&accepted_by(actor), Standing::Withdrawn, &settings, run(9));
-            assert_eq!(found, expected);
-        }
+        let mut connected = accepted_by(Actor::Unknown);
+        assert_eq!(
+            audit(&connected, Standing::Withdrawn, &settings, run(9)),
+            Audit::Stay,
+            "an entry allowed it when they did"
+        );
+        connected.past_policy = true;
+        assert_eq!(
+            audit(&connected, Standing::Withdrawn, &settings, run(9)),
+            Audit::Start { due: at(9) }
+        );
+        assert_eq!(
+            audit(&connected, Standing::Carried, &settings, run(9)),
+            Audit::Forget,
+            "from now on it is allowed like any other"
+        );
+    }
+
+    #[test]
+    fn what_is_unsure_now_and_then_is_not_news_each_time() {
+        let settings = settings(Revoke::Report, OutOfBand::Alert);
+        let mut request = request(Status::Accepted);
+        request.reported_at = Some(at(0));
+        assert_eq!(
+            audit(&request, Standing::Unsure, &settings, run(9)),
+            Audit::Stay
+        );
     }
 }

@@ -46,7 +46,9 @@ pub(crate) fn request(status: Status) -> Request {
         claimed_until: None,
         deadline: None,
         reminders: 0,
+        reminded_at: None,
         due: None,
+        past_policy: false,
         reported_at: None,
         retried_at: None,
     }

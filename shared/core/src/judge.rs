@@ -155,6 +155,12 @@ fn is_in_doubt(principal: &Principal, organization: &Organization) -> bool {
         && matches!(organization, Organization::Off | Organization::Failed)
 }
 
+/// Whether one entry for a connection would govern before another.
+#[must_use]
+pub fn outranks(one: &Rule, other: &Rule) -> bool {
+    specificity(one) > specificity(other)
+}
+
 /// Principal first (endpoint, account, longest path, anyone), then the own service before `*`.
 fn specificity(rule: &Rule) -> (Reverse<u8>, usize, Reverse<u8>) {
     let (class, depth) = match &rule.principal {

@@ -125,7 +125,12 @@ pub fn plan(
 
         // EC2 was asked and did it, and the answer was lost on the way to the record.
         (Status::Accepting, Phase::Connected) => enforced(Status::Accepted),
-        (Status::Rejecting | Status::Revoking, Phase::Rejected) => enforced(Status::Rejected),
+        (Status::Rejecting, Phase::Rejected) => enforced(Status::Rejected),
+        // Only who cuts has claimed it.
+        (Status::Revoking, Phase::Rejected) if request.claimed_until.is_some() => {
+            enforced(Status::Rejected)
+        }
+        (Status::Revoking, Phase::Rejected) => out_of_band(Status::Rejected),
 
         // It was rejected when it became allowed, and EC2 was perhaps never asked.
         (Status::Accepting, Phase::Rejected) if request.retried_at.is_some() => Plan::Judge,
@@ -269,7 +274,7 @@ mod tests {
                 [
                     "judge",
                     "-",
-                    "rejected/enforced",
+                    "rejected/out_of_band",
                     "gone/ended",
                     "gone/ended",
                 ],

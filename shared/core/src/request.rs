@@ -341,8 +341,12 @@ pub struct Request {
     pub deadline: Option<Timestamp>,
     /// How many reminders of a review were sent.
     pub reminders: u32,
+    /// When the last one was.
+    pub reminded_at: Option<Timestamp>,
     /// When a connection that is being revoked is cut.
     pub due: Option<Timestamp>,
+    /// Whether somebody let it in though the policy did not, and nothing has allowed it since.
+    pub past_policy: bool,
     /// Since when people know that an accepted connection would be cut if the service revoked.
     pub reported_at: Option<Timestamp>,
     /// When a connection that had been rejected was tried again, because it had become allowed.
@@ -385,7 +389,9 @@ impl Request {
             claimed_until: None,
             deadline: None,
             reminders: 0,
+            reminded_at: None,
             due: None,
+            past_policy: false,
             reported_at: None,
             retried_at: None,
         })
@@ -415,7 +421,11 @@ impl Request {
             claimed_until: None,
             deadline: None,
             reminders: 0,
+            reminded_at: None,
             due: None,
+            // While it is being revoked, and when it is restored, it is the same connection.
+            past_policy: self.past_policy
+                && matches!(transition.cause, Cause::Revoked | Cause::Restored),
             reported_at: None,
             retried_at: if tried_again {
                 Some(transition.at)

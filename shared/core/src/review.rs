@@ -26,24 +26,18 @@ pub fn missed_deadline(
     deadline(review, settings).filter(|deadline| rejects && *deadline <= now)
 }
 
-/// How many reminders of a review should have been sent by now. The first is due `remind_hours`
-/// after the review opened, and each pause is twice the one before, up to a week; a `remind_hours`
-/// of 0 reminds nobody.
+/// Whether it is time to remind people of a review: `remind_hours` after it opened, and after each
+/// reminder twice the pause before it, up to a week. A `remind_hours` of 0 reminds nobody.
 #[must_use]
-pub fn reminders_due(review: &Request, settings: &ServiceSettings, now: Timestamp) -> u32 {
-    let mut pause = i64::from(settings.remind_hours.unwrap_or(0));
-    if pause == 0 {
-        return 0;
+pub fn is_reminder_due(review: &Request, settings: &ServiceSettings, now: Timestamp) -> bool {
+    let first = i64::from(settings.remind_hours.unwrap_or(0));
+    if first == 0 {
+        return false;
     }
-    let waited = now.duration_since(review.status_since).as_hours();
-    let mut next = pause;
-    let mut due = 0_u32;
-    while next <= waited {
-        due = due.saturating_add(1);
-        pause = (pause * 2).min(LONGEST_SILENCE_HOURS.max(pause));
-        next = next.saturating_add(pause);
-    }
-    due
+    let doubled = (0..review.reminders.min(16)).fold(first, |pause, _| pause.saturating_mul(2));
+    let pause = SignedDuration::from_hours(doubled.min(LONGEST_SILENCE_HOURS.max(first)));
+    let since = review.reminded_at.unwrap_or(review.status_since);
+    now.duration_since(since) >= pause
 }
 
 #[cfg(test)]
@@ -82,24 +76,42 @@ mod tests {
 
     #[test]
     fn reminders_come_at_growing_pauses_and_never_more_than_a_week_apart() {
-        let review = request(Status::InReview);
-        let due = |remind_hours, hours: i64| {
+        let told = |remind_hours, until: i64| {
             let settings = ServiceSettings {
                 remind_hours,
                 ..ServiceSettings::default()
             };
-            reminders_due(&review, &settings, at(hours * 3600))
+            let mut review = request(Status::InReview);
+            let mut hours = Vec::new();
+            for hour in 0..=until {
+                if is_reminder_due(&review, &settings, at(hour * 3600)) {
+                    review.reminders += 1;
+                    review.reminded_at = Some(at(hour * 3600));
+                    hours.push(hour);
+                }
+            }
+            hours
         };
-        // After 4, 12 and 28 hours: pauses of 4, 8 and 16.
-        let table = [(3, 0), (4, 1), (11, 1), (12, 2), (27, 2), (28, 3)];
-        for (hours, expected) in table {
-            assert_eq!(due(Some(4), hours), expected, "after {hours} h");
-        }
-        assert_eq!(due(None, 10_000), 0);
-        assert_eq!(due(Some(0), 10_000), 0);
-        // Pauses of 100, 168, 168 …; and of those who ask for longer ones, of these.
-        assert_eq!(due(Some(100), 100 + 168 + 168), 3);
-        assert_eq!(due(Some(1000), 2000), 2);
-        assert_eq!(due(Some(u32::MAX), 10_000), 0);
+        assert_eq!(told(Some(4), 30), [4, 12, 28]);
+        assert_eq!(told(Some(100), 500), [100, 268, 436]);
+        assert_eq!(
+            told(Some(1000), 2500),
+            [1000, 2000],
+            "who asks for longer pauses gets them"
+        );
+        assert_eq!(told(None, 1000), [0_i64; 0]);
+        assert_eq!(told(Some(0), 1000), [0_i64; 0]);
+        assert_eq!(told(Some(u32::MAX), 1000), [0_i64; 0]);
+    }
+
+    #[test]
+    fn longer_pauses_do_not_silence_a_review_that_was_reminded_of_often() {
+        let mut review = request(Status::InReview);
+        (review.reminders, review.reminded_at) = (7, Some(at(0)));
+        let settings = ServiceSettings {
+            remind_hours: Some(100),
+            ..ServiceSettings::default()
+        };
+        assert!(is_reminder_due(&review, &settings, at(7 * 24 * 3600)));
     }
 }

@@ -18,6 +18,7 @@ mod oddities;
 mod organizations;
 mod policy_changes;
 mod race;
+mod regressions;
 mod reviews;
 mod revocation;
 mod safety;

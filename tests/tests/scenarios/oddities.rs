@@ -86,7 +86,7 @@ async fn a_decision_whose_claim_has_run_out_is_not_carried_out() {
         .handler()
         .handle(requested(&endpoint(1)), deadline)
         .await;
-    assert_eq!(answer.failed[0].1.error_type(), "Retryable.OutOfTime");
+    assert_eq!(answer.failed[0].1.error_type(), "Retryable.ClaimEnded");
     assert!(
         !world
             .ec2

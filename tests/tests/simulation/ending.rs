@@ -9,7 +9,7 @@ use gatekeeper_aws::gatekeeper::Reconciled;
 use local_aws::State;
 
 use crate::ledger::Ledger;
-use crate::policy::{Says, Standing};
+use crate::policy::Says;
 use crate::policy_edits;
 use crate::schedule::Schedule;
 
@@ -85,7 +85,7 @@ fn left_to_cut(schedule: &Schedule) -> BTreeMap<(String, String), Vec<String>> {
             schedule.world.ec2.state(id),
             Some(State::Pending | State::Available)
         );
-        if connected && !unreadable && ledger.policy.revokes(subject, &request.decided_by, now) {
+        if connected && !unreadable && ledger.policy.revokes(subject, request.past_policy, now) {
             let key = (subject.service.clone(), request.status.clone());
             left.entry(key).or_default().push(id.clone());
         }
@@ -189,16 +189,12 @@ fn difference(ledger: &Ledger, id: &str, state: Option<State>) -> Option<(String
         Some(State::Pending | State::Available) if status == "revoking" => {
             let now = ledger.clock.now();
             let said = now - Duration::from_secs(30);
-            let let_in_by = ledger.requests.get(id).map_or("", |it| &it.decided_by);
-            let falls = |at| ledger.policy.revokes(subject, let_in_by, at);
-            if falls(now) || falls(said) || ledger.policy.is_empty_for(&subject.service) {
+            let past_policy = ledger.requests.get(id).is_some_and(|it| it.past_policy);
+            let falls = |at| ledger.policy.revokes(subject, past_policy, at);
+            if falls(now) || falls(said) {
                 return None;
             }
-            // Nobody cuts it; but whether it is to stay must be certain before it is restored.
-            match ledger.policy.standing(subject, now) {
-                Standing::Unsure => None,
-                standing => differs(&format!("it is {standing:?} and being revoked")),
-            }
+            differs("it is being revoked, and the policy has it stay")
         }
         Some(State::Pending | State::Available) if status != "accepted" => {
             differs("it is connected")

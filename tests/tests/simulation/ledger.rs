@@ -4,17 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatekeeper_aws::clock::Clock;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::item::{plain, text, time};
-use crate::policy::{Policy, Says, Subject};
+use crate::policy::{Policy, Subject};
+use crate::rules::is_legal;
 use crate::trace::Trace;
-
-/// How long the product may take from judging to recording: no function runs longer.
-const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(5);
-/// How long a claim lasts, from which the time of a claim is told.
-const CLAIM: SignedDuration = SignedDuration::from_secs(120);
 
 /// A request, as it was last written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +22,8 @@ pub(crate) struct Request {
     pub(crate) since: Timestamp,
     /// What kind of actor decided what stands.
     pub(crate) decided_by: String,
+    /// Whether somebody let it in past the policy, and nothing has allowed it since.
+    pub(crate) past_policy: bool,
     /// Whether it was tried again after a rejection.
     pub(crate) retried: bool,
     /// When it is cut, while it is being revoked.
@@ -84,13 +82,13 @@ pub(crate) struct Ledger {
     /// Whose call is being carried out.
     pub(crate) caller: String,
     /// How many connections each run has begun to revoke, by caller and service.
-    starts: BTreeMap<(String, String), u64>,
+    pub(crate) starts: BTreeMap<(String, String), u64>,
     /// How many connections each run has had cut, by caller and service.
-    cuts: BTreeMap<(String, String), u64>,
+    pub(crate) cuts: BTreeMap<(String, String), u64>,
     /// When each caller's run began.
-    began: BTreeMap<String, Timestamp>,
+    pub(crate) began: BTreeMap<String, Timestamp>,
     /// The policy as each caller has read it since its run began.
-    readings: BTreeMap<String, Vec<Policy>>,
+    pub(crate) readings: BTreeMap<String, Vec<Policy>>,
     tokens: BTreeSet<String>,
 }
 
@@ -227,6 +225,7 @@ impl Ledger {
             version: item["version"].as_u64().unwrap_or_default(),
             since: time(item, "status_since").unwrap_or(Timestamp::MIN),
             decided_by: text(&item["decided_by"], "kind").to_owned(),
+            past_policy: item["past_policy"] == Value::Bool(true),
             retried: item.get("retried_at").is_some(),
             due: time(item, "due"),
         };
@@ -326,147 +325,6 @@ impl Ledger {
                 "S6",
                 format!("{short}: row {numbered:?}, which is the {count}th"),
             );
-        }
-    }
-
-    /// S1, S2, S3 and S7: what the policy allows, at the moment of writing.
-    fn may_be(
-        &mut self,
-        known: &Endpoint,
-        item: &Value,
-        after: &Request,
-        row: Option<&Value>,
-        short: &str,
-    ) {
-        let subject = &known.subject;
-        let (status, cause) = (
-            after.status.as_str(),
-            row.map_or("claimed", |row| text(row, "cause")),
-        );
-        let by_policy = item["decided_by"]["kind"] == "policy";
-        let decides = matches!(status, "accepting" | "rejecting" | "revoking");
-        if !decides || !(by_policy || cause == "deadline" || status == "revoking") {
-            return;
-        }
-        // When it was judged: entries expire by the second, and that second may pass on the way.
-        let judged = match row {
-            Some(row) => time(row, "at"),
-            None => time(item, "claimed_until").and_then(|until| until.checked_sub(CLAIM).ok()),
-        };
-        let now = self.clock.now();
-        let judged = judged.unwrap_or(now);
-        if now.duration_since(judged) > LONGEST_RUN {
-            self.broken("S1", format!("{short}: judged at {judged}, long ago"));
-        }
-        if status != "accepting" && self.policy.is_empty() {
-            self.broken("S2", format!("{short}: the policy is empty"));
-        }
-        let others = self.others(subject);
-        let fits = |policy: &Policy| self.fits(policy, subject, others, judged, status, cause);
-        let unreadable = self.policy.unreadable(subject);
-        if unreadable.is_none() && fits(&self.policy) {
-            return;
-        }
-        // What a transaction holds on to are the denies, the allow and the settings that it rests on.
-        // A narrower allow, a deny for a path and a mistake that come between reading and recording
-        // are noticed by whoever judges next. Nothing else may pass.
-        let readings = self.readings.get(&self.caller);
-        let was = |policy: &Policy| policy.unreadable(subject).is_none() && fits(policy);
-        let holds = status != "accepting" || self.policy.admits(subject, others, judged);
-        if holds && readings.into_iter().flatten().any(was) {
-            self.note(format!("{short}: overtaken by an edit"));
-            return;
-        }
-        let says = self.policy.says(subject, others, judged);
-        let rule = match (&unreadable, status) {
-            (Some(_), _) => "S2",
-            (None, "revoking") => "S7",
-            _ => "S1/S3",
-        };
-        self.broken(
-            rule,
-            format!("{short}: the policy says {says:?}, unreadable: {unreadable:?} ({subject:?})"),
-        );
-    }
-
-    /// Whether a policy has this become of a connection.
-    fn fits(
-        &self,
-        policy: &Policy,
-        subject: &Subject,
-        others: usize,
-        at: Timestamp,
-        status: &str,
-        cause: &str,
-    ) -> bool {
-        let says = policy.says(subject, others, at);
-        match (status, cause) {
-            ("accepting", _) => says == Says::Accept,
-            ("rejecting", "deadline") => {
-                let service = &subject.service;
-                let hours = policy.number(service, "review_hours").unwrap_or(u64::MAX);
-                let since = self
-                    .requests
-                    .get(&subject.endpoint)
-                    .map(|request| request.since);
-                let waited = since.map(|since| at.duration_since(since).as_hours());
-                says == Says::Review
-                    && policy.word(service, "on_deadline") == Some("reject")
-                    && waited.is_some_and(|waited| waited.unsigned_abs() >= hours)
-            }
-            ("rejecting", _) => says == Says::Reject,
-            ("revoking", _) => policy.revokes(subject, self.decider(&subject.endpoint), at),
-            _ => true,
-        }
-    }
-
-    /// Who let a connection in.
-    fn decider(&self, endpoint: &str) -> &str {
-        self.requests
-            .get(endpoint)
-            .map_or("", |request| &request.decided_by)
-    }
-
-    /// How many connections a run may revoke, by the policy as it stands or as the run has read it.
-    fn at_most(&self, service: &str) -> u64 {
-        let readings = self.readings.get(&self.caller).into_iter().flatten();
-        let all = readings.chain([&self.policy]);
-        all.map(|policy| policy.number(service, "revoke_at_most").unwrap_or(5))
-            .max()
-            .unwrap_or(5)
-    }
-
-    /// S7: a connection begins to be revoked; no run begins more of a service than it may.
-    fn starts(&mut self, subject: &Subject, short: &str) {
-        let most = self.at_most(&subject.service);
-        let run = (self.caller.clone(), subject.service.clone());
-        let begun = self.starts.entry(run).or_default();
-        *begun += 1;
-        if *begun > most {
-            self.broken("S7", format!("{short}: of {most} at most in a run"));
-        }
-    }
-
-    /// S7: EC2 is asked to cut a connection: its time is up, an earlier run has told of it, and no
-    /// run cuts more of a service than it may.
-    fn cuts(&mut self, id: &str, request: &Request) {
-        let most = self.at_most(&request.service);
-        let run = (self.caller.clone(), request.service.clone());
-        let cut = self.cuts.entry(run).or_default();
-        *cut += 1;
-        let (cut, now) = (*cut, self.clock.now());
-        if cut > most {
-            self.broken(
-                "S7",
-                format!("{id} is cut: {cut} of {most} at most in a run"),
-            );
-        }
-        if request.due.is_none_or(|due| now < due) {
-            self.broken("S7", format!("{id} is cut before it is due: {request:?}"));
-        }
-        let began = self.began.get(&self.caller).copied();
-        if began.is_none_or(|began| request.since >= began) {
-            self.broken("S7", format!("{id} is cut by the run that found it"));
         }
     }
 
@@ -601,81 +459,4 @@ impl Ledger {
             self.broken("announce", format!("{kind} {id} is told before EC2 did it"));
         }
     }
-
-    /// A function asks EC2 about endpoints, which are in these states.
-    pub(crate) fn asked(&mut self, accept: bool, ids: &[(String, Option<local_aws::State>)]) {
-        for (id, state) in ids {
-            let request = self.requests.get(id).cloned();
-            let status = request
-                .as_ref()
-                .map_or("-", |request| &request.status)
-                .to_owned();
-            let verb = if accept { "accept" } else { "reject" };
-            let recorded = if accept {
-                status == "accepting"
-            } else {
-                matches!(status.as_str(), "rejecting" | "revoking")
-            };
-            if !recorded {
-                let rule = if accept { "S1" } else { "S5" };
-                let caller = self.caller.clone();
-                self.broken(
-                    rule,
-                    format!("{caller} asks EC2 to {verb} {id}, which is {status}"),
-                );
-            }
-            let connected = matches!(
-                state,
-                Some(local_aws::State::Pending | local_aws::State::Available)
-            );
-            if !accept && connected && status == "rejecting" {
-                self.is_cut_by_accident(id, request.as_ref());
-            }
-            if let Some(request) = &request
-                && status == "revoking"
-            {
-                self.cuts(id, request);
-            }
-        }
-    }
-
-    /// A connection that is rejected while it is connected was accepted by somebody a moment ago,
-    /// unless it is being revoked.
-    fn is_cut_by_accident(&mut self, id: &str, request: Option<&Request>) {
-        let accepted = self
-            .endpoints
-            .get(id)
-            .and_then(|known| known.last(Fact::Accepted));
-        let decided = request.map(|request| request.since);
-        if let (Some(accepted), Some(decided)) = (accepted, decided)
-            && decided.duration_since(accepted) > LONGEST_RUN
-        {
-            self.broken(
-                "S7",
-                format!("{id} is cut, connected since {accepted}, without being revoked"),
-            );
-        }
-    }
-}
-
-/// ARCHITECTURE.md, "A request's status", and what judging again may lead to.
-fn is_legal(cause: &str, from: Option<&str>, to: &str) -> bool {
-    let legal = match cause {
-        "judged" => {
-            matches!(to, "in_review" | "accepting" | "rejecting")
-        }
-        "voted" => from == Some("in_review") && matches!(to, "accepting" | "rejecting"),
-        "deadline" => from == Some("in_review") && to == "rejecting",
-        "enforced" => matches!(
-            (from, to),
-            (Some("accepting"), "accepted") | (Some("rejecting" | "revoking"), "rejected")
-        ),
-        "out_of_band" => matches!(to, "accepted" | "rejected"),
-        "revoked" => from == Some("accepted") && to == "revoking",
-        "restored" => from == Some("revoking") && to == "accepted",
-        "refused" => from == Some("accepting") && to == "rejected",
-        "ended" => from.is_some() && to == "gone",
-        _ => false,
-    };
-    legal && from != Some(to)
 }

@@ -17,6 +17,7 @@ mod item;
 mod ledger;
 mod policy;
 mod policy_edits;
+mod rules;
 mod runs;
 mod schedule;
 mod trace;

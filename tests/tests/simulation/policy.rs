@@ -110,11 +110,10 @@ impl Policy {
     }
 
     /// Whether a connection that is there is to be cut, sooner or later, if nothing changes.
-    pub(crate) fn revokes(&self, subject: &Subject, let_in_by: &str, now: Timestamp) -> bool {
+    pub(crate) fn revokes(&self, subject: &Subject, past_policy: bool, now: Timestamp) -> bool {
         let service = &subject.service;
         let enforces = self.word(service, "revoke") == Some("enforce");
-        let undoes = self.word(service, "out_of_band") == Some("revert")
-            && matches!(let_in_by, "iam" | "unknown");
+        let undoes = self.word(service, "out_of_band") == Some("revert") && past_policy;
         let falls = match self.standing(subject, now) {
             Standing::Denied => true,
             Standing::Withdrawn => !self.is_empty_for(service),

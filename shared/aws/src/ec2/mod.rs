@@ -77,6 +77,13 @@ pub(crate) enum Which {
     Waiting,
 }
 
+impl Which {
+    fn filter(self) -> Option<Filter> {
+        let waiting = ConnectionState::PendingAcceptance;
+        (self == Self::Waiting).then(|| filter("vpc-endpoint-state", [waiting.as_str()]))
+    }
+}
+
 impl Ec2 {
     pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
         Self {
@@ -175,10 +182,7 @@ impl Ec2 {
         token: Option<String>,
     ) -> Result<Page, Arc<Error>> {
         let mut filters = vec![filter("service-id", [service.as_str()])];
-        if which == Which::Waiting {
-            let waiting = ConnectionState::PendingAcceptance;
-            filters.push(filter("vpc-endpoint-state", [waiting.as_str()]));
-        }
+        filters.extend(which.filter());
         self.describe(filters, token).await.map_err(describe_failed)
     }
 
@@ -187,6 +191,7 @@ impl Ec2 {
         &self,
         service: Option<&ServiceId>,
         owners: &[AccountId],
+        which: Which,
     ) -> Result<Listed, Arc<Error>> {
         let mut found = Listed::default();
         for chunk in owners.chunks(VALUES_PER_FILTER) {
@@ -195,6 +200,7 @@ impl Ec2 {
                 chunk.iter().map(AccountId::as_str),
             )];
             filters.extend(service.map(|id| filter("service-id", [id.as_str()])));
+            filters.extend(which.filter());
             let listed = self.list(filters).await.map_err(describe_failed)?;
             found.connections.extend(listed.connections);
             found.unreadable.extend(listed.unreadable);

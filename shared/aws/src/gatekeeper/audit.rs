@@ -39,13 +39,21 @@ pub(super) struct Auditor {
     unreadable: bool,
 }
 
-/// Something to be done about a connection, and what it rests on.
+/// A connection that does not seem to be allowed. It is judged once more before anything is done
+/// about it: a pass may take minutes, and entries expire by the second.
 #[derive(Debug)]
 struct Candidate {
+    connection: Connection,
+    request: Request,
+}
+
+/// What is certain about a candidate, and what it rests on.
+#[derive(Debug)]
+struct Confirmed {
     request: Request,
     verdict: Verdict,
     grounds: Vec<Ground>,
-    due: Timestamp,
+    action: Audit,
 }
 
 /// As many candidates as may be acted on, and how many there were in all: nothing is done where
@@ -61,8 +69,9 @@ struct Bounded {
 pub(super) struct Audited {
     /// How many requests it changed.
     pub(super) changed: usize,
-    /// Whether more connections had to be cut, or to be told of, than one run may.
-    pub(super) held: bool,
+    /// Whether more connections had to be cut, or to be told of, than one run may; none if it could
+    /// not be found out.
+    pub(super) held: Option<bool>,
 }
 
 impl Bounded {
@@ -169,28 +178,19 @@ impl Gatekeeper {
             now,
             policy_is_empty: entry.is_none(),
         };
-        let candidate = |due| {
-            let mut grounds = view.grounds_of_revocation(&verdict);
-            // A transaction takes each item once.
-            let is_new = |entry: &Ground| !grounds.iter().any(|ground| ground.key == entry.key);
-            let entry = entry.clone().filter(is_new);
-            grounds.extend(entry);
-            Candidate {
-                request: request.clone(),
-                verdict: verdict.clone(),
-                grounds,
-                due,
-            }
+        let candidate = || Candidate {
+            connection: connection.clone(),
+            request: request.clone(),
         };
         let at_most = at_most(&settings);
         match audit(request, standing, &settings, run) {
             Audit::Stay => Ok(None),
-            Audit::Start { due } => {
-                auditor.starts.push(candidate(due), at_most);
+            Audit::Start { .. } => {
+                auditor.starts.push(candidate(), at_most);
                 Ok(None)
             }
             Audit::Cut => {
-                auditor.cuts.push(candidate(now), at_most);
+                auditor.cuts.push(candidate(), at_most);
                 Ok(None)
             }
             Audit::Report => {
@@ -206,6 +206,7 @@ impl Gatekeeper {
                 let after = Request {
                     verdict,
                     reported_at: None,
+                    past_policy: request.past_policy && standing != Standing::Carried,
                     ..request.noted()
                 };
                 self.note(request, after, Told::Nothing).await
@@ -267,7 +268,12 @@ impl Gatekeeper {
     ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
         let reason = match standing {
             Standing::Carried => format!("{} It stays connected.", verdict.reason),
-            _ => "The service does not revoke any more; it stays connected.".to_owned(),
+            Standing::Unsure => {
+                "Whether it is allowed cannot be told at the moment; it stays connected.".to_owned()
+            }
+            Standing::Denied | Standing::Withdrawn => {
+                "The service does not revoke it any more; it stays connected.".to_owned()
+            }
         };
         self.change(
             request,
@@ -291,35 +297,15 @@ impl Gatekeeper {
         may_cut: bool,
         deadline: Deadline,
     ) -> Audited {
-        let at_most = at_most(&auditor.settings);
         let mut done = Audited::default();
         if auditor.unreadable {
             return done;
         }
-        let mut messages = Vec::new();
-        match auditor.starts.all(at_most) {
-            Some(starts) => {
-                for candidate in starts {
-                    match self.start(candidate).await {
-                        Ok(Some((_, message))) => {
-                            done.changed += 1;
-                            messages.extend(message);
-                        }
-                        Ok(None) => {}
-                        Err(error) => self.report(&error, None),
-                    }
-                }
-            }
-            None => done.held = true,
-        }
-        self.announce(messages, deadline).await;
-        if may_cut {
-            match auditor.cuts.all(at_most) {
-                Some(cuts) => done.changed += self.cut(cuts, deadline).await,
-                None => done.held = true,
-            }
-        }
-        if done.held {
+        let at_most = at_most(&auditor.settings);
+        let (starts, cuts) = (auditor.starts.all(at_most), auditor.cuts.all(at_most));
+        let held = starts.is_none() || cuts.is_none();
+        done.held = Some(held);
+        if held {
             tracing::error!(
                 service_id = %auditor.service,
                 to_begin = auditor.starts.count,
@@ -328,20 +314,102 @@ impl Gatekeeper {
                 "more connections would have to be cut than one run may cut; none is"
             );
         }
+        let mut candidates = starts.unwrap_or_default();
+        if may_cut {
+            candidates.extend(cuts.unwrap_or_default());
+        }
+        let confirmed = match self.confirm(&mut auditor, candidates).await {
+            Ok(confirmed) => confirmed,
+            Err(error) => {
+                self.report(&error, None);
+                return done;
+            }
+        };
+        let mut messages = Vec::new();
+        let mut to_cut = Vec::new();
+        for one in confirmed {
+            match one.action {
+                Audit::Start { due } => match self.start(one, due).await {
+                    Ok(Some((_, message))) => {
+                        done.changed += 1;
+                        messages.extend(message);
+                    }
+                    Ok(None) => {}
+                    Err(error) => self.report(&error, None),
+                },
+                Audit::Cut if may_cut => to_cut.push(one),
+                // It is not what it was any more; the next run sees what it is.
+                _ => {}
+            }
+        }
+        self.announce(messages, deadline).await;
+        done.changed += self.cut(to_cut, deadline).await;
         done
+    }
+
+    /// Judges candidates once more, by the policy as it is now.
+    async fn confirm(
+        &self,
+        auditor: &mut Auditor,
+        candidates: Vec<Candidate>,
+    ) -> Result<Vec<Confirmed>, Arc<Error>> {
+        let mut confirmed = Vec::new();
+        if candidates.is_empty() {
+            return Ok(confirmed);
+        }
+        let mut knowledge = Knowledge::default();
+        let connections: Vec<&Connection> = candidates.iter().map(|one| &one.connection).collect();
+        self.learn(&mut knowledge, &connections, [].into()).await?;
+        for Candidate {
+            connection,
+            request,
+        } in candidates
+        {
+            let Some(view) = knowledge.view(&connection)? else {
+                continue;
+            };
+            let now = self.clock.now();
+            let place = knowledge.place(&connection);
+            let verdict = judge(&view.policy, &connection, place, Usage::default(), now);
+            let standing = standing(&request, &verdict, place);
+            let entry = match standing {
+                Standing::Withdrawn => self.entry_for(auditor).await?,
+                _ => None,
+            };
+            let run = Run {
+                began: auditor.began,
+                now,
+                policy_is_empty: entry.is_none(),
+            };
+            let settings = view.policy.settings_of(&connection.service_id);
+            let action = audit(&request, standing, &settings, run);
+            let mut grounds = view.grounds_of_revocation(&verdict);
+            // A transaction takes each item once.
+            let is_new = |entry: &Ground| !grounds.iter().any(|ground| ground.key == entry.key);
+            let entry = entry.filter(is_new);
+            grounds.extend(entry);
+            confirmed.push(Confirmed {
+                request,
+                verdict,
+                grounds,
+                action,
+            });
+        }
+        Ok(confirmed)
     }
 
     /// Begins a grace period.
     async fn start(
         &self,
-        candidate: Candidate,
+        confirmed: Confirmed,
+        due: Timestamp,
     ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let Candidate {
+        let Confirmed {
             request,
             verdict,
             grounds,
-            due,
-        } = candidate;
+            ..
+        } = confirmed;
         let why = objection(&request, &verdict);
         let change = Change {
             to: Status::Revoking,
@@ -403,10 +471,10 @@ impl Gatekeeper {
 
     /// Cuts: claims each request, as long as policy and record are as they were read, and has EC2
     /// reject the connections.
-    async fn cut(&self, candidates: Vec<Candidate>, deadline: Deadline) -> usize {
+    async fn cut(&self, confirmed: Vec<Confirmed>, deadline: Deadline) -> usize {
         let begun = self.clock.now();
         let mut undone = Vec::new();
-        for candidate in candidates {
+        for candidate in confirmed {
             if !deadline.leaves(&self.clock, self.limits.margin) {
                 break;
             }
@@ -432,21 +500,23 @@ impl Gatekeeper {
                 Err(error) => self.report(&error, Some(&candidate.request.endpoint_id)),
             }
         }
-        let mut changed = 0;
+        let mut settled = Settled::new();
         let mut messages = Vec::new();
         for done in self.enforce(undone, deadline).await {
             match done.outcome {
                 Ok((outcome, message)) => {
-                    changed += 1;
                     messages.extend(message);
                     let spent = self.clock.now().duration_since(begun);
                     self.tell(&outcome, spent.as_millis_f64());
+                    settled.insert(done.endpoint_id, Ok(outcome));
                 }
                 Err(error) => self.report(&error, Some(&done.endpoint_id)),
             }
         }
         self.announce(messages, deadline).await;
-        changed
+        // Others of the same consumers may have waited for their slots.
+        let others = self.settle_freed(&settled, deadline).await;
+        settled.len() + others.len()
     }
 }
 

@@ -21,7 +21,7 @@ use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Ground, Items, Key, Recorded, Slots, Told, Write};
+use crate::tables::{Ground, Items, Key, Recorded, Slots, Tables, Told, Write};
 
 /// How often a connection is judged anew because policy or slots changed under the judgement.
 const ATTEMPTS: u32 = 4;
@@ -70,6 +70,13 @@ impl Gatekeeper {
         for sighting in sightings {
             let consumer = consumer_of(&sighting, &knowledge.items);
             consumers.entry(consumer).or_default().push(sighting);
+        }
+        for sightings in consumers.values_mut() {
+            // What waits goes before what is tried again: they may want the same slot.
+            sightings.sort_by_key(|sighting| {
+                let connection = sighting.connection.as_ref();
+                connection.is_none_or(|connection| connection.state.phase() != Phase::Waiting)
+            });
         }
         let turns: Vec<_> = consumers
             .into_values()
@@ -333,14 +340,17 @@ impl Gatekeeper {
         verdict: Verdict,
         settings: &ServiceSettings,
     ) -> Result<Attempt, Arc<Error>> {
-        let reminders = review::reminders_due(request, settings, self.clock.now());
-        let after = Request {
+        let now = self.clock.now();
+        let reminds = review::is_reminder_due(request, settings, now);
+        let mut after = Request {
             verdict,
             deadline: review::deadline(request, settings),
-            reminders: request.reminders.max(reminders),
             ..request.noted()
         };
-        let reminds = after.reminders > request.reminders;
+        if reminds {
+            after.reminders = request.reminders.saturating_add(1);
+            after.reminded_at = Some(now);
+        }
         if !reminds && after.verdict == request.verdict && after.deadline == request.deadline {
             return Ok(finished(Outcome::Unchanged(Some(Box::new(
                 request.clone(),
@@ -438,11 +448,17 @@ impl Gatekeeper {
                         reason: format!("What the policy says is not known: {error}."),
                     },
                 };
+                let found = request.is_none() && was_there_before(connection, knowledge);
                 transition.actor = match out_of_band_actor(sighting, to) {
-                    Actor::Unknown if request.is_none() => Actor::Found,
+                    Actor::Unknown if found => Actor::Found,
                     actor => actor,
                 };
-                next(request.as_ref(), connection, verdict, &transition)?
+                let past_policy = to == Status::Accepted
+                    && verdict.decision != Decision::Accept
+                    && transition.actor != Actor::Found;
+                let mut after = next(request.as_ref(), connection, verdict, &transition)?;
+                after.past_policy = past_policy;
+                after
             }
             _ => match &request {
                 Some(request) => {
@@ -535,6 +551,15 @@ fn stays_rejected(
         && request.status == Status::Rejected
         && (verdict.decision != Decision::Accept
             || (by_others && settings.out_of_band != Some(OutOfBand::Revert)))
+}
+
+/// Whether a connection that has no request was there before its service was first looked through.
+fn was_there_before(connection: &Connection, knowledge: &Knowledge) -> bool {
+    let since = Tables::managed_since(&knowledge.items, &connection.service_id);
+    match (connection.created_at, since) {
+        (Some(created), Some(since)) => created < since,
+        _ => true,
+    }
 }
 
 /// Who is behind what EC2 was asked to do.

@@ -87,7 +87,7 @@ impl Gatekeeper {
                 let ids = ids.clone().into_iter();
                 ids.map(move |id| (id, Err(Arc::clone(&error))))
             };
-            let deadline = claimed_until(chunk, &ids, deadline);
+            let until = claimed_until(chunk, &ids, deadline);
             let all = |failure: ItemFailure| {
                 let ids = ids.iter();
                 (
@@ -96,7 +96,7 @@ impl Gatekeeper {
                 )
             };
             let (request_id, mut failures) =
-                match self.ec2.enforce(enforcement, service, &ids, deadline).await {
+                match self.ec2.enforce(enforcement, service, &ids, until).await {
                     Ok(enforced) => (enforced.request_id, enforced.failures),
                     Err(CallFailure::Items(_)) if ids.len() > 1 && refusals < REFUSALS => {
                         refusals += 1;
@@ -108,6 +108,14 @@ impl Gatekeeper {
                     Err(CallFailure::Retryable { code }) => all(ItemFailure::Retryable { code }),
                     Err(CallFailure::Forbidden(error) | CallFailure::Service(error)) => {
                         effects.extend(fail(error.into()));
+                        continue;
+                    }
+                    // There is time, but none of the claims may be outlasted: they are taken anew.
+                    Err(CallFailure::OutOfTime(_)) if until.0 < deadline.0 => {
+                        let claims = ids.into_iter();
+                        effects.extend(
+                            claims.map(|id| (id.clone(), Err(Retryable::ClaimEnded(id).into()))),
+                        );
                         continue;
                     }
                     Err(CallFailure::OutOfTime(error)) => {

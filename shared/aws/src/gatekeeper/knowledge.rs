@@ -10,7 +10,7 @@ use gatekeeper_core::policy::Scope;
 use super::Gatekeeper;
 use crate::error::{Error, Permanent};
 use crate::organizations::Places;
-use crate::tables::{Items, Key, PathDenies, PolicyView};
+use crate::tables::{Items, Key, PathDenies, PolicyView, Tables};
 
 /// Grows with what is read; says of what it does not hold that it was not read.
 #[derive(Debug, Default)]
@@ -65,6 +65,7 @@ impl Gatekeeper {
         for connection in connections {
             let place = knowledge.place(connection);
             keys.extend(Key::policy_of(connection, place));
+            keys.insert(Tables::managed_key(&connection.service_id));
             keys.insert(Key::Slots(
                 connection.service_id.clone(),
                 connection.owner.clone(),

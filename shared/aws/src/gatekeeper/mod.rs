@@ -28,11 +28,12 @@ mod reconcile;
 mod settle;
 mod watch;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
 
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::HintKind;
-use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::Scope;
 use jiff::{SignedDuration, Timestamp};
 
@@ -63,6 +64,8 @@ pub struct Gatekeeper {
     rules: Rules,
     /// Where services' connection notifications should go.
     notification_topic: Option<String>,
+    /// The services of which it is remembered that they were looked through.
+    looked_through: Mutex<BTreeSet<ServiceId>>,
     clock: Clock,
     limits: Limits,
     metrics: Metrics,
@@ -103,6 +106,7 @@ impl Gatekeeper {
             organizations: Organizations::new(clients, config, clock.clone()),
             rules: Rules::new(clients, config),
             notification_topic: config.notification_topic.clone(),
+            looked_through: Mutex::default(),
             limits: config.limits.clone(),
             clock,
             metrics,

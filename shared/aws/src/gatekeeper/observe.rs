@@ -174,7 +174,11 @@ impl Gatekeeper {
     ) -> Result<BTreeMap<AccountId, Arc<Error>>, Arc<Error>> {
         let seen_at = self.clock.now();
         let owners: Vec<AccountId> = accounts.iter().map(|account| (*account).clone()).collect();
-        let mut listed = self.ec2.of_consumers(service, &owners).await?.connections;
+        let mut listed = self
+            .ec2
+            .of_consumers(service, &owners, Which::All)
+            .await?
+            .connections;
         // An answer to a question we did not ask is no answer.
         listed.retain(|connection| {
             managed.contains(&connection.service_id) && accounts.contains(&connection.owner)

@@ -1,8 +1,9 @@
 //! One pass through one service's connections, page by page and slice by slice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use futures_util::FutureExt as _;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::request::Status;
@@ -35,6 +36,8 @@ pub(super) struct Pass {
     /// listed here and not there has vanished, where one the other way round is only new.
     unlisted: BTreeSet<EndpointId>,
     auditor: Option<Auditor>,
+    /// Whether connections may be cut, and not only told of.
+    may_cut: bool,
     report: ServiceReport,
 }
 
@@ -56,6 +59,11 @@ pub(super) enum Progress {
 impl Pass {
     pub(super) fn service(&self) -> &ServiceId {
         &self.report.service_id
+    }
+
+    /// Whether it has not seen the first pages.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// Where to go on.
@@ -91,6 +99,7 @@ impl Gatekeeper {
             began,
             unlisted,
             auditor,
+            may_cut: true,
             report: ServiceReport::new(service),
         })
     }
@@ -113,6 +122,7 @@ impl Gatekeeper {
                 began: self.clock.now(),
                 unlisted: BTreeSet::new(),
                 auditor: None,
+                may_cut: false,
                 report: ServiceReport::new(service.clone()),
             },
         };
@@ -120,7 +130,8 @@ impl Gatekeeper {
             pass.auditor = None;
         }
         while self.go_on(&mut pass, deadline).await? == Progress::More {}
-        Ok(self.end_pass(pass, false, deadline).await)
+        pass.may_cut = false;
+        Ok(self.end_pass(pass, true, deadline).await)
     }
 
     /// Takes the next slice of the page, or of the next one. A page that could not be taken to its
@@ -295,19 +306,47 @@ impl Gatekeeper {
         Ok(())
     }
 
-    /// Ends a pass, wherever it stands: what its audit found is acted on.
+    /// Ends a pass. What its audit found is acted on if the pass came to its end and has seen the
+    /// service from the beginning: a part of a service does not tell how much of it a mistake would
+    /// take.
     pub(super) async fn end_pass(
         &self,
         mut pass: Pass,
-        may_cut: bool,
+        is_done: bool,
         deadline: Deadline,
     ) -> ServiceReport {
+        if !is_done || pass.resumed || pass.which != Which::All {
+            return pass.report;
+        }
         if let Some(auditor) = pass.auditor.take() {
-            let audited = self.finish_audit(auditor, may_cut, deadline).await;
+            let audited = self
+                .finish_audit(auditor, pass.may_cut, deadline)
+                .boxed()
+                .await;
             pass.report.changed += audited.changed;
             pass.report.revocations_held = audited.held;
         }
+        self.remember_managed(&pass).await;
         pass.report
+    }
+
+    /// Remembers, once, that a service has been looked through.
+    async fn remember_managed(&self, pass: &Pass) {
+        let service = &pass.report.service_id;
+        let known = || {
+            self.looked_through
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if known().contains(service) {
+            return;
+        }
+        match self.tables.remember_managed(service, pass.began).await {
+            Ok(()) => {
+                known().insert(service.clone());
+            }
+            Err(error) => self.report(&error, None),
+        }
     }
 
     fn must_have_time(&self, deadline: Deadline) -> Result<(), Arc<Error>> {
@@ -332,7 +371,7 @@ impl ServiceReport {
             failures: 0,
             first_failure: None,
             oldest_pending: None,
-            revocations_held: false,
+            revocations_held: None,
         }
     }
 

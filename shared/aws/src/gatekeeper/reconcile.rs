@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
@@ -51,8 +52,9 @@ pub struct ServiceReport {
     pub first_failure: Option<Arc<Error>>,
     /// Since when the oldest connection waits that is still undecided.
     pub oldest_pending: Option<Timestamp>,
-    /// Whether connections are left that should be cut, because they are more than one run may cut.
-    pub revocations_held: bool,
+    /// Whether connections are left that should be cut, because they are more than one run may cut;
+    /// none if that could not be found out, as when the time did not reach to the end.
+    pub revocations_held: Option<bool>,
 }
 
 impl Gatekeeper {
@@ -62,12 +64,14 @@ impl Gatekeeper {
         let mut done = Reconciled::default();
         match self.ec2.managed_services().await {
             Ok(services) => {
-                let mut seen = self.look_at_services(&services).await;
                 self.reconcile_services(&services, &mut done, deadline)
+                    .boxed()
                     .await;
+                let mut seen = self.look_at_services(&services, deadline).await;
                 for report in &done.services {
                     let found = seen.entry(report.service_id.clone()).or_default();
-                    found.insert(Finding::TooManyRevocations, report.revocations_held);
+                    let held = report.revocations_held;
+                    found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
                 }
                 self.note_findings(&seen, deadline).await;
             }
@@ -119,11 +123,20 @@ impl Gatekeeper {
             };
             match self.go_on(&mut pass, stop).await {
                 Ok(Progress::More) => under_way.push_back(pass),
-                Ok(Progress::Done) => done
-                    .services
-                    .push(self.end_pass(pass, true, deadline).await),
+                Ok(Progress::Done) => {
+                    if pass.is_resumed() {
+                        // What comes before where it went on is looked at as well, if there is time.
+                        queue.push_back(Unfinished {
+                            service_id: pass.service().clone(),
+                            token: None,
+                        });
+                    }
+                    done.services
+                        .push(self.end_pass(pass, true, deadline).await);
+                }
                 Err(error) if error.is_out_of_time() => {
-                    under_way.push_front(pass);
+                    // The others first, the next time.
+                    under_way.push_back(pass);
                     break;
                 }
                 Err(error) => {
@@ -133,13 +146,12 @@ impl Gatekeeper {
             }
         }
 
-        let mut unfinished = Vec::new();
+        let mut unfinished: Vec<Unfinished> = queue.into();
         for pass in under_way {
             unfinished.push(pass.unfinished());
             done.services
-                .push(self.end_pass(pass, true, deadline).await);
+                .push(self.end_pass(pass, false, deadline).await);
         }
-        unfinished.extend(queue);
         done.unfinished = unfinished
             .iter()
             .map(|one| one.service_id.clone())

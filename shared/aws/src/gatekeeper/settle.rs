@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Phase;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::judge::Decision;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::plan::Why;
 use gatekeeper_core::request::{Request, Status};
@@ -13,6 +14,7 @@ use gatekeeper_core::request::{Request, Status};
 use super::decide::Decided;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
+use crate::ec2::Which;
 use crate::error::Error;
 use crate::telemetry::Unit;
 
@@ -42,33 +44,41 @@ impl Gatekeeper {
     /// the same consumers could be decided once a slot was free.
     pub(super) async fn settle(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
         let mut settled = self.settle_once(sightings, deadline).boxed().await;
-        for (service, account) in consumers_with_free_slots(&settled) {
-            match self.waiting_of(&service, &account).await {
-                Ok(waiting) if waiting.is_empty() => {}
-                Ok(waiting) => {
-                    settled.extend(self.settle_once(waiting, deadline).boxed().await);
-                }
-                // The connection that freed the slot is settled; reconcile finds those that wait.
-                Err(error) => self.report(&error, None),
-            }
-        }
+        let freed = self.settle_freed(&settled, deadline).await;
+        settled.extend(freed);
         settled
     }
 
-    /// What of a consumer's connections waits for a decision.
-    async fn waiting_of(
-        &self,
-        service: &ServiceId,
-        account: &AccountId,
-    ) -> Result<Vec<Sighting>, Arc<Error>> {
-        let seen_at = self.clock.now();
-        let listed = self.ec2.of_consumer(service, account).await?;
-        Ok(listed
-            .connections
-            .into_iter()
-            .filter(|connection| connection.state.phase() == Phase::Waiting)
-            .map(|connection| Sighting::of(connection, seen_at))
-            .collect())
+    /// Settles what waits of the consumers that have a slot more than before.
+    pub(super) async fn settle_freed(&self, settled: &Settled, deadline: Deadline) -> Settled {
+        let mut freed = Settled::new();
+        for (service, accounts) in consumers_with_free_slots(settled) {
+            if !deadline.leaves(&self.clock, self.limits.margin) {
+                // Reconcile finds those that wait.
+                return freed;
+            }
+            let seen_at = self.clock.now();
+            let accounts = Vec::from_iter(accounts);
+            let listed = self
+                .ec2
+                .of_consumers(Some(&service), &accounts, Which::Waiting)
+                .await;
+            match listed {
+                Ok(listed) => {
+                    let waiting: Vec<Sighting> = listed
+                        .connections
+                        .into_iter()
+                        .filter(|connection| connection.state.phase() == Phase::Waiting)
+                        .map(|connection| Sighting::of(connection, seen_at))
+                        .collect();
+                    if !waiting.is_empty() {
+                        freed.extend(self.settle_once(waiting, deadline).boxed().await);
+                    }
+                }
+                Err(error) => self.report(&error, None),
+            }
+        }
+        freed
     }
 
     async fn settle_once(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
@@ -170,21 +180,21 @@ impl Gatekeeper {
     }
 }
 
-/// The consumers that have a slot more than before: others of their connections may have waited for
-/// it.
-fn consumers_with_free_slots(settled: &Settled) -> BTreeSet<(ServiceId, AccountId)> {
-    settled
-        .values()
-        .filter_map(|outcome| match outcome {
-            Ok(Outcome::Changed { from, request }) => Some((from, request)),
-            _ => None,
-        })
-        .filter(|(from, request)| {
-            let held = from.is_some_and(Status::holds_slot);
-            // Between deciding and asking EC2 it held one as well.
-            let briefly = request.status == Status::Gone && from.is_none();
-            !request.status.holds_slot() && (held || briefly)
-        })
-        .map(|(_, request)| (request.service_id.clone(), request.account_id.clone()))
-        .collect()
+/// The consumers that have a slot more than before, by service: others of their connections may
+/// have waited for it.
+fn consumers_with_free_slots(settled: &Settled) -> BTreeMap<ServiceId, BTreeSet<AccountId>> {
+    let mut consumers: BTreeMap<ServiceId, BTreeSet<AccountId>> = BTreeMap::new();
+    for outcome in settled.values() {
+        let Ok(Outcome::Changed { from, request }) = outcome else {
+            continue;
+        };
+        let held = from.is_some_and(Status::holds_slot);
+        // Between deciding to accept it and EC2's answer it held one as well.
+        let briefly = request.verdict.decision == Decision::Accept;
+        if !request.status.holds_slot() && (held || briefly) {
+            let accounts = consumers.entry(request.service_id.clone()).or_default();
+            accounts.insert(request.account_id.clone());
+        }
+    }
+    consumers
 }

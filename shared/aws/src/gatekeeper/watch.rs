@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::{Finding, ServiceFacts, look};
 
@@ -14,12 +15,36 @@ use crate::telemetry::Unit;
 pub(super) type Seen = BTreeMap<ServiceId, BTreeMap<Finding, bool>>;
 
 impl Gatekeeper {
-    /// Looks at how the services are configured. What cannot be looked at is reported, and left out.
-    pub(super) async fn look_at_services(&self, services: &[ServiceId]) -> Seen {
-        let (configured, notifications, rule) = tokio::join!(
+    /// Looks at how the services are configured, as long as there is time. What cannot be looked at
+    /// is reported, and left out.
+    pub(super) async fn look_at_services(
+        &self,
+        services: &[ServiceId],
+        deadline: Deadline,
+    ) -> Seen {
+        let end = deadline.earlier(self.limits.margin).0;
+        let looking = self.findings(services).boxed();
+        self.clock
+            .until_done(end, looking)
+            .await
+            .unwrap_or_else(|| {
+                tracing::warn!("there was no time to look at how the services are configured");
+                Seen::new()
+            })
+    }
+
+    async fn findings(&self, services: &[ServiceId]) -> Seen {
+        let asked: Vec<_> = services
+            .iter()
+            .map(|service| self.ec2.anyone_may_ask(service).boxed())
+            .collect();
+        let (configured, notifications, rule, anyone) = tokio::join!(
             self.ec2.configured(services),
             self.ec2.notifications(),
             self.rules.cloud_trail_rule(),
+            stream::iter(asked)
+                .buffered(self.limits.concurrency)
+                .collect::<Vec<_>>(),
         );
         let rule = rule.unwrap_or_else(|error| {
             self.report(&error, None);
@@ -33,15 +58,9 @@ impl Gatekeeper {
             BTreeMap::new()
         });
         let mut seen = Seen::new();
-        for service in services {
+        for (service, anyone) in services.iter().zip(anyone) {
             let configured = configured.get(service);
-            let anyone_may_ask = match self.ec2.anyone_may_ask(service).await {
-                Ok(anyone) => Some(anyone),
-                Err(error) => {
-                    self.report(&error, None);
-                    None
-                }
-            };
+            let anyone_may_ask = anyone.map_err(|error| self.report(&error, None)).ok();
             let facts = ServiceFacts {
                 acceptance_required: configured.map(|configured| configured.acceptance_required),
                 anyone_may_ask,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use gatekeeper_core::ids::{Region, ServiceId};
-use gatekeeper_core::judge::{Decision, Verdict};
+use gatekeeper_core::judge::{Decision, Verdict, outranks};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceSettings,
 };
@@ -349,7 +349,8 @@ impl PolicyView {
         self.grounds_of(Decision::Reject, None)
     }
 
-    /// What a verdict rests on. An accept rests on its allow and on there being no other deny; a
+    /// What a verdict rests on. An accept rests on its allow, on there being none that would govern
+    /// before it, and on there being no deny; a
     /// reject on its deny, or on nothing being listed. A review lets nobody in and cuts nobody off.
     pub(crate) fn grounds(&self, verdict: &Verdict) -> Vec<Ground> {
         self.grounds_of(verdict.decision, verdict.rule.as_ref())
@@ -371,8 +372,10 @@ impl PolicyView {
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
         let matters = |key: &Key| match (decision, key) {
             (Decision::Review, _) => false,
+            // An allow that would govern before this one may ask for more.
             (Decision::Accept, Key::Entry(rule)) => {
-                rule.effect == Effect::Deny || governing == Some(rule)
+                rule.effect == Effect::Deny
+                    || governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
             }
             (Decision::Accept, _) => false,
             (Decision::Reject, key) => match (governing, key) {

@@ -41,6 +41,10 @@ struct RequestItem {
     #[serde(default)]
     reminders: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    reminded_at: Option<Timestamp>,
+    #[serde(default)]
+    past_policy: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     due: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reported_at: Option<Timestamp>,
@@ -78,6 +82,8 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         claimed_until: request.claimed_until,
         deadline: request.deadline,
         reminders: request.reminders,
+        reminded_at: request.reminded_at,
+        past_policy: request.past_policy,
         due: request.due,
         reported_at: request.reported_at,
         retried_at: request.retried_at,
@@ -109,6 +115,8 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         claimed_until: item.claimed_until,
         deadline: item.deadline,
         reminders: item.reminders,
+        reminded_at: item.reminded_at,
+        past_policy: item.past_policy,
         due: item.due,
         reported_at: item.reported_at,
         retried_at: item.retried_at,
@@ -244,16 +252,24 @@ impl Tables {
                 .filter(|id| !connected.contains(id));
             let others: Vec<EndpointId> = others.collect();
             suspects.extend(others.iter().cloned().map(Key::Request));
-            let lacking = !connected.iter().all(held);
+            let lacking: Vec<&EndpointId> = connected.iter().filter(|id| !held(id)).collect();
+            suspects.extend(lacking.iter().map(|id| Key::Request((*id).clone())));
             all.push((account.clone(), slots, lacking, others));
         }
         let requests = self.read(suspects).await?;
+        let holds = |id: &EndpointId| -> Result<bool, Permanent> {
+            let request = requests.request(id)?;
+            Ok(request.is_some_and(|request| request.status.holds_slot()))
+        };
         let mut to_mend = Vec::new();
-        for (account, slots, lacking, others) in all {
-            let mut idle = false;
+        for (account, slots, lacks, others) in all {
+            let (mut idle, mut lacking) = (false, false);
             for id in &others {
-                let request = requests.request(id)?;
-                idle |= !request.is_some_and(|request| request.status.holds_slot());
+                idle |= !holds(id)?;
+            }
+            // One without a request gets its slot with it.
+            for id in lacks {
+                lacking |= holds(id)?;
             }
             if lacking || idle {
                 to_mend.push((account, slots));
@@ -474,6 +490,8 @@ mod tests {
                 claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
                 deadline: None,
                 reminders: 2,
+                reminded_at: Some("2026-11-20T13:00:00Z".parse().unwrap()),
+                past_policy: true,
                 due: Some("2026-11-21T12:00:01Z".parse().unwrap()),
                 reported_at: None,
                 retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outbox::encode_message;
 use super::requests::encode;
-use super::{Items, Key, Tables, number};
+use super::{Items, Key, Tables, number, text};
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
@@ -78,6 +78,37 @@ impl Tables {
             .await
             .map(drop)
             .map_err(|error| failed("PutItem", error, Retryable::RememberState))
+    }
+
+    /// Since when a service has been looked through from end to end; none if it has never been.
+    pub(crate) fn managed_since(items: &Items, service: &ServiceId) -> Option<Timestamp> {
+        let item = items.get(&Self::managed_key(service))?;
+        item.get("since")?.as_s().ok()?.parse().ok()
+    }
+
+    /// Where that is remembered.
+    pub(crate) fn managed_key(service: &ServiceId) -> Key {
+        Key::State(format!("managed#{service}"))
+    }
+
+    /// Remembers, the first time, that a service has been looked through: what comes after is under
+    /// our eyes.
+    pub(crate) async fn remember_managed(
+        &self,
+        service: &ServiceId,
+        since: Timestamp,
+    ) -> Result<(), Arc<Error>> {
+        let sent = self
+            .client
+            .update_item()
+            .table_name(&self.requests)
+            .set_key(Some(Self::managed_key(service).item()))
+            .update_expression("SET since = if_not_exists(since, :since)")
+            .expression_attribute_values(":since", text(since.to_string()))
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| failed("UpdateItem", error, Retryable::RememberState))
     }
 
     /// Brings what is known of a service up to date with what was just seen: each finding, and
@@ -145,13 +176,7 @@ impl Tables {
         match sent {
             Ok(_) => Ok(messages),
             // Another run noted the same at the same time, and tells of it.
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(TransactWriteItemsError::is_transaction_canceled_exception) =>
-            {
-                Ok(Vec::new())
-            }
+            Err(error) if is_overtaken(error.as_service_error()) => Ok(Vec::new()),
             Err(error) => Err(failed(
                 "TransactWriteItems",
                 error,
@@ -159,6 +184,16 @@ impl Tables {
             )),
         }
     }
+}
+
+/// Whether nothing else is wrong with a transaction than that somebody was quicker.
+fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
+        return false;
+    };
+    let known = ["None", "ConditionalCheckFailed", "TransactionConflict"];
+    let mut reasons = canceled.cancellation_reasons().iter();
+    reasons.all(|reason| reason.code().is_none_or(|code| known.contains(&code)))
 }
 
 fn known_of(items: &Items, key: &Key) -> Result<WatchItem, Permanent> {
