@@ -30,7 +30,7 @@ use gatekeeper_aws::bootstrap::environment;
 use schedule::Outcome;
 
 /// How many schedules, unless the environment says otherwise.
-const SCHEDULES: u64 = 1000;
+const SCHEDULES: u64 = 2000;
 /// How many failing schedules are shown.
 const SHOWN: usize = 3;
 

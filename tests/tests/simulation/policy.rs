@@ -1,4 +1,4 @@
-//! The policy as it stands in the table, and a judge of our own, written from DESIGN.md ("Policy")
+//! The policy as it stands in the table, and a judge of our own, written from what README.md promises
 //! and not from the product's.
 
 use std::collections::BTreeMap;
@@ -219,6 +219,15 @@ impl Policy {
             })
         };
         !holds("deny") && holds("allow")
+    }
+
+    /// Whether a limit may be what keeps a connection waiting.
+    pub(crate) fn is_limited(&self, subject: &Subject) -> bool {
+        let concerns = |(scope, rule): &(String, String)| {
+            (scope == "*" || *scope == subject.service) && rule.starts_with("allow#")
+        };
+        let mut allows = self.0.iter().filter(|(key, _)| concerns(key));
+        allows.any(|(_, item)| item.get("max_connections").is_some())
     }
 
     /// A setting: the service's own, else that of `*`.

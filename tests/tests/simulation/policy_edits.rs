@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::schedule::{ACCOUNTS, REGIONS, Schedule};
+use crate::schedule::{REGIONS, Schedule};
 
 type Item = Vec<(&'static str, AttributeValue)>;
 
@@ -53,7 +53,7 @@ fn rule(schedule: &mut Schedule) -> String {
     let principal = match (schedule.chance.u32(0..10), endpoint) {
         (0..2, Some(endpoint)) => endpoint,
         (2..4, _) => "*".to_owned(),
-        _ => ACCOUNTS[schedule.chance.usize(0..ACCOUNTS.len())].to_owned(),
+        _ => schedule.account(),
     };
     format!("{effect}#{principal}")
 }

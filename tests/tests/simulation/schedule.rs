@@ -17,7 +17,7 @@ use crate::runs::Runs;
 use crate::wire::{ATTEMPT, Wire};
 use crate::{ending, policy_edits};
 
-pub(crate) const ACCOUNTS: [&str; 3] = ["000000000001", "000000000002", "000000000003"];
+const ACCOUNTS: [&str; 3] = ["000000000001", "000000000002", "000000000003"];
 pub(crate) const REGIONS: [&str; 2] = [REGION, "eu-central-1"];
 /// Not more functions at the same time than these.
 const AT_ONCE: usize = 3;
@@ -44,6 +44,9 @@ pub(crate) struct Schedule {
     /// The service that nobody told Gatekeeper to manage, if there is one.
     unmanaged: Option<String>,
     pub(crate) made: Vec<String>,
+    /// How often it is the first account and the first service that something is about: where few
+    /// meet, they meet more often.
+    bias: f64,
 }
 
 /// Runs a schedule to its end, or to the first rule that is broken.
@@ -101,6 +104,7 @@ impl Schedule {
             };
             world.queue.set_mischief(mischief, chance.u64(..));
         }
+        let bias = [0.0, 0.5, 0.9][chance.usize(0..3)];
         let mut schedule = Self {
             chance,
             wire,
@@ -109,6 +113,7 @@ impl Schedule {
             services: Vec::new(),
             unmanaged: None,
             made: Vec::new(),
+            bias,
         };
         schedule.found().await;
         schedule
@@ -180,7 +185,7 @@ impl Schedule {
     }
 
     async fn play(&mut self) {
-        for _ in 0..self.chance.usize(10..40) {
+        for _ in 0..self.chance.usize(6..24) {
             self.happen().await;
             // Now and then something happens between two steps of a function, now and then it is done.
             let steps = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55];
@@ -376,11 +381,21 @@ impl Schedule {
     }
 
     pub(crate) fn account(&mut self) -> String {
-        ACCOUNTS[self.chance.usize(0..ACCOUNTS.len())].to_owned()
+        ACCOUNTS[self.any_of(ACCOUNTS.len())].to_owned()
     }
 
     pub(crate) fn service(&mut self) -> String {
-        self.services[self.chance.usize(0..self.services.len())].clone()
+        let at = self.any_of(self.services.len());
+        self.services[at].clone()
+    }
+
+    /// The place of one of so many.
+    fn any_of(&mut self, count: usize) -> usize {
+        if self.chance.f64() < self.bias {
+            0
+        } else {
+            self.chance.usize(0..count)
+        }
     }
 
     /// Any endpoint that was ever made.
