@@ -67,7 +67,7 @@ struct Inner {
 /// How the engine is reached.
 enum Way {
     /// Through its server, at this address.
-    Http(String, Client<HttpConnector, Body>),
+    Http(String, Box<Client<HttpConnector, Body>>),
     /// Without a server.
     Direct,
 }
@@ -101,7 +101,7 @@ impl DynamoDb {
         let address = listener.local_addr().map_err(StartError::Listen)?;
         let way = Way::Http(
             format!("http://{address}/"),
-            Client::builder(TokioExecutor::new()).build_http(),
+            Box::new(Client::builder(TokioExecutor::new()).build_http()),
         );
         let (stop, mut stopped) = watch::channel(false);
         let served = engine.clone();

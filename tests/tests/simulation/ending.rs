@@ -16,6 +16,9 @@ use crate::schedule::Schedule;
 /// Longer than a claim, and than EC2's lag and ours.
 const LATER: Duration = Duration::from_secs(240);
 
+/// How many runs more it may take where slots were given back.
+const MORE_RUNS: usize = 4;
+
 /// Longer than any grace period that the schedules set.
 const LONGEST_GRACE: Duration = Duration::from_secs(25 * 3600);
 
@@ -31,8 +34,13 @@ pub(crate) async fn converge(schedule: &mut Schedule) {
     // A run looks at a consumer's connections in turn. What gives a slot back late in it, such as an
     // endpoint that turns out to be gone when all that is listed has been seen, settles a review that
     // was looked at before only in the next run.
-    if differences.iter().any(|(_, explained)| *explained) {
-        let line = "a second run, for slots that the first gave back";
+    // Of several that were rejected and are tried again under a limit, each run tries as many as the
+    // limit has room for.
+    for _ in 0..MORE_RUNS {
+        if !differences.iter().any(|(_, explained)| *explained) {
+            break;
+        }
+        let line = "another run, for slots that this one gave back";
         schedule.wire.ledger().note(line);
         differences = after_one_run(schedule).await;
     }

@@ -202,7 +202,7 @@ impl Ledger {
         }
         if let Some(item) = request {
             self.moved(&item, row.as_ref(), !announced.is_empty());
-        } else if row.is_some() || announced.is_empty() != !findings {
+        } else if row.is_some() || announced.is_empty() == findings {
             self.broken(
                 "S6",
                 "a history row or an announcement was written without its request",

@@ -221,15 +221,6 @@ impl Policy {
         !holds("deny") && holds("allow")
     }
 
-    /// Whether a limit may be what keeps a connection waiting.
-    pub(crate) fn is_limited(&self, subject: &Subject) -> bool {
-        let concerns = |(scope, rule): &(String, String)| {
-            (scope == "*" || *scope == subject.service) && rule.starts_with("allow#")
-        };
-        let mut allows = self.0.iter().filter(|(key, _)| concerns(key));
-        allows.any(|(_, item)| item.get("max_connections").is_some())
-    }
-
     /// A setting: the service's own, else that of `*`.
     pub(crate) fn setting(&self, service: &str, name: &str) -> Option<&Value> {
         [service, "*"].into_iter().find_map(|scope| {

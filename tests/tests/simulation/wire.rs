@@ -214,9 +214,9 @@ impl Wire {
                 let what = format!("{kind:?}");
                 let fault = Fault::new(operation, kind);
                 if service == "ec2" {
-                    ec2.inject(fault)
+                    ec2.inject(fault);
                 } else {
-                    sns.inject(fault)
+                    sns.inject(fault);
                 }
                 what
             }
