@@ -21,6 +21,10 @@ fn record(sequence_number: Option<&str>, subject: Option<Subject>) -> Record {
 }
 
 fn retryable() -> Result<(), Arc<Error>> {
+    Err(Retryable::ReadTablesWhole(1).into())
+}
+
+fn out_of_time() -> Result<(), Arc<Error>> {
     Err(Retryable::OutOfTime.into())
 }
 
@@ -108,5 +112,13 @@ fn a_record_without_a_name_fails_the_whole_invocation() {
         record(None, Some(service(2))),
     ]);
     let error = batch.answer(&[retryable(), retryable()]).into_response();
-    assert_eq!(error.unwrap_err().error_type(), "Retryable.OutOfTime");
+    assert_eq!(error.unwrap_err().error_type(), "Retryable.ReadTables");
+}
+
+#[test]
+fn an_edit_that_concerns_more_than_there_is_time_for_is_left_to_reconcile() {
+    let batch = Batch::new(vec![record(Some("1"), Some(Subject::Everything))]);
+    let answer = batch.answer(&[out_of_time()]);
+    assert_eq!(places(&answer.left), [0]);
+    assert_eq!(said(answer), json!({ "batchItemFailures": [] }));
 }
