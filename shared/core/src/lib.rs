@@ -13,7 +13,7 @@
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
-//! | [`audit`](audit) | what becomes of a connection that the policy allows no longer |
+//! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`alarm`] | what they are told of a service |

@@ -1,8 +1,11 @@
 //! What is connected stays what is allowed: reported, told of, and cut.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gatekeeper_core::request::{Actor, Status};
+use gatekeeper_local::world::World;
 use local_aws::State;
 
 use crate::support::*;
@@ -28,7 +31,7 @@ policy:
     )
 }
 
-async fn all_accepted(settings: &str) -> gatekeeper_local::world::World {
+async fn all_accepted(settings: &str) -> World {
     let world = world_of(&connected(settings)).await;
     world.reconcile().await;
     for n in 1..=3 {
@@ -39,7 +42,7 @@ async fn all_accepted(settings: &str) -> gatekeeper_local::world::World {
 }
 
 /// The kinds of what was told about an endpoint, in order.
-fn told_of(world: &gatekeeper_local::world::World, n: u32) -> Vec<String> {
+fn told_of(world: &World, n: u32) -> Vec<String> {
     let mut told = documents(world);
     told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
     // What is published a second time, after a crash, has the same id.
@@ -302,6 +305,59 @@ async fn s2_an_empty_policy_and_one_that_cannot_be_read_revoke_nothing() {
         Some(Status::Revoking),
         "whole again"
     );
+}
+
+/// Runs reconcile and has the entry of account 1 come back after its nth call; answers the calls
+/// that were made before that, or none if there were not as many.
+async fn comes_back_after(world: &Arc<World>, n: usize) -> Option<Vec<String>> {
+    let calls = Calls::of(world);
+    let came_back = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Handle::current();
+    let (own, flag) = (Arc::clone(world), Arc::clone(&came_back));
+    calls.after(n, move || {
+        flag.store(true, Ordering::SeqCst);
+        tokio::task::block_in_place(|| runtime.block_on(allow(&own, SERVICE, "000000000001")));
+    });
+    world.reconcile().await;
+    calls.after(usize::MAX / 2, || {});
+    let came_back = came_back.load(Ordering::SeqCst);
+    came_back.then(|| calls.seen().into_iter().take(n).collect())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_comes_back_before_the_decision_is_recorded_still_wins() {
+    let decided = |before: &[String]| {
+        before
+            .iter()
+            .any(|call| call == "dynamodb:TransactWriteItems")
+    };
+    for cuts in [false, true] {
+        for n in 1.. {
+            let world = Arc::new(all_accepted("revoke: enforce, revoke_grace_hours: 0").await);
+            remove(&world, SERVICE, "allow", "000000000001").await;
+            if cuts {
+                world.reconcile().await;
+                minutes_pass(&world, 5);
+            }
+            let Some(before) = comes_back_after(&world, n).await else {
+                break;
+            };
+            if decided(&before) {
+                break;
+            }
+            let expected: &[Status] = match cuts {
+                false => &[Status::Accepted],
+                // It was seen to be allowed, or the next run will see it.
+                true => &[Status::Accepted, Status::Revoking],
+            };
+            let status = status(&world, 1).await.unwrap();
+            assert!(
+                expected.contains(&status),
+                "{status} though it came back after {before:?}"
+            );
+            assert_eq!(state(&world, 1), Some(State::Available), "after {before:?}");
+        }
+    }
 }
 
 #[tokio::test]
