@@ -130,7 +130,7 @@ async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
 }
 
 #[tokio::test]
-async fn a_notification_that_aws_disables_and_a_rule_that_is_gone_are_told() {
+async fn a_rule_that_is_disabled_or_gone_is_told() {
     use gatekeeper_local::world::CLOUD_TRAIL_RULE;
     let world = world_of(SOUND).await;
     world.reconcile().await;
@@ -148,4 +148,43 @@ async fn a_notification_that_aws_disables_and_a_rule_that_is_gone_are_told() {
     minutes_pass(&world, 5);
     world.reconcile().await;
     assert_eq!(told(&world, "cloud_trail_rule_missing"), (2, 1));
+}
+
+#[tokio::test]
+async fn a_notification_that_aws_disables_is_told_and_a_gateways_service_needs_none() {
+    let world = world_of(&format!("{SOUND}    notification: false\n")).await;
+    world.ec2.put_service(service().gateway_load_balancer());
+    world.reconcile().await;
+    assert_eq!(documents(&world), Vec::<serde_json::Value>::new());
+
+    let world = world_of(&format!("{SOUND}    notification: false\n")).await;
+    let id = world
+        .ec2
+        .put_notification(
+            SERVICE,
+            &world.notification_topic,
+            [ConnectionEvent::Connect],
+        )
+        .unwrap();
+    world.reconcile().await;
+    assert!(world.ec2.set_notification_enabled(&id, false));
+    for _ in 0..2 {
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+    }
+    assert_eq!(told(&world, "notification_disabled"), (1, 0));
+    assert!(world.ec2.set_notification_enabled(&id, true));
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "notification_disabled"), (1, 1));
+}
+
+#[tokio::test]
+async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
+    let world = world_of(SOUND).await;
+    world.ec2.put_service(service().allow("*"));
+    let (one, two) = (world.another_gatekeeper(), world.another_gatekeeper());
+    let until = deadline(&world);
+    tokio::join!(one.reconcile(until), two.reconcile(until));
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
 }
