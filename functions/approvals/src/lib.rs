@@ -1,0 +1,1 @@
+//! The function `approvals`: people decide.

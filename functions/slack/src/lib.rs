@@ -1,0 +1,1 @@
+//! The function `slack`: reviews as messages in a channel.

@@ -1,0 +1,1 @@
+//! Slack: request signatures, the Web API's calls that we make, and Block Kit.
