@@ -93,6 +93,9 @@ pub enum Retryable {
     /// A claim ran out while EC2's rate, or its failing, kept the call waiting.
     #[error("the claim on {0} ran out before EC2 could be asked")]
     ClaimEnded(EndpointId),
+    /// The system has no random numbers.
+    #[error("no token could be made for an approver's link")]
+    MakeToken(#[source] Source),
     /// The invocation's time is up.
     #[error("the invocation ran out of time")]
     OutOfTime,
@@ -212,6 +215,7 @@ impl Error {
                 Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
                 Retryable::WatchServices(_) => "Retryable.WatchServices",
                 Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
+                Retryable::MakeToken(_) => "Retryable.MakeToken",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
             },
             Self::Permanent(error) => match error {
@@ -246,7 +250,9 @@ impl Error {
                 Retryable::Enforce { .. } | Retryable::ClaimEnded(_) | Retryable::OutOfTime => {
                     Step::Enforce
                 }
-                Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
+                Retryable::Publish(_) | Retryable::Outbox(_) | Retryable::MakeToken(_) => {
+                    Step::Announce
+                }
             },
             Self::Permanent(error) => match error {
                 Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => {

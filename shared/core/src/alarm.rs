@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ServiceId;
-use crate::message::Message;
+use crate::message::{Audience, Message};
 use crate::watch::Finding;
 
 /// The name and version of the document that machines get.
@@ -109,6 +109,7 @@ impl Alarm {
             subject: format!("{head}: {} on {service}", self.finding.as_str()),
             text,
             document: serde_json::to_string(self)?,
+            to: Audience::Everybody,
             attributes: BTreeMap::from(
                 attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
             ),

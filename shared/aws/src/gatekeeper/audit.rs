@@ -167,7 +167,7 @@ impl Gatekeeper {
         let place = knowledge.place(connection);
         let verdict = judge(&view.policy, connection, place, Usage::default(), now);
         let settings = view.policy.settings_of(&connection.service_id);
-        auditor.settings = settings;
+        auditor.settings = settings.clone();
         let standing = standing(request, &verdict, place);
         let entry = match standing {
             Standing::Withdrawn => self.entry_for(auditor).await?,
@@ -244,16 +244,12 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(before),
-                after: &after,
-                transition: None,
-                grounds: Vec::new(),
-                max_connections: None,
                 told,
+                ..Write::of(Some(before), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(message) => Some((false, message.map(|message| *message))),
+            Recorded::Written(messages) => Some((false, messages.into_iter().next())),
             // Whoever was quicker changed what there was to note.
             _ => None,
         })
@@ -437,6 +433,7 @@ impl Gatekeeper {
             actor: Actor::Policy(change.verdict.rule.clone()),
             reason: change.reason,
             ec2: None,
+            votes: Vec::new(),
         };
         let after = Request {
             verdict: change.verdict,
@@ -446,23 +443,21 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(request),
-                after: &after,
                 transition: Some(&transition),
                 grounds: change.grounds,
-                max_connections: None,
                 told: Told::Transition,
+                ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(message) => {
+            Recorded::Written(messages) => {
                 let outcome = Outcome::Changed {
                     from: Some(request.status),
                     request: Box::new(after),
                 };
                 let spent = self.clock.now().duration_since(begun);
                 self.tell(&outcome, spent.as_millis_f64());
-                Some((true, message.map(|message| *message)))
+                Some((true, messages.into_iter().next()))
             }
             // The next run sees how it is now.
             Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => None,
@@ -486,12 +481,8 @@ impl Gatekeeper {
             let recorded = self
                 .tables
                 .record(&Write {
-                    before: Some(&candidate.request),
-                    after: &after,
-                    transition: None,
                     grounds: candidate.grounds,
-                    max_connections: None,
-                    told: Told::Nothing,
+                    ..Write::of(Some(&candidate.request), &after)
                 })
                 .await;
             match recorded {
@@ -504,8 +495,8 @@ impl Gatekeeper {
         let mut messages = Vec::new();
         for done in self.enforce(undone, deadline).await {
             match done.outcome {
-                Ok((outcome, message)) => {
-                    messages.extend(message);
+                Ok((outcome, told)) => {
+                    messages.extend(told);
                     let spent = self.clock.now().duration_since(begun);
                     self.tell(&outcome, spent.as_millis_f64());
                     settled.insert(done.endpoint_id, Ok(outcome));
