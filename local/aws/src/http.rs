@@ -43,6 +43,10 @@ pub(crate) trait Api: Clone + Send + Sync + 'static {
     /// The account and the Region of callers that name none.
     fn home(&self) -> (&str, &str);
     fn request_id(&self) -> String;
+    /// The parameters that the log of calls keeps.
+    fn logged(params: &Params) -> Vec<(String, String)> {
+        params.pairs().to_vec()
+    }
     /// The document of the answer.
     fn run(&self, call: &Call<'_>) -> Result<String, AwsError>;
     /// The document of an error.
@@ -84,7 +88,7 @@ async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) ->
         control.record(CallRecord {
             action: action.to_owned(),
             caller: caller.clone(),
-            params: params.pairs().to_vec(),
+            params: A::logged(&params),
             error: error.map(str::to_owned),
         });
     };
