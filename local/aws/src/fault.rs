@@ -51,6 +51,11 @@ pub enum FaultKind {
     Hang,
     /// The work is done, then the connection breaks: the client cannot know.
     AnswerLost,
+    /// The work is done, then no answer comes, until the client gives up or [`release`](crate::Control::release) is
+    /// called: the client cannot know.
+    AnswerHangs,
+    /// The work is done, then HTTP 500 is answered: the client cannot know.
+    AnswerFails,
     /// Refused before any work: EC2 `UnauthorizedOperation` (403), SNS `AuthorizationError` (403), Organizations,
     /// EventBridge and Secrets Manager `AccessDeniedException` (400).
     Unauthorized,
