@@ -201,3 +201,32 @@ async fn what_was_there_before_gatekeeper_is_not_reverted() {
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Revoking));
 }
+
+#[tokio::test]
+async fn what_an_entry_has_allowed_since_is_not_reverted_though_nothing_was_revoked_then() {
+    for setting in ["record", "alert"] {
+        let world = world_of(WORLD).await;
+        settings(&world, &format!("out_of_band: {setting}")).await;
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        somebody_accepts(&world, 3);
+        world.reconcile().await;
+        assert!(request(&world, 3).await.unwrap().past_policy);
+        allow(&world, SERVICE, "000000000003").await;
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+        hours_pass(&world, 24 * 30);
+        remove(&world, SERVICE, "allow", "000000000003").await;
+        settings(&world, "out_of_band: revert").await;
+        for _ in 0..3 {
+            world.reconcile().await;
+            minutes_pass(&world, 5);
+        }
+        assert_eq!(
+            path(&world, 3).await,
+            "- > in_review > accepted",
+            "{setting}"
+        );
+        assert_eq!(state(&world, 3), Some(State::Available), "{setting}");
+    }
+}

@@ -532,13 +532,14 @@ struct Change {
 
 impl Auditor {
     /// Whether anything can become of a request: where the service neither cuts nor reports, only
-    /// what an earlier setting left is looked at, so that the policy need not be read for the rest.
+    /// what has a note on it is looked at, so that the policy need not be read for the rest. What was
+    /// let in past the policy has one until an entry allows it, whatever a later setting undoes.
     fn concerns(&self, request: &Request) -> bool {
         let acts = self.settings.revoke.unwrap_or_default() != Revoke::Off
             || self.settings.out_of_band == Some(OutOfBand::Revert);
         match request.status {
             Status::Revoking => true,
-            Status::Accepted => acts || request.reported_at.is_some(),
+            Status::Accepted => acts || request.reported_at.is_some() || request.past_policy,
             _ => false,
         }
     }
