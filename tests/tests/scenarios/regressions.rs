@@ -1,28 +1,14 @@
 //! What went wrong once, or nearly: each of these failed when it was written.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gatekeeper_core::request::{Cause, Status};
-use gatekeeper_local::world::World;
-use local_aws::{CallPhase, NewConnection, State};
+use local_aws::{NewConnection, State};
 
 use crate::support::*;
 
 const OTHER: &str = "vpce-svc-0bbbbbbbbbbbbbbbb";
-
-/// Has each call of an action take so long.
-fn slow(world: &World, action: &'static str, seconds: u64) {
-    let clock = world.clock.clone();
-    world
-        .ec2
-        .set_on_call(Some(Arc::new(move |called: &str, phase: CallPhase| {
-            if phase == CallPhase::After && called == action {
-                clock.advance(Duration::from_secs(seconds));
-            }
-        }) as local_aws::OnCall));
-}
 
 /// `n` connections of as many accounts, all of them there before, and none with an entry.
 fn connected(n: u32, settings: &str, entries: &str) -> String {
@@ -285,6 +271,39 @@ async fn many_that_vanish_do_not_overrun_the_time_out() {
     let spent = world.clock.now().duration_since(before).as_secs_f64();
 
     assert!(spent < 25.0);
+}
+
+#[tokio::test]
+async fn vanished_endpoints_that_there_was_no_time_for_leave_the_service_unfinished() {
+    let world = world_of(&connected(60, "on_unlisted: review", "")).await;
+    world.reconcile().await;
+    for n in 1..=60 {
+        world.ec2.delete_endpoint(endpoint(n).as_str());
+    }
+    hours_pass(&world, 24 * 30);
+    let clock = world.clock.clone();
+    world
+        .dynamodb
+        .set_on_call(Some(std::sync::Arc::new(move |action: &str| {
+            if action == "TransactWriteItems" {
+                clock.advance(Duration::from_secs(2));
+            }
+        })));
+    let mut runs = 0;
+    loop {
+        runs += 1;
+        let done = world.reconcile_within(Duration::from_secs(60)).await;
+        assert!(done.failed.is_empty(), "{done:?}");
+        if done.unfinished.is_empty() {
+            break;
+        }
+        minutes_pass(&world, 5);
+        assert!(runs < 10, "each run gets somewhere");
+    }
+    for n in 1..=60 {
+        assert_eq!(status(&world, n).await, Some(Status::Gone), "{n}");
+    }
+    assert!(runs > 1, "once was enough");
 }
 
 #[tokio::test]

@@ -152,6 +152,18 @@ pub(crate) async fn edited(world: &World) {
     assert_eq!(world.follow_edits().await.unwrap(), 0);
 }
 
+/// Has each call of an action of EC2 take so long.
+pub(crate) fn slow(world: &World, action: &'static str, seconds: u64) {
+    let clock = world.clock.clone();
+    world
+        .ec2
+        .set_on_call(Some(Arc::new(move |called: &str, phase: CallPhase| {
+            if phase == CallPhase::After && called == action {
+                clock.advance(Duration::from_secs(seconds));
+            }
+        }) as local_aws::OnCall));
+}
+
 /// How often an alarm about a service was told to begin or to end.
 pub(crate) fn alarms(world: &World, finding: &str, kind: &str) -> usize {
     documents(world)
