@@ -11,6 +11,7 @@
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `outbox` | a message's id | a message that is not published yet |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service, and since when |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
@@ -45,7 +46,7 @@ pub(crate) use keys::Key;
 pub(crate) use links::Link;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
-pub(crate) use state::Unfinished;
+pub(crate) use state::{Unfinished, Watched};
 pub use stream::decode_image;
 
 /// An item as DynamoDB has it.
