@@ -25,4 +25,6 @@ mod safety;
 mod scale;
 mod settings;
 mod support;
+mod votes;
+mod votes_races;
 mod watch;
