@@ -32,7 +32,8 @@ pub(super) const OUTBOX: &str = "outbox";
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
 const SLOTS: &str = "slots";
-const STATE: &str = "state";
+/// The partition of what the product remembers about itself.
+pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
 
 impl Key {

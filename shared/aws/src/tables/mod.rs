@@ -38,7 +38,7 @@ pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
-pub(crate) use state::Unfinished;
+pub(crate) use state::{Unfinished, Watched};
 pub use stream::decode_image;
 
 /// An item as DynamoDB has it.
