@@ -53,6 +53,10 @@ pub struct Alarm {
     pub meaning: String,
     /// What to do.
     pub remedy: String,
+    /// Whether it ends for no other reason than that the service is not managed any more, and is not
+    /// looked at. Left out of the document if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmanaged: bool,
 }
 
 impl Alarm {
@@ -73,6 +77,16 @@ impl Alarm {
             at,
             meaning: finding.meaning().to_owned(),
             remedy: finding.remedy().to_owned(),
+            unmanaged: false,
+        }
+    }
+
+    /// The end of a finding whose service is not managed any more.
+    #[must_use]
+    pub fn unmanaged(service_id: &ServiceId, finding: Finding, at: Timestamp) -> Self {
+        Self {
+            unmanaged: true,
+            ..Self::new(service_id, finding, Kind::AlarmEnded, at)
         }
     }
 
@@ -93,6 +107,13 @@ impl Alarm {
                 format!(
                     "{service}\n\n{}\n\nWhat to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n",
                     self.meaning, self.remedy, self.at
+                ),
+            ),
+            Kind::AlarmEnded if self.unmanaged => (
+                "PrivateLink alarm dropped",
+                format!(
+                    "{service}\n\nThe service is not managed by Gatekeeper any more, as of {:.0}, and is not looked at. The last that was seen:\n\n{}\n",
+                    self.at, self.meaning
                 ),
             ),
             Kind::AlarmEnded => (
@@ -136,5 +157,26 @@ mod tests {
         assert_eq!(read, alarm);
         let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
         assert_ne!(over.id, alarm.id);
+    }
+
+    #[test]
+    fn an_alarm_that_ends_with_the_management_does_not_say_that_all_is_well() {
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let finding = Finding::AcceptanceNotRequired;
+        let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
+        let message = over.message().unwrap();
+        assert!(message.text.contains("This is over"));
+        assert!(!message.document.contains("unmanaged"));
+        let unmanaged = Alarm::unmanaged(&service, finding, at(0));
+        let message = unmanaged.message().unwrap();
+        assert!(
+            message
+                .text
+                .contains("is not managed by Gatekeeper any more")
+        );
+        assert!(!message.text.contains("This is over"));
+        assert!(message.document.contains("\"unmanaged\":true"));
+        let read: Alarm = serde_json::from_str(&message.document).unwrap();
+        assert_eq!(read, unmanaged);
     }
 }

@@ -227,3 +227,47 @@ async fn what_cannot_be_looked_at_does_not_end_the_alarm_on_the_metrics() {
     world.reconcile().await;
     assert_eq!(measured(&world), (Some(0.0), Some(0.0)));
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
+    let world = world_of(SOUND).await;
+    world.ec2.put_service(service().allow("*"));
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    let untagged = NewService::new()
+        .id(SERVICE)
+        .owner(gatekeeper_local::world::PROVIDER)
+        .region("us-east-1")
+        .allow("*");
+    world.ec2.put_service(untagged);
+    let services = "DescribeVpcEndpointServiceConfigurations";
+    world
+        .ec2
+        .inject(Fault::new(services, FaultKind::Unauthorized).always());
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(
+        told(&world, "anyone_may_ask"),
+        (1, 0),
+        "who could not be asked for may be managed"
+    );
+    world.ec2.clear_faults();
+    for _ in 0..2 {
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+    }
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
+    assert_eq!(measured(&world), (Some(0.0), Some(0.0)));
+    let over = documents(&world).pop().unwrap();
+    assert_eq!(over["unmanaged"], true, "{over}");
+    let mail = world.sns.inbox().pop().unwrap().message;
+    assert!(
+        mail.contains("is not managed by Gatekeeper any more"),
+        "{mail}"
+    );
+    // Managed again, it is news again.
+    world.ec2.put_service(service().allow("*"));
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (2, 1));
+}

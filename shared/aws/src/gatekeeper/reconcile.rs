@@ -73,12 +73,12 @@ impl Gatekeeper {
                     let held = report.revocations_held;
                     found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
                 }
-                self.note_findings(&seen, deadline).await;
+                self.note_findings(Some(&services), &seen, deadline).await;
             }
             Err(error) => {
                 self.report(&error, None);
                 done.failed.push((None, error));
-                self.note_findings(&Seen::new(), deadline).await;
+                self.note_findings(None, &Seen::new(), deadline).await;
             }
         }
         // Last, so that SNS being away keeps nobody from being decided.

@@ -79,8 +79,14 @@ impl Gatekeeper {
     }
 
     /// Writes down what was seen, tells people what is new, and measures what stands: what could
-    /// not be looked at is on the metrics as it was before.
-    pub(super) async fn note_findings(&self, seen: &Seen, deadline: Deadline) {
+    /// not be looked at is on the metrics as it was before. Nothing stands any more of a service
+    /// that is not among `managed`, which is none if they could not be listed.
+    pub(super) async fn note_findings(
+        &self,
+        managed: Option<&[ServiceId]>,
+        seen: &Seen,
+        deadline: Deadline,
+    ) {
         for (service, seen) in seen {
             for (finding, _) in seen.iter().filter(|(_, is_there)| **is_there) {
                 tracing::warn!(
@@ -95,6 +101,14 @@ impl Gatekeeper {
             Err(error) => return self.report(&error, None),
         };
         let mut messages = Vec::new();
+        let is_unmanaged = |id: &ServiceId| managed.is_some_and(|managed| !managed.contains(id));
+        for (service, watched) in known.iter_mut().filter(|(id, _)| is_unmanaged(id)) {
+            let Ok(watched) = watched else { continue };
+            match self.tables.end_findings(service, watched).await {
+                Ok(new) => messages.extend(new),
+                Err(error) => self.report(&error, None),
+            }
+        }
         for (service, seen) in seen {
             let watched = known
                 .entry(service.clone())

@@ -167,7 +167,7 @@ impl Tables {
         seen: &BTreeMap<Finding, bool>,
     ) -> Result<Vec<Message>, Arc<Error>> {
         let now = self.clock.now();
-        let mut messages = Vec::new();
+        let mut alarms = Vec::new();
         for (finding, is_there) in seen {
             let kind = match (watched.findings.contains_key(finding), is_there) {
                 (false, true) => {
@@ -180,12 +180,39 @@ impl Tables {
                 }
                 (true, true) | (false, false) => continue,
             };
-            let alarm = Alarm::new(service, *finding, kind, now);
-            let message = alarm
-                .message()
-                .map_err(|error| Permanent::Encode(Box::new(error)))?;
-            messages.push(message);
+            alarms.push(Alarm::new(service, *finding, kind, now));
         }
+        self.write_watched(watched, &alarms).await
+    }
+
+    /// Ends all that is known to be wrong with a service, since it is not managed any more. Answers
+    /// the messages about it; they lie in the outbox.
+    pub(crate) async fn end_findings(
+        &self,
+        service: &ServiceId,
+        watched: &mut Watched,
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let now = self.clock.now();
+        let ended = std::mem::take(&mut watched.findings);
+        let alarms: Vec<Alarm> = ended
+            .into_keys()
+            .map(|finding| Alarm::unmanaged(service, finding, now))
+            .collect();
+        self.write_watched(watched, &alarms).await
+    }
+
+    /// Writes what is known of a service with the messages about what changed; nothing, if nothing
+    /// did.
+    async fn write_watched(
+        &self,
+        watched: &mut Watched,
+        alarms: &[Alarm],
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let messages: Vec<Message> = alarms
+            .iter()
+            .map(Alarm::message)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Permanent::Encode(Box::new(error)))?;
         if messages.is_empty() {
             return Ok(messages);
         }
