@@ -9,6 +9,7 @@
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `outbox` | a message's id | a message that is not published yet |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service, and since when |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.

@@ -1,5 +1,5 @@
-//! What the product remembers about itself: where a reconcile stopped, and what is wrong with each
-//! service.
+//! What the product remembers about itself: where a reconcile stopped, since when it has looked
+//! through each service, and what is wrong with each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
