@@ -546,6 +546,7 @@ pub(crate) async fn reconcile_killed_everywhere(
         minutes_pass(&world, 5);
         look(&world, n).await;
         if finished {
+            assert!(n > 10, "there were points to kill it at");
             return;
         }
     }
