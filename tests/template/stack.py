@@ -40,6 +40,20 @@ class Stack:
     def queues(self):
         return self.of("AWS::SQS::Queue")
 
+    def called_by_api(self) -> set[str]:
+        """The functions that the internet reaches."""
+        return {
+            integration["IntegrationUri"].removeprefix("${").removesuffix(".Arn}")
+            for integration in self.of("AWS::ApiGatewayV2::Integration").values()
+        }
+
+    def role_of(self, function: str) -> str:
+        return self.functions[function]["Role"].removeprefix("${").removesuffix(".Arn}")
+
+    @property
+    def slack(self) -> bool:
+        return bool(self.parameters.get("SlackSecretArn"))
+
     @property
     def alarms(self):
         return self.of("AWS::CloudWatch::Alarm")
