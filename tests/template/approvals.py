@@ -248,6 +248,21 @@ def slack_is_there_wholly_or_not_at_all(stack):
 
 
 @check
+def slack_app_calls_a_route_that_is_there(stack):
+    if not stack.slack:
+        return
+    manifest = json.loads((ROOT / "docs/slack-app-manifest.json").read_text(encoding="utf-8"))
+    path = re.sub(r"^https://[^/]+", "", manifest["settings"]["interactivity"]["request_url"])
+    if f"POST {path}" not in [route["RouteKey"] for route in stack.of("AWS::ApiGatewayV2::Route").values()]:
+        yield f"Slack is told to POST {path}, and there is no such route"
+    scopes = manifest["oauth_config"]["scopes"]
+    if {kind: sorted(names) for kind, names in scopes.items()} != {
+        "bot": ["channels:history", "chat:write", "groups:history"]
+    }:
+        yield f"the app may {scopes}"
+
+
+@check
 def slack_secret_is_read_by_whom_it_is_for(stack):
     secret = stack.parameters.get("SlackSecretArn")
     only_this = {

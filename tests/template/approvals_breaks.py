@@ -156,6 +156,13 @@ without(WHOLE, "nobody tells Slack", "SlackSubscription")
 set_to(WHOLE, "everybody's links", "SlackSubscription/Properties/TopicArn", {"Ref": "ApprovalsTopic"})
 set_to(WHOLE, "some of it", "SlackSubscription/Properties/FilterPolicy", {"kind": ["review_opened"]})
 
+set_to(
+    "slack_app_calls_a_route_that_is_there",
+    "a route of another name",
+    "SlackInteractionsRoute/Properties/RouteKey",
+    "POST /slack/actions",
+)
+
 SECRET = "slack_secret_is_read_by_whom_it_is_for"
 
 
