@@ -136,6 +136,9 @@ impl Schedule {
         for _ in 0..self.chance.usize(0..4) {
             self.create();
         }
+        if self.chance.f64() < 0.6 {
+            policy_edits::approvers(self).await;
+        }
         for _ in 0..self.chance.usize(0..6) {
             policy_edits::edit(self).await;
         }
@@ -243,8 +246,8 @@ impl Schedule {
             13..18 => self.delete(),
             18..44 => policy_edits::edit(self).await,
             44..52 => self.decide_by_hand(),
-            52..68 => self.deliver().await,
-            68..75 => self.vote().await,
+            52..64 => self.deliver().await,
+            64..75 => self.vote().await,
             75..81 => self.follow_edits().await,
             81..90 => self.reconcile().await,
             _ => self.let_time_pass().await,
@@ -386,12 +389,14 @@ impl Schedule {
                 typed: typed.to_owned(),
             }
         } else {
+            // Now and then about what is decided.
+            let any = self.chance.f64() < 0.1;
             let waiting: Vec<(String, u64)> = self
                 .wire
                 .ledger()
                 .requests
                 .iter()
-                .filter(|(_, request)| request.review > 0)
+                .filter(|(_, request)| request.status == "in_review" || (request.review > 0 && any))
                 .map(|(id, request)| (id.clone(), request.review))
                 .collect();
             if waiting.is_empty() {
