@@ -1,1 +1,12 @@
-//! Slack: request signatures, the Web API's calls that we make, and Block Kit.
+//! Slack as this product needs it: whether a request is Slack's, what somebody pressed, and the few
+//! calls that we make.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`signature`] | tells requests of Slack's from other people's |
+//! | [`secret`] | ids, secrets and addresses as types |
+//!
+//! Facts about Slack are from its reference at `https://docs.slack.dev`; a comment names the page.
+
+pub mod secret;
+pub mod signature;
