@@ -4,9 +4,13 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`signature`] | tells requests of Slack's from other people's |
+//! | [`text`] | text in Slack's markup, escaped in this one place |
+//! | [`blocks`] | messages and modals in Block Kit, within Slack's limits whatever the text |
 //! | [`secret`] | ids, secrets and addresses as types |
 //!
 //! Facts about Slack are from its reference at `https://docs.slack.dev`; a comment names the page.
 
+pub mod blocks;
 pub mod secret;
 pub mod signature;
+pub mod text;
