@@ -4,13 +4,18 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`signature`] | tells requests of Slack's from other people's |
+//! | [`interaction`] | what somebody pressed or filled in, from the body of such a request |
 //! | [`text`] | text in Slack's markup, escaped in this one place |
 //! | [`blocks`] | messages and modals in Block Kit, within Slack's limits whatever the text |
-//! | [`secret`] | ids, secrets and addresses as types |
+//! | [`ids`], [`secret`], [`address`] | ids, secrets and addresses as types |
 //!
 //! Facts about Slack are from its reference at `https://docs.slack.dev`; a comment names the page.
 
+pub mod address;
 pub mod blocks;
+mod form;
+pub mod ids;
+pub mod interaction;
 pub mod secret;
 pub mod signature;
 pub mod text;
