@@ -7,21 +7,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
 use axum::routing::get;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::config::{Config, Limits, Managed};
+use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
-use gatekeeper_aws::tables::{encode_entry, encode_settings};
+use gatekeeper_aws::tables::{encode_approver, encode_entry, encode_settings};
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::{Answer, Handler};
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
@@ -176,6 +177,8 @@ pub struct World {
     pub notification_topic: String,
     /// The topic for people and machines.
     pub announcements_topic: String,
+    /// The topic that approvers alone subscribe to.
+    pub approvals_topic: String,
     address: SocketAddr,
     way: Way,
     config: Config,
@@ -333,6 +336,9 @@ impl World {
         let announcements_topic = sns
             .put_topic("announcements")
             .map_err(|error| make("a topic", error))?;
+        let approvals_topic = sns
+            .put_topic("approvals")
+            .map_err(|error| make("a topic", error))?;
         let notification_topic = sns
             .put_topic("connection-notifications")
             .map_err(|error| make("a topic", error))?;
@@ -350,6 +356,10 @@ impl World {
             allowlist_table: ALLOWLIST.to_owned(),
             requests_table: REQUESTS.to_owned(),
             announcements_topic: announcements_topic.clone(),
+            approvals: Some(Approvals {
+                topic: approvals_topic.clone(),
+                url: format!("http://{address}"),
+            }),
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
             cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
@@ -387,6 +397,7 @@ impl World {
             clock,
             notification_topic,
             announcements_topic,
+            approvals_topic,
             address,
             way,
             config,
@@ -556,6 +567,10 @@ impl World {
             items
                 .push(encode_settings(scope, settings).map_err(|error| made("a setting", &error))?);
         }
+        for approver in &policy.approvers {
+            items.push(encode_approver(approver).map_err(|error| made("an approver", &error))?);
+            self.subscribe_approver(&approver.id)?;
+        }
         for item in items {
             self.tables
                 .put_item()
@@ -568,25 +583,41 @@ impl World {
         Ok(())
     }
 
+    /// Has an approver get what is sent to them, and nothing else.
+    fn subscribe_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
+        let filter = serde_json::json!({ "approver": [id] });
+        let subscription = NewSubscription::new(&self.approvals_topic, "email", id.as_str());
+        self.sns
+            .subscribe(subscription.filter_policy(filter.to_string()))
+            .map(drop)
+            .map_err(|error| WorldError::Make("a subscription", error.to_string()))
+    }
+
+    /// Takes an approver out of the allowlist table. Their subscription stays.
+    ///
+    /// # Errors
+    /// What DynamoDB says.
+    pub async fn remove_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
+        self.remove_item("approvers", &format!("approver#{id}"))
+            .await
+    }
+
     /// Takes an entry out of the allowlist table.
     ///
     /// # Errors
     /// What DynamoDB says.
     pub async fn remove_entry(&self, rule: &Rule) -> Result<(), WorldError> {
+        let sort = format!("{}#{}", rule.effect, rule.principal);
+        self.remove_item(&rule.service_id.to_string(), &sort).await
+    }
+
+    async fn remove_item(&self, partition: &str, sort: &str) -> Result<(), WorldError> {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
         self.tables
             .delete_item()
             .table_name(ALLOWLIST)
-            .key(
-                "service_id",
-                aws_sdk_dynamodb::types::AttributeValue::S(rule.service_id.to_string()),
-            )
-            .key(
-                "rule",
-                aws_sdk_dynamodb::types::AttributeValue::S(format!(
-                    "{}#{}",
-                    rule.effect, rule.principal
-                )),
-            )
+            .key("service_id", text(partition))
+            .key("rule", text(sort))
             .send()
             .await
             .map(drop)

@@ -34,7 +34,7 @@ pub struct CallRecord {
     /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
     /// path (`Tags.1.Key`).
     pub params: Vec<(String, String)>,
-    /// The code of the error that was answered; `Hang` and `AnswerLost` where no answer was sent.
+    /// The code of the error that was answered; `Hang`, `AnswerLost` and `AnswerHangs` where no answer was sent.
     pub error: Option<String>,
 }
 

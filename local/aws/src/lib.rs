@@ -5,6 +5,7 @@
 //! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
 //! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
 //! - [`Events`]: EventBridge's rules, whether one is there and enabled.
+//! - [`Secrets`]: Secrets Manager, read by name or ARN, with a current and a previous version.
 //!
 //! The first two speak the AWS Query protocol, the others AWS JSON 1.1. The caller's account is its access key id, if
 //! that has 12 digits; signatures are not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the
@@ -25,6 +26,7 @@ pub mod organizations;
 mod page;
 mod protocol;
 mod query;
+pub mod secrets;
 pub mod sns;
 mod xml;
 
@@ -43,6 +45,7 @@ pub use http::serve;
 pub use organizations::{
     Member, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
 };
+pub use secrets::{Secrets, SecretsConfig};
 pub use sns::{
     Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
 };

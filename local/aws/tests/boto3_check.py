@@ -3,10 +3,13 @@
 
     pip install boto3
     python boto3_check.py --ec2-url http://127.0.0.1:PORT --sns-url http://127.0.0.1:PORT \
-        --organizations-url http://127.0.0.1:PORT --events-url http://127.0.0.1:PORT
+        --organizations-url http://127.0.0.1:PORT --events-url http://127.0.0.1:PORT \
+        --secretsmanager-url http://127.0.0.1:PORT
 
 Each check has a world of its own only in so far as its services are its own, so it can be run again and again
-against the same servers. The organization is the one that examples/serve.rs makes: no call makes one. The last line is "N passed, M failed"; the exit code is 0 if nothing failed.
+against the same servers. The organization and the secret are those that examples/serve.rs makes: no call makes one.
+Secrets Manager is left out if its URL is not given. The last line is "N passed, M failed"; the exit code is 0 if
+nothing failed.
 """
 
 import argparse
@@ -29,6 +32,7 @@ SIMULATORS = ("ec2", "sns", "organizations", "events")
 parser = argparse.ArgumentParser(description="Checks the simulators with boto3.")
 for simulator in SIMULATORS:
     parser.add_argument(f"--{simulator}-url", required=True)
+parser.add_argument("--secretsmanager-url")
 arguments = parser.parse_args()
 arguments.sns_url = arguments.sns_url.rstrip("/")
 
@@ -612,6 +616,24 @@ def rules_are_listed():
     for name in names:
         events.delete_rule(Name=name)
     equal(events.list_rules(NamePrefix=prefix)["Rules"], [])
+
+
+def secrets_are_read():
+    get = client("secretsmanager").get_secret_value
+    current = get(SecretId="example/secret")
+    equal((current["SecretString"], current["VersionStages"]), ("the new value", ["AWSCURRENT"]))
+    assert current["CreatedDate"].timestamp() <= time.time()
+    previous = get(SecretId=current["ARN"], VersionStage="AWSPREVIOUS")
+    equal((previous["SecretString"], previous["Name"]), ("the old value", "example/secret"))
+    equal(get(SecretId="example/secret", VersionId=previous["VersionId"])["SecretString"], "the old value")
+    missing = (400, "ResourceNotFoundException")
+    equal(refused(get, SecretId="example"), missing)
+    equal(refused(get, SecretId="example/secret", VersionStage="AWSPENDING"), missing)
+    equal(refused(client("secretsmanager", STRANGER).get_secret_value, SecretId=current["ARN"])[1], "AccessDeniedException")
+
+
+if arguments.secretsmanager_url:
+    check(secrets_are_read)
 
 
 def main():

@@ -15,9 +15,8 @@ use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_local::queue;
 use gatekeeper_local::world::{Options, World};
 use gatekeeper_local::world_file::WorldFile;
-use local_aws::{CallPhase, State};
+use local_aws::{CallPhase, NewConnection, State};
 use serde_json::{Value, json};
-use tokio::task::AbortHandle;
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 /// What the function asks before it records a first decision: the managed services, the endpoint,
@@ -42,6 +41,14 @@ policy:
     - {service_id: "*", principal: "000000000002", effect: deny}
     - {service_id: "*", principal: "000000000004", effect: allow, max_connections: 1}
 "#;
+
+/// [`WORLD`], with the third connection accepted by somebody before Gatekeeper was there.
+pub(crate) fn world_with_a_connection_from_before() -> String {
+    WORLD.replace(
+        r#"owner: "000000000003"}"#,
+        r#"owner: "000000000003", state: available}"#,
+    )
+}
 
 /// A service that anybody may ask, and nobody does yet.
 pub(crate) const OPEN: &str = r#"
@@ -147,9 +154,51 @@ pub(crate) fn hours_pass(world: &World, hours: u64) {
     minutes_pass(world, hours * 60);
 }
 
+/// Runs reconcile so often, and has five minutes pass after each run.
+pub(crate) async fn runs(world: &World, times: u32) {
+    for _ in 0..times {
+        world.reconcile().await;
+        minutes_pass(world, 5);
+    }
+}
+
+/// Has somebody at the provider accept a connection on the console.
+pub(crate) fn somebody_accepts(world: &World, n: u32) {
+    let failed = world
+        .ec2
+        .accept(&world.ec2.provider(), SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+/// Has somebody at the provider reject a connection on the console.
+pub(crate) fn somebody_rejects(world: &World, n: u32) {
+    let failed = world
+        .ec2
+        .reject(&world.ec2.provider(), SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+/// Has an account create an endpoint.
+pub(crate) fn somebody_asks(world: &World, n: u32, account: &str) {
+    let new = NewConnection::new(SERVICE, account).endpoint_id(endpoint(n).as_str());
+    world.ec2.put_connection(new).unwrap();
+}
+
 /// Has the function `policy-changes` deal with the edits made since the world began.
 pub(crate) async fn edited(world: &World) {
     assert_eq!(world.follow_edits().await.unwrap(), 0);
+}
+
+/// Has each call of an action of EC2 take so long.
+pub(crate) fn slow(world: &World, action: &'static str, seconds: u64) {
+    let clock = world.clock.clone();
+    world
+        .ec2
+        .set_on_call(Some(Arc::new(move |called: &str, phase: CallPhase| {
+            if phase == CallPhase::After && called == action {
+                clock.advance(Duration::from_secs(seconds));
+            }
+        }) as local_aws::OnCall));
 }
 
 /// How often an alarm about a service was told to begin or to end.
@@ -239,6 +288,17 @@ pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
         }
     }
     counts
+}
+
+/// The kinds of what was told about an endpoint, in order.
+pub(crate) fn told_of(world: &World, n: u32) -> Vec<String> {
+    let mut told = documents(world);
+    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
+    // What is published a second time, after a crash, has the same id.
+    told.dedup_by_key(|document| document["id"].clone());
+    told.iter()
+        .map(|document| document["kind"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Every announcement, as machines get it, in the order of publishing.
@@ -371,8 +431,41 @@ pub(crate) async fn crash_after(
 ) -> Option<Answer> {
     let handler = world.another_handler();
     let deadline = deadline(world);
-    let task = tokio::spawn(async move { handler.handle(payload, deadline).await });
-    kill_after(calls, n, task.abort_handle());
+    let work = async move { handler.handle(payload, deadline).await };
+    killed_after(calls, n, work).await
+}
+
+/// Kills the function `reconcile` after its nth call, for every n and in a world of its own each
+/// time. Five minutes later, `look` has what it left finished and looks at that.
+pub(crate) async fn reconcile_killed_everywhere(
+    ready: impl AsyncFn() -> World,
+    look: impl AsyncFn(&World, usize),
+) {
+    for n in 1.. {
+        assert!(n < 60, "the run never came to its end");
+        let world = ready().await;
+        let calls = Calls::of(&world);
+        let gatekeeper = world.another_gatekeeper();
+        let until = deadline(&world);
+        let work = async move { gatekeeper.reconcile(until).await };
+        let finished = killed_after(&calls, n, work).await.is_some();
+        minutes_pass(&world, 5);
+        look(&world, n).await;
+        if finished {
+            return;
+        }
+    }
+}
+
+/// Does some work and kills it after its nth call; none if it was done before that.
+async fn killed_after<T: Send + 'static>(
+    calls: &Calls,
+    n: usize,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let task = tokio::spawn(work);
+    let victim = task.abort_handle();
+    calls.after(n, move || victim.abort());
     let ended = task.await;
     calls.after(usize::MAX / 2, || {});
     match ended {
@@ -385,10 +478,6 @@ pub(crate) async fn crash_after(
             None
         }
     }
-}
-
-pub(crate) fn kill_after(calls: &Calls, n: usize, victim: AbortHandle) {
-    calls.after(n, move || victim.abort());
 }
 
 /// Puts a batch into the queue as it would lie there after a crash: to be handed out again.

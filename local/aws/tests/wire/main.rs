@@ -14,6 +14,7 @@ mod notifications;
 mod organizations;
 mod rules;
 mod scale;
+mod secrets;
 mod services;
 mod sns;
 mod world;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use local_aws::{
     Ec2, Ec2Config, Events, EventsConfig, ManualClock, NewConnection, NewService, Organizations,
-    OrganizationsConfig, Sns, SnsConfig, State,
+    OrganizationsConfig, Secrets, SecretsConfig, Sns, SnsConfig, State,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -31,6 +31,7 @@ pub(crate) struct World {
     pub(crate) sns: Sns,
     pub(crate) organizations: Organizations,
     pub(crate) events: Events,
+    pub(crate) secrets: Secrets,
     address: SocketAddr,
     /// How long the client waits for an answer.
     pub(crate) patience: Duration,
@@ -61,11 +62,17 @@ impl World {
             seed: Some(4),
             ..EventsConfig::default()
         });
+        let secrets = Secrets::new(SecretsConfig {
+            clock: clock.clock(),
+            seed: Some(5),
+            ..SecretsConfig::default()
+        });
         let app = Router::new()
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
             .nest_service("/organizations", organizations.router())
-            .nest_service("/events", events.router());
+            .nest_service("/events", events.router())
+            .nest_service("/secrets", secrets.router());
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
@@ -87,6 +94,7 @@ impl World {
             sns,
             organizations,
             events,
+            secrets,
             address: address.recv().unwrap(),
             patience: Duration::from_secs(60),
             server: Mutex::new(Some((stop, server))),
