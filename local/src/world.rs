@@ -30,8 +30,8 @@ use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use local_aws::{
     ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
-    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Sns,
-    SnsConfig,
+    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Secrets,
+    SecretsConfig, Sns, SnsConfig,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -167,6 +167,8 @@ pub struct World {
     pub organizations: Organizations,
     /// EventBridge's rules; the one for AWS CloudTrail's events is there.
     pub events: Events,
+    /// Secrets Manager.
+    pub secrets: Secrets,
     /// DynamoDB.
     pub dynamodb: DynamoDb,
     /// The queue in front of the function `connections`.
@@ -268,6 +270,15 @@ impl World {
             region: REGION.to_owned(),
             seed: options.seed,
         });
+        let secrets = Secrets::new(SecretsConfig {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
+            clock: {
+                let clock = clock.clone();
+                Arc::new(move || clock.now())
+            },
+            seed: options.seed,
+        });
         let file = match &options.data {
             None => None,
             Some(folder) => {
@@ -300,6 +311,7 @@ impl World {
             .nest_service("/sns", sns.router())
             .nest_service("/organizations", organizations.router())
             .nest_service("/events", events.router())
+            .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
         if let Some(listener) = listener {
             let router = router.clone();
@@ -325,6 +337,7 @@ impl World {
                 sns: Some(format!("http://{address}/sns")),
                 organizations: Some(format!("http://{address}/organizations")),
                 eventbridge: Some(format!("http://{address}/events")),
+                secrets: Some(format!("http://{address}/secrets")),
             },
             patience: options.patience.clone(),
         };
@@ -393,6 +406,7 @@ impl World {
             sns,
             organizations,
             events,
+            secrets,
             dynamodb,
             clock,
             notification_topic,
