@@ -7,6 +7,7 @@
 //! | [`interaction`] | what somebody pressed or filled in, from the body of such a request |
 //! | [`text`] | text in Slack's markup, escaped in this one place |
 //! | [`blocks`] | messages and modals in Block Kit, within Slack's limits whatever the text |
+//! | [`prompt`] | what the buttons of a prompt are called, and which review they are about |
 //! | [`client`] | the Web API's methods, and what a failure means |
 //! | [`ids`], [`secret`], [`address`] | ids, secrets and addresses as types |
 //!
@@ -18,6 +19,7 @@ pub mod client;
 mod form;
 pub mod ids;
 pub mod interaction;
+pub mod prompt;
 pub mod secret;
 pub mod signature;
 pub mod text;

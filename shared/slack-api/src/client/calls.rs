@@ -102,16 +102,14 @@ impl Body {
     }
 }
 
-/// A message without what Slack makes of texts by itself: no previews of links, which fetch them, and
-/// no links or mentions out of plain text.
+/// A message without previews of links, which fetch them. That nothing else is made of its texts, each
+/// of them says itself.
 #[derive(Debug, Serialize)]
 struct Quiet<'a> {
     #[serde(flatten)]
     message: &'a Message,
     unfurl_links: bool,
     unfurl_media: bool,
-    link_names: bool,
-    parse: &'static str,
 }
 
 impl<'a> Quiet<'a> {
@@ -120,8 +118,6 @@ impl<'a> Quiet<'a> {
             message,
             unfurl_links: false,
             unfurl_media: false,
-            link_names: false,
-            parse: "none",
         }
     }
 }
@@ -152,6 +148,8 @@ pub struct PostMessage<'a> {
     channel: &'a ChannelId,
     #[serde(skip_serializing_if = "Option::is_none")]
     thread_ts: Option<&'a MessageTs>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    reply_broadcast: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a Metadata>,
     #[serde(flatten)]
@@ -165,6 +163,7 @@ impl<'a> PostMessage<'a> {
         Self {
             channel,
             thread_ts: None,
+            reply_broadcast: false,
             metadata: None,
             message: Quiet::new(message),
         }
@@ -174,6 +173,13 @@ impl<'a> PostMessage<'a> {
     #[must_use]
     pub fn in_thread(mut self, ts: &'a MessageTs) -> Self {
         self.thread_ts = Some(ts);
+        self
+    }
+
+    /// The reply is shown in the channel too: a thread alone calls nobody who has not written in it.
+    #[must_use]
+    pub fn broadcast(mut self) -> Self {
+        self.reply_broadcast = true;
         self
     }
 

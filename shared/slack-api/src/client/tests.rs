@@ -135,6 +135,7 @@ async fn a_message_is_posted_without_previews_and_says_where_it_is() {
     let mark = Metadata::new("privatelink_gatekeeper", "vpce-1 3");
     let call = PostMessage::new(&channel, &message)
         .in_thread(&thread)
+        .broadcast()
         .marked(&mark);
     let says =
         json!({"ok": true, "channel": "C0123456789", "ts": "1503435956.000300", "message": {}});
@@ -153,12 +154,12 @@ async fn a_message_is_posted_without_previews_and_says_where_it_is() {
         body,
         json!({
             "channel": "C0123456789",
-            "thread_ts": "1503435956.000247",
+            "thread_ts": "1503435956.000247", "reply_broadcast": true,
             "text": "hello &amp; goodbye",
             "blocks": [{"type": "section", "text":
                 {"type": "mrkdwn", "text": "hello", "verbatim": true}}],
             "metadata": {"event_type": "privatelink_gatekeeper", "event_payload": {"id": "vpce-1 3"}},
-            "unfurl_links": false, "unfurl_media": false, "link_names": false, "parse": "none",
+            "unfurl_links": false, "unfurl_media": false,
         })
     );
 }
@@ -175,7 +176,7 @@ async fn the_other_calls_are_what_slack_takes() {
     assert_eq!(asked.uri, "https://slack.com/api/chat.update");
     assert_eq!(body["ts"], "1503435956.000247");
     assert_eq!(body["blocks"].as_array().unwrap().len(), 1);
-    assert_eq!(body["parse"], "none");
+    assert_eq!(body["unfurl_links"], false);
     assert!(body.get("metadata").is_none(), "it keeps its mark");
 
     let user: UserId = "U1".parse().unwrap();
