@@ -8,15 +8,19 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::gatekeeper::{View, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
+use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_local::queue;
 use gatekeeper_local::world::{Options, World};
 use gatekeeper_local::world_file::WorldFile;
 use local_aws::{CallPhase, NewConnection, State};
 use serde_json::{Value, json};
+
+use crate::logs;
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 /// What the function asks before it records a first decision: the managed services, the endpoint,
@@ -40,6 +44,8 @@ policy:
     - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: allow}
     - {service_id: "*", principal: "000000000002", effect: deny}
     - {service_id: "*", principal: "000000000004", effect: allow, max_connections: 1}
+  approvers:
+    - {id: alice@example.com, services: ["*"]}
 "#;
 
 /// [`WORLD`], with the third connection accepted by somebody before Gatekeeper was there.
@@ -76,6 +82,7 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) async fn world_with(options: Options, text: &str) -> World {
+    logs::watch();
     let world = World::start(options).await.unwrap();
     WorldFile::parse(text)
         .unwrap()
@@ -356,6 +363,93 @@ pub(crate) async fn assert_all_decided(world: &World, context: &str) {
     );
 }
 
+/// Makes somebody an approver, or changes what they may.
+pub(crate) async fn approver(world: &World, approver: &str) {
+    let text = format!("services: []\npolicy:\n  approvers:\n    - {approver}\n");
+    let file = WorldFile::parse(&text).unwrap();
+    file.put_into(world).await.unwrap();
+}
+
+/// The letters that somebody got about an endpoint, oldest first.
+pub(crate) fn letters(world: &World, name: &str, n: u32) -> Vec<String> {
+    let mails = world.sns.inbox_of(&format!("{name}@example.com"));
+    let about = |text: &String| text.contains(endpoint(n).as_str());
+    mails
+        .into_iter()
+        .map(|mail| mail.message)
+        .filter(about)
+        .collect()
+}
+
+/// The token in the last letter that somebody got about an endpoint.
+pub(crate) fn token(world: &World, name: &str, n: u32) -> String {
+    let letters = letters(world, name, n);
+    let letter = letters.last().expect("a letter");
+    let (_, link) = letter.split_once("/a/").expect("a link");
+    let token = link.split_whitespace().next().unwrap();
+    logs::must_not_show(token);
+    token.to_owned()
+}
+
+/// A vote by the last link that somebody got about an endpoint.
+pub(crate) fn by_link(world: &World, name: &str, n: u32) -> Voter {
+    Voter::Link {
+        token: token(world, name, n),
+        typed: end_of(n),
+    }
+}
+
+/// The last six characters of an endpoint's id.
+pub(crate) fn end_of(n: u32) -> String {
+    let id = endpoint(n).to_string();
+    id[id.len() - 6..].to_owned()
+}
+
+pub(crate) fn approval() -> Ballot {
+    Ballot::new(Choice::Approve, "").unwrap()
+}
+
+pub(crate) fn rejection() -> Ballot {
+    Ballot::new(Choice::Reject, "Not a customer.").unwrap()
+}
+
+pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
+    let gatekeeper = world.gatekeeper();
+    gatekeeper
+        .vote(voter, ballot, deadline(world))
+        .await
+        .unwrap()
+}
+
+/// What became of a vote, in a word.
+pub(crate) fn word(voted: &Voted) -> &'static str {
+    match voted {
+        Voted::Waiting(_) => "waiting",
+        Voted::Decided(_) => "decided",
+        Voted::Recorded(_) => "recorded",
+        Voted::Already(_) => "already",
+        Voted::TooLate(_) => "too late",
+        Voted::Barred(..) => "barred",
+        Voted::Mistyped(_) => "mistyped",
+        Voted::Expired => "expired",
+        Voted::Invalid => "invalid",
+        Voted::NotAnApprover => "no approver",
+    }
+}
+
+/// How a review looks, in a word.
+pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
+    match world.gatekeeper().view(voter).await.unwrap() {
+        View::Open(_) => "open",
+        View::Voted(_) => "voted",
+        View::Decided(_) => "decided",
+        View::Barred(..) => "barred",
+        View::Expired => "expired",
+        View::Invalid => "invalid",
+        View::NotAnApprover => "no approver",
+    }
+}
+
 /// Every call that the functions make, in order, as `service:Action`.
 #[derive(Clone, Default)]
 pub(crate) struct Calls {
@@ -452,13 +546,14 @@ pub(crate) async fn reconcile_killed_everywhere(
         minutes_pass(&world, 5);
         look(&world, n).await;
         if finished {
+            assert!(n > 10, "there were points to kill it at");
             return;
         }
     }
 }
 
 /// Does some work and kills it after its nth call; none if it was done before that.
-async fn killed_after<T: Send + 'static>(
+pub(crate) async fn killed_after<T: Send + 'static>(
     calls: &Calls,
     n: usize,
     work: impl Future<Output = T> + Send + 'static,

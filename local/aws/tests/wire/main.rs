@@ -16,5 +16,7 @@ mod rules;
 mod scale;
 mod secrets;
 mod services;
+mod slack;
 mod sns;
+mod subscriptions;
 mod world;
