@@ -25,6 +25,7 @@ mod revocation;
 mod safety;
 mod scale;
 mod settings;
+mod slack;
 mod support;
 mod votes;
 mod votes_races;
