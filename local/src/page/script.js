@@ -22,6 +22,7 @@ function isInUse(region) {
   if (!(region instanceof HTMLFormElement)) return false;
   return (
     region.contains(document.activeElement) ||
+    isFilledByLink(region) ||
     region.querySelector("[role=alert]") !== null ||
     [...region.elements].some((control) =>
       control instanceof HTMLSelectElement
@@ -30,6 +31,12 @@ function isInUse(region) {
           (control.value !== control.defaultValue || control.checked !== control.defaultChecked),
     )
   );
+}
+
+/** Whether what the page's own address names has been filled into this form. */
+function isFilledByLink(form) {
+  const names = [...new URLSearchParams(location.search).keys()];
+  return names.length > 0 && names.every((name) => form.elements.namedItem(name));
 }
 
 /** Makes one element equal to another, keeping the nodes that are the same: those with the same id, or in the same
@@ -61,9 +68,16 @@ function morph(shown, fresh) {
   }
   while (at) {
     const next = at.nextSibling;
-    at.remove();
+    drop(at);
     at = next;
   }
+}
+
+/** Removes a node. Whoever was there with the keyboard goes on where it was, not at the top. */
+function drop(node) {
+  const place = node.contains(document.activeElement) && node.parentElement.closest("section[tabindex]");
+  node.remove();
+  if (place) place.focus({ preventScroll: true });
 }
 
 /** Draws the eye to what changed. */
@@ -106,10 +120,10 @@ document.addEventListener("submit", async (event) => {
     const body = new URLSearchParams(new FormData(form, event.submitter));
     const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "text/html" } });
     take(await answer.text(), form);
-    if (answer.ok) form.reset();
-    else form.querySelector("[aria-invalid]")?.focus();
-    // Whoever pressed a button that is not there any more goes on where it was.
-    if (document.activeElement === document.body) document.getElementById(new URL(answer.url).hash.slice(1))?.focus();
+    if (answer.ok) {
+      form.reset();
+      if (isFilledByLink(form)) history.replaceState(null, "", "/");
+    } else form.querySelector("[aria-invalid]")?.focus();
   } catch {
     line.textContent = "Not sent: the local world does not answer.";
   } finally {

@@ -129,14 +129,6 @@ impl<'a> View<'a> {
         told
     }
 
-    /// A service, or all of them, as people call it.
-    fn scope(&self, scope: &Scope) -> String {
-        match scope {
-            Scope::Every => "every service".to_owned(),
-            Scope::Service(id) => id.to_string(),
-        }
-    }
-
     /// What was said of a service's settings, in words.
     fn said(values: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
         let said = SETTINGS.iter().filter_map(|setting| {
@@ -144,6 +136,21 @@ impl<'a> View<'a> {
             Some((setting.label, setting.in_words(value)))
         });
         said.collect()
+    }
+
+    /// What holds where nothing is said of a setting.
+    fn unsaid(scope: &Scope, setting: &Setting) -> String {
+        match scope {
+            Scope::Every => format!("by default: {}", setting.default),
+            Scope::Service(_) => Self::all_unsaid(scope).to_owned(),
+        }
+    }
+
+    fn all_unsaid(scope: &Scope) -> &'static str {
+        match scope {
+            Scope::Every => "by default",
+            Scope::Service(_) => "as for every service",
+        }
     }
 
     fn settings() -> &'static [Setting] {

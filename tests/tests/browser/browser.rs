@@ -1,6 +1,6 @@
 //! A browser, and what a person does in it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::client::NewWindowResponse;
@@ -87,7 +87,8 @@ impl Browser {
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });
-        self.devtools("Emulation.setDeviceMetricsOverride", metrics).await;
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
     }
 
     /// Prefers dark pages, or light ones.
@@ -100,7 +101,8 @@ impl Browser {
     /// Runs scripts of pages, or does not; of those that are loaded from now on.
     pub(crate) async fn set_javascript(&self, on: bool) {
         let disabled = json!({ "value": !on });
-        self.devtools("Emulation.setScriptExecutionDisabled", disabled).await;
+        self.devtools("Emulation.setScriptExecutionDisabled", disabled)
+            .await;
     }
 
     /// <https://chromedevtools.github.io/devtools-protocol/>
@@ -139,12 +141,29 @@ impl Browser {
         }
     }
 
-    /// Clicks what a CSS selector finds. A page that it leads to is loaded when this is done.
+    /// Clicks what a CSS selector finds.
     pub(crate) async fn click(&self, selector: &str) {
         let element = self.find(selector).await;
         if let Err(error) = element.click().await {
             panic!("{selector}: {error}");
         }
+    }
+
+    /// Clicks what a CSS selector finds and what leads to a page, this one again or another, and waits
+    /// until that is loaded. Needs no script on the page.
+    pub(crate) async fn click_through(&self, selector: &str) {
+        self.eval("document.isLeft = true").await;
+        self.click(selector).await;
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let arrived = "return !document.isLeft && document.readyState === 'complete'";
+            // Between two pages there is none to ask.
+            let answer = self.client.execute(arrived, Vec::new()).await;
+            if answer.is_ok_and(|arrived| arrived == true) {
+                return;
+            }
+        }
+        panic!("{selector} led nowhere\n{}", self.text().await);
     }
 
     /// Types into a field, over what stands there.
@@ -165,7 +184,9 @@ impl Browser {
     pub(crate) async fn press(&self, keys: &str) {
         let mut actions = KeyActions::new("keyboard".to_owned());
         for value in keys.chars() {
-            actions = actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+            actions = actions
+                .then(KeyAction::Down { value })
+                .then(KeyAction::Up { value });
         }
         self.client.perform_actions(actions).await.unwrap();
     }
@@ -209,7 +230,11 @@ impl Browser {
 
     /// How many elements a CSS selector finds.
     pub(crate) async fn count(&self, selector: &str) -> usize {
-        self.client.find_all(Locator::Css(selector)).await.unwrap().len()
+        self.client
+            .find_all(Locator::Css(selector))
+            .await
+            .unwrap()
+            .len()
     }
 
     /// The address of the page.
@@ -240,7 +265,10 @@ impl Browser {
              observer.observe(document, all);"
         );
         if let Err(error) = self.client.execute_async(&script, Vec::new()).await {
-            panic!("waited in vain for {expression}: {error}\n{}", self.text().await);
+            panic!(
+                "waited in vain for {expression}: {error}\n{}",
+                self.text().await
+            );
         }
     }
 
@@ -254,10 +282,5 @@ impl Browser {
             .filter(|entry| entry["level"] == "SEVERE" || entry["level"] == "WARNING")
             .map(|entry| entry["message"].to_string())
             .collect()
-    }
-
-    /// A picture of the whole window, as PNG.
-    pub(crate) async fn picture(&self) -> Vec<u8> {
-        self.client.screenshot().await.unwrap()
     }
 }

@@ -108,7 +108,11 @@ impl Browser {
         let left = self
             .eval("return [...window.unreached].map((one) => one.outerHTML.slice(0, 200))")
             .await;
-        assert_eq!(left, Value::Array(Vec::new()), "the tab key does not lead there");
+        assert_eq!(
+            left,
+            Value::Array(Vec::new()),
+            "the tab key does not lead there"
+        );
     }
 
     /// Holds that every field has a label, every button and link a name, and the page a language, a

@@ -57,12 +57,13 @@ impl Drop for Driver {
     }
 }
 
-/// Where GitHub's runners say it is, or wherever the system finds it.
+/// Where GitHub's runners say that the one is that fits their Chrome, or wherever the system finds it.
+/// <https://github.com/actions/runner-images>
 fn program() -> PathBuf {
-    match environment("CHROMEWEBDRIVER") {
-        Some(folder) => PathBuf::from(folder).join("chromedriver"),
-        None => PathBuf::from("chromedriver"),
-    }
+    environment("CHROMEWEBDRIVER")
+        .map(|folder| PathBuf::from(folder).join("chromedriver"))
+        .filter(|program| program.exists())
+        .unwrap_or_else(|| PathBuf::from("chromedriver"))
 }
 
 /// The port that it says it has taken.

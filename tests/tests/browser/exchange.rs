@@ -42,7 +42,10 @@ pub(crate) fn exchange_now(
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut request = format!("{line} HTTP/1.1\r\n");
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
         request.push_str(&format!("host: 127.0.0.1:{port}\r\n"));
     }
     for (name, value) in headers {
@@ -64,7 +67,9 @@ pub(crate) async fn exchange(
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     let headers: Vec<(String, String)> = headers.iter().map(owned).collect();
     let work = move || {
-        let borrowed = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let borrowed = headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
         exchange_now(port, &line, &borrowed.collect::<Vec<_>>(), &body)
     };
     tokio::task::spawn_blocking(work).await.unwrap()
@@ -74,7 +79,10 @@ fn read(from: &mut BufReader<TcpStream>) -> io::Result<Answer> {
     let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let mut line = String::new();
     from.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = line
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let mut answer = Answer {
         status: status.ok_or_else(|| bad("no status line"))?,
         headers: Vec::new(),

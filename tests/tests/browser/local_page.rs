@@ -59,7 +59,9 @@ async fn on_the_page(test: impl AsyncFnOnce(&World, &Browser)) {
     going_on(&world, async {
         browser.goto(&address(&world)).await;
         test(&world, &browser).await;
-        let complaints = browser.complaints().await;
+        let mut complaints = browser.complaints().await;
+        // That a form was not right is an answer like others, but not to browsers.
+        complaints.retain(|one| !one.contains("status of 422"));
         assert!(complaints.is_empty(), "{complaints:?}");
     })
     .await;
@@ -87,7 +89,9 @@ fn address(world: &World) -> String {
 /// Somebody creates an endpoint elsewhere, with the AWS CLI say.
 fn create(world: &World, account: &str) -> String {
     let caller = Caller::new(account, REGION);
-    let endpoint = world.ec2.create_endpoint(&caller, NewEndpoint::new(SERVICE));
+    let endpoint = world
+        .ec2
+        .create_endpoint(&caller, NewEndpoint::new(SERVICE));
     endpoint.unwrap().endpoint_id
 }
 
@@ -107,7 +111,10 @@ async fn newest_is(browser: &Browser, account: &str, status: &str) {
 
 async fn put_item(world: &World, attributes: &[(&str, &str)]) {
     use aws_sdk_dynamodb::types::AttributeValue;
-    let mut put = world.tables().put_item().table_name(world.allowlist_table());
+    let mut put = world
+        .tables()
+        .put_item()
+        .table_name(world.allowlist_table());
     for (name, value) in attributes {
         put = put.item(*name, AttributeValue::S((*value).to_owned()));
     }
@@ -127,19 +134,25 @@ async fn whoever_asks_is_answered_and_people_are_told_before_their_eyes() {
         ] {
             ask_as(page, account).await;
             newest_is(page, account, status).await;
-            assert_eq!(page.value_of("#account").await, "", "ready for the next one");
+            page.until("document.getElementById('account').value === ''")
+                .await;
         }
         assert_eq!(page.count(".card").await, 3);
-        page.until("document.querySelectorAll('#inbox li').length === 3").await;
+        page.until("document.querySelectorAll('#inbox li').length === 3")
+            .await;
         page.click("#inbox li:first-child summary").await;
         let mail = page.text_of("#inbox li:first-child pre").await;
-        assert_eq!(mail.trim_end(), world.sns.inbox_of(READER)[2].message.trim_end());
+        assert_eq!(
+            mail.trim_end(),
+            world.sns.inbox_of(READER)[2].message.trim_end()
+        );
         assert!(mail.contains(UNKNOWN), "{mail}");
         page.click(".card.accepted .foot summary").await;
         let history = page.text_of(".card.accepted .history").await;
         assert!(history.contains("accepting → accepted"), "{history}");
         assert!(history.contains("EC2 answered"), "{history}");
-        page.until("text('.card.accepted .facts').includes('available')").await;
+        page.until("text('.card.accepted .facts').includes('available')")
+            .await;
     })
     .await;
 }
@@ -153,13 +166,20 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
         page.fill("#account", "2222").await;
         create(world, UNKNOWN);
         newest_is(page, UNKNOWN, "in review").await;
-        assert_eq!(page.value_of("#account").await, "2222", "what was typed stays");
+        assert_eq!(
+            page.value_of("#account").await,
+            "2222",
+            "what was typed stays"
+        );
         let focused = page.eval("return document.activeElement.id").await;
         assert_eq!(focused, "account", "and one can type on");
         let opened = page.count(".card.accepted .foot details[open]").await;
         assert_eq!(opened, 1, "what was opened stays open");
         let told = page.text_of("#news").await;
-        assert!(told.contains(UNKNOWN) && told.contains("in review"), "{told}");
+        assert!(
+            told.contains(UNKNOWN) && told.contains("in review"),
+            "{told}"
+        );
     })
     .await;
 }
@@ -168,7 +188,10 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
 async fn the_consumers_at_hand_are_those_that_the_allowlist_names_and_a_stranger() {
     on_the_page(async |_, page| {
         let names = page.text_of(".consumers").await;
-        assert!(names.contains("Example GmbH") && names.contains(UNKNOWN), "{names}");
+        assert!(
+            names.contains("Example GmbH") && names.contains(UNKNOWN),
+            "{names}"
+        );
         page.click(&format!("#as-{DENIED} button")).await;
         newest_is(page, DENIED, "rejected").await;
     })
@@ -182,7 +205,8 @@ async fn a_consumer_deletes_its_endpoint() {
         newest_is(page, ALLOWED, "accepted").await;
         page.click(&format!("#{endpoint} .foot form button")).await;
         newest_is(page, "Example", "gone").await;
-        page.until("text('.card .facts').includes('nothing any more')").await;
+        page.until("text('.card .facts').includes('nothing any more')")
+            .await;
         assert_eq!(page.count(".card .foot form").await, 0, "once is enough");
     })
     .await;
@@ -193,8 +217,12 @@ async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
     on_the_page(async |world, page| {
         create(world, UNKNOWN);
         newest_is(page, UNKNOWN, "in review").await;
-        page.click(".card .foot a").await;
-        assert_eq!(page.value_of("#principal").await, UNKNOWN, "filled in by the link");
+        page.click_through(".card .foot a").await;
+        assert_eq!(
+            page.value_of("#principal").await,
+            UNKNOWN,
+            "filled in by the link"
+        );
         page.click("#add-entry input[value=allow]").await;
         page.fill("#customer", "Neu & Söhne").await;
         page.fill("#max", "2").await;
@@ -202,38 +230,52 @@ async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
         page.fill("#expires", "2100-01-01T00:00:00Z").await;
         page.click("#add-entry button").await;
         page.until("text('#entries').includes('Neu & Söhne')").await;
-        newest_is(page, "Neu & Söhne", "accepted").await;
+        page.until("text('.card.accepted h3').includes('Neu & Söhne')")
+            .await;
+        page.until("document.getElementById('principal').value === ''")
+            .await;
         let entry = format!("entry-allow-{UNKNOWN}-{SERVICE}");
         let told = page.text_of(&format!("#{entry}")).await;
-        for part in ["2 connections at most", "eu-central-1, us-east-1", "until 2100-01-01"] {
+        for part in [
+            "2 connections at most",
+            "eu-central-1, us-east-1",
+            "until 2100-01-01",
+        ] {
             assert!(told.contains(part), "{told}");
         }
         page.click(&format!("#{entry} button")).await;
-        page.until(&format!("!document.getElementById('{entry}')")).await;
+        page.until(&format!("!document.getElementById('{entry}')"))
+            .await;
         let focused = page.eval("return document.activeElement.id").await;
-        assert_eq!(focused, "allowlist", "the keyboard does not start from the top");
+        assert_eq!(
+            focused, "allowlist",
+            "the keyboard does not start from the top"
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn settings_are_saved_and_what_the_page_does_not_know_of_them_is_kept() {
+async fn settings_are_saved_and_hold_from_then_on() {
     on_the_page(async |world, page| {
         page.click("#of-\\* summary").await;
         page.choose("#on_unlisted-\\*", "reject").await;
         page.fill("#review_hours-\\*", "soon").await;
         page.click("#settings-\\* button").await;
-        page.until("text('#settings-\\\\* [role=alert]').includes('not a whole number')").await;
+        page.until("text('#settings-\\\\* [role=alert]').includes('not a whole number')")
+            .await;
         assert_eq!(page.value_of("#on_unlisted-\\*").await, "reject");
         page.fill("#review_hours-\\*", "24").await;
         page.click("#settings-\\* button").await;
-        page.until("text('#said-\\\\*').includes('is rejected')").await;
+        page.until("text('#said-\\\\*').includes('is rejected')")
+            .await;
         create(world, UNKNOWN);
         newest_is(page, UNKNOWN, "rejected").await;
         page.choose("#on_unlisted-\\*", "").await;
         page.fill("#review_hours-\\*", "").await;
         page.click("#settings-\\* button").await;
-        page.until("text('#said-\\\\*').includes('nothing said')").await;
+        page.until("text('#said-\\\\*').includes('by default')")
+            .await;
     })
     .await;
 }
@@ -242,9 +284,13 @@ async fn settings_are_saved_and_what_the_page_does_not_know_of_them_is_kept() {
 async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
     on_the_page(async |world, page| {
         ask_as(page, "12345").await;
-        page.until("text('#create-endpoint [role=alert]').includes('12 digits')").await;
+        page.until("text('#create-endpoint [role=alert]').includes('12 digits')")
+            .await;
         assert_eq!(page.value_of("#account").await, "12345");
-        assert_eq!(page.count("#account[aria-invalid][aria-describedby]").await, 1);
+        assert_eq!(
+            page.count("#account[aria-invalid][aria-describedby]").await,
+            1
+        );
         assert!(world.ec2.connections().is_empty());
         // What comes in meanwhile does not take the explanation away.
         create(world, DENIED);
@@ -256,7 +302,7 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
 
         page.click("#add summary").await;
         for (field, wrong, said) in [
-            ("#principal", "o-1/r-a", "not an AWS account id"),
+            ("#principal", "o-1/r-a", "not an Organizations path"),
             ("#max", "many", "not a whole number"),
             ("#regions", "everywhere", "not an AWS Region"),
             ("#expires", "soon", "not a time"),
@@ -265,7 +311,10 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
             page.fill("#principal", UNKNOWN).await;
             page.fill(field, wrong).await;
             page.click("#add-entry button").await;
-            page.until(&format!("text('#add-entry [role=alert]').includes('{said}')")).await;
+            page.until(&format!(
+                "text('#add-entry [role=alert]').includes('{said}')"
+            ))
+            .await;
             assert_eq!(page.value_of(field).await, wrong);
             assert_eq!(page.count(&format!("{field}[aria-invalid]")).await, 1);
             page.fill(field, "").await;
@@ -273,17 +322,22 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
         page.fill("#principal", UNKNOWN).await;
         page.fill("#max", "1").await;
         page.click("#add-entry button").await;
-        page.until("text('#add-entry [role=alert]').includes('for allow entries only')").await;
+        page.until("text('#add-entry [role=alert]').includes('for allow entries only')")
+            .await;
         // An entry that is there is not written over, conditions and all.
         page.click("#add-entry input[value=allow]").await;
         page.fill("#principal", ALLOWED).await;
         page.choose("#entry-service", SERVICE).await;
         page.click("#add-entry button").await;
-        page.until("text('#add-entry [role=alert]').includes('already')").await;
-        assert!(page.text_of("#entries").await.contains("1 connection at most"));
+        page.until("text('#add-entry [role=alert]').includes('already')")
+            .await;
+        assert!(
+            page.text_of("#entries")
+                .await
+                .contains("1 connection at most")
+        );
     })
     .await;
-    // Answers that say what is wrong are what the browser calls errors.
 }
 
 #[tokio::test]
@@ -295,7 +349,8 @@ async fn an_item_that_nobody_understands_is_shown_and_can_be_removed() {
             ("expires_on", "2027-01-01T00:00:00Z"),
         ];
         put_item(world, &misspelt).await;
-        page.until("text('#entries .complaint').includes('expires_on')").await;
+        page.until("text('#entries .complaint').includes('expires_on')")
+            .await;
         page.click("#entries li:last-child button").await;
         page.until("text('#entries .complaint') === ''").await;
     })
@@ -310,23 +365,37 @@ async fn without_javascript_everything_works_by_loading_the_page() {
         page.set_javascript(false).await;
         page.reload().await;
         assert!(page.text().await.contains("Without JavaScript"));
-        ask_as(page, "12345").await;
-        assert!(page.text_of("#create-endpoint [role=alert]").await.contains("12 digits"));
+        page.fill("#account", "12345").await;
+        page.click_through("#create-endpoint button").await;
+        assert!(
+            page.text_of("#create-endpoint [role=alert]")
+                .await
+                .contains("12 digits")
+        );
         assert_eq!(page.value_of("#account").await, "12345");
-        ask_as(page, ALLOWED).await;
+        page.fill("#account", ALLOWED).await;
+        page.click_through("#create-endpoint button").await;
         assert_eq!(page.url().await, format!("{}#connections", address(world)));
         loaded_until(page, "accepted").await;
         page.click(".card .foot summary").await;
-        assert!(page.text_of(".card .history").await.contains("accepting → accepted"));
+        assert!(
+            page.text_of(".card .history")
+                .await
+                .contains("accepting → accepted")
+        );
         page.click("#add summary").await;
         page.click("#add-entry input[value=deny]").await;
         page.fill("#principal", "not an account").await;
-        page.click("#add-entry button").await;
-        assert_eq!(page.count("#add[open] [role=alert]").await, 1, "is not hidden");
+        page.click_through("#add-entry button").await;
+        assert_eq!(
+            page.count("#add[open] [role=alert]").await,
+            1,
+            "is not hidden"
+        );
         page.fill("#principal", UNKNOWN).await;
-        page.click("#add-entry button").await;
+        page.click_through("#add-entry button").await;
         assert_eq!(page.count(&format!("#entry-deny-{UNKNOWN}-\\*")).await, 1);
-        page.click(".card .foot form button").await;
+        page.click_through(".card .foot form button").await;
         loaded_until(page, "gone").await;
     })
     .await;
@@ -374,11 +443,17 @@ async fn fill_with_everything(world: &World, page: &Browser) {
         create(world, account);
         newest_is(page, account, status).await;
     }
-    put_item(world, &[("service_id", "*"), ("rule", "allow#*"), ("until", "x")]).await;
+    put_item(
+        world,
+        &[("service_id", "*"), ("rule", "allow#*"), ("until", "x")],
+    )
+    .await;
     page.until("text('#entries .complaint') !== ''").await;
     ask_as(page, "12345").await;
-    page.until("text('#create-endpoint [role=alert]') !== ''").await;
-    page.eval("for (const one of document.querySelectorAll('details')) one.open = true").await;
+    page.until("text('#create-endpoint [role=alert]') !== ''")
+        .await;
+    page.eval("for (const one of document.querySelectorAll('details')) one.open = true")
+        .await;
 }
 
 #[tokio::test]
@@ -386,12 +461,15 @@ async fn it_can_be_used_by_keyboard() {
     on_the_page(async |world, page| {
         for account in [ALLOWED, UNKNOWN] {
             create(world, account);
-            page.until(&format!("text('#connections').includes('{account}')")).await;
+            page.until(&format!("text('#connections').includes('{account}')"))
+                .await;
         }
         newest_is(page, UNKNOWN, "in review").await;
         page.assert_keyboard_reaches_everything().await;
-        page.eval("document.getElementById('account').focus()").await;
-        page.press(&format!("{DENIED}{}", char::from(Key::Enter))).await;
+        page.eval("document.getElementById('account').focus()")
+            .await;
+        page.press(&format!("{DENIED}{}", char::from(Key::Enter)))
+            .await;
         newest_is(page, DENIED, "rejected").await;
     })
     .await;
@@ -403,7 +481,10 @@ async fn links_in_mails_lead_where_they_say() {
         let link = format!("{}?principal={DENIED}", address(world));
         let mail = Message::new(format!("Decide here: {link}.\njavascript:alert(1)\n"));
         let mail = mail.subject("A link");
-        world.sns.publish(&world.announcements_topic, &mail).unwrap();
+        world
+            .sns
+            .publish(&world.announcements_topic, &mail)
+            .unwrap();
         page.until("text('#inbox .subject') === 'A link'").await;
         page.click("#inbox summary").await;
         assert_eq!(page.count("#inbox a").await, 1);
@@ -444,11 +525,15 @@ async fn what_comes_from_outside_stays_text() {
         put_item(world, &entry).await;
         create(world, "333333333333");
         let mail = Message::new(format!("{NASTY} https://example.com/{NASTY}")).subject("<b>x</b>");
-        world.sns.publish(&world.announcements_topic, &mail).unwrap();
+        world
+            .sns
+            .publish(&world.announcements_topic, &mail)
+            .unwrap();
         for _ in 0..2 {
             newest_is(page, "333333333333", "accepted").await;
             page.until("text('#inbox').includes('<b>x</b>')").await;
-            page.eval("for (const one of document.querySelectorAll('details')) one.open = true").await;
+            page.eval("for (const one of document.querySelectorAll('details')) one.open = true")
+                .await;
             assert_eq!(page.count("main img, .subject b").await, 0);
             for place in ["#entries", "#connections", "#inbox", ".consumers"] {
                 let text = page.text_of(place).await;
@@ -457,7 +542,11 @@ async fn what_comes_from_outside_stays_text() {
             // Once as it came in live, once as it is loaded.
             page.reload().await;
         }
-        page.goto(&format!("{}?principal=%22%3E%3Cimg%20src=x%3E", address(world))).await;
+        page.goto(&format!(
+            "{}?principal=%22%3E%3Cimg%20src=x%3E",
+            address(world)
+        ))
+        .await;
         assert_eq!(page.value_of("#principal").await, "\"><img src=x>");
         assert_eq!(page.count("main img").await, 0);
     })
@@ -476,7 +565,7 @@ async fn another_page_cannot_ask_for_anything() {
          <input name=service_id value={SERVICE}><button>Win a prize</button></form>"
     );
     browser.goto(&form).await;
-    browser.click("button").await;
+    browser.click_through("button").await;
     assert!(browser.text().await.contains("came from another web page"));
     assert!(world.ec2.connections().is_empty());
 }
@@ -490,7 +579,9 @@ async fn it_says_so_when_the_world_has_stopped() {
     browser.goto(&address(&world)).await;
     browser.until("text('#line') === 'Live'").await;
     drop(world);
-    browser.until("text('#line').includes('Not connected')").await;
+    browser
+        .until("text('#line').includes('Not connected')")
+        .await;
 }
 
 // Without a browser.
@@ -500,15 +591,25 @@ async fn whoever_does_not_ask_for_html_is_told_what_is_where() {
     let world = world().await;
     let port = world.address().port();
     for accept in ["text/plain", "*/*"] {
-        let answer = exchange(port, "GET /", &[("accept", accept)], "").await.unwrap();
+        let answer = exchange(port, "GET /", &[("accept", accept)], "")
+            .await
+            .unwrap();
         assert_eq!(answer.status, 200);
-        assert!(answer.body.contains(&format!("EC2       {}ec2", address(&world))), "{answer:?}");
+        assert!(
+            answer
+                .body
+                .contains(&format!("EC2       {}ec2", address(&world))),
+            "{answer:?}"
+        );
     }
     let html = [("accept", "text/html,*/*;q=0.8")];
     let answer = exchange(port, "GET /", &html, "").await.unwrap();
     assert!(answer.body.starts_with("<!doctype html>"));
     let policy = answer.header("content-security-policy").unwrap();
-    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(
+        policy.contains("default-src 'none'") && !policy.contains("unsafe"),
+        "{policy}"
+    );
 }
 
 #[tokio::test]
@@ -542,13 +643,22 @@ async fn no_form_makes_it_stumble() {
     ];
     let long = "x".repeat(70_000);
     for form in forms {
-        for body in ["", "&&==", "%", "%ff=%ff&account_id=%00", "service_id=*", &long] {
+        for body in [
+            "",
+            "&&==",
+            "%",
+            "%ff=%ff&account_id=%00",
+            "service_id=*",
+            &long,
+        ] {
             let line = format!("POST /page/{form}");
             let kind = [("content-type", "application/x-www-form-urlencoded")];
             let answer = exchange(port, &line, &kind, body).await.unwrap();
             assert!(answer.status < 500, "{form} {body:.20}: {}", answer.status);
         }
-        let answer = exchange(port, &format!("GET /page/{form}"), &[], "").await.unwrap();
+        let answer = exchange(port, &format!("GET /page/{form}"), &[], "")
+            .await
+            .unwrap();
         assert_eq!(answer.status, 303, "back to the page");
     }
 }
