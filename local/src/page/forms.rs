@@ -76,15 +76,16 @@ impl Form {
         self.id.is_empty() && !self.get(field).is_empty()
     }
 
-    /// What is wrong with one of the forms.
-    pub(super) fn complaint(&self, id: &str) -> Option<&Complaint> {
-        self.complaint.as_ref().filter(|_| self.id == id)
-    }
-
     /// Whether this field of one of the forms is at fault.
     pub(super) fn is_wrong(&self, id: &str, field: &str) -> bool {
-        let complaint = self.complaint(id);
-        complaint.is_some_and(|complaint| complaint.field == field)
+        let at_fault = |complaint: &Complaint| self.id == id && complaint.field == field;
+        self.complaint.as_ref().is_some_and(at_fault)
+    }
+
+    /// What is wrong with the form; nothing, if nothing is.
+    pub(super) fn message(&self) -> &str {
+        let complaint = self.complaint.as_ref();
+        complaint.map_or("", |complaint| &complaint.message)
     }
 
     /// What stands in a field; empty if there is no such field.

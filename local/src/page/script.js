@@ -42,14 +42,14 @@ function isFilledByLink(form) {
 /** Makes one element equal to another, keeping the nodes that are the same: those with the same id, or in the same
  *  place and of the same kind. What the reader opened stays open. */
 function morph(shown, fresh) {
+  const isMarked = shown.classList.contains("changed") || shown.dataset.version !== fresh.dataset.version;
   for (const { name } of [...shown.attributes]) {
-    if (name !== "open" && name !== "class" && !fresh.hasAttribute(name)) shown.removeAttribute(name);
+    if (name !== "open" && !fresh.hasAttribute(name)) shown.removeAttribute(name);
   }
-  const isChanged = shown.dataset.version !== fresh.dataset.version;
   for (const { name, value } of fresh.attributes) {
     if (name !== "open" && shown.getAttribute(name) !== value) shown.setAttribute(name, value);
   }
-  if (isChanged) mark(shown);
+  if (isMarked) mark(shown);
   const known = new Map([...shown.children].filter((child) => child.id).map((child) => [child.id, child]));
   let at = shown.firstChild;
   for (const child of fresh.childNodes) {

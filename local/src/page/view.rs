@@ -9,7 +9,7 @@ use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
 use super::act::{ADD_ENTRY, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, settings_of};
-use super::forms::{Complaint, Form};
+use super::forms::Form;
 use super::read::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
 use super::state::{Connection, Consumer, State};
@@ -191,10 +191,6 @@ impl<'a> View<'a> {
     /// Whether this is what stands in a field.
     fn is_chosen(&self, id: &str, field: &str, choice: &str) -> bool {
         self.form.value(id, field) == choice
-    }
-
-    fn complaint(&self, id: &str) -> Option<&Complaint> {
-        self.form.complaint(id)
     }
 
     /// For a field at fault, and for no other, what tells assistive technology so.
