@@ -429,7 +429,7 @@ async fn it_can_be_read_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark() 
     .await;
 }
 
-/// Each status, mails and forms opened, and something wrong.
+/// Each status, mails and forms opened, something wrong, and words longer than a line.
 async fn fill_with_everything(world: &World, page: &Browser) {
     let gone = create(world, ALLOWED);
     newest_is(page, ALLOWED, "accepted").await;
@@ -443,6 +443,21 @@ async fn fill_with_everything(world: &World, page: &Browser) {
         create(world, account);
         newest_is(page, account, status).await;
     }
+    let long = "Donaudampfschifffahrt".repeat(12);
+    let item = [
+        ("service_id", "*"),
+        ("rule", "allow#333333333333"),
+        ("customer", &long),
+        ("reason", &long),
+    ];
+    put_item(world, &item).await;
+    create(world, "333333333333");
+    newest_is(page, &long, "accepted").await;
+    let mail = Message::new(&long).subject("subject".repeat(14));
+    world
+        .sns
+        .publish(&world.announcements_topic, &mail)
+        .unwrap();
     put_item(
         world,
         &[("service_id", "*"), ("rule", "allow#*"), ("until", "x")],
