@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Once;
 
 use gatekeeper_aws::bootstrap::environment;
+use tempfile::TempDir;
 
 use crate::exchange::exchange_now;
 
@@ -15,6 +16,8 @@ pub(crate) struct Driver {
     pub(crate) port: u16,
     /// Open as long as the process may write to it.
     _output: BufReader<ChildStdout>,
+    /// What browsers leave behind, removed last.
+    _scratch: TempDir,
 }
 
 /// Why there is no browser to test with.
@@ -25,8 +28,10 @@ impl Driver {
     /// Starts one; an error if none is installed.
     pub(crate) fn start() -> Result<Self, Missing> {
         let program = program();
+        let scratch = tempfile::tempdir().unwrap();
         let started = Command::new(&program)
             .arg("--port=0")
+            .env("TMPDIR", scratch.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -44,6 +49,7 @@ impl Driver {
             process,
             port: port.unwrap_or_else(|error| panic!("{}: {error}", program.display())),
             _output: output,
+            _scratch: scratch,
         })
     }
 }

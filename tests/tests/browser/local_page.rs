@@ -185,6 +185,22 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
 }
 
 #[tokio::test]
+async fn an_edit_of_the_allowlist_shows_though_nothing_comes_of_it() {
+    let Some(browser) = Browser::open().await else {
+        return;
+    };
+    // It does not go on: no function sees the edit, and nothing else changes.
+    let world = world().await;
+    browser.goto(&address(&world)).await;
+    browser.until("text('#line') === 'Live'").await;
+    let entry = [("service_id", "*"), ("rule", "deny#444444444444")];
+    put_item(&world, &entry).await;
+    browser
+        .until("text('#entries').includes('444444444444')")
+        .await;
+}
+
+#[tokio::test]
 async fn the_consumers_at_hand_are_those_that_the_allowlist_names_and_a_stranger() {
     on_the_page(async |_, page| {
         let names = page.text_of(".consumers").await;
