@@ -7,20 +7,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::config::{Config, Limits, Managed};
+use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
-use gatekeeper_aws::tables::{encode_entry, encode_settings};
+use gatekeeper_aws::tables::{encode_approver, encode_entry, encode_settings};
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::{Answer, Handler};
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
@@ -28,8 +29,8 @@ use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use local_aws::{
     ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
-    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Sns,
-    SnsConfig,
+    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Secrets,
+    SecretsConfig, Sns, SnsConfig,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -166,6 +167,8 @@ pub struct World {
     pub organizations: Organizations,
     /// EventBridge's rules; the one for AWS CloudTrail's events is there.
     pub events: Events,
+    /// Secrets Manager.
+    pub secrets: Secrets,
     /// DynamoDB.
     pub dynamodb: DynamoDb,
     /// The queue in front of the function `connections`.
@@ -176,6 +179,8 @@ pub struct World {
     pub notification_topic: String,
     /// The topic for people and machines.
     pub announcements_topic: String,
+    /// The topic that approvers alone subscribe to.
+    pub approvals_topic: String,
     address: SocketAddr,
     way: Way,
     config: Config,
@@ -265,6 +270,15 @@ impl World {
             region: REGION.to_owned(),
             seed: options.seed,
         });
+        let secrets = Secrets::new(SecretsConfig {
+            account: PROVIDER.to_owned(),
+            region: REGION.to_owned(),
+            clock: {
+                let clock = clock.clone();
+                Arc::new(move || clock.now())
+            },
+            seed: options.seed,
+        });
         let file = match &options.data {
             None => None,
             Some(folder) => {
@@ -296,6 +310,7 @@ impl World {
             .nest_service("/sns", sns.router())
             .nest_service("/organizations", organizations.router())
             .nest_service("/events", events.router())
+            .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
 
         let access = Access {
@@ -309,6 +324,7 @@ impl World {
                 sns: Some(format!("http://{address}/sns")),
                 organizations: Some(format!("http://{address}/organizations")),
                 eventbridge: Some(format!("http://{address}/events")),
+                secrets: Some(format!("http://{address}/secrets")),
             },
             patience: options.patience.clone(),
         };
@@ -319,6 +335,9 @@ impl World {
             .map_err(|error| make("a rule", error))?;
         let announcements_topic = sns
             .put_topic("announcements")
+            .map_err(|error| make("a topic", error))?;
+        let approvals_topic = sns
+            .put_topic("approvals")
             .map_err(|error| make("a topic", error))?;
         let notification_topic = sns
             .put_topic("connection-notifications")
@@ -337,6 +356,10 @@ impl World {
             allowlist_table: ALLOWLIST.to_owned(),
             requests_table: REQUESTS.to_owned(),
             announcements_topic: announcements_topic.clone(),
+            approvals: Some(Approvals {
+                topic: approvals_topic.clone(),
+                url: format!("http://{address}"),
+            }),
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
             cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
@@ -388,10 +411,12 @@ impl World {
             sns,
             organizations,
             events,
+            secrets,
             dynamodb,
             clock,
             notification_topic,
             announcements_topic,
+            approvals_topic,
             address,
             way,
             config,
@@ -553,6 +578,10 @@ impl World {
             items
                 .push(encode_settings(scope, settings).map_err(|error| made("a setting", &error))?);
         }
+        for approver in &policy.approvers {
+            items.push(encode_approver(approver).map_err(|error| made("an approver", &error))?);
+            self.subscribe_approver(&approver.id)?;
+        }
         for item in items {
             self.tables
                 .put_item()
@@ -565,25 +594,41 @@ impl World {
         Ok(())
     }
 
+    /// Has an approver get what is sent to them, and nothing else.
+    fn subscribe_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
+        let filter = serde_json::json!({ "approver": [id] });
+        let subscription = NewSubscription::new(&self.approvals_topic, "email", id.as_str());
+        self.sns
+            .subscribe(subscription.filter_policy(filter.to_string()))
+            .map(drop)
+            .map_err(|error| WorldError::Make("a subscription", error.to_string()))
+    }
+
+    /// Takes an approver out of the allowlist table. Their subscription stays.
+    ///
+    /// # Errors
+    /// What DynamoDB says.
+    pub async fn remove_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
+        self.remove_item("approvers", &format!("approver#{id}"))
+            .await
+    }
+
     /// Takes an entry out of the allowlist table.
     ///
     /// # Errors
     /// What DynamoDB says.
     pub async fn remove_entry(&self, rule: &Rule) -> Result<(), WorldError> {
+        let sort = format!("{}#{}", rule.effect, rule.principal);
+        self.remove_item(&rule.service_id.to_string(), &sort).await
+    }
+
+    async fn remove_item(&self, partition: &str, sort: &str) -> Result<(), WorldError> {
+        let text = |value: &str| AttributeValue::S(value.to_owned());
         self.tables
             .delete_item()
             .table_name(ALLOWLIST)
-            .key(
-                "service_id",
-                aws_sdk_dynamodb::types::AttributeValue::S(rule.service_id.to_string()),
-            )
-            .key(
-                "rule",
-                aws_sdk_dynamodb::types::AttributeValue::S(format!(
-                    "{}#{}",
-                    rule.effect, rule.principal
-                )),
-            )
+            .key("service_id", text(partition))
+            .key("rule", text(sort))
             .send()
             .await
             .map(drop)

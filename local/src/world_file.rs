@@ -9,11 +9,14 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use gatekeeper_core::approver::{
+    Approver, ApproverId, PrincipalPattern, SlackChannelId, SlackUserId,
+};
 use gatekeeper_core::connection::ConnectionState;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Principal, Revoke,
-    Rule, Scope, ServiceSettings,
+    Rule, Scope, ServiceName, ServiceSettings,
 };
 use jiff::Timestamp;
 use local_aws::{ConnectionEvent, Ec2, NewConnection, NewService, State};
@@ -113,12 +116,27 @@ struct WrittenPolicy {
     settings: Vec<Spanned<WrittenSettings>>,
     #[serde(default)]
     entries: Vec<Spanned<WrittenEntry>>,
+    #[serde(default)]
+    approvers: Vec<Spanned<WrittenApprover>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenApprover {
+    id: ApproverId,
+    slack_user_id: Option<SlackUserId>,
+    iam_principal: Option<PrincipalPattern>,
+    services: BTreeSet<Scope>,
+    #[serde(default)]
+    own_accounts: BTreeSet<AccountId>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSettings {
     service_id: Scope,
+    name: Option<ServiceName>,
+    slack_channel: Option<SlackChannelId>,
     on_unlisted: Option<OnUnlisted>,
     approvals_required: Option<u32>,
     review_hours: Option<u32>,
@@ -330,6 +348,8 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
         let one = one.value;
         let scope = one.service_id.clone();
         let values = ServiceSettings {
+            name: one.name,
+            slack_channel: one.slack_channel,
             on_unlisted: one.on_unlisted,
             approvals_required: one.approvals_required,
             review_hours: one.review_hours,
@@ -381,7 +401,29 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?;
         entries.push(entry);
     }
-    Ok(Policy { entries, settings })
+    let mut approvers: Vec<Approver> = Vec::new();
+    for one in written.approvers {
+        let line = line_of(&one);
+        let one = one.value;
+        if approvers.iter().any(|other| other.id == one.id) {
+            return Err(bad(
+                line,
+                format!("the approver {} stands here twice", one.id),
+            ));
+        }
+        approvers.push(Approver {
+            id: one.id,
+            slack_user_id: one.slack_user_id,
+            iam_principal: one.iam_principal,
+            services: one.services,
+            own_accounts: one.own_accounts,
+        });
+    }
+    Ok(Policy {
+        entries,
+        settings,
+        approvers,
+    })
 }
 
 fn bad(line: u64, problem: String) -> BadWorld {

@@ -1,5 +1,5 @@
 //! Serves the simulators on loopback:
-//! `cargo run -p local-aws --example serve -- [EC2-PORT [SNS-PORT [ORGANIZATIONS-PORT [EVENTS-PORT]]]]`.
+//! `cargo run -p local-aws --example serve -- [EC2-PORT [SNS-PORT [ORGANIZATIONS-PORT [EVENTS-PORT [SECRETS-PORT]]]]]`.
 //! Port 0, the default, takes a free one. The addresses are printed; Ctrl-C ends it.
 
 use std::error::Error;
@@ -7,7 +7,7 @@ use std::io::Write;
 
 use local_aws::{
     Ec2, Ec2Config, Events, EventsConfig, Message, NewOrganization, NewOu, Organizations,
-    OrganizationsConfig, Sns, SnsConfig,
+    OrganizationsConfig, Secrets, SecretsConfig, Sns, SnsConfig,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -16,22 +16,24 @@ use tokio::sync::mpsc;
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut ports = std::env::args().skip(1);
     let mut listeners = Vec::new();
-    for name in ["ec2", "sns", "organizations", "events"] {
+    for name in ["ec2", "sns", "organizations", "events", "secrets"] {
         let port = ports.next().map_or(Ok(0), |port| port.parse::<u16>())?;
         listeners.push((name, TcpListener::bind(("127.0.0.1", port)).await?));
     }
+    let sns = Sns::new(SnsConfig::default());
     for (name, listener) in &listeners {
-        writeln!(
-            std::io::stdout(),
-            "{name} http://{}",
-            listener.local_addr()?
-        )?;
+        let url = format!("http://{}", listener.local_addr()?);
+        writeln!(std::io::stdout(), "{name} {url}")?;
+        if *name == "sns" {
+            // The links in its mails lead there.
+            sns.set_base_url(url);
+        }
     }
 
     let ec2 = Ec2::new(Ec2Config::default());
-    let sns = Sns::new(SnsConfig::default());
     let organizations = Organizations::new(OrganizationsConfig::default());
     let events = Events::new(EventsConfig::default());
+    let secrets = Secrets::new(SecretsConfig::default());
 
     // What connects the two: EC2 publishes its connection notifications.
     let (sink, mut notifications) = mpsc::unbounded_channel();
@@ -51,11 +53,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ou = NewOu::new(organizations.put_ou(ou)?).id("ou-ab12-22222222");
     organizations.put_account("012345678901", &organizations.put_ou(ou)?)?;
 
+    // Nor does one make a secret.
+    secrets.put_secret("example/secret", "the old value")?;
+    secrets.rotate("example/secret", "the new value")?;
+
     let routers = [
         ec2.router(),
         sns.router(),
         organizations.router(),
         events.router(),
+        secrets.router(),
     ];
     let servers = listeners
         .into_iter()

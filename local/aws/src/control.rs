@@ -29,12 +29,12 @@ pub type OnCall = Arc<dyn Fn(&str, CallPhase) + Send + Sync>;
 pub struct CallRecord {
     /// The action.
     pub action: String,
-    /// Who called.
+    /// Who called; at Slack, with the workspace as the account, and the app as the access key.
     pub caller: Caller,
     /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
     /// path (`Tags.1.Key`).
     pub params: Vec<(String, String)>,
-    /// The code of the error that was answered; `Hang` and `AnswerLost` where no answer was sent.
+    /// The code of the error that was answered; `Hang`, `AnswerLost` and `AnswerHangs` where no answer was sent.
     pub error: Option<String>,
 }
 

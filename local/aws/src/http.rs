@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Call<'a> {
     pub(crate) action: &'a str,
     pub(crate) caller: &'a Caller,
+    /// Whether there is a signature, right or wrong.
+    pub(crate) signed: bool,
     pub(crate) params: &'a Params,
     /// As it came; of [`Protocol::Query`], all of it is in `params`.
     pub(crate) body: &'a [u8],
@@ -43,6 +45,10 @@ pub(crate) trait Api: Clone + Send + Sync + 'static {
     /// The account and the Region of callers that name none.
     fn home(&self) -> (&str, &str);
     fn request_id(&self) -> String;
+    /// The parameters that the log of calls keeps.
+    fn logged(params: &Params) -> Vec<(String, String)> {
+        params.pairs().to_vec()
+    }
     /// The document of the answer.
     fn run(&self, call: &Call<'_>) -> Result<String, AwsError>;
     /// The document of an error.
@@ -71,71 +77,139 @@ async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) ->
     let caller = Caller::from_authorization(authorization.unwrap_or_default(), account, region);
     let caller = control.identify(caller);
     let request_id = api.request_id();
-    let action = action.as_str();
-    let mut call = Call {
-        action,
-        caller: &caller,
-        params: &params,
-        body,
-        request_id: &request_id,
-        item_fault: None,
+    let answer = |course: Course| {
+        let mut call = Call {
+            action: &action,
+            caller: &caller,
+            signed: authorization.is_some(),
+            params: &params,
+            body,
+            request_id: &request_id,
+            item_fault: None,
+        };
+        let result = match course {
+            Course::Refused(FaultKind::Refused { code, message, .. }) => {
+                Err(AwsError::new(400, code, message))
+            }
+            Course::Refused(kind) => Err(api.refusal(&kind, &call)),
+            Course::Work(item_fault) => {
+                call.item_fault = item_fault;
+                api.run(&call)
+            }
+        };
+        let reply = |status, document| reply(A::PROTOCOL, status, &request_id, document);
+        match result {
+            Ok(document) => Outcome::of(reply(StatusCode::OK, document)),
+            Err(error) => {
+                let status =
+                    StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                let response = reply(status, api.error(&error, &request_id));
+                Outcome::failed(response, error.code)
+            }
+        }
     };
+    let incoming = Incoming {
+        action: &action,
+        params: &params,
+        logged: A::logged(&params),
+        caller: &caller,
+    };
+    exchange(control, incoming, answer).await
+}
+
+/// A call as the control sees it, whatever it means.
+pub(crate) struct Incoming<'a> {
+    pub(crate) action: &'a str,
+    /// What faults look at.
+    pub(crate) params: &'a Params,
+    /// What of it the log keeps.
+    pub(crate) logged: Vec<(String, String)>,
+    pub(crate) caller: &'a Caller,
+}
+
+/// What becomes of a call.
+pub(crate) enum Course {
+    /// It is carried out, perhaps with some items that fail.
+    Work(Option<ItemFault>),
+    /// It is refused without any work.
+    Refused(FaultKind),
+}
+
+/// An answer, and the code of the error that it tells.
+pub(crate) struct Outcome {
+    response: Response,
+    error: Option<String>,
+}
+
+impl Outcome {
+    pub(crate) fn of(response: Response) -> Self {
+        let error = None;
+        Self { response, error }
+    }
+
+    pub(crate) fn failed(response: Response, code: impl Into<String>) -> Self {
+        let error = Some(code.into());
+        Self { response, error }
+    }
+}
+
+/// Answers a call with what `answer` makes of it: counted, logged, with the hook run, and disturbed by the first fault
+/// that concerns it.
+pub(crate) async fn exchange(
+    control: &Control,
+    call: Incoming<'_>,
+    answer: impl Fn(Course) -> Outcome,
+) -> Response {
     let record = |error: Option<&str>| {
         control.record(CallRecord {
-            action: action.to_owned(),
-            caller: caller.clone(),
-            params: params.pairs().to_vec(),
+            action: call.action.to_owned(),
+            caller: call.caller.clone(),
+            params: call.logged.clone(),
             error: error.map(str::to_owned),
         });
     };
-
-    control.count(action);
-    control.hook(action, CallPhase::Before);
-    let mut lost = false;
-    let refused = match control.take_fault(action, &params) {
-        None => None,
-        Some(FaultKind::Hang) => {
-            // Before it shows in the log, so that whoever saw it there can release it.
-            let mut released = control.released();
-            record(Some("Hang"));
-            // An error means that the simulator is gone, which is an end as well.
-            let _ = released.changed().await;
-            return broken();
+    control.count(call.action);
+    control.hook(call.action, CallPhase::Before);
+    let fault = control.take_fault(call.action, call.params);
+    let course = match fault.clone() {
+        None | Some(FaultKind::AnswerLost | FaultKind::AnswerHangs | FaultKind::AnswerFails) => {
+            Course::Work(None)
         }
-        Some(FaultKind::AnswerLost) => {
-            lost = true;
-            None
-        }
+        Some(FaultKind::Hang) => return hang(control, || record(Some("Hang"))).await,
         Some(FaultKind::Unsuccessful {
             code,
             message,
             items,
-        }) => {
-            call.item_fault = Some(ItemFault::from((code, message, items)));
-            None
-        }
-        Some(FaultKind::Refused { code, message, .. }) => Some(AwsError::new(400, code, message)),
-        Some(kind) => Some(api.refusal(&kind, &call)),
+        }) => Course::Work(Some(ItemFault::from((code, message, items)))),
+        Some(kind) => Course::Refused(kind),
     };
-    let result = match refused {
-        Some(error) => Err(error),
-        None => api.run(&call),
-    };
-    control.hook(action, CallPhase::After);
-    if lost {
-        record(Some("AnswerLost"));
-        return broken();
-    }
-    record(result.as_ref().err().map(|error| error.code.as_str()));
-    let reply = |status, document| reply(A::PROTOCOL, status, &request_id, document);
-    match result {
-        Ok(document) => reply(StatusCode::OK, document),
-        Err(error) => {
-            let status =
-                StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            reply(status, api.error(&error, &request_id))
+    let mut outcome = answer(course);
+    control.hook(call.action, CallPhase::After);
+    match fault {
+        Some(FaultKind::AnswerLost) => {
+            record(Some("AnswerLost"));
+            return broken();
         }
+        Some(FaultKind::AnswerHangs) => {
+            return hang(control, || record(Some("AnswerHangs"))).await;
+        }
+        Some(FaultKind::AnswerFails) => {
+            outcome = answer(Course::Refused(FaultKind::InternalError));
+        }
+        _ => {}
     }
+    record(outcome.error.as_deref());
+    outcome.response
+}
+
+/// Does not answer until it is released.
+async fn hang(control: &Control, record: impl FnOnce()) -> Response {
+    let mut released = control.released();
+    // Only now does it show in the log: whoever saw it there can release it.
+    record();
+    // An error means that the simulator is gone, which is an end as well.
+    let _ = released.changed().await;
+    broken()
 }
 
 fn reply(protocol: Protocol, status: StatusCode, request_id: &str, document: String) -> Response {

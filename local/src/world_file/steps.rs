@@ -83,6 +83,8 @@ pub(super) struct WrittenStep {
     #[serde(default)]
     entries: Vec<Spanned<WrittenEntry>>,
     #[serde(default)]
+    approvers: Vec<Spanned<super::WrittenApprover>>,
+    #[serde(default)]
     settings: Vec<Spanned<WrittenSettings>>,
     #[serde(default)]
     connections: Vec<Spanned<Connection>>,
@@ -183,6 +185,7 @@ impl<'a> Course<'a> {
         let policy = policy(WrittenPolicy {
             settings: written.settings,
             entries: written.entries,
+            approvers: written.approvers,
         })?;
         if let Some((rule, line)) = removed.iter().find_map(|rule| lines.get_key_value(rule)) {
             return Err(bad(

@@ -1,10 +1,12 @@
-//! Publishing to SNS: one message for people and machines alike, ten in a call.
+//! Publishing to SNS: one message for people and machines alike, ten in a call. What is meant for one
+//! approver goes to a topic of its own, to which nobody subscribes without a filter policy: a link in
+//! an announcement would be everybody's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::message::{Audience, Message};
 use serde_json::json;
 
 use crate::clients::Clients;
@@ -20,7 +22,15 @@ const BYTES_PER_CALL: usize = 240 * 1024;
 #[derive(Debug)]
 pub(crate) struct Announcer {
     client: aws_sdk_sns::Client,
-    topic: String,
+    announcements: String,
+    approvals: Option<String>,
+}
+
+/// A message, with its text as it is e-mailed.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) message: Message,
+    pub(crate) text: String,
 }
 
 /// What became of a number of messages.
@@ -36,7 +46,11 @@ impl Announcer {
     pub(crate) fn new(clients: &Clients, config: &Config) -> Self {
         Self {
             client: clients.sns.clone(),
-            topic: config.announcements_topic.clone(),
+            announcements: config.announcements_topic.clone(),
+            approvals: config
+                .approvals
+                .as_ref()
+                .map(|approvals| approvals.topic.clone()),
         }
     }
 
@@ -44,35 +58,53 @@ impl Announcer {
     /// what follows a call that failed: SNS that does not answer must not use up an invocation.
     pub(crate) async fn publish(
         &self,
-        messages: Vec<Message>,
+        parcels: Vec<Parcel>,
         in_time: impl Fn() -> bool,
     ) -> Published {
         let mut published = Published::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
-        for message in messages {
-            let body = body(&message);
-            if batch.len() == ENTRIES_PER_CALL || bytes + body.len() > BYTES_PER_CALL {
+        let mut topic = self.announcements.as_str();
+        for parcel in parcels {
+            let body = body(&parcel);
+            let Parcel { message, .. } = parcel;
+            let Some(of_message) = self.topic_of(&message) else {
+                // Approvers cannot be asked by e-mail any more; what is left of such letters goes.
+                published.sent.push(message);
+                continue;
+            };
+            let is_full = batch.len() == ENTRIES_PER_CALL || bytes + body.len() > BYTES_PER_CALL;
+            if is_full || of_message != topic {
                 if !in_time() {
                     published.failures.push(Retryable::OutOfTime.into());
                     return published;
                 }
                 let batch = std::mem::take(&mut batch);
-                if !self.publish_batch(batch, &mut published).await {
+                if !self.publish_batch(topic, batch, &mut published).await {
                     return published;
                 }
                 bytes = 0;
+                topic = of_message;
             }
             bytes += body.len();
             batch.push((message, body));
         }
-        self.publish_batch(batch, &mut published).await;
+        self.publish_batch(topic, batch, &mut published).await;
         published
+    }
+
+    /// Where a message goes; none if there is no such topic.
+    fn topic_of(&self, message: &Message) -> Option<&str> {
+        match message.to {
+            Audience::Everybody => Some(&self.announcements),
+            Audience::Approver(_) => self.approvals.as_deref(),
+        }
     }
 
     /// Publishes one batch; false if SNS did not take the call.
     async fn publish_batch(
         &self,
+        topic: &str,
         batch: Vec<(Message, String)>,
         published: &mut Published,
     ) -> bool {
@@ -94,7 +126,7 @@ impl Announcer {
         let sent = self
             .client
             .publish_batch()
-            .topic_arn(&self.topic)
+            .topic_arn(topic)
             .set_publish_batch_request_entries(Some(entries))
             .send()
             .await;
@@ -126,8 +158,8 @@ impl Announcer {
 }
 
 /// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.
-fn body(message: &Message) -> String {
-    json!({ "default": message.document, "email": message.text }).to_string()
+fn body(parcel: &Parcel) -> String {
+    json!({ "default": parcel.message.document, "email": parcel.text }).to_string()
 }
 
 fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {

@@ -28,6 +28,8 @@ pub struct Clients {
     pub(crate) sns: aws_sdk_sns::Client,
     pub(crate) organizations: aws_sdk_organizations::Client,
     pub(crate) eventbridge: aws_sdk_eventbridge::Client,
+    pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    http_client: SharedHttpClient,
 }
 
 /// Where AWS is, and as whom we speak to it.
@@ -60,6 +62,8 @@ pub struct Endpoints {
     pub organizations: Option<String>,
     /// `AWS_ENDPOINT_URL_EVENTBRIDGE`.
     pub eventbridge: Option<String>,
+    /// `AWS_ENDPOINT_URL_SECRETS_MANAGER`.
+    pub secrets: Option<String>,
 }
 
 /// Time-outs and retries of every call. The whole budget of one call stays well below the shortest
@@ -121,6 +125,7 @@ impl Access {
                 sns: endpoint("AWS_ENDPOINT_URL_SNS"),
                 organizations: endpoint("AWS_ENDPOINT_URL_ORGANIZATIONS"),
                 eventbridge: endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE"),
+                secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             },
             patience: Patience::default(),
         })
@@ -132,6 +137,12 @@ impl Clients {
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb.clone()
+    }
+
+    /// The HTTP client beneath them all, for whoever else is to be called.
+    #[must_use]
+    pub fn http_client(&self) -> SharedHttpClient {
+        self.http_client.clone()
     }
 
     /// Makes the clients. Opens no connection.
@@ -180,7 +191,7 @@ impl Clients {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(access.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
-            .http_client(http_client)
+            .http_client(http_client.clone())
             .sleep_impl(sleep)
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(time_outs)
@@ -195,23 +206,28 @@ impl Clients {
         let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
         let mut sns = aws_sdk_sns::config::Builder::from(&shared);
         let mut organizations = aws_sdk_organizations::config::Builder::from(&shared);
+        let mut secrets = aws_sdk_secretsmanager::config::Builder::from(&shared);
         let mut eventbridge = aws_sdk_eventbridge::config::Builder::from(&shared);
         ec2.set_endpoint_url(access.endpoints.ec2.clone());
         dynamodb.set_endpoint_url(access.endpoints.dynamodb.clone());
         sns.set_endpoint_url(access.endpoints.sns.clone());
         organizations.set_endpoint_url(access.endpoints.organizations.clone());
         eventbridge.set_endpoint_url(access.endpoints.eventbridge.clone());
+        secrets.set_endpoint_url(access.endpoints.secrets.clone());
         ec2.set_retry_partition(quota.clone());
         dynamodb.set_retry_partition(quota.clone());
         sns.set_retry_partition(quota.clone());
         organizations.set_retry_partition(quota.clone());
-        eventbridge.set_retry_partition(quota);
+        eventbridge.set_retry_partition(quota.clone());
+        secrets.set_retry_partition(quota);
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
             sns: aws_sdk_sns::Client::from_conf(sns.build()),
             organizations: aws_sdk_organizations::Client::from_conf(organizations.build()),
             eventbridge: aws_sdk_eventbridge::Client::from_conf(eventbridge.build()),
+            secrets: aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
+            http_client,
         }
     }
 }

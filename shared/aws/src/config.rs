@@ -15,6 +15,8 @@ pub struct Config {
     pub requests_table: String,
     /// The topic for people and machines (`ANNOUNCEMENTS_TOPIC_ARN`).
     pub announcements_topic: String,
+    /// How approvers are asked; none asks them nowhere but in Slack.
+    pub approvals: Option<Approvals>,
     /// Whose connections are decided (`MANAGED_SERVICES`).
     pub managed: Managed,
     /// The topic that services' connection notifications should go to
@@ -31,6 +33,15 @@ pub struct Config {
     pub region: Region,
     /// Sizes and times.
     pub limits: Limits,
+}
+
+/// How approvers are asked by e-mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approvals {
+    /// The topic that they alone subscribe to, each with a filter policy (`APPROVALS_TOPIC_ARN`).
+    pub topic: String,
+    /// Where the function `approvals` is reached (`APPROVALS_URL`), without a slash at its end.
+    pub url: String,
 }
 
 /// Which endpoint services are managed.
@@ -143,6 +154,7 @@ impl Config {
             allowlist_table: required("ALLOWLIST_TABLE")?,
             requests_table: required("REQUESTS_TABLE")?,
             announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
+            approvals: approvals(&lookup)?,
             managed: managed(&required("MANAGED_SERVICES")?)?,
             notification_topic: lookup("CONNECTION_NOTIFICATION_TOPIC_ARN")
                 .filter(|topic| !topic.is_empty()),
@@ -164,6 +176,26 @@ impl Config {
             limits,
         })
     }
+}
+
+fn approvals(lookup: &impl Fn(&str) -> Option<String>) -> Result<Option<Approvals>, ConfigError> {
+    let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let (topic, url) = match (set("APPROVALS_TOPIC_ARN"), set("APPROVALS_URL")) {
+        (None, None) => return Ok(None),
+        (Some(topic), Some(url)) => (topic, url),
+        (None, Some(_)) => return Err(ConfigError::Missing("APPROVALS_TOPIC_ARN")),
+        (Some(_), None) => return Err(ConfigError::Missing("APPROVALS_URL")),
+    };
+    if !url.starts_with("https://") && !url.starts_with("http://127.0.0.1") {
+        return Err(ConfigError::Invalid {
+            name: "APPROVALS_URL",
+            detail: format!(
+                "{url:?} does not begin with https://, and links must not be read on the way"
+            ),
+        });
+    }
+    let url = url.trim_end_matches('/').to_owned();
+    Ok(Some(Approvals { topic, url }))
 }
 
 fn managed(text: &str) -> Result<Managed, ConfigError> {
@@ -252,6 +284,20 @@ mod tests {
             "{error}"
         );
         pairs.pop();
+        pairs.push((
+            "APPROVALS_TOPIC_ARN",
+            "arn:aws:sns:eu-central-1:111122223333:approvals",
+        ));
+        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
+        assert!(error.contains("APPROVALS_URL is not set"), "{error}");
+        pairs.push(("APPROVALS_URL", "http://example.com"));
+        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
+        assert!(error.contains("does not begin with https://"), "{error}");
+        pairs.pop();
+        pairs.push(("APPROVALS_URL", "https://example.com/"));
+        let config = Config::from_lookup(lookup(&pairs)).unwrap();
+        assert_eq!(config.approvals.unwrap().url, "https://example.com");
+        pairs.truncate(6);
         pairs[3].1 = "all";
         let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
         assert!(

@@ -72,6 +72,9 @@ pub enum Retryable {
         /// EC2's error code, or what became of the call.
         code: String,
     },
+    /// `GetSecretValue` failed.
+    #[error("the Slack secret could not be read")]
+    ReadSecret(#[source] Source),
     /// `PublishBatch` failed.
     #[error("the announcements could not be published")]
     Publish(#[source] Source),
@@ -93,6 +96,9 @@ pub enum Retryable {
     /// A claim ran out while EC2's rate, or its failing, kept the call waiting.
     #[error("the claim on {0} ran out before EC2 could be asked")]
     ClaimEnded(EndpointId),
+    /// The system has no random numbers.
+    #[error("no token could be made for an approver's link")]
+    MakeToken(#[source] Source),
     /// The invocation's time is up.
     #[error("the invocation ran out of time")]
     OutOfTime,
@@ -118,6 +124,14 @@ pub enum Permanent {
         item: String,
         /// What is wrong with it.
         detail: String,
+    },
+    /// The Slack secret is there and makes no sense.
+    #[error("the Slack secret {arn} cannot be read: {detail}")]
+    MalformedSecret {
+        /// Which secret.
+        arn: String,
+        /// What is wrong with it; never what it says.
+        detail: &'static str,
     },
     /// AWS does not let us.
     #[error(
@@ -212,10 +226,13 @@ impl Error {
                 Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
                 Retryable::WatchServices(_) => "Retryable.WatchServices",
                 Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
+                Retryable::ReadSecret(_) => "Retryable.ReadSecret",
+                Retryable::MakeToken(_) => "Retryable.MakeToken",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
             },
             Self::Permanent(error) => match error {
                 Permanent::MalformedPolicy { .. } => "Permanent.MalformedPolicy",
+                Permanent::MalformedSecret { .. } => "Permanent.MalformedSecret",
                 Permanent::MalformedRequest { .. } => "Permanent.MalformedRequest",
                 Permanent::Forbidden { .. } => "Permanent.Forbidden",
                 Permanent::RefusedCall { .. } => "Permanent.RefusedCall",
@@ -246,7 +263,10 @@ impl Error {
                 Retryable::Enforce { .. } | Retryable::ClaimEnded(_) | Retryable::OutOfTime => {
                     Step::Enforce
                 }
-                Retryable::Publish(_) | Retryable::Outbox(_) => Step::Announce,
+                Retryable::Publish(_)
+                | Retryable::Outbox(_)
+                | Retryable::MakeToken(_)
+                | Retryable::ReadSecret(_) => Step::Announce,
             },
             Self::Permanent(error) => match error {
                 Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => {
@@ -254,6 +274,7 @@ impl Error {
                 }
                 Permanent::Forbidden { operation, .. }
                 | Permanent::RefusedCall { operation, .. } => step_of(operation),
+                Permanent::MalformedSecret { .. } => Step::Announce,
                 Permanent::Refused { .. } => Step::Enforce,
                 Permanent::Encode(_) | Permanent::Illegal(_) => Step::Record,
             },

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`gatekeeper`] | observe → judge → record → enforce → announce, for events and for the schedule |
 //! | [`ec2`] | asking EC2, and making it agree |
+//! | [`secrets`] | the Slack secret |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
 //! | `organizations` | where an account sits in AWS Organizations |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
@@ -25,5 +26,6 @@ pub mod error;
 pub mod gatekeeper;
 mod organizations;
 mod rules;
+pub mod secrets;
 pub mod tables;
 pub mod telemetry;

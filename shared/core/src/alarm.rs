@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::ServiceId;
-use crate::message::Message;
+use crate::message::{Audience, Message};
 use crate::watch::Finding;
 
 /// The name and version of the document that machines get.
@@ -53,6 +53,10 @@ pub struct Alarm {
     pub meaning: String,
     /// What to do.
     pub remedy: String,
+    /// Whether it ends for no other reason than that the service is not managed any more, and is not
+    /// looked at. Left out of the document if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unmanaged: bool,
 }
 
 impl Alarm {
@@ -73,6 +77,16 @@ impl Alarm {
             at,
             meaning: finding.meaning().to_owned(),
             remedy: finding.remedy().to_owned(),
+            unmanaged: false,
+        }
+    }
+
+    /// The end of a finding whose service is not managed any more.
+    #[must_use]
+    pub fn unmanaged(service_id: &ServiceId, finding: Finding, at: Timestamp) -> Self {
+        Self {
+            unmanaged: true,
+            ..Self::new(service_id, finding, Kind::AlarmEnded, at)
         }
     }
 
@@ -95,6 +109,13 @@ impl Alarm {
                     self.meaning, self.remedy, self.at
                 ),
             ),
+            Kind::AlarmEnded if self.unmanaged => (
+                "PrivateLink alarm dropped",
+                format!(
+                    "{service}\n\nThe service is not managed by Gatekeeper any more, as of {:.0}, and is not looked at. The last that was seen:\n\n{}\n",
+                    self.at, self.meaning
+                ),
+            ),
             Kind::AlarmEnded => (
                 "PrivateLink alarm over",
                 format!(
@@ -109,6 +130,7 @@ impl Alarm {
             subject: format!("{head}: {} on {service}", self.finding.as_str()),
             text,
             document: serde_json::to_string(self)?,
+            to: Audience::Everybody,
             attributes: BTreeMap::from(
                 attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
             ),
@@ -136,5 +158,26 @@ mod tests {
         assert_eq!(read, alarm);
         let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
         assert_ne!(over.id, alarm.id);
+    }
+
+    #[test]
+    fn an_alarm_that_ends_with_the_management_does_not_say_that_all_is_well() {
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let finding = Finding::AcceptanceNotRequired;
+        let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
+        let message = over.message().unwrap();
+        assert!(message.text.contains("This is over"));
+        assert!(!message.document.contains("unmanaged"));
+        let unmanaged = Alarm::unmanaged(&service, finding, at(0));
+        let message = unmanaged.message().unwrap();
+        assert!(
+            message
+                .text
+                .contains("is not managed by Gatekeeper any more")
+        );
+        assert!(!message.text.contains("This is over"));
+        assert!(message.document.contains("\"unmanaged\":true"));
+        let read: Alarm = serde_json::from_str(&message.document).unwrap();
+        assert_eq!(read, unmanaged);
     }
 }

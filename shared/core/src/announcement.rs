@@ -3,7 +3,7 @@
 //! Of transitions only outcomes are told: never "accepted" before EC2 said so.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::audit::objection;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
-use crate::message::Message;
+use crate::message::{Audience, Message};
+use crate::policy::ServiceName;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
+use crate::vote::{Choice, Vote};
 
 /// What is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,6 +24,12 @@ pub enum Kind {
     ReviewOpened,
     /// It still does.
     ReviewReminder,
+    /// A connection waits for people, and nobody may decide about it.
+    NobodyMayDecide,
+    /// It needs more approvals than there are people who may approve it.
+    QuorumOutOfReach,
+    /// Somebody voted; EC2 is not asked before enough have.
+    VoteCast,
     /// EC2 accepted a connection.
     Accepted,
     /// EC2 rejected a connection.
@@ -46,9 +54,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 12] = [
+    pub const ALL: [Kind; 15] = [
         Kind::ReviewOpened,
         Kind::ReviewReminder,
+        Kind::NobodyMayDecide,
+        Kind::QuorumOutOfReach,
+        Kind::VoteCast,
         Kind::Accepted,
         Kind::Rejected,
         Kind::AcceptRefused,
@@ -67,6 +78,9 @@ impl Kind {
         match self {
             Self::ReviewOpened => "review_opened",
             Self::ReviewReminder => "review_reminder",
+            Self::NobodyMayDecide => "nobody_may_decide",
+            Self::QuorumOutOfReach => "quorum_out_of_reach",
+            Self::VoteCast => "vote_cast",
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
             Self::AcceptRefused => "accept_refused",
@@ -90,7 +104,7 @@ pub struct Announcement {
     /// [`SCHEMA`].
     pub schema: String,
     /// The same for every copy of this message: endpoint id and version of the request, and its
-    /// revision where nothing changed but time.
+    /// revision and the kind where its status did not change.
     pub id: String,
     /// What is announced.
     pub kind: Kind,
@@ -98,6 +112,12 @@ pub struct Announcement {
     pub at: Timestamp,
     /// The endpoint service.
     pub service_id: ServiceId,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<ServiceName>,
+    /// The customer, where the allowlist knows whose account it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub customer: Option<String>,
     /// The consumer's endpoint.
     pub endpoint_id: EndpointId,
     /// The consumer.
@@ -117,9 +137,29 @@ pub struct Announcement {
     /// What EC2 answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2Answer>,
-    /// When the connection is cut, or when the review is rejected for want of an answer.
+    /// When the connection is cut, or when the review should be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
+    /// Since when it asks to connect.
+    pub since: Timestamp,
+    /// The review, where there is or was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+}
+
+/// How a review stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Which of the request's reviews: the version that it opened with.
+    pub number: u64,
+    /// How many people must approve.
+    pub approvals_required: u32,
+    /// How many people may decide.
+    pub deciders: u32,
+    /// What they said so far.
+    pub votes: Vec<Vote>,
+    /// Whether it is rejected when nobody answers in time.
+    pub rejected_when_due: bool,
 }
 
 /// What is to be announced of a transition, given the request as it stands after it; none for
@@ -140,8 +180,11 @@ pub fn announcement(request: &Request, transition: &Transition) -> Option<Announ
 #[must_use]
 pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
     let mut told = about(request, kind, at);
-    if kind == Kind::WouldRevoke {
-        told.reason = objection(request, &request.verdict);
+    told.id = format!("{}.{}", told.id, kind.as_str());
+    match (kind, request.votes.last()) {
+        (Kind::WouldRevoke, _) => told.reason = objection(request, &request.verdict),
+        (Kind::VoteCast, Some(vote)) => told.reason = vote.to_string(),
+        _ => {}
     }
     told
 }
@@ -166,6 +209,16 @@ fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
         reason: request.verdict.reason.clone(),
         ec2: None,
         due: request.due.or(request.deadline),
+        since: request.opened_at,
+        service_name: request.service_name.clone(),
+        customer: request.customer.clone(),
+        review: request.review.map(|number| Review {
+            number,
+            approvals_required: request.approvals_required,
+            deciders: request.deciders,
+            votes: request.votes.clone(),
+            rejected_when_due: request.deadline_rejects,
+        }),
     }
 }
 
@@ -173,7 +226,10 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
     // Nobody need be told what was so before we looked, unless the policy denies it.
     let old = transition.actor == Actor::Found && request.verdict.decision != Decision::Reject;
     match (transition.cause, transition.from, transition.to) {
+        (_, _, Status::InReview) if request.deciders == 0 => Some(Kind::NobodyMayDecide),
         (_, _, Status::InReview) => Some(Kind::ReviewOpened),
+        // Who approved need not press a second time while EC2 is slow.
+        (Cause::Voted, _, _) => Some(Kind::VoteCast),
         // A service that is taken over may have hundreds of connections that somebody accepted long
         // ago. Only those that the policy denies are news.
         (Cause::OutOfBand, None, Status::Accepted) if old => None,
@@ -190,6 +246,36 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
         (_, _, Status::Gone) => Some(Kind::Gone),
         (_, _, Status::Revoking) => Some(Kind::RevocationStarted),
         (_, _, Status::Accepting | Status::Rejecting) => None,
+    }
+}
+
+impl Review {
+    /// Who approved.
+    #[must_use]
+    pub fn approvals(&self) -> Vec<&Vote> {
+        let approves = |vote: &&Vote| vote.choice == Choice::Approve;
+        self.votes.iter().filter(approves).collect()
+    }
+}
+
+impl fmt::Display for Review {
+    /// How many approvals there are of how many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let approvals = self.approvals();
+        write!(
+            f,
+            "{} of {} needed",
+            approvals.len(),
+            self.approvals_required
+        )?;
+        for (index, vote) in approvals.iter().enumerate() {
+            f.write_str(if index == 0 { ": " } else { ", " })?;
+            write!(f, "{}", vote.approver)?;
+        }
+        if self.deciders < self.approvals_required {
+            write!(f, "; only {} may decide", self.deciders)?;
+        }
+        f.write_str("; one rejection rejects")
     }
 }
 
@@ -212,6 +298,7 @@ impl Announcement {
             subject: self.subject(),
             text: self.text(),
             document: serde_json::to_string(self)?,
+            to: Audience::Everybody,
             attributes: BTreeMap::from(
                 attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
             ),
@@ -224,6 +311,9 @@ impl Announcement {
         let head = match self.kind {
             Kind::ReviewOpened => "PrivateLink review needed",
             Kind::ReviewReminder => "PrivateLink review still open",
+            Kind::NobodyMayDecide => "PrivateLink review, and nobody may decide",
+            Kind::QuorumOutOfReach => "PrivateLink review out of reach",
+            Kind::VoteCast => "PrivateLink vote",
             Kind::Accepted => "PrivateLink accepted",
             Kind::Rejected => "PrivateLink rejected",
             Kind::AcceptRefused => "PrivateLink needs a new endpoint",
@@ -241,12 +331,35 @@ impl Announcement {
     /// The message as a person reads it.
     #[must_use]
     pub fn text(&self) -> String {
-        let mut text = format!("Account {} {}\n\n", self.account_id, self.headline());
+        let mut text = format!("{} {}\n\n", self.consumer(), self.headline());
+        self.write_facts(&mut text);
+        if let Some(what_now) = self.what_now() {
+            text.push('\n');
+            text.push_str(what_now);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Who asks: by name where it is known.
+    #[must_use]
+    pub fn consumer(&self) -> String {
+        match &self.customer {
+            Some(customer) => format!("{customer} (account {})", self.account_id),
+            None => format!("Account {}", self.account_id),
+        }
+    }
+
+    /// The facts, a line each.
+    pub(crate) fn write_facts(&self, text: &mut String) {
         let mut row = |name: &str, value: &str| {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:<11} {value}");
         };
-        row("Service", self.service_id.as_str());
+        match &self.service_name {
+            Some(name) => row("Service", &format!("{name} ({})", self.service_id)),
+            None => row("Service", self.service_id.as_str()),
+        }
         row(
             "Endpoint",
             &format!("{} in {}", self.endpoint_id, self.region),
@@ -256,7 +369,16 @@ impl Announcement {
             row("Policy", &self.verdict.reason);
         }
         match self.kind {
-            Kind::ReviewOpened | Kind::ReviewReminder | Kind::Gone => {}
+            Kind::ReviewOpened
+            | Kind::ReviewReminder
+            | Kind::NobodyMayDecide
+            | Kind::QuorumOutOfReach => {
+                row("Since", &format!("{:.0}", self.since));
+                if let Some(review) = &self.review {
+                    row("Approvals", &review.to_string());
+                }
+            }
+            Kind::VoteCast | Kind::Gone => {}
             Kind::RevocationStarted | Kind::RevocationUndone | Kind::WouldRevoke => {
                 row("Accepted by", &self.decided_by.to_string());
             }
@@ -267,25 +389,24 @@ impl Announcement {
             row("EC2", &format!("{} (request id {id})", ec2.code));
         }
         row("At", &format!("{:.0}", self.at));
-        if let Some(due) = self.due {
-            let name = match self.kind {
-                Kind::RevocationStarted => "Cut at",
-                _ => "Answer by",
-            };
-            row(name, &format!("{due:.0}"));
+        let rejects = self.review.as_ref().is_some_and(|it| it.rejected_when_due);
+        match (self.due, self.kind) {
+            (Some(due), Kind::RevocationStarted) => row("Cut at", &format!("{due:.0}")),
+            (Some(due), _) if rejects => row("Answer by", &format!("{due:.0}, or it is rejected")),
+            (Some(due), _) => row("Answer by", &format!("{due:.0}")),
+            (None, _) => {}
         }
-        if let Some(what_now) = self.what_now() {
-            text.push('\n');
-            text.push_str(what_now);
-            text.push('\n');
-        }
-        text
     }
 
     fn headline(&self) -> &'static str {
         match self.kind {
             Kind::ReviewOpened => "asks to connect, and somebody has to decide.",
             Kind::ReviewReminder => "still waits for somebody to decide.",
+            Kind::NobodyMayDecide => "asks to connect, and nobody may decide about it.",
+            Kind::QuorumOutOfReach => {
+                "asks to connect, and more people must approve than there are who may."
+            }
+            Kind::VoteCast => "asks to connect, and somebody voted.",
             Kind::Accepted => "asked to connect and was accepted.",
             Kind::Rejected => "asked to connect and was rejected.",
             Kind::AcceptRefused => {
@@ -305,8 +426,17 @@ impl Announcement {
     fn what_now(&self) -> Option<&'static str> {
         match self.kind {
             Kind::ReviewOpened | Kind::ReviewReminder => Some(
-                "The connection stays pending until it is accepted or rejected, in the Amazon VPC \
-                 console or by adding an entry to the allowlist.",
+                "Approvers were asked one by one, each with a link of their own. The connection stays \
+                 pending until they decide, or an entry of the allowlist does.",
+            ),
+            Kind::NobodyMayDecide => Some(
+                "No approver is entered in the allowlist table for this service, or each is barred \
+                 from deciding about this account. Enter one, and they are asked at once; or have an \
+                 entry of the allowlist decide. Until then the connection stays pending.",
+            ),
+            Kind::QuorumOutOfReach => Some(
+                "Those who may decide can reject it, and not approve it. Enter more approvers, or lower \
+                 approvals_required for the service.",
             ),
             Kind::AcceptRefused => Some(
                 "The endpoint was rejected before, and that cannot be taken back. Ask the consumer \
@@ -332,6 +462,7 @@ mod tests {
     fn request(status: Status) -> Request {
         let mut request = crate::fixtures::request(status);
         request.verdict.decision = Decision::Accept;
+        request.deciders = 1;
         request.verdict.reason =
             "Account 012345678901 (Müller) is allowed on every service.".to_owned();
         request
@@ -349,6 +480,7 @@ mod tests {
                 code: "ok".to_owned(),
                 request_id: Some("req-1".to_owned()),
             }),
+            votes: Vec::new(),
         }
     }
 
@@ -357,6 +489,18 @@ mod tests {
         let table = [
             (None, Status::InReview, Cause::Judged, Some("review_opened")),
             (None, Status::Accepting, Cause::Judged, None),
+            (
+                Some(Status::InReview),
+                Status::Accepting,
+                Cause::Voted,
+                Some("vote_cast"),
+            ),
+            (
+                Some(Status::InReview),
+                Status::Rejecting,
+                Cause::Deadline,
+                None,
+            ),
             (
                 Some(Status::Accepting),
                 Status::Accepted,

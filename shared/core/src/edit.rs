@@ -3,6 +3,7 @@
 //! An edit changes one item of the allowlist table. What it can change is looked at again at once, and
 //! nothing else: most edits are about one consumer, among thousands.
 
+use crate::approver::Approver;
 use crate::hint::Subject;
 use crate::ids::ServiceId;
 use crate::policy::{Conditions, PolicyItem, Principal, Rule, Scope, ServiceSettings};
@@ -36,6 +37,7 @@ pub fn subject_of(item: &PolicyItem) -> Subject {
     match item {
         PolicyItem::Entry(entry) => subject_of_rule(entry.rule()),
         PolicyItem::Settings(scope, _) => subject_of_scope(scope),
+        PolicyItem::Approver(approver) => subject_of_approver(approver),
     }
 }
 
@@ -44,6 +46,7 @@ pub fn subject_of(item: &PolicyItem) -> Subject {
 enum Decisive<'a> {
     Entry(&'a Rule, &'a Conditions),
     Settings(&'a Scope, ServiceSettings),
+    Approver(&'a Approver),
 }
 
 impl<'a> Decisive<'a> {
@@ -55,6 +58,7 @@ impl<'a> Decisive<'a> {
                 let settings = at_once(settings);
                 (settings != ServiceSettings::default()).then_some(Self::Settings(scope, settings))
             }
+            PolicyItem::Approver(approver) => Some(Self::Approver(approver)),
         }
     }
 
@@ -62,19 +66,21 @@ impl<'a> Decisive<'a> {
         match self {
             Self::Entry(rule, _) => subject_of_rule(rule),
             Self::Settings(scope, _) => subject_of_scope(scope),
+            Self::Approver(approver) => subject_of_approver(approver),
         }
     }
 }
 
 /// The settings that can change at once what becomes of a connection. The others hold from the next
-/// reminder, vote or run of reconcile on. A setting that is not named here counts, so that one
+/// message or run of reconcile on. A setting that is not named here counts, so that one
 /// forgotten costs a look too many and not one too few.
 fn at_once(settings: &ServiceSettings) -> ServiceSettings {
     ServiceSettings {
-        approvals_required: None,
+        name: None,
+        slack_channel: None,
         remind_hours: None,
         revoke_at_most: None,
-        ..*settings
+        ..settings.clone()
     }
 }
 
@@ -90,6 +96,15 @@ fn subject_of_rule(rule: &Rule) -> Subject {
         },
         // Who is in a branch is known to AWS Organizations only, so it may be anybody.
         Principal::Organization(_) | Principal::Anyone => subject_of_scope(&rule.service_id),
+    }
+}
+
+/// Who may decide concerns the reviews of the services that they decide.
+fn subject_of_approver(approver: &Approver) -> Subject {
+    let mut services = approver.services.iter();
+    match (services.next(), services.next()) {
+        (Some(scope), None) => subject_of_scope(scope),
+        _ => Subject::Everything,
     }
 }
 

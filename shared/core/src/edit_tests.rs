@@ -197,10 +197,18 @@ fn settings_concern_their_service_if_they_decide_at_once() {
             out_of_band: Some(OutOfBand::Revert),
             ..none()
         },
+        ServiceSettings {
+            approvals_required: Some(1),
+            ..none()
+        },
     ];
     let later = [
         ServiceSettings {
-            approvals_required: Some(2),
+            name: Some("Payments API".parse().unwrap()),
+            ..none()
+        },
+        ServiceSettings {
+            slack_channel: Some("C0123ABCD".parse().unwrap()),
             ..none()
         },
         ServiceSettings {
@@ -216,8 +224,8 @@ fn settings_concern_their_service_if_they_decide_at_once() {
         let empty = settings(scope, none());
         assert_eq!(concerned(None, Some(&empty)), None);
         assert_eq!(subject_of(&empty), subject);
-        for said in at_once {
-            let item = settings(scope, said);
+        for said in &at_once {
+            let item = settings(scope, said.clone());
             for before in [None, Some(&empty)] {
                 assert_eq!(
                     concerned(before, Some(&item)),
@@ -225,8 +233,8 @@ fn settings_concern_their_service_if_they_decide_at_once() {
                     "{said:?}"
                 );
             }
-            for more in later {
-                let both = settings(scope, said.or(more));
+            for more in &later {
+                let both = settings(scope, said.clone().or(more.clone()));
                 assert_eq!(
                     concerned(Some(&item), Some(&both)),
                     None,
@@ -234,8 +242,8 @@ fn settings_concern_their_service_if_they_decide_at_once() {
                 );
             }
         }
-        for said in later {
-            let item = settings(scope, said);
+        for said in &later {
+            let item = settings(scope, said.clone());
             assert_eq!(concerned(None, Some(&item)), None, "{said:?}");
             assert_eq!(concerned(Some(&item), Some(&empty)), None, "{said:?}");
         }
@@ -357,10 +365,10 @@ fn any_settings_of(scope: Scope) -> impl Strategy<Value = PolicyItem> {
                     on_deadline,
                     revoke,
                     out_of_band: out,
+                    approvals_required: approvals,
                     ..ServiceSettings::default()
                 };
                 let later = ServiceSettings {
-                    approvals_required: approvals,
                     remind_hours: remind,
                     revoke_at_most: most,
                     ..ServiceSettings::default()
@@ -425,6 +433,7 @@ fn key(item: &PolicyItem) -> String {
     match item {
         PolicyItem::Entry(entry) => entry.rule().to_string(),
         PolicyItem::Settings(scope, _) => format!("settings of {scope}"),
+        PolicyItem::Approver(approver) => approver.id.to_string(),
     }
 }
 
@@ -436,6 +445,7 @@ fn policy_of<'a>(items: impl Iterator<Item = &'a PolicyItem>) -> Policy {
             PolicyItem::Settings(scope, settings) => {
                 policy.settings.insert(scope, settings);
             }
+            PolicyItem::Approver(_) => {}
         }
     }
     policy
@@ -526,4 +536,25 @@ proptest! {
             prop_assert_eq!(concerned(item.as_ref(), item.as_ref()), None);
         }
     }
+}
+
+#[test]
+fn an_approver_concerns_the_services_that_they_decide() {
+    let approver = |services: &[&str], slack: Option<&str>| {
+        PolicyItem::Approver(Approver {
+            id: "alice@example.com".parse().unwrap(),
+            slack_user_id: slack.map(|id| id.parse().unwrap()),
+            iam_principal: None,
+            services: services.iter().map(|id| id.parse().unwrap()).collect(),
+            own_accounts: BTreeSet::new(),
+        })
+    };
+    let (one, all) = (approver(&[SERVICE], None), approver(&["*"], None));
+    assert_eq!(concerned(None, Some(&one)), Some(service()));
+    assert_eq!(concerned(Some(&one), None), Some(service()));
+    assert_eq!(concerned(Some(&one), Some(&one)), None);
+    let renamed = approver(&[SERVICE], Some("U0ALICE"));
+    assert_eq!(concerned(Some(&one), Some(&renamed)), Some(service()));
+    assert_eq!(concerned(None, Some(&all)), Some(Subject::Everything));
+    assert_eq!(concerned(Some(&one), Some(&all)), Some(Subject::Everything));
 }

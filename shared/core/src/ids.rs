@@ -2,11 +2,6 @@
 //!
 //! Each parses with [`FromStr`] and says in one sentence what is wrong with what it was given.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 /// Why a text is not the id it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not {expected}")]
@@ -16,7 +11,7 @@ pub struct InvalidId {
 }
 
 impl InvalidId {
-    fn new(given: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(given: &str, expected: &'static str) -> Self {
         // An event may carry anything in an id's place: an error must not grow with it.
         const SHOWN: usize = 80;
         let mut shown: String = given.chars().take(SHOWN).collect();
@@ -34,7 +29,7 @@ impl InvalidId {
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $valid:path, $expected:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -46,22 +41,22 @@ macro_rules! id {
             }
         }
 
-        impl FromStr for $name {
-            type Err = InvalidId;
+        impl std::str::FromStr for $name {
+            type Err = $crate::ids::InvalidId;
 
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
+            fn from_str(text: &str) -> Result<Self, $crate::ids::InvalidId> {
                 if $valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(InvalidId::new(text, $expected))
+                    Err($crate::ids::InvalidId::new(text, $expected))
                 }
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = InvalidId;
+            type Error = $crate::ids::InvalidId;
 
-            fn try_from(text: String) -> Result<Self, InvalidId> {
+            fn try_from(text: String) -> Result<Self, $crate::ids::InvalidId> {
                 text.parse()
             }
         }
@@ -72,13 +67,14 @@ macro_rules! id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
     };
 }
+pub(crate) use id;
 
 id!(
     /// An AWS account: twelve digits as text, because a leading zero matters.

@@ -403,7 +403,7 @@ fn the_service_says_what_becomes_of_the_unlisted() {
     };
     policy
         .settings
-        .insert(OTHER_SERVICE.parse().unwrap(), reject);
+        .insert(OTHER_SERVICE.parse().unwrap(), reject.clone());
     assert_eq!(
         judged(&policy, &Organization::Off, 0).decision,
         Decision::Review
@@ -529,8 +529,11 @@ fn any_policy() -> impl Strategy<Value = Policy> {
         }),
         0..3,
     );
-    (prop::collection::vec(any_entry(), 0..8), settings)
-        .prop_map(|(entries, settings)| Policy { entries, settings })
+    (prop::collection::vec(any_entry(), 0..8), settings).prop_map(|(entries, settings)| Policy {
+        approvers: Vec::new(),
+        entries,
+        settings,
+    })
 }
 
 fn any_organization() -> impl Strategy<Value = Organization> {

@@ -9,19 +9,24 @@
 //! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
 //! | [`policy`] | allowlist entries and service settings |
+//! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
+//! | [`vote`] | what approvers say of a review, and what it comes to |
+//! | [`token`] | the secret in a link to a review |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
 pub mod alarm;
 pub mod announcement;
+pub mod approver;
 pub mod audit;
 pub mod connection;
 pub mod edit;
@@ -29,10 +34,13 @@ pub mod edit;
 mod fixtures;
 pub mod hint;
 pub mod ids;
+pub mod invitation;
 pub mod judge;
 pub mod message;
 pub mod plan;
 pub mod policy;
 pub mod request;
 pub mod review;
+pub mod token;
+pub mod vote;
 pub mod watch;

@@ -305,6 +305,7 @@ mod tests {
                         actor: Actor::Aws,
                         reason: String::new(),
                         ec2: None,
+                        votes: Vec::new(),
                     };
                     assert!(
                         request.after(&transition).is_ok(),

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId};
+use crate::approver::{Approver, SlackChannelId};
+use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, id};
 
 /// The endpoint services an entry or a setting speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,9 +198,28 @@ pub enum OutOfBand {
     Revert,
 }
 
+id!(
+    /// What people call a service, such as `Payments API`.
+    ServiceName,
+    is_service_name,
+    "a service's name: 1 to 80 characters in one line"
+);
+
+fn is_service_name(text: &str) -> bool {
+    (1..=80).contains(&text.chars().count())
+        && text.trim() == text
+        && !text.chars().any(char::is_control)
+}
+
 /// The settings somebody wrote for one service or for `*`: what is absent was not said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ServiceSettings {
+    /// What people call the service; decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<ServiceName>,
+    /// Where reviews are shown in Slack; decides nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slack_channel: Option<SlackChannelId>,
     /// What becomes of a connection that no entry speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_unlisted: Option<OnUnlisted>,
@@ -234,6 +254,8 @@ impl ServiceSettings {
     #[must_use]
     pub fn or(self, fallback: ServiceSettings) -> ServiceSettings {
         ServiceSettings {
+            name: self.name.or(fallback.name),
+            slack_channel: self.slack_channel.or(fallback.slack_channel),
             on_unlisted: self.on_unlisted.or(fallback.on_unlisted),
             approvals_required: self.approvals_required.or(fallback.approvals_required),
             review_hours: self.review_hours.or(fallback.review_hours),
@@ -254,6 +276,8 @@ pub struct Policy {
     pub entries: Vec<Entry>,
     /// Settings by the service they were written for.
     pub settings: BTreeMap<Scope, ServiceSettings>,
+    /// Who decides reviews. Read only where somebody has to be asked; judging needs none of them.
+    pub approvers: Vec<Approver>,
 }
 
 /// An item of the allowlist table, understood.
@@ -263,14 +287,31 @@ pub enum PolicyItem {
     Entry(Entry),
     /// The settings of one service or of all.
     Settings(Scope, ServiceSettings),
+    /// Somebody who decides reviews.
+    Approver(Approver),
 }
 
 impl Policy {
+    /// Whose account it is, by the most particular entry that says so, of those that were read for one
+    /// connection.
+    #[must_use]
+    pub fn customer(&self) -> Option<&str> {
+        let customer_of = |of: fn(&Principal) -> bool| {
+            let mut entries = self.entries.iter();
+            entries.find_map(|entry| {
+                let customer = entry.about().customer.as_deref()?;
+                of(&entry.rule().principal).then_some(customer)
+            })
+        };
+        customer_of(|principal| matches!(principal, Principal::Endpoint(_)))
+            .or_else(|| customer_of(|principal| matches!(principal, Principal::Account(_))))
+    }
+
     /// The settings that hold for a service: its own, then those of `*`, field by field. What
     /// neither says is left at its default by whoever asks, and every default is the careful one.
     #[must_use]
     pub fn settings_of(&self, service: &ServiceId) -> ServiceSettings {
-        let written = |scope: &Scope| self.settings.get(scope).copied().unwrap_or_default();
+        let written = |scope: &Scope| self.settings.get(scope).cloned().unwrap_or_default();
         written(&Scope::Service(service.clone())).or(written(&Scope::Every))
     }
 }

@@ -9,16 +9,19 @@
 //!
 //! [`LEGAL`] is the only place that says which transitions there are.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::approver::ApproverId;
 use crate::connection::Connection;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
-use crate::policy::Rule;
+use crate::policy::{Rule, ServiceName};
+use crate::vote::Vote;
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -308,6 +311,9 @@ pub struct Transition {
     /// What EC2 answered, where it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2Answer>,
+    /// What approvers had said of the review that this ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub votes: Vec<Vote>,
 }
 
 /// Our durable record of one connection.
@@ -337,8 +343,25 @@ pub struct Request {
     pub status_since: Timestamp,
     /// Until when the handler that asks EC2 has it to itself. Only between decision and outcome.
     pub claimed_until: Option<Timestamp>,
+    /// What people call the service, as the policy said last.
+    pub service_name: Option<ServiceName>,
+    /// Whose account it is, as the allowlist said last.
+    pub customer: Option<String>,
+    /// The last review: the version that it opened with. Links and buttons name it, so that none of an
+    /// earlier review decides a later one.
+    pub review: Option<u64>,
+    /// Who could decide that review and was asked.
+    pub asked: BTreeSet<ApproverId>,
+    /// How many people could decide it when it was last looked at.
+    pub deciders: u32,
+    /// How many had to approve.
+    pub approvals_required: u32,
+    /// What they said.
+    pub votes: Vec<Vote>,
     /// When a review is answered by the service's `on_deadline`.
     pub deadline: Option<Timestamp>,
+    /// Whether that answer is to reject it; it stays open otherwise.
+    pub deadline_rejects: bool,
     /// How many reminders of a review were sent.
     pub reminders: u32,
     /// When the last one was.
@@ -387,7 +410,15 @@ impl Request {
             opened_at: transition.at,
             status_since: transition.at,
             claimed_until: None,
+            service_name: None,
+            customer: None,
+            review: (transition.to == Status::InReview).then_some(1),
+            asked: BTreeSet::new(),
+            deciders: 0,
+            approvals_required: 0,
+            votes: Vec::new(),
             deadline: None,
+            deadline_rejects: false,
             reminders: 0,
             reminded_at: None,
             due: None,
@@ -412,14 +443,28 @@ impl Request {
             _ => transition.actor.clone(),
         };
         let tried_again = self.status == Status::Rejected && transition.to == Status::Accepting;
+        let version = self.version.saturating_add(1);
+        let reviewed = if transition.to == Status::InReview {
+            Request {
+                review: Some(version),
+                asked: BTreeSet::new(),
+                deciders: 0,
+                approvals_required: 0,
+                votes: Vec::new(),
+                ..self.clone()
+            }
+        } else {
+            self.clone()
+        };
         Ok(Request {
             status: transition.to,
-            version: self.version.saturating_add(1),
+            version,
             revision: self.revision.saturating_add(1),
             decided_by,
             status_since: transition.at,
             claimed_until: None,
             deadline: None,
+            deadline_rejects: false,
             reminders: 0,
             reminded_at: None,
             due: None,
@@ -432,7 +477,7 @@ impl Request {
             } else {
                 self.retried_at
             },
-            ..self.clone()
+            ..reviewed
         })
     }
 
@@ -456,6 +501,24 @@ impl Request {
                 Actor::Iam(_) | Actor::Unknown => true,
                 Actor::Approver(_) | Actor::Found | Actor::Aws => false,
             }
+    }
+
+    /// Whether it waits for people, and there is nobody who may decide.
+    #[must_use]
+    pub fn nobody_may_decide(&self) -> bool {
+        self.status == Status::InReview && self.deciders == 0
+    }
+
+    /// Whether it waits for more approvals than there are people who may approve.
+    #[must_use]
+    pub fn is_out_of_reach(&self) -> bool {
+        self.status == Status::InReview && self.deciders < self.approvals_required
+    }
+
+    /// Whether this is the review that is open now.
+    #[must_use]
+    pub fn is_open_review(&self, review: u64) -> bool {
+        self.status == Status::InReview && self.review == Some(review)
     }
 
     /// Whether a handler has the request to itself at the moment.
@@ -536,6 +599,7 @@ mod tests {
             actor: Actor::Aws,
             reason: String::new(),
             ec2: None,
+            votes: Vec::new(),
         }
     }
 

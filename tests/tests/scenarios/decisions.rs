@@ -10,7 +10,7 @@ use crate::support::*;
 async fn a_batch_is_decided_with_as_few_calls_as_the_budget_allows() {
     // Without the limited consumer: counting its slots is a read of its own, once.
     let world = world_of(WORLD).await;
-    let answer = handle(&world, batch_of(3)).await;
+    let answer = handle(&world, batch_of(2)).await;
     assert!(answer.failed.is_empty() && answer.given_up.is_empty());
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     let ec2 = world.ec2.calls();
@@ -21,9 +21,23 @@ async fn a_batch_is_decided_with_as_few_calls_as_the_budget_allows() {
     assert_eq!(ec2.values().sum::<u64>(), 4);
     assert_eq!(world.sns.calls()["PublishBatch"], 1);
     let dynamodb = world.dynamodb.calls();
-    // Two for each decision that is enforced, one for the review; reading the status is ours.
-    assert_eq!(dynamodb["TransactWriteItems"], 5);
+    // Two for each decision that is enforced; reading the status is ours.
+    assert_eq!(dynamodb["TransactWriteItems"], 4);
     assert_eq!(dynamodb["BatchWriteItem"], 1);
+}
+
+#[tokio::test]
+async fn asking_people_costs_a_look_at_who_may_decide_and_their_letters() {
+    let world = world_of(WORLD).await;
+    let answer = handle(&world, batch_of(3)).await;
+    assert!(answer.failed.is_empty() && answer.given_up.is_empty());
+    let dynamodb = world.dynamodb.calls();
+    assert_eq!(dynamodb["TransactWriteItems"], 5);
+    // The denies for Organizations paths of the service and of `*`, and the approvers.
+    assert_eq!(dynamodb["Query"], 3);
+    // The letters are a call of their own, with their links written before and the outbox cleared after.
+    assert_eq!(world.sns.calls()["PublishBatch"], 2);
+    assert_eq!(dynamodb["BatchWriteItem"], 3);
 }
 
 #[tokio::test]

@@ -5,30 +5,6 @@ use local_aws::State;
 
 use crate::support::*;
 
-const PROVIDER: &str = gatekeeper_local::world::PROVIDER;
-
-fn told_of(world: &gatekeeper_local::world::World, n: u32) -> Vec<String> {
-    let mut told = documents(world);
-    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
-    // What is published a second time, after a crash, has the same id.
-    told.dedup_by_key(|document| document["id"].clone());
-    told.iter()
-        .map(|document| document["kind"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn somebody_accepts(world: &gatekeeper_local::world::World, n: u32) {
-    let console = local_aws::Caller::new(PROVIDER, "us-east-1");
-    let failed = world.ec2.accept(&console, SERVICE, [endpoint(n).as_str()]);
-    assert!(failed.unwrap().is_empty());
-}
-
-fn somebody_rejects(world: &gatekeeper_local::world::World, n: u32) {
-    let console = local_aws::Caller::new(PROVIDER, "us-east-1");
-    let failed = world.ec2.reject(&console, SERVICE, [endpoint(n).as_str()]);
-    assert!(failed.unwrap().is_empty());
-}
-
 #[tokio::test]
 async fn what_was_rejected_and_is_allowed_now_is_tried_once_and_people_are_told() {
     let world = world_of(WORLD).await;
@@ -85,38 +61,28 @@ async fn where_ec2_takes_it_back_it_is_accepted() {
 
 #[tokio::test]
 async fn a_try_that_is_killed_is_made_once_all_the_same() {
-    for n in 1..60 {
+    let ready = async || {
         let world = world_of(WORLD).await;
         world.reconcile().await;
         remove(&world, "*", "deny", "000000000002").await;
         allow(&world, "*", "000000000002").await;
         minutes_pass(&world, 5);
-        let calls = Calls::of(&world);
-        let gatekeeper = world.another_gatekeeper();
-        let until = deadline(&world);
-        let task = tokio::spawn(async move { gatekeeper.reconcile(until).await });
-        kill_after(&calls, n, task.abort_handle());
-        let finished = task.await.is_ok();
-        calls.after(usize::MAX / 2, || {});
-        for _ in 0..3 {
-            minutes_pass(&world, 5);
-            world.reconcile().await;
-        }
+        world
+    };
+    reconcile_killed_everywhere(ready, async |world, n| {
+        runs(world, 3).await;
         assert_eq!(
-            status(&world, 2).await,
+            status(world, 2).await,
             Some(Status::Rejected),
             "killed after {n}"
         );
         assert_eq!(
-            told_of(&world, 2),
+            told_of(world, 2),
             ["rejected", "accept_refused"],
             "killed after {n}"
         );
-        if finished {
-            return;
-        }
-    }
-    panic!("the run never came to its end");
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -133,10 +99,7 @@ async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_r
         world.reconcile().await;
         minutes_pass(&world, 5);
         somebody_rejects(&world, 1);
-        for _ in 0..3 {
-            world.reconcile().await;
-            minutes_pass(&world, 5);
-        }
+        runs(&world, 3).await;
         assert_eq!(status(&world, 1).await, Some(expected), "{setting}");
         let told = told_of(&world, 1);
         let quiet = setting == "record";
@@ -157,10 +120,7 @@ async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts(
         minutes_pass(&world, 5);
         assert_eq!(status(&world, 3).await, Some(Status::InReview));
         somebody_accepts(&world, 3);
-        for _ in 0..4 {
-            world.reconcile().await;
-            minutes_pass(&world, 5);
-        }
+        runs(&world, 4).await;
         let expected = if cut {
             Status::Rejected
         } else {
@@ -184,20 +144,39 @@ async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts(
 
 #[tokio::test]
 async fn what_was_there_before_gatekeeper_is_not_reverted() {
-    let text = WORLD.replace(
-        r#"owner: "000000000003"}"#,
-        r#"owner: "000000000003", state: available}"#,
-    );
-    let world = world_of(&text).await;
+    let world = world_of(&world_with_a_connection_from_before()).await;
     settings(&world, "out_of_band: revert").await;
-    for _ in 0..4 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 4).await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     assert_eq!(state(&world, 3), Some(State::Available));
     // Where the service revokes what nothing allows, it is told of like any other.
     settings(&world, "revoke: enforce").await;
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Revoking));
+}
+
+#[tokio::test]
+async fn what_an_entry_has_allowed_since_is_not_reverted_though_nothing_was_revoked_then() {
+    for setting in ["record", "alert"] {
+        let world = world_of(WORLD).await;
+        settings(&world, &format!("out_of_band: {setting}")).await;
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        somebody_accepts(&world, 3);
+        world.reconcile().await;
+        assert!(request(&world, 3).await.unwrap().past_policy);
+        allow(&world, SERVICE, "000000000003").await;
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+        hours_pass(&world, 24 * 30);
+        remove(&world, SERVICE, "allow", "000000000003").await;
+        settings(&world, "out_of_band: revert").await;
+        runs(&world, 3).await;
+        assert_eq!(
+            path(&world, 3).await,
+            "- > in_review > accepted",
+            "{setting}"
+        );
+        assert_eq!(state(&world, 3), Some(State::Available), "{setting}");
+    }
 }

@@ -1,6 +1,8 @@
 //! `max_connections`: who waits for a slot gets it when one is free, and slots follow EC2's truth.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::request::Status;
@@ -124,4 +126,41 @@ async fn reconcile_mends_slots_from_what_ec2_shows() {
     minutes_pass(&world, 5);
     world.reconcile().await;
     assert_eq!(world.dynamodb.calls().get("UpdateItem"), None);
+}
+
+#[tokio::test]
+async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
+    let mut text = format!("services:\n  - service_id: {SERVICE}\nconnections:\n");
+    for n in 1..=20 {
+        let _ = writeln!(
+            text,
+            "  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"{n:012}\"}}",
+            endpoint(n)
+        );
+    }
+    text.push_str(
+        "policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n",
+    );
+    let world = world_of(&text).await;
+    world.reconcile().await;
+    for n in 1..=20 {
+        write_slots(&world, &format!("{n:012}"), &["vpce-0dddddddddddddddd"]).await;
+    }
+    slow(&world, "DescribeVpcEndpointConnections", 10);
+    for runs in 1.. {
+        minutes_pass(&world, 5);
+        let before = world.clock.now();
+        let done = world.reconcile_within(Duration::from_secs(60)).await;
+        let spent = world.clock.now().duration_since(before).as_secs_f64();
+        assert!(spent <= 60.0, "{spent} s");
+        assert!(done.failed.is_empty(), "{done:?}");
+        if done.unfinished.is_empty() {
+            break;
+        }
+        assert!(runs < 10, "each run gets somewhere");
+    }
+    for n in 1..=20 {
+        let truth = BTreeSet::from([endpoint(n).to_string()]);
+        assert_eq!(slots(&world, &format!("{n:012}")).await, truth, "{n}");
+    }
 }

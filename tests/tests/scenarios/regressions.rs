@@ -1,28 +1,15 @@
 //! What went wrong once, or nearly: each of these failed when it was written.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::Duration;
 
 use gatekeeper_core::request::{Cause, Status};
-use gatekeeper_local::world::World;
-use local_aws::{CallPhase, NewConnection, State};
+use gatekeeper_local::world::{Options, World};
+use local_aws::State;
 
 use crate::support::*;
 
 const OTHER: &str = "vpce-svc-0bbbbbbbbbbbbbbbb";
-
-/// Has each call of an action take so long.
-fn slow(world: &World, action: &'static str, seconds: u64) {
-    let clock = world.clock.clone();
-    world
-        .ec2
-        .set_on_call(Some(Arc::new(move |called: &str, phase: CallPhase| {
-            if phase == CallPhase::After && called == action {
-                clock.advance(Duration::from_secs(seconds));
-            }
-        }) as local_aws::OnCall));
-}
 
 /// `n` connections of as many accounts, all of them there before, and none with an entry.
 fn connected(n: u32, settings: &str, entries: &str) -> String {
@@ -41,12 +28,20 @@ fn connected(n: u32, settings: &str, entries: &str) -> String {
     text
 }
 
+/// A world that one run has got to know and the next has audited.
+async fn audited(options: Options, text: &str) -> World {
+    let world = world_with(options, text).await;
+    runs(&world, 1).await;
+    world.reconcile().await;
+    world
+}
+
 #[tokio::test]
 async fn a_run_that_sees_a_part_cuts_and_ends_the_alarm() {
     let mut options = options();
     options.limits.page = 5;
     options.limits.slice = 5;
-    let world = world_with(
+    let world = audited(
         options,
         &connected(
             24,
@@ -55,9 +50,6 @@ async fn a_run_that_sees_a_part_cuts_and_ends_the_alarm() {
         ),
     )
     .await;
-    world.reconcile().await;
-    minutes_pass(&world, 5);
-    world.reconcile().await;
     assert_eq!(alarms(&world, "too_many_revocations", "alarm_started"), 1);
     for n in 1..=24 {
         assert_eq!(status(&world, n).await, Some(Status::Accepted));
@@ -82,14 +74,11 @@ async fn a_deny_that_expired_during_the_run_cuts_nobody() {
     let mut options = options();
     options.limits.page = 5;
     let deny = "    - {service_id: \"*\", principal: \"*\", effect: allow}\n    - {service_id: \"*\", principal: \"000000000001\", effect: deny, expires_at: \"2026-11-20T12:15:00Z\"}\n";
-    let world = world_with(
+    let world = audited(
         options,
         &connected(6, "revoke: enforce, revoke_grace_hours: 0", deny),
     )
     .await;
-    world.reconcile().await;
-    minutes_pass(&world, 5);
-    world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
     minutes_pass(&world, 8);
     // 12:13. Each description takes a minute and a half; the second page comes after 12:15.
@@ -106,18 +95,12 @@ async fn revert_cuts_what_the_policy_allowed_for_long_though_revoke_is_off() {
     world.reconcile().await;
     minutes_pass(&world, 5);
     allow(&world, "*", "000000000003").await;
-    world
-        .ec2
-        .accept(&world.ec2.provider(), SERVICE, [endpoint(3).as_str()])
-        .unwrap();
+    somebody_accepts(&world, 3);
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     hours_pass(&world, 24 * 365);
     remove(&world, "*", "allow", "000000000003").await;
-    for _ in 0..2 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 2).await;
 
     assert_ne!(
         state(&world, 3),
@@ -128,16 +111,10 @@ async fn revert_cuts_what_the_policy_allowed_for_long_though_revoke_is_off() {
 
 #[tokio::test]
 async fn a_console_reject_in_the_grace_period_is_out_of_band() {
-    let world = world_of(&connected(2, "revoke: enforce", "")).await;
-    world.reconcile().await;
-    minutes_pass(&world, 5);
-    world.reconcile().await;
+    let world = audited(options(), &connected(2, "revoke: enforce", "")).await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
     minutes_pass(&world, 5);
-    world
-        .ec2
-        .reject(&world.ec2.provider(), SERVICE, [endpoint(1).as_str()])
-        .unwrap();
+    somebody_rejects(&world, 1);
     minutes_pass(&world, 5);
     world.reconcile().await;
     let last = history(&world, 1).await.pop().unwrap();
@@ -153,26 +130,11 @@ async fn what_somebody_accepts_before_it_was_seen_is_told_and_reverted() {
         world.reconcile().await;
         hours_pass(&world, 1);
     }
-    world
-        .ec2
-        .put_connection(
-            NewConnection::new(SERVICE, "000000000077").endpoint_id(endpoint(77).as_str()),
-        )
-        .unwrap();
-    world
-        .ec2
-        .accept(&world.ec2.provider(), SERVICE, [endpoint(77).as_str()])
-        .unwrap();
-    for _ in 0..4 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
-    let told = documents(&world)
-        .iter()
-        .filter(|d| d["endpoint_id"] == endpoint(77).as_str())
-        .count();
+    somebody_asks(&world, 77, "000000000077");
+    somebody_accepts(&world, 77);
+    runs(&world, 4).await;
 
-    assert!(told > 0, "nobody is told");
+    assert_ne!(told_of(&world, 77), Vec::<String>::new(), "nobody is told");
     assert_eq!(state(&world, 77), Some(State::Rejected));
 }
 
@@ -194,12 +156,7 @@ policy:
     world.reconcile().await;
     assert_eq!(status(&world, 4).await, Some(Status::Rejected));
     minutes_pass(&world, 5);
-    world
-        .ec2
-        .put_connection(
-            NewConnection::new(SERVICE, "000000000004").endpoint_id(endpoint(5).as_str()),
-        )
-        .unwrap();
+    somebody_asks(&world, 5, "000000000004");
     remove(&world, "*", "deny", "000000000004").await;
     put_policy(
         &world,
@@ -228,10 +185,7 @@ async fn a_slow_watch_keeps_nobody_from_being_decided() {
     let world = world_of(&text).await;
     // What a call that is never answered takes: 20 s.
     slow(&world, "DescribeVpcEndpointServicePermissions", 20);
-    for _ in 0..3 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 3).await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
 }
 
@@ -288,11 +242,45 @@ async fn many_that_vanish_do_not_overrun_the_time_out() {
 }
 
 #[tokio::test]
+async fn vanished_endpoints_that_there_was_no_time_for_leave_the_service_unfinished() {
+    let world = world_of(&connected(60, "on_unlisted: review", "")).await;
+    world.reconcile().await;
+    for n in 1..=60 {
+        world.ec2.delete_endpoint(endpoint(n).as_str());
+    }
+    hours_pass(&world, 24 * 30);
+    let clock = world.clock.clone();
+    world
+        .dynamodb
+        .set_on_call(Some(std::sync::Arc::new(move |action: &str| {
+            if action == "TransactWriteItems" {
+                clock.advance(Duration::from_secs(2));
+            }
+        })));
+    let mut runs = 0;
+    loop {
+        runs += 1;
+        let done = world.reconcile_within(Duration::from_secs(60)).await;
+        assert!(done.failed.is_empty(), "{done:?}");
+        if done.unfinished.is_empty() {
+            break;
+        }
+        minutes_pass(&world, 5);
+        assert!(runs < 10, "each run gets somewhere");
+    }
+    for n in 1..=60 {
+        assert_eq!(status(&world, n).await, Some(Status::Gone), "{n}");
+    }
+    assert!(runs > 1, "once was enough");
+}
+
+#[tokio::test]
 async fn a_policy_that_cannot_be_read_does_not_end_the_alarm() {
-    let world = world_of(&connected(3, "revoke: enforce, revoke_at_most: 1", "")).await;
-    world.reconcile().await;
-    minutes_pass(&world, 5);
-    world.reconcile().await;
+    let world = audited(
+        options(),
+        &connected(3, "revoke: enforce, revoke_at_most: 1", ""),
+    )
+    .await;
     assert_eq!(alarms(&world, "too_many_revocations", "alarm_started"), 1);
     malformed(&world, SERVICE, "allow#000000000003").await;
     minutes_pass(&world, 5);
@@ -302,10 +290,7 @@ async fn a_policy_that_cannot_be_read_does_not_end_the_alarm() {
 
 #[tokio::test]
 async fn a_service_that_revokes_no_more_restores_though_the_policy_is_empty() {
-    let world = world_of(&connected(1, "revoke: enforce", "")).await;
-    world.reconcile().await;
-    minutes_pass(&world, 5);
-    world.reconcile().await;
+    let world = audited(options(), &connected(1, "revoke: enforce", "")).await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
     remove(&world, "*", "allow", "999999999999").await;
     settings(&world, "revoke: off").await;
@@ -338,10 +323,7 @@ async fn a_resumed_run_with_time_left_looks_at_the_first_pages_too() {
     world.reconcile_within(Duration::from_secs(300)).await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     world.ec2.set_on_call(None);
-    world
-        .ec2
-        .reject(&world.ec2.provider(), SERVICE, [endpoint(1).as_str()])
-        .unwrap();
+    somebody_rejects(&world, 1);
     minutes_pass(&world, 5);
     world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::Rejected));
@@ -349,11 +331,7 @@ async fn a_resumed_run_with_time_left_looks_at_the_first_pages_too() {
 
 #[tokio::test]
 async fn what_was_there_before_is_not_reverted_though_cloudtrail_names_who() {
-    let text = WORLD.replace(
-        r#"owner: "000000000003"}"#,
-        r#"owner: "000000000003", state: available}"#,
-    );
-    let world = world_of(&text).await;
+    let world = world_of(&world_with_a_connection_from_before()).await;
     settings(&world, "out_of_band: revert").await;
     world.reconcile().await;
     minutes_pass(&world, 5);
@@ -368,10 +346,7 @@ async fn what_was_there_before_is_not_reverted_though_cloudtrail_names_who() {
     for handled in world.gatekeeper().handle(&[hint], deadline(&world)).await {
         handled.unwrap();
     }
-    for _ in 0..3 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 3).await;
 
     assert_eq!(state(&world, 3), Some(State::Available));
 }

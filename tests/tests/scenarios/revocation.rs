@@ -41,17 +41,6 @@ async fn all_accepted(settings: &str) -> World {
     world
 }
 
-/// The kinds of what was told about an endpoint, in order.
-fn told_of(world: &World, n: u32) -> Vec<String> {
-    let mut told = documents(world);
-    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
-    // What is published a second time, after a crash, has the same id.
-    told.dedup_by_key(|document| document["id"].clone());
-    told.iter()
-        .map(|document| document["kind"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 #[tokio::test]
 async fn by_default_nothing_is_cut_and_nothing_is_said() {
     let world = all_accepted("review_hours: 1").await;
@@ -201,10 +190,7 @@ async fn a_deny_and_a_region_taken_away_are_revoked_and_a_lower_limit_is_not() {
     ] {
         put_policy(&world, &entry).await;
     }
-    for _ in 0..2 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 2).await;
     assert_eq!(
         state(&world, 1),
         Some(State::Available),
@@ -276,10 +262,7 @@ async fn s2_an_empty_policy_and_one_that_cannot_be_read_revoke_nothing() {
     for (scope, n) in [(SERVICE, 1), (SERVICE, 2), ("*", 3)] {
         remove(&world, scope, "allow", &format!("00000000000{n}")).await;
     }
-    for _ in 0..3 {
-        world.reconcile().await;
-        minutes_pass(&world, 5);
-    }
+    runs(&world, 3).await;
     for n in 1..=3 {
         assert_eq!(status(&world, n).await, Some(Status::Accepted), "empty");
     }
@@ -362,39 +345,33 @@ async fn a_policy_that_comes_back_before_the_decision_is_recorded_still_wins() {
 
 #[tokio::test]
 async fn a_run_that_is_killed_while_it_cuts_is_finished_by_the_next() {
-    for n in 1..60 {
+    let ready = async || {
         let world = all_accepted("revoke: enforce, revoke_grace_hours: 1").await;
         for n in 1..=2 {
             remove(&world, SERVICE, "allow", &format!("00000000000{n}")).await;
         }
         world.reconcile().await;
         hours_pass(&world, 2);
-        let calls = Calls::of(&world);
-        let gatekeeper = world.another_gatekeeper();
-        let until = deadline(&world);
-        let task = tokio::spawn(async move { gatekeeper.reconcile(until).await });
-        kill_after(&calls, n, task.abort_handle());
-        let finished = task.await.is_ok();
-        calls.after(usize::MAX / 2, || {});
-        for _ in 0..2 {
-            minutes_pass(&world, 5);
-            world.reconcile().await;
-        }
+        world
+    };
+    reconcile_killed_everywhere(ready, async |world, killed_after| {
+        runs(world, 2).await;
         for n in 1..=2 {
-            assert_eq!(state(&world, n), Some(State::Rejected), "killed after {n}");
-            let path = path(&world, n).await;
+            assert_eq!(
+                state(world, n),
+                Some(State::Rejected),
+                "killed after {killed_after}"
+            );
+            let path = path(world, n).await;
             assert_eq!(path, "- > accepting > accepted > revoking > rejected");
             assert_eq!(
-                told_of(&world, n),
+                told_of(world, n),
                 ["accepted", "revocation_started", "revoked"]
             );
         }
-        assert_eq!(state(&world, 3), Some(State::Available));
-        if finished {
-            return;
-        }
-    }
-    panic!("the run never came to its end");
+        assert_eq!(state(world, 3), Some(State::Available));
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -8,16 +8,19 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::gatekeeper::{View, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
+use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_local::queue;
 use gatekeeper_local::world::{Options, World};
 use gatekeeper_local::world_file::WorldFile;
-use local_aws::{CallPhase, State};
+use local_aws::{CallPhase, NewConnection, State};
 use serde_json::{Value, json};
-use tokio::task::AbortHandle;
+
+use crate::logs;
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 /// What the function asks before it records a first decision: the managed services, the endpoint,
@@ -41,7 +44,17 @@ policy:
     - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: allow}
     - {service_id: "*", principal: "000000000002", effect: deny}
     - {service_id: "*", principal: "000000000004", effect: allow, max_connections: 1}
+  approvers:
+    - {id: alice@example.com, services: ["*"]}
 "#;
+
+/// [`WORLD`], with the third connection accepted by somebody before Gatekeeper was there.
+pub(crate) fn world_with_a_connection_from_before() -> String {
+    WORLD.replace(
+        r#"owner: "000000000003"}"#,
+        r#"owner: "000000000003", state: available}"#,
+    )
+}
 
 /// A service that anybody may ask, and nobody does yet.
 pub(crate) const OPEN: &str = r#"
@@ -69,6 +82,7 @@ pub(crate) fn options() -> Options {
 }
 
 pub(crate) async fn world_with(options: Options, text: &str) -> World {
+    logs::watch();
     let world = World::start(options).await.unwrap();
     WorldFile::parse(text)
         .unwrap()
@@ -147,9 +161,51 @@ pub(crate) fn hours_pass(world: &World, hours: u64) {
     minutes_pass(world, hours * 60);
 }
 
+/// Runs reconcile so often, and has five minutes pass after each run.
+pub(crate) async fn runs(world: &World, times: u32) {
+    for _ in 0..times {
+        world.reconcile().await;
+        minutes_pass(world, 5);
+    }
+}
+
+/// Has somebody at the provider accept a connection on the console.
+pub(crate) fn somebody_accepts(world: &World, n: u32) {
+    let failed = world
+        .ec2
+        .accept(&world.ec2.provider(), SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+/// Has somebody at the provider reject a connection on the console.
+pub(crate) fn somebody_rejects(world: &World, n: u32) {
+    let failed = world
+        .ec2
+        .reject(&world.ec2.provider(), SERVICE, [endpoint(n).as_str()]);
+    assert!(failed.unwrap().is_empty());
+}
+
+/// Has an account create an endpoint.
+pub(crate) fn somebody_asks(world: &World, n: u32, account: &str) {
+    let new = NewConnection::new(SERVICE, account).endpoint_id(endpoint(n).as_str());
+    world.ec2.put_connection(new).unwrap();
+}
+
 /// Has the function `policy-changes` deal with the edits made since the world began.
 pub(crate) async fn edited(world: &World) {
     assert_eq!(world.follow_edits().await.unwrap(), 0);
+}
+
+/// Has each call of an action of EC2 take so long.
+pub(crate) fn slow(world: &World, action: &'static str, seconds: u64) {
+    let clock = world.clock.clone();
+    world
+        .ec2
+        .set_on_call(Some(Arc::new(move |called: &str, phase: CallPhase| {
+            if phase == CallPhase::After && called == action {
+                clock.advance(Duration::from_secs(seconds));
+            }
+        }) as local_aws::OnCall));
 }
 
 /// How often an alarm about a service was told to begin or to end.
@@ -241,6 +297,17 @@ pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
     counts
 }
 
+/// The kinds of what was told about an endpoint, in order.
+pub(crate) fn told_of(world: &World, n: u32) -> Vec<String> {
+    let mut told = documents(world);
+    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
+    // What is published a second time, after a crash, has the same id.
+    told.dedup_by_key(|document| document["id"].clone());
+    told.iter()
+        .map(|document| document["kind"].as_str().unwrap().to_owned())
+        .collect()
+}
+
 /// Every announcement, as machines get it, in the order of publishing.
 pub(crate) fn documents(world: &World) -> Vec<Value> {
     let mut documents = Vec::new();
@@ -294,6 +361,93 @@ pub(crate) async fn assert_all_decided(world: &World, context: &str) {
         2,
         "{context}"
     );
+}
+
+/// Makes somebody an approver, or changes what they may.
+pub(crate) async fn approver(world: &World, approver: &str) {
+    let text = format!("services: []\npolicy:\n  approvers:\n    - {approver}\n");
+    let file = WorldFile::parse(&text).unwrap();
+    file.put_into(world).await.unwrap();
+}
+
+/// The letters that somebody got about an endpoint, oldest first.
+pub(crate) fn letters(world: &World, name: &str, n: u32) -> Vec<String> {
+    let mails = world.sns.inbox_of(&format!("{name}@example.com"));
+    let about = |text: &String| text.contains(endpoint(n).as_str());
+    mails
+        .into_iter()
+        .map(|mail| mail.message)
+        .filter(about)
+        .collect()
+}
+
+/// The token in the last letter that somebody got about an endpoint.
+pub(crate) fn token(world: &World, name: &str, n: u32) -> String {
+    let letters = letters(world, name, n);
+    let letter = letters.last().expect("a letter");
+    let (_, link) = letter.split_once("/a/").expect("a link");
+    let token = link.split_whitespace().next().unwrap();
+    logs::must_not_show(token);
+    token.to_owned()
+}
+
+/// A vote by the last link that somebody got about an endpoint.
+pub(crate) fn by_link(world: &World, name: &str, n: u32) -> Voter {
+    Voter::Link {
+        token: token(world, name, n),
+        typed: end_of(n),
+    }
+}
+
+/// The last six characters of an endpoint's id.
+pub(crate) fn end_of(n: u32) -> String {
+    let id = endpoint(n).to_string();
+    id[id.len() - 6..].to_owned()
+}
+
+pub(crate) fn approval() -> Ballot {
+    Ballot::new(Choice::Approve, "").unwrap()
+}
+
+pub(crate) fn rejection() -> Ballot {
+    Ballot::new(Choice::Reject, "Not a customer.").unwrap()
+}
+
+pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
+    let gatekeeper = world.gatekeeper();
+    gatekeeper
+        .vote(voter, ballot, deadline(world))
+        .await
+        .unwrap()
+}
+
+/// What became of a vote, in a word.
+pub(crate) fn word(voted: &Voted) -> &'static str {
+    match voted {
+        Voted::Waiting(_) => "waiting",
+        Voted::Decided(_) => "decided",
+        Voted::Recorded(_) => "recorded",
+        Voted::Already(_) => "already",
+        Voted::TooLate(_) => "too late",
+        Voted::Barred(..) => "barred",
+        Voted::Mistyped(_) => "mistyped",
+        Voted::Expired => "expired",
+        Voted::Invalid => "invalid",
+        Voted::NotAnApprover => "no approver",
+    }
+}
+
+/// How a review looks, in a word.
+pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
+    match world.gatekeeper().view(voter).await.unwrap() {
+        View::Open(_) => "open",
+        View::Voted(_) => "voted",
+        View::Decided(_) => "decided",
+        View::Barred(..) => "barred",
+        View::Expired => "expired",
+        View::Invalid => "invalid",
+        View::NotAnApprover => "no approver",
+    }
 }
 
 /// Every call that the functions make, in order, as `service:Action`.
@@ -371,8 +525,42 @@ pub(crate) async fn crash_after(
 ) -> Option<Answer> {
     let handler = world.another_handler();
     let deadline = deadline(world);
-    let task = tokio::spawn(async move { handler.handle(payload, deadline).await });
-    kill_after(calls, n, task.abort_handle());
+    let work = async move { handler.handle(payload, deadline).await };
+    killed_after(calls, n, work).await
+}
+
+/// Kills the function `reconcile` after its nth call, for every n and in a world of its own each
+/// time. Five minutes later, `look` has what it left finished and looks at that.
+pub(crate) async fn reconcile_killed_everywhere(
+    ready: impl AsyncFn() -> World,
+    look: impl AsyncFn(&World, usize),
+) {
+    for n in 1.. {
+        assert!(n < 60, "the run never came to its end");
+        let world = ready().await;
+        let calls = Calls::of(&world);
+        let gatekeeper = world.another_gatekeeper();
+        let until = deadline(&world);
+        let work = async move { gatekeeper.reconcile(until).await };
+        let finished = killed_after(&calls, n, work).await.is_some();
+        minutes_pass(&world, 5);
+        look(&world, n).await;
+        if finished {
+            assert!(n > 10, "there were points to kill it at");
+            return;
+        }
+    }
+}
+
+/// Does some work and kills it after its nth call; none if it was done before that.
+pub(crate) async fn killed_after<T: Send + 'static>(
+    calls: &Calls,
+    n: usize,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    let task = tokio::spawn(work);
+    let victim = task.abort_handle();
+    calls.after(n, move || victim.abort());
     let ended = task.await;
     calls.after(usize::MAX / 2, || {});
     match ended {
@@ -385,10 +573,6 @@ pub(crate) async fn crash_after(
             None
         }
     }
-}
-
-pub(crate) fn kill_after(calls: &Calls, n: usize, victim: AbortHandle) {
-    calls.after(n, move || victim.abort());
 }
 
 /// Puts a batch into the queue as it would lie there after a crash: to be handed out again.

@@ -1,5 +1,6 @@
 //! What lets connections in past Gatekeeper: one alarm when it begins, one when it ends.
 
+use gatekeeper_local::world::World;
 use local_aws::{ConnectionEvent, Fault, FaultKind, NewService};
 
 use crate::support::*;
@@ -18,7 +19,7 @@ services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
 "#;
 
-fn told(world: &gatekeeper_local::world::World, finding: &str) -> (usize, usize) {
+fn told(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
@@ -187,4 +188,86 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
     assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+}
+
+/// How many services the metrics last said to be open past Gatekeeper, and to have more to cut than
+/// one run may.
+fn measured(world: &World) -> (Option<f64>, Option<f64>) {
+    let last = |name| world.gatekeeper().metrics().last(name);
+    (last("BypassedServices"), last("RevocationsHeld"))
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_does_not_end_the_alarm_on_the_metrics() {
+    let services = "DescribeVpcEndpointServiceConfigurations";
+    let permissions = "DescribeVpcEndpointServicePermissions";
+    let revokes = "policy:\n  entries:\n    - {service_id: \"*\", principal: \"999999999999\", effect: allow}\n  settings:\n    - {service_id: \"*\", revoke: enforce, revoke_at_most: 0}\n";
+    let world = world_of(&format!("{SOUND}connections:\n  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\", state: available}}\n{revokes}", endpoint(1))).await;
+    world.ec2.put_service(service().allow("*"));
+    for _ in 0..2 {
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+    }
+    assert_eq!(measured(&world), (Some(1.0), Some(1.0)));
+
+    malformed(&world, SERVICE, "allow#000000000001").await;
+    for blind in [permissions, services] {
+        world
+            .ec2
+            .inject(Fault::new(blind, FaultKind::Unauthorized).always());
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        assert_eq!(measured(&world), (Some(1.0), Some(1.0)), "without {blind}");
+    }
+
+    world.ec2.clear_faults();
+    world.ec2.put_service(service());
+    remove(&world, SERVICE, "allow", "000000000001").await;
+    settings(&world, "revoke: off").await;
+    world.reconcile().await;
+    assert_eq!(measured(&world), (Some(0.0), Some(0.0)));
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
+    let world = world_of(SOUND).await;
+    world.ec2.put_service(service().allow("*"));
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    let untagged = NewService::new()
+        .id(SERVICE)
+        .owner(gatekeeper_local::world::PROVIDER)
+        .region("us-east-1")
+        .allow("*");
+    world.ec2.put_service(untagged);
+    let services = "DescribeVpcEndpointServiceConfigurations";
+    world
+        .ec2
+        .inject(Fault::new(services, FaultKind::Unauthorized).always());
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(
+        told(&world, "anyone_may_ask"),
+        (1, 0),
+        "who could not be asked for may be managed"
+    );
+    world.ec2.clear_faults();
+    for _ in 0..2 {
+        minutes_pass(&world, 5);
+        world.reconcile().await;
+    }
+    assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
+    assert_eq!(measured(&world), (Some(0.0), Some(0.0)));
+    let over = documents(&world).pop().unwrap();
+    assert_eq!(over["unmanaged"], true, "{over}");
+    let mail = world.sns.inbox().pop().unwrap().message;
+    assert!(
+        mail.contains("is not managed by Gatekeeper any more"),
+        "{mail}"
+    );
+    // Managed again, it is news again.
+    world.ec2.put_service(service().allow("*"));
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(told(&world, "anyone_may_ask"), (2, 1));
 }

@@ -115,6 +115,31 @@ fn a_lost_answer_leaves_the_work_done() {
 }
 
 #[test]
+fn an_answer_that_hangs_or_fails_leaves_the_work_done() {
+    let mut world = World::new();
+    let (service, ids) = world.service(2);
+    world.ec2.inject(Fault::new(ACCEPT, FaultKind::AnswerHangs));
+    world.ec2.inject(Fault::new(ACCEPT, FaultKind::AnswerFails));
+    let accept = |world: &World, id: &str| {
+        let params = [("ServiceId", service.as_str()), ("VpcEndpointId.1", id)];
+        world.post("/ec2", PROVIDER, "us-east-1", ACCEPT, &params)
+    };
+    world.patience = Duration::from_millis(200);
+    assert!(accept(&world, &ids[0]).is_err());
+    world.patience = Duration::from_secs(60);
+    assert_eq!(
+        accept(&world, &ids[1]).unwrap().outcome(),
+        (500, "InternalError".to_owned())
+    );
+    let log = world.ec2.log();
+    let errors: Vec<_> = log.iter().map(|call| call.error.as_deref()).collect();
+    assert_eq!(errors, [Some("AnswerHangs"), Some("InternalError")]);
+    for id in &ids {
+        assert_eq!(world.state(id), State::Pending);
+    }
+}
+
+#[test]
 fn a_call_that_hangs_does_no_work_until_the_client_gives_up() {
     let mut world = World::new();
     let (service, ids) = world.service(1);

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sdk_ec2::operation::RequestId;
-use aws_sdk_ec2::types::{Filter, VpcEndpointConnection};
+use aws_sdk_ec2::types::{
+    ConnectionNotification, Filter, ServiceConfiguration, VpcEndpointConnection,
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
@@ -306,20 +308,8 @@ impl Ec2 {
 
     async fn tagged_services(&self) -> Result<Vec<ServiceId>, Arc<Error>> {
         let (key, value) = MANAGED_TAG;
-        self.describes.wait().await;
-        let listed = self
-            .client
-            .describe_vpc_endpoint_service_configurations()
-            .filters(filter(&format!("tag:{key}"), [value]))
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointServiceConfigurations";
-                failed(operation, error, Retryable::DescribeServices)
-            })?;
+        let tagged = filter(&format!("tag:{key}"), [value]);
+        let listed = self.configurations(tagged).await?;
         Ok(service_ids(
             listed.iter().map(|service| service.service_id()),
         ))
@@ -330,20 +320,8 @@ impl Ec2 {
         &self,
         topic: &str,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
-        self.describes.wait().await;
-        let listed = self
-            .client
-            .describe_vpc_endpoint_connection_notifications()
-            .filters(filter("connection-notification-arn", [topic]))
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointConnectionNotifications";
-                failed(operation, error, Retryable::DescribeNotifications)
-            })?;
+        let to_topic = filter("connection-notification-arn", [topic]);
+        let listed = self.connection_notifications(Some(to_topic)).await?;
         Ok(service_ids(listed.iter().map(|one| one.service_id())))
     }
 
@@ -354,21 +332,8 @@ impl Ec2 {
     ) -> Result<BTreeMap<ServiceId, Configured>, Arc<Error>> {
         let mut found = BTreeMap::new();
         for chunk in services.chunks(VALUES_PER_FILTER) {
-            self.describes.wait().await;
-            let ids = chunk.iter().map(ServiceId::as_str);
-            let listed = self
-                .client
-                .describe_vpc_endpoint_service_configurations()
-                .filters(filter("service-id", ids))
-                .into_paginator()
-                .items()
-                .send()
-                .try_collect()
-                .await
-                .map_err(|error| {
-                    let operation = "DescribeVpcEndpointServiceConfigurations";
-                    failed(operation, error, Retryable::DescribeServices)
-                })?;
+            let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
+            let listed = self.configurations(ids).await?;
             for service in listed {
                 let Some(Ok(id)) = service.service_id().map(str::parse) else {
                     continue;
@@ -391,19 +356,7 @@ impl Ec2 {
     pub(crate) async fn notifications(
         &self,
     ) -> Result<BTreeMap<ServiceId, Vec<Notification>>, Arc<Error>> {
-        self.describes.wait().await;
-        let listed = self
-            .client
-            .describe_vpc_endpoint_connection_notifications()
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointConnectionNotifications";
-                failed(operation, error, Retryable::DescribeNotifications)
-            })?;
+        let listed = self.connection_notifications(None).await?;
         let mut found: BTreeMap<ServiceId, Vec<Notification>> = BTreeMap::new();
         for one in listed {
             let Some(Ok(id)) = one.service_id().map(str::parse) else {
@@ -423,6 +376,44 @@ impl Ec2 {
             });
         }
         Ok(found)
+    }
+
+    async fn configurations(
+        &self,
+        filter: Filter,
+    ) -> Result<Vec<ServiceConfiguration>, Arc<Error>> {
+        self.describes.wait().await;
+        self.client
+            .describe_vpc_endpoint_service_configurations()
+            .filters(filter)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointServiceConfigurations";
+                failed(operation, error, Retryable::DescribeServices)
+            })
+    }
+
+    async fn connection_notifications(
+        &self,
+        filter: Option<Filter>,
+    ) -> Result<Vec<ConnectionNotification>, Arc<Error>> {
+        self.describes.wait().await;
+        self.client
+            .describe_vpc_endpoint_connection_notifications()
+            .set_filters(filter.map(|filter| vec![filter]))
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| {
+                let operation = "DescribeVpcEndpointConnectionNotifications";
+                failed(operation, error, Retryable::DescribeNotifications)
+            })
     }
 
     /// Whether a service's permissions let every AWS account ask.

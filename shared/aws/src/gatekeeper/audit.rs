@@ -21,7 +21,7 @@ use super::knowledge::Knowledge;
 use super::settle::{Outcome, Settled};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent};
-use crate::tables::{Ground, Recorded, Told, Write};
+use crate::tables::{Ground, PolicyView, Recorded, Told, Write};
 
 /// One service's audit, as far as it has come.
 #[derive(Debug)]
@@ -45,6 +45,19 @@ pub(super) struct Auditor {
 struct Candidate {
     connection: Connection,
     request: Request,
+}
+
+/// How a connection stands by the policy as it was read.
+struct Assessed {
+    view: PolicyView,
+    verdict: Verdict,
+    standing: Standing,
+    /// What shows that the policy is not empty, where the standing rests on that.
+    entry: Option<Ground>,
+    /// What is to be done about it.
+    action: Audit,
+    /// When it was judged.
+    at: Timestamp,
 }
 
 /// What is certain about a candidate, and what it rests on.
@@ -160,30 +173,15 @@ impl Gatekeeper {
         request: &Request,
         knowledge: &Knowledge,
     ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let Some(view) = knowledge.view(connection)? else {
+        let Some(assessed) = self.assess(auditor, connection, request, knowledge).await? else {
             return Ok(None);
-        };
-        let now = self.clock.now();
-        let place = knowledge.place(connection);
-        let verdict = judge(&view.policy, connection, place, Usage::default(), now);
-        let settings = view.policy.settings_of(&connection.service_id);
-        auditor.settings = settings;
-        let standing = standing(request, &verdict, place);
-        let entry = match standing {
-            Standing::Withdrawn => self.entry_for(auditor).await?,
-            _ => None,
-        };
-        let run = Run {
-            began: auditor.began,
-            now,
-            policy_is_empty: entry.is_none(),
         };
         let candidate = || Candidate {
             connection: connection.clone(),
             request: request.clone(),
         };
-        let at_most = at_most(&settings);
-        match audit(request, standing, &settings, run) {
+        let at_most = at_most(&auditor.settings);
+        match assessed.action {
             Audit::Stay => Ok(None),
             Audit::Start { .. } => {
                 auditor.starts.push(candidate(), at_most);
@@ -195,8 +193,8 @@ impl Gatekeeper {
             }
             Audit::Report => {
                 let after = Request {
-                    verdict,
-                    reported_at: Some(now),
+                    verdict: assessed.verdict,
+                    reported_at: Some(assessed.at),
                     ..request.noted()
                 };
                 self.note(request, after, Told::Note(Kind::WouldRevoke))
@@ -204,18 +202,55 @@ impl Gatekeeper {
             }
             Audit::Forget => {
                 let after = Request {
-                    verdict,
+                    verdict: assessed.verdict,
                     reported_at: None,
-                    past_policy: request.past_policy && standing != Standing::Carried,
+                    past_policy: request.past_policy && assessed.standing != Standing::Carried,
                     ..request.noted()
                 };
                 self.note(request, after, Told::Nothing).await
             }
             Audit::Restore => {
-                let grounds = view.grounds(&verdict);
-                self.restore(request, verdict, standing, grounds).await
+                let grounds = assessed.view.grounds(&assessed.verdict);
+                self.restore(request, assessed.verdict, assessed.standing, grounds)
+                    .await
             }
         }
+    }
+
+    /// Holds a connection against the policy as it was read; none if it was not read for it.
+    async fn assess(
+        &self,
+        auditor: &mut Auditor,
+        connection: &Connection,
+        request: &Request,
+        knowledge: &Knowledge,
+    ) -> Result<Option<Assessed>, Arc<Error>> {
+        let Some(view) = knowledge.view(connection)? else {
+            return Ok(None);
+        };
+        let at = self.clock.now();
+        let place = knowledge.place(connection);
+        let verdict = judge(&view.policy, connection, place, Usage::default(), at);
+        auditor.settings = view.policy.settings_of(&connection.service_id);
+        let standing = standing(request, &verdict, place);
+        let entry = match standing {
+            Standing::Withdrawn => self.entry_for(auditor).await?,
+            _ => None,
+        };
+        let run = Run {
+            began: auditor.began,
+            now: at,
+            policy_is_empty: entry.is_none(),
+        };
+        let action = audit(request, standing, &auditor.settings, run);
+        Ok(Some(Assessed {
+            view,
+            verdict,
+            standing,
+            entry,
+            action,
+            at,
+        }))
     }
 
     /// An entry that shows that the policy is not empty, looked for once in an audit.
@@ -244,16 +279,12 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(before),
-                after: &after,
-                transition: None,
-                grounds: Vec::new(),
-                max_connections: None,
                 told,
+                ..Write::of(Some(before), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(message) => Some((false, message.map(|message| *message))),
+            Recorded::Written(messages) => Some((false, messages.into_iter().next())),
             // Whoever was quicker changed what there was to note.
             _ => None,
         })
@@ -365,34 +396,22 @@ impl Gatekeeper {
             request,
         } in candidates
         {
-            let Some(view) = knowledge.view(&connection)? else {
+            let Some(assessed) = self
+                .assess(auditor, &connection, &request, &knowledge)
+                .await?
+            else {
                 continue;
             };
-            let now = self.clock.now();
-            let place = knowledge.place(&connection);
-            let verdict = judge(&view.policy, &connection, place, Usage::default(), now);
-            let standing = standing(&request, &verdict, place);
-            let entry = match standing {
-                Standing::Withdrawn => self.entry_for(auditor).await?,
-                _ => None,
-            };
-            let run = Run {
-                began: auditor.began,
-                now,
-                policy_is_empty: entry.is_none(),
-            };
-            let settings = view.policy.settings_of(&connection.service_id);
-            let action = audit(&request, standing, &settings, run);
-            let mut grounds = view.grounds_of_revocation(&verdict);
+            let mut grounds = assessed.view.grounds_of_revocation(&assessed.verdict);
             // A transaction takes each item once.
             let is_new = |entry: &Ground| !grounds.iter().any(|ground| ground.key == entry.key);
-            let entry = entry.filter(is_new);
+            let entry = assessed.entry.filter(is_new);
             grounds.extend(entry);
             confirmed.push(Confirmed {
                 request,
-                verdict,
+                verdict: assessed.verdict,
                 grounds,
-                action,
+                action: assessed.action,
             });
         }
         Ok(confirmed)
@@ -437,6 +456,7 @@ impl Gatekeeper {
             actor: Actor::Policy(change.verdict.rule.clone()),
             reason: change.reason,
             ec2: None,
+            votes: Vec::new(),
         };
         let after = Request {
             verdict: change.verdict,
@@ -446,23 +466,21 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(request),
-                after: &after,
                 transition: Some(&transition),
                 grounds: change.grounds,
-                max_connections: None,
                 told: Told::Transition,
+                ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(message) => {
+            Recorded::Written(messages) => {
                 let outcome = Outcome::Changed {
                     from: Some(request.status),
                     request: Box::new(after),
                 };
                 let spent = self.clock.now().duration_since(begun);
                 self.tell(&outcome, spent.as_millis_f64());
-                Some((true, message.map(|message| *message)))
+                Some((true, messages.into_iter().next()))
             }
             // The next run sees how it is now.
             Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => None,
@@ -486,12 +504,8 @@ impl Gatekeeper {
             let recorded = self
                 .tables
                 .record(&Write {
-                    before: Some(&candidate.request),
-                    after: &after,
-                    transition: None,
                     grounds: candidate.grounds,
-                    max_connections: None,
-                    told: Told::Nothing,
+                    ..Write::of(Some(&candidate.request), &after)
                 })
                 .await;
             match recorded {
@@ -504,8 +518,8 @@ impl Gatekeeper {
         let mut messages = Vec::new();
         for done in self.enforce(undone, deadline).await {
             match done.outcome {
-                Ok((outcome, message)) => {
-                    messages.extend(message);
+                Ok((outcome, told)) => {
+                    messages.extend(told);
                     let spent = self.clock.now().duration_since(begun);
                     self.tell(&outcome, spent.as_millis_f64());
                     settled.insert(done.endpoint_id, Ok(outcome));
@@ -532,13 +546,14 @@ struct Change {
 
 impl Auditor {
     /// Whether anything can become of a request: where the service neither cuts nor reports, only
-    /// what an earlier setting left is looked at, so that the policy need not be read for the rest.
+    /// what has a note on it is looked at, so that the policy need not be read for the rest. What was
+    /// let in past the policy has one until an entry allows it, whatever a later setting undoes.
     fn concerns(&self, request: &Request) -> bool {
         let acts = self.settings.revoke.unwrap_or_default() != Revoke::Off
             || self.settings.out_of_band == Some(OutOfBand::Revert);
         match request.status {
             Status::Revoking => true,
-            Status::Accepted => acts || request.reported_at.is_some(),
+            Status::Accepted => acts || request.reported_at.is_some() || request.past_policy,
             _ => false,
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
-use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
@@ -17,6 +16,7 @@ use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transi
 use gatekeeper_core::review;
 
 use super::knowledge::Knowledge;
+use super::review::{Asked, by_votes, names};
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
@@ -32,14 +32,14 @@ pub(super) enum Decided {
     Recorded {
         from: Option<Status>,
         request: Box<Request>,
-        message: Option<Box<Message>>,
+        messages: Vec<Message>,
     },
     /// There is nothing more to do.
     Finished(Outcome),
 }
 
 /// One try at one connection.
-enum Attempt {
+pub(super) enum Attempt {
     Done(Decided),
     /// Something that the judgement rests on was not read, or is not so any more.
     ReadAgain,
@@ -288,6 +288,7 @@ impl Gatekeeper {
             actor: Actor::Policy(verdict.rule.clone()),
             reason: verdict.reason.clone(),
             ec2: None,
+            votes: Vec::new(),
         };
         if let Some(request) = &request
             && request.status == to
@@ -295,34 +296,49 @@ impl Gatekeeper {
             if to.pending_enforcement().is_some() {
                 return self.claim(request, verdict, grounds).await;
             }
-            let Some(deadline) = review::missed_deadline(request, &settings, now) else {
-                return self.keep_in_review(request, verdict, &settings).await;
-            };
-            to = Status::Rejecting;
-            grounds = view.grounds_of_deadline();
-            transition.to = to;
-            transition.cause = Cause::Deadline;
-            transition.actor = Actor::Schedule;
-            transition.reason = format!(
-                "Nobody decided by {deadline:.0}, and the service rejects reviews at their deadline."
-            );
+            if let Some(deadline) = review::missed_deadline(request, &settings, now) {
+                grounds = view.grounds_of_deadline();
+                transition.to = Status::Rejecting;
+                transition.cause = Cause::Deadline;
+                transition.actor = Actor::Schedule;
+                transition.reason = format!(
+                    "Nobody decided by {deadline:.0}, and the service rejects reviews at their deadline."
+                );
+            } else {
+                let approvers = self.approvers(knowledge).await?;
+                match by_votes(request, approvers, &view, &settings, now) {
+                    // As many are asked for no longer, so that the votes suffice.
+                    Some(decision) => (transition, grounds) = decision,
+                    None => {
+                        let names = names(&view, connection);
+                        return self
+                            .keep_in_review(request, verdict, &settings, names, approvers)
+                            .await;
+                    }
+                }
+            }
+            to = transition.to;
         }
         let mut after = next(request.as_ref(), connection, verdict, &transition)?;
+        names(&view, connection).put_on(&mut after);
         after.claimed_until = to
             .pending_enforcement()
             .and(now.checked_add(self.limits.claim).ok());
+        let mut asked = Asked::default();
         if to == Status::InReview {
-            after.deadline = review::deadline(&after, &settings);
+            let approvers = self.approvers(knowledge).await?;
+            asked = self.open_review(&mut after, &settings, approvers);
         }
         let recorded = self
             .tables
             .record(&Write {
-                before: request.as_ref(),
-                after: &after,
                 transition: Some(&transition),
                 grounds,
                 max_connections,
                 told: Told::Transition,
+                notes: asked.notes,
+                invited: asked.invited,
+                ..Write::of(request.as_ref(), &after)
             })
             .await?;
         if let (Recorded::Written(_), Some(slots)) = (&recorded, &mut turn.slots)
@@ -331,47 +347,6 @@ impl Gatekeeper {
             slots.take(&connection.endpoint_id);
         }
         Ok(attempt_of(recorded, request.as_ref(), after))
-    }
-
-    /// A review that stays one: remind people if it is time, and keep what they read of it true.
-    async fn keep_in_review(
-        &self,
-        request: &Request,
-        verdict: Verdict,
-        settings: &ServiceSettings,
-    ) -> Result<Attempt, Arc<Error>> {
-        let now = self.clock.now();
-        let reminds = review::is_reminder_due(request, settings, now);
-        let mut after = Request {
-            verdict,
-            deadline: review::deadline(request, settings),
-            ..request.noted()
-        };
-        if reminds {
-            after.reminders = request.reminders.saturating_add(1);
-            after.reminded_at = Some(now);
-        }
-        if !reminds && after.verdict == request.verdict && after.deadline == request.deadline {
-            return Ok(finished(Outcome::Unchanged(Some(Box::new(
-                request.clone(),
-            )))));
-        }
-        let recorded = self
-            .tables
-            .record(&Write {
-                before: Some(request),
-                after: &after,
-                transition: None,
-                grounds: Vec::new(),
-                max_connections: None,
-                told: if reminds {
-                    Told::Note(Kind::ReviewReminder)
-                } else {
-                    Told::Nothing
-                },
-            })
-            .await?;
-        Ok(attempt_of(recorded, Some(request), after))
     }
 
     /// Takes up a decision that was recorded but not carried out, unless somebody else does.
@@ -391,12 +366,8 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(request),
-                after: &after,
-                transition: None,
                 grounds,
-                max_connections: None,
-                told: Told::Nothing,
+                ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(attempt_of(recorded, Some(request), after))
@@ -421,6 +392,7 @@ impl Gatekeeper {
             actor: Actor::Aws,
             reason: seen_reason(sighting.connection.as_ref(), to, cause),
             ec2: None,
+            votes: Vec::new(),
         };
         let after = match (&sighting.connection, cause) {
             (Some(connection), Cause::OutOfBand) => {
@@ -457,6 +429,9 @@ impl Gatekeeper {
                     && verdict.decision != Decision::Accept
                     && transition.actor != Actor::Found;
                 let mut after = next(request.as_ref(), connection, verdict, &transition)?;
+                if let Ok(Some(view)) = knowledge.view(connection) {
+                    names(&view, connection).put_on(&mut after);
+                }
                 after.past_policy = past_policy;
                 after
             }
@@ -474,12 +449,9 @@ impl Gatekeeper {
         let recorded = self
             .tables
             .record(&Write {
-                before: request.as_ref(),
-                after: &after,
                 transition: Some(&transition),
-                grounds: Vec::new(),
-                max_connections: None,
                 told,
+                ..Write::of(request.as_ref(), &after)
             })
             .await?;
         Ok(attempt_of(recorded, request.as_ref(), after))
@@ -500,16 +472,20 @@ impl Gatekeeper {
     }
 }
 
-fn finished(outcome: Outcome) -> Attempt {
+pub(super) fn finished(outcome: Outcome) -> Attempt {
     Attempt::Done(Decided::Finished(outcome))
 }
 
-fn attempt_of(recorded: Recorded, before: Option<&Request>, request: Request) -> Attempt {
+pub(super) fn attempt_of(
+    recorded: Recorded,
+    before: Option<&Request>,
+    request: Request,
+) -> Attempt {
     match recorded {
-        Recorded::Written(message) => Attempt::Done(Decided::Recorded {
+        Recorded::Written(messages) => Attempt::Done(Decided::Recorded {
             from: before.map(|before| before.status),
             request: Box::new(request),
-            message,
+            messages,
         }),
         // Somebody took a note, or a claim, and decided nothing.
         Recorded::Lost(Some(winner))

@@ -31,7 +31,7 @@ type Undone = (Option<Status>, Request);
 /// What came of carrying out one decision.
 pub(super) struct Done {
     pub(super) endpoint_id: EndpointId,
-    pub(super) outcome: Result<(Outcome, Option<Message>), Arc<Error>>,
+    pub(super) outcome: Result<(Outcome, Vec<Message>), Arc<Error>>,
 }
 
 /// What EC2 did about one connection.
@@ -257,7 +257,7 @@ impl Gatekeeper {
         from: Option<Status>,
         request: &Request,
         effect: Effect,
-    ) -> Result<(Outcome, Option<Message>), Arc<Error>> {
+    ) -> Result<(Outcome, Vec<Message>), Arc<Error>> {
         let transition = Transition {
             from: Some(request.status),
             to: effect.to,
@@ -270,29 +270,24 @@ impl Gatekeeper {
             },
             reason: effect.reason,
             ec2: Some(effect.answer),
+            votes: Vec::new(),
         };
         let after = request.after(&transition).map_err(Permanent::Illegal)?;
         let recorded = self
             .tables
             .record(&Write {
-                before: Some(request),
-                after: &after,
                 transition: Some(&transition),
-                grounds: Vec::new(),
-                max_connections: None,
                 told: Told::Transition,
+                ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(message) => {
+            Recorded::Written(messages) => {
                 let request = Box::new(after);
-                (
-                    Outcome::Changed { from, request },
-                    message.map(|message| *message),
-                )
+                (Outcome::Changed { from, request }, messages)
             }
             // Another handler took the claim over and wrote the outcome down.
-            Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), None),
+            Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), Vec::new()),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
                 return Err(Retryable::Contended(request.endpoint_id.clone()).into());
             }

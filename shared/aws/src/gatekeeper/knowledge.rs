@@ -7,10 +7,12 @@ use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::AccountId;
 use gatekeeper_core::policy::Scope;
 
+use tokio::sync::OnceCell;
+
 use super::Gatekeeper;
 use crate::error::{Error, Permanent};
 use crate::organizations::Places;
-use crate::tables::{Items, Key, PathDenies, PolicyView, Tables};
+use crate::tables::{Approvers, Items, Key, PathDenies, PolicyView, Tables};
 
 /// Grows with what is read; says of what it does not hold that it was not read.
 #[derive(Debug, Default)]
@@ -18,6 +20,8 @@ pub(super) struct Knowledge {
     pub(super) items: Items,
     denies: PathDenies,
     places: Places,
+    /// Read when somebody has to be asked.
+    approvers: OnceCell<Approvers>,
 }
 
 impl Knowledge {
@@ -48,6 +52,21 @@ impl Knowledge {
 }
 
 impl Gatekeeper {
+    /// Who may decide reviews, read at most once for all that this knowledge serves.
+    pub(super) async fn approvers<'a>(
+        &self,
+        knowledge: &'a Knowledge,
+    ) -> Result<&'a Approvers, Arc<Error>> {
+        let read = async {
+            let approvers = self.tables.approvers().await?;
+            for error in &approvers.malformed {
+                self.report(error, None);
+            }
+            Ok(approvers)
+        };
+        knowledge.approvers.get_or_try_init(|| read).await
+    }
+
     /// Reads all that bears on these connections, and `others` besides, consistently and in as few
     /// calls as it takes. What was read before is read again.
     pub(super) async fn learn(

@@ -10,6 +10,8 @@
 //! | besides | file | does |
 //! | --- | --- | --- |
 //! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
+//! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
+//! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
 //! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper |
 //!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
@@ -25,7 +27,9 @@ mod knowledge;
 mod observe;
 mod pass;
 mod reconcile;
+mod review;
 mod settle;
+mod vote;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -50,6 +54,7 @@ use crate::telemetry::{Metrics, Unit};
 
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
+pub use vote::{Dossier, TYPED, View, Voted, Voter};
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
@@ -62,6 +67,8 @@ pub struct Gatekeeper {
     announcer: Announcer,
     organizations: Organizations,
     rules: Rules,
+    /// Where the function `approvals` is reached, if approvers are sent links.
+    approvals: Option<String>,
     /// Where services' connection notifications should go.
     notification_topic: Option<String>,
     /// The services of which it is remembered that they were looked through.
@@ -105,6 +112,10 @@ impl Gatekeeper {
             announcer: Announcer::new(clients, config),
             organizations: Organizations::new(clients, config, clock.clone()),
             rules: Rules::new(clients, config),
+            approvals: config
+                .approvals
+                .as_ref()
+                .map(|approvals| approvals.url.clone()),
             notification_topic: config.notification_topic.clone(),
             looked_through: Mutex::default(),
             limits: config.limits.clone(),

@@ -208,8 +208,11 @@ impl Gatekeeper {
     ) -> Result<(), Arc<Error>> {
         // First, since limits are judged by them.
         if pass.which == Which::All
-            && let Err(error) = self.tidy_slots(pass.service(), slice).await
+            && let Err(error) = self.tidy_slots(pass.service(), slice, deadline).await
         {
+            if error.is_out_of_time() {
+                return Err(error);
+            }
             self.report(&error, None);
         }
         let sightings = slice
@@ -233,13 +236,7 @@ impl Gatekeeper {
                 pass.report.fail(error);
             }
         }
-        let mut failures = settled
-            .values()
-            .filter_map(|outcome| outcome.as_ref().err());
-        match failures.find(|error| error.is_out_of_time()) {
-            Some(error) => Err(Arc::clone(error)),
-            None => Ok(()),
-        }
+        all_had_time(&settled)
     }
 
     /// Has the slots of the consumers on a page agree with what EC2 shows.
@@ -247,6 +244,7 @@ impl Gatekeeper {
         &self,
         service: &ServiceId,
         slice: &[Connection],
+        deadline: Deadline,
     ) -> Result<(), Arc<Error>> {
         let mut connected: BTreeMap<AccountId, Vec<EndpointId>> = BTreeMap::new();
         for connection in slice {
@@ -256,6 +254,7 @@ impl Gatekeeper {
             }
         }
         for (account, slots) in self.tables.slots_to_mend(service, &connected).await? {
+            self.must_have_time(deadline)?;
             let connected = self.ec2.connected(service, &account).await?;
             self.tables
                 .mend_slots(service, &account, &slots, &connected)
@@ -302,6 +301,7 @@ impl Gatekeeper {
                 .collect();
             let settled = self.settle(sightings, deadline).await;
             pass.report.count(&settled);
+            all_had_time(&settled)?;
         }
         Ok(())
     }
@@ -358,6 +358,17 @@ impl Gatekeeper {
     }
 }
 
+/// Fails if there was not the time to settle them all.
+fn all_had_time(settled: &Settled) -> Result<(), Arc<Error>> {
+    let mut failures = settled
+        .values()
+        .filter_map(|outcome| outcome.as_ref().err());
+    match failures.find(|error| error.is_out_of_time()) {
+        Some(error) => Err(Arc::clone(error)),
+        None => Ok(()),
+    }
+}
+
 fn is_refused(error: &Error) -> bool {
     matches!(error, Error::Permanent(Permanent::RefusedCall { .. }))
 }
@@ -371,6 +382,7 @@ impl ServiceReport {
             failures: 0,
             first_failure: None,
             oldest_pending: None,
+            undecidable: 0,
             revocations_held: None,
         }
     }
@@ -387,7 +399,13 @@ impl ServiceReport {
     fn count(&mut self, settled: &Settled) {
         for outcome in settled.values() {
             match outcome {
-                Ok(Outcome::Changed { .. }) => self.changed += 1,
+                Ok(Outcome::Changed { request, .. }) => {
+                    self.changed += 1;
+                    self.undecidable += usize::from(request.is_out_of_reach());
+                }
+                Ok(Outcome::Unchanged(Some(request))) => {
+                    self.undecidable += usize::from(request.is_out_of_reach());
+                }
                 Ok(_) => {}
                 // It was not its turn yet.
                 Err(error) if error.is_out_of_time() => {}

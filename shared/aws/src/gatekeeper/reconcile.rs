@@ -52,6 +52,8 @@ pub struct ServiceReport {
     pub first_failure: Option<Arc<Error>>,
     /// Since when the oldest connection waits that is still undecided.
     pub oldest_pending: Option<Timestamp>,
+    /// How many reviews need more people than may decide them.
+    pub undecidable: usize,
     /// Whether connections are left that should be cut, because they are more than one run may cut;
     /// none if that could not be found out, as when the time did not reach to the end.
     pub revocations_held: Option<bool>,
@@ -73,12 +75,12 @@ impl Gatekeeper {
                     let held = report.revocations_held;
                     found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
                 }
-                self.note_findings(&seen, deadline).await;
+                self.note_findings(Some(&services), &seen, deadline).await;
             }
             Err(error) => {
                 self.report(&error, None);
                 done.failed.push((None, error));
-                self.note_findings(&Seen::new(), deadline).await;
+                self.note_findings(None, &Seen::new(), deadline).await;
             }
         }
         // Last, so that SNS being away keeps nobody from being decided.
@@ -184,11 +186,20 @@ impl Gatekeeper {
             .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
         self.metrics
             .put("OldestPendingSeconds", Unit::Seconds, oldest, &[]);
+        let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
+        let undecidable = u32::try_from(undecidable).unwrap_or(u32::MAX);
+        self.metrics.put(
+            "UndecidableReviews",
+            Unit::Count,
+            f64::from(undecidable),
+            &[],
+        );
         tracing::info!(
             services = done.services.len(),
             failed_services = done.failed.len(),
             unfinished_services = done.unfinished.len(),
             changed,
+            undecidable,
             oldest_pending_seconds = oldest,
             "reconciled"
         );

@@ -92,9 +92,9 @@ impl Gatekeeper {
                 Ok(Decided::Recorded {
                     from,
                     request,
-                    message,
+                    messages,
                 }) => {
-                    outbox.extend(message.map(|message| *message));
+                    outbox.extend(messages);
                     if request.claimed_until.is_some() {
                         undone.push((from, *request));
                     } else if from == Some(request.status) {
@@ -113,8 +113,8 @@ impl Gatekeeper {
             }
         }
         for done in self.enforce(undone, deadline).await {
-            let outcome = done.outcome.map(|(outcome, message)| {
-                outbox.extend(message);
+            let outcome = done.outcome.map(|(outcome, messages)| {
+                outbox.extend(messages);
                 outcome
             });
             settled.insert(done.endpoint_id, outcome);

@@ -2,6 +2,7 @@
 //! it ends.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
@@ -9,6 +10,7 @@ use gatekeeper_core::watch::{Finding, ServiceFacts, look};
 
 use super::Gatekeeper;
 use crate::clock::Deadline;
+use crate::tables::Watched;
 use crate::telemetry::Unit;
 
 /// What was seen of each service: each finding that could be looked for, and whether it is there.
@@ -76,9 +78,15 @@ impl Gatekeeper {
         seen
     }
 
-    /// Writes down what was seen, tells people what is new, and measures.
-    pub(super) async fn note_findings(&self, seen: &Seen, deadline: Deadline) {
-        let mut messages = Vec::new();
+    /// Writes down what was seen, tells people what is new, and measures what stands: what could
+    /// not be looked at is on the metrics as it was before. Nothing stands any more of a service
+    /// that is not among `managed`, which is none if they could not be listed.
+    pub(super) async fn note_findings(
+        &self,
+        managed: Option<&[ServiceId]>,
+        seen: &Seen,
+        deadline: Deadline,
+    ) {
         for (service, seen) in seen {
             for (finding, _) in seen.iter().filter(|(_, is_there)| **is_there) {
                 tracing::warn!(
@@ -87,16 +95,41 @@ impl Gatekeeper {
                     "{}", finding.meaning()
                 );
             }
-            match self.tables.note_findings(service, seen).await {
+        }
+        let mut known = match self.tables.watched().await {
+            Ok(known) => known,
+            Err(error) => return self.report(&error, None),
+        };
+        let mut messages = Vec::new();
+        let is_unmanaged = |id: &ServiceId| managed.is_some_and(|managed| !managed.contains(id));
+        for (service, watched) in known.iter_mut().filter(|(id, _)| is_unmanaged(id)) {
+            let Ok(watched) = watched else { continue };
+            match self.tables.end_findings(service, watched).await {
+                Ok(new) => messages.extend(new),
+                Err(error) => self.report(&error, None),
+            }
+        }
+        for (service, seen) in seen {
+            let watched = known
+                .entry(service.clone())
+                .or_insert_with(|| Ok(Watched::new(service)));
+            let noted = match watched {
+                Ok(watched) => self.tables.note_findings(service, watched, seen).await,
+                Err(error) => Err(Arc::clone(error)),
+            };
+            match noted {
                 Ok(new) => messages.extend(new),
                 Err(error) => self.report(&error, None),
             }
         }
         self.announce(messages, deadline).await;
         let count = |wanted: fn(Finding) -> bool| {
-            let services = seen.values().filter(|seen| {
-                seen.iter()
-                    .any(|(finding, there)| *there && wanted(*finding))
+            let services = known.iter().filter(|(service, watched)| {
+                // What was seen stands, though what was known before could not be read.
+                let stands = watched.iter().flat_map(|watched| watched.findings.keys());
+                let seen = seen.get(*service).into_iter().flatten();
+                let seen = seen.filter_map(|(finding, is_there)| is_there.then_some(finding));
+                stands.chain(seen).any(|finding| wanted(*finding))
             });
             f64::from(u32::try_from(services.count()).unwrap_or(u32::MAX))
         };

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::ids::{Region, ServiceId};
 use gatekeeper_core::judge::{Decision, Verdict, outranks};
 use gatekeeper_core::policy::{
-    About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceSettings,
+    About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
+use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::keys::SETTINGS;
+use super::approvers::{Approvers, decode_approver};
+use super::keys::{APPROVERS, SETTINGS};
 use super::{Item, Items, Key, Tables, all_of, text};
 use crate::error::{Error, Permanent, Retryable, failed};
 
@@ -49,6 +52,8 @@ struct EntryItem {
 const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
 /// The settings that a rejection may rest on.
 const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
+/// The settings that a decision by votes rests on.
+const VOTED_SETTINGS: [&str; 3] = ["approvals_required", "on_deadline", "review_hours"];
 /// The settings that a revocation may rest on.
 const REVOKING_SETTINGS: [&str; 4] = ["on_unlisted", "revoke", "revoke_at_most", "out_of_band"];
 
@@ -57,6 +62,10 @@ const REVOKING_SETTINGS: [&str; 4] = ["on_unlisted", "revoke", "revoke_at_most",
 struct SettingsItem {
     service_id: String,
     rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<ServiceName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slack_channel: Option<SlackChannelId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on_unlisted: Option<gatekeeper_core::policy::OnUnlisted>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +110,8 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
         return Ok(PolicyItem::Settings(
             scope,
             ServiceSettings {
+                name: item.name,
+                slack_channel: item.slack_channel,
                 on_unlisted: item.on_unlisted,
                 approvals_required: item.approvals_required,
                 review_hours: item.review_hours,
@@ -112,6 +123,15 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
                 out_of_band: item.out_of_band,
             },
         ));
+    }
+    if item
+        .get("service_id")
+        .and_then(|id| id.as_s().ok())
+        .is_some_and(|id| id == APPROVERS)
+    {
+        return decode_approver(item)
+            .map(PolicyItem::Approver)
+            .map_err(malformed);
     }
     let item: EntryItem =
         serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
@@ -183,10 +203,12 @@ pub fn encode_entry(entry: &Entry) -> Result<Item, Permanent> {
 /// [`Permanent::Encode`], which only a bug can cause.
 pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item, Permanent> {
     let (service_id, rule) = Key::Settings(scope.clone()).values();
-    let settings = *settings;
+    let settings = settings.clone();
     serde_dynamo::to_item(SettingsItem {
         service_id,
         rule,
+        name: settings.name,
+        slack_channel: settings.slack_channel,
         on_unlisted: settings.on_unlisted,
         approvals_required: settings.approvals_required,
         review_hours: settings.review_hours,
@@ -331,6 +353,7 @@ impl PolicyView {
                     PolicyItem::Settings(scope, settings) => {
                         view.policy.settings.insert(scope, settings);
                     }
+                    PolicyItem::Approver(_) => {}
                 }
             }
             view.items.push((key, item));
@@ -367,6 +390,19 @@ impl PolicyView {
             _ => false,
         };
         self.grounds_that(matters, &REVOKING_SETTINGS)
+    }
+
+    /// What an approval by people rests on: that nothing denies the connection, that as many are asked
+    /// for, and that each who approved may still decide.
+    pub(crate) fn grounds_of_approval(&self, approvers: &Approvers, votes: &[Vote]) -> Vec<Ground> {
+        let matters = |key: &Key| match key {
+            Key::Entry(rule) => rule.effect == Effect::Deny,
+            Key::Settings(_) => true,
+            _ => false,
+        };
+        let mut grounds = self.grounds_that(matters, &VOTED_SETTINGS);
+        grounds.extend(votes.iter().map(|vote| approvers.ground(&vote.approver)));
+        grounds
     }
 
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {

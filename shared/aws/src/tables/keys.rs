@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
+use gatekeeper_core::token::TokenHash;
 
 use super::{Item, Tables, text};
 
@@ -15,6 +17,8 @@ pub(crate) enum Key {
     Entry(Rule),
     /// A service's settings.
     Settings(Scope),
+    /// An approver.
+    Approver(ApproverId),
     /// A request.
     Request(EndpointId),
     /// A row of a request's history.
@@ -23,6 +27,8 @@ pub(crate) enum Key {
     Slots(ServiceId, AccountId),
     /// A message that is not published yet, by its id.
     Outbox(String),
+    /// The link that a token opens.
+    Link(TokenHash),
     /// What the product remembers about itself, by name.
     State(String),
 }
@@ -32,12 +38,18 @@ pub(super) const OUTBOX: &str = "outbox";
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
 const SLOTS: &str = "slots";
-const STATE: &str = "state";
+/// The partition of what the product remembers about itself.
+pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
+/// The partition of all approvers.
+pub(super) const APPROVERS: &str = "approvers";
+/// What an approver's sort key begins with.
+pub(super) const APPROVER: &str = "approver#";
+const LINK: &str = "link";
 
 impl Key {
     pub(super) fn is_policy(&self) -> bool {
-        matches!(self, Self::Entry(_) | Self::Settings(_))
+        matches!(self, Self::Entry(_) | Self::Settings(_) | Self::Approver(_))
     }
 
     pub(super) fn names(&self) -> (&'static str, &'static str) {
@@ -55,6 +67,7 @@ impl Key {
                 format!("{}#{}", rule.effect, rule.principal),
             ),
             Self::Settings(scope) => (scope.to_string(), SETTINGS.to_owned()),
+            Self::Approver(id) => (APPROVERS.to_owned(), format!("{APPROVER}{id}")),
             Self::Request(endpoint) => (endpoint.to_string(), REQUEST.to_owned()),
             Self::History(endpoint, version) => {
                 (endpoint.to_string(), format!("history#{version:08}"))
@@ -63,6 +76,7 @@ impl Key {
                 (format!("usage#{service}#{account}"), SLOTS.to_owned())
             }
             Self::Outbox(id) => (OUTBOX.to_owned(), id.clone()),
+            Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
         }
     }

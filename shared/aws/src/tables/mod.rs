@@ -4,18 +4,23 @@
 //! | --- | --- | --- | --- |
 //! | allowlist | `service_id`: `vpce-svc-…` or `*` | `rule`: `allow#<principal>`, `deny#<principal>` | an entry |
 //! | | | `settings` | a service's settings |
+//! | | `approvers` | `approver#<e-mail address>` | an approver |
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
+//! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `outbox` | a message's id | a message that is not published yet |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service, and since when |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
 mod allowlist;
+mod approvers;
 mod batch_get;
 mod keys;
+mod links;
 mod outbox;
 mod record;
 mod requests;
@@ -34,11 +39,14 @@ use crate::config::Config;
 use crate::error::{Error, Retryable, Source, failed};
 pub(crate) use allowlist::{Ground, PathDenies, PolicyView};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
+pub(crate) use approvers::Approvers;
+pub use approvers::encode_approver;
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
+pub(crate) use links::Link;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
-pub(crate) use state::Unfinished;
+pub(crate) use state::{Unfinished, Watched};
 pub use stream::decode_image;
 
 /// An item as DynamoDB has it.

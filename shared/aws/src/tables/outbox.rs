@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::request::Request;
 use jiff::Timestamp;
@@ -17,7 +18,7 @@ use crate::clock::jittered;
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
-const WRITES_PER_CALL: usize = 25;
+pub(super) const WRITES_PER_CALL: usize = 25;
 const ROUNDS: u32 = 6;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,9 +71,16 @@ impl Tables {
         Ok(messages)
     }
 
-    /// Where the announcement of a request's last transition would lie.
-    pub(crate) fn outbox_key(request: &Request) -> Key {
-        Key::Outbox(format!("{}#{:08}", request.endpoint_id, request.version))
+    /// Where the announcement of a request's last transition would lie, and the letters to those who
+    /// were asked when it was a review that opened.
+    pub(crate) fn outbox_keys(request: &Request) -> Vec<Key> {
+        let id = format!("{}#{:08}", request.endpoint_id, request.version);
+        let opened = format!("{id}.{}.{}", request.revision, Kind::ReviewOpened.as_str());
+        let letters = request
+            .asked
+            .iter()
+            .map(|approver| Key::Outbox(format!("{opened}@{approver}")));
+        letters.chain([Key::Outbox(id.clone())]).collect()
     }
 
     /// A message, if it is still unpublished.
@@ -97,7 +105,7 @@ impl Tables {
         Ok(())
     }
 
-    async fn write_all(&self, mut writes: Vec<WriteRequest>) -> Result<(), Arc<Error>> {
+    pub(super) async fn write_all(&self, mut writes: Vec<WriteRequest>) -> Result<(), Arc<Error>> {
         let mut pause = Duration::from_millis(50);
         for _ in 0..ROUNDS {
             let output = self
@@ -115,10 +123,7 @@ impl Tables {
             self.clock.sleep(jittered(pause)).await;
             pause *= 2;
         }
-        let left = format!(
-            "DynamoDB left out {} deletions time and again",
-            writes.len()
-        );
+        let left = format!("DynamoDB left out {} writes time and again", writes.len());
         Err(Retryable::Outbox(left.into()).into())
     }
 }

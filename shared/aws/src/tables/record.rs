@@ -2,6 +2,7 @@
 //! row, changes the slots, checks that the policy still says what was judged, and puts the
 //! announcement into the outbox: all of it or nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,12 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem, Update,
 };
 use gatekeeper_core::announcement::{Kind, announcement, note};
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::invitation::invitation;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Request, SlotChange, Transition};
+use gatekeeper_core::token::TokenHash;
 
 use super::allowlist::Ground;
 use super::outbox::encode_message;
@@ -41,6 +45,29 @@ pub(crate) struct Write<'a> {
     pub(crate) max_connections: Option<u32>,
     /// Who is to be told what.
     pub(crate) told: Told,
+    /// What is to be told besides, of the request as it is to be.
+    pub(crate) notes: Vec<Kind>,
+    /// Which approvers are to be asked, in the words of this kind.
+    pub(crate) invited: Option<(Kind, BTreeSet<ApproverId>)>,
+    /// The link that a vote uses up.
+    pub(crate) link: Option<&'a TokenHash>,
+}
+
+impl<'a> Write<'a> {
+    /// A write that tells nobody and rests on nothing but the request.
+    pub(crate) fn of(before: Option<&'a Request>, after: &'a Request) -> Self {
+        Self {
+            before,
+            after,
+            transition: None,
+            grounds: Vec::new(),
+            max_connections: None,
+            told: Told::Nothing,
+            notes: Vec::new(),
+            invited: None,
+            link: None,
+        }
+    }
 }
 
 /// What is announced of a write.
@@ -57,8 +84,8 @@ pub(crate) enum Told {
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// Written. The message that it left in the outbox, if there is something to be told.
-    Written(Option<Box<Message>>),
+    /// Written. The messages that it left in the outbox.
+    Written(Vec<Message>),
     /// Somebody else changed the request first; this is how it stands now.
     Lost(Option<Box<Request>>),
     /// The policy is not what was judged any more.
@@ -74,6 +101,7 @@ enum Part {
     History,
     Slots,
     Ground,
+    Link,
     Outbox,
 }
 
@@ -81,7 +109,7 @@ impl Tables {
     /// Writes a transition and all that goes with it, or nothing.
     pub(crate) async fn record(&self, write: &Write<'_>) -> Result<Recorded, Arc<Error>> {
         let endpoint_id = &write.after.endpoint_id;
-        let (parts, items, message) = self.transaction(write)?;
+        let (parts, items, messages) = self.transaction(write)?;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 0;
         loop {
@@ -93,7 +121,7 @@ impl Tables {
                 .send()
                 .await;
             let error = match sent {
-                Ok(_) => return Ok(Recorded::Written(message.map(Box::new))),
+                Ok(_) => return Ok(Recorded::Written(messages)),
                 Err(error) => error,
             };
             if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
@@ -135,13 +163,13 @@ impl Tables {
     fn transaction(
         &self,
         write: &Write<'_>,
-    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Option<Message>), Permanent> {
+    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Vec<Message>), Permanent> {
         let mut parts = vec![Part::Request];
         let mut items = vec![self.put_request(write)?];
         let after = write.after;
         if let Some(transition) = write.transition {
             parts.push(Part::History);
-            let row = encode_history(&after.endpoint_id, after.version, transition)?;
+            let row = encode_history(after, transition)?;
             items.push(self.put_new(row)?);
             if let Some(slots) = self.change_slots(write, transition)? {
                 parts.push(Part::Slots);
@@ -153,20 +181,33 @@ impl Tables {
             (Told::Note(kind), _) => Some(note(after, kind, self.clock.now())),
             (Told::Nothing, _) | (Told::Transition, None) => None,
         };
-        let mut message = None;
-        if let Some(told) = told {
-            let told = told
-                .message()
-                .map_err(|error| Permanent::Encode(Box::new(error)))?;
+        let mut messages = Vec::new();
+        let notes = write
+            .notes
+            .iter()
+            .map(|kind| note(after, *kind, self.clock.now()));
+        for told in told.into_iter().chain(notes) {
+            messages.push(told.message().map_err(unwritable)?);
+        }
+        if let Some((kind, approvers)) = &write.invited {
+            let told = note(after, *kind, self.clock.now());
+            for approver in approvers {
+                messages.extend(invitation(after, &told, approver).map_err(unwritable)?);
+            }
+        }
+        for message in &messages {
             parts.push(Part::Outbox);
-            items.push(self.put_new(encode_message(&told)?)?);
-            message = Some(told);
+            items.push(self.put_new(encode_message(message)?)?);
+        }
+        if let Some(link) = write.link {
+            parts.push(Part::Link);
+            items.push(self.use_up(link)?);
         }
         for ground in &write.grounds {
             parts.push(Part::Ground);
             items.push(self.check(ground)?);
         }
-        Ok((parts, items, message))
+        Ok((parts, items, messages))
     }
 
     fn put_request(&self, write: &Write<'_>) -> Result<TransactWriteItem, Permanent> {
@@ -295,7 +336,7 @@ fn cancelled(
                 });
             }
 
-            Part::Ground => outcome = Some(Recorded::PolicyChanged),
+            Part::Ground | Part::Link => outcome = Some(Recorded::PolicyChanged),
             Part::Slots => {
                 if outcome.is_none() {
                     outcome = Some(Recorded::LimitReached);
@@ -315,6 +356,10 @@ fn unrecorded(
         source: Box::new(error),
     }
     .into()
+}
+
+fn unwritable(error: serde_json::Error) -> Permanent {
+    Permanent::Encode(Box::new(error))
 }
 
 fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Permanent {

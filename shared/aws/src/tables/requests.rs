@@ -5,9 +5,12 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::judge::Verdict;
+use gatekeeper_core::policy::ServiceName;
 use gatekeeper_core::request::{Actor, Request, Status, Transition};
+use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +40,23 @@ struct RequestItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claimed_until: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    service_name: Option<ServiceName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    customer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review: Option<u64>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    asked: BTreeSet<ApproverId>,
+    #[serde(default)]
+    deciders: u32,
+    #[serde(default)]
+    approvals_required: u32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    votes: Vec<Vote>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     deadline: Option<Timestamp>,
+    #[serde(default)]
+    deadline_rejects: bool,
     #[serde(default)]
     reminders: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +99,15 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         opened_at: request.opened_at,
         status_since: request.status_since,
         claimed_until: request.claimed_until,
+        service_name: request.service_name,
+        customer: request.customer,
+        review: request.review,
+        asked: request.asked,
+        deciders: request.deciders,
+        approvals_required: request.approvals_required,
+        votes: request.votes,
         deadline: request.deadline,
+        deadline_rejects: request.deadline_rejects,
         reminders: request.reminders,
         reminded_at: request.reminded_at,
         past_policy: request.past_policy,
@@ -113,7 +140,18 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         opened_at: item.opened_at,
         status_since: item.status_since,
         claimed_until: item.claimed_until,
+        service_name: item.service_name,
+        customer: item.customer,
+        review: item
+            .review
+            // A review from before they had numbers.
+            .or_else(|| (item.status == Status::InReview).then_some(item.version)),
+        asked: item.asked,
+        deciders: item.deciders,
+        approvals_required: item.approvals_required,
+        votes: item.votes,
         deadline: item.deadline,
+        deadline_rejects: item.deadline_rejects,
         reminders: item.reminders,
         reminded_at: item.reminded_at,
         past_policy: item.past_policy,
@@ -123,17 +161,19 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
     })
 }
 
-pub(super) fn encode_history(
-    endpoint_id: &EndpointId,
-    version: u64,
-    transition: &Transition,
-) -> Result<Item, Permanent> {
-    let (_, sk) = Key::History(endpoint_id.clone(), version).values();
+/// The row of the transition that led to this request. Where it ends a review, it keeps the votes.
+pub(super) fn encode_history(after: &Request, transition: &Transition) -> Result<Item, Permanent> {
+    let endpoint_id = &after.endpoint_id;
+    let (_, sk) = Key::History(endpoint_id.clone(), after.version).values();
+    let mut transition = transition.clone();
+    if transition.from == Some(Status::InReview) {
+        transition.votes.clone_from(&after.votes);
+    }
     encode(HistoryItem {
         pk: endpoint_id.clone(),
         sk,
-        version,
-        transition: transition.clone(),
+        version: after.version,
+        transition,
     })
 }
 
@@ -443,6 +483,7 @@ mod tests {
     use super::*;
     use gatekeeper_core::judge::{Decision, FailedCondition};
     use gatekeeper_core::request::{Cause, Ec2Answer};
+    use gatekeeper_core::vote::{Channel, Choice};
 
     fn verdict() -> Verdict {
         Verdict {
@@ -463,6 +504,44 @@ mod tests {
         }
     }
 
+    fn request(actor: Actor) -> Request {
+        Request {
+            endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+            account_id: "012345678901".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            status: Status::Accepting,
+            version: 3,
+            revision: 5,
+            verdict: verdict(),
+            decided_by: actor,
+            opened_at: "2026-11-20T12:00:00.123456789Z".parse().unwrap(),
+            status_since: "2026-11-20T12:00:01Z".parse().unwrap(),
+            claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
+            service_name: Some("Payments API".parse().unwrap()),
+            customer: Some("Example GmbH".to_owned()),
+            review: Some(2),
+            asked: ["alice@example.com".parse().unwrap()].into(),
+            deciders: 1,
+            approvals_required: 1,
+            votes: vec![Vote {
+                approver: "alice@example.com".parse().unwrap(),
+                choice: Choice::Approve,
+                reason: "Contract 7.".to_owned(),
+                at: "2026-11-20T12:00:01Z".parse().unwrap(),
+                channel: Channel::Slack,
+            }],
+            deadline: None,
+            deadline_rejects: true,
+            reminders: 2,
+            reminded_at: Some("2026-11-20T13:00:00Z".parse().unwrap()),
+            past_policy: true,
+            due: Some("2026-11-21T12:00:01Z".parse().unwrap()),
+            reported_at: None,
+            retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),
+        }
+    }
+
     #[test]
     fn a_request_is_read_as_it_is_written() {
         for actor in [
@@ -475,31 +554,23 @@ mod tests {
             Actor::Found,
             Actor::Schedule,
         ] {
-            let request = Request {
-                endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
-                service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-                account_id: "012345678901".parse().unwrap(),
-                region: "eu-central-1".parse().unwrap(),
-                status: Status::Accepting,
-                version: 3,
-                revision: 5,
-                verdict: verdict(),
-                decided_by: actor,
-                opened_at: "2026-11-20T12:00:00.123456789Z".parse().unwrap(),
-                status_since: "2026-11-20T12:00:01Z".parse().unwrap(),
-                claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
-                deadline: None,
-                reminders: 2,
-                reminded_at: Some("2026-11-20T13:00:00Z".parse().unwrap()),
-                past_policy: true,
-                due: Some("2026-11-21T12:00:01Z".parse().unwrap()),
-                reported_at: None,
-                retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),
-            };
+            let request = request(actor);
             let item = encode_request(&request).unwrap();
             assert!(item.contains_key("open_service_id"));
             assert_eq!(decode_request(item).unwrap(), request);
         }
+    }
+
+    #[test]
+    fn a_review_from_before_reviews_had_numbers_has_one() {
+        let mut request = request(Actor::Policy(None));
+        request.status = Status::InReview;
+        let mut item = encode_request(&request).unwrap();
+        for name in ["review", "asked", "deciders", "approvals_required", "votes"] {
+            item.remove(name);
+        }
+        let read = decode_request(item).unwrap();
+        assert_eq!((read.review, read.votes.len()), (Some(3), 0));
     }
 
     #[test]
@@ -515,11 +586,19 @@ mod tests {
                 code: "ok".to_owned(),
                 request_id: None,
             }),
+            votes: Vec::new(),
         };
-        let endpoint = "vpce-0123456789abcdef0".parse().unwrap();
-        let item = encode_history(&endpoint, 2, &transition).unwrap();
-        assert_eq!(item.get("sk").unwrap().as_s().unwrap(), "history#00000002");
+        let item = encode_history(&request(Actor::Unknown), &transition).unwrap();
+        assert_eq!(item.get("sk").unwrap().as_s().unwrap(), "history#00000003");
         let row: HistoryItem = serde_dynamo::from_item(item).unwrap();
         assert_eq!(row.transition, transition);
+        // Where it ends a review, the votes are kept with it.
+        let ends = Transition {
+            from: Some(Status::InReview),
+            ..transition
+        };
+        let item = encode_history(&request(Actor::Unknown), &ends).unwrap();
+        let row: HistoryItem = serde_dynamo::from_item(item).unwrap();
+        assert_eq!(row.transition.votes, request(Actor::Unknown).votes);
     }
 }

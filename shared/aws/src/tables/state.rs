@@ -1,5 +1,5 @@
-//! What the product remembers about itself: where a reconcile stopped, and what is wrong with each
-//! service.
+//! What the product remembers about itself: where a reconcile stopped, since when it has looked
+//! through each service, and what is wrong with each.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,14 @@ use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::keys::STATE;
 use super::outbox::encode_message;
 use super::requests::encode;
-use super::{Items, Key, Tables, number, text};
+use super::{Items, Key, Tables, all_of, number, text};
 use crate::error::{Error, Permanent, Retryable, failed};
+
+/// What the names of the items of [`Watched`] begin with.
+const WATCH: &str = "watch#";
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,20 +39,31 @@ struct CursorItem {
 }
 
 /// What is known to be wrong with a service.
-#[derive(Debug, Default, Serialize, Deserialize)]
-struct WatchItem {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Watched {
     pk: String,
     sk: String,
+    /// How often it was written; 0 if it is not there yet.
     revision: u64,
-    findings: BTreeMap<Finding, Timestamp>,
+    /// What, and since when.
+    pub(crate) findings: BTreeMap<Finding, Timestamp>,
+}
+
+impl Watched {
+    /// Of a service that nothing is known of.
+    pub(crate) fn new(service: &ServiceId) -> Self {
+        let (pk, sk) = Key::State(format!("{WATCH}{service}")).values();
+        Self {
+            pk,
+            sk,
+            revision: 0,
+            findings: BTreeMap::new(),
+        }
+    }
 }
 
 fn cursor() -> Key {
     Key::State("reconcile".to_owned())
-}
-
-fn watch(service: &ServiceId) -> Key {
-    Key::State(format!("watch#{service}"))
 }
 
 impl Tables {
@@ -111,54 +126,106 @@ impl Tables {
             .map_err(|error| failed("UpdateItem", error, Retryable::RememberState))
     }
 
+    /// What is known to be wrong with each service; of one whose item cannot be read, why.
+    pub(crate) async fn watched(
+        &self,
+    ) -> Result<BTreeMap<ServiceId, Result<Watched, Arc<Error>>>, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.requests)
+            .consistent_read(true)
+            .key_condition_expression("pk = :state AND begins_with(sk, :watch)")
+            .expression_attribute_values(":state", text(STATE))
+            .expression_attribute_values(":watch", text(WATCH));
+        let mut watched = BTreeMap::new();
+        for item in all_of(query, Retryable::ReadTables).await? {
+            let name = item.get("sk").and_then(|name| name.as_s().ok()).cloned();
+            let service = name.as_deref().and_then(|name| name.strip_prefix(WATCH));
+            let Some(Ok(service)) = service.map(str::parse) else {
+                continue;
+            };
+            let read = serde_dynamo::from_item(item).map_err(|error| {
+                let malformed = Permanent::MalformedRequest {
+                    item: format!("{STATE} / {WATCH}{service}"),
+                    detail: error.to_string(),
+                };
+                malformed.into()
+            });
+            watched.insert(service, read);
+        }
+        Ok(watched)
+    }
+
     /// Brings what is known of a service up to date with what was just seen: each finding, and
     /// whether it is there. What was not looked at stays as it was. Answers the messages about what
     /// began and what ended; they lie in the outbox.
     pub(crate) async fn note_findings(
         &self,
         service: &ServiceId,
+        watched: &mut Watched,
         seen: &BTreeMap<Finding, bool>,
     ) -> Result<Vec<Message>, Arc<Error>> {
-        let key = watch(service);
-        let items = self.read([key.clone()].into()).await?;
-        let known = known_of(&items, &key)?;
         let now = self.clock.now();
-        let mut item = WatchItem {
-            revision: known.revision + 1,
-            findings: known.findings.clone(),
-            ..WatchItem::default()
-        };
-        (item.pk, item.sk) = key.values();
-        let mut messages = Vec::new();
+        let mut alarms = Vec::new();
         for (finding, is_there) in seen {
-            let kind = match (known.findings.contains_key(finding), is_there) {
+            let kind = match (watched.findings.contains_key(finding), is_there) {
                 (false, true) => {
-                    item.findings.insert(*finding, now);
+                    watched.findings.insert(*finding, now);
                     Kind::AlarmStarted
                 }
                 (true, false) => {
-                    item.findings.remove(finding);
+                    watched.findings.remove(finding);
                     Kind::AlarmEnded
                 }
                 (true, true) | (false, false) => continue,
             };
-            let alarm = Alarm::new(service, *finding, kind, now);
-            let message = alarm
-                .message()
-                .map_err(|error| Permanent::Encode(Box::new(error)))?;
-            messages.push(message);
+            alarms.push(Alarm::new(service, *finding, kind, now));
         }
+        self.write_watched(watched, &alarms).await
+    }
+
+    /// Ends all that is known to be wrong with a service, since it is not managed any more. Answers
+    /// the messages about it; they lie in the outbox.
+    pub(crate) async fn end_findings(
+        &self,
+        service: &ServiceId,
+        watched: &mut Watched,
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let now = self.clock.now();
+        let ended = std::mem::take(&mut watched.findings);
+        let alarms: Vec<Alarm> = ended
+            .into_keys()
+            .map(|finding| Alarm::unmanaged(service, finding, now))
+            .collect();
+        self.write_watched(watched, &alarms).await
+    }
+
+    /// Writes what is known of a service with the messages about what changed; nothing, if nothing
+    /// did.
+    async fn write_watched(
+        &self,
+        watched: &mut Watched,
+        alarms: &[Alarm],
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let messages: Vec<Message> = alarms
+            .iter()
+            .map(Alarm::message)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Permanent::Encode(Box::new(error)))?;
         if messages.is_empty() {
             return Ok(messages);
         }
+        let revision = watched.revision;
+        watched.revision += 1;
         let put = Put::builder()
             .table_name(&self.requests)
-            .set_item(Some(encode(item)?));
-        let put = if known.revision == 0 {
+            .set_item(Some(encode(&*watched)?));
+        let put = if revision == 0 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {
             put.condition_expression("revision = :revision")
-                .expression_attribute_values(":revision", number(known.revision))
+                .expression_attribute_values(":revision", number(revision))
         };
         let put = put
             .build()
@@ -194,14 +261,4 @@ fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
     let known = ["None", "ConditionalCheckFailed", "TransactionConflict"];
     let mut reasons = canceled.cancellation_reasons().iter();
     reasons.all(|reason| reason.code().is_none_or(|code| known.contains(&code)))
-}
-
-fn known_of(items: &Items, key: &Key) -> Result<WatchItem, Permanent> {
-    match items.get(key).cloned() {
-        None => Ok(WatchItem::default()),
-        Some(item) => serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-            item: key.to_string(),
-            detail: error.to_string(),
-        }),
-    }
 }

@@ -1,7 +1,9 @@
 //! Metrics by CloudWatch's embedded metric format: a JSON line on standard output is all it takes.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
@@ -34,28 +36,56 @@ impl Unit {
 #[derive(Debug, Clone)]
 pub struct Metrics {
     clock: Clock,
-    on: bool,
+    to: Sink,
+}
+
+#[derive(Debug, Clone)]
+enum Sink {
+    StandardOutput,
+    /// The last value of each name.
+    Memory(Arc<Mutex<BTreeMap<String, f64>>>),
 }
 
 impl Metrics {
     /// To standard output, as Lambda wants it.
     #[must_use]
     pub fn embedded(clock: Clock) -> Self {
-        Self { clock, on: true }
+        let to = Sink::StandardOutput;
+        Self { clock, to }
     }
 
-    /// Nowhere: the local world's standard output is for people.
+    /// Nowhere: the local world's standard output is for people. The last values can be asked for.
     #[must_use]
     pub fn off(clock: Clock) -> Self {
-        Self { clock, on: false }
+        let to = Sink::Memory(Arc::default());
+        Self { clock, to }
+    }
+
+    /// The value that was put last under a name, with whatever dimensions; none if there was none,
+    /// or if it went to standard output.
+    #[must_use]
+    pub fn last(&self, name: &str) -> Option<f64> {
+        match &self.to {
+            Sink::StandardOutput => None,
+            Sink::Memory(values) => {
+                let values = values.lock().unwrap_or_else(PoisonError::into_inner);
+                values.get(name).copied()
+            }
+        }
     }
 
     /// Puts one value, with the dimensions to file it under.
     pub fn put(&self, name: &str, unit: Unit, value: f64, dimensions: &[(&str, &str)]) {
-        if self.on {
-            let line = self.line(name, unit, value, dimensions);
-            // A metric that cannot be written must not stop a decision.
-            let _ = writeln!(std::io::stdout().lock(), "{line}");
+        match &self.to {
+            Sink::StandardOutput => {
+                let line = self.line(name, unit, value, dimensions);
+                // A metric that cannot be written must not stop a decision.
+                let _ = writeln!(std::io::stdout().lock(), "{line}");
+            }
+            Sink::Memory(values) => {
+                let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+                values.insert(name.to_owned(), value);
+            }
         }
     }
 

@@ -1,0 +1,198 @@
+//! Reviews: who is asked, who is reminded, and what the votes come to.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use gatekeeper_core::announcement::Kind;
+use gatekeeper_core::approver::{ApproverId, deciders, people};
+use gatekeeper_core::connection::Connection;
+use gatekeeper_core::judge::Verdict;
+use gatekeeper_core::policy::{OnDeadline, ServiceName, ServiceSettings};
+use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::review;
+use gatekeeper_core::vote::{Choice, Tally, reason_of, tally};
+use jiff::Timestamp;
+
+use super::Gatekeeper;
+use super::decide::{Attempt, attempt_of, finished};
+use super::settle::Outcome;
+use crate::error::Error;
+use crate::tables::{Approvers, Ground, PolicyView, Told, Write};
+
+/// As many approvers are asked in one transaction, which takes 100 items. The others are asked when the
+/// review is looked at next.
+const ASKED_AT_ONCE: usize = 50;
+
+/// What people call those whom a request is about.
+pub(super) struct Names {
+    service: Option<ServiceName>,
+    customer: Option<String>,
+}
+
+/// The names, as the policy that was read for a connection has them.
+pub(super) fn names(view: &PolicyView, connection: &Connection) -> Names {
+    Names {
+        service: view.policy.settings_of(&connection.service_id).name,
+        customer: view.policy.customer().map(str::to_owned),
+    }
+}
+
+impl Names {
+    pub(super) fn put_on(self, request: &mut Request) {
+        request.service_name = self.service;
+        request.customer = self.customer;
+    }
+}
+
+/// Who is to be told when a review opens, or changes while it is open.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) notes: Vec<Kind>,
+    pub(super) invited: Option<(Kind, BTreeSet<ApproverId>)>,
+}
+
+/// How many people must approve.
+pub(super) fn required(settings: &ServiceSettings) -> u32 {
+    settings.approvals_required.unwrap_or(1).max(1)
+}
+
+/// The decision that the votes on a review come to, and what it rests on; none while they do not
+/// suffice.
+pub(super) fn by_votes(
+    request: &Request,
+    approvers: &Approvers,
+    view: &PolicyView,
+    settings: &ServiceSettings,
+    now: Timestamp,
+) -> Option<(Transition, Vec<Ground>)> {
+    let required = required(settings);
+    let (to, choice, votes, grounds) = match tally(request, &approvers.list, required) {
+        Tally::Waiting { .. } => return None,
+        Tally::Approved(votes) => {
+            let grounds = view.grounds_of_approval(approvers, &votes);
+            (Status::Accepting, Choice::Approve, votes, grounds)
+        }
+        Tally::Rejected(vote) => {
+            let grounds = vec![approvers.ground(&vote.approver)];
+            (Status::Rejecting, Choice::Reject, vec![vote], grounds)
+        }
+    };
+    let last = votes.last()?;
+    let transition = Transition {
+        from: Some(request.status),
+        to,
+        cause: Cause::Voted,
+        at: now,
+        actor: Actor::Approver(last.approver.to_string()),
+        reason: reason_of(&votes, choice, required),
+        ec2: None,
+        votes: Vec::new(),
+    };
+    Some((transition, grounds))
+}
+
+impl Gatekeeper {
+    /// Fills in what a review that opens needs to know, and says who is to be told of it.
+    pub(super) fn open_review(
+        &self,
+        review: &mut Request,
+        settings: &ServiceSettings,
+        approvers: &Approvers,
+    ) -> Asked {
+        let new = self.look_for_deciders(review, settings, approvers);
+        set_deadline(review, settings);
+        let mut asked = Asked::default();
+        if review.is_out_of_reach() && review.deciders > 0 {
+            asked.notes.push(Kind::QuorumOutOfReach);
+        }
+        if !new.is_empty() {
+            asked.invited = Some((Kind::ReviewOpened, new));
+        }
+        asked
+    }
+
+    /// A review that stays one: ask who may decide by now, remind people if it is time, and keep what
+    /// they read of it true.
+    pub(super) async fn keep_in_review(
+        &self,
+        request: &Request,
+        verdict: Verdict,
+        settings: &ServiceSettings,
+        names: Names,
+        approvers: &Approvers,
+    ) -> Result<Attempt, Arc<Error>> {
+        let now = self.clock.now();
+        let mut after = Request {
+            verdict,
+            ..request.clone()
+        };
+        names.put_on(&mut after);
+        set_deadline(&mut after, settings);
+        let new = self.look_for_deciders(&mut after, settings, approvers);
+        let reminds = review::is_reminder_due(request, settings, now);
+        if !reminds && after == *request {
+            let unchanged = Outcome::Unchanged(Some(Box::new(after)));
+            return Ok(finished(unchanged));
+        }
+        let mut told = match (request.deciders, after.deciders) {
+            (0, 1..) => Told::Note(Kind::ReviewOpened),
+            (1.., 0) => Told::Note(Kind::NobodyMayDecide),
+            _ if !request.is_out_of_reach() && after.is_out_of_reach() => {
+                Told::Note(Kind::QuorumOutOfReach)
+            }
+            _ => Told::Nothing,
+        };
+        let mut invited = (Kind::ReviewOpened, new);
+        if reminds {
+            after.reminders = request.reminders.saturating_add(1);
+            after.reminded_at = Some(now);
+            if told == Told::Nothing {
+                told = Told::Note(match after.nobody_may_decide() {
+                    true => Kind::NobodyMayDecide,
+                    false => Kind::ReviewReminder,
+                });
+            }
+            let has_voted = |id: &&ApproverId| after.votes.iter().any(|vote| vote.approver == **id);
+            let silent = after.asked.iter().filter(|id| !has_voted(id));
+            invited = (Kind::ReviewReminder, silent.cloned().collect());
+        }
+        after.revision = request.noted().revision;
+        let recorded = self
+            .tables
+            .record(&Write {
+                told,
+                invited: Some(invited),
+                ..Write::of(Some(request), &after)
+            })
+            .await?;
+        Ok(attempt_of(recorded, Some(request), after))
+    }
+
+    /// Notes on a review who may decide it, and answers those of them who have not been asked yet and
+    /// are now.
+    fn look_for_deciders(
+        &self,
+        review: &mut Request,
+        settings: &ServiceSettings,
+        approvers: &Approvers,
+    ) -> BTreeSet<ApproverId> {
+        let deciders = deciders(&approvers.list, review);
+        review.deciders = people(&deciders);
+        review.approvals_required = required(settings);
+        let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
+        review.asked.retain(|id| may.contains(id));
+        if self.approvals.is_none() {
+            // Nobody can be sent a link.
+            return BTreeSet::new();
+        }
+        let new = may.difference(&review.asked).take(ASKED_AT_ONCE);
+        let new: BTreeSet<ApproverId> = new.cloned().collect();
+        review.asked.extend(new.iter().cloned());
+        new
+    }
+}
+
+fn set_deadline(review: &mut Request, settings: &ServiceSettings) {
+    review.deadline = review::deadline(review, settings);
+    review.deadline_rejects = settings.on_deadline == Some(OnDeadline::Reject);
+}

@@ -1,0 +1,110 @@
+//! The Slack secret, from AWS Secrets Manager, kept for a while.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::error::{Error, Permanent, Retryable, failed};
+
+/// For how long a secret is believed.
+const FRESH: SignedDuration = SignedDuration::from_secs(300);
+/// Who sends a wrong signature makes us read the secret again, but no more often than this.
+const AGAIN: SignedDuration = SignedDuration::from_secs(30);
+
+/// What the secret holds: a JSON object with these two.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+pub struct SlackSecret {
+    /// What Slack signs its requests with.
+    pub signing_secret: String,
+    /// What we show to Slack: `xoxb-…`.
+    pub bot_token: String,
+}
+
+impl std::fmt::Debug for SlackSecret {
+    /// Without what it holds.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SlackSecret(…)")
+    }
+}
+
+/// Reads the Slack secret when it is needed.
+#[derive(Debug)]
+pub struct SlackSecrets {
+    client: aws_sdk_secretsmanager::Client,
+    arn: String,
+    clock: Clock,
+    kept: Mutex<Option<(Timestamp, Arc<SlackSecret>)>>,
+}
+
+impl SlackSecrets {
+    /// Of the secret with this ARN or name.
+    #[must_use]
+    pub fn new(clients: &Clients, arn: String, clock: Clock) -> Self {
+        Self {
+            client: clients.secrets.clone(),
+            arn,
+            clock,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// The secret, not older than five minutes.
+    ///
+    /// # Errors
+    /// If it could not be read, or makes no sense.
+    pub async fn get(&self) -> Result<Arc<SlackSecret>, Arc<Error>> {
+        self.not_older_than(FRESH).await
+    }
+
+    /// The secret once more, since what it says does not fit: it may have been rotated. Within half a
+    /// minute of the last time it is what it was.
+    ///
+    /// # Errors
+    /// If it could not be read, or makes no sense.
+    pub async fn again(&self) -> Result<Arc<SlackSecret>, Arc<Error>> {
+        self.not_older_than(AGAIN).await
+    }
+
+    async fn not_older_than(&self, age: SignedDuration) -> Result<Arc<SlackSecret>, Arc<Error>> {
+        // Held while it is read, so that a burst of requests reads it once.
+        let mut kept = self.kept.lock().await;
+        let now = self.clock.now();
+        if let Some((at, secret)) = &*kept
+            && now.duration_since(*at) < age
+        {
+            return Ok(Arc::clone(secret));
+        }
+        let secret = Arc::new(self.read().await?);
+        *kept = Some((now, Arc::clone(&secret)));
+        Ok(secret)
+    }
+
+    async fn read(&self) -> Result<SlackSecret, Arc<Error>> {
+        let output = self
+            .client
+            .get_secret_value()
+            .secret_id(&self.arn)
+            .send()
+            .await
+            .map_err(|error| failed("GetSecretValue", error, Retryable::ReadSecret))?;
+        let malformed = |detail| Permanent::MalformedSecret {
+            arn: self.arn.clone(),
+            detail,
+        };
+        let text = output
+            .secret_string()
+            .ok_or_else(|| malformed("it is binary; it must be a JSON text"))?;
+        // The parser's own words could quote the secret.
+        let secret: SlackSecret = serde_json::from_str(text).map_err(|_| {
+            malformed("it must be a JSON object with the texts signing_secret and bot_token")
+        })?;
+        if secret.signing_secret.trim().is_empty() || secret.bot_token.trim().is_empty() {
+            return Err(malformed("signing_secret or bot_token is empty").into());
+        }
+        Ok(secret)
+    }
+}

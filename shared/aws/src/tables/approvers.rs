@@ -1,0 +1,183 @@
+//! Approvers: items of the allowlist table, in a partition of their own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatekeeper_core::approver::{Approver, ApproverId, PrincipalPattern, SlackUserId};
+use gatekeeper_core::ids::AccountId;
+use gatekeeper_core::policy::{PolicyItem, Scope};
+use serde::{Deserialize, Serialize};
+
+use super::allowlist::decode_policy_item;
+use super::keys::{APPROVER, APPROVERS};
+use super::{Ground, Item, Key, Tables, all_of, text};
+use crate::error::{Error, Permanent, Retryable};
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproverItem {
+    service_id: String,
+    rule: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slack_user_id: Option<SlackUserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    iam_principal: Option<PrincipalPattern>,
+    /// Absent, they decide nothing: DynamoDB has no empty set.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    services: BTreeSet<Scope>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    own_accounts: BTreeSet<AccountId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    created_by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// What a vote rests on: the right of whoever cast it.
+const RIGHTS: [&str; 4] = ["services", "own_accounts", "slack_user_id", "iam_principal"];
+
+/// Reads an item of the approvers' partition; what is wrong with it if it makes no sense.
+pub(super) fn decode_approver(item: Item) -> Result<Approver, String> {
+    let item: ApproverItem = serde_dynamo::from_item(item).map_err(|error| error.to_string())?;
+    let id = item.rule.strip_prefix(APPROVER).ok_or_else(|| {
+        format!(
+            "rule is {:?}; under {APPROVERS} it must be {APPROVER}<e-mail address>",
+            item.rule
+        )
+    })?;
+    Ok(Approver {
+        id: id.parse().map_err(|error| format!("rule: {error}"))?,
+        slack_user_id: item.slack_user_id,
+        iam_principal: item.iam_principal,
+        services: item.services,
+        own_accounts: item.own_accounts,
+    })
+}
+
+/// An approver as an item of the allowlist table.
+///
+/// # Errors
+/// [`Permanent::Encode`], which only a bug can cause.
+pub fn encode_approver(approver: &Approver) -> Result<Item, Permanent> {
+    let (service_id, rule) = Key::Approver(approver.id.clone()).values();
+    let approver = approver.clone();
+    serde_dynamo::to_item(ApproverItem {
+        service_id,
+        rule,
+        slack_user_id: approver.slack_user_id,
+        iam_principal: approver.iam_principal,
+        services: approver.services,
+        own_accounts: approver.own_accounts,
+        created_by: None,
+        reason: None,
+    })
+    .map_err(|error| Permanent::Encode(Box::new(error)))
+}
+
+/// All approvers that can be read, with the items they came from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Approvers {
+    pub(crate) list: Vec<Approver>,
+    items: BTreeMap<ApproverId, Item>,
+    /// What is wrong with those that cannot. They decide nothing; the others do.
+    pub(crate) malformed: Vec<Arc<Error>>,
+}
+
+impl Approvers {
+    /// What must not have changed for this approver's vote to count.
+    pub(crate) fn ground(&self, id: &ApproverId) -> Ground {
+        Ground {
+            key: Key::Approver(id.clone()),
+            item: self.items.get(id).cloned(),
+            attributes: &RIGHTS,
+        }
+    }
+}
+
+impl Tables {
+    /// Reads all approvers, consistently. There are tens, of all services together.
+    pub(crate) async fn approvers(&self) -> Result<Approvers, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.allowlist)
+            .consistent_read(true)
+            .key_condition_expression("service_id = :approvers")
+            .expression_attribute_values(":approvers", text(APPROVERS));
+        let mut approvers = Approvers::default();
+        for item in all_of(query, Retryable::ReadTables).await? {
+            match decode_policy_item(item.clone()) {
+                Ok(PolicyItem::Approver(approver)) => {
+                    approvers.items.insert(approver.id.clone(), item);
+                    approvers.list.push(approver);
+                }
+                // Nothing else is in this partition.
+                Ok(PolicyItem::Entry(_) | PolicyItem::Settings(..)) => {}
+                Err(error) => approvers.malformed.push(error.into()),
+            }
+        }
+        Ok(approvers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::AttributeValue;
+
+    fn approver() -> Approver {
+        Approver {
+            id: "alice@example.com".parse().unwrap(),
+            slack_user_id: Some("U0ALICE".parse().unwrap()),
+            iam_principal: Some(
+                "arn:aws:sts::111122223333:assumed-role/Approver/*"
+                    .parse()
+                    .unwrap(),
+            ),
+            services: ["*".parse().unwrap()].into(),
+            own_accounts: ["000000000001".parse().unwrap()].into(),
+        }
+    }
+
+    #[test]
+    fn an_approver_is_read_as_they_are_written() {
+        let item = encode_approver(&approver()).unwrap();
+        assert_eq!(
+            decode_policy_item(item).unwrap(),
+            PolicyItem::Approver(approver())
+        );
+    }
+
+    #[test]
+    fn sets_as_dynamodb_writes_them_are_read_too() {
+        let mut item = encode_approver(&approver()).unwrap();
+        let services = AttributeValue::Ss(vec!["vpce-svc-0a1b2c3d4e5f60718".to_owned()]);
+        item.insert("services".to_owned(), services);
+        let PolicyItem::Approver(read) = decode_policy_item(item).unwrap() else {
+            panic!("an approver")
+        };
+        assert_eq!(read.services.len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_whole_is_no_approver() {
+        let cases = [
+            ("rule", "approver#Alice@example.com", "in lower case"),
+            ("rule", "allow#000000000001", "it must be approver#"),
+            ("services", "*", ""),
+            ("slack_user_id", "alice", "is not a Slack user id"),
+            ("iam_principal", "*", "is not an IAM principal"),
+            ("accounts", "x", "unknown field"),
+        ];
+        for (name, value, expected) in cases {
+            let mut item = encode_approver(&approver()).unwrap();
+            item.insert(name.to_owned(), AttributeValue::S(value.to_owned()));
+            let error = decode_policy_item(item).unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}={value}: {error}");
+            assert!(
+                error.starts_with("the allowlist item approvers / "),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Votes on a review, and what they come to.
+//!
+//! One rejection rejects. An approval takes as many different people as the service asks for. A vote
+//! counts as long as whoever cast it may decide the request.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::approver::{Approver, ApproverId, deciders, people};
+use crate::request::Request;
+
+/// A reason is no longer than this, in characters.
+pub const REASON_LIMIT: usize = 1000;
+
+/// What somebody decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// Let it connect.
+    Approve,
+    /// Keep it out.
+    Reject,
+}
+
+impl Choice {
+    /// As it stands in tables, messages and forms.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// What somebody who chose this did.
+    #[must_use]
+    pub fn done(self) -> &'static str {
+        match self {
+            Self::Approve => "approved",
+            Self::Reject => "rejected",
+        }
+    }
+}
+
+/// Which way a vote came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// By the link in an e-mail.
+    Email,
+    /// By a button in Slack.
+    Slack,
+    /// Under an IAM identity.
+    Iam,
+}
+
+impl Channel {
+    /// In words that follow "voted".
+    #[must_use]
+    pub fn by(self) -> &'static str {
+        match self {
+            Self::Email => "by e-mail link",
+            Self::Slack => "in Slack",
+            Self::Iam => "under an IAM identity",
+        }
+    }
+}
+
+/// What one approver said of one review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vote {
+    /// Who.
+    pub approver: ApproverId,
+    /// What.
+    pub choice: Choice,
+    /// Why; may be empty for an approval.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// When.
+    pub at: Timestamp,
+    /// How.
+    pub channel: Channel,
+}
+
+impl fmt::Display for Vote {
+    /// As a sentence.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            approver,
+            choice,
+            reason,
+            channel,
+            ..
+        } = self;
+        write!(f, "{approver} {} {}.", choice.done(), channel.by())?;
+        if reason.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {reason}")
+        }
+    }
+}
+
+/// What an approver puts in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ballot {
+    /// What.
+    pub choice: Choice,
+    /// Why.
+    pub reason: String,
+}
+
+/// Why a ballot is not one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBallot {
+    /// A consumer is cut off for a reason, or not at all.
+    #[error("a rejection needs a reason: say why, in a few words")]
+    NoReason,
+    /// It would not fit into messages.
+    #[error("the reason is longer than {REASON_LIMIT} characters: shorten it")]
+    LongReason,
+}
+
+impl Ballot {
+    /// Checks what somebody put in. White space around the reason is taken off; what has no place in
+    /// a line of text becomes a space.
+    ///
+    /// # Errors
+    /// [`InvalidBallot`], in words for whoever put it in.
+    pub fn new(choice: Choice, reason: &str) -> Result<Self, InvalidBallot> {
+        let plain: String = reason
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let reason = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+        if reason.chars().count() > REASON_LIMIT {
+            return Err(InvalidBallot::LongReason);
+        }
+        if reason.is_empty() && choice == Choice::Reject {
+            return Err(InvalidBallot::NoReason);
+        }
+        Ok(Self { choice, reason })
+    }
+}
+
+/// What the votes on a review come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tally {
+    /// Somebody rejected it; by whom.
+    Rejected(Vote),
+    /// Enough people approved it; by whom, in order.
+    Approved(Vec<Vote>),
+    /// More approvals are needed.
+    Waiting {
+        /// How many people approved.
+        given: u32,
+    },
+}
+
+/// Counts the votes on a review as of now. Votes of those who may not decide it any more are void.
+#[must_use]
+pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally {
+    let deciders = deciders(approvers, request);
+    let decider = |vote: &Vote| {
+        deciders
+            .iter()
+            .copied()
+            .find(|approver| approver.id == vote.approver)
+    };
+    let mut voters = Vec::new();
+    let mut approvals = Vec::new();
+    for vote in &request.votes {
+        let Some(approver) = decider(vote) else {
+            continue;
+        };
+        match vote.choice {
+            Choice::Reject => return Tally::Rejected(vote.clone()),
+            Choice::Approve => {
+                voters.push(approver);
+                approvals.push(vote.clone());
+            }
+        }
+    }
+    let given = people(&voters);
+    if given >= required.max(1) {
+        Tally::Approved(approvals)
+    } else {
+        Tally::Waiting { given }
+    }
+}
+
+/// Whether an approver has voted already, as themselves or as whom they are entered as besides.
+#[must_use]
+pub fn vote_of<'a>(
+    request: &'a Request,
+    approver: &Approver,
+    approvers: &[Approver],
+) -> Option<&'a Vote> {
+    request.votes.iter().find(|vote| {
+        vote.approver == approver.id
+            || approvers
+                .iter()
+                .any(|other| other.id == vote.approver && other.is(approver))
+    })
+}
+
+/// The sentence that a decision by votes is recorded with.
+#[must_use]
+pub fn reason_of(votes: &[Vote], choice: Choice, required: u32) -> String {
+    let names: Vec<&str> = votes.iter().map(|vote| vote.approver.as_str()).collect();
+    let mut sentence = match choice {
+        Choice::Approve if required > 1 => format!(
+            "Approved by {} ({} of {required} needed).",
+            names.join(" and "),
+            names.len()
+        ),
+        Choice::Approve => format!("Approved by {}.", names.join(" and ")),
+        Choice::Reject => format!("Rejected by {}.", names.join(" and ")),
+    };
+    for vote in votes.iter().filter(|vote| !vote.reason.is_empty()) {
+        sentence.push(' ');
+        if votes.len() > 1 {
+            sentence.push_str(vote.approver.as_str());
+            sentence.push_str(": ");
+        }
+        sentence.push_str(&vote.reason);
+    }
+    sentence
+}
+
+#[cfg(test)]
+#[path = "vote_tests.rs"]
+mod tests;
