@@ -29,7 +29,7 @@ pub type OnCall = Arc<dyn Fn(&str, CallPhase) + Send + Sync>;
 pub struct CallRecord {
     /// The action.
     pub action: String,
-    /// Who called.
+    /// Who called; at Slack, with the workspace as the account, and the app as the access key.
     pub caller: Caller,
     /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
     /// path (`Tags.1.Key`).

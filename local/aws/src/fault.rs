@@ -5,7 +5,7 @@ use crate::query::Params;
 /// Something that goes wrong with calls of one action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The action, for example `AcceptVpcEndpointConnections`, or `*` for all.
+    /// The action, for example `AcceptVpcEndpointConnections` or `chat.postMessage`, or `*` for all.
     pub action: String,
     /// What goes wrong.
     pub kind: FaultKind,
@@ -41,7 +41,8 @@ impl Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
     /// Refused before any work: EC2 `RequestLimitExceeded` (503), SNS `Throttling` (400), Organizations
-    /// `TooManyRequestsException` (400), EventBridge and Secrets Manager `ThrottlingException` (400).
+    /// `TooManyRequestsException` (400), EventBridge and Secrets Manager `ThrottlingException` (400), Slack
+    /// `ratelimited` (429) with `Retry-After`.
     Throttle,
     /// HTTP 500 before any work.
     InternalError,
@@ -57,9 +58,9 @@ pub enum FaultKind {
     /// The work is done, then HTTP 500 is answered: the client cannot know.
     AnswerFails,
     /// Refused before any work: EC2 `UnauthorizedOperation` (403), SNS `AuthorizationError` (403), Organizations,
-    /// EventBridge and Secrets Manager `AccessDeniedException` (400).
+    /// EventBridge and Secrets Manager `AccessDeniedException` (400), Slack `invalid_auth` (200).
     Unauthorized,
-    /// HTTP 400 before any work, thrown for the whole call, for what may be the fault of one item in it.
+    /// HTTP 400 (Slack: 200) before any work, thrown for the whole call, for what may be the fault of one item in it.
     Refused {
         /// The code.
         code: String,

@@ -1,15 +1,16 @@
-//! EC2's endpoint services and connections, which no emulator models, and what of AWS goes with them, as small servers
-//! on loopback that any SDK or the AWS CLI can talk to.
+//! EC2's endpoint services and connections, which no emulator models, and what of AWS and Slack goes with them, as small
+//! servers on loopback that any SDK or the AWS CLI can talk to.
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
 //! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
 //! - [`Events`]: EventBridge's rules, whether one is there and enabled.
 //! - [`Secrets`]: Secrets Manager, read by name or ARN, with a current and a previous version.
+//! - [`Slack`]: a workspace with an app that posts messages and opens modals, and the people who see and press them.
 //!
-//! The first two speak the AWS Query protocol, the others AWS JSON 1.1. The caller's account is its access key id, if
-//! that has 12 digits; signatures are not checked. Time comes from a [`Clock`], ids from a seed, so that a test is the
-//! same every time. Serve them on loopback only: whoever can reach them can do anything with them.
+//! The first two speak the AWS Query protocol, Slack its own, the others AWS JSON 1.1. At AWS, the caller's account is its
+//! access key id, if that has 12 digits; signatures are not checked. Time comes from a [`Clock`], ids from a seed, so
+//! that a test is the same every time. Serve them on loopback only: whoever can reach them can do anything with them.
 
 mod buckets;
 mod caller;
@@ -27,6 +28,7 @@ mod page;
 mod protocol;
 mod query;
 pub mod secrets;
+pub mod slack;
 pub mod sns;
 mod xml;
 
@@ -46,6 +48,11 @@ pub use organizations::{
     Member, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
 };
 pub use secrets::{Secrets, SecretsConfig};
+pub use slack::{
+    CannotDo, Interaction, LinkKind, NewChannel, Slack, SlackAuthor, SlackConfig, SlackContent,
+    SlackEphemeral, SlackLink, SlackMarkup, SlackMessage, SlackOptions, SlackPlace,
+    SlackShownError, SlackView, slack_signature,
+};
 pub use sns::{
     Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
 };

@@ -16,5 +16,6 @@ mod rules;
 mod scale;
 mod secrets;
 mod services;
+mod slack;
 mod sns;
 mod world;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Router;
 use local_aws::{
     Ec2, Ec2Config, Events, EventsConfig, ManualClock, NewConnection, NewService, Organizations,
-    OrganizationsConfig, Secrets, SecretsConfig, Sns, SnsConfig, State,
+    OrganizationsConfig, Secrets, SecretsConfig, Slack, SlackConfig, Sns, SnsConfig, State,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -19,6 +19,9 @@ pub(crate) const CONSUMER: &str = "012345678901";
 pub(crate) const OTHER: &str = "444455556666";
 pub(crate) const NO_SERVICE: &str = "vpce-svc-0aaaaaaaaaaaaaaaa";
 pub(crate) const NO_ENDPOINT: &str = "vpce-0aaaaaaaaaaaaaaaa";
+
+pub(crate) const BOT_TOKEN: &str = "xoxb-the-bots-token";
+pub(crate) const SIGNING_SECRET: &str = "8f742231b10e8888abcd99yyyzzz85a5";
 
 pub(crate) const ACCEPT: &str = "AcceptVpcEndpointConnections";
 pub(crate) const REJECT: &str = "RejectVpcEndpointConnections";
@@ -32,6 +35,7 @@ pub(crate) struct World {
     pub(crate) organizations: Organizations,
     pub(crate) events: Events,
     pub(crate) secrets: Secrets,
+    pub(crate) slack: Slack,
     address: SocketAddr,
     /// How long the client waits for an answer.
     pub(crate) patience: Duration,
@@ -67,12 +71,20 @@ impl World {
             seed: Some(5),
             ..SecretsConfig::default()
         });
+        let slack = Slack::new(SlackConfig {
+            clock: clock.clock(),
+            seed: Some(6),
+            bot_token: BOT_TOKEN.to_owned(),
+            signing_secret: SIGNING_SECRET.to_owned(),
+            ..SlackConfig::default()
+        });
         let app = Router::new()
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
             .nest_service("/organizations", organizations.router())
             .nest_service("/events", events.router())
-            .nest_service("/secrets", secrets.router());
+            .nest_service("/secrets", secrets.router())
+            .nest_service("/slack", slack.router());
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, address) = std::sync::mpsc::channel();
         let server = std::thread::spawn(move || {
@@ -88,17 +100,20 @@ impl World {
                 local_aws::serve(listener, app, stop).await
             })
         });
-        Self {
+        let world = Self {
             clock,
             ec2,
             sns,
             organizations,
             events,
             secrets,
+            slack,
             address: address.recv().unwrap(),
             patience: Duration::from_secs(60),
             server: Mutex::new(Some((stop, server))),
-        }
+        };
+        world.slack.set_base_url(world.slack_url());
+        world
     }
 
     /// Stops the server and waits for it.
@@ -236,6 +251,33 @@ impl World {
         self.exchange(&format!("{head}\r\n{body}"))
     }
 
+    /// Where Slack is.
+    pub(crate) fn slack_url(&self) -> String {
+        format!("http://{}/slack", self.address)
+    }
+
+    /// A call of the app's to Slack: a method under `/api/`, or an absolute URL, with the token or without.
+    pub(crate) fn post_slack(
+        &self,
+        target: &str,
+        token: Option<&str>,
+        kind: &str,
+        body: &str,
+    ) -> io::Result<Answer> {
+        let path = match target.strip_prefix(&format!("http://{}", self.address)) {
+            Some(path) => path.to_owned(),
+            None => format!("/slack/api/{target}"),
+        };
+        let token = token.map_or_else(String::new, |token| {
+            format!("Authorization: Bearer {token}\r\n")
+        });
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\
+             Content-Type: {kind}\r\n{token}\r\n{body}",
+            body.len()
+        ))
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.exchange(&format!(
             "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -264,6 +306,7 @@ impl World {
             .and_then(|status| status.parse().ok());
         Ok(Answer {
             status: status.unwrap(),
+            head: head.to_owned(),
             body: body.to_owned(),
         })
     }
@@ -278,6 +321,7 @@ impl Drop for World {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    head: String,
     pub(crate) body: String,
 }
 
@@ -296,6 +340,13 @@ impl Answer {
                 text.replace("&apos;", "'").replace("&amp;", "&")
             })
             .collect()
+    }
+
+    /// The header of this name, in lower case, or nothing.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let header = lines.find(|(key, _)| *key == name);
+        header.map(|(_, value)| value).unwrap_or_default()
     }
 
     /// The first of them, or nothing.
