@@ -7,8 +7,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use gatekeeper_aws::bootstrap::environment;
 use gatekeeper_aws::error::chain;
+use gatekeeper_aws::telemetry;
 use gatekeeper_local::{demo, replay};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// PrivateLink Gatekeeper on one machine: the real functions, with AWS on loopback.
 #[derive(Debug, Parser)]
@@ -48,15 +51,13 @@ async fn main() -> ExitCode {
 
 /// Logs go to standard error, and only what is wrong, unless `GATEKEEPER_LOG` says otherwise.
 fn log() {
-    let level = environment("GATEKEEPER_LOG")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(LevelFilter::OFF);
-    tracing_subscriber::fmt()
+    let level = environment("GATEKEEPER_LOG").or_else(|| Some("OFF".to_owned()));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .with_max_level(level)
-        .init();
+        .with_filter(telemetry::levels(level.as_deref()));
+    tracing_subscriber::registry().with(lines).init();
 }
 
 #[expect(clippy::print_stderr, reason = "an error is for whoever runs this")]

@@ -20,16 +20,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let port = ports.next().map_or(Ok(0), |port| port.parse::<u16>())?;
         listeners.push((name, TcpListener::bind(("127.0.0.1", port)).await?));
     }
+    let sns = Sns::new(SnsConfig::default());
     for (name, listener) in &listeners {
-        writeln!(
-            std::io::stdout(),
-            "{name} http://{}",
-            listener.local_addr()?
-        )?;
+        let url = format!("http://{}", listener.local_addr()?);
+        writeln!(std::io::stdout(), "{name} {url}")?;
+        if *name == "sns" {
+            // The links in its mails lead there.
+            sns.set_base_url(url);
+        }
     }
 
     let ec2 = Ec2::new(Ec2Config::default());
-    let sns = Sns::new(SnsConfig::default());
     let organizations = Organizations::new(OrganizationsConfig::default());
     let events = Events::new(EventsConfig::default());
     let secrets = Secrets::new(SecretsConfig::default());

@@ -28,6 +28,8 @@ const GRACE: Duration = Duration::from_millis(500);
 pub(crate) struct Call<'a> {
     pub(crate) action: &'a str,
     pub(crate) caller: &'a Caller,
+    /// Whether there is a signature, right or wrong.
+    pub(crate) signed: bool,
     pub(crate) params: &'a Params,
     /// As it came; of [`Protocol::Query`], all of it is in `params`.
     pub(crate) body: &'a [u8],
@@ -79,6 +81,7 @@ async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) ->
         let mut call = Call {
             action: &action,
             caller: &caller,
+            signed: authorization.is_some(),
             params: &params,
             body,
             request_id: &request_id,

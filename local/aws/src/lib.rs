@@ -2,7 +2,7 @@
 //! servers on loopback that any SDK or the AWS CLI can talk to.
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
-//! - [`Sns`]: topics, subscriptions with filter policies, and an inbox to read what was delivered.
+//! - [`Sns`]: topics, subscriptions with filter policies that are confirmed, and an inbox to read what was delivered.
 //! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
 //! - [`Events`]: EventBridge's rules, whether one is there and enabled.
 //! - [`Secrets`]: Secrets Manager, read by name or ARN, with a current and a previous version.
@@ -54,5 +54,6 @@ pub use slack::{
     SlackShownError, SlackView, slack_signature,
 };
 pub use sns::{
-    Attribute, Delivery, Message, NewSubscription, Published, Sns, SnsConfig, Subscription, Topic,
+    Attribute, Delivery, DeliveryKind, Message, NewSubscription, Published, Sns, SnsConfig,
+    Subscription, Topic,
 };

@@ -21,6 +21,7 @@ import urllib.parse
 import urllib.request
 
 import boto3
+from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -44,14 +45,15 @@ def check(function):
     return function
 
 
-def client(name, account=PROVIDER, region="us-east-1", retries=1):
+def client(name, account=PROVIDER, region="us-east-1", retries=1, unsigned=False):
+    signature = {"signature_version": UNSIGNED} if unsigned else {}
     return boto3.client(
         name,
         endpoint_url=getattr(arguments, f"{name}_url"),
         region_name=region,
         aws_access_key_id=account,
         aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": retries}, parameter_validation=False),
+        config=Config(retries={"total_max_attempts": retries}, parameter_validation=False, **signature),
     )
 
 
@@ -329,7 +331,7 @@ def notifications_reach_the_topic():
     service, _ = make_service()
     service_id = service["ServiceId"]
     topic = sns.create_topic(Name=service_id)["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=f"{service_id}@example.com")
+    subscribe(topic, f"{service_id}@example.com")
     create = provider.create_vpc_endpoint_connection_notification
     events = ["Connect", "Accept", "Reject", "Delete"]
     made = create(ServiceId=service_id, ConnectionNotificationArn=topic, ConnectionEvents=events)
@@ -349,8 +351,8 @@ def notifications_reach_the_topic():
     provider.accept_vpc_endpoint_connections(**both)
     provider.accept_vpc_endpoint_connections(**both)
     provider.reject_vpc_endpoint_connections(**both)
-    wait_for(lambda: len(inbox(f"{service_id}@example.com")) == 3)
-    for mail in inbox(f"{service_id}@example.com"):
+    wait_for(lambda: len(mails(f"{service_id}@example.com")) == 3)
+    for mail in mails(f"{service_id}@example.com"):
         assert endpoint in mail["message"] and service_id in mail["message"], mail
 
     notification_id = notification["ConnectionNotificationId"]
@@ -358,7 +360,7 @@ def notifications_reach_the_topic():
     equal(modify(ConnectionNotificationId=notification_id, ConnectionEvents=["Accept"])["ReturnValue"], True)
     consumer.delete_vpc_endpoints(VpcEndpointIds=[endpoint])
     time.sleep(0.3)
-    equal(len(inbox(f"{service_id}@example.com")), 3)
+    equal(len(mails(f"{service_id}@example.com")), 3)
     delete = provider.delete_vpc_endpoint_connection_notifications
     answer = delete(ConnectionNotificationIds=[notification_id, "vpce-nfn-0aaaaaaaaaaaaaaaa"])
     equal(failures(answer), [("vpce-nfn-0aaaaaaaaaaaaaaaa", "InvalidConnectionNotification")])
@@ -369,6 +371,22 @@ def inbox(endpoint):
     query = urllib.parse.urlencode({"endpoint": endpoint})
     with urllib.request.urlopen(f"{arguments.sns_url}/inbox?{query}") as answer:
         return json.load(answer)
+
+
+def mails(address):
+    """What an address got from topics."""
+    return [delivery for delivery in inbox(address) if delivery["kind"] == "Notification"]
+
+
+def subscribe(topic, address, protect="true", **attributes):
+    """A subscription by e-mail, confirmed with the token in the mail that asks for it."""
+    arn = sns.subscribe(
+        TopicArn=topic, Protocol="email", Endpoint=address, Attributes=attributes, ReturnSubscriptionArn=True
+    )["SubscriptionArn"]
+    token = inbox(address)[-1]["token"]
+    confirmed = sns.confirm_subscription(TopicArn=topic, Token=token, AuthenticateOnUnsubscribe=protect)
+    equal(confirmed["SubscriptionArn"], arn)
+    return arn
 
 
 def attribute(value, kind="String"):
@@ -392,9 +410,7 @@ def topics_and_subscriptions():
     pages = sns.get_paginator("list_topics").paginate()
     assert topic in [found["TopicArn"] for page in pages for found in page["Topics"]]
     policy = json.dumps({"approver": ["alice@example.com"]})
-    subscription = sns.subscribe(
-        TopicArn=topic, Protocol="email", Endpoint="alice@example.com", Attributes={"FilterPolicy": policy}
-    )["SubscriptionArn"]
+    subscription = subscribe(topic, "alice@example.com", FilterPolicy=policy)
     found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     equal([(s["SubscriptionArn"], s["Protocol"], s["Endpoint"]) for s in found], [(subscription, "email", "alice@example.com")])
     attributes = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
@@ -413,13 +429,40 @@ def topics_and_subscriptions():
 
 
 @check
+def subscriptions_are_confirmed_and_protected():
+    topic = make_topic()
+    subscribe_alice = dict(TopicArn=topic, Protocol="email", Endpoint=f"alice@{topic.rsplit(':', 1)[1]}")
+    counts = lambda: [
+        sns.get_topic_attributes(TopicArn=topic)["Attributes"][f"Subscriptions{what}"]
+        for what in ("Confirmed", "Pending", "Deleted")
+    ]
+    equal(sns.subscribe(**subscribe_alice)["SubscriptionArn"], "pending confirmation")
+    equal(counts(), ["0", "1", "0"])
+    listed = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    equal([subscription["SubscriptionArn"] for subscription in listed], ["PendingConfirmation"])
+    sns.publish(TopicArn=topic, Message="too early")
+    equal(mails(subscribe_alice["Endpoint"]), [])
+    equal(refused(sns.confirm_subscription, TopicArn=topic, Token="x"), (400, "InvalidParameter"))
+    arn = subscribe(topic, subscribe_alice["Endpoint"])
+    attributes = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]
+    equal((attributes["PendingConfirmation"], attributes["ConfirmationWasAuthenticated"]), ("false", "true"))
+    equal(refused(client("sns", STRANGER).unsubscribe, SubscriptionArn=arn), (403, "AuthorizationError"))
+    anonymous = client("sns", unsigned=True)
+    equal(refused(anonymous.unsubscribe, SubscriptionArn=arn), (403, "AuthorizationError"))
+    sns.unsubscribe(SubscriptionArn=arn)
+    equal(counts(), ["0", "0", "1"])
+    arn = subscribe(topic, f"bob@{topic.rsplit(':', 1)[1]}", protect="false")
+    anonymous.unsubscribe(SubscriptionArn=arn)
+    equal(counts(), ["0", "0", "2"])
+
+
+@check
 def messages_reach_whom_they_are_for():
     topic = make_topic()
     name = topic.rsplit(":", 1)[1]
     for person in ("alice", "bob"):
         address = f"{person}.{name}@example.com"
-        policy = {"FilterPolicy": json.dumps({"approver": [address]})}
-        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address, Attributes=policy)
+        subscribe(topic, address, FilterPolicy=json.dumps({"approver": [address]}))
     queue = f"arn:aws:sqs:us-east-1:{PROVIDER}:{name}"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
     texts = {"default": "for machines", "email": "for <you> & \"nobody\" else, ünïcödé\nsecond line"}
@@ -435,11 +478,11 @@ def messages_reach_whom_they_are_for():
             "raw": attribute(b"\x00\x01", "Binary"),
         },
     )
-    (mail,) = inbox(f"alice.{name}@example.com")
+    (mail,) = mails(f"alice.{name}@example.com")
     equal((mail["message"], mail["subject"]), (texts["email"], "[PrivateLink] request"))
     equal((mail["message_id"], mail["topic_arn"], mail["protocol"]), (sent["MessageId"], topic, "email"))
     equal(mail["attributes"]["size"], {"Type": "Number", "Value": "1"})
-    equal(inbox(f"bob.{name}@example.com"), [])
+    equal(mails(f"bob.{name}@example.com"), [])
     equal([delivery["message"] for delivery in inbox(queue)], ["for machines"])
 
 
@@ -459,9 +502,9 @@ def filter_policies():
     }
     for key, policy in policies.items():
         attributes = {"FilterPolicy": json.dumps(policy), "FilterPolicyScope": "MessageAttributes"}
-        sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=f"{key}@{name}", Attributes=attributes)
+        subscribe(topic, f"{key}@{name}", **attributes)
     body = {"FilterPolicy": json.dumps({"o": {"k": ["v"]}}), "FilterPolicyScope": "MessageBody"}
-    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=f"body@{name}", Attributes=body)
+    subscribe(topic, f"body@{name}", **body)
     for text, attributes, expected in (
         ("m", {"a": attribute("xyz")}, "case prefix suffix"),
         ("m", {"a": attribute("q")}, "not or"),
@@ -501,13 +544,13 @@ def messages_that_break_rules_are_refused():
 def batches():
     topic = make_topic()
     address = f"all@{topic.rsplit(':', 1)[1]}"
-    sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)
+    subscribe(topic, address)
     entries = [{"Id": f"e{n}", "Message": f"m{n}", "MessageAttributes": {"n": attribute(str(n), "Number")}} for n in range(10)]
     entries[3]["Message"] = ""
     answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
     equal(len(answer["Successful"]), 9)
     equal([(f["Id"], f["Code"], f["SenderFault"]) for f in answer["Failed"]], [("e3", "InvalidParameter", True)])
-    equal(len(inbox(address)), 9)
+    equal(len(mails(address)), 9)
     one = {"Id": "a", "Message": "m"}
     for batch, code in (
         ([], "EmptyBatchRequest"),

@@ -14,6 +14,7 @@ mod events;
 mod faults;
 mod limits;
 mod local_world;
+mod logs;
 mod oddities;
 mod organizations;
 mod policy_changes;

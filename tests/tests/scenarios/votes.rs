@@ -669,7 +669,8 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
             1,
             "{context}"
         );
-        assert_eq!(told_of(&world, 3).last().unwrap(), "accepted", "{context}");
+        let told = told_of(&world, 3);
+        assert!(told.contains(&"accepted".to_owned()), "{context}: {told:?}");
         if finished.is_some() {
             assert!(n > 5);
             return;

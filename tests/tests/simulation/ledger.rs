@@ -11,6 +11,7 @@ use crate::item::{plain, text, time};
 use crate::policy::{Policy, Subject};
 use crate::rules::is_legal;
 use crate::trace::Trace;
+use crate::votes::votes_of;
 
 /// A request, as it was last written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +29,10 @@ pub(crate) struct Request {
     pub(crate) retried: bool,
     /// When it is cut, while it is being revoked.
     pub(crate) due: Option<Timestamp>,
+    /// Who has voted in its last review.
+    pub(crate) voters: Vec<String>,
+    /// The version that review opened with.
+    pub(crate) review: u64,
 }
 
 /// A row of history.
@@ -90,6 +95,10 @@ pub(crate) struct Ledger {
     /// The policy as each caller has read it since its run began.
     pub(crate) readings: BTreeMap<String, Vec<Policy>>,
     tokens: BTreeSet<String>,
+    /// The letters that approvers got: about which endpoint, in which review, to whom, and the token.
+    pub(crate) letters: Vec<(String, u64, String, String)>,
+    /// Links that were used.
+    used: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -112,6 +121,8 @@ impl Ledger {
             began: BTreeMap::new(),
             readings: BTreeMap::new(),
             tokens: BTreeSet::new(),
+            letters: Vec::new(),
+            used: BTreeSet::new(),
         }
     }
 
@@ -197,7 +208,12 @@ impl Ledger {
                 }
             }
             if let Some(update) = part.get("Update") {
-                self.slots(update);
+                let link = text(&plain(&update["Key"]), "pk").to_owned();
+                if !link.starts_with("link#") {
+                    self.slots(update);
+                } else if !self.used.insert(link) {
+                    self.broken("S5", "a link is used a second time");
+                }
             }
         }
         if let Some(item) = request {
@@ -228,6 +244,10 @@ impl Ledger {
             past_policy: item["past_policy"] == Value::Bool(true),
             retried: item.get("retried_at").is_some(),
             due: time(item, "due"),
+            voters: votes_of(item)
+                .map(|vote| text(vote, "approver").to_owned())
+                .collect(),
+            review: item["review"].as_u64().unwrap_or_default(),
         };
         let short = format!(
             "{} {endpoint}: {} -> {} v{}{}",
@@ -245,9 +265,13 @@ impl Ledger {
         self.follows(&endpoint, before.as_ref(), &after, row, &short);
         if let Some(known) = self.endpoints.get(&endpoint).cloned() {
             self.may_be(&known, item, &after, row, &short);
+            self.votes_follow(before.as_ref(), &after, &short);
             if let Some(row) = row {
                 if text(row, "cause") == "revoked" {
                     self.starts(&known.subject, &short);
+                }
+                if text(row, "cause") == "voted" {
+                    self.is_voted(&known, item, &after, row, &short);
                 }
                 self.is_so(&known, row, &short);
                 self.is_told(before.as_ref(), &after, row, announced, &short);
@@ -353,6 +377,7 @@ impl Ledger {
         let stood = before.map(|request| request.status.as_str());
         let must = match (text(row, "cause"), after.status.as_str(), stood) {
             (_, "in_review", _)
+            | ("voted", _, _)
             | ("enforced", "accepted" | "rejected", _)
             | ("revoked" | "restored" | "refused", _, _) => true,
             (_, "gone", stood) => !matches!(stood, Some("rejected" | "rejecting")),
@@ -434,7 +459,10 @@ impl Ledger {
             return self.broken("announce", format!("{kind} {id} is told and not on record"));
         };
         let fits = match kind.as_str() {
-            "review_opened" | "review_reminder" => row.to == "in_review",
+            "review_opened" | "review_reminder" | "nobody_may_decide" | "quorum_out_of_reach" => {
+                row.to == "in_review"
+            }
+            "vote_cast" => row.to == "in_review" || row.cause == "voted",
             "accepted" | "accepted_out_of_band" | "revocation_undone" | "would_revoke" => {
                 row.to == "accepted"
             }

@@ -21,6 +21,7 @@ mod rules;
 mod runs;
 mod schedule;
 mod trace;
+mod votes;
 mod wire;
 
 use std::sync::Mutex;

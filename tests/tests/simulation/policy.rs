@@ -122,6 +122,21 @@ impl Policy {
         falls && (enforces || undoes)
     }
 
+    /// Who an approver is, if they may decide about a connection: two with one Slack user are one.
+    pub(crate) fn decider(&self, id: &str, subject: &Subject) -> Option<String> {
+        let rule = format!("approver#{id}");
+        let item = self.0.get(&("approvers".to_owned(), rule.clone()))?;
+        let has = |name: &str, wanted: &str| {
+            let all = item.get(name).and_then(texts).unwrap_or_default();
+            all.iter().any(|one| one == wanted)
+        };
+        let may = is_sound(&rule, item)
+            && (has("services", "*") || has("services", &subject.service))
+            && !has("own_accounts", &subject.account);
+        let slack = item.get("slack_user_id").and_then(|id| id["S"].as_str());
+        may.then(|| slack.unwrap_or(id).to_owned())
+    }
+
     /// The keys of all items.
     pub(crate) fn keys(&self) -> Vec<(String, String)> {
         self.0.keys().cloned().collect()
@@ -289,6 +304,13 @@ fn is_sound(rule: &str, item: &Value) -> bool {
                     is_key(name) || (numbers.contains(&name.as_str()) && number(value).is_some())
                 }
             }
+        });
+    }
+    if rule.starts_with("approver#") {
+        return fields.iter().all(|(name, value)| match name.as_str() {
+            "services" | "own_accounts" => texts(value).is_some(),
+            "slack_user_id" => value["S"].as_str().is_some_and(|id| id.starts_with('U')),
+            name => is_key(name),
         });
     }
     let deny = rule.starts_with("deny#");

@@ -11,7 +11,8 @@ type Item = Vec<(&'static str, AttributeValue)>;
 /// One edit.
 pub(crate) async fn edit(schedule: &mut Schedule) {
     match schedule.chance.u32(0..100) {
-        0..58 => {
+        0..12 => approver(schedule).await,
+        12..58 => {
             let rule = rule(schedule);
             let item = conditions(schedule, rule.starts_with("allow"));
             put(schedule, &rule, item).await;
@@ -41,6 +42,32 @@ pub(crate) async fn edit(schedule: &mut Schedule) {
         }
         _ => mend(schedule).await,
     }
+}
+
+/// Who may decide reviews in these schedules. The last two are one person.
+pub(crate) const APPROVERS: [(&str, &str); 4] = [
+    ("alice@example.com", "U0ALICE"),
+    ("bob@example.com", "U0BOB"),
+    ("carol@example.com", "U0CAROL"),
+    ("c.smith@example.com", "U0CAROL"),
+];
+
+/// Somebody becomes an approver, or is one for other services or accounts from now on.
+async fn approver(schedule: &mut Schedule) {
+    let (id, slack) = APPROVERS[schedule.chance.usize(0..APPROVERS.len())];
+    let service = if schedule.chance.f64() < 0.7 {
+        "*".to_owned()
+    } else {
+        schedule.service()
+    };
+    let mut item = vec![
+        ("services", AttributeValue::Ss(vec![service])),
+        ("slack_user_id", AttributeValue::S(slack.to_owned())),
+    ];
+    if schedule.chance.f64() < 0.2 {
+        item.push(("own_accounts", AttributeValue::Ss(vec![schedule.account()])));
+    }
+    put_at(schedule, "approvers", &format!("approver#{id}"), item).await;
 }
 
 fn rule(schedule: &mut Schedule) -> String {
@@ -102,6 +129,7 @@ fn settings(schedule: &mut Schedule) -> Item {
         }
     }
     let numbers = [
+        ("approvals_required", 4),
         ("review_hours", 24),
         ("remind_hours", 8),
         ("revoke_grace_hours", 3),

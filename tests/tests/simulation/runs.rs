@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
-use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
+use gatekeeper_core::vote::Ballot;
 use gatekeeper_local::queue::{self, Message};
 use gatekeeper_local::world::World;
 use gatekeeper_policy_changes::handler::Handler as PolicyChanges;
@@ -22,6 +23,7 @@ use crate::wire::Wire;
 /// As in template.yaml; `policy-changes` has as long as `connections`.
 const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
+const APPROVALS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An invocation under way.
 struct Run {
@@ -35,6 +37,7 @@ enum Ended {
     Reconcile(Reconciled),
     /// The records that are to come again.
     PolicyChanges(Vec<Value>),
+    Approvals(Result<Voted, Arc<Error>>),
 }
 
 /// The functions: instances that stay warm, and what they are at.
@@ -128,6 +131,30 @@ impl Runs {
         });
     }
 
+    /// Somebody votes, through the function `approvals`.
+    pub(crate) fn vote(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        (voter, ballot): (Voter, Ballot),
+        lives: Option<usize>,
+    ) {
+        let (name, gatekeeper) = self.idle(world, wire, "approvals");
+        wire.set_lives(&name, lives);
+        let line = format!("{name}: {voter:?} would {}", ballot.choice.as_str());
+        wire.ledger().note(line);
+        let deadline = Deadline::after(&world.clock, APPROVALS_TIMEOUT);
+        let work =
+            Box::pin(
+                async move { Ended::Approvals(gatekeeper.vote(&voter, &ballot, deadline).await) },
+            );
+        self.running.push(Run {
+            name,
+            deadline,
+            work,
+        });
+    }
+
     /// One step of one of them; answers what reconcile found, if that is what ended.
     pub(crate) async fn step(
         &mut self,
@@ -158,6 +185,10 @@ impl Runs {
                         settle(world, &answer, &batch);
                     }
                     Ended::PolicyChanges(left) => self.left = left,
+                    Ended::Approvals(Ok(_)) => {}
+                    Ended::Approvals(Err(error)) => {
+                        are_excusable(wire, &name, [&*error].into_iter())
+                    }
                     Ended::Reconcile(done) => {
                         let whole = done.failed.iter().map(|(_, error)| &**error);
                         let first = done

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::Clock;
+use gatekeeper_aws::gatekeeper::Voter;
+use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_local::in_process::Transport;
 use gatekeeper_local::queue::Mischief;
 use gatekeeper_local::world::{Options, PROVIDER, REGION, World};
@@ -207,7 +209,12 @@ impl Schedule {
         if !self.wire.is_critical() || self.chance.f64() > 0.15 {
             return;
         }
-        match self.chance.u32(0..10) {
+        match self.chance.u32(0..12) {
+            10..12 => {
+                if self.runs.len() < AT_ONCE {
+                    self.start_vote();
+                }
+            }
             0..6 => policy_edits::edit(self).await,
             6..8 => self.decide_by_hand(),
             8 => self.delete(),
@@ -236,7 +243,8 @@ impl Schedule {
             13..18 => self.delete(),
             18..44 => policy_edits::edit(self).await,
             44..52 => self.decide_by_hand(),
-            52..75 => self.deliver().await,
+            52..68 => self.deliver().await,
+            68..75 => self.vote().await,
             75..81 => self.follow_edits().await,
             81..90 => self.reconcile().await,
             _ => self.let_time_pass().await,
@@ -345,6 +353,67 @@ impl Schedule {
             self.runs
                 .policy_changes(&self.world, &self.wire, records, lives);
         }
+    }
+
+    /// Two people vote about the same, or one does.
+    async fn vote(&mut self) {
+        self.make_room().await;
+        self.start_vote();
+        if self.chance.bool() && self.runs.len() < AT_ONCE {
+            self.start_vote();
+        }
+    }
+
+    /// Somebody votes: by a letter that was ever sent, or in Slack.
+    fn start_vote(&mut self) {
+        let letters = self.wire.ledger().letters.clone();
+        let by_letter = !letters.is_empty() && self.chance.f64() < 0.6;
+        let voter = if by_letter {
+            let recent = letters.len().min(4);
+            let from = if self.chance.f64() < 0.7 {
+                letters.len() - recent
+            } else {
+                0
+            };
+            let (endpoint, _, _, token) = &letters[self.chance.usize(from..letters.len())];
+            let typed = if self.chance.f64() < 0.95 {
+                endpoint.as_str()
+            } else {
+                "000000"
+            };
+            Voter::Link {
+                token: token.clone(),
+                typed: typed.to_owned(),
+            }
+        } else {
+            let waiting: Vec<(String, u64)> = self
+                .wire
+                .ledger()
+                .requests
+                .iter()
+                .filter(|(_, request)| request.review > 0)
+                .map(|(id, request)| (id.clone(), request.review))
+                .collect();
+            if waiting.is_empty() {
+                return;
+            }
+            let (endpoint, review) = &waiting[self.chance.usize(0..waiting.len())];
+            let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..3)];
+            Voter::Slack {
+                user: user.parse().unwrap(),
+                endpoint_id: endpoint.parse().unwrap(),
+                review: *review,
+            }
+        };
+        let choice = if self.chance.f64() < 0.75 {
+            Choice::Approve
+        } else {
+            Choice::Reject
+        };
+        let ballot = Ballot::new(choice, "Because.").unwrap();
+        let lives = self.lives();
+        self.runs
+            .vote(&self.world, &self.wire, (voter, ballot), lives);
     }
 
     async fn reconcile(&mut self) {

@@ -14,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use local_aws::{Ec2, Fault, FaultKind, Sns, State};
 use serde_json::Value;
 
+use crate::item::text;
 use crate::ledger::{Fact, Ledger};
 
 /// The clients' patience with one attempt.
@@ -243,14 +244,22 @@ impl Wire {
                 .unwrap_or_default()
                 .to_vec();
             self.inner().published = all.len();
-            for message in new
-                .iter()
-                .filter(|message| message.topic_arn.ends_with(":announcements"))
-            {
+            for message in new {
+                let topic = message.topic_arn.rsplit(':').next().unwrap_or_default();
+                if !matches!(topic, "announcements" | "approvals") {
+                    continue;
+                }
                 let outer: Value = serde_json::from_str(&message.message).unwrap();
                 let document = outer["default"].as_str().unwrap();
-                self.ledger()
-                    .published(&serde_json::from_str(document).unwrap());
+                let document = serde_json::from_str(document).unwrap();
+                if topic == "announcements" {
+                    self.ledger().published(&document);
+                } else {
+                    let attributes = serde_json::to_value(&message.attributes).unwrap();
+                    let approver = text(&attributes["approver"], "Value").to_owned();
+                    let letter = text(&outer, "email");
+                    self.ledger().asked_by_letter(&document, &approver, letter);
+                }
             }
         }
     }

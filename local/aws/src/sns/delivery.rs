@@ -7,9 +7,33 @@ use serde_json::{Map, Value, json};
 use super::message::Attribute;
 use crate::clock::millis;
 
+/// What a message is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum DeliveryKind {
+    /// A message that was published.
+    Notification,
+    /// SNS asks whether the subscription is wanted.
+    SubscriptionConfirmation,
+    /// SNS tells that the subscription was ended, by somebody who does not own it.
+    UnsubscribeConfirmation,
+}
+
+impl DeliveryKind {
+    /// The `Type` in SNS's envelope.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Notification => "Notification",
+            Self::SubscriptionConfirmation => "SubscriptionConfirmation",
+            Self::UnsubscribeConfirmation => "UnsubscribeConfirmation",
+        }
+    }
+}
+
 /// A message as it reached one subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
+    /// What it is.
+    pub kind: DeliveryKind,
     /// The subscription.
     pub subscription_arn: String,
     /// `email`, `email-json`, `http`, `https`, `lambda` or `sqs`.
@@ -28,20 +52,26 @@ pub struct Delivery {
     pub attributes: BTreeMap<String, Attribute>,
     /// Raw message delivery: the bare text, without an envelope.
     pub raw: bool,
+    /// Of a [`DeliveryKind::SubscriptionConfirmation`], what `ConfirmSubscription` takes.
+    pub token: Option<String>,
+    /// Where a click leads: of a notification, to unsubscribing, as in the footer of a mail; of a
+    /// [`DeliveryKind::SubscriptionConfirmation`], to confirming.
+    pub url: String,
     /// When.
     pub at: Timestamp,
 }
 
 impl Delivery {
-    /// SNS's envelope, `"Type": "Notification"`, as queues, HTTP endpoints and e-mail in JSON get it. The signature is
+    /// SNS's envelope, such as `"Type": "Notification"`, as queues, HTTP endpoints and e-mail in JSON get it. The signature is
     /// not one.
     pub fn envelope(&self) -> Value {
         let mut envelope = Map::new();
         let mut put = |name: &str, value: Value| drop(envelope.insert(name.to_owned(), value));
-        put("Type", json!("Notification"));
+        put("Type", json!(self.kind.as_str()));
         put("MessageId", json!(self.message_id));
         put("TopicArn", json!(self.topic_arn));
-        if let Some(subject) = &self.subject {
+        let notification = self.kind == DeliveryKind::Notification;
+        if let (Some(subject), true) = (&self.subject, notification) {
             put("Subject", json!(subject));
         }
         put("Message", json!(self.message));
@@ -49,7 +79,15 @@ impl Delivery {
         put("SignatureVersion", json!("1"));
         put("Signature", json!("bG9jYWw="));
         put("SigningCertURL", json!("http://127.0.0.1/none.pem"));
-        put("UnsubscribeURL", json!(self.unsubscribe_url()));
+        if let Some(token) = &self.token {
+            put("Token", json!(token));
+        }
+        let url = if notification {
+            "UnsubscribeURL"
+        } else {
+            "SubscribeURL"
+        };
+        put(url, json!(self.url));
         if !self.attributes.is_empty() {
             put("MessageAttributes", json!(self.attributes));
         }
@@ -82,16 +120,9 @@ impl Delivery {
                 "SignatureVersion": "1",
                 "Signature": "bG9jYWw=",
                 "SigningCertUrl": "http://127.0.0.1/none.pem",
-                "UnsubscribeUrl": self.unsubscribe_url(),
+                "UnsubscribeUrl": self.url,
                 "MessageAttributes": self.attributes,
             },
         }] })
-    }
-
-    fn unsubscribe_url(&self) -> String {
-        format!(
-            "http://127.0.0.1/?Action=Unsubscribe&SubscriptionArn={}",
-            self.subscription_arn
-        )
     }
 }

@@ -1,5 +1,6 @@
 //! SNS: topics, subscriptions with filter policies, and an inbox with what was delivered.
 
+mod confirmation;
 mod delivery;
 mod errors;
 mod message;
@@ -21,7 +22,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use tokio::sync::mpsc::UnboundedSender;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, DeliveryKind};
 pub use message::{Attribute, Message, Published};
 pub use store::{Subscription, Topic};
 pub use subscription::NewSubscription;
@@ -108,6 +109,7 @@ struct Inner {
     control: Control,
     store: Mutex<Store>,
     deliveries: Mutex<Option<UnboundedSender<Delivery>>>,
+    base_url: Mutex<String>,
 }
 
 impl Sns {
@@ -121,6 +123,7 @@ impl Sns {
             control: Control::new(),
             store: Mutex::default(),
             deliveries: Mutex::default(),
+            base_url: Mutex::new("http://127.0.0.1".to_owned()),
         }))
     }
 
@@ -152,17 +155,41 @@ impl Sns {
         Ok(topic::put(self, &self.owner(), name)?.arn)
     }
 
+    /// Where the router can be reached, without a slash at the end: the links in later messages lead there. Until then
+    /// they lead to `http://127.0.0.1`, where nothing is.
+    pub fn set_base_url(&self, url: impl Into<String>) {
+        *lock(&self.0.base_url) = url.into();
+    }
+
     /// All topics, by their ARNs.
     pub fn topics(&self) -> Vec<Topic> {
         self.store().topics.values().cloned().collect()
     }
 
-    /// Adds a subscription. It is confirmed at once, whatever its protocol.
+    /// Adds a subscription. It is confirmed at once, whatever its protocol; over HTTP, `Subscribe` asks by e-mail first.
     ///
     /// # Errors
     /// `NotFound` if there is no such topic, `InvalidParameter` if the rest is not right.
     pub fn subscribe(&self, new: NewSubscription) -> Result<Subscription, AwsError> {
-        subscription::put(self, &self.owner(), new)
+        subscription::put(self, &self.owner(), new, true)
+    }
+
+    /// Confirms the subscription that this token was sent for, as a click on the link in the mail does: without a
+    /// signature. Answers its ARN.
+    ///
+    /// # Errors
+    /// `InvalidParameter` if there is no such token (any more).
+    pub fn confirm_by_link(&self, token: &str) -> Result<String, AwsError> {
+        confirmation::confirm(self, None, token, false, false)
+    }
+
+    /// Unsubscribes, as a click on the link in a mail does: without a signature. What is not there is unsubscribed.
+    ///
+    /// # Errors
+    /// `AuthorizationError` if the subscription was confirmed with `AuthenticateOnUnsubscribe`, or is a function's or a
+    /// queue's; `InvalidParameter` if it is not confirmed.
+    pub fn unsubscribe_by_link(&self, subscription_arn: &str) -> Result<(), AwsError> {
+        confirmation::remove(self, subscription_arn, None)
     }
 
     /// All subscriptions, oldest first.
@@ -206,6 +233,20 @@ impl Sns {
         store.published.clear();
     }
 
+    /// When this address got a message by e-mail although it had got ten within the second before, oldest first. SNS
+    /// suspends a subscription that gets more than that (Developer Guide, "Email notifications").
+    pub fn overrun(&self, address: &str) -> Vec<Timestamp> {
+        let store = self.store();
+        let overruns = store.overruns.iter().filter(|(to, _)| to == address);
+        overruns.map(|(_, at)| *at).collect()
+    }
+
+    /// From now on, a subscription by e-mail that gets more than ten messages in a second is suspended: it does not get
+    /// them, and has to be confirmed again within two days. Off at first.
+    pub fn set_suspend_overruns(&self, on: bool) {
+        self.store().suspend_overruns = on;
+    }
+
     /// Where deliveries to functions and queues (protocols `lambda` and `sqs`) go as well as into the inbox.
     pub fn set_delivery_sink(&self, sink: UnboundedSender<Delivery>) {
         *lock(&self.0.deliveries) = Some(sink);
@@ -219,8 +260,18 @@ impl Sns {
         &self.0.ids
     }
 
+    /// All that there is now: without subscriptions that were not confirmed in time.
     fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.0.store)
+        let now = self.now();
+        let mut store = lock(&self.0.store);
+        store
+            .subscriptions
+            .retain(|_, subscription| !confirmation::is_over(subscription, now));
+        store
+    }
+
+    fn base_url(&self) -> String {
+        lock(&self.0.base_url).clone()
     }
 
     fn deliver(&self, deliveries: &[Delivery]) {
@@ -256,6 +307,8 @@ struct Request<'a> {
     sns: &'a Sns,
     action: &'a str,
     caller: &'a Caller,
+    /// Whether somebody signed the call; if not, the caller is the owner for want of another.
+    signed: bool,
     params: &'a Params,
     request_id: &'a str,
     item_fault: Option<&'a ItemFault>,
@@ -325,7 +378,8 @@ impl Api for Sns {
             "ListSubscriptionsByTopic" => subscription::list_by_topic,
             "GetSubscriptionAttributes" => subscription::get_attributes,
             "SetSubscriptionAttributes" => subscription::set_attributes,
-            "Unsubscribe" => subscription::unsubscribe,
+            "ConfirmSubscription" => confirmation::confirm_call,
+            "Unsubscribe" => confirmation::unsubscribe_call,
             "Publish" => publish::publish_call,
             "PublishBatch" => publish::batch_call,
             "" => return Err(errors::missing("Action")),
@@ -335,6 +389,7 @@ impl Api for Sns {
             sns: self,
             action: call.action,
             caller: call.caller,
+            signed: call.signed,
             params: call.params,
             request_id: call.request_id,
             item_fault: call.item_fault.as_ref(),

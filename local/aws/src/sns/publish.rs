@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::delivery::Delivery;
+use super::delivery::{Delivery, DeliveryKind};
 use super::message::{MOST_BYTES, Message, Published, Texts};
 use super::store::Subscription;
 use super::topic::own_topic;
@@ -21,7 +21,9 @@ pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<S
     }
     let texts = message.check()?;
     let (at, message_id) = (sns.now(), sns.ids().uuid());
+    let base_url = sns.base_url();
     let deliver = |subscription: &Subscription| Delivery {
+        kind: DeliveryKind::Notification,
         subscription_arn: subscription.arn.clone(),
         protocol: subscription.protocol.clone(),
         endpoint: subscription.endpoint.clone(),
@@ -31,14 +33,31 @@ pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<S
         message: texts.of(&subscription.protocol).to_owned(),
         attributes: message.attributes.clone(),
         raw: subscription.is_raw(),
+        token: None,
+        url: format!(
+            "{base_url}/?Action=Unsubscribe&SubscriptionArn={}",
+            subscription.arn
+        ),
         at,
     };
-    let deliveries: Vec<Delivery> = store
+    let mut deliveries: Vec<Delivery> = store
         .of_topic(topic_arn)
         .map(|(_, subscription)| subscription)
-        .filter(|subscription| wants(subscription, message, &texts))
+        .filter(|subscription| !subscription.pending && wants(subscription, message, &texts))
         .map(deliver)
         .collect();
+    deliveries.retain(|delivery| {
+        let mail = matches!(delivery.protocol.as_str(), "email" | "email-json");
+        if !mail || store.count_mail(&delivery.endpoint, at) || !store.suspend_overruns {
+            return true;
+        }
+        if let Some(suspended) = store.subscription_mut(&delivery.subscription_arn) {
+            suspended.pending = true;
+            suspended.since = at;
+            suspended.token.get_or_insert_with(|| sns.ids().hex(64));
+        }
+        false
+    });
     sns.deliver(&deliveries);
     let published = Published {
         message_id: message_id.clone(),

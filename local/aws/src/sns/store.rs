@@ -1,13 +1,19 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::delivery::Delivery;
 use super::message::Published;
 use super::policy::Policy;
+use crate::clock::before;
 
 /// How many messages and deliveries are kept.
 const HISTORY: usize = 100_000;
+
+/// More to one address are too many (Developer Guide, "Email notifications").
+const MAILS_PER_SECOND: usize = 10;
 
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -22,7 +28,7 @@ pub struct Topic {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A subscription. All are confirmed from the start.
+/// A subscription.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Subscription {
     /// The topic's ARN and a UUID.
@@ -37,8 +43,20 @@ pub struct Subscription {
     pub endpoint: String,
     /// The attributes that were set: `FilterPolicy`, `FilterPolicyScope`, `RawMessageDelivery`, ….
     pub attributes: BTreeMap<String, String>,
+    /// Nobody has confirmed it yet: it gets nothing.
+    pub pending: bool,
+    /// Who confirmed it signed the call, rather than followed a link.
+    pub confirmation_was_authenticated: bool,
+    /// Only who owns it, or the topic, can end it.
+    pub authenticate_on_unsubscribe: bool,
     #[serde(skip)]
     pub(crate) policy: Option<Policy>,
+    /// What confirms it.
+    #[serde(skip)]
+    pub(crate) token: Option<String>,
+    /// When it became what it is, pending or confirmed.
+    #[serde(skip)]
+    pub(crate) since: Timestamp,
 }
 
 impl Subscription {
@@ -65,6 +83,13 @@ pub(crate) struct Store {
     pub(crate) last_number: u64,
     pub(crate) inbox: VecDeque<Delivery>,
     pub(crate) published: VecDeque<Published>,
+    /// How many subscriptions of a topic were ended.
+    pub(crate) deleted: HashMap<String, u64>,
+    pub(crate) suspend_overruns: bool,
+    /// Addresses that got too much, and when.
+    pub(crate) overruns: Vec<(String, Timestamp)>,
+    /// When an address got its latest messages.
+    mails: HashMap<String, VecDeque<Timestamp>>,
 }
 
 impl Store {
@@ -79,6 +104,33 @@ impl Store {
         self.subscriptions
             .values_mut()
             .find(|subscription| subscription.arn == arn)
+    }
+
+    /// Ends a subscription.
+    pub(crate) fn remove(&mut self, arn: &str) {
+        let deleted = &mut self.deleted;
+        self.subscriptions.retain(|_, subscription| {
+            let ended = subscription.arn == arn;
+            if ended {
+                *deleted.entry(subscription.topic_arn.clone()).or_default() += 1;
+            }
+            !ended
+        });
+    }
+
+    /// Counts a mail to an address; `false` if it is one too many for the second that ends now.
+    pub(crate) fn count_mail(&mut self, address: &str, at: Timestamp) -> bool {
+        let mails = self.mails.entry(address.to_owned()).or_default();
+        let begin = before(at, Duration::from_secs(1));
+        while mails.front().is_some_and(|mail| *mail <= begin) {
+            mails.pop_front();
+        }
+        mails.push_back(at);
+        let fits = mails.len() <= MAILS_PER_SECOND;
+        if !fits {
+            self.overruns.push((address.to_owned(), at));
+        }
+        fits
     }
 
     pub(crate) fn keep(

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use super::policy::Policy;
 use super::store::Subscription;
 use super::topic::{attributes, own_topic};
-use super::{Request, Sns, errors};
+use super::{Request, Sns, confirmation, errors};
 use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::xml::Xml;
@@ -121,11 +121,13 @@ fn check_attributes(
     policy.map_err(|why| errors::invalid(&format!("FilterPolicy: {why}")))
 }
 
-/// Adds a subscription, or answers the one that there is.
+/// Adds a subscription, or answers the one that there is. If it is not `confirmed`, whoever would get the messages is
+/// asked, and asked again each time.
 pub(crate) fn put(
     sns: &Sns,
     caller: &Caller,
     new: NewSubscription,
+    confirmed: bool,
 ) -> Result<Subscription, AwsError> {
     check_endpoint(&new.protocol, &new.endpoint)?;
     let policy = check_attributes(&new.protocol, &new.attributes)?;
@@ -133,17 +135,30 @@ pub(crate) fn put(
     if !store.topics.contains_key(&new.topic_arn) {
         return Err(errors::no_topic());
     }
-    let same = store
-        .of_topic(&new.topic_arn)
-        .map(|(_, other)| other)
-        .find(|other| other.protocol == new.protocol && other.endpoint == new.endpoint);
+    let now = sns.now();
+    let mut all = store.subscriptions.values_mut();
+    let same = all.find(|other| {
+        other.topic_arn == new.topic_arn
+            && other.protocol == new.protocol
+            && other.endpoint == new.endpoint
+    });
     if let Some(same) = same {
-        if same.attributes == new.attributes || new.attributes.is_empty() {
-            return Ok(same.clone());
+        if same.attributes != new.attributes && !new.attributes.is_empty() {
+            return Err(errors::invalid(
+                "Attributes Reason: Subscription already exists with different attributes",
+            ));
         }
-        return Err(errors::invalid(
-            "Attributes Reason: Subscription already exists with different attributes",
-        ));
+        if same.pending && confirmed {
+            same.pending = false;
+            same.confirmation_was_authenticated = true;
+        }
+        let same = same.clone();
+        if let (true, Some(token)) = (same.pending, &same.token) {
+            store
+                .inbox
+                .push_back(confirmation::request(sns, &same, token));
+        }
+        return Ok(same);
     }
     let subscription = Subscription {
         arn: format!("{}:{}", new.topic_arn, sns.ids().uuid()),
@@ -152,8 +167,17 @@ pub(crate) fn put(
         protocol: new.protocol,
         endpoint: new.endpoint,
         attributes: new.attributes,
+        pending: !confirmed,
+        confirmation_was_authenticated: confirmed,
+        authenticate_on_unsubscribe: false,
         policy,
+        token: (!confirmed).then(|| sns.ids().hex(64)),
+        since: now,
     };
+    if let Some(token) = &subscription.token {
+        let request = confirmation::request(sns, &subscription, token);
+        store.inbox.push_back(request);
+    }
     store.last_number += 1;
     let number = store.last_number;
     store.subscriptions.insert(number, subscription.clone());
@@ -176,8 +200,16 @@ pub(crate) fn subscribe(req: &Request<'_>) -> Result<String, AwsError> {
         endpoint: endpoint.to_owned(),
         attributes: attributes(req),
     };
-    let subscription = put(req.sns, req.caller, new)?;
-    Ok(req.answer(|xml| xml.text("SubscriptionArn", &subscription.arn)))
+    let confirmed = !confirmation::is_asked(&new.protocol);
+    let subscription = put(req.sns, req.caller, new, confirmed)?;
+    // "If the API request parameter `ReturnSubscriptionArn` is true, then the value is always the subscription ARN."
+    let always = req.params.get("ReturnSubscriptionArn") == Some("true");
+    let arn = if subscription.pending && !always {
+        "pending confirmation"
+    } else {
+        &subscription.arn
+    };
+    Ok(req.answer(|xml| xml.text("SubscriptionArn", arn)))
 }
 
 fn write_list<'a>(
@@ -186,7 +218,12 @@ fn write_list<'a>(
 ) -> Result<String, AwsError> {
     let (found, token) = req.page(found.collect())?;
     let write = |xml: &mut Xml, subscription: &Subscription| {
-        xml.text("SubscriptionArn", &subscription.arn);
+        let arn = if subscription.pending {
+            "PendingConfirmation"
+        } else {
+            &subscription.arn
+        };
+        xml.text("SubscriptionArn", arn);
         xml.text("Owner", &subscription.owner);
         xml.text("Protocol", &subscription.protocol);
         xml.text("Endpoint", &subscription.endpoint);
@@ -220,7 +257,7 @@ pub(crate) fn list_by_topic(req: &Request<'_>) -> Result<String, AwsError> {
 }
 
 /// The parameter `SubscriptionArn`, well formed: a topic's ARN and one part more.
-fn subscription_arn<'a>(req: &Request<'a>) -> Result<&'a str, AwsError> {
+pub(crate) fn subscription_arn<'a>(req: &Request<'a>) -> Result<&'a str, AwsError> {
     let name = "SubscriptionArn";
     let arn = req
         .params
@@ -250,8 +287,12 @@ pub(crate) fn get_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     put("Owner", &subscription.owner);
     put("Protocol", &subscription.protocol);
     put("Endpoint", &subscription.endpoint);
-    put("ConfirmationWasAuthenticated", "true");
-    put("PendingConfirmation", "false");
+    let text = |flag: bool| if flag { "true" } else { "false" };
+    put(
+        "ConfirmationWasAuthenticated",
+        text(subscription.confirmation_was_authenticated),
+    );
+    put("PendingConfirmation", text(subscription.pending));
     put("RawMessageDelivery", "false");
     put("SubscriptionPrincipal", &req.caller.arn);
     if filtered {
@@ -279,14 +320,5 @@ pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     }
     subscription.policy = check_attributes(&subscription.protocol, &changed)?;
     subscription.attributes = changed;
-    Ok(req.done())
-}
-
-pub(crate) fn unsubscribe(req: &Request<'_>) -> Result<String, AwsError> {
-    let arn = subscription_arn(req)?;
-    req.sns
-        .store()
-        .subscriptions
-        .retain(|_, subscription| subscription.arn != arn);
     Ok(req.done())
 }

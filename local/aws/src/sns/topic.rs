@@ -16,8 +16,8 @@ pub(crate) fn attributes(req: &Request<'_>) -> std::collections::BTreeMap<String
         .collect()
 }
 
-/// The topic of the parameter `name`, if the caller may use it. Topic policies are not modelled: the owner may.
-pub(crate) fn own_topic(req: &Request<'_>, name: &str) -> Result<String, AwsError> {
+/// The ARN of the parameter `name`, if it is a topic's, in the Region of the call.
+pub(crate) fn topic_arn<'a>(req: &Request<'a>, name: &str) -> Result<&'a str, AwsError> {
     let arn = req
         .params
         .filled(name)
@@ -32,7 +32,13 @@ pub(crate) fn own_topic(req: &Request<'_>, name: &str) -> Result<String, AwsErro
     if fields.len() != 6 || fields.get(3) != Some(&req.caller.region.as_str()) {
         return Err(errors::invalid(name));
     }
-    if fields.get(4) != Some(&req.caller.account.as_str()) {
+    Ok(arn)
+}
+
+/// The topic of the parameter `name`, if the caller may use it. Topic policies are not modelled: the owner may.
+pub(crate) fn own_topic(req: &Request<'_>, name: &str) -> Result<String, AwsError> {
+    let arn = topic_arn(req, name)?;
+    if arn.split(':').nth(4) != Some(req.caller.account.as_str()) {
         return Err(errors::unauthorized(&req.caller.arn, req.action, arn));
     }
     Ok(arn.to_owned())
@@ -91,12 +97,16 @@ pub(crate) fn get_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     let mut attributes = topic.attributes.clone();
     attributes.insert("TopicArn".to_owned(), arn.clone());
     attributes.insert("Owner".to_owned(), topic.owner.clone());
-    attributes.insert(
-        "SubscriptionsConfirmed".to_owned(),
-        store.of_topic(&arn).count().to_string(),
-    );
-    attributes.insert("SubscriptionsPending".to_owned(), "0".to_owned());
-    attributes.insert("SubscriptionsDeleted".to_owned(), "0".to_owned());
+    let all = store.of_topic(&arn);
+    let (pending, confirmed): (Vec<_>, Vec<_>) = all.partition(|(_, it)| it.pending);
+    let deleted = store.deleted.get(&arn).copied().unwrap_or_default();
+    for (name, count) in [
+        ("SubscriptionsConfirmed", confirmed.len().to_string()),
+        ("SubscriptionsPending", pending.len().to_string()),
+        ("SubscriptionsDeleted", deleted.to_string()),
+    ] {
+        attributes.insert(name.to_owned(), count);
+    }
     Ok(req.answer(|xml| super::write_map(xml, "Attributes", &attributes)))
 }
 

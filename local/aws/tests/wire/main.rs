@@ -18,4 +18,5 @@ mod secrets;
 mod services;
 mod slack;
 mod sns;
+mod subscriptions;
 mod world;

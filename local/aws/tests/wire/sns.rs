@@ -15,6 +15,14 @@ fn topic(world: &World) -> String {
     arn
 }
 
+/// Follows the links in all mails that ask whether a subscription is wanted.
+fn confirm_all(world: &World) {
+    let tokens = world.sns.inbox().into_iter().filter_map(|mail| mail.token);
+    for token in tokens {
+        world.sns.confirm_by_link(&token).unwrap();
+    }
+}
+
 #[test]
 fn topics() {
     let world = World::new();
@@ -118,6 +126,7 @@ fn subscriptions() {
             ("TopicArn", arn.as_str()),
             ("Protocol", protocol),
             ("Endpoint", endpoint),
+            ("ReturnSubscriptionArn", "true"),
         ];
         let names: Vec<(String, String)> = (1..=attributes.len())
             .map(|n| {
@@ -198,6 +207,7 @@ fn subscriptions() {
             .len(),
         5
     );
+    confirm_all(&world);
     let all = world.sns("ListSubscriptions", &[]);
     assert_eq!(
         all.all("Protocol"),

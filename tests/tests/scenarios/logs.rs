@@ -1,0 +1,81 @@
+//! Every line that the functions log in these tests, at the most talkative level, is read for what must
+//! not be in it. A line with a secret panics whoever logged it.
+
+use std::io;
+use std::sync::{Mutex, Once, PoisonError};
+
+use gatekeeper_aws::telemetry;
+use gatekeeper_local::world::SECRET;
+
+/// Tokens that tests have read out of letters.
+static TOKENS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Has all logs read from now on.
+pub(crate) fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let subscriber = telemetry::subscriber(Some("TRACE"), || Reader);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+    });
+}
+
+/// Has a token looked for in all logs from now on.
+pub(crate) fn must_not_show(token: &str) {
+    let mut tokens = TOKENS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !tokens.iter().any(|known| known == token) {
+        tokens.push(token.to_owned());
+    }
+}
+
+struct Reader;
+
+impl io::Write for Reader {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let leak = leak_in(&text);
+        assert!(
+            leak.is_none(),
+            "a log line shows {}: {text}",
+            leak.unwrap_or_default()
+        );
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a line shows that it must not.
+fn leak_in(line: &str) -> Option<&'static str> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let follows = |mark: &str, least: usize| {
+        line.match_indices(mark).any(|(at, _)| {
+            let rest = &line[at + mark.len()..];
+            rest.chars().take_while(|c| is_token(*c)).count() >= least
+        })
+    };
+    let tokens = TOKENS.lock().unwrap_or_else(PoisonError::into_inner);
+    if tokens.iter().any(|token| line.contains(token.as_str())) || follows("/a/", 40) {
+        return Some("a link's token");
+    }
+    if follows("xoxb-", 1) {
+        return Some("a bot token");
+    }
+    if follows("v0=", 64) {
+        return Some("a signature");
+    }
+    line.contains(SECRET).then_some("a secret key")
+}
+
+#[test]
+fn what_must_not_be_logged_is_seen() {
+    assert_eq!(leak_in(r#"{"message":"reconciled"}"#), None);
+    let token = "A".repeat(43);
+    assert!(leak_in(&format!("GET /a/{token} 200")).is_some());
+    must_not_show("QUJD-token-of-this-test");
+    assert!(leak_in("url: QUJD-token-of-this-test").is_some());
+    assert!(leak_in("Bearer xoxb-1-2").is_some());
+    assert!(leak_in(&format!("v0={}", "a".repeat(64))).is_some());
+    assert!(leak_in(SECRET).is_some());
+}

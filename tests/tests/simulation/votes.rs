@@ -1,0 +1,107 @@
+//! Votes: who may decide by the policy as it stands, and what the record may say they decided.
+
+use serde_json::Value;
+
+use crate::item::text;
+use crate::ledger::{Endpoint, Ledger, Request};
+use crate::policy::Standing;
+
+/// What a request holds of votes.
+pub(crate) fn votes_of(item: &Value) -> impl Iterator<Item = &Value> {
+    item["votes"].as_array().into_iter().flatten()
+}
+
+impl Ledger {
+    /// A letter was sent to an approver.
+    pub(crate) fn asked_by_letter(&mut self, document: &Value, approver: &str, letter: &str) {
+        let id = format!("{}@{approver}", text(document, "id"));
+        self.note(format!("letter by {}: {id}", self.caller));
+        *self.told.entry(id.clone()).or_default() += 1;
+        if !self.called_for.contains(&id) {
+            self.broken(
+                "announce",
+                format!("the letter {id} is sent and not on record"),
+            );
+        }
+        let endpoint = text(document, "endpoint_id").to_owned();
+        let review = document["review"]["number"].as_u64().unwrap_or_default();
+        let token = letter.split_once("/a/").map(|(_, rest)| rest);
+        let token = token.and_then(|rest| rest.split_whitespace().next());
+        match token {
+            Some(token) => {
+                let letter = (endpoint, review, approver.to_owned(), token.to_owned());
+                self.letters.push(letter);
+            }
+            None => self.broken("announce", format!("the letter {id} has no link")),
+        }
+    }
+
+    /// Votes are added one at a time, by somebody who has not voted, while the review is open.
+    pub(crate) fn votes_follow(&mut self, before: Option<&Request>, after: &Request, short: &str) {
+        let none = Vec::new();
+        let stood = before.map_or(&none, |before| &before.voters);
+        let opens = before.map(|before| before.review) != Some(after.review);
+        if opens && after.status == "in_review" {
+            if !after.voters.is_empty() {
+                self.broken("S5", format!("{short}: a review opens with votes"));
+            }
+            return;
+        }
+        let kept = after.voters.starts_with(stood);
+        let added = &after.voters[stood.len().min(after.voters.len())..];
+        let in_review = before.is_some_and(|before| before.status == "in_review");
+        let twice = added.iter().any(|voter| stood.contains(voter));
+        if !kept || added.len() > 1 || twice || (!added.is_empty() && !in_review) {
+            let voters = &after.voters;
+            self.broken(
+                "S5",
+                format!("{short}: {stood:?} had voted, now {voters:?}"),
+            );
+        }
+    }
+
+    /// S1 and S3: what votes decide, by those who may decide at the moment of recording.
+    pub(crate) fn is_voted(
+        &mut self,
+        known: &Endpoint,
+        item: &Value,
+        after: &Request,
+        row: &Value,
+        short: &str,
+    ) {
+        let subject = &known.subject;
+        let now = self.clock.now();
+        let mut people = Vec::new();
+        let mut rejected = false;
+        for vote in votes_of(item) {
+            let approver = text(vote, "approver");
+            let Some(person) = self.policy.decider(approver, subject) else {
+                continue;
+            };
+            rejected |= text(vote, "choice") == "reject";
+            if !people.contains(&person) {
+                people.push(person);
+            }
+        }
+        let required = self.policy.number(&subject.service, "approvals_required");
+        let required = required.unwrap_or(1).max(1);
+        let fits = match after.status.as_str() {
+            "accepting" => !rejected && people.len() as u64 >= required,
+            _ => rejected,
+        };
+        if !fits {
+            let votes = &item["votes"];
+            self.broken(
+                "S1",
+                format!("{short}: {required} needed of those who may decide, the votes: {votes}"),
+            );
+        }
+        if votes_of(row).count() != votes_of(item).count() {
+            self.broken("S6", format!("{short}: the row does not keep the votes"));
+        }
+        let denied = self.policy.standing(subject, now) == Standing::Denied;
+        if after.status == "accepting" && denied {
+            self.broken("S3", format!("{short}: denied, and approved by people"));
+        }
+    }
+}
