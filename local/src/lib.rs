@@ -15,6 +15,7 @@
 //!
 //! EC2 and SNS are the crate `local-aws`.
 
+mod approvals;
 pub mod demo;
 pub mod dynamodb;
 mod engine;

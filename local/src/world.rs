@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
+use gatekeeper_approvals::handler::Handler as ApprovalsHandler;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
@@ -36,6 +37,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::approvals;
 use crate::dynamodb::{DynamoDb, StartError};
 use crate::in_process::{ClockSleep, Transport, http_client};
 use crate::page::{self, Source};
@@ -394,11 +396,10 @@ impl World {
                 address,
                 stopped: stopped.clone(),
             });
-            serve(
-                listener,
-                page::guarded(way.router.clone().merge(page)),
-                stopped,
-            );
+            let approvals = ApprovalsHandler::new(Arc::clone(&gatekeeper));
+            let router = page::guarded(way.router.clone().merge(page));
+            let router = router.merge(approvals::router(Arc::new(approvals), clock.clone()));
+            serve(listener, router, stopped);
         }
         make_tables(&tables)
             .await

@@ -159,6 +159,7 @@ impl Reader {
                 Ok(PolicyItem::Settings(scope, _)) => {
                     allowlist.settings.insert(scope, as_texts(&item));
                 }
+                Ok(PolicyItem::Approver(_)) => {}
                 Err(error) => allowlist.unreadable.push(Unreadable {
                     service_id: text(&item, "service_id"),
                     rule: text(&item, "rule"),

@@ -84,6 +84,9 @@ pub enum Retryable {
     /// What the product remembers about itself could not be written.
     #[error("the state of reconcile could not be written")]
     RememberState(#[source] Source),
+    /// What became of a message in Slack could not be written.
+    #[error("what is posted to Slack could not be written down")]
+    RememberPosting(#[source] Source),
     /// `ListParents` or `DescribeOrganization` failed.
     #[error("an account could not be looked up in AWS Organizations")]
     LookUpAccount(#[source] Source),
@@ -223,6 +226,7 @@ impl Error {
                 Retryable::Outbox(_) => "Retryable.Outbox",
                 Retryable::UpdateSlots(_) => "Retryable.UpdateSlots",
                 Retryable::RememberState(_) => "Retryable.RememberState",
+                Retryable::RememberPosting(_) => "Retryable.RememberPosting",
                 Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
                 Retryable::WatchServices(_) => "Retryable.WatchServices",
                 Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
@@ -259,6 +263,7 @@ impl Error {
                 Retryable::RecordTransition { .. }
                 | Retryable::Contended(_)
                 | Retryable::RememberState(_)
+                | Retryable::RememberPosting(_)
                 | Retryable::UpdateSlots(_) => Step::Record,
                 Retryable::Enforce { .. } | Retryable::ClaimEnded(_) | Retryable::OutOfTime => {
                     Step::Enforce

@@ -398,7 +398,9 @@ impl Announcement {
         }
     }
 
-    fn headline(&self) -> &'static str {
+    /// What happened, as the rest of a sentence that begins with [who](Self::consumer).
+    #[must_use]
+    pub fn headline(&self) -> &'static str {
         match self.kind {
             Kind::ReviewOpened => "asks to connect, and somebody has to decide.",
             Kind::ReviewReminder => "still waits for somebody to decide.",
@@ -423,7 +425,8 @@ impl Announcement {
     }
 
     /// What the reader can do.
-    fn what_now(&self) -> Option<&'static str> {
+    #[must_use]
+    pub fn what_now(&self) -> Option<&'static str> {
         match self.kind {
             Kind::ReviewOpened | Kind::ReviewReminder => Some(
                 "Approvers were asked one by one, each with a link of their own. The connection stays \

@@ -262,10 +262,10 @@ impl Tables {
     }
 
     /// A service's settings, with those of `*` where its own say nothing.
-    pub(crate) async fn settings_of(
-        &self,
-        service: &ServiceId,
-    ) -> Result<ServiceSettings, Arc<Error>> {
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or an item makes no sense.
+    pub async fn settings_of(&self, service: &ServiceId) -> Result<ServiceSettings, Arc<Error>> {
         let keys = [Scope::Service(service.clone()), Scope::Every].map(Key::Settings);
         let items = self.read(keys.clone().into()).await?;
         let mut policy = Policy::default();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use gatekeeper_core::approver::ApproverId;
+use gatekeeper_core::approver::{ApproverId, SlackChannelId};
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
@@ -31,6 +31,10 @@ pub(crate) enum Key {
     Link(TokenHash),
     /// What the product remembers about itself, by name.
     State(String),
+    /// A review's message in a Slack channel.
+    Prompt(EndpointId, u64, SlackChannelId),
+    /// A message in Slack of what an announcement tells, by the announcement's id.
+    Notice(String),
 }
 
 /// The partition of all unpublished messages.
@@ -46,6 +50,9 @@ pub(super) const APPROVERS: &str = "approvers";
 /// What an approver's sort key begins with.
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
+/// What the sort key of a prompt begins with.
+pub(super) const PROMPT: &str = "prompt#";
+const NOTICE: &str = "notice";
 
 impl Key {
     pub(super) fn is_policy(&self) -> bool {
@@ -78,6 +85,11 @@ impl Key {
             Self::Outbox(id) => (OUTBOX.to_owned(), id.clone()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
+            Self::Prompt(endpoint, review, channel) => (
+                endpoint.to_string(),
+                format!("{PROMPT}{review:08}#{channel}"),
+            ),
+            Self::Notice(id) => (format!("{NOTICE}#{id}"), NOTICE.to_owned()),
         }
     }
 

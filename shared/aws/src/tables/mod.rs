@@ -7,6 +7,8 @@
 //! | | `approvers` | `approver#<e-mail address>` | an approver |
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
+//! | | | `prompt#00000001#C…` … | a review's message in a Slack channel |
+//! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `outbox` | a message's id | a message that is not published yet |
@@ -22,6 +24,7 @@ mod batch_get;
 mod keys;
 mod links;
 mod outbox;
+mod prompts;
 mod record;
 mod requests;
 mod state;
@@ -44,6 +47,7 @@ pub use approvers::encode_approver;
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
 pub(crate) use links::Link;
+pub use prompts::Posting;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
 pub(crate) use state::{Unfinished, Watched};
@@ -63,10 +67,17 @@ pub struct Tables {
 
 impl Tables {
     pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+        let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
+        Self::named(clients, allowlist, requests, clock)
+    }
+
+    /// The tables of these names, for who reads them without a gatekeeper.
+    #[must_use]
+    pub fn named(clients: &Clients, allowlist: &str, requests: &str, clock: Clock) -> Self {
         Self {
             client: clients.dynamodb.clone(),
-            allowlist: config.allowlist_table.clone(),
-            requests: config.requests_table.clone(),
+            allowlist: allowlist.to_owned(),
+            requests: requests.to_owned(),
             clock,
         }
     }

@@ -1,0 +1,218 @@
+//! An invocation in, messages in Slack, an answer out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use gatekeeper_aws::clients::Clients;
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::error::chain;
+use gatekeeper_aws::secrets::SlackSecrets;
+use gatekeeper_aws::tables::Tables;
+use gatekeeper_aws::telemetry::{Metrics, Unit};
+use gatekeeper_core::announcement::Announcement;
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_slack_api::client::Client;
+use lambda_runtime::Diagnostic;
+use serde_json::Value;
+
+use crate::config::Config;
+use crate::decode::{Malformed, News, Record, decode};
+use crate::failure::Failure;
+use crate::prompts::Prompts;
+use crate::slack::Slack;
+
+/// How long warming up may take.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// Handles invocations. Share it between them.
+#[derive(Debug)]
+pub struct Handler {
+    prompts: Prompts,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+/// What became of an invocation.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// Records to hand over again, by their place in the batch, and why.
+    pub failed: Vec<(usize, Arc<Failure>)>,
+    /// Records that make no sense and never will, by their place in the batch. They do not come again.
+    pub given_up: Vec<(usize, Malformed)>,
+    /// The records' SQS message ids.
+    ids: Vec<Option<String>>,
+}
+
+impl Handler {
+    /// A handler. `connector` is how Slack is reached; it talks to nobody yet.
+    #[must_use]
+    pub fn new(
+        clients: &Clients,
+        config: Config,
+        connector: SharedHttpConnector,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Self {
+        let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
+        let tables = Tables::named(clients, allowlist, requests, clock.clone());
+        let secrets = SlackSecrets::new(clients, config.secret_arn, clock.clone());
+        let slack = Slack::new(Client::new(connector, config.url), secrets, clock.clone());
+        let prompts = Prompts::new(slack, tables, clock.clone(), config.app, config.channel);
+        Self {
+            prompts,
+            clock,
+            metrics,
+        }
+    }
+
+    /// Reads the token while the function still has the whole CPU. What fails here will fail, and be
+    /// told, where it matters.
+    pub async fn warm_up(&self) {
+        let soon = Deadline::after(&self.clock, WARM_UP);
+        let warmed = self.clock.until_done(soon.0, self.prompts.warm_up()).await;
+        match warmed {
+            None => tracing::warn!("warming up took too long and was left"),
+            Some(Err(failure)) => {
+                tracing::warn!(error = chain(&failure), "warming up failed");
+            }
+            Some(Ok(())) => {}
+        }
+    }
+
+    /// Handles one invocation. Whatever the payload is, there is an answer.
+    pub async fn handle(&self, payload: Value, deadline: Deadline) -> Answer {
+        let records = match decode(payload) {
+            Ok(records) => records,
+            Err(malformed) => {
+                self.give_up(None, &malformed);
+                return Answer {
+                    given_up: vec![(0, malformed)],
+                    ..Answer::default()
+                };
+            }
+        };
+        let mut answer = Answer::default();
+        // Whatever is told of one connection is done at once: its messages show what holds now.
+        let mut of_endpoints: BTreeMap<EndpointId, Vec<(usize, Announcement)>> = BTreeMap::new();
+        let mut alarms = Vec::new();
+        for (index, Record { id, news }) in records.into_iter().enumerate() {
+            match news {
+                Ok(News::Announcement(told)) => {
+                    let of_endpoint = of_endpoints.entry(told.endpoint_id.clone());
+                    of_endpoint.or_default().push((index, *told));
+                }
+                Ok(News::Alarm(told)) => alarms.push((index, told)),
+                Err(malformed) => {
+                    self.give_up(id.as_deref(), &malformed);
+                    answer.given_up.push((index, malformed));
+                }
+            }
+            answer.ids.push(id);
+        }
+        let mut hopeless: Option<Arc<Failure>> = None;
+        let mut told = BTreeSet::new();
+        for (endpoint, announcements) in &of_endpoints {
+            let (indices, told_of): (Vec<usize>, Vec<&Announcement>) = announcements
+                .iter()
+                .map(|(index, announcement)| (*index, announcement))
+                .unzip();
+            let done = match &hopeless {
+                Some(failure) => Err(Arc::clone(failure)),
+                None => {
+                    let done = self.prompts.tell_of(endpoint, &told_of, deadline).await;
+                    done.map_err(Arc::new)
+                }
+            };
+            if let Err(failure) = done {
+                self.note(&failure, &mut hopeless, &mut told);
+                let failed = indices.into_iter().map(|index| (index, failure.clone()));
+                answer.failed.extend(failed);
+            }
+        }
+        for (index, alarm) in &alarms {
+            let done = match &hopeless {
+                Some(failure) => Err(Arc::clone(failure)),
+                None => {
+                    let done = self.prompts.tell_alarm(alarm, deadline).await;
+                    done.map_err(Arc::new)
+                }
+            };
+            if let Err(failure) = done {
+                self.note(&failure, &mut hopeless, &mut told);
+                answer.failed.push((*index, failure));
+            }
+        }
+        answer
+    }
+
+    /// Notes a failure: logged once in an invocation, however many records it concerns.
+    fn note(
+        &self,
+        failure: &Arc<Failure>,
+        hopeless: &mut Option<Arc<Failure>>,
+        told: &mut BTreeSet<String>,
+    ) {
+        let error_type = failure.error_type();
+        self.metrics.put(
+            "SlackFailures",
+            Unit::Count,
+            1.0,
+            &[("error_type", error_type)],
+        );
+        if failure.concerns_all() {
+            hopeless.get_or_insert_with(|| Arc::clone(failure));
+        }
+        let error = chain(&**failure);
+        if !told.insert(error.clone()) {
+            return;
+        }
+        if failure.is_retryable() {
+            tracing::warn!(
+                error_type,
+                error,
+                "Slack is not up to date; it will be tried again"
+            );
+        } else {
+            tracing::error!(
+                error_type,
+                error,
+                "Slack is not up to date; somebody must act"
+            );
+        }
+    }
+
+    /// A record that makes no sense is logged once, counted, and gone.
+    fn give_up(&self, message_id: Option<&str>, malformed: &Malformed) {
+        tracing::warn!(
+            message_id,
+            error = chain(malformed),
+            "malformed record given up"
+        );
+        self.metrics.put("MalformedRecords", Unit::Count, 1.0, &[]);
+    }
+}
+
+impl Answer {
+    /// The answer as Lambda takes it: the records to hand over again.
+    ///
+    /// # Errors
+    /// The failure of a record that cannot be named: then only all of them can be tried again.
+    pub fn into_response(self) -> Result<SqsBatchResponse, Diagnostic> {
+        let mut response = SqsBatchResponse::default();
+        for (index, failure) in self.failed {
+            match self.ids.get(index).cloned().flatten() {
+                Some(id) => response.add_failure(id),
+                None => {
+                    return Err(Diagnostic {
+                        error_type: failure.error_type().to_owned(),
+                        error_message: chain(&*failure),
+                    });
+                }
+            }
+        }
+        Ok(response)
+    }
+}

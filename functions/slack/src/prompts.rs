@@ -1,0 +1,597 @@
+//! Messages that are posted once each, and those of reviews, which are kept up to date.
+//!
+//! Whoever posts or changes a message has its item in the requests table to themselves while they do,
+//! until they are done or their claim ends. So two instances never do it twice, and none puts something
+//! older over something newer. Where a claim ended and nobody wrote down what came of it, the message is
+//! looked for in Slack by its mark before it is posted again.
+
+use std::time::Duration;
+
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::tables::{Posting, Tables};
+use gatekeeper_core::alarm::Alarm;
+use gatekeeper_core::announcement::{Announcement, Kind};
+use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::request::{Request, Status, Transition};
+use gatekeeper_slack_api::blocks::Message;
+use gatekeeper_slack_api::client::calls::{
+    History, Listed, Metadata, Method, PostMessage, Replies, UpdateMessage,
+};
+use gatekeeper_slack_api::client::refusal::Reason;
+use gatekeeper_slack_api::ids::{AppId, ChannelId, MessageTs};
+use gatekeeper_slack_api::prompt::Subject;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::failure::Failure;
+use crate::render::{self, Face};
+use crate::slack::{MARGIN, Slack};
+
+/// The type of our messages' marks.
+const MARK: &str = "privatelink_gatekeeper";
+/// How long whoever posts has the message to themselves: longer than a call to Slack takes, and what
+/// goes before and after it.
+const CLAIM: SignedDuration = SignedDuration::from_secs(40);
+/// How long to wait for somebody else's claim before looking again.
+const PAUSE: Duration = Duration::from_secs(1);
+/// By how much Slack's clock may differ from ours.
+const SKEW: SignedDuration = SignedDuration::from_secs(60);
+/// A message is looked for in as many pages of its channel's history.
+const PAGES: usize = 20;
+
+/// Posts what is announced.
+#[derive(Debug)]
+pub(crate) struct Prompts {
+    slack: Slack,
+    tables: Tables,
+    clock: Clock,
+    app: Option<AppId>,
+    /// The channel of services that name none.
+    channel: Option<SlackChannelId>,
+}
+
+/// What is to be posted, once.
+struct Draft<'a> {
+    message: &'a Message,
+    /// What it is found again by.
+    mark: &'a str,
+    /// The message whose thread it belongs into.
+    thread: Option<&'a MessageTs>,
+    /// The revision of the request that it shows.
+    shown: u64,
+    is_over: bool,
+}
+
+impl Prompts {
+    pub(crate) fn new(
+        slack: Slack,
+        tables: Tables,
+        clock: Clock,
+        app: Option<AppId>,
+        channel: Option<SlackChannelId>,
+    ) -> Self {
+        Self {
+            slack,
+            tables,
+            clock,
+            app,
+            channel,
+        }
+    }
+
+    /// Does what takes time and can be done before the first event.
+    pub(crate) async fn warm_up(&self) -> Result<(), Failure> {
+        self.slack.warm_up().await
+    }
+
+    /// Brings the messages of an endpoint's reviews up to date, and tells what is told once, in the
+    /// order in which it happened.
+    pub(crate) async fn tell_of(
+        &self,
+        endpoint: &EndpointId,
+        announcements: &[&Announcement],
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let Some(first) = announcements.first() else {
+            return Ok(());
+        };
+        let channel = self.channel_of(&first.service_id).await?;
+        let request = loop {
+            let tried = self.bring_up_to_date(endpoint, channel.as_ref(), deadline);
+            match tried.await {
+                Err(failure) if failure.passes_soon() => self.pause(failure, deadline).await?,
+                done => break done?,
+            }
+        };
+        let Some(channel) = channel else {
+            return Ok(());
+        };
+        let mut in_order = announcements.to_vec();
+        in_order.sort_by_key(|told| told.at);
+        for told in in_order {
+            self.tell_once_of(told, request.as_ref(), &channel, deadline)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Tells of an alarm, once.
+    pub(crate) async fn tell_alarm(&self, told: &Alarm, deadline: Deadline) -> Result<(), Failure> {
+        match self.channel_of(&told.service_id).await? {
+            Some(channel) => {
+                let message = render::alarm(told);
+                self.tell_once(&told.id, &channel, None, &message, deadline)
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What this announcement tells beyond what the reviews' messages show.
+    async fn tell_once_of(
+        &self,
+        told: &Announcement,
+        now: Option<&Request>,
+        channel: &SlackChannelId,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        match told.kind {
+            Kind::ReviewOpened | Kind::VoteCast | Kind::Accepted | Kind::Rejected | Kind::Gone => {
+                Ok(())
+            }
+            Kind::ReviewReminder => match now {
+                Some(request) => self.remind(told, request, channel, deadline).await,
+                None => Ok(()),
+            },
+            Kind::NobodyMayDecide
+            | Kind::QuorumOutOfReach
+            | Kind::AcceptRefused
+            | Kind::WouldRevoke
+            | Kind::RevocationStarted
+            | Kind::RevocationUndone
+            | Kind::Revoked
+            | Kind::AcceptedOutOfBand
+            | Kind::RejectedOutOfBand => {
+                let message = render::notice(told, now);
+                self.tell_once(&told.id, channel, None, &message, deadline)
+                    .await
+            }
+        }
+    }
+
+    /// Reminds people in the thread of a review's message, while it waits.
+    async fn remind(
+        &self,
+        told: &Announcement,
+        request: &Request,
+        channel: &SlackChannelId,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let waits = told
+            .review
+            .as_ref()
+            .is_some_and(|review| request.is_open_review(review.number));
+        if !waits {
+            return Ok(());
+        }
+        let prompts = self.tables.prompts(&request.endpoint_id).await?;
+        let prompt = prompts
+            .iter()
+            .find(|prompt| prompt.review == request.review && prompt.channel == *channel);
+        let Some(ts) = prompt.and_then(|prompt| prompt.ts.as_deref()) else {
+            return Ok(());
+        };
+        let thread = ts.parse()?;
+        let message = render::reminder(request);
+        self.tell_once(&told.id, channel, Some(&thread), &message, deadline)
+            .await
+    }
+
+    /// The channel of a service.
+    async fn channel_of(&self, service: &ServiceId) -> Result<Option<SlackChannelId>, Failure> {
+        let settings = self.tables.settings_of(service).await?;
+        Ok(settings.slack_channel.or_else(|| self.channel.clone()))
+    }
+
+    /// Has the messages of an endpoint's reviews show how things stand, and posts one for the review that
+    /// is open and has none. Answers the request as it stands.
+    async fn bring_up_to_date(
+        &self,
+        endpoint: &EndpointId,
+        channel: Option<&SlackChannelId>,
+        deadline: Deadline,
+    ) -> Result<Option<Request>, Failure> {
+        // In this order: whoever changes a message meanwhile changes its item, and then ours is not
+        // written; so the request is never older than what is shown.
+        let mut prompts = self.tables.prompts(endpoint).await?;
+        let Some(request) = self.tables.request(endpoint).await? else {
+            return Ok(None);
+        };
+        let waiting = request
+            .review
+            .filter(|_| request.status == Status::InReview && !request.nobody_may_decide());
+        if let (Some(review), Some(channel)) = (waiting, channel) {
+            let is_there =
+                |prompt: &Posting| prompt.review == Some(review) && prompt.channel == *channel;
+            if !prompts.iter().any(is_there) {
+                prompts.push(Posting::prompt(endpoint, review, channel));
+            }
+        }
+        prompts.retain(|it| !it.is_over && (it.ts.is_none() || it.shown < request.revision));
+        if prompts.is_empty() {
+            return Ok(Some(request));
+        }
+        let history = self.tables.history(endpoint).await?;
+        for mut prompt in prompts {
+            self.show(&mut prompt, &request, &history, deadline).await?;
+        }
+        Ok(Some(request))
+    }
+
+    /// Has the message of a review show how it stands.
+    async fn show(
+        &self,
+        prompt: &mut Posting,
+        request: &Request,
+        history: &[Transition],
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let Some(review) = prompt.review else {
+            return Ok(());
+        };
+        if prompt.is_claimed(self.clock.now()) {
+            return Err(Failure::Busy);
+        }
+        let face = render::prompt(request, history, review);
+        let subject = Subject {
+            endpoint_id: request.endpoint_id.clone(),
+            review,
+        };
+        let mark = subject.to_string();
+        let draft = Draft {
+            message: &face.message,
+            mark: &mark,
+            thread: None,
+            shown: request.revision,
+            is_over: face.is_over,
+        };
+        if prompt.ts.is_none() && !self.find(prompt, &draft, deadline).await? {
+            if face.has_buttons {
+                return self.post(prompt, &draft, deadline).await;
+            }
+            // Nobody was asked here, so the answer is no news here.
+            prompt.is_over = face.is_over;
+            return match face.is_over {
+                true => self.write(prompt).await,
+                false => Ok(()),
+            };
+        }
+        self.update(prompt, &draft, &face, deadline).await
+    }
+
+    /// Posts something under an id, unless it is there.
+    async fn tell_once(
+        &self,
+        id: &str,
+        channel: &SlackChannelId,
+        thread: Option<&MessageTs>,
+        message: &Message,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let draft = Draft {
+            message,
+            mark: id,
+            thread,
+            shown: 0,
+            is_over: true,
+        };
+        loop {
+            match self.try_to_tell_once(id, channel, &draft, deadline).await {
+                Err(failure) if failure.passes_soon() => self.pause(failure, deadline).await?,
+                done => return done,
+            }
+        }
+    }
+
+    async fn try_to_tell_once(
+        &self,
+        id: &str,
+        channel: &SlackChannelId,
+        draft: &Draft<'_>,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let mut notice = self.tables.notice(id, channel).await?;
+        if notice.ts.is_some() {
+            return Ok(());
+        }
+        if notice.is_claimed(self.clock.now()) {
+            return Err(Failure::Busy);
+        }
+        if self.find(&mut notice, draft, deadline).await? {
+            return Ok(());
+        }
+        self.post(&mut notice, draft, deadline).await
+    }
+
+    /// Posts a message that is not there.
+    async fn post(
+        &self,
+        posting: &mut Posting,
+        draft: &Draft<'_>,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        self.slack.ready(Method::PostMessage, deadline).await?;
+        posting.doubtful_since = Some(self.clock.now());
+        self.claim(posting).await?;
+        let (channel, mark) = (slack_channel(posting)?, Metadata::new(MARK, draft.mark));
+        let mut call = PostMessage::new(&channel, draft.message).marked(&mark);
+        if let Some(thread) = draft.thread {
+            call = call.in_thread(thread).broadcast();
+        }
+        match self.slack.call(&call).await {
+            Ok(posted) => {
+                tracing::info!(
+                    mark = draft.mark,
+                    channel = %posting.channel,
+                    ts = %posted.ts,
+                    "posted to Slack"
+                );
+                posting.ts = Some(posted.ts.to_string());
+                posting.doubtful_since = None;
+                posting.shown = draft.shown;
+                posting.is_over = draft.is_over;
+                self.release(posting).await
+            }
+            Err(failure) if may_have_happened(&failure) => Err(failure),
+            Err(failure) => {
+                posting.doubtful_since = None;
+                self.let_go(posting).await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Puts something else into a message that is there.
+    async fn update(
+        &self,
+        prompt: &mut Posting,
+        draft: &Draft<'_>,
+        face: &Face,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let Some(ts) = &prompt.ts else { return Ok(()) };
+        let ts: MessageTs = ts.parse()?;
+        self.slack.ready(Method::UpdateMessage, deadline).await?;
+        self.claim(prompt).await?;
+        let channel = slack_channel(prompt)?;
+        let call = UpdateMessage::new(&channel, &ts, draft.message);
+        match self.slack.call(&call).await {
+            Ok(_) => {
+                tracing::info!(
+                    mark = draft.mark,
+                    channel = %prompt.channel,
+                    %ts,
+                    is_over = draft.is_over,
+                    "updated in Slack"
+                );
+            }
+            Err(failure) if may_have_happened(&failure) => return Err(failure),
+            Err(failure) => {
+                self.let_go(prompt).await;
+                if !is_about_the_message(&failure) {
+                    return Err(failure);
+                }
+                tracing::warn!(
+                    mark = draft.mark,
+                    channel = %prompt.channel,
+                    %ts,
+                    error = %failure,
+                    "a message in Slack cannot be changed, so people are told in another"
+                );
+                // A reply to a message that was deleted would be seen by nobody.
+                let is_gone = is_refused_with(&failure, "message_not_found");
+                return self
+                    .tell_otherwise(prompt, (&ts, is_gone), draft, face, deadline)
+                    .await;
+            }
+        }
+        prompt.shown = draft.shown;
+        prompt.is_over = draft.is_over;
+        self.release(prompt).await
+    }
+
+    /// Tells people what a message should show that cannot be changed: in its thread, or, if it is gone
+    /// or takes no replies, anew.
+    async fn tell_otherwise(
+        &self,
+        prompt: &mut Posting,
+        (ts, is_gone): (&MessageTs, bool),
+        draft: &Draft<'_>,
+        face: &Face,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        if !is_gone {
+            let id = format!("{} {ts}.{}", draft.mark, draft.shown);
+            let channel = prompt.channel.clone();
+            let told = self.tell_once(&id, &channel, Some(ts), &face.plain, deadline);
+            match Box::pin(told).await {
+                Err(failure) if is_about_the_message(&failure) => {}
+                done => {
+                    done?;
+                    prompt.shown = draft.shown;
+                    prompt.is_over = draft.is_over;
+                    return self.write(prompt).await;
+                }
+            }
+        }
+        prompt.ts = None;
+        self.post(prompt, draft, deadline).await
+    }
+
+    /// Looks in Slack for a message that may be there without our knowing, and writes down where it is.
+    /// Answers whether it is there.
+    async fn find(
+        &self,
+        posting: &mut Posting,
+        draft: &Draft<'_>,
+        deadline: Deadline,
+    ) -> Result<bool, Failure> {
+        let Some(since) = posting.doubtful_since else {
+            return Ok(false);
+        };
+        let channel = slack_channel(posting)?;
+        let found = self.look(&channel, since, draft, deadline).await?;
+        if let Some(ts) = &found {
+            tracing::info!(mark = draft.mark, %channel, %ts, "found again in Slack");
+        }
+        posting.ts = found.map(|ts| ts.to_string());
+        posting.doubtful_since = None;
+        self.release(posting).await?;
+        Ok(posting.ts.is_some())
+    }
+
+    async fn look(
+        &self,
+        channel: &ChannelId,
+        since: Timestamp,
+        draft: &Draft<'_>,
+        deadline: Deadline,
+    ) -> Result<Option<MessageTs>, Failure> {
+        let oldest = ts_before(since)?;
+        let mark = Metadata::new(MARK, draft.mark);
+        let is_ours = |listed: &&Listed| {
+            let same_app = match (&listed.app_id, &self.app) {
+                (Some(its), Some(our)) => its == our,
+                _ => true,
+            };
+            same_app && listed.metadata.as_ref() == Some(&mark)
+        };
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES {
+            let page = match draft.thread {
+                Some(thread) => {
+                    self.slack.ready(Method::Replies, deadline).await?;
+                    let mut call = Replies::to(channel, thread).since(&oldest);
+                    if let Some(cursor) = &cursor {
+                        call = call.page(cursor);
+                    }
+                    self.slack.call(&call).await
+                }
+                None => {
+                    self.slack.ready(Method::History, deadline).await?;
+                    let mut call = History::of(channel).since(&oldest);
+                    if let Some(cursor) = &cursor {
+                        call = call.page(cursor);
+                    }
+                    self.slack.call(&call).await
+                }
+            };
+            let page = match page {
+                Ok(page) => page,
+                Err(failure) if keeps_us_from_reading(&failure) => {
+                    tracing::warn!(
+                        mark = draft.mark,
+                        %channel,
+                        error = %failure,
+                        "it cannot be told whether a message is in Slack, so it is posted, perhaps once more"
+                    );
+                    return Ok(None);
+                }
+                Err(failure) => return Err(failure),
+            };
+            if let Some(found) = page.messages.iter().find(is_ours) {
+                return Ok(Some(found.ts.clone()));
+            }
+            match page.next() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(None),
+            }
+        }
+        tracing::warn!(
+            mark = draft.mark,
+            %channel,
+            "a message is not among the thousands that were posted since, so it is posted again"
+        );
+        Ok(None)
+    }
+
+    /// Takes a message for oneself.
+    async fn claim(&self, posting: &mut Posting) -> Result<(), Failure> {
+        posting.claimed_until = self.clock.now().checked_add(CLAIM).ok();
+        self.write(posting).await
+    }
+
+    /// Writes down what came of it, for whoever is next.
+    async fn release(&self, posting: &mut Posting) -> Result<(), Failure> {
+        posting.claimed_until = None;
+        self.write(posting).await
+    }
+
+    /// As good as [`release`](Self::release), where something else went wrong already: if it fails, the
+    /// claim ends by itself.
+    async fn let_go(&self, posting: &mut Posting) {
+        if let Err(failure) = self.release(posting).await {
+            tracing::warn!(error = %failure, "a claim on a message is left to end by itself");
+        }
+    }
+
+    async fn write(&self, posting: &mut Posting) -> Result<(), Failure> {
+        if self.tables.put_posting(posting).await? {
+            Ok(())
+        } else {
+            Err(Failure::Busy)
+        }
+    }
+
+    /// Waits before trying again what may pass soon; hands the failure back if there is no time.
+    async fn pause(&self, failure: Failure, deadline: Deadline) -> Result<(), Failure> {
+        if !deadline.leaves(&self.clock, PAUSE + MARGIN) {
+            return Err(failure);
+        }
+        self.clock.sleep(PAUSE).await;
+        Ok(())
+    }
+}
+
+fn slack_channel(posting: &Posting) -> Result<ChannelId, Failure> {
+    Ok(posting.channel.as_str().parse()?)
+}
+
+/// Slack's way to name a moment, some time before one of ours.
+fn ts_before(at: Timestamp) -> Result<MessageTs, Failure> {
+    let before = at.checked_sub(SKEW).unwrap_or(Timestamp::UNIX_EPOCH);
+    let seconds = before.as_second().max(0);
+    Ok(format!("{seconds}.000000").parse()?)
+}
+
+fn may_have_happened(failure: &Failure) -> bool {
+    match failure {
+        Failure::Slack(error) => error.may_have_happened(),
+        _ => false,
+    }
+}
+
+fn is_about_the_message(failure: &Failure) -> bool {
+    refused_for(failure, &[Reason::Message])
+}
+
+fn is_refused_with(failure: &Failure, code: &str) -> bool {
+    match failure {
+        Failure::Slack(error) => error.refusal().is_some_and(|it| it.code() == code),
+        _ => false,
+    }
+}
+
+/// Whether we are not let read the channel, which need not keep us from posting there.
+fn keeps_us_from_reading(failure: &Failure) -> bool {
+    refused_for(failure, &[Reason::Scope, Reason::Channel, Reason::Message])
+}
+
+fn refused_for(failure: &Failure, reasons: &[Reason]) -> bool {
+    match failure {
+        Failure::Slack(error) => error
+            .refusal()
+            .is_some_and(|refusal| reasons.contains(&refusal.reason())),
+        _ => false,
+    }
+}

@@ -1,0 +1,297 @@
+//! What people see in Slack. Pure: a request and its history, or an announcement, to a message.
+
+mod ending;
+mod facts;
+
+use gatekeeper_core::alarm::{self, Alarm};
+use gatekeeper_core::announcement::{Announcement, Review};
+use gatekeeper_core::request::{Cause, Request, Status, Transition};
+use gatekeeper_core::vote::Vote;
+use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Confirm, Message, Style};
+use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject};
+use gatekeeper_slack_api::text::{Mrkdwn, Plain};
+use jiff::Timestamp;
+
+use ending::Ending;
+use facts::Facts;
+
+/// Reasons, and what else people wrote, are shown up to here.
+const REASON: usize = 1500;
+/// As many votes are shown one by one.
+const VOTES: usize = 10;
+/// A vote's reason is shown up to here.
+const VOTE: usize = 300;
+
+/// A review's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Face {
+    /// As it is posted.
+    pub message: Message,
+    /// The same without buttons, for a reply.
+    pub plain: Message,
+    /// Whether it says how the review ended, and so stays as it is.
+    pub is_over: bool,
+    /// Whether people can decide here.
+    pub has_buttons: bool,
+}
+
+/// What the message of a request's review shows now.
+#[must_use]
+pub fn prompt(request: &Request, history: &[Transition], review: u64) -> Face {
+    if request.is_open_review(review) {
+        open(request, review)
+    } else {
+        over(request, &ending::of(history, review))
+    }
+}
+
+fn open(request: &Request, review: u64) -> Face {
+    let facts = Facts::of(request);
+    let waits = if request.nobody_may_decide() {
+        "asks to connect, and nobody may decide about it."
+    } else {
+        "asks to connect, and somebody has to decide."
+    };
+    let approvals = Review {
+        number: review,
+        approvals_required: request.approvals_required,
+        deciders: request.deciders,
+        votes: request.votes.clone(),
+        rejected_when_due: request.deadline_rejects,
+    };
+    let mut blocks = vec![
+        Block::header(Plain::new(&format!(
+            "Connection request: {}",
+            facts.service()
+        ))),
+        Block::section(facts.lead(waits)),
+    ];
+    blocks.extend(Block::fields(facts.fields()));
+    blocks.push(paragraph("*Why a person*\n", &request.verdict.reason));
+    blocks.push(paragraph("*Approvals*\n", &approvals.to_string()));
+    blocks.extend(votes(&request.votes));
+    blocks.push(Block::section(
+        Mrkdwn::literal("*If nobody answers*\n").and(&Mrkdwn::line(&if_nobody_answers(request))),
+    ));
+    let fallback = Mrkdwn::line(&format!(
+        "{} {waits} Service: {}. Endpoint: {}.",
+        facts.consumer(),
+        facts.service(),
+        request.endpoint_id
+    ));
+    let plain = Message::new(fallback.clone(), blocks.clone());
+    let subject = Subject {
+        endpoint_id: request.endpoint_id.clone(),
+        review,
+    };
+    // It is never too long; and if it were, a message without buttons is better than none.
+    let value = ButtonValue::try_from(subject.to_string()).ok();
+    let buttons = value.filter(|_| !request.nobody_may_decide());
+    let has_buttons = buttons.is_some();
+    blocks.extend(buttons.map(|value| buttons_of(&facts, request, value)));
+    blocks.push(Block::context(Mrkdwn::line(
+        "Only people who are entered as approvers of the service decide, here, by e-mail or with IAM. \
+         Everybody in this channel reads their reasons.",
+    )));
+    Face {
+        message: Message::new(fallback, blocks),
+        plain,
+        is_over: false,
+        has_buttons,
+    }
+}
+
+fn buttons_of(facts: &Facts<'_>, request: &Request, value: ButtonValue) -> Block {
+    let approves = match request.approvals_required {
+        0 | 1 => "Your approval connects",
+        _ => "With enough approvals, this connects",
+    };
+    let question = Mrkdwn::line(&format!(
+        "{approves} {} to {} through {}.",
+        facts.consumer(),
+        facts.service(),
+        request.endpoint_id
+    ));
+    let confirm = Confirm::new(
+        "Approve this connection?".into(),
+        question,
+        "Approve".into(),
+        "Not yet".into(),
+    );
+    let approve = Button::new(APPROVE, "Approve".into(), value.clone())
+        .style(Style::Primary)
+        .confirm(confirm);
+    let reject = Button::new(REJECT, "Reject…".into(), value).style(Style::Danger);
+    Block::actions(BUTTONS, [approve, reject])
+}
+
+fn over(request: &Request, ending: &Ending<'_>) -> Face {
+    let facts = Facts::of(request);
+    let mut blocks = vec![
+        Block::header(Plain::new(&format!(
+            "{}: {}",
+            ending.title(),
+            facts.service()
+        ))),
+        Block::section(facts.lead(ending.words())),
+    ];
+    let mut fields = facts.fields();
+    if let Some(decision) = ending.decision {
+        let by = Mrkdwn::line(&decision.actor.to_string());
+        fields.push(Mrkdwn::literal("*Decided by*\n").and(&by));
+        fields.push(Mrkdwn::literal("*Decided at*\n").and(&moment(decision.at)));
+    }
+    blocks.extend(Block::fields(fields));
+    if let Some(decision) = ending.decision {
+        blocks.push(paragraph("*Why*\n", &decision.reason));
+        blocks.extend(votes(&decision.votes));
+    }
+    blocks.push(Block::section(
+        Mrkdwn::literal("*EC2*\n").and(&Mrkdwn::line(&ending.ec2())),
+    ));
+    let by = ending
+        .decision
+        .map(|decision| format!(" Decided by {}.", decision.actor))
+        .unwrap_or_default();
+    let fallback = Mrkdwn::line(&format!(
+        "{} {}{by} Service: {}. Endpoint: {}.",
+        facts.consumer(),
+        ending.words(),
+        facts.service(),
+        request.endpoint_id
+    ));
+    let message = Message::new(fallback, blocks);
+    Face {
+        plain: message.clone(),
+        message,
+        is_over: ending.is_final(),
+        has_buttons: false,
+    }
+}
+
+/// A reply in the thread of a review's message that is still to be answered.
+#[must_use]
+pub fn reminder(request: &Request) -> Message {
+    let facts = Facts::of(request);
+    let lead = facts.lead("still waits for somebody to decide.");
+    let since = Mrkdwn::literal(" It has asked since ").and(&moment(request.opened_at));
+    let rest = Mrkdwn::line(&format!(". {}", if_nobody_answers(request)));
+    Message::text(lead.and(&since).and(&rest))
+}
+
+/// What is told once of a connection; `now` is its request as it stands when this is posted.
+#[must_use]
+pub fn notice(told: &Announcement, now: Option<&Request>) -> Message {
+    let facts = Facts::told(told);
+    let mut blocks = vec![Block::section(facts.lead(told.headline()))];
+    let mut fields = facts.fields();
+    fields.push(Mrkdwn::literal("*At*\n").and(&moment(told.at)));
+    if let (Some(due), Status::Revoking) = (told.due, told.status) {
+        fields.push(Mrkdwn::literal("*Cut at*\n").and(&moment(due)));
+    }
+    blocks.extend(Block::fields(fields));
+    blocks.push(paragraph("*Why*\n", &told.reason));
+    if let Some(ec2) = &told.ec2 {
+        blocks.push(paragraph("*EC2*\n", &ending::answer(ec2)));
+    }
+    if let Some(what_now) = told.what_now() {
+        blocks.push(Block::section(Mrkdwn::line(what_now)));
+    }
+    // Announcements come in any order, and late.
+    if let Some(now) = now
+        && now.status != told.status
+    {
+        let since = Mrkdwn::line(&format!("Meanwhile it is {}, since ", named(now.status)));
+        blocks.push(Block::context(since.and(&moment(now.status_since))));
+    }
+    let fallback = format!("{} {}", facts.consumer(), told.headline());
+    Message::new(Mrkdwn::line(&fallback), blocks)
+}
+
+/// What is told once of a service.
+#[must_use]
+pub fn alarm(told: &Alarm) -> Message {
+    let service = told.service_id.as_str();
+    let (head, more) = match told.kind {
+        alarm::Kind::AlarmStarted => (
+            "Something is wrong with",
+            Some(paragraph("*What to do*\n", &told.remedy)),
+        ),
+        alarm::Kind::AlarmEnded if told.unmanaged => (
+            "Gatekeeper does not look any more at",
+            Some(Block::section(Mrkdwn::literal(
+                "This was seen last, and may be so still.",
+            ))),
+        ),
+        alarm::Kind::AlarmEnded => ("This is over, of", None),
+    };
+    let lead = Mrkdwn::literal("*")
+        .and(&Mrkdwn::line(head))
+        .and(&Mrkdwn::literal("* "))
+        .and(&Mrkdwn::code(service))
+        .and(&Mrkdwn::literal("\n"))
+        .and(&Mrkdwn::line(&told.meaning).cut(REASON));
+    let at = Mrkdwn::literal("At ").and(&moment(told.at));
+    let blocks = [Block::section(lead)].into_iter().chain(more);
+    let fallback = Mrkdwn::line(&format!("{head} {service}: {}", told.meaning));
+    Message::new(fallback, blocks.chain([Block::context(at)]))
+}
+
+/// A paragraph of what somebody wrote, under a title.
+fn paragraph(title: &'static str, text: &str) -> Block {
+    Block::section(Mrkdwn::literal(title).and(&Mrkdwn::lines(text).cut(REASON)))
+}
+
+/// Who voted what, a line each.
+fn votes(votes: &[Vote]) -> Option<Block> {
+    let mut lines = Mrkdwn::default();
+    for (index, vote) in votes.iter().take(VOTES).enumerate() {
+        let said = Mrkdwn::line(&format!(" {vote}")).cut(VOTE);
+        let line = Mrkdwn::literal(if index == 0 { "" } else { "\n" });
+        lines = lines.and(&line).and(&moment(vote.at)).and(&said);
+    }
+    if let Some(more) = votes.len().checked_sub(VOTES).filter(|more| *more > 0) {
+        lines = lines.and(&Mrkdwn::line(&format!(" … and {more} more")));
+    }
+    (!lines.is_empty()).then(|| Block::section(lines))
+}
+
+fn if_nobody_answers(request: &Request) -> String {
+    match (request.deadline, request.deadline_rejects) {
+        (Some(deadline), true) => format!("It is rejected at {}.", moment(deadline).as_str()),
+        (Some(deadline), false) => format!(
+            "It should be answered by {}, and stays pending after that.",
+            moment(deadline).as_str()
+        ),
+        (None, _) => "It stays pending until somebody decides.".to_owned(),
+    }
+}
+
+/// A moment as people read it; everybody in the same time zone, since they talk about it.
+fn moment(at: Timestamp) -> Mrkdwn {
+    Mrkdwn::line(&at.strftime("%Y-%m-%d %H:%M UTC").to_string())
+}
+
+fn named(status: Status) -> &'static str {
+    match status {
+        Status::InReview => "waiting for people",
+        Status::Accepting => "being accepted",
+        Status::Accepted => "accepted",
+        Status::Rejecting => "being rejected",
+        Status::Rejected => "rejected",
+        Status::Revoking => "to be cut",
+        Status::Gone => "gone",
+    }
+}
+
+/// Whether a transition is somebody's or something's decision, and not what came of one.
+fn decides(transition: &Transition) -> bool {
+    !matches!(
+        transition.cause,
+        Cause::Enforced | Cause::Refused | Cause::Ended
+    )
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

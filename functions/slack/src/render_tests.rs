@@ -1,0 +1,547 @@
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::judge::{Decision, Verdict};
+use gatekeeper_core::request::{Actor, Ec2Answer};
+use gatekeeper_core::vote::{Channel, Choice};
+use gatekeeper_core::watch::Finding;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+
+fn at(minute: i64) -> Timestamp {
+    // 2026-11-20T12:00:00Z
+    Timestamp::from_second(1_795_176_000 + 60 * minute).unwrap()
+}
+
+fn request() -> Request {
+    Request {
+        endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+        service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+        account_id: "012345678901".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+        status: Status::InReview,
+        version: 1,
+        revision: 1,
+        verdict: Verdict {
+            decision: Decision::Review,
+            rule: None,
+            failed: Vec::new(),
+            reason: "No allowlist entry matches account 012345678901.".to_owned(),
+        },
+        decided_by: Actor::Policy(None),
+        opened_at: at(0),
+        status_since: at(0),
+        claimed_until: None,
+        service_name: Some("Payments API".parse().unwrap()),
+        customer: Some("Example & Söhne <GmbH>".to_owned()),
+        review: Some(1),
+        asked: Default::default(),
+        deciders: 3,
+        approvals_required: 2,
+        votes: Vec::new(),
+        deadline: None,
+        deadline_rejects: false,
+        reminders: 0,
+        reminded_at: None,
+        due: None,
+        past_policy: false,
+        reported_at: None,
+        retried_at: None,
+    }
+}
+
+fn vote(who: &str, reason: &str, minute: i64) -> Vote {
+    Vote {
+        approver: who.parse().unwrap(),
+        choice: Choice::Approve,
+        reason: reason.to_owned(),
+        at: at(minute),
+        channel: Channel::Slack,
+    }
+}
+
+fn transition(from: Option<Status>, to: Status, cause: Cause, actor: Actor) -> Transition {
+    Transition {
+        from,
+        to,
+        cause,
+        at: at(9),
+        actor,
+        reason: format!("Because of {}.", cause.as_str()),
+        ec2: None,
+        votes: Vec::new(),
+    }
+}
+
+fn opened() -> Transition {
+    transition(None, Status::InReview, Cause::Judged, Actor::Policy(None))
+}
+
+fn alice() -> Actor {
+    Actor::Approver("alice@example.com".to_owned())
+}
+
+fn answered(mut transition: Transition, code: &str) -> Transition {
+    transition.ec2 = Some(Ec2Answer {
+        code: code.to_owned(),
+        request_id: Some("req-1".to_owned()),
+    });
+    transition
+}
+
+/// A message as Slack gets it.
+fn json(message: &Message) -> Value {
+    serde_json::to_value(message).unwrap()
+}
+
+/// All texts of a message's blocks, a line each, as people read them.
+fn shown(message: &Message) -> String {
+    fn walk(value: &Value, texts: &mut Vec<String>) {
+        match value {
+            Value::Object(object) => match object.get("text") {
+                Some(Value::String(text)) => texts.push(text.clone()),
+                _ => object.values().for_each(|value| walk(value, texts)),
+            },
+            Value::Array(array) => array.iter().for_each(|value| walk(value, texts)),
+            _ => {}
+        }
+    }
+    let mut texts = Vec::new();
+    walk(&json(message)["blocks"], &mut texts);
+    texts.join("\n")
+}
+
+fn buttons(message: &Message) -> Vec<Value> {
+    let message = json(message);
+    let blocks = message["blocks"].as_array().unwrap();
+    let of = |block: &&Value| block["type"] == "actions";
+    let actions = blocks.iter().filter(of);
+    actions
+        .flat_map(|block| block["elements"].as_array().unwrap().clone())
+        .collect()
+}
+
+fn has(message: &Message, parts: &[&str]) {
+    let shown = shown(message);
+    for part in parts {
+        assert!(shown.contains(part), "{part:?} is not in:\n{shown}");
+    }
+}
+
+#[test]
+fn a_review_says_all_that_it_takes_to_decide() {
+    let mut request = request();
+    request.votes = vec![vote("bob@example.com", "ticket <42>", 5)];
+    let face = prompt(&request, &[opened()], 1);
+    assert!(face.has_buttons && !face.is_over);
+    has(
+        &face.message,
+        &[
+            "Connection request: Payments API",
+            "*Example &amp; Söhne &lt;GmbH&gt; (account 012345678901)* asks to connect, and somebody has to decide.",
+            "*Service*\nPayments API\n`vpce-svc-0a1b2c3d4e5f60718`",
+            "*Customer*\nExample &amp; Söhne &lt;GmbH&gt;",
+            "*Account*\n`012345678901`",
+            "*Region*\neu-central-1",
+            "*Endpoint*\n`vpce-0123456789abcdef0`",
+            "*Since*\n2026-11-20 12:00 UTC",
+            "*Why a person*\nNo allowlist entry matches account 012345678901.",
+            "*Approvals*\n1 of 2 needed: bob@example.com; one rejection rejects",
+            "2026-11-20 12:05 UTC bob@example.com approved in Slack. ticket &lt;42&gt;",
+            "*If nobody answers*\nIt stays pending until somebody decides.",
+        ],
+    );
+    assert_eq!(
+        json(&face.message)["text"],
+        "Example &amp; Söhne &lt;GmbH&gt; (account 012345678901) asks to connect, and somebody has to \
+         decide. Service: Payments API. Endpoint: vpce-0123456789abcdef0."
+    );
+}
+
+#[test]
+fn its_buttons_say_which_review_and_nothing_more() {
+    let mut request = request();
+    (request.review, request.version) = (Some(7), 7);
+    let face = prompt(&request, &[], 7);
+    let buttons = buttons(&face.message);
+    let said: Vec<(&str, &str)> = buttons
+        .iter()
+        .map(|button| {
+            let text = |name: &str| button[name].as_str().unwrap();
+            (text("action_id"), text("value"))
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            ("approve", "vpce-0123456789abcdef0 7"),
+            ("reject", "vpce-0123456789abcdef0 7")
+        ]
+    );
+    let question = buttons[0]["confirm"]["text"]["text"].as_str().unwrap();
+    assert!(question.starts_with("With enough approvals, this connects Example &amp; Söhne"));
+    assert!(
+        buttons[1].get("confirm").is_none(),
+        "a modal asks for the reason"
+    );
+    assert_eq!(super::tests::buttons(&face.plain), Vec::<Value>::new());
+    assert_eq!(
+        buttons[1]["value"]
+            .as_str()
+            .unwrap()
+            .parse::<Subject>()
+            .unwrap()
+            .review,
+        7
+    );
+}
+
+#[test]
+fn it_says_what_happens_if_nobody_answers() {
+    let mut request = request();
+    for (deadline, rejects, said) in [
+        (None, false, "It stays pending until somebody decides."),
+        (
+            Some(at(60)),
+            false,
+            "It should be answered by 2026-11-20 13:00 UTC, and stays pending after that.",
+        ),
+        (
+            Some(at(60)),
+            true,
+            "It is rejected at 2026-11-20 13:00 UTC.",
+        ),
+    ] {
+        (request.deadline, request.deadline_rejects) = (deadline, rejects);
+        has(&prompt(&request, &[opened()], 1).message, &[said]);
+        has(
+            &reminder(&request),
+            &["still waits for somebody to decide.", said],
+        );
+    }
+}
+
+#[test]
+fn nobody_is_shown_buttons_that_nobody_may_press() {
+    let mut request = request();
+    request.deciders = 0;
+    let face = prompt(&request, &[opened()], 1);
+    assert!(!face.has_buttons && !face.is_over);
+    assert_eq!(buttons(&face.message), Vec::<Value>::new());
+    has(
+        &face.message,
+        &["asks to connect, and nobody may decide about it."],
+    );
+}
+
+#[test]
+fn a_service_and_a_customer_without_names_are_told_by_their_ids() {
+    let mut request = request();
+    request.service_name = None;
+    for nothing in [None, Some(String::new()), Some(" \u{2003} ".to_owned())] {
+        request.customer = nothing;
+        has(
+            &prompt(&request, &[opened()], 1).message,
+            &[
+                "Connection request: vpce-svc-0a1b2c3d4e5f60718",
+                "*Account 012345678901* asks to connect",
+                "*Customer*\nnot known",
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_end_says_who_decided_what_when_why_and_what_ec2_did() {
+    let mut voted = transition(
+        Some(Status::InReview),
+        Status::Accepting,
+        Cause::Voted,
+        alice(),
+    );
+    voted.votes = vec![
+        vote("bob@example.com", "", 5),
+        vote("alice@example.com", "ticket 42", 9),
+    ];
+    let done = transition(
+        Some(Status::Accepting),
+        Status::Accepted,
+        Cause::Enforced,
+        alice(),
+    );
+    let mut request = request();
+    (request.status, request.version) = (Status::Accepted, 3);
+    let history = [opened(), voted.clone(), answered(done, "ok")];
+    let face = prompt(&request, &history, 1);
+    assert!(face.is_over && !face.has_buttons);
+    assert_eq!(buttons(&face.message), Vec::<Value>::new());
+    has(
+        &face.message,
+        &[
+            "Accepted: Payments API",
+            "asked to connect and was accepted.",
+            "*Decided by*\nalice@example.com",
+            "*Decided at*\n2026-11-20 12:09 UTC",
+            "*Why*\nBecause of voted.",
+            "2026-11-20 12:05 UTC bob@example.com approved in Slack.",
+            "2026-11-20 12:09 UTC alice@example.com approved in Slack. ticket 42",
+            "*EC2*\nDone (request id req-1)",
+        ],
+    );
+    // Before EC2 was asked, it says so, and is not the end.
+    (request.status, request.version) = (Status::Accepting, 2);
+    let face = prompt(&request, &history[..2], 1);
+    assert!(!face.is_over && !face.has_buttons);
+    has(
+        &face.message,
+        &[
+            "Approved: Payments API",
+            "asked to connect and will be accepted.",
+            "It is being asked",
+        ],
+    );
+}
+
+#[test]
+fn an_end_is_told_from_whichever_side_it_came() {
+    use Status::{Accepted, Accepting, Gone, InReview, Rejected, Rejecting};
+    let review = Some(InReview);
+    let policy = || Actor::Policy(None);
+    let iam = || Actor::Iam("arn:aws:iam::111122223333:user/carol".to_owned());
+    let table: Vec<(Vec<Transition>, &str, &str, bool)> = vec![
+        (
+            vec![
+                transition(review, Rejecting, Cause::Voted, alice()),
+                answered(
+                    transition(Some(Rejecting), Rejected, Cause::Enforced, alice()),
+                    "ok",
+                ),
+            ],
+            "Rejected: Payments API",
+            "*Decided by*\nalice@example.com",
+            true,
+        ),
+        (
+            vec![
+                transition(review, Accepting, Cause::Judged, policy()),
+                answered(
+                    transition(Some(Accepting), Accepted, Cause::Enforced, policy()),
+                    "ok",
+                ),
+            ],
+            "Accepted: Payments API",
+            "*Decided by*\nthe service's settings",
+            true,
+        ),
+        (
+            vec![transition(
+                review,
+                Rejecting,
+                Cause::Deadline,
+                Actor::Schedule,
+            )],
+            "To be rejected: Payments API",
+            "*Decided by*\nthe schedule",
+            false,
+        ),
+        (
+            vec![transition(review, Accepted, Cause::OutOfBand, iam())],
+            "was accepted without Gatekeeper.",
+            "*Decided by*\narn:aws:iam::111122223333:user/carol",
+            true,
+        ),
+        (
+            vec![transition(review, Gone, Cause::Ended, Actor::Aws)],
+            "Endpoint gone: Payments API",
+            "It was not asked: the endpoint is gone.",
+            true,
+        ),
+        (
+            // The policy came to another decision before EC2 was asked.
+            vec![
+                transition(review, Accepting, Cause::Voted, alice()),
+                transition(Some(Accepting), Rejecting, Cause::Judged, policy()),
+                answered(
+                    transition(Some(Rejecting), Rejected, Cause::Enforced, policy()),
+                    "ok",
+                ),
+            ],
+            "Rejected: Payments API",
+            "*Decided by*\nthe service's settings",
+            true,
+        ),
+        (
+            vec![
+                transition(review, Accepting, Cause::Voted, alice()),
+                transition(Some(Accepting), InReview, Cause::Judged, policy()),
+            ],
+            "To be decided anew: Payments API",
+            "*Decided by*\nalice@example.com",
+            true,
+        ),
+        (
+            vec![
+                transition(review, Accepting, Cause::Judged, policy()),
+                answered(
+                    transition(Some(Accepting), Rejected, Cause::Refused, policy()),
+                    "InvalidState",
+                ),
+            ],
+            "Allowed, and refused by EC2: Payments API",
+            "*EC2*\nInvalidState (request id req-1)",
+            true,
+        ),
+        (
+            // What happens to it later is no matter of the review's.
+            vec![
+                transition(review, Accepted, Cause::OutOfBand, iam()),
+                transition(Some(Accepted), Gone, Cause::Ended, Actor::Aws),
+            ],
+            "Accepted: Payments API",
+            "*EC2*\nIt was not asked.",
+            true,
+        ),
+        (
+            vec![],
+            "Review over: Payments API",
+            "does not wait for an answer any more.",
+            false,
+        ),
+    ];
+    for (ending, title, said, is_over) in table {
+        let mut request = request();
+        request.status = ending.last().map_or(Gone, |last| last.to);
+        request.version = 1 + u64::try_from(ending.len()).unwrap();
+        if request.status == InReview {
+            request.review = Some(request.version);
+        }
+        let history: Vec<Transition> = [opened()].into_iter().chain(ending).collect();
+        let face = prompt(&request, &history, 1);
+        has(&face.message, &[title, said]);
+        assert_eq!(face.is_over, is_over, "{title}");
+        assert!(!face.has_buttons, "{title}");
+    }
+}
+
+fn told(kind: &str, status: &str) -> Announcement {
+    serde_json::from_value(serde_json::json!({
+        "schema": "privatelink-gatekeeper/announcement/1",
+        "id": "vpce-0123456789abcdef0#00000004",
+        "kind": kind, "at": "2026-11-20T12:30:00Z",
+        "service_id": "vpce-svc-0a1b2c3d4e5f60718", "service_name": "Payments API",
+        "customer": "Example GmbH", "endpoint_id": "vpce-0123456789abcdef0",
+        "account_id": "012345678901", "region": "eu-central-1",
+        "status": status, "previous_status": "accepted",
+        "decided_by": {"kind": "unknown"},
+        "verdict": {"decision": "review", "rule": null, "failed": [], "reason": "Nobody is listed."},
+        "reason": "Nothing allows it.", "since": "2026-11-20T12:00:00Z",
+        "due": "2026-11-21T12:30:00Z",
+    }))
+    .unwrap()
+}
+
+#[test]
+fn what_is_told_once_says_what_happened_and_what_holds_meanwhile() {
+    let started = told("revocation_started", "revoking");
+    let mut now = request();
+    now.status = Status::Revoking;
+    let message = notice(&started, Some(&now));
+    has(
+        &message,
+        &[
+            "*Example GmbH (account 012345678901)* is connected, is not allowed to be, and will be cut.",
+            "*At*\n2026-11-20 12:30 UTC",
+            "*Cut at*\n2026-11-21 12:30 UTC",
+            "*Why*\nNothing allows it.",
+            "have the allowlist allow it again before that moment",
+        ],
+    );
+    assert!(!shown(&message).contains("Meanwhile"));
+    assert_eq!(buttons(&message), Vec::<Value>::new());
+    // It was told late: by now it will not be cut.
+    (now.status, now.status_since) = (Status::Accepted, at(45));
+    has(
+        &notice(&started, Some(&now)),
+        &["Meanwhile it is accepted, since 2026-11-20 12:45 UTC"],
+    );
+    assert!(!shown(&notice(&started, None)).contains("Meanwhile"));
+}
+
+#[test]
+fn an_alarm_says_what_is_wrong_and_what_to_do() {
+    let service: ServiceId = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+    let finding = Finding::AcceptanceNotRequired;
+    let started = Alarm::new(&service, finding, alarm::Kind::AlarmStarted, at(0));
+    has(
+        &super::alarm(&started),
+        &[
+            "*Something is wrong with* `vpce-svc-0a1b2c3d4e5f60718`",
+            "does not require acceptance",
+            "*What to do*\nRequire acceptance",
+            "At 2026-11-20 12:00 UTC",
+        ],
+    );
+    let over = Alarm::new(&service, finding, alarm::Kind::AlarmEnded, at(0));
+    has(&super::alarm(&over), &["*This is over, of*"]);
+    let unmanaged = super::alarm(&Alarm::unmanaged(&service, finding, at(0)));
+    has(
+        &unmanaged,
+        &["does not look any more at", "may be so still"],
+    );
+}
+
+fn any_text() -> impl Strategy<Value = String> {
+    let nasty = "(<!channel>|<@U1>|<https://example.com\\|x>|&lt;|`|\\*|\u{202e}|🦀|\n|\u{0})";
+    prop_oneof![
+        "(?s).{0,40}",
+        prop::collection::vec(nasty, 0..20).prop_map(|parts| parts.concat()),
+        (nasty, 0..800_usize).prop_map(|(text, times)| text.repeat(times)),
+    ]
+}
+
+/// All of a message's own text, and what is not allowed in it.
+fn check(message: &Message) -> Result<(), TestCaseError> {
+    let message = json(message);
+    let written = message.to_string();
+    prop_assert!(!written.contains(['<', '>']));
+    prop_assert!(written.len() < 100_000);
+    let blocks = message["blocks"].as_array().unwrap();
+    prop_assert!((1..=50).contains(&blocks.len()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_people_wrote_neither_mentions_nor_links_nor_hides_the_buttons(
+        customer in any_text(), reason in any_text(), why in any_text(), voters in 0..40_usize,
+    ) {
+        let mut request = request();
+        request.customer = Some(customer.clone());
+        request.verdict.reason = reason.clone();
+        request.votes = (0..voters).map(|_| vote("bob@example.com", &why, 1)).collect();
+        let face = prompt(&request, &[opened()], 1);
+        check(&face.message)?;
+        check(&face.plain)?;
+        prop_assert_eq!(buttons(&face.message).len(), 2);
+        check(&reminder(&request))?;
+
+        let mut ended = transition(
+            Some(Status::InReview),
+            Status::Rejected,
+            Cause::OutOfBand,
+            Actor::Iam(why.clone()),
+        );
+        ended.reason = reason.clone();
+        ended.votes = request.votes.clone();
+        request.status = Status::Rejected;
+        let face = prompt(&request, &[opened(), answered(ended, &why)], 1);
+        check(&face.message)?;
+        prop_assert!(face.is_over);
+
+        let mut told = told("revoked", "rejected");
+        (told.customer, told.reason) = (Some(customer), reason);
+        check(&notice(&told, Some(&request)))?;
+    }
+}

@@ -1,0 +1,226 @@
+//! Messages of ours in Slack: reviews, which are kept up to date, and what is told once.
+//!
+//! Slack cannot be asked to post something once only. So whoever posts claims the item first, and writes
+//! into it where the message is; a claim that ended without that leaves open whether there is one.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::ids::EndpointId;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::keys::PROMPT;
+use super::requests::encode;
+use super::{Item, Key, Tables, all_of, number, text};
+use crate::error::{Error, Permanent, Retryable, failed};
+
+/// How long an item is kept after the last that happens to its message.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// A message of ours in Slack, or one that is to become it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posting {
+    key: Key,
+    /// How often it was written; 0 if it is not there yet.
+    revision: u64,
+    /// Which of its request's reviews it shows; none for what is told once.
+    pub review: Option<u64>,
+    /// Where it is, or is to be.
+    pub channel: SlackChannelId,
+    /// Slack's id of the message in the channel; none if it is not known to be there.
+    pub ts: Option<String>,
+    /// Since when it may be there without our knowing.
+    pub doubtful_since: Option<Timestamp>,
+    /// Until when whoever wrote this has it to themselves.
+    pub claimed_until: Option<Timestamp>,
+    /// The revision of the request that it shows.
+    pub shown: u64,
+    /// Whether it shows how the review ended: it stays as it is.
+    pub is_over: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PostingItem {
+    pk: String,
+    sk: String,
+    revision: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    review: Option<u64>,
+    channel: SlackChannelId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ts: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubtful_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claimed_until: Option<Timestamp>,
+    #[serde(default)]
+    shown: u64,
+    #[serde(default)]
+    is_over: bool,
+    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purge_at: Option<i64>,
+}
+
+impl Posting {
+    /// The message of a review that has none in this channel yet.
+    #[must_use]
+    pub fn prompt(endpoint: &EndpointId, review: u64, channel: &SlackChannelId) -> Self {
+        Self {
+            review: Some(review),
+            is_over: false,
+            ..Self::new(
+                Key::Prompt(endpoint.clone(), review, channel.clone()),
+                channel,
+            )
+        }
+    }
+
+    fn new(key: Key, channel: &SlackChannelId) -> Self {
+        Self {
+            key,
+            revision: 0,
+            review: None,
+            channel: channel.clone(),
+            ts: None,
+            doubtful_since: None,
+            claimed_until: None,
+            shown: 0,
+            is_over: false,
+        }
+    }
+
+    /// Whether somebody has it to themselves.
+    #[must_use]
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claimed_until.is_some_and(|until| now < until)
+    }
+
+    fn read(key: Key, item: Item) -> Result<Self, Permanent> {
+        let item: PostingItem =
+            serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
+                item: key.to_string(),
+                detail: error.to_string(),
+            })?;
+        Ok(Self {
+            key,
+            revision: item.revision,
+            review: item.review,
+            channel: item.channel,
+            ts: item.ts,
+            doubtful_since: item.doubtful_since,
+            claimed_until: item.claimed_until,
+            shown: item.shown,
+            is_over: item.is_over,
+        })
+    }
+}
+
+impl Tables {
+    /// The messages of all reviews of an endpoint's connection, oldest review first.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or an item makes no sense.
+    pub async fn prompts(&self, endpoint: &EndpointId) -> Result<Vec<Posting>, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.requests)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prompt)")
+            .expression_attribute_values(":pk", text(endpoint.as_str()))
+            .expression_attribute_values(":prompt", text(PROMPT));
+        let mut prompts = Vec::new();
+        for item in all_of(query, Retryable::ReadTables).await? {
+            let key = prompt_key(endpoint, &item)?;
+            prompts.push(Posting::read(key, item)?);
+        }
+        Ok(prompts)
+    }
+
+    /// What is known of the message of what is told once under this id; one that is to go to `channel`,
+    /// if nothing is known yet.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub async fn notice(&self, id: &str, channel: &SlackChannelId) -> Result<Posting, Arc<Error>> {
+        let key = Key::Notice(id.to_owned());
+        let items = self.read([key.clone()].into()).await?;
+        Ok(match items.get(&key).cloned() {
+            Some(item) => Posting::read(key, item)?,
+            None => Posting::new(key, channel),
+        })
+    }
+
+    /// Writes what is known of a message, unless somebody else has since it was read. Answers whether it
+    /// did; `posting` is then as it was written.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be written.
+    pub async fn put_posting(&self, posting: &mut Posting) -> Result<bool, Arc<Error>> {
+        let next = posting.revision.saturating_add(1);
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.requests)
+            .set_item(Some(self.encode_posting(posting, next)?));
+        let put = if posting.revision == 0 {
+            put.condition_expression("attribute_not_exists(pk)")
+        } else {
+            put.condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", number(posting.revision))
+        };
+        match put.send().await {
+            Ok(_) => {
+                posting.revision = next;
+                Ok(true)
+            }
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(failed("PutItem", error, Retryable::RememberPosting)),
+        }
+    }
+
+    fn encode_posting(&self, posting: &Posting, revision: u64) -> Result<Item, Permanent> {
+        let (pk, sk) = posting.key.values();
+        // A review may be open for as long as it likes.
+        let ends = posting.review.is_none() || posting.is_over;
+        let purge_at = self.clock.now().checked_add(KEPT).ok();
+        encode(PostingItem {
+            pk,
+            sk,
+            revision,
+            review: posting.review,
+            channel: posting.channel.clone(),
+            ts: posting.ts.clone(),
+            doubtful_since: posting.doubtful_since,
+            claimed_until: posting.claimed_until,
+            shown: posting.shown,
+            is_over: posting.is_over,
+            purge_at: purge_at.filter(|_| ends).map(Timestamp::as_second),
+        })
+    }
+}
+
+/// The key of a prompt that was found by its partition.
+fn prompt_key(endpoint: &EndpointId, item: &Item) -> Result<Key, Permanent> {
+    let sort = item.get("sk").and_then(|sk| sk.as_s().ok());
+    let parts = sort
+        .and_then(|sk| sk.strip_prefix(PROMPT))
+        .and_then(|rest| rest.split_once('#'));
+    let key = parts.and_then(|(review, channel)| {
+        let (review, channel) = (review.parse().ok()?, channel.parse().ok()?);
+        Some(Key::Prompt(endpoint.clone(), review, channel))
+    });
+    key.ok_or_else(|| Permanent::MalformedRequest {
+        item: format!("{endpoint} / {}", sort.map_or("?", String::as_str)),
+        detail: "its sort key is no prompt's".to_owned(),
+    })
+}
