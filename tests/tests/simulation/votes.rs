@@ -73,11 +73,6 @@ impl Ledger {
         let now = self.clock.now();
         let mut people = Vec::new();
         let mut rejected = false;
-        println!(
-            "VOTED {} {}",
-            after.status,
-            item["votes"].as_array().map_or(0, Vec::len)
-        );
         for vote in votes_of(item) {
             let approver = text(vote, "approver");
             let Some(person) = self.policy.decider(approver, subject) else {
