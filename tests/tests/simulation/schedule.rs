@@ -49,6 +49,8 @@ pub(crate) struct Schedule {
     /// How often it is the first account and the first service that something is about: where few
     /// meet, they meet more often.
     bias: f64,
+    /// Whether it is people who decide most of it.
+    people: bool,
 }
 
 /// Runs a schedule to its end, or to the first rule that is broken.
@@ -116,6 +118,7 @@ impl Schedule {
             unmanaged: None,
             made: Vec::new(),
             bias,
+            people: false,
         };
         schedule.found().await;
         schedule
@@ -136,10 +139,17 @@ impl Schedule {
         for _ in 0..self.chance.usize(0..4) {
             self.create();
         }
-        if self.chance.f64() < 0.6 {
+        // In many a schedule there is little that decides but people.
+        self.people = self.chance.f64() < 0.5;
+        if self.people {
             policy_edits::approvers(self).await;
         }
-        for _ in 0..self.chance.usize(0..6) {
+        let edits = if self.people {
+            1
+        } else {
+            self.chance.usize(0..6)
+        };
+        for _ in 0..edits {
             policy_edits::edit(self).await;
         }
         if self.chance.f64() < 0.3 {
@@ -241,6 +251,9 @@ impl Schedule {
 
     /// One thing happens.
     async fn happen(&mut self) {
+        if self.people && self.chance.f64() < 0.35 {
+            return self.vote().await;
+        }
         match self.chance.u32(0..100) {
             0..13 => self.create(),
             13..18 => self.delete(),
@@ -361,6 +374,10 @@ impl Schedule {
     /// Two people vote about the same, or one does.
     async fn vote(&mut self) {
         self.make_room().await;
+        if !self.wire.ledger().requests.values().any(|it| it.review > 0) {
+            // There is nothing to vote about yet: somebody has to look.
+            return self.reconcile().await;
+        }
         self.start_vote();
         if self.chance.bool() && self.runs.len() < AT_ONCE {
             self.start_vote();
@@ -403,7 +420,9 @@ impl Schedule {
                 return;
             }
             let (endpoint, review) = &waiting[self.chance.usize(0..waiting.len())];
-            let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..3)];
+            // The last two are one person, and nobody in Slack as long as both are entered.
+            let known = if self.chance.f64() < 0.9 { 2 } else { 3 };
+            let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..known)];
             Voter::Slack {
                 user: user.parse().unwrap(),
                 endpoint_id: endpoint.parse().unwrap(),
