@@ -209,7 +209,7 @@ impl Prompts {
         };
         let waiting = request
             .review
-            .filter(|_| request.status == Status::InReview && !request.nobody_may_decide());
+            .filter(|_| request.status == Status::InReview);
         if let (Some(review), Some(channel)) = (waiting, channel) {
             let is_there =
                 |prompt: &Posting| prompt.review == Some(review) && prompt.channel == *channel;

@@ -362,9 +362,76 @@ async fn a_message_that_was_never_posted_is_posted_after_all() {
     space.slack.release();
     assert_eq!(space.messages(), []);
     minutes_pass(&space.world, 2);
-    assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    // Two others find its claim ended.
+    let (one, other) = (space.instance(), space.instance());
+    let both = tokio::join!(space.handle(&one, &news), space.handle(&other, &news));
+    assert_eq!(both, (vec![], vec![]));
     space.only_message();
-    assert_eq!(space.slack.calls_of(HISTORY), 1);
+    assert!(space.slack.calls_of(HISTORY) > 0, "it was looked for");
+}
+
+#[tokio::test]
+async fn a_message_that_was_never_posted_is_not_posted_once_it_was_decided() {
+    let mut space = Workspace::panel().await;
+    space.slack.inject(Fault::new(POST, FaultKind::Hang));
+    let opened = space.news();
+    let instance = space.instance();
+    let killed = space.handle(&instance, &opened);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), killed)
+            .await
+            .is_err()
+    );
+    space.slack.release();
+    space.vote_in_slack("U0ALICE").await;
+    minutes_pass(&space.world, 2);
+    let ended = space.news();
+    for news in [&opened, &ended, &opened] {
+        assert_eq!(space.handle(&space.instance(), news).await, [""; 0]);
+    }
+    assert_eq!(space.messages(), []);
+    assert_eq!(
+        space.slack.calls_of(HISTORY),
+        1,
+        "that is known from then on"
+    );
+}
+
+#[tokio::test]
+async fn an_earlier_review_says_that_it_is_over_while_a_later_one_waits() {
+    let mut space = Workspace::panel().await;
+    space.deliver().await;
+    let first = space.only_message();
+    // The policy accepts, EC2 does not, and then the policy does not any more.
+    let accept = Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError);
+    space.world.ec2.inject(accept.always());
+    allow(&space.world, SERVICE, "000000000003").await;
+    space.world.reconcile().await;
+    assert_eq!(status(&space.world, 3).await, Some(Status::Accepting));
+    remove(&space.world, SERVICE, "allow", "000000000003").await;
+    space.world.ec2.clear_faults();
+    minutes_pass(&space.world, 5);
+    space.world.reconcile().await;
+    assert_eq!(status(&space.world, 3).await, Some(Status::InReview));
+    assert_eq!(space.deliver().await, [""; 0]);
+    let messages = space.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[0].ts, first.ts);
+    assert_eq!(messages[0].buttons(), [""; 0]);
+    assert!(messages[0].shown().contains("To be decided anew: "));
+    assert_eq!(messages[1].buttons(), ["approve", "reject"]);
+    // The later one ends, and the earlier one stays as it is.
+    space.vote_in_slack("U0ALICE").await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    assert_eq!(space.messages()[0], messages[0]);
+    assert!(space.messages()[1].shown().contains("Accepted: "));
+    // As does all that is over, whatever becomes of the connection.
+    let shown = space.messages();
+    somebody_rejects(&space.world, 3);
+    minutes_pass(&space.world, 5);
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    assert_eq!(space.messages()[..2], shown);
 }
 
 #[tokio::test]
@@ -590,11 +657,13 @@ async fn what_is_told_once_is_told_once() {
     space.world.reconcile().await;
     let news = space.news();
     space.slack.inject(Fault::new(POST, FaultKind::AnswerLost));
-    let instance = space.instance();
-    assert!(!space.handle(&instance, &news).await.is_empty());
+    let (one, other) = (space.instance(), space.instance());
+    let both = tokio::join!(space.handle(&one, &news), space.within(&other, &news, 15));
+    assert!(!both.0.is_empty() && !both.1.is_empty(), "{both:?}");
     minutes_pass(&space.world, 2);
     for _ in 0..2 {
-        assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+        let both = tokio::join!(space.handle(&one, &news), space.handle(&other, &news));
+        assert_eq!(both, (vec![], vec![]));
     }
     let texts: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
     let told = texts
