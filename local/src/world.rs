@@ -588,7 +588,7 @@ impl World {
         }
         for approver in &policy.approvers {
             items.push(encode_approver(approver).map_err(|error| made("an approver", &error))?);
-            self.subscribe_approver(&approver.id)?;
+            subscribe_approver(&self.sns, &self.approvals_topic, &approver.id)?;
         }
         for item in items {
             self.tables
@@ -600,16 +600,6 @@ impl World {
                 .map_err(|error| made("an item of the allowlist", &error))?;
         }
         Ok(())
-    }
-
-    /// Has an approver get what is sent to them, and nothing else.
-    fn subscribe_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
-        let filter = serde_json::json!({ "approver": [id] });
-        let subscription = NewSubscription::new(&self.approvals_topic, "email", id.as_str());
-        self.sns
-            .subscribe(subscription.filter_policy(filter.to_string()))
-            .map(drop)
-            .map_err(|error| WorldError::Make("a subscription", error.to_string()))
     }
 
     /// Takes an approver out of the allowlist table. Their subscription stays.
@@ -798,6 +788,19 @@ fn enqueue(queue: &Queue, delivery: &Delivery) {
     if delivery.protocol == "sqs" {
         queue.send(delivery.envelope().to_string());
     }
+}
+
+/// Has an approver get what is sent to them, and nothing else.
+pub(crate) fn subscribe_approver(
+    sns: &Sns,
+    topic: &str,
+    id: &ApproverId,
+) -> Result<(), WorldError> {
+    let filter = serde_json::json!({ "approver": [id] });
+    let subscription = NewSubscription::new(topic, "email", id.as_str());
+    sns.subscribe(subscription.filter_policy(filter.to_string()))
+        .map(drop)
+        .map_err(|error| WorldError::Make("a subscription", error.to_string()))
 }
 
 /// The variables that point an SDK or the AWS CLI at the world at this address.

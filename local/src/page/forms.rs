@@ -107,8 +107,19 @@ impl Form {
         parsed.map_err(|error: T::Err| Complaint::new(field, sentence(&error.to_string())))
     }
 
-    /// What stands in a field that may be empty; `expected` says what it is if it is not.
-    pub(super) fn parse_optional<T: FromStr>(
+    /// What stands in a field that may be empty, as the product itself understands it.
+    pub(super) fn parse_optional<T: FromStr<Err: Display>>(
+        &self,
+        field: &'static str,
+    ) -> Result<Option<T>, Complaint> {
+        match self.get(field) {
+            "" => Ok(None),
+            _ => self.parse(field).map(Some),
+        }
+    }
+
+    /// The same for what has no words of the product's own: `expected` says what it is.
+    pub(super) fn parse_as<T: FromStr>(
         &self,
         field: &'static str,
         expected: &str,
@@ -157,7 +168,7 @@ mod tests {
             wrong.message,
             r#""12345" is not an AWS account id: 12 digits, leading zeros included."#
         );
-        let wrong = form.parse_optional::<u32>("max_connections", "a whole number");
+        let wrong = form.parse_as::<u32>("max_connections", "a whole number");
         assert_eq!(wrong.unwrap_err().message, r#""-1" is not a whole number."#);
         let form = form.refused(Complaint::new("account_id", "no"));
         assert!(form.is_wrong("a", "account_id") && !form.is_wrong("b", "account_id"));

@@ -108,14 +108,12 @@ impl Reader {
 
     /// The world as it is now.
     pub(super) async fn read(&self) -> Result<State, ReadError> {
-        let services: Vec<Service> = self
-            .source
-            .ec2
-            .services()
-            .iter()
-            .map(|service| self.service(service))
-            .collect();
+        let services = self.source.ec2.services();
         let allowlist = self.allowlist(&services).await?;
+        let services: Vec<Service> = services
+            .iter()
+            .map(|service| self.service(service, &allowlist))
+            .collect();
         let mut connections = self.connections(&services, &allowlist).await?;
         connections.sort_by(|one, other| {
             (other.created_at, &other.endpoint_id).cmp(&(one.created_at, &one.endpoint_id))
@@ -131,11 +129,13 @@ impl Reader {
         })
     }
 
-    fn service(&self, service: &local_aws::Service) -> Service {
+    fn service(&self, service: &local_aws::Service, allowlist: &Allowlist) -> Service {
         let (key, value) = MANAGED_TAG;
+        let scope: Option<Scope> = service.id.parse().ok();
+        let settings = scope.and_then(|scope| allowlist.settings.get(&scope));
         Service {
             id: service.id.clone(),
-            label: service.tags.get("Name").cloned(),
+            label: settings.and_then(|settings| settings.get("name").cloned()),
             name: service.name(),
             managed: match &self.source.config.managed {
                 Managed::Tagged => service.tags.get(key).is_some_and(|tag| tag == value),
@@ -145,7 +145,7 @@ impl Reader {
         }
     }
 
-    async fn allowlist(&self, services: &[Service]) -> Result<Allowlist, ReadError> {
+    async fn allowlist(&self, services: &[local_aws::Service]) -> Result<Allowlist, ReadError> {
         let mut allowlist = Allowlist::default();
         let scopes = services
             .iter()
@@ -159,7 +159,7 @@ impl Reader {
                 Ok(PolicyItem::Settings(scope, _)) => {
                     allowlist.settings.insert(scope, as_texts(&item));
                 }
-                Ok(PolicyItem::Approver(_)) => {}
+                Ok(PolicyItem::Approver(approver)) => allowlist.approvers.push(approver),
                 Err(error) => allowlist.unreadable.push(Unreadable {
                     service_id: text(&item, "service_id"),
                     rule: text(&item, "rule"),
@@ -170,6 +170,9 @@ impl Reader {
         allowlist
             .entries
             .sort_by(|one, other| one.rule().cmp(other.rule()));
+        allowlist
+            .approvers
+            .sort_by(|one, other| one.id.cmp(&other.id));
         Ok(allowlist)
     }
 
@@ -179,6 +182,7 @@ impl Reader {
         allowlist: &Allowlist,
     ) -> Result<Vec<Connection>, ReadError> {
         let is_managed = |id: &str| services.iter().any(|one| one.id == id && one.managed);
+        let label = |id: &str| services.iter().find(|one| one.id == id)?.label.clone();
         let mut requests = self.requests().await?;
         let mut connections = Vec::new();
         for seen in self.source.ec2.connections() {
@@ -188,7 +192,9 @@ impl Reader {
                 .ok()
                 .and_then(|id: EndpointId| requests.remove(&id));
             connections.push(Connection {
-                customer: customer(allowlist, &seen.service_id, &seen.owner),
+                customer: customer(allowlist, &seen.service_id, &seen.owner)
+                    .or_else(|| request.as_ref()?.request.customer.clone()),
+                service_label: label(&seen.service_id),
                 managed: is_managed(&seen.service_id),
                 created_at: seen.created_at,
                 state: Some(seen.state),
@@ -207,9 +213,11 @@ impl Reader {
                 service_id: service.to_owned(),
                 account_id: account.to_owned(),
                 region: request.region.to_string(),
-                customer: customer(allowlist, service, account),
+                customer: customer(allowlist, service, account)
+                    .or_else(|| request.customer.clone()),
                 created_at: request.opened_at,
                 state: None,
+                service_label: label(service),
                 managed: is_managed(service),
                 request: Some(recorded),
             });

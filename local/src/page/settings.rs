@@ -17,10 +17,20 @@ pub(super) enum Kind {
     Choice(&'static [(&'static str, &'static str)]),
     /// A whole number.
     Number,
+    /// What people call a service.
+    Name,
+    /// A Slack channel's id.
+    Channel,
 }
 
 /// All of them, in the order of the README.
-pub(super) const SETTINGS: [Setting; 9] = [
+pub(super) const SETTINGS: [Setting; 11] = [
+    Setting {
+        name: "name",
+        label: "What people call it",
+        kind: Kind::Name,
+        default: "its id",
+    },
     Setting {
         name: "on_unlisted",
         label: "Whom no entry names",
@@ -50,6 +60,12 @@ pub(super) const SETTINGS: [Setting; 9] = [
         label: "Hours until people are reminded",
         kind: Kind::Number,
         default: "never",
+    },
+    Setting {
+        name: "slack_channel",
+        label: "Slack channel",
+        kind: Kind::Channel,
+        default: "the deployment's",
     },
     Setting {
         name: "revoke",
@@ -89,7 +105,7 @@ impl Setting {
     /// A value in words.
     pub(super) fn in_words<'a>(&self, value: &'a str) -> &'a str {
         match self.kind {
-            Kind::Number => value,
+            Kind::Number | Kind::Name | Kind::Channel => value,
             Kind::Choice(values) => {
                 let known = values.iter().find(|(name, _)| *name == value);
                 known.map_or(value, |(_, words)| words)
@@ -122,6 +138,8 @@ mod tests {
         for setting in &SETTINGS {
             let values = match setting.kind {
                 Kind::Number => vec![AttributeValue::N("3".to_owned())],
+                Kind::Name => vec![AttributeValue::S("Payments API".to_owned())],
+                Kind::Channel => vec![AttributeValue::S("C0123ABCD".to_owned())],
                 Kind::Choice(choices) => {
                     assert!(choices.iter().any(|(_, words)| *words == setting.default));
                     let value = |choice: &(&str, &str)| AttributeValue::S(choice.0.to_owned());

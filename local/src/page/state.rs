@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use gatekeeper_core::approver::Approver;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::{Cause, Request, Status, Transition};
+use gatekeeper_core::vote::{Choice, Vote};
 use jiff::Timestamp;
 
 /// All of it.
@@ -23,7 +25,7 @@ pub(super) struct State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Service {
     pub(super) id: String,
-    /// Its tag `Name`.
+    /// What people call it.
     pub(super) label: Option<String>,
     /// `com.amazonaws.vpce.…`, which consumers ask for.
     pub(super) name: String,
@@ -31,11 +33,23 @@ pub(super) struct Service {
     pub(super) acceptance_required: bool,
 }
 
+impl Service {
+    /// What tells it from others in a few words: its name and where its id ends, or its id.
+    pub(super) fn called(&self) -> String {
+        let end: Vec<char> = self.id.chars().rev().take(5).collect();
+        let end: String = end.into_iter().rev().collect();
+        let label = self.label.as_ref();
+        label.map_or_else(|| self.id.clone(), |label| format!("{label} (…{end})"))
+    }
+}
+
 /// A connection that EC2 lists, a request, or most often both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Connection {
     pub(super) endpoint_id: String,
     pub(super) service_id: String,
+    /// What people call the service.
+    pub(super) service_label: Option<String>,
     pub(super) account_id: String,
     pub(super) region: String,
     /// What the allowlist calls the account.
@@ -62,11 +76,32 @@ impl Recorded {
         last.map_or(&self.request.verdict.reason, |one| &one.reason)
     }
 
-    /// Who or what decided, as far as somebody has.
+    /// Who or what decided, or who is waited for.
     pub(super) fn by(&self) -> String {
+        let request = &self.request;
+        if request.status != Status::InReview {
+            return format!("Decided by {}", request.decided_by);
+        }
+        if request.nobody_may_decide() {
+            return "Waits for people, and nobody may decide it: add an approver".to_owned();
+        }
+        let approved = |vote: &&Vote| vote.choice == Choice::Approve;
+        let approvals = request.votes.iter().filter(approved).count();
+        let needed = request.approvals_required;
+        if request.is_out_of_reach() {
+            return format!(
+                "Waits for people: {approvals} of {needed} approvals, and fewer than {needed} people \
+                 may decide it"
+            );
+        }
+        format!("Waits for people: {approvals} of {needed} approvals")
+    }
+
+    /// What people said of the review that is open.
+    pub(super) fn votes(&self) -> &[Vote] {
         match self.request.status {
-            Status::InReview => "Waits for people".to_owned(),
-            _ => format!("Decided by {}", self.request.decided_by),
+            Status::InReview => &self.request.votes,
+            _ => &[],
         }
     }
 
@@ -74,7 +109,10 @@ impl Recorded {
     pub(super) fn ahead(&self) -> Option<(&'static str, Timestamp)> {
         let (request, status) = (&self.request, self.request.status);
         match status {
-            Status::InReview => request.deadline.map(|at| ("Answer by", at)),
+            Status::InReview if request.deadline_rejects => request
+                .deadline
+                .map(|at| ("Rejected without an answer", at)),
+            Status::InReview => request.deadline.map(|at| ("To be answered", at)),
             Status::Revoking => request.due.map(|at| ("Will be cut", at)),
             _ => None,
         }
@@ -112,6 +150,7 @@ pub(super) struct Mail {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Allowlist {
     pub(super) entries: Vec<Entry>,
+    pub(super) approvers: Vec<Approver>,
     /// The attributes of each item of settings, as texts. `*` is always there, and each service.
     pub(super) settings: BTreeMap<Scope, BTreeMap<String, String>>,
     pub(super) unreadable: Vec<Unreadable>,

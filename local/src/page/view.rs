@@ -8,7 +8,7 @@ use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
-use super::act::{ADD_ENTRY, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, settings_of};
+use super::act::{ADD_APPROVER, ADD_ENTRY, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, settings_of};
 use super::forms::Form;
 use super::read::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
@@ -172,10 +172,18 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Which keys a phone shows.
+    fn keys(setting: &Setting) -> &'static str {
+        match setting.kind {
+            Kind::Number => "numeric",
+            Kind::Choice(_) | Kind::Name | Kind::Channel => "text",
+        }
+    }
+
     fn choices(setting: &Setting) -> Option<&'static [(&'static str, &'static str)]> {
         match setting.kind {
             Kind::Choice(choices) => Some(choices),
-            Kind::Number => None,
+            Kind::Number | Kind::Name | Kind::Channel => None,
         }
     }
 

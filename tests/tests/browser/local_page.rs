@@ -272,6 +272,48 @@ async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
 }
 
 #[tokio::test]
+async fn an_approver_who_is_added_gets_a_letter_and_decides() {
+    on_the_page(async |world, page| {
+        page.click("#add-one summary").await;
+        page.fill("#approver", "carol@example.com").await;
+        page.fill("#own", "12345").await;
+        page.click("#add-approver button").await;
+        page.until("text('#add-approver [role=alert]').includes('12 digits')")
+            .await;
+        page.fill("#own", "333333333333 444444444444").await;
+        page.click("#add-approver button").await;
+        page.until("text('#approvers').includes('but not of 333333333333, 444444444444')")
+            .await;
+        create(world, UNKNOWN);
+        newest_is(page, UNKNOWN, "in review").await;
+        assert!(page.text_of(".card .by").await.contains("0 of 1 approvals"));
+        let letter = "[id='mailbox-carol@example.com'] li";
+        page.until(&format!("text(\"{letter}\") !== ''")).await;
+        page.click(&format!("{letter} summary")).await;
+        page.click(&format!("{letter} a")).await;
+        let windows = page.windows().await;
+        page.to_front(&windows[1]).await;
+        let endpoint = world.ec2.connections()[0].endpoint_id.clone();
+        let end: String = endpoint.chars().skip(endpoint.len() - 6).collect();
+        page.click("input[value=approve]").await;
+        page.fill("input[name=typed]", &end).await;
+        page.click_through("button").await;
+        page.to_front(&windows[0]).await;
+        newest_is(page, UNKNOWN, "accepted").await;
+        let by = page.text_of(".card .by").await;
+        assert_eq!(by, "Decided by carol@example.com");
+        page.click("[id='approver-carol@example.com'] button").await;
+        page.until("text('#approvers').includes('There is none')")
+            .await;
+        create(world, UNKNOWN);
+        newest_is(page, UNKNOWN, "in review").await;
+        let by = page.text_of(".card .by").await;
+        assert!(by.contains("nobody may decide"), "{by}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn settings_are_saved_and_hold_from_then_on() {
     on_the_page(async |world, page| {
         page.click("#of-\\* summary").await;
@@ -669,7 +711,8 @@ async fn no_form_makes_it_stumble() {
         "create-endpoint",
         "delete-endpoint",
         "add-entry",
-        "remove-entry",
+        "remove",
+        "add-approver",
         "settings",
     ];
     let long = "x".repeat(70_000);
