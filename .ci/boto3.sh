@@ -29,16 +29,19 @@ ec2=
 sns=
 organizations=
 events=
-while [ -z "$ec2" ] || [ -z "$sns" ] || [ -z "$organizations" ] || [ -z "$events" ]; do
+secrets=
+while [ -z "$ec2" ] || [ -z "$sns" ] || [ -z "$organizations" ] || [ -z "$events" ] ||
+    [ -z "$secrets" ]; do
     read -r -t 60 name url <&3 || { echo "the simulators did not say where they listen" >&2 && exit 1; }
     case $name in
         ec2) ec2=$url ;;
         sns) sns=$url ;;
         organizations) organizations=$url ;;
         events) events=$url ;;
+        secrets) secrets=$url ;;
     esac
 done
 cat <&3 >/dev/null & # Whatever else it prints must not fill the pipe.
 
 "$python" local/aws/tests/boto3_check.py --ec2-url "$ec2" --sns-url "$sns" \
-    --organizations-url "$organizations" --events-url "$events"
+    --organizations-url "$organizations" --events-url "$events" --secretsmanager-url "$secrets"

@@ -18,6 +18,7 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
+use gatekeeper_aws::subscriptions::Subscriptions;
 use gatekeeper_aws::tables::{encode_approver, encode_entry, encode_settings};
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_connections::decode::OwnRoles;
@@ -515,6 +516,16 @@ impl World {
     #[must_use]
     pub fn gatekeeper(&self) -> &Arc<Gatekeeper> {
         &self.gatekeeper
+    }
+
+    /// Approvers' e-mail subscriptions, as an operator makes them.
+    #[must_use]
+    pub fn subscriptions(&self) -> Subscriptions {
+        let approvals = Approvals {
+            topic: self.approvals_topic.clone(),
+            url: String::new(),
+        };
+        Subscriptions::new(&self.way.clients("operator"), &approvals)
     }
 
     /// A second function instance, with clients, buckets and caches of its own.

@@ -159,7 +159,13 @@ impl Announcer {
 
 /// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.
 fn body(parcel: &Parcel) -> String {
-    json!({ "default": parcel.message.document, "email": parcel.text }).to_string()
+    let mut body = json!({ "default": parcel.message.document, "email": parcel.text });
+    if let (Some(notification), Some(fields)) = (&parcel.message.notification, body.as_object_mut())
+    {
+        // Amazon Q Developer subscribes by HTTPS.
+        fields.insert("https".to_owned(), json!(notification));
+    }
+    body.to_string()
 }
 
 fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {

@@ -72,6 +72,9 @@ pub enum Retryable {
         /// EC2's error code, or what became of the call.
         code: String,
     },
+    /// `Subscribe`, `ConfirmSubscription` or `GetSubscriptionAttributes` failed.
+    #[error("the approver's subscription could not be made, confirmed or looked at")]
+    Subscribe(#[source] Source),
     /// `GetSecretValue` failed.
     #[error("the Slack secret could not be read")]
     ReadSecret(#[source] Source),
@@ -230,6 +233,7 @@ impl Error {
                 Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
                 Retryable::WatchServices(_) => "Retryable.WatchServices",
                 Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
+                Retryable::Subscribe(_) => "Retryable.Subscribe",
                 Retryable::ReadSecret(_) => "Retryable.ReadSecret",
                 Retryable::MakeToken(_) => "Retryable.MakeToken",
                 Retryable::OutOfTime => "Retryable.OutOfTime",
@@ -271,6 +275,7 @@ impl Error {
                 Retryable::Publish(_)
                 | Retryable::Outbox(_)
                 | Retryable::MakeToken(_)
+                | Retryable::Subscribe(_)
                 | Retryable::ReadSecret(_) => Step::Announce,
             },
             Self::Permanent(error) => match error {

@@ -5,6 +5,7 @@
 //! | [`gatekeeper`] | observe → judge → record → enforce → announce, for events and for the schedule |
 //! | [`ec2`] | asking EC2, and making it agree |
 //! | [`secrets`] | the Slack secret |
+//! | [`subscriptions`] | approvers' e-mail subscriptions |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
 //! | `organizations` | where an account sits in AWS Organizations |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
@@ -27,5 +28,6 @@ pub mod gatekeeper;
 mod organizations;
 mod rules;
 pub mod secrets;
+pub mod subscriptions;
 pub mod tables;
 pub mod telemetry;

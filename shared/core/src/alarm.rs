@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::chat::Notification;
 use crate::ids::ServiceId;
 use crate::message::{Audience, Message};
 use crate::watch::Finding;
@@ -124,10 +125,21 @@ impl Alarm {
                 ),
             ),
         };
+        let subject = format!("{head}: {} on {service}", self.finding.as_str());
+        let notification = Notification {
+            id: &self.id,
+            title: &subject,
+            text: &text,
+            next_steps: Vec::new(),
+            thread: service,
+            kind,
+            service_id: service,
+        };
         Ok(Message {
             id: self.id.clone(),
             at: self.at,
-            subject: format!("{head}: {} on {service}", self.finding.as_str()),
+            notification: Some(notification.document()),
+            subject,
             text,
             document: serde_json::to_string(self)?,
             to: Audience::Everybody,

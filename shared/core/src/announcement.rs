@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::objection;
+use crate::chat::Notification;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::message::{Audience, Message};
@@ -298,11 +299,27 @@ impl Announcement {
             subject: self.subject(),
             text: self.text(),
             document: serde_json::to_string(self)?,
+            notification: Some(self.notification()),
             to: Audience::Everybody,
             attributes: BTreeMap::from(
                 attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
             ),
         })
+    }
+
+    fn notification(&self) -> String {
+        let mut facts = String::new();
+        self.write_facts(&mut facts);
+        Notification {
+            id: &self.id,
+            title: &format!("{} {}", self.consumer(), self.headline()),
+            text: &facts,
+            next_steps: self.what_now().into_iter().collect(),
+            thread: self.endpoint_id.as_str(),
+            kind: self.kind.as_str(),
+            service_id: self.service_id.as_str(),
+        }
+        .document()
     }
 
     /// An e-mail subject within SNS's rules: ASCII, one line, under 100 characters.

@@ -51,6 +51,7 @@ pub fn invitation(
         subject: subject(told),
         text: text(told),
         document: serde_json::to_string(told)?,
+        notification: None,
         attributes: BTreeMap::from(
             attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
         ),

@@ -28,6 +28,7 @@ pub mod alarm;
 pub mod announcement;
 pub mod approver;
 pub mod audit;
+mod chat;
 pub mod connection;
 pub mod edit;
 #[cfg(test)]

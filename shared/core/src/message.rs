@@ -21,6 +21,9 @@ pub struct Message {
     pub text: String,
     /// The JSON document that machines get.
     pub document: String,
+    /// What chat channels get through Amazon Q Developer; nothing of what is meant for one person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notification: Option<String>,
     /// What subscribers filter by.
     pub attributes: BTreeMap<String, String>,
     /// Whom it is for.

@@ -27,6 +27,7 @@ mod safety;
 mod scale;
 mod settings;
 mod slack;
+mod subscriptions;
 mod support;
 mod votes;
 mod votes_races;

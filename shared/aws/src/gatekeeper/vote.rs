@@ -294,6 +294,15 @@ impl Gatekeeper {
         let Some(request) = self.request_of(&cast.endpoint_id).await? else {
             return Ok(Some(Voted::Invalid));
         };
+        // A service that was taken from Gatekeeper is decided by others.
+        if !self
+            .ec2
+            .managed_services()
+            .await?
+            .contains(&request.service_id)
+        {
+            return Ok(Some(Voted::Invalid));
+        }
         let connection = connection_of(&request);
         let mut knowledge = Knowledge::default();
         self.learn(&mut knowledge, &[&connection], [].into())

@@ -1,0 +1,92 @@
+//! Approvers' e-mail subscriptions: one each, that gets what is sent to them and nothing else, and that
+//! nobody who gets a forwarded mail can end.
+
+use std::sync::Arc;
+
+use gatekeeper_core::approver::ApproverId;
+use serde_json::json;
+
+use crate::clients::Clients;
+use crate::config::Approvals;
+use crate::error::{Error, Retryable, failed};
+
+/// Subscribes approvers to their letters.
+#[derive(Debug)]
+pub struct Subscriptions {
+    client: aws_sdk_sns::Client,
+    topic: String,
+}
+
+impl Subscriptions {
+    /// To the topic that approvers' letters go to.
+    #[must_use]
+    pub fn new(clients: &Clients, approvals: &Approvals) -> Self {
+        Self {
+            client: clients.sns.clone(),
+            topic: approvals.topic.clone(),
+        }
+    }
+
+    /// Subscribes an approver's address, with the filter policy that keeps everybody else's links from
+    /// them. SNS sends them a mail to confirm it; the token in it is for [`Self::confirm`]. Answers the
+    /// subscription's ARN. Asked again for the same address, it changes nothing.
+    ///
+    /// # Errors
+    /// What SNS says.
+    pub async fn subscribe(&self, approver: &ApproverId) -> Result<String, Arc<Error>> {
+        let filter = json!({ "approver": [approver] }).to_string();
+        let output = self
+            .client
+            .subscribe()
+            .topic_arn(&self.topic)
+            .protocol("email")
+            .endpoint(approver.as_str())
+            .attributes("FilterPolicyScope", "MessageAttributes")
+            .attributes("FilterPolicy", filter)
+            .return_subscription_arn(true)
+            .send()
+            .await
+            .map_err(|error| failed("Subscribe", error, Retryable::Subscribe))?;
+        Ok(output.subscription_arn.unwrap_or_default())
+    }
+
+    /// Confirms a subscription by the token that the approver got. From then on only the owner of the
+    /// topic or of the subscription ends it, under their AWS identity: the link at the foot of every
+    /// mail does not, whoever opens it. Answers the subscription's ARN.
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html>
+    ///
+    /// # Errors
+    /// What SNS says, as of a token that is wrong or older than two days.
+    pub async fn confirm(&self, token: &str) -> Result<String, Arc<Error>> {
+        let output = self
+            .client
+            .confirm_subscription()
+            .topic_arn(&self.topic)
+            .token(token)
+            .authenticate_on_unsubscribe("true")
+            .send()
+            .await
+            .map_err(|error| failed("ConfirmSubscription", error, Retryable::Subscribe))?;
+        Ok(output.subscription_arn.unwrap_or_default())
+    }
+
+    /// Whether a subscription can be ended by its owner only. One that was confirmed by the link in the
+    /// mail, as a scanner may do, cannot be protected any more: subscribe anew.
+    ///
+    /// # Errors
+    /// What SNS says.
+    pub async fn is_protected(&self, subscription: &str) -> Result<bool, Arc<Error>> {
+        let output = self
+            .client
+            .get_subscription_attributes()
+            .subscription_arn(subscription)
+            .send()
+            .await
+            .map_err(|error| failed("GetSubscriptionAttributes", error, Retryable::Subscribe))?;
+        let says = |name: &str, word: &str| {
+            let attributes = output.attributes.as_ref();
+            attributes.and_then(|all| all.get(name)).map(String::as_str) == Some(word)
+        };
+        Ok(says("PendingConfirmation", "false") && says("ConfirmationWasAuthenticated", "true"))
+    }
+}

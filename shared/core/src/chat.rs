@@ -1,0 +1,140 @@
+//! What chat channels get through Amazon Q Developer: its custom notification.
+//! <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>
+//!
+//! Amazon Q drops what is not in its form without a word, so the form is held by a test.
+
+use serde_json::json;
+
+/// As many characters of a title are shown…
+const TITLE_LIMIT: usize = 250;
+/// …and of a description. AWS documents neither; these are what is known to work.
+const DESCRIPTION_LIMIT: usize = 4000;
+
+/// What is to be shown.
+pub(crate) struct Notification<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) next_steps: Vec<&'a str>,
+    /// What the messages of one thread have in common.
+    pub(crate) thread: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) service_id: &'a str,
+}
+
+impl Notification<'_> {
+    /// The notification as Amazon Q takes it.
+    pub(crate) fn document(&self) -> String {
+        let next_steps: Vec<String> = self.next_steps.iter().map(|step| plain(step)).collect();
+        let mut content = json!({
+            "textType": "client-markdown",
+            "title": limited(&plain(self.title), TITLE_LIMIT),
+            "description": limited(&plain(self.text), DESCRIPTION_LIMIT),
+            "keywords": ["PrivateLink", self.kind],
+        });
+        if let (false, Some(fields)) = (next_steps.is_empty(), content.as_object_mut()) {
+            fields.insert("nextSteps".to_owned(), json!(next_steps));
+        }
+        json!({
+            "version": "1.0",
+            "source": "custom",
+            "id": self.id,
+            "content": content,
+            "metadata": {
+                "threadId": self.thread,
+                "summary": limited(&plain(self.title), TITLE_LIMIT),
+                "eventType": self.kind,
+                "relatedResources": [self.service_id],
+            },
+        })
+        .to_string()
+    }
+}
+
+/// Text in which nothing is a link, a mention or mark-up: names and reasons come from outside.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            // Nothing stands between the two, and nobody sees it; but it is no mark-up any more.
+            '*' | '_' | '~' | '`' | '[' => plain.extend([c, '\u{2060}']),
+            c => plain.push(c),
+        }
+    }
+    plain
+}
+
+fn limited(text: &str, limit: usize) -> String {
+    if text.chars().nth(limit).is_none() {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(limit.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    fn document(title: &str, text: &str, next_steps: Vec<&str>) -> Value {
+        let notification = Notification {
+            id: "vpce-0123456789abcdef0#00000001",
+            title,
+            text,
+            next_steps,
+            thread: "vpce-0123456789abcdef0",
+            kind: "review_opened",
+            service_id: "vpce-svc-0a1b2c3d4e5f60718",
+        };
+        serde_json::from_str(&notification.document()).unwrap()
+    }
+
+    #[test]
+    fn it_has_the_form_that_amazon_q_takes_and_nothing_else() {
+        let document = document("Title", "Text", vec!["Do it"]);
+        let names = |value: &Value| {
+            let names = value.as_object().unwrap().keys().cloned();
+            names.collect::<std::collections::BTreeSet<_>>()
+        };
+        let all = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(
+            names(&document),
+            all(&["version", "source", "id", "content", "metadata"])
+        );
+        assert_eq!(
+            (&document["version"], &document["source"]),
+            (&json!("1.0"), &json!("custom"))
+        );
+        assert_eq!(document["content"]["textType"], "client-markdown");
+        assert_eq!(
+            names(&document["content"]),
+            all(&["textType", "title", "description", "nextSteps", "keywords"])
+        );
+        assert_eq!(
+            names(&document["metadata"]),
+            all(&["threadId", "summary", "eventType", "relatedResources"])
+        );
+    }
+
+    #[test]
+    fn what_comes_from_outside_neither_links_nor_calls_anybody_and_is_no_longer_than_shown() {
+        let document = document(
+            &"<!channel>".repeat(100),
+            "<http://x|*pay* here> & [a](b)",
+            vec![],
+        );
+        let content = &document["content"];
+        assert_eq!(content["title"].as_str().unwrap().chars().count(), 250);
+        for field in ["title", "description"] {
+            let text = content[field].as_str().unwrap();
+            assert!(!text.contains('<') && !text.contains("*pay"), "{text}");
+            assert!(!text.contains("[a]"), "{text}");
+        }
+        assert_eq!(content.get("nextSteps"), None);
+    }
+}
