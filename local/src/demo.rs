@@ -2,22 +2,18 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status};
 use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, State};
 
-use crate::world::{Drained, Options, World, WorldError};
+use crate::upkeep::{TICK, Upkeep};
+use crate::world::{Options, World, WorldError};
 use crate::world_file::WorldFile;
 
 const WORLD: &str = include_str!("demo.yaml");
 const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
-/// How often the queue is looked at, and what was decided is printed.
-const TICK: Duration = Duration::from_millis(100);
-/// How many ticks lie between two reconcile runs; at AWS it is minutes.
-const TICKS_PER_RECONCILE: u32 = 100;
 
 /// What kind of demo it is to be.
 #[derive(Debug, clap::Args)]
@@ -120,23 +116,13 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
     invite(&world);
     let stopped = tokio::signal::ctrl_c();
     tokio::pin!(stopped);
-    let mut ticks: u32 = 0;
-    let mut follows = true;
+    let mut upkeep = Upkeep::default();
     loop {
         tokio::select! {
             _ = &mut stopped => break,
             () = clock.sleep(TICK) => {}
         }
-        while world.pump(&mut Drained::default()).await {}
-        if follows && let Err(error) = world.follow_edits().await {
-            // A database from before the table had a stream: reconcile sees edits all the same.
-            tracing::error!(%error, "edits of the allowlist cannot be followed");
-            follows = false;
-        }
-        ticks = ticks.wrapping_add(1);
-        if ticks.is_multiple_of(TICKS_PER_RECONCILE) {
-            world.reconcile().await;
-        }
+        upkeep.tick(&world).await;
         shown.print_changes(&world).await;
     }
     if let Some(path) = &kept {
@@ -158,6 +144,7 @@ fn introduce(world: &World) {
 }
 
 fn invite(world: &World) {
+    let address = world.address();
     say("\nIt stays up; Ctrl-C stops it. To point the AWS CLI or any SDK at it:");
     for (name, value) in world.environment() {
         say(&format!("  export {name}={value}"));
@@ -167,9 +154,9 @@ fn invite(world: &World) {
          Then create an endpoint and watch it being decided here:\n\
          \x20 aws ec2 create-vpc-endpoint --vpc-endpoint-type Interface --vpc-id vpc-0a1b2c3d \\\n\
          \x20   --service-name com.amazonaws.vpce.{}.{SERVICE}\n\
-         The e-mails that were sent: http://{}/sns/inbox?endpoint={}",
+         The e-mails that were sent: http://{address}/sns/inbox?endpoint={}\n\n\
+         Or do it all in a browser: http://{address}/",
         crate::world::REGION,
-        world.address(),
         crate::world::READER
     ));
 }

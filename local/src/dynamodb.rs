@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -24,6 +25,17 @@ use crate::engine::{Streams, Ticks, carry_out};
 
 /// DynamoDB takes bodies of up to 16 MiB.
 const BODY_LIMIT: usize = 16 << 20;
+
+/// The operations that change nothing.
+const READS: [&str; 7] = [
+    "BatchGetItem",
+    "DescribeTable",
+    "GetItem",
+    "ListTables",
+    "Query",
+    "Scan",
+    "TransactGetItems",
+];
 
 /// What is told of each call, after it was carried out and before it is answered.
 pub type OnCall = Arc<dyn Fn(&str) + Send + Sync>;
@@ -59,6 +71,7 @@ struct Inner {
     streams: Streams,
     on_done: Mutex<Option<OnDone>>,
     calls: Mutex<BTreeMap<String, u64>>,
+    writes: AtomicU64,
     faults: Mutex<VecDeque<(String, Fault, u32)>>,
     on_call: Mutex<Option<OnCall>>,
     stop: watch::Sender<bool>,
@@ -133,6 +146,7 @@ impl DynamoDb {
             streams: Streams::default(),
             on_done: Mutex::default(),
             calls: Mutex::default(),
+            writes: AtomicU64::default(),
             faults: Mutex::default(),
             on_call: Mutex::default(),
             stop,
@@ -164,6 +178,13 @@ impl DynamoDb {
     /// Forgets the counts.
     pub fn reset_calls(&self) {
         lock(&self.0.calls).clear();
+    }
+
+    /// How many calls that can change something were carried out: as long as it stays the same,
+    /// the tables do.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.0.writes.load(Ordering::Relaxed)
     }
 
     /// Lets the next `times` calls of an operation fail; `*` stands for all operations.
@@ -248,6 +269,9 @@ impl DynamoDb {
                 json_response(status, json)
             }
         };
+        if !READS.contains(&operation) {
+            self.0.writes.fetch_add(1, Ordering::Relaxed);
+        }
         let hook = lock(&self.0.on_done).clone();
         if let Some(hook) = hook {
             hook(operation, &request, response.status());

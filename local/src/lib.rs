@@ -9,15 +9,20 @@
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |
 //! | [`world_file`] | a world as somebody writes it: services, connections, policy |
 //! | [`replay`] | real input through all of it, and out |
+//! | [`upkeep`] | what at AWS happens by itself, tick by tick |
 //! | [`demo`] | a small world that runs until it is stopped |
+//! | `page` | the page at `/`, to see what happens in a world and to make it happen |
 //!
 //! EC2 and SNS are the crate `local-aws`.
 
+mod approvals;
 pub mod demo;
 pub mod dynamodb;
 mod engine;
 pub mod in_process;
+mod page;
 pub mod queue;
 pub mod replay;
+pub mod upkeep;
 pub mod world;
 pub mod world_file;

@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
-use axum::routing::get;
+use gatekeeper_approvals::handler::Handler as ApprovalsHandler;
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
@@ -37,8 +37,10 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
+use crate::approvals;
 use crate::dynamodb::{DynamoDb, StartError};
 use crate::in_process::{ClockSleep, Transport, http_client};
+use crate::page::{self, Source};
 use crate::queue::{self, Queue};
 
 /// The provider's account in the local world.
@@ -306,25 +308,12 @@ impl World {
         };
         let (stop, stopped) = watch::channel(false);
         let router = Router::new()
-            .route("/", get(async move || index(address)))
             .nest_service("/ec2", ec2.router())
             .nest_service("/sns", sns.router())
             .nest_service("/organizations", organizations.router())
             .nest_service("/events", events.router())
             .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
-        if let Some(listener) = listener {
-            let router = router.clone();
-            tokio::spawn(async move {
-                let mut stopped = stopped;
-                let until = async move {
-                    let _ = stopped.wait_for(|stop| *stop).await;
-                };
-                if let Err(error) = local_aws::serve(listener, router, until).await {
-                    tracing::error!(%error, "the local world's server stopped");
-                }
-            });
-        }
 
         let access = Access {
             region: REGION.to_owned(),
@@ -392,13 +381,30 @@ impl World {
             clock: clock.clone(),
         };
         let tables = way.clients("world").dynamodb();
+        let clients = way.clients("functions");
+        let metrics = Metrics::off(clock.clone());
+        let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
+        if let Some(listener) = listener {
+            let page = page::router(Source {
+                ec2: ec2.clone(),
+                sns: sns.clone(),
+                dynamodb: dynamodb.clone(),
+                tables: tables.clone(),
+                gatekeeper: Arc::clone(&gatekeeper),
+                config: config.clone(),
+                clock: clock.clone(),
+                address,
+                stopped: stopped.clone(),
+            });
+            let approvals = ApprovalsHandler::new(Arc::clone(&gatekeeper));
+            let router = page::guarded(way.router.clone().merge(page));
+            let router = router.merge(approvals::router(Arc::new(approvals), clock.clone()));
+            serve(listener, router, stopped);
+        }
         make_tables(&tables)
             .await
             .map_err(|error| WorldError::Make("the tables", error))?;
         dynamodb.reset_calls();
-        let clients = way.clients("functions");
-        let metrics = Metrics::off(clock.clone());
-        let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
         let handler = Arc::new(Handler::new(Arc::clone(&gatekeeper), own_roles.clone()));
         let world = Self {
             queue: Arc::new(Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES)),
@@ -495,15 +501,7 @@ impl World {
     /// The variables that point an SDK or the AWS CLI at this world.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let endpoint = |service: &str| format!("http://{}/{service}", self.address);
-        vec![
-            ("AWS_ENDPOINT_URL_EC2", endpoint("ec2")),
-            ("AWS_ENDPOINT_URL_SNS", endpoint("sns")),
-            ("AWS_ENDPOINT_URL_DYNAMODB", endpoint("dynamodb")),
-            // Some SDKs read the one, some the other.
-            ("AWS_REGION", REGION.to_owned()),
-            ("AWS_DEFAULT_REGION", REGION.to_owned()),
-        ]
+        environment(self.address)
     }
 
     /// Clients of this world, for a function that brings its own handler. In a world that is reached in
@@ -590,7 +588,7 @@ impl World {
         }
         for approver in &policy.approvers {
             items.push(encode_approver(approver).map_err(|error| made("an approver", &error))?);
-            self.subscribe_approver(&approver.id)?;
+            subscribe_approver(&self.sns, &self.approvals_topic, &approver.id)?;
         }
         for item in items {
             self.tables
@@ -602,16 +600,6 @@ impl World {
                 .map_err(|error| made("an item of the allowlist", &error))?;
         }
         Ok(())
-    }
-
-    /// Has an approver get what is sent to them, and nothing else.
-    fn subscribe_approver(&self, id: &ApproverId) -> Result<(), WorldError> {
-        let filter = serde_json::json!({ "approver": [id] });
-        let subscription = NewSubscription::new(&self.approvals_topic, "email", id.as_str());
-        self.sns
-            .subscribe(subscription.filter_policy(filter.to_string()))
-            .map(drop)
-            .map_err(|error| WorldError::Make("a subscription", error.to_string()))
     }
 
     /// Takes an approver out of the allowlist table. Their subscription stays.
@@ -802,15 +790,30 @@ fn enqueue(queue: &Queue, delivery: &Delivery) {
     }
 }
 
-/// What is where, for whoever opens the address itself.
-fn index(address: SocketAddr) -> String {
-    format!(
-        "PrivateLink Gatekeeper, local world\n\n\
-         EC2       http://{address}/ec2\n\
-         SNS       http://{address}/sns\n\
-         DynamoDB  http://{address}/dynamodb\n\
-         E-mails   http://{address}/sns/inbox?endpoint={READER}\n"
-    )
+/// Has an approver get what is sent to them, and nothing else.
+pub(crate) fn subscribe_approver(
+    sns: &Sns,
+    topic: &str,
+    id: &ApproverId,
+) -> Result<(), WorldError> {
+    let filter = serde_json::json!({ "approver": [id] });
+    let subscription = NewSubscription::new(topic, "email", id.as_str());
+    sns.subscribe(subscription.filter_policy(filter.to_string()))
+        .map(drop)
+        .map_err(|error| WorldError::Make("a subscription", error.to_string()))
+}
+
+/// The variables that point an SDK or the AWS CLI at the world at this address.
+pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
+    let endpoint = |service: &str| format!("http://{address}/{service}");
+    vec![
+        ("AWS_ENDPOINT_URL_EC2", endpoint("ec2")),
+        ("AWS_ENDPOINT_URL_SNS", endpoint("sns")),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint("dynamodb")),
+        // Some SDKs read the one, some the other.
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+    ]
 }
 
 fn made(what: &'static str, error: &(dyn std::error::Error + 'static)) -> WorldError {
@@ -822,6 +825,18 @@ async fn listen(port: u16) -> Result<TcpListener, WorldError> {
     TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|source| WorldError::Listen { port, source })
+}
+
+/// Serves in the background until the world stops.
+fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
+    tokio::spawn(async move {
+        let until = async move {
+            let _ = stopped.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = local_aws::serve(listener, router, until).await {
+            tracing::error!(%error, "the local world's server stopped");
+        }
+    });
 }
 
 /// Makes the tables as template.yaml does, unless they are there already.

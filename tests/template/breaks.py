@@ -92,6 +92,26 @@ without(
     "watches no rule",
     "ReconcileFunction/Properties/Environment/Variables/CLOUDTRAIL_RULE_NAME",
 )
+set_to(
+    "functions_know_where_they_are",
+    "letters to everybody",
+    "ReconcileFunction/Properties/Environment/Variables/APPROVALS_TOPIC_ARN",
+    {"Ref": "AnnouncementsTopic"},
+)
+set_to(
+    "functions_know_where_they_are",
+    "links to an address that is turned off",
+    "ConnectionsFunction/Properties/Environment/Variables/APPROVALS_URL",
+    {"Fn::GetAtt": ["ApprovalsApi", "ApiEndpoint"]},
+)
+set_to(
+    "functions_know_where_they_are",
+    "buttons of any workspace",
+    "ApprovalsFunction/Properties/Environment/Variables/SLACK_TEAM_ID",
+    "",
+)
+set_to("functions_say_what_they_run_on", "an unknown function", "Extra", {"Type": "AWS::Lambda::Function"})
+without("functions_log_into_a_group_of_their_own", "votes are not kept", "ApprovalsLog/DeletionPolicy")
 without("functions_log_into_a_group_of_their_own", "no retention", "ConnectionsLog/Properties/RetentionInDays")
 without("functions_log_into_a_group_of_their_own", "no key", "ReconcileLog/Properties/KmsKeyId")
 without("functions_log_into_a_group_of_their_own", "not retained", "ReconcileLog/DeletionPolicy")
@@ -129,6 +149,16 @@ without(
     "ReconcileFunctionSchedule/Properties/Target/DeadLetterConfig",
 )
 without("failures_of_functions_are_kept", "no schedule", "ReconcileFunctionSchedule")
+set_to(
+    "failures_of_functions_are_kept",
+    "nobody can vote",
+    "ApprovalsIntegration/Properties/IntegrationUri",
+    {"Fn::GetAtt": ["ReconcileFunction", "Arn"]},
+)
+without("failures_of_functions_are_kept", "what Slack refuses is dropped", "SlackQueue/Properties/RedrivePolicy")
+without(
+    "failures_of_functions_are_kept", "all prompts come again", "SlackFunctionQueue/Properties/FunctionResponseTypes"
+)
 STREAM = "PolicyChangesFunctionStream/Properties"
 without("failures_of_functions_are_kept", "edits are dropped", f"{STREAM}/DestinationConfig")
 without("failures_of_functions_are_kept", "all edits come again", f"{STREAM}/FunctionResponseTypes")
@@ -166,6 +196,15 @@ set_to(
     "ConnectionsFunctionQueue/Properties/ScalingConfig/MaximumConcurrency",
     9,
 )
+without("concurrency_is_reserved", "votes starve", "ApprovalsFunction/Properties/ReservedConcurrentExecutions")
+set_to(
+    "concurrency_is_reserved",
+    "more are let in than served",
+    "ApprovalsFunction/Properties/ReservedConcurrentExecutions/Fn::If/1",
+    10,
+)
+without("concurrency_is_reserved", "any number for Slack", "SlackFunctionQueue/Properties/ScalingConfig")
+set_to("queues_wait_six_times_the_time_out", "prompts come twice", "SlackFunction/Properties/Timeout", 60)
 set_to("queues_wait_six_times_the_time_out", "visible too early", "ConnectionsQueue/Properties/VisibilityTimeout", 361)
 set_to("queues_wait_six_times_the_time_out", "longer time-out", "ConnectionsFunction/Properties/Timeout", 90)
 without("queues_wait_six_times_the_time_out", "the default", "ConnectionsQueue/Properties/VisibilityTimeout")
@@ -229,6 +268,25 @@ def _(template):
 @breaks("roles_allow_exactly_what_is_called", "cannot see who may connect")
 def _(template):
     statement(template, "ReconcileRole", "DecideListedServices")["Action"].pop()
+
+
+@breaks("roles_allow_exactly_what_is_called", "whoever shows may decide")
+def _(template):
+    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"].append(statement(template, "ApprovalsRole", "DecideListedServices"))
+
+
+@breaks("roles_allow_exactly_what_is_called", "whoever shows may write letters")
+def _(template):
+    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+    policy["Statement"].append(statement(template, "ApprovalsRole", "Announce"))
+
+
+@breaks("roles_allow_exactly_what_is_called", "looks at more than a vote needs")
+def _(template):
+    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"].append(
+        "ec2:DescribeVpcEndpointConnectionNotifications"
+    )
 
 
 @breaks("roles_allow_exactly_what_is_called", "may not read the stream")
@@ -305,6 +363,21 @@ def _(template):
     )
 
 
+@breaks("roles_decide_only_for_managed_services", "votes decide for any service")
+def _(template):
+    del statement(template, "ApprovalsRole", "DecideTaggedServices")["Condition"]
+
+
+@breaks("roles_reach_only_their_own", "announces alarms")
+def _(template):
+    statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
+
+
+@breaks("roles_reach_only_their_own", "takes hints for Slack")
+def _(template):
+    statement(template, "SlackRole", "TakeFromQueue")["Resource"] = {"Fn::GetAtt": ["ConnectionsQueue", "Arn"]}
+
+
 @breaks("roles_reach_only_their_own", "reads any rule")
 def _(template):
     statement(template, "ReconcileRole", "WatchRule")["Resource"] = {
@@ -370,6 +443,7 @@ without(
     "AlarmsTopicPolicy/Properties/PolicyDocument/Statement/0/Condition/StringEquals",
 )
 without("topics_are_encrypted_and_closed", "no policy", "AnnouncementsTopicPolicy")
+without("topics_are_encrypted_and_closed", "letters in the clear", "ApprovalsTopic/Properties/KmsMasterKeyId")
 without("subscriptions_lose_nothing", "no redrive", "ConnectionNotificationSubscription/Properties/RedrivePolicy")
 set_to("subscriptions_lose_nothing", "raw", "ConnectionNotificationSubscription/Properties/RawMessageDelivery", True)
 without("subscriptions_lose_nothing", "nobody is told", "AlarmsEmailSubscription")
@@ -410,6 +484,24 @@ set_to(
     "may do all",
     "ConnectionsQueuePolicy/Properties/PolicyDocument/Statement/0/Action",
     "sqs:*",
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "hints for Slack",
+    "SlackQueuePolicy/Properties/PolicyDocument/Statement/0/Condition/ArnEquals/aws:SourceArn",
+    {"Ref": "ConnectionNotificationTopic"},
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "announcements as hints",
+    "ConnectionsQueuePolicy/Properties/PolicyDocument/Statement/0/Condition/ArnEquals/aws:SourceArn",
+    {"Ref": "AnnouncementsTopic"},
+)
+set_to(
+    "queues_are_encrypted_and_closed",
+    "what Slack refuses is forgotten",
+    "SlackDeadLetterQueue/Properties/MessageRetentionPeriod",
+    345600,
 )
 set_to("rules_retry_and_keep_what_fails", "own bus", "CloudTrailRule/Properties/EventBusName", "other")
 without(
@@ -468,6 +560,14 @@ for ALARM in (
     "MalformedPolicyEditsAlarm",
     "BypassedServicesAlarm",
     "RevocationsHeldAlarm",
+    "UndecidableReviewsAlarm",
+    "ApprovalsErrorsAlarm",
+    "ApprovalsThrottlesAlarm",
+    "ApprovalsUnavailableAlarm",
+    "SlackErrorsAlarm",
+    "SlackThrottlesAlarm",
+    "SlackDeadLetterAlarm",
+    "SlackQueueAgeAlarm",
     "ReconcileErrorsAlarm",
     "ConnectionsThrottlesAlarm",
     "ReconcileThrottlesAlarm",
@@ -480,7 +580,7 @@ for ALARM in (
 ):
     without("everything_that_can_fail_has_an_alarm", f"no {ALARM}", ALARM)
 without("everything_that_can_fail_has_an_alarm", "refused records are not told", "ForbiddenAlarm/Properties/Metrics/3")
-for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm"):
+for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableReviewsAlarm"):
     set_to(
         "alarms_on_what_reconcile_finds_last_to_its_next_run",
         f"{ALARM} is over before the next run",
@@ -517,6 +617,7 @@ without("alarms_reach_somebody", "not explained", "ReconcileErrorsAlarm/Properti
 
 # -------------------------------------------------------------------------------------------- template
 set_to("nothing_has_a_fixed_name", "named table", "RequestsTable/Properties/TableName", "requests")
+set_to("nothing_has_a_fixed_name", "named API", "ApprovalsApi/Properties/Name", "approvals")
 set_to("nothing_has_a_fixed_name", "named schedule", "ReconcileFunctionSchedule/Properties/Name", "reconcile")
 
 
@@ -538,6 +639,36 @@ def _(template):
 @breaks("parameters_are_explained_and_checked", "on or off or anything")
 def _(template):
     del template["Parameters"]["Organizations"]["AllowedValues"]
+
+
+@breaks("parameters_are_explained_and_checked", "any number of requests")
+def _(template):
+    del template["Parameters"]["ApprovalsRate"]["MaxValue"]
+
+
+@breaks("parameters_are_explained_and_checked", "takes the beginning of a secret's ARN")
+def _(template):
+    template["Parameters"]["SlackSecretArn"]["AllowedPattern"] = r"^$|^arn:aws[a-z-]*:secretsmanager:[\w:/+=.@-]+$"
+
+
+@breaks("what_belongs_together_is_given_together", "any workspace's buttons")
+def _(template):
+    del template["Rules"]["SlackWithSecret"]["Assertions"][0]
+
+
+@breaks("what_belongs_together_is_given_together", "a domain without a certificate")
+def _(template):
+    del template["Rules"]["DomainWithCertificate"]
+
+
+@breaks("what_belongs_together_is_given_together", "Slack that is not there")
+def _(template):
+    del template["Rules"]["NoSlackWithoutSecret"]
+
+
+@breaks("what_belongs_together_is_given_together", "nothing is ever enough")
+def _(template):
+    template["Rules"]["CertificateWithDomain"]["RuleCondition"] = {"Fn::Equals": ["", ""]}
 
 
 @breaks("outputs_are_described", "no description")

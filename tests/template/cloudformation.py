@@ -2,7 +2,8 @@
 
 `deployed(template, parameters)` gives the resources with conditions applied and functions resolved. What only
 AWS knows stays as a token: `{"Ref": "Topic"}` becomes "${Topic}" and `{"Fn::GetAtt": ["Queue", "Arn"]}` becomes
-"${Queue.Arn}", so that a check can ask whether something is a certain resource.
+"${Queue.Arn}", so that a check can ask whether something is a certain resource. `outputs` gives the outputs alike,
+and `refusals` what the template's rules say to the parameters.
 """
 
 import re
@@ -32,13 +33,23 @@ class Template:
         if unknown:
             raise ValueError(f"no such parameters: {sorted(unknown)}")
 
-    def resources(self) -> dict[str, dict]:
-        """The resources that are deployed, resolved."""
+    def deployed(self, section: str) -> dict[str, dict]:
+        """What is deployed of a section, resolved."""
         return {
-            name: self.resolve(resource)
-            for name, resource in self.template["Resources"].items()
-            if "Condition" not in resource or self.holds(resource["Condition"])
+            name: self.resolve(entry)
+            for name, entry in self.template[section].items()
+            if "Condition" not in entry or self.holds(entry["Condition"])
         }
+
+    def refusals(self) -> list[str]:
+        """What CloudFormation says to the parameters before it deploys anything; nothing if it takes them."""
+        return [
+            assertion["AssertDescription"]
+            for rule in self.template.get("Rules", {}).values()
+            if "RuleCondition" not in rule or self.holds(rule["RuleCondition"])
+            for assertion in rule["Assertions"]
+            if not self.holds(assertion["Assert"])
+        ]
 
     def holds(self, condition) -> bool:
         """Whether a condition, by name or written out, is true."""
@@ -120,4 +131,14 @@ class Template:
 
 def deployed(template: dict, parameters: dict[str, str]) -> dict[str, dict]:
     """The resources of `template` with `parameters`, resolved."""
-    return Template(template, parameters).resources()
+    return Template(template, parameters).deployed("Resources")
+
+
+def outputs(template: dict, parameters: dict[str, str]) -> dict[str, dict]:
+    """The outputs of `template` with `parameters`, resolved."""
+    return Template(template, parameters).deployed("Outputs")
+
+
+def refusals(template: dict, parameters: dict[str, str]) -> list[str]:
+    """Why `template` is not deployed with `parameters`; nothing if it is."""
+    return Template(template, parameters).refusals()

@@ -14,10 +14,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
 
-from cloudformation import deployed  # noqa: E402
+import approvals  # noqa: E402, F401 (registers its checks)
+from cloudformation import outputs, refusals  # noqa: E402
+from stack import CHECKS, Stack, check, many  # noqa: E402
 from translate import translate  # noqa: E402
 
 SOURCE = ROOT / "template.yaml"
+SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:012345678901:secret:gatekeeper/slack-AbCd3f"
+CERTIFICATE_ARN = "arn:aws:acm:eu-central-1:012345678901:certificate/00000000-0000-0000-0000-000000000000"
+SLACK = {"SlackSecretArn": SECRET_ARN, "SlackTeamId": "T0EXAMPLE", "SlackAppId": "A0EXAMPLE"}
 KEY_ARN = "arn:aws:kms:eu-central-1:012345678901:key/00000000-0000-0000-0000-000000000000"
 SERVICES = ["vpce-svc-0a1b2c3d4e5f60718", "vpce-svc-00000000000000001"]
 SETS = {
@@ -31,7 +36,14 @@ SETS = {
         "KmsKeyArn": KEY_ARN,
         "LogRetentionDays": "30",
         "Architecture": "x86_64",
+        "ApprovalsDomainName": "approvals.example.com",
+        "ApprovalsCertificateArn": CERTIFICATE_ARN,
+        "ApprovalsRate": "50",
+        "ApprovalsBurst": "100",
+        **SLACK,
+        "SlackChannel": "C0EXAMPLE",
     },
+    "Slack": SLACK,
     "new account": {"ReserveConcurrency": "false"},
 }
 
@@ -60,8 +72,10 @@ EACH = {
 }
 # Only where the tables are under a key of the account's own.
 TABLES_KEY = {
+    "kms:Decrypt",
     "kms:DescribeKey",
     "kms:Encrypt",
+    "kms:GenerateDataKey",
     "kms:GenerateDataKeyWithoutPlaintext",
     "kms:ReEncryptFrom",
     "kms:ReEncryptTo",
@@ -69,12 +83,28 @@ TABLES_KEY = {
 # Only where accounts are looked up. Any account may be asked for, hence any resource.
 ORGANIZATIONS = {"organizations:DescribeOrganization", "organizations:ListParents"}
 STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
-# The roles of functions, each of which runs the gatekeeper's five steps.
-FUNCTION_ROLES = ("ConnectionsRole", "PolicyChangesRole", "ReconcileRole")
+POLL = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
+# Only where there is Slack.
+SECRET = {"kms:Decrypt", "secretsmanager:GetSecretValue"}
+# The roles of functions that run the gatekeeper's five steps; and of the one that only shows what came of it.
+JUDGING_ROLES = ("ConnectionsRole", "PolicyChangesRole", "ReconcileRole", "ApprovalsRole")
+FUNCTION_ROLES = (*JUDGING_ROLES, "SlackRole")
 ACTIONS = {
-    "ConnectionsRole": EACH | {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
+    "ConnectionsRole": EACH | POLL,
     "PolicyChangesRole": EACH | STREAM | {"dynamodb:ListStreams", "sqs:SendMessage"},
     "ReconcileRole": EACH | {"ec2:DescribeVpcEndpointServicePermissions", "events:DescribeRule", "sqs:SendMessage"},
+    "ApprovalsRole": EACH - {"ec2:DescribeVpcEndpointConnectionNotifications"},
+    "SlackRole": POLL
+    | SECRET
+    | {
+        "dynamodb:BatchGetItem",
+        "dynamodb:PutItem",
+        "dynamodb:Query",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "xray:PutTelemetryRecords",
+        "xray:PutTraceSegments",
+    },
     "ReconcileScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
 }
 # Actions for which AWS defines no resource, and the only ones that may have "*".
@@ -94,11 +124,13 @@ TABLE_ACTIONS = {
     - {"dynamodb:ConditionCheckItem"},
     "${RequestsTable.Arn}/index/open": {"dynamodb:Query"},
 }
-# What each function's configuration reads, and what that of reconcile reads besides.
+# What each function's configuration reads, and what that of some reads besides.
 ENVIRONMENT = {
     "ALLOWLIST_TABLE",
     "REQUESTS_TABLE",
     "ANNOUNCEMENTS_TOPIC_ARN",
+    "APPROVALS_TOPIC_ARN",
+    "APPROVALS_URL",
     "MANAGED_SERVICES",
     "ORGANIZATIONS",
     "OWN_ROLE_ARNS",
@@ -107,113 +139,24 @@ WATCHED = {
     "CONNECTION_NOTIFICATION_TOPIC_ARN": "${ConnectionNotificationTopic}",
     "CLOUDTRAIL_RULE_NAME": "${CloudTrailRule}",
 }
-# Metrics of ours that mean by themselves that somebody must act.
-TELLING = ("MalformedPolicyEdits", "BypassedServices", "RevocationsHeld")
+# By variable, the parameter that it holds.
+SLACK_VARIABLES = {
+    "SLACK_SECRET_ARN": "SlackSecretArn",
+    "SLACK_TEAM_ID": "SlackTeamId",
+    "SLACK_APP_ID": "SlackAppId",
+    "SLACK_CHANNEL": "SlackChannel",
+}
+BESIDES = {
+    "ReconcileFunction": set(WATCHED),
+    "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
+    "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
+}
+# Metrics of ours that mean by themselves that somebody must act; and those of them that reconcile writes in each run.
+FOUND = ("BypassedServices", "RevocationsHeld", "UndecidableReviews")
+TELLING = ("MalformedPolicyEdits", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
-CHECKS = []
 UNCHECKED = "could not be checked"
-
-
-def check(function):
-    """Registers a check: it gets a `Stack` and yields what is wrong, and nothing if nothing is."""
-    CHECKS.append(function)
-    return function
-
-
-def many(value) -> list:
-    """IAM lets a list of one be written without the brackets."""
-    return value if isinstance(value, list) else [value]
-
-
-class Stack:
-    """The template, deployed with one set of parameters."""
-
-    def __init__(self, template: dict, parameters: dict[str, str]) -> None:
-        self.template = template
-        self.parameters = parameters
-        self.resources = deployed(template, parameters)
-
-    def of(self, kind: str) -> dict[str, dict]:
-        """Properties of all resources of a type, by logical id."""
-        return {
-            name: resource.get("Properties", {})
-            for name, resource in self.resources.items()
-            if resource["Type"] == kind
-        }
-
-    @property
-    def functions(self):
-        return self.of("AWS::Lambda::Function")
-
-    @property
-    def queues(self):
-        return self.of("AWS::SQS::Queue")
-
-    @property
-    def alarms(self):
-        return self.of("AWS::CloudWatch::Alarm")
-
-    @property
-    def own_key(self) -> bool:
-        return not self.parameters.get("KmsKeyArn")
-
-    @property
-    def key(self) -> str:
-        return "${Key.Arn}" if self.own_key else self.parameters["KmsKeyArn"]
-
-    def statements(self, role: str) -> list[dict]:
-        return [
-            statement
-            for policy in self.resources[role]["Properties"].get("Policies", [])
-            for statement in policy["PolicyDocument"]["Statement"]
-        ]
-
-    def policy_of(self, kind: str, attribute: str, token: str) -> list[dict]:
-        """The statements of the resource policy of a topic or queue."""
-        return [
-            statement
-            for properties in self.of(kind).values()
-            if token in properties[attribute]
-            for statement in properties["PolicyDocument"]["Statement"]
-        ]
-
-    def dead_letter_queues(self) -> set[str]:
-        """Queues that something puts its failures into, wherever that is written."""
-        found = set()
-
-        def look(value, key=""):
-            if isinstance(value, dict):
-                for inner, item in value.items():
-                    if inner == "deadLetterTargetArn" or (
-                        key in ("DeadLetterConfig", "OnFailure") and inner in ("Arn", "Destination")
-                    ):
-                        found.add(item.removeprefix("${").removesuffix(".Arn}"))
-                    look(item, inner)
-            elif isinstance(value, list):
-                for item in value:
-                    look(item, key)
-
-        look({name: resource.get("Properties", {}) for name, resource in self.resources.items()})
-        return found
-
-    def watched(self) -> set[tuple]:
-        """Every metric that an alarm looks at: namespace, name and dimensions."""
-        found = set()
-        for alarm in self.alarms.values():
-            parts = [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
-            for metric in parts or [alarm]:
-                dimensions = tuple((item["Name"], item["Value"]) for item in metric.get("Dimensions", []))
-                found.add((metric["Namespace"], metric["MetricName"], dimensions))
-        return found
-
-    def has_alarm(self, namespace: str, metric: str, dimension: str) -> bool:
-        """Whether an alarm watches this metric of a resource by itself, not as part of a sum."""
-        return any(
-            (alarm.get("Namespace"), alarm.get("MetricName")) == (namespace, metric)
-            and dimension in [item["Value"] for item in alarm.get("Dimensions", [])]
-            for alarm in self.alarms.values()
-        )
 
 
 # ------------------------------------------------------------------------------------------- functions
@@ -221,8 +164,8 @@ class Stack:
 
 @check
 def functions_say_what_they_run_on(stack):
-    if len(stack.functions) < 3:
-        yield "fewer than three functions"
+    if len(stack.functions) != 4 + stack.slack:
+        yield f"the functions are {sorted(stack.functions)}"
     for name, function in stack.functions.items():
         for wanted in ("MemorySize", "Timeout", "Description", "Architectures"):
             if not function.get(wanted):
@@ -235,10 +178,11 @@ def functions_say_what_they_run_on(stack):
 
 @check
 def functions_know_where_they_are(stack):
-    roles = ",".join(function["Role"] for function in stack.functions.values())
+    roles = ",".join(f"${{{role}.Arn}}" for role in JUDGING_ROLES)
+    domain = stack.parameters.get("ApprovalsDomainName")
     for name, function in stack.functions.items():
         variables = function.get("Environment", {}).get("Variables", {})
-        wanted = ENVIRONMENT | (set(WATCHED) if name == "ReconcileFunction" else set())
+        wanted = ENVIRONMENT | BESIDES.get(name, set())
         if set(variables) != wanted:
             yield f"{name} has other variables than its configuration reads: {sorted(set(variables) ^ wanted)}"
         if variables.get("ORGANIZATIONS") != stack.parameters.get("Organizations", "off"):
@@ -246,8 +190,15 @@ def functions_know_where_they_are(stack):
         for variable in sorted(set(WATCHED) & set(variables)):
             if variables[variable] != WATCHED[variable]:
                 yield f"{name} watches {variables[variable]}"
+        for variable in sorted(set(SLACK_VARIABLES) & set(variables)):
+            if variables[variable] != stack.parameters.get(SLACK_VARIABLES[variable], ""):
+                yield f"{name} takes {variables[variable]!r} for {variable}"
+        if variables.get("APPROVALS_TOPIC_ARN") != "${ApprovalsTopic}":
+            yield f"{name} sends letters to {variables.get('APPROVALS_TOPIC_ARN')}"
+        if variables.get("APPROVALS_URL") != (f"https://{domain}" if domain else "${ApprovalsApi.ApiEndpoint}"):
+            yield f"{name} sends links to {variables.get('APPROVALS_URL')}"
         if variables.get("OWN_ROLE_ARNS") != roles:
-            yield f"{name} does not know the roles of all functions, and would take our calls for somebody else's"
+            yield f"{name} does not know all roles that decide, and would take our calls for somebody else's"
 
 
 @check
@@ -294,7 +245,8 @@ def failures_of_functions_are_kept(stack):
     for name in stack.functions:
         polled = [mapping for mapping in mappings if mapping["FunctionName"] == f"${{{name}}}"]
         started = [schedule["Target"] for schedule in schedules if schedule["Target"]["Arn"] == f"${{{name}.Arn}}"]
-        if not polled and not started:
+        # What an API calls answers for itself: nobody else keeps what failed.
+        if not polled and not started and name not in stack.called_by_api():
             yield f"nothing starts {name}"
         for mapping in polled:
             source = mapping["EventSourceArn"].removeprefix("${").removesuffix(".Arn}")
@@ -344,6 +296,10 @@ def concurrency_is_reserved(stack):
         reserved = function.get("ReservedConcurrentExecutions")
         if (reserved is not None) != reserve:
             yield f"{name} reserves {reserved} although ReserveConcurrency is {reserve}"
+        for stage in stack.of("AWS::ApiGatewayV2::Stage").values() if name in stack.called_by_api() else []:
+            burst = stage["DefaultRouteSettings"]["ThrottlingBurstLimit"]
+            if reserve and int(reserved or 0) < int(burst):
+                yield f"the API lets in {burst} at once for {name}, of which {reserved} are reserved"
         for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
             if mapping["FunctionName"] != f"${{{name}}}":
                 continue
@@ -412,8 +368,10 @@ def roles_allow_exactly_what_is_called(stack):
         wanted = set(ACTIONS.get(name, set()))
         if name in FUNCTION_ROLES and not stack.own_key:
             wanted |= TABLES_KEY
-        if name in FUNCTION_ROLES and stack.parameters.get("Organizations", "off") == "on":
+        if name in JUDGING_ROLES and stack.parameters.get("Organizations", "off") == "on":
             wanted |= ORGANIZATIONS
+        if name == "ApprovalsRole" and stack.slack:
+            wanted |= SECRET
         allowed = {action for statement in stack.statements(name) for action in many(statement["Action"])}
         for action in sorted(allowed - wanted):
             yield f"{name} may {action}, which nothing calls"
@@ -441,9 +399,14 @@ def roles_use_no_wildcards_without_a_reason(stack):
                     yield f"{name}/{sid} has resource * for {action}, which has resources"
 
 
+def function_roles(stack) -> list[str]:
+    """Those of the functions' roles that are deployed."""
+    return [name for name in FUNCTION_ROLES if name in stack.resources]
+
+
 @check
 def roles_touch_only_their_tables(stack):
-    for name in FUNCTION_ROLES:
+    for name in function_roles(stack):
         for statement in stack.statements(name):
             actions = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")}
             for resource in many(statement["Resource"]) if actions else []:
@@ -454,7 +417,7 @@ def roles_touch_only_their_tables(stack):
 @check
 def roles_decide_only_for_managed_services(stack):
     of_a_service = r"ec2:(Accept|Reject|DescribeVpcEndpointServicePermissions)\w*"
-    for name in FUNCTION_ROLES:
+    for name in JUDGING_ROLES:
         deciding = [
             statement
             for statement in stack.statements(name)
@@ -474,16 +437,21 @@ def roles_decide_only_for_managed_services(stack):
 
 @check
 def roles_reach_only_their_own(stack):
+    topics = {"sns:": ["${AnnouncementsTopic}", "${ApprovalsTopic}"]}
     own = {
-        "ConnectionsRole": {"sqs:": "${ConnectionsQueue.Arn}", "logs:": "${ConnectionsLog.Arn}"},
-        "PolicyChangesRole": {"sqs:": "${PolicyChangesDeadLetterQueue.Arn}", "logs:": "${PolicyChangesLog.Arn}"},
-        "ReconcileRole": {
+        "ConnectionsRole": topics | {"sqs:": "${ConnectionsQueue.Arn}", "logs:": "${ConnectionsLog.Arn}"},
+        "PolicyChangesRole": topics
+        | {"sqs:": "${PolicyChangesDeadLetterQueue.Arn}", "logs:": "${PolicyChangesLog.Arn}"},
+        "ReconcileRole": topics
+        | {
             "sqs:": "${ReconcileDeadLetterQueue.Arn}",
             "logs:": "${ReconcileLog.Arn}",
             "events:": "${CloudTrailRule.Arn}",
         },
+        "ApprovalsRole": topics | {"logs:": "${ApprovalsLog.Arn}"},
+        "SlackRole": {"sqs:": "${SlackQueue.Arn}", "logs:": "${SlackLog.Arn}"},
     }
-    for name in FUNCTION_ROLES:
+    for name in function_roles(stack):
         for statement in stack.statements(name):
             for service, resource in own[name].items():
                 reaches = any(action.startswith(service) for action in many(statement["Action"]))
@@ -529,6 +497,7 @@ def topics_are_encrypted_and_closed(stack):
     may_publish = {
         "ConnectionNotificationTopic": {"vpce.amazonaws.com": "vpc-endpoint-service/*"},
         "AnnouncementsTopic": {},
+        "ApprovalsTopic": {},
         "AlarmsTopic": {"cloudwatch.amazonaws.com": "alarm:*"},
     }
     for name, topic in stack.of("AWS::SNS::Topic").items():
@@ -569,7 +538,13 @@ def subscriptions_lose_nothing(stack):
 @check
 def queues_are_encrypted_and_closed(stack):
     dead = stack.dead_letter_queues()
-    sources = {"${ConnectionNotificationTopic}", "${CloudTrailRule.Arn}", "${ConnectionRequestedRule.Arn}"}
+    hints = {"${ConnectionNotificationTopic}", "${CloudTrailRule.Arn}", "${ConnectionRequestedRule.Arn}"}
+    announcements = {"${AnnouncementsTopic}"} if stack.slack else set()
+    senders = {
+        "ConnectionsQueue": hints,
+        "SlackQueue": announcements,
+        "DeliveryDeadLetterQueue": hints | announcements,
+    }
     for name, queue in stack.queues.items():
         if queue.get("SqsManagedSseEnabled") is not True and not queue.get("KmsMasterKeyId"):
             yield f"{name} is not encrypted"
@@ -588,7 +563,7 @@ def queues_are_encrypted_and_closed(stack):
             if statement["Action"] != "sqs:SendMessage" or statement["Resource"] != f"${{{name}.Arn}}":
                 yield f"{name} allows more than sending"
             source = statement.get("Condition", {}).get("ArnEquals", {}).get("aws:SourceArn")
-            if source is None or not set(many(source)) <= sources:
+            if source is None or not set(many(source)) <= senders.get(name, set()):
                 yield f"{name} can be sent to by {source}"
 
 
@@ -713,6 +688,9 @@ def everything_that_can_fail_has_an_alarm(stack):
         late = stack.has_alarm("AWS/Lambda", "IteratorAge", mapping["FunctionName"])
         if mapping["EventSourceArn"].endswith(".StreamArn}") and not late:
             yield f"no alarm when {mapping['FunctionName']} is late"
+    for api in stack.of("AWS::ApiGatewayV2::Api"):
+        if not stack.has_alarm("AWS/ApiGateway", "5xx", f"${{{api}}}"):
+            yield f"no alarm on failures of {api}"
     for metric in TELLING:
         if ("PrivateLinkGatekeeper", metric, ()) not in stack.watched():
             yield f"no alarm on {metric}"
@@ -749,7 +727,7 @@ def alarms_on_what_reconcile_finds_last_to_its_next_run(stack):
     minutes = int(stack.parameters.get("ReconcileMinutes", "5"))
     time_out = stack.functions["ReconcileFunction"]["Timeout"]
     for name, alarm in stack.alarms.items():
-        if alarm.get("MetricName") not in ("BypassedServices", "RevocationsHeld"):
+        if alarm.get("MetricName") not in FOUND:
             continue
         # Until the next run has ended, late though it be; and not for long after one that finds nothing.
         if not 60 * minutes + time_out <= alarm["Period"] <= 3 * 60 * minutes or alarm["Period"] % 60:
@@ -783,9 +761,16 @@ def nothing_has_a_fixed_name(stack):
         "AliasName",
         "Name",
     }
+    of_a_function = {
+        "AWS::Lambda::EventSourceMapping",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+    }
     for name, resource in stack.resources.items():
-        if resource["Type"] in ("AWS::Lambda::EventSourceMapping", "AWS::Lambda::EventInvokeConfig"):
+        if resource["Type"] in of_a_function:
             continue  # their FunctionName says which function
+        if resource["Type"] == "AWS::ApiGatewayV2::Api" and resource["Properties"]["Name"] == "gatekeeper":
+            continue  # the stack's own; there may be several APIs of a name
         for fixed in names & set(resource.get("Properties", {})):
             yield f"{name} has a fixed {fixed}"
 
@@ -795,7 +780,8 @@ def parameters_are_explained_and_checked(stack):
     interface = stack.template["Metadata"]["AWS::CloudFormation::Interface"]
     grouped = {name for group in interface["ParameterGroups"] for name in group["Parameters"]}
     for name, parameter in stack.template["Parameters"].items():
-        if not {"AllowedPattern", "AllowedValues"} & set(parameter):
+        bounded = {"MinValue", "MaxValue"} <= set(parameter)
+        if not bounded and not {"AllowedPattern", "AllowedValues"} & set(parameter):
             yield f"{name} takes anything"
         for wanted in ("Description", "ConstraintDescription", "Default"):
             if wanted not in parameter:
@@ -823,6 +809,28 @@ def parameters_are_explained_and_checked(stack):
         ),
         "AlarmsEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com,b@example.com extra"]),
         "AnnouncementsEmail": (["", "people+pl@example.co.uk"], ["people", "@example.com"]),
+        "ApprovalsDomainName": (
+            ["", "approvals.example.com", "a.b-c.example.co"],
+            [
+                "https://approvals.example.com",
+                "approvals.example.com/",
+                "approvals",
+                "Approvals.example.com",
+                "*.example.com",
+                "-a.example.com",
+            ],
+        ),
+        "ApprovalsCertificateArn": (
+            ["", CERTIFICATE_ARN],
+            ["*", CERTIFICATE_ARN.replace(":certificate/", ":certificate-authority/")],
+        ),
+        "SlackSecretArn": (
+            ["", SECRET_ARN],
+            ["gatekeeper/slack", SECRET_ARN.removesuffix("-AbCd3f"), SECRET_ARN[:-6] + "*", SECRET_ARN[:-6] + "??????"],
+        ),
+        "SlackTeamId": (["", "T0EXAMPLE"], ["t0example", "E0EXAMPLE", "example", "T0EXAMPLE,T1EXAMPLE"]),
+        "SlackAppId": (["", "A0EXAMPLE"], ["a0example", "T0EXAMPLE"]),
+        "SlackChannel": (["", "C0EXAMPLE", "G0EXAMPLE"], ["#approvals", "approvals", "U0EXAMPLE"]),
     }
     for name, (good, bad) in samples.items():
         pattern = stack.template["Parameters"][name].get("AllowedPattern", "")
@@ -835,7 +843,25 @@ def parameters_are_explained_and_checked(stack):
 
 
 @check
+def what_belongs_together_is_given_together(stack):
+    for refusal in refusals(stack.template, stack.parameters):
+        yield f"refused: {refusal}"
+    domain = {"ApprovalsDomainName": "approvals.example.com", "ApprovalsCertificateArn": CERTIFICATE_ARN}
+    for whole in (domain, SLACK):
+        if refusals(stack.template, whole):
+            yield f"refused: {sorted(whole)}"
+        for name in whole:
+            part = {key: value for key, value in whole.items() if key != name}
+            if not refusals(stack.template, part):
+                yield f"taken without {name}: {sorted(part)}"
+    if not refusals(stack.template, {"SlackChannel": "C0EXAMPLE"}):
+        yield "a channel is taken where there is no Slack"
+
+
+@check
 def outputs_are_described(stack):
+    # What refers to something that is not deployed raises.
+    outputs(stack.template, stack.parameters)
     for name, output in stack.template["Outputs"].items():
         if not output.get("Description"):
             yield f"{name} has no description"
@@ -873,6 +899,7 @@ def run(template: dict) -> list[tuple[str, str, str]]:
 def main() -> int:
     template = translate(SOURCE)
     if sys.argv[1:] == ["--breaks"]:
+        import approvals_breaks  # noqa: F401 (registers its breaks)
         from breaks import BREAKS
 
         names = {function.__name__ for function in CHECKS}

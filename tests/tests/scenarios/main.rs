@@ -7,6 +7,7 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+mod approvals_page;
 mod crash;
 mod decisions;
 mod drift;

@@ -93,7 +93,11 @@ fn left_to_cut(schedule: &Schedule) -> BTreeMap<(String, String), Vec<String>> {
             schedule.world.ec2.state(id),
             Some(State::Pending | State::Available)
         );
-        if connected && !unreadable && ledger.policy.revokes(subject, request.past_policy, now) {
+        let by_people = request.decided_by == "approver";
+        let falls = ledger
+            .policy
+            .revokes(subject, request.past_policy, by_people, now);
+        if connected && !unreadable && falls {
             let key = (subject.service.clone(), request.status.clone());
             left.entry(key).or_default().push(id.clone());
         }
@@ -198,7 +202,11 @@ fn difference(ledger: &Ledger, id: &str, state: Option<State>) -> Option<(String
             let now = ledger.clock.now();
             let said = now - Duration::from_secs(30);
             let past_policy = ledger.requests.get(id).is_some_and(|it| it.past_policy);
-            let falls = |at| ledger.policy.revokes(subject, past_policy, at);
+            let by_people = ledger
+                .requests
+                .get(id)
+                .is_some_and(|it| it.decided_by == "approver");
+            let falls = |at| ledger.policy.revokes(subject, past_policy, by_people, at);
             if falls(now) || falls(said) {
                 return None;
             }

@@ -110,13 +110,20 @@ impl Policy {
     }
 
     /// Whether a connection that is there is to be cut, sooner or later, if nothing changes.
-    pub(crate) fn revokes(&self, subject: &Subject, past_policy: bool, now: Timestamp) -> bool {
+    /// What approvers let in falls only where it is denied.
+    pub(crate) fn revokes(
+        &self,
+        subject: &Subject,
+        past_policy: bool,
+        by_people: bool,
+        now: Timestamp,
+    ) -> bool {
         let service = &subject.service;
         let enforces = self.word(service, "revoke") == Some("enforce");
         let undoes = self.word(service, "out_of_band") == Some("revert") && past_policy;
         let falls = match self.standing(subject, now) {
             Standing::Denied => true,
-            Standing::Withdrawn => !self.is_empty_for(service),
+            Standing::Withdrawn => !by_people && !self.is_empty_for(service),
             Standing::Carried | Standing::Unsure => false,
         };
         falls && (enforces || undoes)

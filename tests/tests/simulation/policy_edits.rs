@@ -52,6 +52,17 @@ pub(crate) const APPROVERS: [(&str, &str); 4] = [
     ("c.smith@example.com", "U0CAROL"),
 ];
 
+/// All of them are entered.
+pub(crate) async fn approvers(schedule: &mut Schedule) {
+    for (id, slack) in APPROVERS {
+        let item = vec![
+            ("services", AttributeValue::Ss(vec!["*".to_owned()])),
+            ("slack_user_id", AttributeValue::S(slack.to_owned())),
+        ];
+        put_at(schedule, "approvers", &format!("approver#{id}"), item).await;
+    }
+}
+
 /// Somebody becomes an approver, or is one for other services or accounts from now on.
 async fn approver(schedule: &mut Schedule) {
     let (id, slack) = APPROVERS[schedule.chance.usize(0..APPROVERS.len())];

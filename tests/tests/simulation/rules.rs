@@ -108,7 +108,9 @@ impl Ledger {
             }
             ("revoking", _) => {
                 let request = self.requests.get(&subject.endpoint);
-                policy.revokes(subject, request.is_some_and(|it| it.past_policy), at)
+                let past_policy = request.is_some_and(|it| it.past_policy);
+                let by_people = request.is_some_and(|it| it.decided_by == "approver");
+                policy.revokes(subject, past_policy, by_people, at)
             }
             _ => true,
         }

@@ -49,6 +49,8 @@ pub(crate) struct Schedule {
     /// How often it is the first account and the first service that something is about: where few
     /// meet, they meet more often.
     bias: f64,
+    /// Whether it is people who decide most of it.
+    people: bool,
 }
 
 /// Runs a schedule to its end, or to the first rule that is broken.
@@ -116,6 +118,7 @@ impl Schedule {
             unmanaged: None,
             made: Vec::new(),
             bias,
+            people: false,
         };
         schedule.found().await;
         schedule
@@ -136,7 +139,17 @@ impl Schedule {
         for _ in 0..self.chance.usize(0..4) {
             self.create();
         }
-        for _ in 0..self.chance.usize(0..6) {
+        // In many a schedule there is little that decides but people.
+        self.people = self.chance.f64() < 0.5;
+        if self.people {
+            policy_edits::approvers(self).await;
+        }
+        let edits = if self.people {
+            1
+        } else {
+            self.chance.usize(0..6)
+        };
+        for _ in 0..edits {
             policy_edits::edit(self).await;
         }
         if self.chance.f64() < 0.3 {
@@ -238,13 +251,16 @@ impl Schedule {
 
     /// One thing happens.
     async fn happen(&mut self) {
+        if self.people && self.chance.f64() < 0.35 {
+            return self.vote().await;
+        }
         match self.chance.u32(0..100) {
             0..13 => self.create(),
             13..18 => self.delete(),
             18..44 => policy_edits::edit(self).await,
             44..52 => self.decide_by_hand(),
-            52..68 => self.deliver().await,
-            68..75 => self.vote().await,
+            52..64 => self.deliver().await,
+            64..75 => self.vote().await,
             75..81 => self.follow_edits().await,
             81..90 => self.reconcile().await,
             _ => self.let_time_pass().await,
@@ -358,6 +374,10 @@ impl Schedule {
     /// Two people vote about the same, or one does.
     async fn vote(&mut self) {
         self.make_room().await;
+        if !self.wire.ledger().requests.values().any(|it| it.review > 0) {
+            // There is nothing to vote about yet: somebody has to look.
+            return self.reconcile().await;
+        }
         self.start_vote();
         if self.chance.bool() && self.runs.len() < AT_ONCE {
             self.start_vote();
@@ -386,19 +406,23 @@ impl Schedule {
                 typed: typed.to_owned(),
             }
         } else {
+            // Now and then about what is decided.
+            let any = self.chance.f64() < 0.1;
             let waiting: Vec<(String, u64)> = self
                 .wire
                 .ledger()
                 .requests
                 .iter()
-                .filter(|(_, request)| request.review > 0)
+                .filter(|(_, request)| request.status == "in_review" || (request.review > 0 && any))
                 .map(|(id, request)| (id.clone(), request.review))
                 .collect();
             if waiting.is_empty() {
                 return;
             }
             let (endpoint, review) = &waiting[self.chance.usize(0..waiting.len())];
-            let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..3)];
+            // The last two are one person, and nobody in Slack as long as both are entered.
+            let known = if self.chance.f64() < 0.9 { 2 } else { 3 };
+            let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..known)];
             Voter::Slack {
                 user: user.parse().unwrap(),
                 endpoint_id: endpoint.parse().unwrap(),

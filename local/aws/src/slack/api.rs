@@ -109,7 +109,7 @@ impl Slack {
         self.store().links.clone()
     }
 
-    /// All mentions in what the app sent, oldest first: they would have notified somebody.
+    /// All mentions of people, groups, channels and everybody in what the app sent, oldest first.
     pub fn mentions(&self) -> Vec<SlackMarkup> {
         self.store().mentions.clone()
     }

@@ -9,7 +9,7 @@ use super::store::{Sent, Store, edit, in_channel, list};
 use super::{Request, Slack, text_of};
 
 /// "Slack will truncate messages containing more than 40,000 characters." The double refuses them.
-const LONGEST: usize = 40_000;
+pub(crate) const LONGEST: usize = 40_000;
 
 /// "Message text is too long. The `text` field cannot exceed 4,000 characters." (`chat.update`)
 const LONGEST_UPDATE: usize = 4_000;

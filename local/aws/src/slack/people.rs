@@ -5,12 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::blocks::elements;
 use super::chat::to_json;
 use super::interaction::{Did, Interaction};
 use super::message::{SlackAuthor, SlackContent, SlackMessage, SlackView};
 use super::store::{ResponseUrl, Store, Trigger, in_view};
 use super::{Slack, text_of, views};
-use crate::slack::blocks::elements;
 
 /// "This must be sent within 3 seconds of receiving the payload."
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -27,11 +27,11 @@ pub struct CannotDo(String);
 type Button<'a> = (&'a str, &'a Value);
 
 fn button<'a>(content: &'a SlackContent, action_id: &str) -> Option<Button<'a>> {
-    let buttons = content.blocks.iter().flat_map(|block| {
+    let mut buttons = content.blocks.iter().flat_map(|block| {
         let elements = elements(block);
         elements.map(move |element| (text_of(block, "block_id"), element))
     });
-    buttons.into_iter().find(|(_, element)| {
+    buttons.find(|(_, element)| {
         text_of(element, "type") == "button" && text_of(element, "action_id") == action_id
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Request;
-use super::chat::{self, Draft};
+use super::chat::{self, Draft, LONGEST};
 use super::errors::SlackError;
 use super::store::edit;
 use crate::clock::after;
@@ -33,7 +33,7 @@ pub(crate) fn post(req: &Request<'_>, path: &str) -> Result<Value, SlackError> {
         Some("in_channel") => true,
         Some(_) => return Err(SlackError::new("invalid_payload")),
     };
-    let draft = Draft::read(req, 40_000)?;
+    let draft = Draft::read(req, LONGEST)?;
     let says_something = draft.content().is_ok();
     if !delete && !says_something {
         return Err(SlackError::new("no_text"));

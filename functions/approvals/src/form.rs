@@ -1,0 +1,204 @@
+//! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
+
+use gatekeeper_core::vote::{Ballot, Choice, InvalidBallot};
+
+use crate::http::Request;
+
+/// The form as it was sent, to be shown again where something is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Entered {
+    pub(crate) choice: Option<Choice>,
+    pub(crate) reason: String,
+    pub(crate) typed: String,
+    pub(crate) faults: Faults,
+}
+
+/// What is wrong with it, by field, in words for whoever filled it in.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Faults {
+    /// With all of it: it is not what our page sends.
+    pub(crate) form: Option<&'static str>,
+    pub(crate) choice: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) typed: Option<String>,
+}
+
+impl Faults {
+    pub(crate) fn any(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
+/// What somebody typed is not the end of the endpoint's id.
+pub(crate) const MISTYPED: &str =
+    "That is not how this endpoint's id ends. Type its last six characters, as they stand above.";
+const NOT_TYPED: &str = "Type the last six characters of the endpoint's id, as they stand above.";
+const NOT_CHOSEN: &str = "Choose one of the two.";
+const NOT_A_FORM: &str =
+    "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
+
+/// Reads the form of a request; what is wrong with it is noted in it.
+pub(crate) fn read(request: &Request) -> Entered {
+    let damaged = || Entered {
+        faults: Faults {
+            form: Some(NOT_A_FORM),
+            ..Faults::default()
+        },
+        ..Entered::default()
+    };
+    let kind = request.header("content-type").unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return damaged();
+    }
+    let (mut choice, mut reason, mut typed) = (None, None, None);
+    for (name, value) in form_urlencoded::parse(&request.body) {
+        let field = match name.as_ref() {
+            "choice" => &mut choice,
+            "reason" => &mut reason,
+            "typed" => &mut typed,
+            // Browser extensions and mail gateways add fields of their own.
+            _ => continue,
+        };
+        // What was not UTF-8 became this character.
+        if value.contains(char::REPLACEMENT_CHARACTER) || field.replace(value).is_some() {
+            return damaged();
+        }
+    }
+    let choice = match choice.as_deref() {
+        None => None,
+        Some("approve") => Some(Choice::Approve),
+        Some("reject") => Some(Choice::Reject),
+        Some(_) => return damaged(),
+    };
+    Entered {
+        choice,
+        reason: reason.unwrap_or_default().into_owned(),
+        typed: typed.unwrap_or_default().into_owned(),
+        faults: Faults::default(),
+    }
+}
+
+/// The ballot that was filled in.
+///
+/// # Errors
+/// The form with what is wrong with it. Whether what was typed is right, the vote finds out.
+pub(crate) fn ballot(mut entered: Entered) -> Result<(Ballot, Entered), Entered> {
+    if entered.faults.any() {
+        return Err(entered);
+    }
+    if entered.typed.trim().is_empty() {
+        entered.faults.typed = Some(NOT_TYPED.to_owned());
+    }
+    let Some(choice) = entered.choice else {
+        entered.faults.choice = Some(NOT_CHOSEN.to_owned());
+        return Err(entered);
+    };
+    match Ballot::new(choice, &entered.reason) {
+        Ok(ballot) if !entered.faults.any() => Ok((ballot, entered)),
+        Ok(_) => Err(entered),
+        Err(wrong) => {
+            entered.faults.reason = Some(sentence(wrong));
+            Err(entered)
+        }
+    }
+}
+
+fn sentence(wrong: InvalidBallot) -> String {
+    let words = wrong.to_string();
+    let mut characters = words.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Method;
+    use gatekeeper_core::vote::REASON_LIMIT;
+    use proptest::prelude::*;
+
+    const FORM: &str = "application/x-www-form-urlencoded";
+
+    fn request(content_type: &str, body: &[u8]) -> Request {
+        Request {
+            method: Method::Post,
+            path: "/a/x".to_owned(),
+            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
+            body: body.to_vec(),
+        }
+    }
+
+    fn sent(body: &str) -> Result<(Ballot, Entered), Entered> {
+        ballot(read(&request(FORM, body.as_bytes())))
+    }
+
+    #[test]
+    fn what_a_browser_sends_is_a_ballot() {
+        let (ballot, entered) =
+            sent("choice=reject&reason=not+a+customer%0D%0A%E2%80%93%20yet&typed=abcdef").unwrap();
+        assert_eq!(ballot.choice, Choice::Reject);
+        assert_eq!(ballot.reason, "not a customer – yet");
+        assert_eq!(entered.typed, "abcdef");
+        let charset = format!("{FORM}; charset=UTF-8");
+        let entered = read(&request(&charset, b"choice=approve&typed=abcdef&utm=1"));
+        assert_eq!(entered.choice, Some(Choice::Approve));
+        assert!(!entered.faults.any());
+    }
+
+    #[test]
+    fn what_is_missing_is_named_at_its_field_and_the_rest_is_kept() {
+        let entered = sent("reason=hm&typed=").unwrap_err();
+        assert!(entered.faults.choice.is_some() && entered.faults.typed.is_some());
+        assert_eq!(entered.reason, "hm");
+        let entered = sent("choice=reject&reason=+%0A&typed=abcdef").unwrap_err();
+        let expected = "A rejection needs a reason: say why, in a few words.";
+        assert_eq!(entered.faults.reason.as_deref(), Some(expected));
+        assert_eq!(entered.choice, Some(Choice::Reject));
+        assert_eq!(entered.typed, "abcdef");
+        let long = "x".repeat(REASON_LIMIT + 1);
+        let entered = sent(&format!("choice=approve&reason={long}&typed=abcdef")).unwrap_err();
+        assert_eq!(entered.reason, long);
+        assert!(entered.faults.reason.is_some());
+        assert!(sent("").is_err(), "the form's defaults decide nothing");
+    }
+
+    #[test]
+    fn what_our_page_does_not_send_is_no_ballot() {
+        let good = "choice=approve&typed=abcdef";
+        for body in [
+            "choice=approve&choice=reject&typed=abcdef&reason=x",
+            "choice=approve&choice=approve&typed=abcdef",
+            "choice=approve&typed=abcdef&typed=abcdef",
+            "choice=Approve&typed=abcdef",
+            "choice=&typed=abcdef",
+            "choice=approve&typed=abcdef&reason=%ff",
+        ] {
+            let entered = sent(body).unwrap_err();
+            assert!(entered.faults.form.is_some(), "{body}");
+            assert_eq!(entered.choice, None, "{body}");
+        }
+        for content_type in ["", "text/plain", "multipart/form-data", "application/json"] {
+            let entered = read(&request(content_type, good.as_bytes()));
+            assert!(entered.faults.form.is_some(), "{content_type}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body: Vec<u8>) {
+            let _ = ballot(read(&request(FORM, &body)));
+        }
+
+        #[test]
+        fn what_was_written_is_read(reason in "[^\u{FFFD}]{0,80}", typed in "[^\u{FFFD}]{1,20}") {
+            let body = form_urlencoded::Serializer::new(String::new())
+                .append_pair("choice", "approve")
+                .append_pair("reason", &reason)
+                .append_pair("typed", &typed)
+                .finish();
+            let entered = read(&request(FORM, body.as_bytes()));
+            prop_assert_eq!((entered.reason, entered.typed), (reason, typed));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A request in, what it is for, an answer out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::gatekeeper::Gatekeeper;
+
+use crate::http::{FORM_LIMIT, Method, Request, Response, Route};
+use crate::link;
+use crate::page::{self, Notice};
+
+/// Nobody looks at a page that has not come by then.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What answering in good order takes.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Handles requests. Share it between them.
+#[derive(Debug)]
+pub struct Handler {
+    gatekeeper: Arc<Gatekeeper>,
+}
+
+impl Handler {
+    /// A handler.
+    #[must_use]
+    pub fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
+        Self { gatekeeper }
+    }
+
+    /// Handles one request. Whatever it is, there is an answer; `deadline` is the invocation's.
+    pub async fn handle(&self, request: &Request, deadline: Deadline) -> Response {
+        let mut response = self.answer(request, deadline).await;
+        tracing::debug!(
+            method = ?request.method,
+            route = request.route().name(),
+            status = response.status,
+            "answered"
+        );
+        if request.method == Method::Head {
+            response.body.clear();
+        }
+        response
+    }
+
+    async fn answer(&self, request: &Request, deadline: Deadline) -> Response {
+        match request.route() {
+            Route::Link(token) => self.link(token, request, deadline).await,
+            Route::Interactions | Route::Nowhere => page::notice(Notice::Nowhere),
+        }
+    }
+
+    async fn link(&self, token: &str, request: &Request, deadline: Deadline) -> Response {
+        if request.method == Method::Other {
+            return page::notice(Notice::Method).header("allow", "GET, HEAD, POST");
+        }
+        if request.body.len() > FORM_LIMIT {
+            return page::notice(Notice::TooLarge);
+        }
+        let clock = self.gatekeeper.clock();
+        let answer = async {
+            match request.method {
+                Method::Post if is_from_elsewhere(request) => page::notice(Notice::CrossSite),
+                Method::Post => link::decide(&self.gatekeeper, token, request, deadline).await,
+                _ => link::look(&self.gatekeeper, token).await,
+            }
+        };
+        let soon = Deadline::after(clock, PATIENCE);
+        let until = soon.0.min(deadline.earlier(MARGIN).0);
+        match clock.until_done(until, Box::pin(answer)).await {
+            Some(response) => response,
+            None => {
+                tracing::warn!("AWS takes longer than anybody waits for a page");
+                page::notice(Notice::Unavailable)
+            }
+        }
+    }
+}
+
+/// Whether a browser says that the form was not on a page of ours. Older ones say nothing, and `Origin`
+/// is no help: with our referrer policy it is `null` (<https://fetch.spec.whatwg.org/#origin-header>).
+fn is_from_elsewhere(request: &Request) -> bool {
+    let site = request.header("sec-fetch-site");
+    site.is_some_and(|site| !matches!(site, "same-origin" | "none"))
+}

@@ -1,0 +1,136 @@
+//! What people see: pages that need no script, no cookie and nothing from elsewhere.
+//!
+//! | page | template | when |
+//! | --- | --- | --- |
+//! | [`open`] | `open.html` | they may vote: all facts, and the form |
+//! | [`standing`] | `standing.html` | there is nothing to fill in: how the request stands |
+//! | [`notice`] | `notice.html` | nothing of the request may be shown, or it could not be read |
+
+mod facts;
+mod notice;
+mod standing;
+
+use askama::Template;
+use gatekeeper_aws::gatekeeper::{Dossier, TYPED};
+use gatekeeper_core::vote::{Choice, REASON_LIMIT};
+use jiff::Timestamp;
+
+pub(crate) use notice::Notice;
+pub(crate) use standing::Standing;
+
+use crate::form::Entered;
+use crate::http::Response;
+use crate::words;
+use facts::Facts;
+
+/// The only style there is. It stands in each page, and the Content-Security-Policy names its hash.
+pub(crate) const STYLE: &str = include_str!("style.css");
+
+#[derive(Template)]
+#[template(path = "open.html")]
+struct Open<'a> {
+    style: &'static str,
+    title: String,
+    question: String,
+    dossier: &'a Dossier,
+    facts: Facts,
+    entered: &'a Entered,
+    approving: String,
+    approves: bool,
+    rejects: bool,
+    reason_limit: usize,
+    typed: usize,
+}
+
+#[derive(Template)]
+#[template(path = "standing.html")]
+struct Stands<'a> {
+    style: &'static str,
+    title: String,
+    mark: standing::Mark,
+    lead: String,
+    next: Option<String>,
+    dossier: &'a Dossier,
+    facts: Facts,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Noticed {
+    style: &'static str,
+    title: &'static str,
+    paragraphs: &'static [&'static str],
+}
+
+/// The form, and all that is known of what it decides.
+pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Response {
+    let question = words::question(&dossier.request);
+    let faults = &entered.faults;
+    let (status, title) = match (faults.any(), faults.form) {
+        (false, _) => (200, question.clone()),
+        (true, None) => (422, format!("Not sent yet: {question}")),
+        (true, Some(_)) => (400, format!("Not sent: {question}")),
+    };
+    let page = Open {
+        style: STYLE,
+        title,
+        question,
+        dossier,
+        facts: Facts::of(dossier, now, true),
+        entered,
+        approving: approving(dossier),
+        approves: entered.choice == Some(Choice::Approve),
+        rejects: entered.choice == Some(Choice::Reject),
+        reason_limit: REASON_LIMIT,
+        typed: TYPED,
+    };
+    rendered(status, &page)
+}
+
+/// What an approval does now.
+fn approving(dossier: &Dossier) -> String {
+    match words::missing(dossier).saturating_sub(1) {
+        0 => "it is connected at once".to_owned(),
+        1 => "it counts, and 1 other person must approve as well".to_owned(),
+        n => format!("it counts, and {n} other people must approve as well"),
+    }
+}
+
+/// How the request stands, where there is nothing to fill in.
+pub(crate) fn standing(standing: Standing, dossier: &Dossier, now: Timestamp) -> Response {
+    let page = Stands {
+        style: STYLE,
+        title: standing.title(dossier),
+        mark: standing::Mark::of(&standing, dossier),
+        lead: standing.lead(dossier),
+        next: standing.next(dossier),
+        dossier,
+        facts: Facts::of(dossier, now, false),
+    };
+    rendered(standing.status(), &page)
+}
+
+/// What is the same for everybody.
+pub(crate) fn notice(notice: Notice) -> Response {
+    let page = Noticed {
+        style: STYLE,
+        title: notice.title(),
+        paragraphs: notice.paragraphs(),
+    };
+    let response = rendered(notice.status(), &page);
+    match notice {
+        Notice::Unavailable => response.header("retry-after", "5"),
+        _ => response,
+    }
+}
+
+fn rendered(status: u16, page: &impl Template) -> Response {
+    match page.render() {
+        Ok(html) => Response::page(status, html),
+        // Only a formatter that fails could bring this about, and none here does.
+        Err(_) => Response::empty(500),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,455 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_core::approver::Bar;
+use gatekeeper_core::connection::{Connection, ConnectionState};
+use gatekeeper_core::judge::{Decision, FailedCondition, Verdict};
+use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
+use gatekeeper_core::vote::{Channel, Choice, Vote};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::form::Faults;
+
+const ALL: [Standing; 9] = [
+    Standing::HaveVoted,
+    Standing::IsDecided,
+    Standing::Waiting,
+    Standing::Done,
+    Standing::Recorded,
+    Standing::Already,
+    Standing::TooLate,
+    Standing::Barred(Bar::OwnAccount),
+    Standing::Barred(Bar::OtherService),
+];
+
+const NOTICES: [Notice; 7] = [
+    Notice::Invalid,
+    Notice::Expired,
+    Notice::Unavailable,
+    Notice::Nowhere,
+    Notice::Method,
+    Notice::TooLarge,
+    Notice::CrossSite,
+];
+
+fn now() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().unwrap()
+}
+
+fn ago(hours: i64) -> Timestamp {
+    now() - SignedDuration::from_hours(hours)
+}
+
+fn opened(reason: &str) -> Dossier {
+    let connection = Connection {
+        service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
+        endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
+        owner: "012345678901".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+        state: ConnectionState::PendingAcceptance,
+        created_at: None,
+    };
+    let verdict = Verdict {
+        decision: Decision::Review,
+        rule: None,
+        failed: vec![FailedCondition::MaxConnections { held: 1, max: 1 }],
+        reason: reason.to_owned(),
+    };
+    let transition = Transition {
+        from: None,
+        to: Status::InReview,
+        cause: Cause::Judged,
+        at: ago(3),
+        actor: Actor::Policy(None),
+        reason: reason.to_owned(),
+        ec2: None,
+        votes: Vec::new(),
+    };
+    let mut request = Request::open(&connection, verdict, &transition).unwrap();
+    request.service_name = Some("Payments API".parse().unwrap());
+    request.customer = Some("Example GmbH".to_owned());
+    request.asked = ["alice@example.com", "bob@example.com"]
+        .map(|id| id.parse().unwrap())
+        .into();
+    (request.deciders, request.approvals_required) = (2, 2);
+    request.deadline = Some(now() + SignedDuration::from_hours(45));
+    request.deadline_rejects = true;
+    Dossier {
+        request,
+        history: vec![transition],
+        approver: "alice@example.com".parse().unwrap(),
+        given: 0,
+    }
+}
+
+fn voted(mut dossier: Dossier, who: &str, choice: Choice, reason: &str) -> Dossier {
+    dossier.request.votes.push(Vote {
+        approver: who.parse().unwrap(),
+        choice,
+        reason: reason.to_owned(),
+        at: ago(1),
+        channel: Channel::Email,
+    });
+    dossier.given += u32::from(choice == Choice::Approve);
+    dossier
+}
+
+fn then(mut dossier: Dossier, to: Status, cause: Cause, reason: &str) -> Dossier {
+    let request = &dossier.request;
+    let transition = Transition {
+        from: Some(request.status),
+        to,
+        cause,
+        at: ago(0),
+        actor: Actor::Approver("bob@example.com".to_owned()),
+        reason: reason.to_owned(),
+        ec2: (cause == Cause::Enforced).then(|| Ec2Answer {
+            code: "ok".to_owned(),
+            request_id: Some("59dbff89-35bd-4eac-99ed-be587EXAMPLE".to_owned()),
+        }),
+        votes: Vec::new(),
+    };
+    dossier.request = request.after(&transition).unwrap();
+    dossier.history.push(transition);
+    dossier
+}
+
+fn review() -> Dossier {
+    opened(
+        "Account 012345678901 (Example GmbH) is allowed on vpce-svc-0a1b2c3d4e5f60718 for 1 connection at most, and account 012345678901 already has 1.",
+    )
+}
+
+fn decided(to: [Status; 2]) -> Dossier {
+    let dossier = voted(review(), "alice@example.com", Choice::Approve, "");
+    let dossier = voted(
+        dossier,
+        "bob@example.com",
+        Choice::Approve,
+        "Contract signed.",
+    );
+    let [first, last] = to;
+    let dossier = then(
+        dossier,
+        first,
+        Cause::Voted,
+        "Approved by alice@example.com and bob@example.com (2 of 2 needed). bob@example.com: Contract signed.",
+    );
+    then(
+        dossier,
+        last,
+        Cause::Enforced,
+        "EC2 was asked to accept the connection and did.",
+    )
+}
+
+/// Every page that there is, each with its name.
+fn every() -> Vec<(String, Response)> {
+    let faulty = Entered {
+        faults: Faults {
+            choice: Some("no choice".to_owned()),
+            reason: Some("no reason".to_owned()),
+            typed: Some("not typed".to_owned()),
+            ..Faults::default()
+        },
+        ..Entered::default()
+    };
+    let damaged = Entered {
+        faults: Faults {
+            form: Some("damaged"),
+            ..Faults::default()
+        },
+        ..Entered::default()
+    };
+    let mut pages = vec![
+        (
+            "open".to_owned(),
+            open(&review(), &Entered::default(), now()),
+        ),
+        ("faulty".to_owned(), open(&review(), &faulty, now())),
+        ("damaged".to_owned(), open(&review(), &damaged, now())),
+    ];
+    for stands in ALL {
+        let dossier = match stands {
+            Standing::Done | Standing::IsDecided | Standing::TooLate => {
+                decided([Status::Accepting, Status::Accepted])
+            }
+            Standing::Recorded => rejecting(),
+            _ => voted(review(), "alice@example.com", Choice::Approve, ""),
+        };
+        let page = standing(stands, &dossier, now());
+        pages.push((format!("{stands:?}"), page));
+    }
+    pages.extend(NOTICES.map(|it| (format!("{it:?}"), notice(it))));
+    pages
+}
+
+/// What stands between the first two of these.
+fn between<'a>(html: &'a str, before: &str, after: &str) -> &'a str {
+    let (_, rest) = html.split_once(before).unwrap();
+    rest.split_once(after).unwrap().0
+}
+
+/// The tags that begin so.
+fn tags<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
+    let open = format!("<{name}");
+    let rest = html.split(open.as_str()).skip(1);
+    rest.filter(|rest| rest.starts_with([' ', '>']))
+        .map(|rest| rest.split_once('>').unwrap().0)
+        .collect()
+}
+
+fn header<'a>(response: &'a Response, name: &str) -> &'a str {
+    let mut headers = response.headers.iter();
+    &headers.find(|(known, _)| *known == name).unwrap().1
+}
+
+fn rejecting() -> Dossier {
+    let dossier = voted(
+        review(),
+        "alice@example.com",
+        Choice::Reject,
+        "Not a customer.",
+    );
+    then(
+        dossier,
+        Status::Rejecting,
+        Cause::Voted,
+        "Rejected by alice@example.com. Not a customer.",
+    )
+}
+
+#[test]
+fn the_policy_lets_in_the_style_that_the_page_has_and_nothing_else() {
+    for (name, page) in every() {
+        let style = between(&page.body, "<style>", "</style>");
+        let hash = STANDARD.encode(Sha256::digest(style));
+        assert_eq!(
+            header(&page, "content-security-policy"),
+            format!(
+                "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; \
+                 frame-ancestors 'none'; base-uri 'none'"
+            ),
+            "{name}"
+        );
+        let html = page.body.to_ascii_lowercase();
+        assert_eq!(tags(&html, "style").len(), 1, "{name}");
+        for foreign in [
+            "<script",
+            "<link",
+            "<img",
+            "<iframe",
+            "<base",
+            " style=",
+            " src=",
+            " onclick",
+            " onload",
+            "javascript:",
+            "http:",
+            "https:",
+            "url(",
+            "@import",
+        ] {
+            assert!(!html.contains(foreign), "{name}: {foreign}");
+        }
+    }
+}
+
+#[test]
+fn pages_are_whole_and_their_titles_tell_them_apart() {
+    let mut titles = std::collections::BTreeMap::new();
+    for (name, page) in every() {
+        let html = &page.body;
+        assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
+        assert_eq!(tags(html, "h1").len(), 1, "{name}");
+        assert_eq!(header(&page, "content-type"), "text/html; charset=utf-8");
+        let title = between(html, "<title>", "</title>").to_owned();
+        if let Some(other) = titles.insert(title.clone(), name.clone()) {
+            panic!("{name} and {other} are both called {title:?}");
+        }
+        for id in html.split(" id=\"").skip(1) {
+            let id = id.split('"').next().unwrap();
+            let again = format!(" id=\"{id}\"");
+            assert_eq!(html.matches(&again).count(), 1, "{name}: {id}");
+        }
+        for reference in [
+            "aria-describedby=\"",
+            "aria-labelledby=\"",
+            " for=\"",
+            "href=\"#",
+        ] {
+            for ids in html.split(reference).skip(1) {
+                for id in ids.split('"').next().unwrap().split(' ') {
+                    assert!(html.contains(&format!(" id=\"{id}\"")), "{name}: {id}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_form_decides_nothing_by_itself() {
+    for (name, page) in every().into_iter().take(3) {
+        let html = &page.body;
+        let inputs = tags(html, "input");
+        assert_eq!(inputs.len(), 3, "{name}: two choices and what is typed");
+        for input in inputs {
+            assert!(!input.contains("checked"), "{name}: {input}");
+            assert!(
+                !input.contains("hidden") && !input.contains("def0"),
+                "{input}"
+            );
+            assert!(input.contains(" required"), "{name}: {input}");
+        }
+        assert!(html.contains("name=\"typed\" id=\"typed\""));
+        assert!(between(html, "name=\"typed\"", ">").contains("autocomplete=\"off\""));
+        assert!(between(html, "name=\"typed\"", ">").contains("value=\"\""));
+        assert!(!html.contains("datalist") && !html.contains("data-"));
+        assert_eq!(
+            html.matches("bcdef0").count(),
+            1,
+            "only where people read it"
+        );
+        assert!(html.contains("vpce-0123456789a<mark>bcdef0</mark>"));
+        assert_eq!(
+            tags(html, "form"),
+            [" method=\"post\" accept-charset=\"utf-8\""]
+        );
+    }
+    for (name, page) in every().into_iter().skip(3) {
+        assert!(tags(&page.body, "form").is_empty(), "{name}");
+        assert!(tags(&page.body, "input").is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
+    let entered = Entered {
+        choice: Some(Choice::Reject),
+        reason: "</textarea>\n<b>".to_owned(),
+        typed: "\"abc".to_owned(),
+        faults: Faults {
+            typed: Some("not the end".to_owned()),
+            ..Faults::default()
+        },
+    };
+    let page = open(&review(), &entered, now());
+    let html = &page.body;
+    assert_eq!(page.status, 422);
+    assert!(html.contains("<title>Not sent yet: May Example GmbH connect to Payments API?"));
+    assert!(html.contains("<p class=\"error\" id=\"typed-error\">not the end</p>"));
+    let typed = between(html, "id=\"typed\"", ">");
+    assert!(typed.contains("aria-describedby=\"typed-error typed-hint\" aria-invalid=\"true\""));
+    assert!(typed.contains("value=\"&#34;abc\""), "{typed}");
+    assert!(between(html, "id=\"choice-reject\"", ">").contains(" checked"));
+    assert!(!between(html, "id=\"choice-approve\"", ">").contains(" checked"));
+    let reason = between(html, "<textarea", "</textarea>");
+    assert!(
+        reason.ends_with(">\n&#60;/textarea&#62;\n&#60;b&#62;"),
+        "{reason}"
+    );
+    assert!(!reason.contains("aria-invalid"));
+    let alert = between(html, "<div class=\"alert\" role=\"alert\">", "</div>");
+    assert_eq!(tags(alert, "li").len(), 1, "{alert}");
+    assert!(alert.contains("<a href=\"#typed\">not the end</a>"));
+}
+
+#[test]
+fn an_approver_reads_all_that_matters() {
+    let dossier = voted(review(), "bob@example.com", Choice::Approve, "They signed.");
+    let html = open(&dossier, &Entered::default(), now()).body;
+    for fact in [
+        "May Example GmbH connect to Payments API?",
+        "You decide as <strong>alice@example.com</strong>",
+        "012345678901",
+        "vpce-svc-0a1b2c3d4e5f60718",
+        "eu-central-1",
+        "<time datetime=\"2026-11-20T09:00:00Z\">20 November 2026, 09:00 UTC</time>",
+        "(3 hours ago)",
+        "account 012345678901 already has 1.",
+        "Other connections of the account: 1; allowed is 1",
+        "It is rejected on <time datetime=\"2026-11-22T09:00:00Z\">22 November 2026, 09:00 UTC",
+        "1 of 2 needed; one rejection rejects",
+        "<strong>bob@example.com</strong> approved by e-mail link",
+        "They signed.",
+        "it is connected at once",
+        "<strong>in review</strong>",
+    ] {
+        assert!(html.contains(fact), "{fact}: {html}");
+    }
+    let mut dossier = review();
+    dossier.request.customer = None;
+    dossier.request.service_name = None;
+    dossier.request.deadline_rejects = false;
+    dossier.request.approvals_required = 3;
+    let html = open(&dossier, &Entered::default(), now()).body;
+    for fact in [
+        "May account 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718?",
+        "not known",
+        "It stays pending, and nothing is connected. It should be answered by",
+        "it counts, and 2 other people must approve as well",
+        "3 people must approve, and only 2 may decide",
+    ] {
+        assert!(html.contains(fact), "{fact}: {html}");
+    }
+    dossier.request.deadline = None;
+    let html = open(&dossier, &Entered::default(), now()).body;
+    assert!(html.contains("<dd>It stays pending, and nothing is connected.</dd>"));
+}
+
+#[test]
+fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
+    let html = standing(
+        Standing::TooLate,
+        &decided([Status::Accepting, Status::Accepted]),
+        now(),
+    )
+    .body;
+    let decision = between(&html, "<h2 id=\"decision\">", "</section>");
+    for fact in [
+        "<dd>bob@example.com</dd>",
+        "20 November 2026, 12:00 UTC",
+        "Approved by alice@example.com and bob@example.com (2 of 2 needed).",
+        "ok (request id 59dbff89-35bd-4eac-99ed-be587EXAMPLE)",
+    ] {
+        assert!(decision.contains(fact), "{fact}: {decision}");
+    }
+    let html = standing(Standing::Recorded, &rejecting(), now()).body;
+    assert!(html.contains("not answered yet; it is asked again every few minutes"));
+    assert!(html.contains("You rejected."));
+    let html = standing(Standing::Waiting, &review(), now()).body;
+    assert!(!html.contains("id=\"decision\""), "there is none yet");
+}
+
+#[test]
+fn a_failure_says_when_to_try_again() {
+    let page = notice(Notice::Unavailable);
+    assert_eq!((page.status, header(&page, "retry-after")), (503, "5"));
+    assert!(page.body.contains("Trying again is safe"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_becomes_markup(text in "[<>&\"'a-z\\PC]{1,40}", status in 0..7_usize) {
+        let marked = format!("<i {text}>");
+        let mut dossier = opened(&marked);
+        dossier.request.customer = Some(marked.clone());
+        dossier.request.status = Status::ALL[status];
+        let mut dossier = voted(dossier, "bob@example.com", Choice::Approve, &marked);
+        dossier.history[0].actor = Actor::Iam(marked.clone());
+        dossier.history[0].ec2 = Some(Ec2Answer { code: marked.clone(), request_id: Some(marked.clone()) });
+        let entered = Entered {
+            choice: None,
+            reason: marked.clone(),
+            typed: marked.clone(),
+            faults: Faults::default(),
+        };
+        prop_assert!(!open(&dossier, &entered, now()).body.contains("<i "));
+        for stands in ALL {
+            prop_assert!(!standing(stands, &dossier, now()).body.contains("<i "));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! How a request stands, in words.
+
+use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_core::approver::Bar;
+use gatekeeper_core::judge::FailedCondition;
+use gatekeeper_core::request::{Cause, Ec2Answer, Request, Status, Transition};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Who asks: by name where it is known.
+pub(crate) fn consumer(request: &Request) -> String {
+    match &request.customer {
+        Some(customer) => customer.clone(),
+        None => format!("account {}", request.account_id),
+    }
+}
+
+/// What they ask to connect to: by name where it has one.
+pub(crate) fn service(request: &Request) -> &str {
+    match &request.service_name {
+        Some(name) => name.as_str(),
+        None => request.service_id.as_str(),
+    }
+}
+
+/// The question that a review is.
+pub(crate) fn question(request: &Request) -> String {
+    format!("May {} connect to {}?", consumer(request), service(request))
+}
+
+/// What became of a connection, after "the connection is".
+pub(crate) fn standing(status: Status) -> &'static str {
+    match status {
+        Status::InReview => "in review",
+        Status::Accepting => "approved, and EC2 is being asked to accept it",
+        Status::Accepted => "accepted",
+        Status::Rejecting => "rejected, and EC2 is being told",
+        Status::Rejected => "rejected",
+        Status::Revoking => "accepted, and will be cut",
+        Status::Gone => "gone: its endpoint was deleted, failed or expired",
+    }
+}
+
+/// How many more approvals are needed; never none while it waits.
+pub(crate) fn missing(dossier: &Dossier) -> u32 {
+    let required = dossier.request.approvals_required;
+    required.saturating_sub(dossier.given).max(1)
+}
+
+/// "1 more approval is needed".
+pub(crate) fn still_needed(dossier: &Dossier) -> String {
+    match missing(dossier) {
+        1 => "1 more approval is needed".to_owned(),
+        n => format!("{n} more approvals are needed"),
+    }
+}
+
+/// What stands in somebody's way.
+pub(crate) fn barred(bar: Bar, request: &Request) -> String {
+    match bar {
+        Bar::OwnAccount => format!(
+            "Account {} is entered as your own, and nobody decides about their own account.",
+            request.account_id
+        ),
+        Bar::OtherService => format!("{} is none of the services you decide.", service(request)),
+    }
+}
+
+/// The transition that decided how a request stands; none while it is in review.
+pub(crate) fn decision(dossier: &Dossier) -> Option<&Transition> {
+    if dossier.request.status == Status::InReview {
+        return None;
+    }
+    let decides = |transition: &&Transition| match transition.cause {
+        Cause::Judged => transition.to != Status::InReview,
+        Cause::Voted | Cause::Deadline | Cause::OutOfBand | Cause::Revoked | Cause::Restored => {
+            true
+        }
+        Cause::Enforced | Cause::Refused | Cause::Ended => false,
+    };
+    let mut newest_first = dossier.history.iter().rev();
+    newest_first.find(decides)
+}
+
+/// What EC2 answered to that decision, if it has been asked.
+pub(crate) fn answer(dossier: &Dossier) -> Option<&Ec2Answer> {
+    let since = decision(dossier)?.at;
+    let newest_first = dossier.history.iter().rev();
+    let mut since = newest_first.take_while(|transition| transition.at >= since);
+    since.find_map(|transition| transition.ec2.as_ref())
+}
+
+/// A condition that stood in the way of an accept, in a few words.
+pub(crate) fn condition(failed: &FailedCondition) -> String {
+    match failed {
+        FailedCondition::Regions { region, allowed } => {
+            let names: Vec<&str> = allowed.iter().map(|region| region.as_str()).collect();
+            format!("Region {region}; allowed is {}", names.join(", "))
+        }
+        FailedCondition::MaxConnections { held, max } => {
+            format!("Other connections of the account: {held}; allowed is {max}")
+        }
+        FailedCondition::OrganizationUnknown { rule } => {
+            format!("Not known whether the rule \"{rule}\" applies")
+        }
+    }
+}
+
+/// A moment for people; in UTC, since nobody knows where they are.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC)
+        .strftime("%-d %B %Y, %H:%M UTC")
+        .to_string()
+}
+
+/// How far a moment is from now: "3 hours ago", "in 2 days".
+pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
+    let minutes = now.duration_since(at).as_secs() / 60;
+    let (n, unit) = match minutes.unsigned_abs() {
+        0 => return "just now".to_owned(),
+        n @ 1..60 => (n, "minute"),
+        n @ 60..2880 => ((n + 30) / 60, "hour"),
+        n => ((n + 720) / 1440, "day"),
+    };
+    let plural = if n == 1 { "" } else { "s" };
+    if minutes < 0 {
+        format!("in {n} {unit}{plural}")
+    } else {
+        format!("{n} {unit}{plural} ago")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn moments_read_as_people_say_them() {
+        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+        assert_eq!(moment(now), "20 November 2026, 12:00 UTC");
+        let minutes = |n: i64| {
+            let then = Timestamp::from_second(now.as_second() + n * 60).unwrap();
+            distance(then, now)
+        };
+        for (n, words) in [
+            (0, "just now"),
+            (-1, "1 minute ago"),
+            (-59, "59 minutes ago"),
+            (-60, "1 hour ago"),
+            (-90, "2 hours ago"),
+            (-180, "3 hours ago"),
+            (-2880, "2 days ago"),
+            (45, "in 45 minutes"),
+            (1440, "in 24 hours"),
+            (10080, "in 7 days"),
+        ] {
+            assert_eq!(minutes(n), words, "{n}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_moment_has_words(at: i64, now: i64) {
+            let longest = Timestamp::MAX.as_second();
+            let moments = [at % longest, now % longest].map(|n| Timestamp::from_second(n).unwrap_or(Timestamp::MIN));
+            let [at, now] = moments;
+            prop_assert!(moment(at).ends_with(" UTC"));
+            prop_assert!(!distance(at, now).is_empty());
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The function `approvals` behind the local world's address, where at AWS an HTTP API is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response as HttpResponse};
+use axum::routing::any;
+use gatekeeper_approvals::handler::Handler;
+use gatekeeper_approvals::http::{Method, Request, Response};
+use gatekeeper_aws::clock::{Clock, Deadline};
+
+/// As in template.yaml.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// What API Gateway takes of a body; the function takes less
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
+const BODY_LIMIT: usize = 10 << 20;
+
+/// The API's routes. Which methods there are, the function says.
+pub(crate) fn router(handler: Arc<Handler>, clock: Clock) -> Router {
+    Router::new()
+        .route("/a/{token}", any(answer))
+        .route("/slack/interactions", any(answer))
+        .with_state((handler, clock))
+}
+
+async fn answer(
+    State((handler, clock)): State<(Arc<Handler>, Clock)>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    let headers = parts.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        (name.as_str().to_owned(), value.into_owned())
+    });
+    let request = Request {
+        method: Method::named(parts.method.as_str()),
+        path: parts.uri.path().to_owned(),
+        headers: headers.collect(),
+        body: body.to_vec(),
+    };
+    let deadline = Deadline::after(&clock, TIMEOUT);
+    encoded(handler.handle(&request, deadline).await)
+}
+
+fn encoded(answer: Response) -> HttpResponse {
+    let mut response = HttpResponse::builder().status(answer.status);
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    let response = response.body(Body::from(answer.body));
+    response.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}

@@ -1,0 +1,219 @@
+//! Shows a [`State`]. What comes from outside is text to the template, which escapes all of it.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use askama::filters::HtmlSafe;
+use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
+use gatekeeper_core::request::Status;
+use jiff::Timestamp;
+
+use super::act::{ADD_APPROVER, ADD_ENTRY, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, settings_of};
+use super::forms::Form;
+use super::read::Reader;
+use super::settings::{Kind, SETTINGS, Setting};
+use super::state::{Connection, Consumer, State};
+use super::text::{Piece, ago, pieces};
+
+/// The page.
+#[derive(Template)]
+#[template(path = "page.html")]
+pub(super) struct View<'a> {
+    state: &'a State,
+    form: &'a Form,
+    now: Timestamp,
+    environment: Vec<(&'static str, String)>,
+}
+
+/// A moment: how far away it is, and exactly.
+#[derive(Template)]
+#[template(
+    source = r#"<time datetime="{{ at }}" title="{{ at }}">{{ told }}</time>"#,
+    ext = "html"
+)]
+struct Time {
+    at: String,
+    told: String,
+}
+
+impl HtmlSafe for Time {}
+
+/// How a status looks: a shape and a tone besides its word.
+struct Look {
+    word: String,
+    /// The name of the picture and of the style.
+    tone: &'static str,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(state: &'a State, reader: &Reader, form: &'a Form) -> Self {
+        Self {
+            state,
+            form,
+            now: reader.source.clock.now(),
+            environment: reader.environment(),
+        }
+    }
+
+    pub(super) fn html(&self) -> Result<String, askama::Error> {
+        self.render()
+    }
+
+    fn time(&self, at: &Timestamp) -> Time {
+        Time {
+            at: format!("{at:.0}"),
+            told: ago(*at, self.now),
+        }
+    }
+
+    fn consumers(&self) -> Vec<Consumer> {
+        self.state.consumers()
+    }
+
+    fn look(connection: &Connection) -> Look {
+        let (word, tone) = match connection.request.as_ref().map(|one| one.request.status) {
+            Some(status) => {
+                let tone = match status {
+                    Status::Accepted => "accepted",
+                    Status::Rejected => "rejected",
+                    Status::InReview => "review",
+                    Status::Accepting | Status::Rejecting | Status::Revoking => "moving",
+                    Status::Gone => "gone",
+                };
+                (status.as_str(), tone)
+            }
+            None if connection.managed => ("not decided yet", "moving"),
+            None => ("not managed", "gone"),
+        };
+        Look {
+            word: word.replace('_', " "),
+            tone,
+        }
+    }
+
+    /// Whether people are waited for.
+    fn is_open(connection: &Connection) -> bool {
+        let request = connection.request.as_ref().map(|one| &one.request);
+        request.is_some_and(|request| request.status == Status::InReview)
+    }
+
+    fn words(status: &Status) -> String {
+        status.as_str().replace('_', " ")
+    }
+
+    fn pieces(text: &str) -> Vec<Piece> {
+        pieces(text)
+    }
+
+    /// What an entry asks for besides, in words.
+    fn conditions(&self, entry: &Entry) -> Vec<String> {
+        let conditions = entry.conditions();
+        let mut told = Vec::new();
+        match conditions.max_connections {
+            None => {}
+            Some(1) => told.push("1 connection at most".to_owned()),
+            Some(n) => told.push(format!("{n} connections at most")),
+        }
+        if let Some(regions) = &conditions.regions {
+            let regions: Vec<&str> = regions.iter().map(|region| region.as_str()).collect();
+            told.push(format!("in {}", regions.join(", ")));
+        }
+        if let Some(end) = conditions.expires_at {
+            let word = if entry.is_expired(self.now) {
+                "expired"
+            } else {
+                "until"
+            };
+            told.push(format!("{word} {end:.0}"));
+        }
+        told
+    }
+
+    /// What was said of a service's settings, in words.
+    fn said(values: &BTreeMap<String, String>) -> Vec<(&'static str, &str)> {
+        let said = SETTINGS.iter().filter_map(|setting| {
+            let value = values.get(setting.name)?;
+            Some((setting.label, setting.in_words(value)))
+        });
+        said.collect()
+    }
+
+    /// What holds where nothing is said of a setting.
+    fn unsaid(scope: &Scope, setting: &Setting) -> String {
+        match scope {
+            Scope::Every => format!("by default: {}", setting.default),
+            Scope::Service(_) => Self::all_unsaid(scope).to_owned(),
+        }
+    }
+
+    fn all_unsaid(scope: &Scope) -> &'static str {
+        match scope {
+            Scope::Every => "by default",
+            Scope::Service(_) => "as for every service",
+        }
+    }
+
+    fn settings() -> &'static [Setting] {
+        &SETTINGS
+    }
+
+    /// What stands in a field of the settings' form.
+    fn setting<'v>(
+        &'v self,
+        scope: &Scope,
+        values: &'v BTreeMap<String, String>,
+        name: &str,
+    ) -> &'v str {
+        let id = Self::form_of(scope);
+        if self.form.is(&id) {
+            self.form.value(&id, name)
+        } else {
+            values.get(name).map_or("", String::as_str)
+        }
+    }
+
+    /// Which keys a phone shows.
+    fn keys(setting: &Setting) -> &'static str {
+        match setting.kind {
+            Kind::Number => "numeric",
+            Kind::Choice(_) | Kind::Name | Kind::Channel => "text",
+        }
+    }
+
+    fn choices(setting: &Setting) -> Option<&'static [(&'static str, &'static str)]> {
+        match setting.kind {
+            Kind::Choice(choices) => Some(choices),
+            Kind::Number | Kind::Name | Kind::Channel => None,
+        }
+    }
+
+    fn value(&self, id: &str, field: &str) -> &str {
+        self.form.value(id, field)
+    }
+
+    /// The id of the form with the settings of a service, or of all.
+    fn form_of(scope: &Scope) -> String {
+        settings_of(&scope.to_string())
+    }
+
+    /// Whether this is what stands in a field.
+    fn is_chosen(&self, id: &str, field: &str, choice: &str) -> bool {
+        self.form.value(id, field) == choice
+    }
+
+    /// For a field at fault, and for no other, what tells assistive technology so.
+    fn wrong(&self, id: &str, field: &str) -> Wrong {
+        let is_wrong = self.form.is_wrong(id, field);
+        Wrong(is_wrong.then(|| format!("{id}-complaint")))
+    }
+}
+
+/// The attributes of a field at fault.
+#[derive(Template)]
+#[template(
+    source = r#"{% if let Some(id) = self.0 %} aria-invalid="true" aria-describedby="{{ id }}"{% endif %}"#,
+    ext = "html"
+)]
+struct Wrong(Option<String>);
+
+impl HtmlSafe for Wrong {}

@@ -1,0 +1,24 @@
+//! What people see, in a real browser: headless Chromium, driven by its own driver.
+//!
+//! Where neither is installed, these tests are skipped and say so once; with
+//! `GATEKEEPER_REQUIRE_BROWSER=1` that is a failure instead.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `driver` | a chromedriver of one's own, which ends with its browsers when the test does |
+//! | `browser` | a browser: what a person does in it, and how it is set up |
+//! | `checks` | what holds for every page: contrast, keyboard, no scrolling sideways |
+//! | `exchange` | HTTP without a browser |
+//! | `local_page` | the local world's page |
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "all of this crate is tests; a panic with its place is the answer wanted"
+)]
+
+mod browser;
+mod checks;
+mod driver;
+mod exchange;
+mod local_page;

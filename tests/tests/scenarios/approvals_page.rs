@@ -1,0 +1,737 @@
+//! Approvers' links: what people see and do there, and what programs cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_approvals::handler::Handler;
+use gatekeeper_approvals::http::{Method, Request, Response};
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::gatekeeper::Voter;
+use gatekeeper_core::request::Status;
+use gatekeeper_local::dynamodb;
+use gatekeeper_local::world::World;
+use local_aws::{Fault, FaultKind, State};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::logs;
+use crate::support::*;
+
+/// Two of three approvers must approve what asks for 3; the account of 9 is Carol's own.
+const PANEL: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
+  - {endpoint_id: vpce-00000000000000009, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000009"}
+policy:
+  settings:
+    - {service_id: "*", approvals_required: 2, name: Payments API}
+  entries:
+    - {service_id: "*", principal: "000000000003", effect: allow, expires_at: 2026-01-01T00:00:00Z, customer: Example GmbH}
+  approvers:
+    - {id: alice@example.com, services: ["*"], slack_user_id: U0ALICE}
+    - {id: bob@example.com, services: ["*"]}
+    - {id: carol@example.com, services: ["*"]}
+"#;
+
+/// What programs that scan mail send for the choice.
+const APPROVE: &[(&str, &str)] = &[("choice", "approve"), ("reason", "")];
+
+async fn panel() -> World {
+    let world = world_of(PANEL).await;
+    world.reconcile().await;
+    world
+}
+
+/// A world where one approval is enough.
+async fn one_suffices() -> World {
+    let world = world_of(&PANEL.replace("approvals_required: 2, ", "")).await;
+    world.reconcile().await;
+    world
+}
+
+fn request(method: Method, token: &str, headers: &[(&str, &str)], body: &[u8]) -> Request {
+    let text = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    Request {
+        method,
+        path: format!("/a/{token}"),
+        headers: headers.iter().map(text).collect(),
+        body: body.to_vec(),
+    }
+}
+
+async fn answer(world: &World, request: &Request) -> Response {
+    let handler = Handler::new(Arc::clone(world.gatekeeper()));
+    let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
+    handler.handle(request, deadline).await
+}
+
+async fn get(world: &World, token: &str) -> Response {
+    answer(world, &request(Method::Get, token, &[], b"")).await
+}
+
+async fn head(world: &World, token: &str) -> Response {
+    answer(world, &request(Method::Head, token, &[], b"")).await
+}
+
+async fn post(world: &World, token: &str, fields: &[(&str, &str)]) -> Response {
+    let encode = |text: &str| {
+        text.replace('%', "%25")
+            .replace(' ', "+")
+            .replace('&', "%26")
+    };
+    let pairs = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encode(value)));
+    let body = pairs.collect::<Vec<_>>().join("&");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    answer(world, &request(Method::Post, token, &form, body.as_bytes())).await
+}
+
+/// What a person who approves sends.
+async fn approve(world: &World, name: &str, n: u32) -> Response {
+    let (token, typed) = (token(world, name, n), end_of(n));
+    let fields = [("choice", "approve"), ("reason", ""), ("typed", &typed)];
+    post(world, &token, &fields).await
+}
+
+async fn reject(world: &World, name: &str, n: u32) -> Response {
+    let (token, typed) = (token(world, name, n), end_of(n));
+    let fields = [
+        ("choice", "reject"),
+        ("reason", "No & no"),
+        ("typed", &typed),
+    ];
+    post(world, &token, &fields).await
+}
+
+/// What a page is called, and its status.
+fn page(response: &Response) -> String {
+    let (_, rest) = response.body.split_once("<title>").unwrap();
+    let (title, _) = rest
+        .split_once(" · PrivateLink Gatekeeper</title>")
+        .unwrap();
+    format!("{} {title}", response.status)
+}
+
+/// All that both tables hold.
+async fn contents(world: &World) -> BTreeSet<String> {
+    let mut contents = BTreeSet::new();
+    for table in [world.allowlist_table(), world.requests_table()] {
+        let scan = world.tables().scan().table_name(table);
+        for item in scan.consistent_read(true).send().await.unwrap().items() {
+            contents.insert(format!(
+                "{table}: {}",
+                shown(&AttributeValue::M(item.clone()))
+            ));
+        }
+    }
+    contents
+}
+
+/// A value with its fields in order.
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name, shown(value)));
+            format!("{:?}", fields.collect::<BTreeMap<_, _>>())
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+const OPEN_3: &str = "200 May Example GmbH connect to Payments API?";
+
+#[tokio::test]
+async fn people_approve_one_after_the_other_and_see_where_it_stands() {
+    let world = panel().await;
+    let (alice, bob) = (token(&world, "alice", 3), token(&world, "bob", 3));
+    let open = get(&world, &alice).await;
+    assert_eq!(page(&open), OPEN_3);
+    assert!(
+        open.body
+            .contains("You decide as <strong>alice@example.com</strong>")
+    );
+    assert!(open.body.contains("0 of 2 needed"));
+
+    let waiting = approve(&world, "alice", 3).await;
+    assert_eq!(
+        page(&waiting),
+        "200 Your vote counts: 1 more approval is needed"
+    );
+    assert!(
+        waiting
+            .body
+            .contains("<strong>alice@example.com</strong> approved by e-mail link")
+    );
+    assert!(waiting.body.contains("Asked besides you"));
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+
+    let open = get(&world, &bob).await;
+    assert!(open.body.contains("1 of 2 needed") && open.body.contains("it is connected at once"));
+    let done = approve(&world, "bob", 3).await;
+    assert_eq!(page(&done), "200 Done: the connection is accepted");
+    assert!(
+        done.body
+            .contains("Example GmbH is connected to Payments API")
+    );
+    assert!(
+        done.body
+            .contains("Approved by alice@example.com and bob@example.com")
+    );
+    assert!(done.body.contains("ok (request id "));
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+    assert_ne!(state(&world, 3), Some(State::PendingAcceptance));
+
+    // Carol has not voted: she is told who decided.
+    let decided = get(&world, &token(&world, "carol", 3)).await;
+    assert_eq!(
+        page(&decided),
+        "200 Decided already: the connection is accepted"
+    );
+    assert!(
+        decided
+            .body
+            .contains("<dt>Decided by</dt><dd>bob@example.com</dd>")
+    );
+    let late = approve(&world, "carol", 3).await;
+    assert_eq!(page(&late), "409 Too late: the connection is accepted");
+}
+
+#[tokio::test]
+async fn one_rejection_rejects_with_its_reason() {
+    let world = panel().await;
+    let done = reject(&world, "bob", 3).await;
+    assert_eq!(page(&done), "200 Done: the connection is rejected");
+    assert!(
+        done.body
+            .contains("Rejected by bob@example.com. No &#38; no")
+    );
+    assert_eq!(state(&world, 3), Some(State::Rejected));
+    assert_eq!(
+        path(&world, 3).await,
+        "- > in_review > rejecting > rejected"
+    );
+}
+
+#[tokio::test]
+async fn programs_that_open_links_and_send_forms_decide_nothing() {
+    let world = one_suffices().await;
+    let before = contents(&world).await;
+    let (ec2, sns) = (world.ec2.calls(), world.sns.calls());
+    let links = [3, 9].into_iter().flat_map(|n| {
+        let token = |name| token(&world, name, n);
+        [token("alice"), token("bob"), token("carol")]
+    });
+    for token in links.collect::<Vec<_>>() {
+        for _ in 0..2 {
+            assert!(page(&get(&world, &token).await).starts_with("200 May "));
+            let looked = head(&world, &token).await;
+            assert_eq!((looked.status, looked.body.as_str()), (200, ""));
+            // The form as it comes, and with what programs fill in.
+            for choice in [None, Some("approve"), Some("reject")] {
+                for typed in [
+                    None,
+                    Some(""),
+                    Some("test"),
+                    Some("a@example.com"),
+                    Some("000000"),
+                ] {
+                    for reason in ["", "test"] {
+                        let mut fields = vec![("reason", reason)];
+                        fields.extend(choice.map(|choice| ("choice", choice)));
+                        fields.extend(typed.map(|typed| ("typed", typed)));
+                        let sent = post(&world, &token, &fields).await;
+                        assert!(
+                            page(&sent).starts_with("422 Not sent yet: May "),
+                            "{fields:?}"
+                        );
+                    }
+                }
+            }
+            let odd = answer(&world, &request(Method::Post, &token, &[], b"")).await;
+            assert!(page(&odd).starts_with("400 Not sent: May "));
+        }
+    }
+    assert!(contents(&world).await == before, "not a byte has changed");
+    assert_eq!((world.ec2.calls(), world.sns.calls()), (ec2, sns));
+    assert_eq!(
+        page(&approve(&world, "alice", 3).await),
+        "200 Done: the connection is accepted"
+    );
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_form_is_said_and_the_link_stays_good() {
+    let world = one_suffices().await;
+    let alice = token(&world, "alice", 3);
+    let typed = end_of(3);
+    let wrong = [
+        ("choice", "reject"),
+        ("reason", "Who is it?"),
+        ("typed", "00000b"),
+    ];
+    let mistyped = post(&world, &alice, &wrong).await;
+    assert_eq!(mistyped.status, 422);
+    assert!(
+        mistyped
+            .body
+            .contains("id=\"typed-error\">That is not how this endpoint")
+    );
+    assert!(
+        mistyped.body.contains("Who is it?</textarea>"),
+        "it is kept"
+    );
+    assert!(mistyped.body.contains("value=\"reject\" required checked"));
+    let silent = [("choice", "reject"), ("reason", "  "), ("typed", &typed)];
+    let silent = post(&world, &alice, &silent).await;
+    assert_eq!(silent.status, 422);
+    assert!(
+        silent
+            .body
+            .contains("id=\"reason-error\">A rejection needs a reason")
+    );
+    let undecided = post(&world, &alice, &[("typed", &typed)]).await;
+    assert!(undecided.body.contains("id=\"choice-error\">Choose one"));
+    let twice = [
+        ("choice", "approve"),
+        ("choice", "reject"),
+        ("typed", &typed),
+    ];
+    assert_eq!(post(&world, &alice, &twice).await.status, 400);
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    let whole = format!(" {} ", endpoint(3).as_str().to_uppercase());
+    let whole = [("choice", "approve"), ("typed", &whole)];
+    assert_eq!(
+        page(&post(&world, &alice, &whole).await),
+        "200 Done: the connection is accepted"
+    );
+}
+
+#[tokio::test]
+async fn two_windows_and_a_second_press_are_told_what_came_of_the_first() {
+    let world = panel().await;
+    for _ in 0..2 {
+        assert_eq!(page(&get(&world, &token(&world, "alice", 3)).await), OPEN_3);
+    }
+    assert_eq!(approve(&world, "alice", 3).await.status, 200);
+    let again = "200 You had voted before: 1 more approval is needed";
+    assert_eq!(page(&approve(&world, "alice", 3).await), again);
+    // The other choice in the other window changes nothing either.
+    let other = reject(&world, "alice", 3).await;
+    assert_eq!(page(&other), again);
+    assert!(
+        other
+            .body
+            .contains("You approved. Voting again changes nothing.")
+    );
+    assert_eq!(approve(&world, "bob", 3).await.status, 200);
+    let again = "200 You had voted before, and the connection is accepted";
+    assert_eq!(page(&approve(&world, "alice", 3).await), again);
+    assert_eq!(world.ec2.calls()["AcceptVpcEndpointConnections"], 1);
+}
+
+#[tokio::test]
+async fn who_voted_elsewhere_is_told_so() {
+    let world = panel().await;
+    let in_slack = Voter::Slack {
+        user: "U0ALICE".parse().unwrap(),
+        endpoint_id: endpoint(3),
+        review: 1,
+    };
+    vote(&world, &in_slack, &approval()).await;
+    let alice = token(&world, "alice", 3);
+    assert_eq!(
+        page(&get(&world, &alice).await),
+        "200 You have voted: 1 more approval is needed"
+    );
+}
+
+#[tokio::test]
+async fn nobody_decides_about_their_own_account() {
+    let world = one_suffices().await;
+    let carol = token(&world, "carol", 9);
+    approver(
+        &world,
+        r#"{id: carol@example.com, services: ["*"], own_accounts: ["000000000009"]}"#,
+    )
+    .await;
+    let barred = "403 You may not decide about your own account";
+    assert_eq!(page(&get(&world, &carol).await), barred);
+    let sent = approve(&world, "carol", 9).await;
+    assert_eq!(page(&sent), barred);
+    assert!(
+        sent.body
+            .contains("Account 000000000009 is entered as your own")
+    );
+    assert_eq!(status(&world, 9).await, Some(Status::InReview));
+}
+
+#[tokio::test]
+async fn a_link_whose_time_is_over_says_so() {
+    let world = world_of(PANEL).await;
+    settings(
+        &world,
+        "review_hours: 2, on_deadline: reject, approvals_required: 2, name: Payments API",
+    )
+    .await;
+    world.reconcile().await;
+    let alice = token(&world, "alice", 3);
+    let open = get(&world, &alice).await;
+    assert!(
+        open.body
+            .contains("It is rejected on <time datetime=\"2026-11-20T14:00:00Z\">")
+    );
+    hours_pass(&world, 2);
+    for response in [get(&world, &alice).await, approve(&world, "alice", 3).await] {
+        assert_eq!(page(&response), "410 This link has expired");
+    }
+    assert_eq!(
+        status(&world, 3).await,
+        Some(Status::InReview),
+        "reconcile has not come"
+    );
+}
+
+#[tokio::test]
+async fn links_that_open_nothing_are_all_the_same_to_the_byte() {
+    let world = one_suffices().await;
+    // Used; of somebody who is no approver any more, or not for this service; of an earlier review.
+    let used = token(&world, "alice", 3);
+    assert_eq!(approve(&world, "alice", 3).await.status, 200);
+    let (removed, moved) = (token(&world, "bob", 9), token(&world, "carol", 9));
+    world
+        .remove_approver(&"bob@example.com".parse().unwrap())
+        .await
+        .unwrap();
+    approver(
+        &world,
+        "{id: carol@example.com, services: [vpce-svc-00000000000000001]}",
+    )
+    .await;
+    let earlier = token(&world, "alice", 9);
+    allow(&world, "*", "000000000009").await;
+    edited(&world).await;
+    assert_eq!(status(&world, 9).await, Some(Status::Accepted));
+    remove(&world, "*", "allow", "000000000009").await;
+    let waits_again = State::PendingAcceptance;
+    assert!(world.ec2.set_state(endpoint(9).as_str(), waits_again));
+    world.clock.advance(LATER);
+    world.reconcile().await;
+    assert_eq!(status(&world, 9).await, Some(Status::InReview));
+    assert_ne!(token(&world, "alice", 9), earlier);
+
+    let unknown = "A".repeat(43);
+    let typed = [("choice", "approve"), ("typed", "ffffff")];
+    let (mut pages, mut forms, mut reads) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for token in [
+        unknown.as_str(),
+        &used,
+        &removed,
+        &moved,
+        &earlier,
+        "x",
+        "%00",
+        &format!("{used}="),
+        &"é".repeat(500),
+    ] {
+        world.dynamodb.reset_calls();
+        pages.push(get(&world, token).await);
+        reads.insert(format!("{:?}", world.dynamodb.calls()));
+        world.dynamodb.reset_calls();
+        forms.push(post(&world, token, &typed).await);
+        reads.insert(format!("{:?}", world.dynamodb.calls()));
+        forms.push(post(&world, token, APPROVE).await);
+        assert!(head(&world, token).await.body.is_empty());
+    }
+    let first = pages[0].clone();
+    assert_eq!(page(&first), "404 This link does not work");
+    assert!(pages.iter().chain(&forms).all(|page| *page == first));
+    assert_eq!(reads.len(), 1, "they take the same reads: {reads:?}");
+    // Only who can type the end of the id is told what came of their vote.
+    let own = approve(&world, "alice", 3).await;
+    assert_eq!(
+        page(&own),
+        "200 You had voted before, and the connection is accepted"
+    );
+}
+
+#[tokio::test]
+async fn every_answer_keeps_browsers_caches_and_other_sites_out() {
+    let world = one_suffices().await;
+    let alice = token(&world, "alice", 3);
+    let long = vec![b'x'; 16 * 1024 + 1];
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let elsewhere = Request {
+        path: "/".to_owned(),
+        ..request(Method::Get, "", &[], b"")
+    };
+    let slack = Request {
+        path: "/slack/interactions".to_owned(),
+        ..request(Method::Post, "", &[], b"")
+    };
+    let mut answers = vec![
+        (200, get(&world, &alice).await),
+        (200, head(&world, &alice).await),
+        (404, get(&world, "x").await),
+        (422, post(&world, &alice, APPROVE).await),
+        (
+            405,
+            answer(&world, &request(Method::Other, &alice, &[], b"")).await,
+        ),
+        (
+            413,
+            answer(&world, &request(Method::Post, &alice, &[form], &long)).await,
+        ),
+        (
+            413,
+            answer(&world, &request(Method::Post, "x", &[form], &long)).await,
+        ),
+        (404, answer(&world, &elsewhere).await),
+        (404, answer(&world, &slack).await),
+    ];
+    world.dynamodb.inject("*", dynamodb::Fault::Throttle, 100);
+    answers.push((503, get(&world, &alice).await));
+    for (status, answer) in answers {
+        assert_eq!(answer.status, status);
+        let header = |name: &str| {
+            let mut found = answer.headers.iter().filter(|(known, _)| *known == name);
+            let value = found.next().map(|(_, value)| value.as_str());
+            assert!(found.next().is_none(), "{name} is there once");
+            value.unwrap_or_else(|| panic!("{status} has {name}"))
+        };
+        assert_eq!(header("cache-control"), "no-store");
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("x-frame-options"), "DENY");
+        assert_eq!(header("x-robots-tag"), "noindex, nofollow");
+        assert!(header("strict-transport-security").starts_with("max-age="));
+        let policy = header("content-security-policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"));
+        assert!(policy.ends_with("form-action 'self'; frame-ancestors 'none'; base-uri 'none'"));
+        assert!(answer.headers.iter().all(|(name, _)| *name != "set-cookie"));
+        assert!(!answer.body.contains(&alice), "no page holds its own link");
+        if status == 405 {
+            assert_eq!(header("allow"), "GET, HEAD, POST");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_form_on_somebody_elses_page_decides_nothing() {
+    let world = one_suffices().await;
+    let alice = token(&world, "alice", 3);
+    let body = format!("choice=approve&typed={}", end_of(3));
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let sent = async |site| {
+        let headers = [form, ("sec-fetch-site", site), ("origin", "null")];
+        answer(
+            &world,
+            &request(Method::Post, &alice, &headers, body.as_bytes()),
+        )
+        .await
+    };
+    for site in ["cross-site", "same-site", "", "odd"] {
+        assert_eq!(
+            page(&sent(site).await),
+            "403 Sent from another page",
+            "{site}"
+        );
+    }
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    assert_eq!(sent("same-origin").await.status, 200);
+    // A link in a mail leads here from elsewhere, and looking is for everybody.
+    let bob = token(&world, "bob", 3);
+    let looked = request(Method::Get, &bob, &[("sec-fetch-site", "cross-site")], b"");
+    assert_eq!(answer(&world, &looked).await.status, 200);
+}
+
+#[tokio::test]
+async fn while_a_table_does_not_answer_trying_again_is_all_it_takes() {
+    let world = one_suffices().await;
+    let alice = token(&world, "alice", 3);
+    for fault in [dynamodb::Fault::Throttle, dynamodb::Fault::InternalError] {
+        world.dynamodb.inject("*", fault, 100);
+        let looked = get(&world, &alice).await;
+        assert_eq!(page(&looked), "503 Not possible right now");
+        assert!(looked.headers.contains(&("retry-after", "5".to_owned())));
+        assert_eq!(
+            page(&approve(&world, "alice", 3).await),
+            "503 Not possible right now"
+        );
+        world.dynamodb.clear_faults();
+        assert_eq!(page(&get(&world, &alice).await), OPEN_3);
+    }
+    // The vote is recorded, and nobody hears of it.
+    world
+        .dynamodb
+        .inject("TransactWriteItems", dynamodb::Fault::AnswerLost, 3);
+    let sent = approve(&world, "alice", 3).await;
+    assert_eq!(page(&sent), "503 Not possible right now");
+    assert!(
+        sent.body
+            .contains("Trying again is safe: a vote counts once")
+    );
+    world.dynamodb.clear_faults();
+    let again = approve(&world, "alice", 3).await;
+    assert_eq!(again.status, 200, "{}", page(&again));
+    world.clock.advance(LATER);
+    world.reconcile().await;
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+    assert_eq!(
+        path(&world, 3).await,
+        "- > in_review > accepting > accepted"
+    );
+}
+
+#[tokio::test]
+async fn what_ec2_does_not_do_at_once_is_recorded_and_done_later() {
+    let world = one_suffices().await;
+    let fault = Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError);
+    world.ec2.inject(fault.always());
+    let recorded = approve(&world, "alice", 3).await;
+    assert_eq!(
+        page(&recorded),
+        "202 Recorded: the connection is approved, and EC2 is being asked to accept it"
+    );
+    assert!(
+        recorded
+            .body
+            .contains("not answered yet; it is asked again")
+    );
+    world.ec2.clear_faults();
+    world.clock.advance(LATER);
+    world.reconcile().await;
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+}
+
+#[tokio::test]
+async fn whatever_is_sent_is_answered_and_nothing_is_decided() {
+    let world = one_suffices().await;
+    let before = contents(&world).await;
+    let known = token(&world, "alice", 3);
+    let mut random = fastrand::Rng::with_seed(7);
+    for round in 0..600 {
+        let mut bytes = |limit: usize| -> Vec<u8> {
+            let length = random.usize(..limit);
+            (0..length).map(|_| random.u8(..)).collect()
+        };
+        let (noise, body, value) = (bytes(60), bytes(400), bytes(30));
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let pieces = [
+            "choice=approve&",
+            "choice=reject&",
+            "typed=00000",
+            "reason=%",
+            "&&=",
+            "%00",
+        ];
+        let mut form: Vec<u8> = pieces[random.usize(..pieces.len())].into();
+        form.extend(&body);
+        let token = if random.bool() {
+            known.clone()
+        } else {
+            text(&noise)
+        };
+        let content_type = match random.u8(..3) {
+            0 => text(&value),
+            _ => "application/x-www-form-urlencoded".to_owned(),
+        };
+        let headers = [
+            ("content-type", content_type.as_str()),
+            ("x", &text(&value)),
+        ];
+        let method = [Method::Get, Method::Head, Method::Post, Method::Other][random.usize(..4)];
+        let mut request = request(method, &token, &headers, &form);
+        if random.u8(..10) == 0 {
+            request.path = text(&noise);
+        }
+        let answer = answer(&world, &request).await;
+        assert!(
+            answer.status < 500,
+            "{round}: {request:?}: {}",
+            answer.status
+        );
+    }
+    assert!(contents(&world).await == before);
+}
+
+#[tokio::test]
+async fn no_log_holds_a_token_or_what_was_typed() {
+    let world = panel().await;
+    logs::must_not_show("mistyped");
+    for name in ["alice", "bob", "carol"] {
+        let token = token(&world, name, 3);
+        get(&world, &token).await;
+        head(&world, &token).await;
+        post(
+            &world,
+            &token,
+            &[("choice", "approve"), ("typed", "mistyped")],
+        )
+        .await;
+        answer(&world, &request(Method::Other, &token, &[], b"")).await;
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let too_long = vec![b'x'; 20_000];
+        answer(&world, &request(Method::Post, &token, &form, &too_long)).await;
+        world
+            .dynamodb
+            .inject("*", dynamodb::Fault::InternalError, 100);
+        get(&world, &token).await;
+        assert_eq!(approve(&world, name, 3).await.status, 503);
+        world.dynamodb.clear_faults();
+        approve(&world, name, 3).await;
+        approve(&world, name, 3).await;
+    }
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+    // A line that holds one panics whoever wrote it.
+}
+
+/// One exchange with the local world's server.
+async fn exchange(world: &World, request: String) -> String {
+    let mut stream = tokio::net::TcpStream::connect(world.address())
+        .await
+        .unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn the_links_in_the_local_worlds_letters_work() {
+    let world = one_suffices().await;
+    let letter = letters(&world, "alice", 3).pop().unwrap();
+    let base = format!("http://{}", world.address());
+    let (_, rest) = letter.split_once(&base).unwrap();
+    let path = rest.split_whitespace().next().unwrap();
+    let host = format!("Host: {}\r\nConnection: close", world.address());
+    let got = exchange(
+        &world,
+        format!("GET {path}?utm=1 HTTP/1.1\r\n{host}\r\n\r\n"),
+    )
+    .await;
+    assert!(got.starts_with("HTTP/1.1 200 OK\r\n"), "{got}");
+    assert!(got.contains("content-security-policy: default-src 'none'"));
+    assert!(got.contains("May Example GmbH connect to Payments API?"));
+    let looked = exchange(&world, format!("HEAD {path} HTTP/1.1\r\n{host}\r\n\r\n")).await;
+    assert!(looked.starts_with("HTTP/1.1 200 OK\r\n") && looked.ends_with("\r\n\r\n"));
+    let put = exchange(&world, format!("PUT {path} HTTP/1.1\r\n{host}\r\n\r\n")).await;
+    assert!(put.starts_with("HTTP/1.1 405 "), "{put}");
+    let body = format!("choice=approve&reason=&typed={}", end_of(3));
+    let head = format!(
+        "{host}\r\nContent-Type: application/x-www-form-urlencoded\r\nOrigin: null\r\nSec-Fetch-Site: same-origin"
+    );
+    let length = body.len();
+    let sent = exchange(
+        &world,
+        format!("POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}"),
+    )
+    .await;
+    assert!(
+        sent.contains("<h1>Done: the connection is accepted</h1>"),
+        "{sent}"
+    );
+}
