@@ -185,7 +185,7 @@ impl Block {
     /// A row of buttons. `block_id` is the message's only one of that name.
     #[must_use]
     pub fn actions<const N: usize>(block_id: &'static str, buttons: [Button; N]) -> Self {
-        const { assert!(N >= 1 && N <= 25, "Slack takes 1 to 25 elements") };
+        const { assert!(matches!(N, 1..=25), "Slack takes 1 to 25 elements") };
         Self(Kind::Actions {
             block_id,
             elements: buttons.into(),

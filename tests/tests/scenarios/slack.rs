@@ -11,9 +11,10 @@ use gatekeeper_local::world::World;
 use gatekeeper_slack::config::Config;
 use gatekeeper_slack::handler::Handler;
 use gatekeeper_slack_api::client::https_connector;
-use local_aws::{Fault, FaultKind, NewChannel, Slack, SlackConfig, SlackMessage};
+use local_aws::{CallPhase, Fault, FaultKind, NewChannel, Slack, SlackConfig, SlackMessage};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use crate::support::*;
 
@@ -125,6 +126,26 @@ impl Workspace {
         let response = answer.into_response().unwrap();
         let failures = response.batch_item_failures.into_iter();
         failures.map(|failure| failure.item_identifier).collect()
+    }
+
+    /// Has an instance handle a batch that is killed while it waits for Slack, which does nothing.
+    async fn kill_while_it_posts(&self, batch: &Value) {
+        let called = Arc::new(Notify::new());
+        let hears = Arc::clone(&called);
+        self.slack
+            .set_on_call(Some(Arc::new(move |action: &str, phase: CallPhase| {
+                if action == POST && phase == CallPhase::Before {
+                    hears.notify_one();
+                }
+            })));
+        self.slack.inject(Fault::new(POST, FaultKind::Hang));
+        let instance = self.instance();
+        tokio::select! {
+            back = self.handle(&instance, batch) => unreachable!("it was not killed: {back:?}"),
+            () = called.notified() => {}
+        }
+        self.slack.set_on_call(None);
+        assert_eq!(self.slack.faults(), [], "the call hung");
     }
 
     fn messages(&self) -> Vec<SlackMessage> {
@@ -349,17 +370,8 @@ async fn a_message_whose_answer_was_lost_is_found_again() {
 #[tokio::test]
 async fn a_message_that_was_never_posted_is_posted_after_all() {
     let mut space = Workspace::panel().await;
-    // An instance that is killed while it waits for Slack.
-    space.slack.inject(Fault::new(POST, FaultKind::Hang));
     let news = space.news();
-    let instance = space.instance();
-    let killed = space.handle(&instance, &news);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(500), killed)
-            .await
-            .is_err()
-    );
-    space.slack.release();
+    space.kill_while_it_posts(&news).await;
     assert_eq!(space.messages(), []);
     minutes_pass(&space.world, 2);
     // Two others find its claim ended.
@@ -373,16 +385,8 @@ async fn a_message_that_was_never_posted_is_posted_after_all() {
 #[tokio::test]
 async fn a_message_that_was_never_posted_is_not_posted_once_it_was_decided() {
     let mut space = Workspace::panel().await;
-    space.slack.inject(Fault::new(POST, FaultKind::Hang));
     let opened = space.news();
-    let instance = space.instance();
-    let killed = space.handle(&instance, &opened);
-    assert!(
-        tokio::time::timeout(Duration::from_millis(500), killed)
-            .await
-            .is_err()
-    );
-    space.slack.release();
+    space.kill_while_it_posts(&opened).await;
     space.vote_in_slack("U0ALICE").await;
     minutes_pass(&space.world, 2);
     let ended = space.news();
