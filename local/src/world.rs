@@ -504,6 +504,13 @@ impl World {
         environment(self.address)
     }
 
+    /// Clients of this world, for a function that brings its own handler. In a world that is reached in
+    /// process, the watcher sees their calls under this name.
+    #[must_use]
+    pub fn clients(&self, name: &str) -> Clients {
+        self.way.clients(name)
+    }
+
     /// The gatekeeper of the functions in this world.
     #[must_use]
     pub fn gatekeeper(&self) -> &Arc<Gatekeeper> {

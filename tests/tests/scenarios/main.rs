@@ -26,6 +26,7 @@ mod revocation;
 mod safety;
 mod scale;
 mod settings;
+mod slack;
 mod support;
 mod votes;
 mod votes_races;

@@ -14,8 +14,8 @@ const MOST_IN_MODAL: usize = 100;
 /// What was found in blocks that are right.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// All texts of type `mrkdwn`.
-    pub(crate) mrkdwn: Vec<String>,
+    /// All texts of type `mrkdwn`, and whether each is `verbatim`: Slack makes nothing of what stands in the open.
+    pub(crate) mrkdwn: Vec<(String, bool)>,
     /// Where buttons lead.
     pub(crate) urls: Vec<String>,
 }
@@ -236,7 +236,10 @@ impl Walk {
         };
         self.length(text, 1, most, &text_at);
         if !plain {
-            self.found.mrkdwn.push(text.to_owned());
+            let verbatim = fields.get("verbatim").and_then(Value::as_bool);
+            self.found
+                .mrkdwn
+                .push((text.to_owned(), verbatim.unwrap_or(false)));
         }
     }
 

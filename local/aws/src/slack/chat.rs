@@ -21,9 +21,12 @@ const NOT_MODELLED: [&str; 7] = [
     "parse",
     "link_names",
     "username",
-    "reply_broadcast",
+    BROADCAST,
     "as_user",
 ];
+
+/// Shows a reply in the channel too; modelled where a message is posted, and nowhere else.
+const BROADCAST: &str = "reply_broadcast";
 
 /// What a call would have a message show.
 pub(crate) struct Draft {
@@ -37,7 +40,9 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn read(req: &Request<'_>, longest: usize) -> Result<Self, SlackError> {
         let args = req.args;
-        if let Some(name) = NOT_MODELLED.into_iter().find(|name| args.has(name)) {
+        let is_modelled = |name: &str| name == BROADCAST && req.method == "chat.postMessage";
+        let mut given = NOT_MODELLED.into_iter().filter(|name| args.has(name));
+        if let Some(name) = given.find(|name| !is_modelled(name)) {
             let why = format!("{name} is not modelled by the double");
             return Err(errors::invalid_argument(why));
         }
@@ -86,6 +91,7 @@ impl Draft {
         Sent {
             place: in_channel(method, channel, ts),
             text: self.text.as_deref().filter(|_| self.mrkdwn),
+            is_shown: self.blocks.as_ref().is_none_or(Vec::is_empty),
             found: &self.found,
         }
     }
@@ -162,10 +168,13 @@ pub(crate) fn add(
     if flag("unfurl_links")? || flag("unfurl_media")? {
         store.unfurled.extend(links);
     }
+    // "Used in conjunction with thread_ts"
+    let broadcast = thread_ts.is_some() && req.args.flag(BROADCAST)?.unwrap_or(false);
     store.put(SlackMessage {
         channel: channel.to_owned(),
         ts: ts.clone(),
         thread_ts,
+        broadcast,
         author: SlackAuthor::App,
         content,
         metadata,
@@ -295,6 +304,9 @@ pub(crate) fn to_json(slack: &Slack, message: &SlackMessage) -> Value {
     }
     if let Some(ts) = &message.thread_ts {
         put("thread_ts", json!(ts));
+    }
+    if message.broadcast {
+        put("subtype", json!("thread_broadcast"));
     }
     json
 }

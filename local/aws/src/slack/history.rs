@@ -133,13 +133,14 @@ fn page<'a>(
     Ok(answer)
 }
 
-/// `conversations.history`: the newest first. Replies are only in their threads.
+/// `conversations.history`: the newest first. Replies are in their threads; those that are shown in the channel, here
+/// too.
 pub(crate) fn history(req: &Request<'_>) -> Result<Value, SlackError> {
     let store = req.slack.store();
     let channel = readable(req, &store)?;
     let range = Range::read(req, store.options.page_size)?;
     let all = store.messages_of(&channel).rev();
-    let all = all.filter(|message| message.thread_ts.is_none());
+    let all = all.filter(|message| message.thread_ts.is_none() || message.broadcast);
     page(req, &range, all, |at, cursor| at < cursor)
 }
 

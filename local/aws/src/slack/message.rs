@@ -82,6 +82,8 @@ pub struct SlackMessage {
     pub ts: String,
     /// Of a reply, the message that it replies to.
     pub thread_ts: Option<String>,
+    /// Whether the channel shows the reply too.
+    pub broadcast: bool,
     /// Whose it is.
     pub author: SlackAuthor,
     /// What it shows now.

@@ -332,6 +332,7 @@ impl Slack {
             channel: channel.to_owned(),
             ts: ts.clone(),
             thread_ts: None,
+            broadcast: false,
             author: SlackAuthor::User(user.to_owned()),
             content: SlackContent {
                 text: text.to_owned(),

@@ -45,6 +45,8 @@ pub(crate) struct Sent<'a> {
     pub(crate) place: SlackPlace,
     /// Read for markup.
     pub(crate) text: Option<&'a str>,
+    /// Whether people see the text. Beside blocks, only notifications show it.
+    pub(crate) is_shown: bool,
     pub(crate) found: &'a Found,
 }
 
@@ -159,11 +161,15 @@ impl Store {
             place: place.clone(),
             found,
         };
-        let texts = sent.text.into_iter();
-        for text in texts.chain(sent.found.mrkdwn.iter().map(String::as_str)) {
+        let texts = sent.text.into_iter().map(|text| (text, !sent.is_shown));
+        let of_blocks = sent.found.mrkdwn.iter();
+        for (text, verbatim) in
+            texts.chain(of_blocks.map(|(text, verbatim)| (text.as_str(), *verbatim)))
+        {
             for found in scan(text) {
                 match found {
                     Markup::Link { url, label } => links.push(link(url, label, LinkKind::Markup)),
+                    Markup::Bare(_) if verbatim => {}
                     Markup::Bare(url) => links.push(link(url, None, LinkKind::Bare)),
                     Markup::Mention(found) => self.mentions.push(markup(found)),
                     Markup::Unescaped(c) => self.unescaped.push(markup(c.to_string())),

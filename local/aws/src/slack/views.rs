@@ -42,6 +42,7 @@ pub(crate) fn take(
     store.note(&Sent {
         place,
         text: None,
+        is_shown: false,
         found: &found,
     });
     if let Some(view_blocks) = view.get_mut("blocks") {

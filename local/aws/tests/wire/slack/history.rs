@@ -37,6 +37,13 @@ fn the_newest_messages_come_first_with_their_metadata_if_it_is_asked_for() {
     assert_eq!(texts(&thread), ["1", "reply"]);
     let messages = world.slack.messages(CHANNEL);
     assert_eq!(messages[2].author, SlackAuthor::User(BOB.to_owned()));
+    // Unless the channel is to show a reply too.
+    let loud = json!({ "text": "loud", "thread_ts": first, "reply_broadcast": true });
+    let loud = post(&world, &loud);
+    let answer = call(&world, HISTORY, &json!({ "channel": CHANNEL }));
+    assert_eq!(texts(&answer), ["loud", "2", "1"]);
+    assert_eq!(answer["messages"][0]["subtype"], "thread_broadcast");
+    assert!(world.slack.message(CHANNEL, &loud).unwrap().broadcast);
 }
 
 #[test]

@@ -303,7 +303,8 @@ fn links_mentions_and_unescaped_characters_are_told_apart() {
                   "fields": [{ "type": "plain_text", "text": "<!here> <b> & plain" }],
                   "accessory": { "type": "button", "url": "https://gatekeeper.example/b",
                                  "text": { "type": "plain_text", "text": "Open" } } },
-                { "type": "context", "elements": [{ "type": "mrkdwn", "text": "&lt;!here&gt; a &amp; b" }] },
+                { "type": "context", "elements": [{ "type": "mrkdwn", "text": "&lt;!here&gt; a &amp; b" },
+                    { "type": "mrkdwn", "text": "http://plain.example", "verbatim": true }] },
             ],
         }),
     );

@@ -1,0 +1,671 @@
+//! What people see in Slack of what is announced: once each, up to date, whatever goes wrong.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::gatekeeper::Voter;
+use gatekeeper_aws::telemetry::Metrics;
+use gatekeeper_core::request::Status;
+use gatekeeper_local::world::World;
+use gatekeeper_slack::config::Config;
+use gatekeeper_slack::handler::Handler;
+use gatekeeper_slack_api::client::https_connector;
+use local_aws::{Fault, FaultKind, NewChannel, Slack, SlackConfig, SlackMessage};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::*;
+
+const CHANNEL: &str = "C0REVIEWS";
+const POST: &str = "chat.postMessage";
+const UPDATE: &str = "chat.update";
+const HISTORY: &str = "conversations.history";
+const TOKEN: &str = "xoxb-of-the-scenarios";
+
+/// The endpoint 3 is unknown; Alice and Bob decide.
+const PANEL: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
+policy:
+  settings:
+    - {service_id: "*", name: Payments <API>}
+  entries:
+    - {service_id: "*", principal: "000000000003", effect: allow, expires_at: 2026-01-01T00:00:00Z, customer: "<!channel> & <https://example.com|Example>"}
+    - {service_id: "*", principal: "000000000001", effect: allow}
+  approvers:
+    - {id: alice@example.com, services: ["*"], slack_user_id: U0ALICE}
+    - {id: bob@example.com, services: ["*"], slack_user_id: U0BOB}
+"#;
+
+/// A world with the function `slack`, and Slack.
+struct Workspace {
+    world: World,
+    slack: Slack,
+    url: String,
+    /// How many announcements have been delivered.
+    delivered: usize,
+}
+
+impl Workspace {
+    async fn of(text: &str) -> Self {
+        let world = world_of(text).await;
+        let clock = world.clock.clone();
+        let slack = Slack::new(SlackConfig {
+            clock: Arc::new(move || clock.now()),
+            seed: Some(1),
+            bot_token: TOKEN.to_owned(),
+            ..SlackConfig::default()
+        });
+        slack.put_channel(NewChannel::new(CHANNEL, "connection-reviews"));
+        slack.put_user("U0ALICE", "alice");
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        slack.set_base_url(url.as_str());
+        let router = slack.router();
+        tokio::spawn(local_aws::serve(listener, router, std::future::pending()));
+        world.secrets.put_secret("slack", &secret(TOKEN)).unwrap();
+        Self {
+            world,
+            slack,
+            url,
+            delivered: 0,
+        }
+    }
+
+    /// With the connections that ask at first looked at.
+    async fn panel() -> Self {
+        let space = Self::of(PANEL).await;
+        space.world.reconcile().await;
+        space
+    }
+
+    /// A new instance of the function.
+    fn instance(&self) -> Handler {
+        let config = Config {
+            allowlist_table: self.world.allowlist_table().to_owned(),
+            requests_table: self.world.requests_table().to_owned(),
+            secret_arn: "slack".to_owned(),
+            app: Some("A0LOCAL0001".parse().unwrap()),
+            channel: Some(CHANNEL.parse().unwrap()),
+            url: self.url.parse().unwrap(),
+        };
+        Handler::new(
+            &self.world.clients("slack"),
+            config,
+            https_connector(),
+            self.world.clock.clone(),
+            Metrics::off(self.world.clock.clone()),
+        )
+    }
+
+    /// What was announced since the last time, as the function gets it.
+    fn news(&mut self) -> Value {
+        let documents = documents(&self.world).split_off(self.delivered);
+        self.delivered += documents.len();
+        batch(&documents)
+    }
+
+    /// Delivers what was announced since the last time; the records that come back.
+    async fn deliver(&mut self) -> Vec<String> {
+        let news = self.news();
+        self.handle(&self.instance(), &news).await
+    }
+
+    async fn handle(&self, instance: &Handler, batch: &Value) -> Vec<String> {
+        self.within(instance, batch, 60).await
+    }
+
+    /// Handles a batch within so many seconds; the records that come back.
+    async fn within(&self, instance: &Handler, batch: &Value, seconds: u64) -> Vec<String> {
+        let deadline = Deadline::after(&self.world.clock, Duration::from_secs(seconds));
+        let answer = instance.handle(batch.clone(), deadline).await;
+        let response = answer.into_response().unwrap();
+        let failures = response.batch_item_failures.into_iter();
+        failures.map(|failure| failure.item_identifier).collect()
+    }
+
+    fn messages(&self) -> Vec<SlackMessage> {
+        self.slack.messages(CHANNEL)
+    }
+
+    fn only_message(&self) -> SlackMessage {
+        let mut messages = self.messages();
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        messages.remove(0)
+    }
+
+    async fn vote_in_slack(&self, user: &str) {
+        let request = request(&self.world, 3).await.unwrap();
+        let voter = Voter::Slack {
+            user: user.parse().unwrap(),
+            endpoint_id: endpoint(3),
+            review: request.review.unwrap(),
+        };
+        vote(&self.world, &voter, &approval()).await;
+    }
+
+    /// Nothing that anybody wrote mentioned or linked anything, and nothing was fetched.
+    fn assert_quiet(&self) {
+        assert_eq!(self.slack.mentions(), []);
+        assert_eq!(self.slack.links(), []);
+        assert_eq!(self.slack.unescaped(), []);
+        assert_eq!(self.slack.unfurled(), []);
+    }
+}
+
+fn secret(token: &str) -> String {
+    json!({"signing_secret": "00000000000000000000000000000000", "bot_token": token}).to_string()
+}
+
+fn batch(documents: &[Value]) -> Value {
+    let record = |(index, document): (usize, &Value)| {
+        json!({
+            "messageId": format!("m{index}"), "eventSource": "aws:sqs",
+            "body": document.to_string(),
+        })
+    };
+    let records: Vec<Value> = documents.iter().enumerate().map(record).collect();
+    json!({ "Records": records })
+}
+
+#[tokio::test]
+async fn a_review_is_shown_with_buttons_and_becomes_how_it_ended() {
+    let mut space = Workspace::panel().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let asked = space.only_message();
+    assert_eq!(asked.buttons(), ["approve", "reject"]);
+    for part in [
+        "Connection request: Payments ‹API›",
+        "&lt;!channel&gt; &amp; &lt;https://example.com|Example&gt; (account 000000000003)",
+        "`vpce-00000000000000003`",
+        "somebody has to decide",
+    ] {
+        assert!(asked.shown().contains(part), "{part}: {}", asked.shown());
+    }
+
+    space.vote_in_slack("U0ALICE").await;
+    assert_eq!(status(&space.world, 3).await, Some(Status::Accepted));
+    assert_eq!(space.deliver().await, [""; 0]);
+    let ended = space.only_message();
+    assert_eq!(ended.ts, asked.ts);
+    assert_eq!(ended.buttons(), [""; 0]);
+    for part in [
+        "Accepted: Payments ‹API›",
+        "*Decided by*\nalice@example.com",
+        "alice@example.com approved in Slack.",
+        "*EC2*\nDone (request id ",
+    ] {
+        assert!(ended.shown().contains(part), "{part}: {}", ended.shown());
+    }
+    space.assert_quiet();
+}
+
+#[tokio::test]
+async fn it_shows_who_voted_until_enough_have_and_a_decision_from_any_side() {
+    let mut space = Workspace::of(PANEL).await;
+    settings(&space.world, "approvals_required: 2").await;
+    space.world.reconcile().await;
+    space.deliver().await;
+    space.vote_in_slack("U0ALICE").await;
+    space.deliver().await;
+    let asked = space.only_message();
+    assert_eq!(asked.buttons(), ["approve", "reject"]);
+    assert!(asked.shown().contains("1 of 2 needed: alice@example.com"));
+
+    somebody_rejects(&space.world, 3);
+    minutes_pass(&space.world, 5);
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let messages = space.messages();
+    assert_eq!(messages[0].ts, asked.ts);
+    assert_eq!(messages[0].buttons(), [""; 0]);
+    assert!(
+        messages[0]
+            .shown()
+            .contains("was rejected without Gatekeeper.")
+    );
+    // Which is told besides, since somebody went past Gatekeeper.
+    assert_eq!(messages.len(), 2);
+    assert_eq!(messages[1].buttons(), [""; 0]);
+    assert!(
+        messages[1]
+            .shown()
+            .contains("was rejected without Gatekeeper.")
+    );
+    space.assert_quiet();
+}
+
+#[tokio::test]
+async fn order_and_number_of_announcements_do_not_matter() {
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let space = Workspace::of(PANEL).await;
+        settings(&space.world, "approvals_required: 2").await;
+        space.world.reconcile().await;
+        space.vote_in_slack("U0ALICE").await;
+        let told = documents(&space.world);
+        let of_kind = |told: &[Value], kind: &str| {
+            let found = told.iter().find(|document| document["kind"] == kind);
+            found
+                .unwrap_or_else(|| panic!("{kind} of {told:?}"))
+                .clone()
+        };
+        let mut news = vec![of_kind(&told, "review_opened"), of_kind(&told, "vote_cast")];
+        // While it is open, either leads to the one message. Each comes twice.
+        for at in order.into_iter().filter(|at| *at < 2) {
+            let twice = batch(&[news[at].clone(), news[at].clone()]);
+            assert_eq!(space.handle(&space.instance(), &twice).await, [""; 0]);
+            let asked = space.only_message();
+            assert_eq!(asked.buttons(), ["approve", "reject"]);
+            assert!(asked.shown().contains("1 of 2 needed"));
+            assert_eq!(asked.edits, 0, "there was nothing new to show");
+        }
+        space.vote_in_slack("U0BOB").await;
+        news.push(of_kind(&documents(&space.world), "accepted"));
+        // Once it is over, either shows that, and none anything older.
+        for at in order {
+            let twice = batch(&[news[at].clone(), news[at].clone()]);
+            assert_eq!(space.handle(&space.instance(), &twice).await, [""; 0]);
+            let ended = space.only_message();
+            assert!(ended.shown().contains("Accepted: "), "{}", ended.shown());
+            assert_eq!(ended.buttons(), [""; 0]);
+            assert_eq!(ended.edits, 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn where_it_was_decided_before_anybody_was_asked_nobody_is() {
+    let mut space = Workspace::panel().await;
+    space.vote_in_slack("U0ALICE").await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    assert_eq!(space.messages(), []);
+}
+
+#[tokio::test]
+async fn a_late_announcement_puts_nothing_older_over_what_is_shown() {
+    let mut space = Workspace::panel().await;
+    let opened = space.news();
+    let instance = space.instance();
+    space.handle(&instance, &opened).await;
+    space.vote_in_slack("U0ALICE").await;
+    let ended = space.news();
+    space.handle(&instance, &ended).await;
+    let shown = space.only_message();
+    for late in [&opened, &ended, &opened] {
+        assert_eq!(space.handle(&space.instance(), late).await, [""; 0]);
+    }
+    assert_eq!(space.only_message(), shown);
+    assert_eq!(shown.buttons(), [""; 0]);
+}
+
+#[tokio::test]
+async fn two_instances_at_the_same_time_post_once() {
+    let mut space = Workspace::panel().await;
+    let news = space.news();
+    let (one, other) = (space.instance(), space.instance());
+    let both = tokio::join!(space.handle(&one, &news), space.handle(&other, &news));
+    assert_eq!(both, (vec![], vec![]));
+    space.only_message();
+
+    space.vote_in_slack("U0ALICE").await;
+    let news = space.news();
+    let both = tokio::join!(space.handle(&one, &news), space.handle(&other, &news));
+    assert_eq!(both, (vec![], vec![]));
+    assert_eq!(space.only_message().buttons(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_was_lost_is_found_again() {
+    for lost in [FaultKind::AnswerLost, FaultKind::AnswerFails] {
+        let mut space = Workspace::panel().await;
+        space.slack.inject(Fault::new(POST, lost));
+        let news = space.news();
+        let instance = space.instance();
+        assert_eq!(space.handle(&instance, &news).await, ["m0"]);
+        let posted = space.only_message();
+        // It comes again while whoever posted may still be at it, and once more after that.
+        assert_eq!(space.within(&instance, &news, 15).await, ["m0"]);
+        minutes_pass(&space.world, 2);
+        assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+        assert_eq!(space.slack.calls_of(POST), 1);
+        assert_eq!(space.only_message().ts, posted.ts);
+        // From now on it is known, and becomes how it ends.
+        space.vote_in_slack("U0ALICE").await;
+        assert_eq!(space.deliver().await, [""; 0]);
+        assert_eq!(space.only_message().buttons(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_was_never_posted_is_posted_after_all() {
+    let mut space = Workspace::panel().await;
+    // An instance that is killed while it waits for Slack.
+    space.slack.inject(Fault::new(POST, FaultKind::Hang));
+    let news = space.news();
+    let instance = space.instance();
+    let killed = space.handle(&instance, &news);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(500), killed)
+            .await
+            .is_err()
+    );
+    space.slack.release();
+    assert_eq!(space.messages(), []);
+    minutes_pass(&space.world, 2);
+    assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    space.only_message();
+    assert_eq!(space.slack.calls_of(HISTORY), 1);
+}
+
+#[tokio::test]
+async fn without_the_right_to_read_the_channel_people_are_asked_all_the_same() {
+    let mut space = Workspace::panel().await;
+    space.slack.set_options(|options| {
+        options.scopes.remove("channels:history");
+    });
+    space.slack.inject(Fault::new(POST, FaultKind::AnswerLost));
+    let news = space.news();
+    let instance = space.instance();
+    assert_eq!(space.handle(&instance, &news).await, ["m0"]);
+    minutes_pass(&space.world, 2);
+    assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+    assert_eq!(space.messages().len(), 2, "perhaps twice, and never not");
+}
+
+#[tokio::test]
+async fn slack_is_left_alone_for_as_long_as_it_asks() {
+    let mut space = Workspace::panel().await;
+    let wait = |seconds| {
+        space.slack.set_options(|options| {
+            options.retry_after = Duration::from_secs(seconds);
+        });
+    };
+    // There is time to wait.
+    wait(20);
+    space.slack.inject(Fault::new(POST, FaultKind::Throttle));
+    let news = space.news();
+    let begun = space.world.clock.now();
+    assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    assert!(space.world.clock.now().duration_since(begun).as_secs() >= 20);
+    space.only_message();
+
+    // There is not, so that the record comes back, and nothing else is tried meanwhile.
+    space
+        .slack
+        .set_options(|options| options.retry_after = Duration::from_secs(120));
+    space.slack.inject(Fault::new(UPDATE, FaultKind::Throttle));
+    space.vote_in_slack("U0ALICE").await;
+    let news = space.news();
+    let instance = space.instance();
+    assert!(!space.handle(&instance, &news).await.is_empty());
+    assert!(!space.handle(&instance, &news).await.is_empty());
+    assert_eq!(space.slack.calls_of(UPDATE), 1);
+    minutes_pass(&space.world, 2);
+    assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+    assert_eq!(space.only_message().buttons(), [""; 0]);
+    assert_eq!(space.slack.too_early(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_is_read_again() {
+    let mut space = Workspace::panel().await;
+    let instance = space.instance();
+    let news = space.news();
+    assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+    minutes_pass(&space.world, 1);
+    space.slack.set_bot_token("xoxb-the-next");
+    space.vote_in_slack("U0ALICE").await;
+    let news = space.news();
+    // Slack's is replaced, ours not yet: somebody must act.
+    assert!(!space.handle(&instance, &news).await.is_empty());
+    assert_eq!(space.only_message().buttons().len(), 2);
+    space
+        .world
+        .secrets
+        .rotate("slack", &secret("xoxb-the-next"))
+        .unwrap();
+    minutes_pass(&space.world, 1);
+    assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+    assert_eq!(space.only_message().buttons(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_token_that_slack_does_not_take_is_tried_once_for_all_records() {
+    let mut space = Workspace::of(OPEN).await;
+    approver(&space.world, r#"{id: alice@example.com, services: ["*"]}"#).await;
+    for n in 1..=5 {
+        somebody_asks(&space.world, n, &format!("{n:012}"));
+    }
+    space.world.reconcile().await;
+    space.slack.set_bot_token("xoxb-the-next");
+    let news = space.news();
+    let back = space.handle(&space.instance(), &news).await;
+    assert_eq!(back.len(), news["Records"].as_array().unwrap().len());
+    assert_eq!(space.slack.calls_of(POST), 1);
+}
+
+#[tokio::test]
+async fn a_bad_record_and_a_channel_that_is_not_there_spoil_no_other() {
+    let space = Workspace::of(OPEN).await;
+    approver(&space.world, r#"{id: alice@example.com, services: ["*"]}"#).await;
+    somebody_asks(&space.world, 1, "000000000001");
+    space.world.reconcile().await;
+    let (good, mut bad) = (
+        documents(&space.world).remove(0),
+        json!({"schema": "other"}),
+    );
+    bad["kind"] = good["kind"].clone();
+    let mut alarm = documents(&space.world)
+        .into_iter()
+        .find(|document| document["finding"].is_string())
+        .unwrap();
+    // A service of another stack, say, whose channel is gone.
+    alarm["service_id"] = json!("vpce-svc-00000000000000002");
+    let text = "services: []\npolicy:\n  settings:\n    \
+                - {service_id: vpce-svc-00000000000000002, slack_channel: C0GONE}\n";
+    let file = gatekeeper_local::world_file::WorldFile::parse(text).unwrap();
+    file.put_into(&space.world).await.unwrap();
+    let news = batch(&[bad, alarm, good]);
+    assert_eq!(space.handle(&space.instance(), &news).await, ["m1"]);
+    assert_eq!(space.only_message().buttons(), ["approve", "reject"]);
+}
+
+#[tokio::test]
+async fn where_a_message_cannot_be_changed_people_are_told_in_its_thread() {
+    let mut space = Workspace::panel().await;
+    space.deliver().await;
+    space
+        .slack
+        .set_options(|options| options.edit_window_closed = true);
+    space.vote_in_slack("U0ALICE").await;
+    let news = space.news();
+    for _ in 0..2 {
+        assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    }
+    let messages = space.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[1].thread_ts.as_ref(), Some(&messages[0].ts));
+    assert!(messages[1].broadcast);
+    assert!(messages[1].shown().contains("Accepted: Payments"));
+    assert_eq!(messages[1].buttons(), [""; 0]);
+}
+
+#[tokio::test]
+async fn where_a_message_was_deleted_people_are_told_anew() {
+    let mut space = Workspace::of(PANEL).await;
+    settings(&space.world, "approvals_required: 2").await;
+    space.world.reconcile().await;
+    space.deliver().await;
+    let first = space.only_message();
+    assert!(space.slack.delete_message(CHANNEL, &first.ts));
+    space.vote_in_slack("U0ALICE").await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let second = space.only_message();
+    assert_eq!(second.buttons(), ["approve", "reject"], "it still waits");
+    assert!(space.slack.delete_message(CHANNEL, &second.ts));
+    space.vote_in_slack("U0BOB").await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let third = space.only_message();
+    assert!(third.shown().contains("Accepted: "), "{}", third.shown());
+    assert_eq!(third.buttons(), [""; 0]);
+}
+
+#[tokio::test]
+async fn people_are_reminded_in_the_thread_of_the_message_once() {
+    let mut space = Workspace::of(PANEL).await;
+    settings(&space.world, "remind_hours: 1").await;
+    space.world.reconcile().await;
+    space.deliver().await;
+    hours_pass(&space.world, 2);
+    space.world.reconcile().await;
+    let news = space.news();
+    for _ in 0..2 {
+        assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    }
+    let messages = space.messages();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert_eq!(messages[1].thread_ts.as_ref(), Some(&messages[0].ts));
+    assert!(messages[1].broadcast, "the channel shows it too");
+    assert!(
+        messages[1]
+            .shown()
+            .contains("still waits for somebody to decide.")
+    );
+    // A reminder that comes after the decision reminds nobody.
+    space.vote_in_slack("U0ALICE").await;
+    let late = json!({ "Records": news["Records"].clone() });
+    let mut reminder: Value =
+        serde_json::from_str(late["Records"][0]["body"].as_str().unwrap()).unwrap();
+    reminder["id"] = json!("another");
+    assert_eq!(
+        space.handle(&space.instance(), &batch(&[reminder])).await,
+        [""; 0]
+    );
+    assert_eq!(space.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_where_nobody_may_decide_until_somebody_may() {
+    let mut space = Workspace::of(OPEN).await;
+    somebody_asks(&space.world, 1, "000000000001");
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let told: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
+    assert!(
+        told.iter()
+            .any(|text| text.contains("nobody may decide about it."))
+    );
+    assert!(
+        space
+            .messages()
+            .iter()
+            .all(|message| message.buttons().is_empty())
+    );
+    approver(&space.world, r#"{id: alice@example.com, services: ["*"]}"#).await;
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    let asking = space
+        .messages()
+        .into_iter()
+        .filter(|message| !message.buttons().is_empty());
+    assert_eq!(asking.count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_told_once_is_told_once() {
+    let mut space = Workspace::panel().await;
+    space.deliver().await;
+    somebody_accepts(&space.world, 3);
+    minutes_pass(&space.world, 5);
+    space.world.reconcile().await;
+    let news = space.news();
+    space.slack.inject(Fault::new(POST, FaultKind::AnswerLost));
+    let instance = space.instance();
+    assert!(!space.handle(&instance, &news).await.is_empty());
+    minutes_pass(&space.world, 2);
+    for _ in 0..2 {
+        assert_eq!(space.handle(&instance, &news).await, [""; 0]);
+    }
+    let texts: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
+    let told = texts
+        .iter()
+        .filter(|text| text.contains("accepted without Gatekeeper"));
+    // The review's own message, and the notice.
+    assert_eq!(told.count(), 2, "{texts:?}");
+    space.assert_quiet();
+}
+
+#[tokio::test]
+async fn alarms_are_told_when_they_begin_and_when_they_end() {
+    let mut space = Workspace::of(OPEN).await;
+    space.world.reconcile().await;
+    let news = space.news();
+    for _ in 0..2 {
+        assert_eq!(space.handle(&space.instance(), &news).await, [""; 0]);
+    }
+    let texts: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
+    let found = texts
+        .iter()
+        .filter(|text| text.contains("every AWS account can create"));
+    assert_eq!(found.count(), 1, "{texts:?}");
+    space.assert_quiet();
+}
+
+#[tokio::test]
+async fn what_nobody_was_asked_about_is_no_news() {
+    let mut space = Workspace::of(PANEL).await;
+    somebody_asks(&space.world, 1, "000000000001");
+    space.world.reconcile().await;
+    assert_eq!(status(&space.world, 1).await, Some(Status::Accepted));
+    space.deliver().await;
+    assert_eq!(told_of(&space.world, 1), ["accepted"]);
+    assert!(
+        space
+            .only_message()
+            .shown()
+            .contains("vpce-00000000000000003")
+    );
+}
+
+#[tokio::test]
+async fn a_service_is_shown_in_its_own_channel() {
+    let mut space = Workspace::of(PANEL).await;
+    space
+        .slack
+        .put_channel(NewChannel::new("C0PAYMENTS", "payments"));
+    settings(&space.world, "slack_channel: C0PAYMENTS").await;
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    assert_eq!(space.messages(), []);
+    assert_eq!(space.slack.messages("C0PAYMENTS").len(), 1);
+    // It moves house: the open review is shown in the new channel too, and both learn how it ended.
+    settings(
+        &space.world,
+        &format!("slack_channel: {CHANNEL}, remind_hours: 1"),
+    )
+    .await;
+    hours_pass(&space.world, 2);
+    space.world.reconcile().await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    space.vote_in_slack("U0ALICE").await;
+    assert_eq!(space.deliver().await, [""; 0]);
+    for channel in ["C0PAYMENTS", CHANNEL] {
+        let first = space.slack.messages(channel).remove(0);
+        assert!(
+            first.shown().contains("Accepted: "),
+            "{channel}: {}",
+            first.shown()
+        );
+        assert_eq!(first.buttons(), [""; 0]);
+    }
+}
