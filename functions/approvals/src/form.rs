@@ -1,8 +1,9 @@
 //! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
 
-use gatekeeper_core::vote::{Ballot, Choice, InvalidBallot};
+use gatekeeper_core::vote::{Ballot, Choice};
 
 use crate::http::Request;
+use crate::words;
 
 /// The form as it was sent, to be shown again where something is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,17 +99,10 @@ pub(crate) fn ballot(mut entered: Entered) -> Result<(Ballot, Entered), Entered>
         Ok(ballot) if !entered.faults.any() => Ok((ballot, entered)),
         Ok(_) => Err(entered),
         Err(wrong) => {
-            entered.faults.reason = Some(sentence(wrong));
+            entered.faults.reason = Some(words::sentence(wrong));
             Err(entered)
         }
     }
-}
-
-fn sentence(wrong: InvalidBallot) -> String {
-    let words = wrong.to_string();
-    let mut characters = words.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).chain(['.']).collect()
 }
 
 #[cfg(test)]
