@@ -32,8 +32,8 @@ impl Faults {
 
 /// What somebody typed is not the end of the endpoint's id.
 pub(crate) const MISTYPED: &str =
-    "That is not how this endpoint's id ends. Type its last six characters, as they stand above.";
-const NOT_TYPED: &str = "Type the last six characters of the endpoint's id, as they stand above.";
+    "That is not how this endpoint's id ends. Type its last six characters.";
+const NOT_TYPED: &str = "Type the last six characters of the endpoint's id.";
 const NOT_CHOSEN: &str = "Choose one of the two.";
 const NOT_A_FORM: &str =
     "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
