@@ -397,7 +397,7 @@ impl World {
                 address,
                 stopped: stopped.clone(),
             });
-            let approvals = ApprovalsHandler::new(Arc::clone(&gatekeeper));
+            let approvals = ApprovalsHandler::new(Arc::clone(&gatekeeper), None);
             let router = page::guarded(way.router.clone().merge(page));
             let router = router.merge(approvals::router(Arc::new(approvals), clock.clone()));
             serve(listener, router, stopped);

@@ -1,8 +1,9 @@
 //! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
 
-use gatekeeper_core::vote::{Ballot, Choice, InvalidBallot};
+use gatekeeper_core::vote::{Ballot, Choice};
 
 use crate::http::Request;
+use crate::words;
 
 /// The form as it was sent, to be shown again where something is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,8 +32,8 @@ impl Faults {
 
 /// What somebody typed is not the end of the endpoint's id.
 pub(crate) const MISTYPED: &str =
-    "That is not how this endpoint's id ends. Type its last six characters, as they stand above.";
-const NOT_TYPED: &str = "Type the last six characters of the endpoint's id, as they stand above.";
+    "That is not how this endpoint's id ends. Type its last six characters.";
+const NOT_TYPED: &str = "Type the last six characters of the endpoint's id.";
 const NOT_CHOSEN: &str = "Choose one of the two.";
 const NOT_A_FORM: &str =
     "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
@@ -98,17 +99,10 @@ pub(crate) fn ballot(mut entered: Entered) -> Result<(Ballot, Entered), Entered>
         Ok(ballot) if !entered.faults.any() => Ok((ballot, entered)),
         Ok(_) => Err(entered),
         Err(wrong) => {
-            entered.faults.reason = Some(sentence(wrong));
+            entered.faults.reason = Some(words::sentence(wrong));
             Err(entered)
         }
     }
-}
-
-fn sentence(wrong: InvalidBallot) -> String {
-    let words = wrong.to_string();
-    let mut characters = words.chars();
-    let first = characters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(characters).chain(['.']).collect()
 }
 
 #[cfg(test)]

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::clients::{Access, Clients};
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::config::{Config, ConfigError};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
+use gatekeeper_aws::telemetry::{self, Metrics};
+use gatekeeper_slack_api::client::https_connector;
 
 use crate::http::{FORM_LIMIT, Method, Request, Response, Route};
 use crate::link;
 use crate::page::{self, Notice};
+use crate::slack::{Slack, SlackConfig};
 
 /// Nobody looks at a page that has not come by then.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,13 +24,41 @@ const MARGIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Handler {
     gatekeeper: Arc<Gatekeeper>,
+    slack: Option<Slack>,
 }
 
 impl Handler {
-    /// A handler.
+    /// A handler; without Slack, there is nothing at Slack's path.
     #[must_use]
-    pub fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
-        Self { gatekeeper }
+    pub fn new(gatekeeper: Arc<Gatekeeper>, slack: Option<Slack>) -> Self {
+        Self { gatekeeper, slack }
+    }
+
+    /// Sets up logging, reads the configuration and makes the clients.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the variable's name, before any request is taken.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        telemetry::init(lookup("AWS_LAMBDA_LOG_LEVEL").as_deref());
+        let config = Config::from_lookup(&lookup)?;
+        let slack = SlackConfig::from_lookup(&lookup)?;
+        let clients = Clients::new(&Access::from_lookup(&lookup)?);
+        let clock = Clock::system();
+        let metrics = Metrics::embedded(clock.clone());
+        let gatekeeper = Gatekeeper::new(&clients, &config, clock.clone(), metrics);
+        let slack = slack.map(|config| Slack::new(&clients, config, https_connector(), clock));
+        Ok(Self::new(Arc::new(gatekeeper), slack))
+    }
+
+    /// Opens connections to AWS while the function still has the whole CPU: Slack waits no longer for
+    /// an answer than three seconds, a cold start included.
+    pub async fn warm_up(&self) {
+        let slack = async {
+            if let Some(slack) = &self.slack {
+                slack.warm_up().await;
+            }
+        };
+        tokio::join!(self.gatekeeper.warm_up(), slack);
     }
 
     /// Handles one request. Whatever it is, there is an answer; `deadline` is the invocation's.
@@ -46,7 +79,14 @@ impl Handler {
     async fn answer(&self, request: &Request, deadline: Deadline) -> Response {
         match request.route() {
             Route::Link(token) => self.link(token, request, deadline).await,
-            Route::Interactions | Route::Nowhere => page::notice(Notice::Nowhere),
+            Route::Interactions => match &self.slack {
+                Some(slack) if request.method == Method::Post => {
+                    slack.handle(&self.gatekeeper, request, deadline).await
+                }
+                Some(_) => page::notice(Notice::Method).header("allow", "POST"),
+                None => page::notice(Notice::Nowhere),
+            },
+            Route::Nowhere => page::notice(Notice::Nowhere),
         }
     }
 

@@ -118,6 +118,11 @@ impl Response {
         Self::with(status, "text/html; charset=utf-8", html)
     }
 
+    /// What a program reads.
+    pub(crate) fn json(json: String) -> Self {
+        Self::with(200, "application/json; charset=utf-8", json)
+    }
+
     /// Nothing but a status.
     pub(crate) fn empty(status: u16) -> Self {
         Self::with(status, "text/plain; charset=utf-8", String::new())
@@ -186,6 +191,7 @@ mod tests {
     fn every_answer_has_the_security_headers_each_once() {
         for response in [
             Response::page(200, String::new()),
+            Response::json(String::new()),
             Response::empty(401),
             Response::empty(405).header("allow", "POST"),
         ] {

@@ -1,4 +1,4 @@
-//! The function `approvals`: people decide, by the links that they are sent.
+//! The function `approvals`: people decide, by the links that they are sent and in Slack.
 //!
 //! | module | does |
 //! | --- | --- |
@@ -8,7 +8,9 @@
 //! | `link` | an approver's link: looking, and deciding |
 //! | `form` | what somebody filled in |
 //! | `page` | what people see |
-//! | `words` | how a request stands, in words that pages share |
+//! | [`slack`] | what people press in Slack |
+//! | `standing` | what came of looking or voting, in a headline and a sentence |
+//! | `words` | how a request stands, in words that pages and Slack share |
 //!
 //! Looking never decides. What decides is a whole form: an approver's token, a choice, and the end of the
 //! endpoint's id, typed by a person (programs that open links in mail submit forms, and do not type).
@@ -20,4 +22,7 @@ pub mod http;
 pub mod lambda;
 mod link;
 mod page;
+mod report;
+pub mod slack;
+mod standing;
 mod words;

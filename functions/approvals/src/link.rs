@@ -1,15 +1,13 @@
 //! An approver's link: looking at what it opens, and deciding.
 
-use std::sync::Arc;
-
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::error::{Error, chain};
-use gatekeeper_aws::gatekeeper::{Gatekeeper, View, Voted, Voter};
-use gatekeeper_aws::telemetry::Unit;
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
 
-use crate::form::{self, Entered, Faults, MISTYPED};
+use crate::form::{self, Entered, MISTYPED};
 use crate::http::{Request, Response};
-use crate::page::{self, Notice, Standing};
+use crate::page::{self, Notice};
+use crate::report::report;
+use crate::standing::Outcome;
 
 /// Shows what a link opens. Changes nothing, however often and by whomever it is opened.
 pub(crate) async fn look(gatekeeper: &Gatekeeper, token: &str) -> Response {
@@ -32,28 +30,15 @@ pub(crate) async fn decide(
         token: token.to_owned(),
         typed: entered.typed.clone(),
     };
-    let (standing, dossier) = match gatekeeper.vote(&voter, &ballot, deadline).await {
-        Ok(voted) => match voted {
-            Voted::Waiting(dossier) => (Standing::Waiting, dossier),
-            Voted::Decided(dossier) => (Standing::Done, dossier),
-            Voted::Recorded(dossier) => (Standing::Recorded, dossier),
-            Voted::Already(dossier) => (Standing::Already, dossier),
-            Voted::TooLate(dossier) => (Standing::TooLate, dossier),
-            Voted::Barred(bar, dossier) => (Standing::Barred(bar), dossier),
-            Voted::Mistyped(dossier) => {
-                entered.faults = Faults {
-                    typed: Some(MISTYPED.to_owned()),
-                    ..Faults::default()
-                };
-                return page::open(&dossier, &entered, gatekeeper.clock().now());
-            }
-            Voted::Expired => return page::notice(Notice::Expired),
-            Voted::Invalid | Voted::NotAnApprover => return page::notice(Notice::Invalid),
-        },
+    match gatekeeper.vote(&voter, &ballot, deadline).await {
+        Ok(voted) => {
+            // Where it is shown again, the form was whole but for this.
+            entered.faults.typed = Some(MISTYPED.to_owned());
+            shown(gatekeeper, voted.into(), &entered)
+        }
         // The gatekeeper has told of it.
-        Err(_) => return page::notice(Notice::Unavailable),
-    };
-    page::standing(standing, &dossier, gatekeeper.clock().now())
+        Err(_) => page::notice(Notice::Unavailable),
+    }
 }
 
 async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Response {
@@ -61,47 +46,22 @@ async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Respons
         token: token.to_owned(),
         typed: String::new(),
     };
-    let (standing, dossier) = match gatekeeper.view(&voter).await {
-        Ok(view) => match view {
-            View::Open(dossier) => {
-                return page::open(&dossier, &entered, gatekeeper.clock().now());
-            }
-            View::Voted(dossier) => (Standing::HaveVoted, dossier),
-            View::Decided(dossier) => (Standing::IsDecided, dossier),
-            View::Barred(bar, dossier) => (Standing::Barred(bar), dossier),
-            View::Expired => return page::notice(Notice::Expired),
-            View::Invalid | View::NotAnApprover => return page::notice(Notice::Invalid),
-        },
+    match gatekeeper.view(&voter).await {
+        Ok(view) => shown(gatekeeper, view.into(), &entered),
         Err(error) => {
             report(gatekeeper, &error);
-            return page::notice(Notice::Unavailable);
+            page::notice(Notice::Unavailable)
         }
-    };
-    page::standing(standing, &dossier, gatekeeper.clock().now())
+    }
 }
 
-/// Logs and counts why a review could not be looked at. (Why a vote failed, the gatekeeper tells.)
-pub(crate) fn report(gatekeeper: &Gatekeeper, error: &Arc<Error>) {
-    let (step, error_type) = (error.step().as_str(), error.error_type());
-    let error_chain = chain(&**error);
-    if error.is_retryable() {
-        tracing::warn!(
-            step,
-            error_type,
-            error = error_chain,
-            "a review could not be looked at"
-        );
-    } else {
-        tracing::error!(
-            step,
-            error_type,
-            error = error_chain,
-            "a review could not be looked at; somebody must act"
-        );
-    }
-    let metrics = gatekeeper.metrics();
-    metrics.put("StepFailures", Unit::Count, 1.0, &[("step", step)]);
-    if error_type == "Permanent.Forbidden" {
-        metrics.put("Forbidden", Unit::Count, 1.0, &[("step", step)]);
+/// The page for what came of it; if that is the form, as it was filled in.
+fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, entered: &Entered) -> Response {
+    let now = gatekeeper.clock().now();
+    match outcome {
+        Outcome::Open(dossier) | Outcome::Mistyped(dossier) => page::open(&dossier, entered, now),
+        Outcome::Stands(standing, dossier) => page::standing(standing, &dossier, now),
+        Outcome::Expired => page::notice(Notice::Expired),
+        Outcome::Invalid | Outcome::NotAnApprover => page::notice(Notice::Invalid),
     }
 }

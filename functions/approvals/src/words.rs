@@ -1,9 +1,10 @@
-//! How a request stands, in words.
+//! How a request stands, in the words that pages and Slack share.
 
 use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::approver::Bar;
 use gatekeeper_core::judge::FailedCondition;
 use gatekeeper_core::request::{Cause, Ec2Answer, Request, Status, Transition};
+use gatekeeper_core::vote::InvalidBallot;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -64,6 +65,14 @@ pub(crate) fn barred(bar: Bar, request: &Request) -> String {
         ),
         Bar::OtherService => format!("{} is none of the services you decide.", service(request)),
     }
+}
+
+/// What is wrong with a ballot, as a sentence.
+pub(crate) fn sentence(wrong: InvalidBallot) -> String {
+    let words = wrong.to_string();
+    let mut characters = words.chars();
+    let first = characters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(characters).chain(['.']).collect()
 }
 
 /// The transition that decided how a request stands; none while it is in review.

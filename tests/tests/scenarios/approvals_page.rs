@@ -63,7 +63,7 @@ fn request(method: Method, token: &str, headers: &[(&str, &str)], body: &[u8]) -
 }
 
 async fn answer(world: &World, request: &Request) -> Response {
-    let handler = Handler::new(Arc::clone(world.gatekeeper()));
+    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
     handler.handle(request, deadline).await
 }

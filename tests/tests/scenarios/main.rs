@@ -8,6 +8,7 @@
 )]
 
 mod approvals_page;
+mod approvals_slack;
 mod crash;
 mod decisions;
 mod drift;

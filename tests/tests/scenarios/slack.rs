@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 
 use crate::support::*;
 
-const CHANNEL: &str = "C0REVIEWS";
+pub(crate) const CHANNEL: &str = "C0REVIEWS";
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 const HISTORY: &str = "conversations.history";
-const TOKEN: &str = "xoxb-of-the-scenarios";
+pub(crate) const TOKEN: &str = "xoxb-of-the-scenarios";
 
 /// The endpoint 3 is unknown; Alice and Bob decide.
 const PANEL: &str = r#"
@@ -42,16 +42,16 @@ policy:
 "#;
 
 /// A world with the function `slack`, and Slack.
-struct Workspace {
-    world: World,
-    slack: Slack,
-    url: String,
+pub(crate) struct Workspace {
+    pub(crate) world: World,
+    pub(crate) slack: Slack,
+    pub(crate) url: String,
     /// How many announcements have been delivered.
     delivered: usize,
 }
 
 impl Workspace {
-    async fn of(text: &str) -> Self {
+    pub(crate) async fn of(text: &str) -> Self {
         let world = world_of(text).await;
         let clock = world.clock.clone();
         let slack = Slack::new(SlackConfig {
@@ -110,7 +110,7 @@ impl Workspace {
     }
 
     /// Delivers what was announced since the last time; the records that come back.
-    async fn deliver(&mut self) -> Vec<String> {
+    pub(crate) async fn deliver(&mut self) -> Vec<String> {
         let news = self.news();
         self.handle(&self.instance(), &news).await
     }
@@ -152,7 +152,7 @@ impl Workspace {
         self.slack.messages(CHANNEL)
     }
 
-    fn only_message(&self) -> SlackMessage {
+    pub(crate) fn only_message(&self) -> SlackMessage {
         let mut messages = self.messages();
         assert_eq!(messages.len(), 1, "{messages:?}");
         messages.remove(0)
@@ -169,7 +169,7 @@ impl Workspace {
     }
 
     /// Nothing that anybody wrote mentioned or linked anything, and nothing was fetched.
-    fn assert_quiet(&self) {
+    pub(crate) fn assert_quiet(&self) {
         assert_eq!(self.slack.mentions(), []);
         assert_eq!(self.slack.links(), []);
         assert_eq!(self.slack.unescaped(), []);
@@ -177,7 +177,7 @@ impl Workspace {
     }
 }
 
-fn secret(token: &str) -> String {
+pub(crate) fn secret(token: &str) -> String {
     json!({"signing_secret": "00000000000000000000000000000000", "bot_token": token}).to_string()
 }
 

@@ -16,10 +16,10 @@ use gatekeeper_core::vote::{Choice, REASON_LIMIT};
 use jiff::Timestamp;
 
 pub(crate) use notice::Notice;
-pub(crate) use standing::Standing;
 
 use crate::form::Entered;
 use crate::http::Response;
+use crate::standing::Standing;
 use crate::words;
 use facts::Facts;
 
@@ -49,7 +49,7 @@ struct Stands<'a> {
     title: String,
     mark: standing::Mark,
     lead: String,
-    next: Option<String>,
+    next: Option<&'static str>,
     dossier: &'a Dossier,
     facts: Facts,
 }
@@ -97,17 +97,17 @@ fn approving(dossier: &Dossier) -> String {
 }
 
 /// How the request stands, where there is nothing to fill in.
-pub(crate) fn standing(standing: Standing, dossier: &Dossier, now: Timestamp) -> Response {
+pub(crate) fn standing(stands: Standing, dossier: &Dossier, now: Timestamp) -> Response {
     let page = Stands {
         style: STYLE,
-        title: standing.title(dossier),
-        mark: standing::Mark::of(&standing, dossier),
-        lead: standing.lead(dossier),
-        next: standing.next(dossier),
+        title: stands.title(dossier),
+        mark: standing::Mark::of(stands, dossier),
+        lead: stands.meaning(dossier),
+        next: standing::next(stands, dossier),
         dossier,
         facts: Facts::of(dossier, now, false),
     };
-    rendered(standing.status(), &page)
+    rendered(standing::status(stands), &page)
 }
 
 /// What is the same for everybody.

@@ -1,0 +1,153 @@
+//! Answers to Slack, within the three seconds that it gives
+//! (<https://docs.slack.dev/interactivity/handling-user-interaction>).
+
+use std::future::pending;
+use std::time::Duration;
+
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::error::chain;
+use gatekeeper_aws::gatekeeper::Gatekeeper;
+use gatekeeper_aws::telemetry::Unit;
+use gatekeeper_slack_api::blocks::Modal;
+use gatekeeper_slack_api::client::calls::{OpenView, Reply};
+use gatekeeper_slack_api::client::error::Error as SlackError;
+use gatekeeper_slack_api::client::refusal::Reason;
+use gatekeeper_slack_api::interaction::{Pressed, TriggerId};
+use gatekeeper_slack_api::secret::{BotToken, InvalidSecret};
+use jiff::Timestamp;
+
+use super::Slack;
+use super::words::Said;
+use crate::http::Response;
+
+/// Until when what is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// Looking up what somebody may do.
+    pub(super) look: Timestamp,
+    /// A vote that is told of by a call.
+    pub(super) decide: Timestamp,
+    /// The answer. What is left of the three seconds is the way here, with a cold start, and back.
+    pub(super) answer: Timestamp,
+}
+
+impl Budget {
+    pub(super) fn from_now(clock: &Clock) -> Self {
+        let within = |millis| Deadline::after(clock, Duration::from_millis(millis)).0;
+        Self {
+            look: within(1300),
+            decide: within(1900),
+            answer: within(2500),
+        }
+    }
+}
+
+/// What kept a modal from being opened.
+#[derive(Debug, thiserror::Error)]
+enum NotOpened {
+    #[error("the Slack secret could not be read")]
+    Secret(#[source] std::sync::Arc<gatekeeper_aws::error::Error>),
+    #[error(transparent)]
+    Token(#[from] InvalidSecret),
+    #[error(transparent)]
+    Slack(#[from] SlackError),
+}
+
+impl Slack {
+    /// Tells whoever pressed, and nobody else. Where that fails and they are none the wiser, Slack is
+    /// answered with an error, which it shows them.
+    pub(super) async fn tell(
+        &self,
+        gatekeeper: &Gatekeeper,
+        pressed: &Pressed,
+        said: &Said,
+        budget: Budget,
+    ) -> Response {
+        let Some(url) = &pressed.response_url else {
+            return Response::empty(200);
+        };
+        let message = said.message();
+        let reply = Reply::ephemeral(&message);
+        let sent = self.client.respond(url, &reply, self.until(budget.answer));
+        let Err(error) = sent.await else {
+            return Response::empty(200);
+        };
+        note(
+            gatekeeper,
+            error.error_type(),
+            &chain(&error),
+            error.is_retryable(),
+        );
+        Response::empty(if said.is_failure { 503 } else { 200 })
+    }
+
+    /// Opens a modal; false if that was not to be had.
+    pub(super) async fn open(
+        &self,
+        gatekeeper: &Gatekeeper,
+        trigger: &TriggerId,
+        modal: &Modal,
+        budget: Budget,
+    ) -> bool {
+        let Err(error) = self.try_to_open(trigger, modal, budget).await else {
+            return true;
+        };
+        let (error_type, passes) = match &error {
+            NotOpened::Secret(error) => (error.error_type(), error.is_retryable()),
+            NotOpened::Token(_) => ("Permanent.MalformedSecret", false),
+            NotOpened::Slack(error) => (error.error_type(), error.is_retryable()),
+        };
+        note(gatekeeper, error_type, &chain(&error), passes);
+        false
+    }
+
+    async fn try_to_open(
+        &self,
+        trigger: &TriggerId,
+        modal: &Modal,
+        budget: Budget,
+    ) -> Result<(), NotOpened> {
+        let call = OpenView::new(trigger, modal);
+        let secret = self.secrets.get().await.map_err(NotOpened::Secret)?;
+        let token: BotToken = secret.bot_token.parse()?;
+        let until = self.until(budget.answer);
+        let refused = match self.client.call(&token, &call, until).await {
+            Ok(_) => return Ok(()),
+            Err(error) if is_about_the_token(&error) => error,
+            Err(error) => return Err(error.into()),
+        };
+        // It may have been replaced. Slack did nothing then, and the trigger is still good.
+        let secret = self.secrets.again().await.map_err(NotOpened::Secret)?;
+        let again: BotToken = secret.bot_token.parse()?;
+        if again == token {
+            return Err(refused.into());
+        }
+        let until = self.until(budget.answer);
+        self.client.call(&again, &call, until).await?;
+        Ok(())
+    }
+
+    async fn until(&self, moment: Timestamp) {
+        self.clock.until_done(moment, pending::<()>()).await;
+    }
+}
+
+fn is_about_the_token(error: &SlackError) -> bool {
+    let refusal = error.refusal();
+    refusal.is_some_and(|refusal| refusal.reason() == Reason::Token)
+}
+
+fn note(gatekeeper: &Gatekeeper, error_type: &'static str, error: &str, passes: bool) {
+    if passes {
+        tracing::warn!(error_type, error, "somebody in Slack could not be answered");
+    } else {
+        tracing::error!(
+            error_type,
+            error,
+            "somebody in Slack could not be answered; somebody must act"
+        );
+    }
+    let dimensions = [("error_type", error_type)];
+    let metrics = gatekeeper.metrics();
+    metrics.put("SlackFailures", Unit::Count, 1.0, &dimensions);
+}

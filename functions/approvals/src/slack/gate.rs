@@ -1,0 +1,109 @@
+//! Lets nothing in but what Slack says of our app and workspace.
+
+use gatekeeper_aws::error::{Error, chain};
+use gatekeeper_slack_api::interaction::{BODY_LIMIT, By, Interaction, decode};
+use gatekeeper_slack_api::secret::SigningSecret;
+use gatekeeper_slack_api::signature::{NotSlacks, verify};
+
+use super::Slack;
+use crate::http::{Request, Response};
+
+impl Slack {
+    /// What somebody did in Slack, if the request is Slack's.
+    ///
+    /// # Errors
+    /// What to answer to any other request. Why stands in the log, and not in the answer.
+    pub(super) async fn let_in(&self, request: &Request) -> Result<Interaction, Response> {
+        if request.body.len() > BODY_LIMIT {
+            return Err(Response::empty(413));
+        }
+        self.verify(request).await?;
+        let interaction = decode(&request.body, &self.config.url).map_err(|malformed| {
+            tracing::error!(
+                error = chain(&malformed),
+                "what Slack sent cannot be understood"
+            );
+            Response::empty(400)
+        })?;
+        match by(&interaction) {
+            Some(by) if by.team != self.config.team || by.app != self.config.app => {
+                tracing::warn!(
+                    team = by.team.as_str(),
+                    app = by.app.as_str(),
+                    "somebody pressed a button of another app, or in another workspace"
+                );
+                Err(Response::empty(403))
+            }
+            _ => Ok(interaction),
+        }
+    }
+
+    /// A signature that does not match may be by a secret that was replaced since it was read: it is
+    /// read once more, but not for everybody who sends a wrong one.
+    async fn verify(&self, request: &Request) -> Result<(), Response> {
+        let secret = self.secrets.get().await;
+        let secret = secret.map_err(|error| unreadable(&error))?;
+        let Err(refused) = self.is_signed(request, &secret.signing_secret) else {
+            return Ok(());
+        };
+        let refused = match refused {
+            NotSlacks::Mismatch => {
+                let again = self.secrets.again().await;
+                let again = again.map_err(|error| unreadable(&error))?;
+                match self.is_signed(request, &again.signing_secret) {
+                    Ok(()) => return Ok(()),
+                    Err(refused) => refused,
+                }
+            }
+            refused => refused,
+        };
+        // It says what is wrong with the signature, and never holds it.
+        tracing::warn!(
+            error = chain(&refused),
+            "a request that says it is Slack's was refused"
+        );
+        Err(Response::empty(401))
+    }
+
+    fn is_signed(&self, request: &Request, secret: &str) -> Result<(), NotSlacks> {
+        let secret: SigningSecret = secret.parse().map_err(|invalid| {
+            tracing::error!(
+                error = chain(&invalid),
+                "the Slack secret has no usable signing secret; put the app's into it"
+            );
+            NotSlacks::NoSecret
+        })?;
+        let headers = request.headers.iter();
+        let headers = headers.map(|(name, value)| (name.as_str(), value.as_bytes()));
+        verify(&[secret], headers, &request.body, self.clock.now())
+    }
+}
+
+fn by(interaction: &Interaction) -> Option<&By> {
+    match interaction {
+        Interaction::Pressed(pressed) => Some(&pressed.by),
+        Interaction::Submitted(submitted) => Some(&submitted.by),
+        Interaction::Closed(closed) => Some(&closed.by),
+        Interaction::Ignored(_) => None,
+    }
+}
+
+/// Without the secret nothing can be believed: Slack shows the person that it did not work.
+fn unreadable(error: &Error) -> Response {
+    let error_type = error.error_type();
+    let error_chain = chain(error);
+    if error.is_retryable() {
+        tracing::warn!(
+            error_type,
+            error = error_chain,
+            "the Slack secret could not be read"
+        );
+    } else {
+        tracing::error!(
+            error_type,
+            error = error_chain,
+            "the Slack secret could not be read; somebody must act"
+        );
+    }
+    Response::empty(503)
+}

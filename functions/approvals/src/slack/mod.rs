@@ -1,0 +1,229 @@
+//! What people press in Slack: a vote at once, or a modal that asks for a reason and then a vote.
+//!
+//! | module | does |
+//! | --- | --- |
+//! | [`config`](SlackConfig) | whether there is Slack, and which |
+//! | `gate` | lets nothing in but what Slack says of our app and workspace |
+//! | `calls` | answers Slack, within its three seconds |
+//! | `words` | what people are told |
+//!
+//! Who presses counts by their Slack user id alone, looked up among the approvers at each vote. Nothing
+//! that comes back from a button or a modal is believed but for which review it names.
+
+mod calls;
+mod config;
+mod gate;
+mod words;
+
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use gatekeeper_aws::clients::Clients;
+use gatekeeper_aws::clock::{Clock, Deadline};
+use gatekeeper_aws::error::chain;
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
+use gatekeeper_aws::secrets::SlackSecrets;
+use gatekeeper_core::vote::{Ballot, Choice};
+use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
+use gatekeeper_slack_api::client::Client;
+use gatekeeper_slack_api::interaction::{By, Interaction, Pressed, Submitted};
+use gatekeeper_slack_api::prompt::{APPROVE, REJECT, Subject};
+use gatekeeper_slack_api::text::Plain;
+
+pub use config::SlackConfig;
+
+use crate::http::{Request, Response};
+use crate::report::report;
+use crate::standing::Outcome;
+use calls::Budget;
+use words::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, REASON, REJECTION, Said, said};
+
+/// How long warming up may take.
+const WARM_UP: Duration = Duration::from_secs(3);
+
+/// One workspace, and our app in it.
+#[derive(Debug)]
+pub struct Slack {
+    config: SlackConfig,
+    secrets: SlackSecrets,
+    client: Client,
+    clock: Clock,
+}
+
+impl Slack {
+    /// Puts it together. `connector` is how Slack is reached; talks to nobody yet.
+    #[must_use]
+    pub fn new(
+        clients: &Clients,
+        config: SlackConfig,
+        connector: SharedHttpConnector,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            secrets: SlackSecrets::new(clients, config.secret_arn.clone(), clock.clone()),
+            client: Client::new(connector, config.url.clone()),
+            config,
+            clock,
+        }
+    }
+
+    /// Reads the secret before it is needed. What fails here will fail, and be told, where it matters.
+    pub(crate) async fn warm_up(&self) {
+        let soon = Deadline::after(&self.clock, WARM_UP);
+        match self.clock.until_done(soon.0, self.secrets.get()).await {
+            None => tracing::warn!("reading the Slack secret took too long and was left"),
+            Some(Err(error)) => {
+                tracing::warn!(error = chain(&*error), "reading the Slack secret failed");
+            }
+            Some(Ok(_)) => {}
+        }
+    }
+
+    /// Answers a request that says that it is Slack's.
+    pub(crate) async fn handle(
+        &self,
+        gatekeeper: &Gatekeeper,
+        request: &Request,
+        deadline: Deadline,
+    ) -> Response {
+        let budget = Budget::from_now(&self.clock);
+        let interaction = match self.let_in(request).await {
+            Ok(interaction) => interaction,
+            Err(refusal) => return refusal,
+        };
+        match interaction {
+            Interaction::Pressed(pressed) => match pressed.action_id.as_str() {
+                APPROVE => self.approve(gatekeeper, &pressed, budget, deadline).await,
+                REJECT => self.ask_why(gatekeeper, &pressed, budget).await,
+                _ => Response::empty(200),
+            },
+            Interaction::Submitted(modal) if modal.callback_id == REJECTION => {
+                self.reject(gatekeeper, &modal, budget, deadline).await
+            }
+            // Nothing of ours, or nothing to do for it.
+            Interaction::Submitted(_) | Interaction::Closed(_) | Interaction::Ignored(_) => {
+                Response::empty(200)
+            }
+        }
+    }
+
+    /// A vote at once.
+    async fn approve(
+        &self,
+        gatekeeper: &Gatekeeper,
+        pressed: &Pressed,
+        budget: Budget,
+        deadline: Deadline,
+    ) -> Response {
+        let (voter, _) = match self.voter(&pressed.by, &pressed.value) {
+            Ok(voter) => voter,
+            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+        };
+        let Ok(ballot) = Ballot::new(Choice::Approve, "") else {
+            // It is one.
+            return Response::empty(200);
+        };
+        let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
+        let told = match self.clock.until_done(budget.decide, vote).await {
+            Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
+            // The gatekeeper has told of it, or goes on without us.
+            Some(Err(_)) | None => Said::failed(NOT_NOW),
+        };
+        self.tell(gatekeeper, pressed, &told, budget).await
+    }
+
+    /// Opens the modal for the reason, for whoever may reject.
+    async fn ask_why(
+        &self,
+        gatekeeper: &Gatekeeper,
+        pressed: &Pressed,
+        budget: Budget,
+    ) -> Response {
+        let (voter, remembered) = match self.voter(&pressed.by, &pressed.value) {
+            Ok(voter) => voter,
+            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+        };
+        let view = Box::pin(gatekeeper.view(&voter));
+        let told = match self.clock.until_done(budget.look, view).await {
+            Some(Ok(view)) => match Outcome::from(view) {
+                Outcome::Open(dossier) => {
+                    let modal = words::rejection(&dossier.request, remembered);
+                    let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
+                    if opened.await {
+                        return Response::empty(200);
+                    }
+                    Said::failed(NOT_OPENED)
+                }
+                outcome => said(&outcome, &pressed.by.user),
+            },
+            Some(Err(error)) => {
+                report(gatekeeper, &error);
+                Said::failed(NOT_LOOKED_UP)
+            }
+            None => Said::failed(NOT_LOOKED_UP),
+        };
+        self.tell(gatekeeper, pressed, &told, budget).await
+    }
+
+    /// A vote with a reason, from the modal.
+    async fn reject(
+        &self,
+        gatekeeper: &Gatekeeper,
+        modal: &Submitted,
+        budget: Budget,
+        deadline: Deadline,
+    ) -> Response {
+        let (voter, remembered) = match self.voter(&modal.by, &modal.private_metadata) {
+            Ok(voter) => voter,
+            Err(refusal) => return wrong(&refusal.meaning),
+        };
+        let reason = modal.input(REASON, REASON).unwrap_or_default();
+        let ballot = match Ballot::new(Choice::Reject, reason) {
+            Ok(ballot) => ballot,
+            Err(invalid) => return wrong(&crate::words::sentence(invalid)),
+        };
+        let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
+        match self.clock.until_done(budget.answer, vote).await {
+            Some(Ok(voted)) => {
+                let told = said(&voted.into(), &modal.by.user);
+                answer(&SubmissionAnswer::update(told.modal(remembered)))
+            }
+            Some(Err(_)) | None => wrong(NOT_NOW),
+        }
+    }
+
+    /// Who votes on what: the person by their id in our workspace, the review by what came back.
+    fn voter(&self, by: &By, subject: &str) -> Result<(Voter, PrivateMetadata), Said> {
+        if by.user_team != self.config.team {
+            return Err(Said::stranger());
+        }
+        let read = || {
+            let subject: Subject = subject.parse().ok()?;
+            let user = by.user.as_str().parse().ok()?;
+            let remembered = PrivateMetadata::try_from(subject.to_string()).ok()?;
+            Some((subject, user, remembered))
+        };
+        let Some((subject, user, remembered)) = read() else {
+            return Err(said(&Outcome::Invalid, &by.user));
+        };
+        let voter = Voter::Slack {
+            user,
+            endpoint_id: subject.endpoint_id,
+            review: subject.review,
+        };
+        Ok((voter, remembered))
+    }
+}
+
+/// The modal stays, and says at its input what is wrong.
+fn wrong(what: &str) -> Response {
+    answer(&SubmissionAnswer::error(REASON, Plain::new(what)))
+}
+
+fn answer(answer: &SubmissionAnswer) -> Response {
+    match serde_json::to_string(answer) {
+        Ok(json) => Response::json(json),
+        // An answer without a body closes the modal.
+        Err(_) => Response::empty(200),
+    }
+}

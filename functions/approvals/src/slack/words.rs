@@ -1,0 +1,148 @@
+//! What people are told in Slack.
+
+use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_core::request::Request;
+use gatekeeper_core::vote::REASON_LIMIT;
+use gatekeeper_slack_api::blocks::{Block, Message, Modal, PrivateMetadata, TextInput};
+use gatekeeper_slack_api::ids::UserId;
+use gatekeeper_slack_api::text::{Mrkdwn, Plain};
+
+use crate::standing::{Outcome, Standing};
+use crate::words;
+
+/// The modal that asks for the reason of a rejection.
+pub(super) const REJECTION: &str = "rejection";
+/// Its input, as a block and as an action.
+pub(super) const REASON: &str = "reason";
+
+/// Something did not answer in time, or at all.
+pub(super) const NOT_NOW: &str = "Something did not answer, so your vote may or may not have been \
+     recorded. Trying again is safe: a vote counts once.";
+/// It could not even be looked up.
+pub(super) const NOT_LOOKED_UP: &str =
+    "Something did not answer, and nothing has changed. Press again in a moment.";
+/// The modal did not open.
+pub(super) const NOT_OPENED: &str = "Slack did not open the form for your reason, and nothing has \
+     changed. Press again in a moment.";
+
+/// What came of a press, or of a modal that was sent in: a headline, and what it means.
+pub(super) struct Said {
+    pub(super) title: String,
+    pub(super) meaning: String,
+    /// Whether it did not work, and they should try again.
+    pub(super) is_failure: bool,
+}
+
+/// What somebody is told.
+pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
+    let (title, meaning) = match outcome {
+        Outcome::Stands(standing, dossier) => (standing.title(dossier), stands(*standing, dossier)),
+        // A press is not typed, and who may vote is not told so.
+        Outcome::Open(_) | Outcome::Mistyped(_) => (
+            "Nothing is decided yet".to_owned(),
+            "Press again in a moment.".to_owned(),
+        ),
+        Outcome::Expired => (
+            "The time for this review is over".to_owned(),
+            "It is being rejected, as the service's settings say.".to_owned(),
+        ),
+        Outcome::Invalid => (
+            "This review is over".to_owned(),
+            "If the connection is in review again, there is a newer message.".to_owned(),
+        ),
+        Outcome::NotAnApprover => (
+            "You are not an approver".to_owned(),
+            format!(
+                "Nobody with your Slack user id, {}, is entered as one, so your vote does not count.",
+                user.as_str()
+            ),
+        ),
+    };
+    Said {
+        title,
+        meaning,
+        is_failure: false,
+    }
+}
+
+fn stands(standing: Standing, dossier: &Dossier) -> String {
+    let meaning = standing.meaning(dossier);
+    let tells_who = matches!(
+        standing,
+        Standing::IsDecided | Standing::TooLate | Standing::Already
+    );
+    match words::decision(dossier) {
+        Some(decision) if tells_who => format!(
+            "{meaning} Decided by {} on {}. {}",
+            dossier.request.decided_by,
+            words::moment(decision.at),
+            decision.reason
+        ),
+        _ => meaning,
+    }
+}
+
+impl Said {
+    /// That it did not work.
+    pub(super) fn failed(meaning: &str) -> Self {
+        Self {
+            title: "Not now".to_owned(),
+            meaning: meaning.to_owned(),
+            is_failure: true,
+        }
+    }
+
+    /// That they are a guest from another workspace, in a channel that is shared with it.
+    pub(super) fn stranger() -> Self {
+        Self {
+            title: "You are not of this workspace".to_owned(),
+            meaning: "Only people of it decide here, so your vote does not count.".to_owned(),
+            is_failure: false,
+        }
+    }
+
+    /// For whoever pressed, and nobody else.
+    pub(super) fn message(&self) -> Message {
+        let title = Mrkdwn::literal("*")
+            .and(&Mrkdwn::line(&self.title))
+            .and(&Mrkdwn::literal("*\n"));
+        Message::text(title.and(&Mrkdwn::line(&self.meaning)))
+    }
+
+    /// In place of the modal that was sent in.
+    pub(super) fn modal(&self, remembered: PrivateMetadata) -> Modal {
+        Modal::new(
+            "said",
+            remembered,
+            "Your rejection".into(),
+            "Close".into(),
+            [
+                Block::header(Plain::new(&self.title)),
+                Block::section(Mrkdwn::line(&self.meaning)),
+            ],
+        )
+    }
+}
+
+/// Asks for the reason of a rejection. Whoever sends it in is looked up anew.
+pub(super) fn rejection(request: &Request, remembered: PrivateMetadata) -> Modal {
+    let limit = u32::try_from(REASON_LIMIT).unwrap_or(u32::MAX);
+    let asked = Mrkdwn::line(&words::question(request))
+        .and(&Mrkdwn::literal("\n"))
+        .and(&Mrkdwn::code(request.endpoint_id.as_str()))
+        .and(&Mrkdwn::line(&format!(" in {}", request.region)));
+    let reason = TextInput::multiline(REASON, limit);
+    let hint = "It is kept with the decision and sent to whoever is told of it. To ask again, the \
+                customer has to create a new endpoint.";
+    Modal::new(
+        REJECTION,
+        remembered,
+        "Reject this connection".into(),
+        "Cancel".into(),
+        [
+            Block::section(asked),
+            Block::input(REASON, "Reason".into(), reason).hint(hint.into()),
+        ],
+    )
+    .submit("Reject".into())
+}

@@ -1,0 +1,138 @@
+//! How a request stands for whoever looked at it or voted: in a headline and a sentence, which pages and
+//! Slack share.
+
+use gatekeeper_aws::gatekeeper::{Dossier, View, Voted};
+use gatekeeper_core::approver::Bar;
+use gatekeeper_core::request::Status;
+use gatekeeper_core::vote::Choice;
+
+use crate::words;
+
+/// What came of looking at a review, or of voting on it.
+pub(crate) enum Outcome {
+    /// They may vote.
+    Open(Box<Dossier>),
+    /// What they typed is not the end of the endpoint's id.
+    Mistyped(Box<Dossier>),
+    /// There is nothing for them to do.
+    Stands(Standing, Box<Dossier>),
+    /// Their link, or the review's time, is over.
+    Expired,
+    /// There is no such link or review, for them.
+    Invalid,
+    /// They are no approver.
+    NotAnApprover,
+}
+
+/// Why there is nothing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// They looked, and have voted; more people must.
+    HaveVoted,
+    /// They looked; it is decided.
+    IsDecided,
+    /// Their vote counts, and more people must vote.
+    Waiting,
+    /// Their vote decided, and EC2 has done it.
+    Done,
+    /// Their vote decided; EC2 has not answered yet.
+    Recorded,
+    /// They voted again, which changes nothing.
+    Already,
+    /// They voted after it had been decided.
+    TooLate,
+    /// They may not decide this one.
+    Barred(Bar),
+}
+
+impl From<View> for Outcome {
+    fn from(view: View) -> Self {
+        match view {
+            View::Open(dossier) => Self::Open(dossier),
+            View::Voted(dossier) => Self::Stands(Standing::HaveVoted, dossier),
+            View::Decided(dossier) => Self::Stands(Standing::IsDecided, dossier),
+            View::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
+            View::Expired => Self::Expired,
+            View::Invalid => Self::Invalid,
+            View::NotAnApprover => Self::NotAnApprover,
+        }
+    }
+}
+
+impl From<Voted> for Outcome {
+    fn from(voted: Voted) -> Self {
+        match voted {
+            Voted::Waiting(dossier) => Self::Stands(Standing::Waiting, dossier),
+            Voted::Decided(dossier) => Self::Stands(Standing::Done, dossier),
+            Voted::Recorded(dossier) => Self::Stands(Standing::Recorded, dossier),
+            Voted::Already(dossier) => Self::Stands(Standing::Already, dossier),
+            Voted::TooLate(dossier) => Self::Stands(Standing::TooLate, dossier),
+            Voted::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
+            Voted::Mistyped(dossier) => Self::Mistyped(dossier),
+            Voted::Expired => Self::Expired,
+            Voted::Invalid => Self::Invalid,
+            Voted::NotAnApprover => Self::NotAnApprover,
+        }
+    }
+}
+
+impl Standing {
+    /// The headline. Each tells what it is from all others.
+    pub(crate) fn title(self, dossier: &Dossier) -> String {
+        let request = &dossier.request;
+        let is_open = request.status == Status::InReview;
+        let stands = words::standing(request.status);
+        match self {
+            Self::Waiting => format!("Your vote counts: {}", words::still_needed(dossier)),
+            Self::HaveVoted => format!("You have voted: {}", words::still_needed(dossier)),
+            Self::Already if is_open => {
+                format!("You had voted before: {}", words::still_needed(dossier))
+            }
+            Self::Already => format!("You had voted before, and the connection is {stands}"),
+            Self::IsDecided => format!("Decided already: the connection is {stands}"),
+            Self::TooLate => format!("Too late: the connection is {stands}"),
+            Self::Recorded => format!("Recorded: the connection is {stands}"),
+            Self::Done => format!("Done: the connection is {stands}"),
+            Self::Barred(Bar::OwnAccount) => "You may not decide about your own account".to_owned(),
+            Self::Barred(Bar::OtherService) => "You may not decide about this service".to_owned(),
+        }
+    }
+
+    /// What it means.
+    pub(crate) fn meaning(self, dossier: &Dossier) -> String {
+        let request = &dossier.request;
+        let is_open = request.status == Status::InReview;
+        let (consumer, service) = (words::consumer(request), words::service(request));
+        let voted = match dossier.own_vote().map(|vote| vote.choice) {
+            Some(Choice::Approve) => "You approved.",
+            Some(Choice::Reject) => "You rejected.",
+            // Under another of their names.
+            None => "You have voted.",
+        };
+        let until = "Nothing is connected until enough people have approved.";
+        match self {
+            Self::Waiting | Self::HaveVoted => format!("{voted} {until}"),
+            Self::Already if is_open => {
+                format!("{voted} Voting again changes nothing. {until}")
+            }
+            Self::Already => format!("{voted} Voting again changes nothing."),
+            Self::IsDecided => "There is nothing left for you to do.".to_owned(),
+            Self::TooLate => {
+                "It was decided before your vote came in, so your vote does not count.".to_owned()
+            }
+            Self::Recorded => format!(
+                "{voted} EC2 has not confirmed it yet: it is asked again every few minutes until it has."
+            ),
+            Self::Done => match request.status {
+                Status::Accepted => {
+                    format!("EC2 accepted it: {consumer} is connected to {service}.")
+                }
+                Status::Rejected => {
+                    format!("EC2 rejected it: {consumer} is not connected to {service}.")
+                }
+                _ => voted.to_owned(),
+            },
+            Self::Barred(bar) => words::barred(bar, request),
+        }
+    }
+}

@@ -1,0 +1,554 @@
+//! People decide in Slack: what a press of a button comes to, and what is no press at all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatekeeper_approvals::handler::Handler;
+use gatekeeper_approvals::http::{Method, Request, Response};
+use gatekeeper_approvals::slack::{Slack, SlackConfig};
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_core::request::{Actor, Status};
+use gatekeeper_local::dynamodb;
+use gatekeeper_slack_api::client::https_connector;
+use local_aws::{Fault, FaultKind, Interaction, State};
+use serde_json::json;
+
+use crate::slack::{CHANNEL, TOKEN, Workspace, secret};
+use crate::support::*;
+
+/// The account of 9 is Bob's own; Mallory is nobody.
+const PANEL: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000009"}
+policy:
+  settings:
+    - {service_id: "*", name: Payments <API>}
+  entries:
+    - {service_id: "*", principal: "000000000009", effect: allow, expires_at: 2026-01-01T00:00:00Z, customer: "<!channel> & <https://example.com|Example>"}
+  approvers:
+    - {id: alice@example.com, services: ["*"], slack_user_id: U0ALICE}
+    - {id: bob@example.com, services: ["*"], slack_user_id: U0BOB, own_accounts: ["000000000009"]}
+    - {id: carol@example.com, services: ["*"], slack_user_id: U0CAROL}
+"#;
+
+/// A workspace whose buttons work.
+struct App {
+    space: Workspace,
+    handler: Handler,
+    /// The prompt that asks about the endpoint 3.
+    prompt: String,
+}
+
+impl App {
+    async fn new() -> Self {
+        Self::of(PANEL).await
+    }
+
+    /// With two approvals needed.
+    async fn quorum() -> Self {
+        let two = "approvals_required: 2, name: Payments";
+        Self::of(&PANEL.replace("name: Payments", two)).await
+    }
+
+    async fn of(text: &str) -> Self {
+        let mut space = Workspace::of(text).await;
+        space.world.reconcile().await;
+        assert_eq!(space.deliver().await, [""; 0]);
+        Self {
+            handler: handler(&space),
+            prompt: space.only_message().ts,
+            space,
+        }
+    }
+
+    /// Has the function have what Slack sends, and Slack what it answers.
+    async fn take(&self, sent: &Interaction) -> Response {
+        let answer = self.post(&sent.headers, &sent.body).await;
+        let body = answer.body.as_bytes();
+        let took = Duration::from_millis(1);
+        self.space.slack.answered(sent, answer.status, body, took);
+        answer
+    }
+
+    async fn post(&self, headers: &[(String, String)], body: &[u8]) -> Response {
+        let request = Request {
+            method: Method::Post,
+            path: "/slack/interactions".to_owned(),
+            headers: headers.to_vec(),
+            body: body.to_vec(),
+        };
+        let deadline = Deadline::after(&self.space.world.clock, Duration::from_secs(15));
+        self.handler.handle(&request, deadline).await
+    }
+
+    /// Somebody's press on a button, which Slack has not sent yet.
+    fn pressed(&self, user: &str, button: &str) -> Interaction {
+        let slack = &self.space.slack;
+        slack
+            .press_stale(user, CHANNEL, &self.prompt, button)
+            .unwrap()
+    }
+
+    /// Somebody presses a button; what they are told, if anything.
+    async fn press(&self, user: &str, button: &str) -> Option<String> {
+        let errors = self.space.slack.errors_shown(user).len();
+        let before = self.told(user).len();
+        let answer = self.take(&self.pressed(user, button)).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+        assert_eq!(self.space.slack.errors_shown(user).len(), errors);
+        self.told(user).split_off(before).pop()
+    }
+
+    /// What only this person sees in the channel.
+    fn told(&self, user: &str) -> Vec<String> {
+        let shown = self.space.slack.ephemerals(CHANNEL, user).into_iter();
+        shown.map(|shown| shown.content.shown()).collect()
+    }
+
+    /// Somebody presses Reject…; the id of the modal that opens.
+    async fn ask_to_reject(&self, user: &str) -> String {
+        assert_eq!(self.press(user, "reject").await, None);
+        self.modal(user).0
+    }
+
+    /// The modal that somebody has open: its id, what it shows, and what is wrong in it.
+    fn modal(&self, user: &str) -> (String, String, Option<String>) {
+        let view = self.space.slack.views(user).pop().expect("a modal");
+        let error = view.errors.get("reason").cloned();
+        (view.id.clone(), view.shown(), error)
+    }
+
+    /// Somebody sends a modal in with a reason.
+    async fn send_in(&self, user: &str, modal: &str, reason: &str) -> Response {
+        let sent = self
+            .space
+            .slack
+            .submit_view(user, modal, &[("reason", reason)]);
+        self.take(&sent.unwrap()).await
+    }
+
+    async fn status(&self) -> Option<Status> {
+        status(&self.space.world, 3).await
+    }
+}
+
+fn config(space: &Workspace) -> SlackConfig {
+    SlackConfig {
+        secret_arn: "slack".to_owned(),
+        team: "T0LOCAL0001".parse().unwrap(),
+        app: "A0LOCAL0001".parse().unwrap(),
+        url: space.url.parse().unwrap(),
+    }
+}
+
+fn handler(space: &Workspace) -> Handler {
+    let world = &space.world;
+    let clients = world.clients("approvals");
+    let slack = Slack::new(
+        &clients,
+        config(space),
+        https_connector(),
+        world.clock.clone(),
+    );
+    Handler::new(Arc::clone(world.gatekeeper()), Some(slack))
+}
+
+#[tokio::test]
+async fn a_press_approves_and_whoever_pressed_is_told_what_came_of_it() {
+    let mut app = App::new().await;
+    let told = app.press("U0ALICE", "approve").await.unwrap();
+    assert!(
+        told.contains("*Done: the connection is accepted*"),
+        "{told}"
+    );
+    assert!(
+        told.contains("&lt;!channel&gt; &amp; &lt;https://example.com|Example&gt; is connected")
+    );
+    assert_eq!(app.status().await, Some(Status::Accepted));
+    let rows = history(&app.space.world, 3).await;
+    assert_eq!(
+        rows[1].actor,
+        Actor::Approver("alice@example.com".to_owned())
+    );
+    app.space.deliver().await;
+    let shown = app.space.only_message();
+    assert!(
+        shown.shown().contains("Accepted: Payments"),
+        "{}",
+        shown.shown()
+    );
+    app.space.assert_quiet();
+}
+
+#[tokio::test]
+async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
+    let app = App::quorum().await;
+    let told = app.press("U0ALICE", "approve").await.unwrap();
+    assert!(
+        told.contains("*Your vote counts: 1 more approval is needed*"),
+        "{told}"
+    );
+    // The same press again, as when Slack did not hear of the answer; and another one.
+    let again = app.press("U0ALICE", "approve").await.unwrap();
+    assert!(
+        again.contains("*You had voted before: 1 more approval is needed*"),
+        "{again}"
+    );
+    let told = app.press("U0ALICE", "reject").await.unwrap();
+    assert!(
+        told.contains("*You have voted: 1 more approval is needed*"),
+        "{told}"
+    );
+    assert_eq!(app.space.slack.views("U0ALICE").len(), 0, "no modal opens");
+    assert_eq!(app.status().await, Some(Status::InReview));
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(
+        told.contains("*Done: the connection is accepted*"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_press_that_comes_twice_is_one_vote() {
+    let app = App::quorum().await;
+    let press = app.pressed("U0ALICE", "approve");
+    for _ in 0..3 {
+        assert_eq!(app.take(&press).await.status, 200);
+    }
+    let votes = request(&app.space.world, 3).await.unwrap().votes;
+    assert_eq!(votes.len(), 1);
+    assert_eq!(told_of(&app.space.world, 3), ["review_opened", "vote_cast"]);
+}
+
+#[tokio::test]
+async fn a_rejection_asks_for_its_reason_first() {
+    let app = App::new().await;
+    let modal = app.ask_to_reject("U0ALICE").await;
+    let (_, shown, _) = app.modal("U0ALICE");
+    assert!(shown.contains("May &lt;!channel&gt; &amp;"), "{shown}");
+    assert!(shown.contains("`vpce-00000000000000003`"), "{shown}");
+    assert_eq!(
+        app.status().await,
+        Some(Status::InReview),
+        "opening it decides nothing"
+    );
+
+    let answer = app.send_in("U0ALICE", &modal, "  \n ").await;
+    assert_eq!(answer.status, 200);
+    let (_, _, error) = app.modal("U0ALICE");
+    assert_eq!(
+        error.as_deref(),
+        Some("A rejection needs a reason: say why, in a few words.")
+    );
+    assert_eq!(app.status().await, Some(Status::InReview));
+
+    app.send_in("U0ALICE", &modal, "<!here> Not a\ncustomer.")
+        .await;
+    let (_, shown, _) = app.modal("U0ALICE");
+    assert!(
+        shown.contains("Done: the connection is rejected"),
+        "{shown}"
+    );
+    assert_eq!(state(&app.space.world, 3), Some(State::Rejected));
+    let rows = history(&app.space.world, 3).await;
+    assert_eq!(
+        rows[1].reason,
+        "Rejected by alice@example.com. <!here> Not a customer."
+    );
+    assert_eq!(app.space.slack.errors_shown("U0ALICE"), []);
+    app.space.assert_quiet();
+}
+
+#[tokio::test]
+async fn who_may_not_decide_is_told_why_and_decides_nothing() {
+    let app = App::new().await;
+    for button in ["approve", "reject"] {
+        let told = app.press("U0MALLORY", button).await.unwrap();
+        assert!(told.contains("*You are not an approver*"), "{told}");
+        assert!(
+            told.contains("U0MALLORY"),
+            "it says what is to be entered: {told}"
+        );
+        let told = app.press("U0BOB", button).await.unwrap();
+        assert!(
+            told.contains("*You may not decide about your own account*"),
+            "{told}"
+        );
+        assert!(
+            told.contains("Account 000000000009 is entered as your own"),
+            "{told}"
+        );
+    }
+    assert!(app.space.slack.views("U0BOB").is_empty());
+    assert!(app.space.slack.views("U0MALLORY").is_empty());
+    // Rights are looked up again when the modal comes back.
+    let modal = app.ask_to_reject("U0ALICE").await;
+    let alice = "alice@example.com".parse().unwrap();
+    app.space.world.remove_approver(&alice).await.unwrap();
+    app.send_in("U0ALICE", &modal, "No.").await;
+    assert!(app.modal("U0ALICE").1.contains("You are not an approver"));
+    assert_eq!(app.status().await, Some(Status::InReview));
+}
+
+#[tokio::test]
+async fn a_button_of_a_decided_review_says_who_decided_and_when() {
+    let app = App::new().await;
+    let modal = app.ask_to_reject("U0CAROL").await;
+    app.press("U0ALICE", "approve").await;
+    let decided = "Decided by alice@example.com on 20 November 2026, 12:00 UTC.";
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(
+        told.contains("*Too late: the connection is accepted*"),
+        "{told}"
+    );
+    assert!(told.contains(decided), "{told}");
+    let told = app.press("U0CAROL", "reject").await.unwrap();
+    assert!(
+        told.contains("*Decided already: the connection is accepted*"),
+        "{told}"
+    );
+    assert!(told.contains(decided), "{told}");
+    app.send_in("U0CAROL", &modal, "No.").await;
+    let (_, shown, _) = app.modal("U0CAROL");
+    assert!(
+        shown.contains("Too late: the connection is accepted"),
+        "{shown}"
+    );
+    assert_eq!(
+        path(&app.space.world, 3).await,
+        "- > in_review > accepting > accepted"
+    );
+}
+
+#[tokio::test]
+async fn what_slack_did_not_sign_for_our_app_and_workspace_is_refused() {
+    let app = App::new().await;
+    let press = || app.pressed("U0ALICE", "approve");
+    let now = app.space.world.clock.now();
+    let seconds = jiff::SignedDuration::from_secs;
+    for (sent, status) in [
+        (press().signed_with("another secret"), 401),
+        (press().tampered(|body| body.push(b'x')), 401),
+        (press().signed_at(now - seconds(301)), 401),
+        (press().signed_at(now + seconds(301)), 401),
+        (press().with_header("X-Slack-Signature", None), 401),
+        (press().with_header("X-Slack-Request-Timestamp", None), 401),
+        (press().with_header("X-Slack-Signature", Some("v0=")), 401),
+        (press().with_app("A0OTHER"), 403),
+        (press().with_team("T0OTHER"), 403),
+    ] {
+        let answer = app.take(&sent).await;
+        assert_eq!((answer.status, answer.body.as_str()), (status, ""));
+        assert!(app.told("U0ALICE").is_empty());
+    }
+    app.take(&press().with_users_team("T0OTHER")).await;
+    let told = app.told("U0ALICE").pop().unwrap();
+    assert!(told.contains("*You are not of this workspace*"), "{told}");
+    assert_eq!(app.status().await, Some(Status::InReview));
+    let old = press().signed_at(now - seconds(299));
+    assert_eq!(app.take(&old).await.status, 200);
+    assert_eq!(app.status().await, Some(Status::Accepted));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_needs_no_restart_and_wrong_signatures_do_not_have_it_read_each_time() {
+    let app = App::quorum().await;
+    let reads = || app.space.world.secrets.calls_of("GetSecretValue");
+    app.press("U0ALICE", "approve").await;
+    let before = reads();
+    for _ in 0..20 {
+        let forged = app.pressed("U0CAROL", "approve").signed_with("forged");
+        assert_eq!(app.take(&forged).await.status, 401);
+    }
+    assert!(reads() <= before + 1, "{} reads", reads() - before);
+
+    let rotated = json!({"signing_secret": "rotated-signing-secret", "bot_token": TOKEN});
+    app.space
+        .world
+        .secrets
+        .rotate("slack", &rotated.to_string())
+        .unwrap();
+    app.space.slack.set_signing_secret("rotated-signing-secret");
+    app.space.world.clock.advance(Duration::from_secs(31));
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(
+        told.contains("*Done: the connection is accepted*"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn a_rotated_token_opens_modals_at_once() {
+    let app = App::new().await;
+    app.press("U0MALLORY", "approve").await;
+    let rotated = "xoxb-rotated";
+    app.space.slack.set_bot_token(rotated);
+    app.space
+        .world
+        .secrets
+        .rotate("slack", &secret(rotated))
+        .unwrap();
+    app.space.world.clock.advance(Duration::from_secs(31));
+    app.ask_to_reject("U0ALICE").await;
+}
+
+#[tokio::test]
+async fn while_something_does_not_answer_pressing_again_is_all_it_takes() {
+    let app = App::new().await;
+    app.press("U0MALLORY", "approve").await;
+    app.space
+        .world
+        .dynamodb
+        .inject("*", dynamodb::Fault::InternalError, 100);
+    let told = app.press("U0ALICE", "approve").await.unwrap();
+    assert!(
+        told.contains("Trying again is safe: a vote counts once"),
+        "{told}"
+    );
+    let told = app.press("U0ALICE", "reject").await.unwrap();
+    assert!(told.contains("nothing has changed"), "{told}");
+    app.space.world.dynamodb.clear_faults();
+
+    let broken = Fault::new("views.open", FaultKind::InternalError);
+    app.space.slack.inject(broken.always());
+    let told = app.press("U0ALICE", "reject").await.unwrap();
+    assert!(told.contains("Slack did not open the form"), "{told}");
+    app.space.slack.clear_faults();
+
+    let modal = app.ask_to_reject("U0ALICE").await;
+    app.space
+        .world
+        .dynamodb
+        .inject("*", dynamodb::Fault::InternalError, 100);
+    app.send_in("U0ALICE", &modal, "No.").await;
+    app.space.world.dynamodb.clear_faults();
+    let (_, shown, error) = app.modal("U0ALICE");
+    assert!(shown.contains("May ") && error.unwrap().contains("Trying again is safe"));
+    app.send_in("U0ALICE", &modal, "No.").await;
+    assert_eq!(app.status().await, Some(Status::Rejected));
+}
+
+#[tokio::test]
+async fn who_cannot_be_told_that_it_failed_sees_slacks_own_sign() {
+    let app = App::quorum().await;
+    let mute = Fault::new("response_url", FaultKind::InternalError);
+    app.space.slack.inject(mute.always());
+    // The vote counts, and the message in the channel will say so.
+    assert_eq!(
+        app.take(&app.pressed("U0ALICE", "approve")).await.status,
+        200
+    );
+    app.space
+        .world
+        .dynamodb
+        .inject("*", dynamodb::Fault::InternalError, 100);
+    assert_eq!(
+        app.take(&app.pressed("U0CAROL", "approve")).await.status,
+        503
+    );
+    app.space.world.dynamodb.clear_faults();
+    assert_eq!(app.space.slack.errors_shown("U0CAROL").len(), 1);
+    let votes = request(&app.space.world, 3).await.unwrap().votes;
+    assert_eq!(votes.len(), 1);
+}
+
+#[tokio::test]
+async fn without_the_secret_nothing_is_believed() {
+    let app = App::new().await;
+    let broken = Fault::new("GetSecretValue", FaultKind::InternalError);
+    app.space.world.secrets.inject(broken.always());
+    let answer = app.take(&app.pressed("U0ALICE", "approve")).await;
+    assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    app.space.world.secrets.clear_faults();
+    assert_eq!(app.status().await, Some(Status::InReview));
+    app.press("U0ALICE", "approve").await;
+    assert_eq!(app.status().await, Some(Status::Accepted));
+}
+
+#[tokio::test]
+async fn whatever_slack_sends_is_answered_and_only_our_buttons_do_something() {
+    let app = App::new().await;
+    let press = || app.pressed("U0ALICE", "approve");
+    let kind = |kind: &str| press().with_payload(|payload| payload["type"] = json!(kind));
+    for sent in [
+        kind("shortcut"),
+        kind("message_action"),
+        kind("something_new"),
+        press().with_payload(|payload| payload["actions"][0]["action_id"] = json!("other")),
+        press().with_payload(|payload| payload["actions"][0]["type"] = json!("overflow")),
+    ] {
+        let answer = app.take(&sent).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""));
+    }
+    for value in [
+        "",
+        "vpce-00000000000000003",
+        "vpce-00000000000000003 7",
+        "x 1",
+    ] {
+        let odd = press().with_payload(|payload| payload["actions"][0]["value"] = json!(value));
+        assert_eq!(app.take(&odd).await.status, 200);
+        let told = app.told("U0ALICE").pop().unwrap();
+        assert!(told.contains("*This review is over*"), "{told}");
+    }
+    for body in [
+        "",
+        "payload=",
+        "payload=%7B%7D",
+        "a=b",
+        "payload=1&payload=2",
+    ] {
+        let odd = press().with_body(body);
+        assert_eq!(app.take(&odd).await.status, 400, "{body}");
+    }
+    let mut random = fastrand::Rng::with_seed(11);
+    for _ in 0..300 {
+        let mut sent = press();
+        let (at, byte) = (random.usize(..sent.body.len()), random.u8(..));
+        let mut body = std::mem::take(&mut sent.body);
+        if random.bool() {
+            body.truncate(at);
+        } else {
+            body[at] = byte;
+        }
+        let signed = random.bool();
+        let sent = match signed {
+            true => sent.with_body(body),
+            false => sent.tampered(|was| *was = body),
+        };
+        // What is still a press of Alice's button counts.
+        let answer = app.take(&sent).await;
+        assert!(answer.status < 500, "{sent:?}");
+        assert!(signed || answer.status == 401);
+    }
+    let long = press().with_body(vec![b'x'; (1 << 20) + 1]);
+    assert_eq!(app.take(&long).await.status, 413);
+}
+
+#[tokio::test]
+async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
+    let app = App::new().await;
+    let get = Request {
+        method: Method::Get,
+        path: "/slack/interactions".to_owned(),
+        headers: Vec::new(),
+        body: Vec::new(),
+    };
+    let world = &app.space.world;
+    let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
+    let answer = app.handler.handle(&get, deadline).await;
+    assert_eq!(answer.status, 405);
+    assert!(answer.headers.contains(&("allow", "POST".to_owned())));
+    let off = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let press = app.pressed("U0ALICE", "approve");
+    let post = Request {
+        method: Method::Post,
+        headers: press.headers,
+        body: press.body,
+        ..get
+    };
+    assert_eq!(off.handle(&post, deadline).await.status, 404);
+    assert_eq!(app.status().await, Some(Status::InReview));
+}
