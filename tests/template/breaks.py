@@ -204,7 +204,7 @@ set_to(
     10,
 )
 without("concurrency_is_reserved", "any number for Slack", "SlackFunctionQueue/Properties/ScalingConfig")
-set_to("queues_wait_six_times_the_time_out", "prompts come twice", "SlackFunction/Properties/Timeout", 60)
+set_to("queues_wait_six_times_the_time_out", "prompts come twice", "SlackFunction/Properties/Timeout", 120)
 set_to("queues_wait_six_times_the_time_out", "visible too early", "ConnectionsQueue/Properties/VisibilityTimeout", 361)
 set_to("queues_wait_six_times_the_time_out", "longer time-out", "ConnectionsFunction/Properties/Timeout", 90)
 without("queues_wait_six_times_the_time_out", "the default", "ConnectionsQueue/Properties/VisibilityTimeout")
@@ -597,7 +597,7 @@ set_to(
     "alarms_watch_what_the_functions_write",
     "a step that there is not",
     "PolicyUnreadableAlarm/Properties/Dimensions/0/Value",
-    "policy",
+    "pondering",
 )
 set_to(
     "alarms_watch_what_the_functions_write",
