@@ -444,7 +444,12 @@ impl Announcement {
     /// What the reader can do.
     #[must_use]
     pub fn what_now(&self) -> Option<&'static str> {
-        match self.kind {
+        let nobody = self.review.as_ref().is_some_and(|it| it.deciders == 0);
+        let kind = match self.kind {
+            Kind::ReviewReminder if nobody => Kind::NobodyMayDecide,
+            kind => kind,
+        };
+        match kind {
             Kind::ReviewOpened | Kind::ReviewReminder => Some(
                 "Approvers were asked one by one, each with a link of their own. The connection stays \
                  pending until they decide, or an entry of the allowlist does.",
@@ -658,6 +663,9 @@ mod tests {
         let mut request = request(Status::InReview);
         request.revision = 7;
         let reminder = note(&request, Kind::ReviewReminder, request.opened_at);
-        assert_eq!(reminder.id, "vpce-0123456789abcdef0#00000001.7.review_reminder");
+        assert_eq!(
+            reminder.id,
+            "vpce-0123456789abcdef0#00000001.7.review_reminder"
+        );
     }
 }

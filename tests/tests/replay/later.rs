@@ -324,7 +324,10 @@ fn a_place_under_a_limit_is_freed_by_a_delete_or_made_by_a_raise() {
     }
     assert_eq!(
         story(&run, 2),
-        ["20T14:00 c ->in_review judged", "20T14:00 c review_opened"]
+        [
+            "20T14:00 c ->in_review judged",
+            "20T14:00 c nobody_may_decide"
+        ]
     );
     assert_eq!(
         story(&run, 3),

@@ -147,10 +147,7 @@ impl Gatekeeper {
             after.reminders = request.reminders.saturating_add(1);
             after.reminded_at = Some(now);
             if told == Told::Nothing {
-                told = Told::Note(match after.nobody_may_decide() {
-                    true => Kind::NobodyMayDecide,
-                    false => Kind::ReviewReminder,
-                });
+                told = Told::Note(Kind::ReviewReminder);
             }
             let has_voted = |id: &&ApproverId| after.votes.iter().any(|vote| vote.approver == **id);
             let silent = after.asked.iter().filter(|id| !has_voted(id));

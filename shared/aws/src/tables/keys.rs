@@ -86,8 +86,8 @@ impl Key {
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::Prompt(endpoint, review, channel) => (
-                endpoint.to_string(),
-                format!("{PROMPT}{review:08}#{channel}"),
+                format!("{PROMPT}{endpoint}"),
+                format!("{review:08}#{channel}"),
             ),
             Self::Notice(id) => (format!("{NOTICE}#{id}"), NOTICE.to_owned()),
         }

@@ -7,7 +7,7 @@
 //! | | `approvers` | `approver#<e-mail address>` | an approver |
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
-//! | | | `prompt#00000001#C…` … | a review's message in a Slack channel |
+//! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
 //! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |

@@ -129,9 +129,8 @@ impl Tables {
             .query()
             .table_name(&self.requests)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prompt)")
-            .expression_attribute_values(":pk", text(endpoint.as_str()))
-            .expression_attribute_values(":prompt", text(PROMPT));
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(format!("{PROMPT}{endpoint}")));
         let mut prompts = Vec::new();
         for item in all_of(query, Retryable::ReadTables).await? {
             let key = prompt_key(endpoint, &item)?;
@@ -212,15 +211,13 @@ impl Tables {
 /// The key of a prompt that was found by its partition.
 fn prompt_key(endpoint: &EndpointId, item: &Item) -> Result<Key, Permanent> {
     let sort = item.get("sk").and_then(|sk| sk.as_s().ok());
-    let parts = sort
-        .and_then(|sk| sk.strip_prefix(PROMPT))
-        .and_then(|rest| rest.split_once('#'));
+    let parts = sort.and_then(|sk| sk.split_once('#'));
     let key = parts.and_then(|(review, channel)| {
         let (review, channel) = (review.parse().ok()?, channel.parse().ok()?);
         Some(Key::Prompt(endpoint.clone(), review, channel))
     });
     key.ok_or_else(|| Permanent::MalformedRequest {
-        item: format!("{endpoint} / {}", sort.map_or("?", String::as_str)),
+        item: format!("{PROMPT}{endpoint} / {}", sort.map_or("?", String::as_str)),
         detail: "its sort key is no prompt's".to_owned(),
     })
 }
