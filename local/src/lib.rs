@@ -4,6 +4,7 @@
 //! | module | stands for |
 //! | --- | --- |
 //! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
+//! | `approvals` | the HTTP API in front of the function `approvals` |
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
 //! | [`in_process`] | the way to all of them without a socket, for simulations |
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |

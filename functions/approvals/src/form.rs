@@ -19,9 +19,9 @@ pub(crate) struct Entered {
 pub(crate) struct Faults {
     /// With all of it: it is not what our page sends.
     pub(crate) form: Option<&'static str>,
-    pub(crate) choice: Option<String>,
+    pub(crate) choice: Option<&'static str>,
     pub(crate) reason: Option<String>,
-    pub(crate) typed: Option<String>,
+    pub(crate) typed: Option<&'static str>,
 }
 
 impl Faults {
@@ -80,29 +80,26 @@ pub(crate) fn read(request: &Request) -> Entered {
     }
 }
 
-/// The ballot that was filled in.
-///
-/// # Errors
-/// The form with what is wrong with it. Whether what was typed is right, the vote finds out.
-pub(crate) fn ballot(mut entered: Entered) -> Result<(Ballot, Entered), Entered> {
-    if entered.faults.any() {
-        return Err(entered);
+/// The ballot that was filled in; none if something is wrong with the form, which is then noted in it.
+/// Whether what was typed is right, the vote finds out.
+pub(crate) fn ballot(entered: &mut Entered) -> Option<Ballot> {
+    let faults = &mut entered.faults;
+    if faults.any() {
+        return None;
     }
     if entered.typed.trim().is_empty() {
-        entered.faults.typed = Some(NOT_TYPED.to_owned());
+        faults.typed = Some(NOT_TYPED);
     }
-    let Some(choice) = entered.choice else {
-        entered.faults.choice = Some(NOT_CHOSEN.to_owned());
-        return Err(entered);
-    };
-    match Ballot::new(choice, &entered.reason) {
-        Ok(ballot) if !entered.faults.any() => Ok((ballot, entered)),
-        Ok(_) => Err(entered),
-        Err(wrong) => {
-            entered.faults.reason = Some(words::sentence(wrong));
-            Err(entered)
+    let ballot = match entered.choice {
+        Some(choice) => Ballot::new(choice, &entered.reason)
+            .map_err(|invalid| faults.reason = Some(words::sentence(invalid)))
+            .ok(),
+        None => {
+            faults.choice = Some(NOT_CHOSEN);
+            None
         }
-    }
+    };
+    ballot.filter(|_| !faults.any())
 }
 
 #[cfg(test)]
@@ -123,14 +120,22 @@ mod tests {
         }
     }
 
-    fn sent(body: &str) -> Result<(Ballot, Entered), Entered> {
-        ballot(read(&request(FORM, body.as_bytes())))
+    fn sent(body: &str) -> (Option<Ballot>, Entered) {
+        let mut entered = read(&request(FORM, body.as_bytes()));
+        (ballot(&mut entered), entered)
+    }
+
+    fn refused(body: &str) -> Entered {
+        let (ballot, entered) = sent(body);
+        assert_eq!(ballot, None, "{body}");
+        entered
     }
 
     #[test]
     fn what_a_browser_sends_is_a_ballot() {
         let (ballot, entered) =
-            sent("choice=reject&reason=not+a+customer%0D%0A%E2%80%93%20yet&typed=abcdef").unwrap();
+            sent("choice=reject&reason=not+a+customer%0D%0A%E2%80%93%20yet&typed=abcdef");
+        let ballot = ballot.unwrap();
         assert_eq!(ballot.choice, Choice::Reject);
         assert_eq!(ballot.reason, "not a customer – yet");
         assert_eq!(entered.typed, "abcdef");
@@ -142,19 +147,20 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_at_its_field_and_the_rest_is_kept() {
-        let entered = sent("reason=hm&typed=").unwrap_err();
+        let entered = refused("reason=hm&typed=");
         assert!(entered.faults.choice.is_some() && entered.faults.typed.is_some());
         assert_eq!(entered.reason, "hm");
-        let entered = sent("choice=reject&reason=+%0A&typed=abcdef").unwrap_err();
+        let entered = refused("choice=reject&reason=+%0A&typed=abcdef");
         let expected = "A rejection needs a reason: say why, in a few words.";
         assert_eq!(entered.faults.reason.as_deref(), Some(expected));
         assert_eq!(entered.choice, Some(Choice::Reject));
         assert_eq!(entered.typed, "abcdef");
         let long = "x".repeat(REASON_LIMIT + 1);
-        let entered = sent(&format!("choice=approve&reason={long}&typed=abcdef")).unwrap_err();
+        let entered = refused(&format!("choice=approve&reason={long}&typed=abcdef"));
         assert_eq!(entered.reason, long);
         assert!(entered.faults.reason.is_some());
-        assert!(sent("").is_err(), "the form's defaults decide nothing");
+        refused("");
+        refused("reason=&typed=");
     }
 
     #[test]
@@ -168,7 +174,7 @@ mod tests {
             "choice=&typed=abcdef",
             "choice=approve&typed=abcdef&reason=%ff",
         ] {
-            let entered = sent(body).unwrap_err();
+            let entered = refused(body);
             assert!(entered.faults.form.is_some(), "{body}");
             assert_eq!(entered.choice, None, "{body}");
         }
@@ -181,7 +187,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body: Vec<u8>) {
-            let _ = ballot(read(&request(FORM, &body)));
+            let _ = ballot(&mut read(&request(FORM, &body)));
         }
 
         #[test]

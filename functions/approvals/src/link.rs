@@ -22,9 +22,9 @@ pub(crate) async fn decide(
     request: &Request,
     deadline: Deadline,
 ) -> Response {
-    let (ballot, mut entered) = match form::ballot(form::read(request)) {
-        Ok(filled_in) => filled_in,
-        Err(entered) => return show(gatekeeper, token, entered).await,
+    let mut entered = form::read(request);
+    let Some(ballot) = form::ballot(&mut entered) else {
+        return show(gatekeeper, token, entered).await;
     };
     let voter = Voter::Link {
         token: token.to_owned(),
@@ -33,7 +33,7 @@ pub(crate) async fn decide(
     match gatekeeper.vote(&voter, &ballot, deadline).await {
         Ok(voted) => {
             // Where it is shown again, the form was whole but for this.
-            entered.faults.typed = Some(MISTYPED.to_owned());
+            entered.faults.typed = Some(MISTYPED);
             shown(gatekeeper, voted.into(), &entered)
         }
         // The gatekeeper has told of it.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
-use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::request::Status;
 use gatekeeper_local::dynamodb;
@@ -584,6 +585,23 @@ async fn while_a_table_does_not_answer_trying_again_is_all_it_takes() {
         path(&world, 3).await,
         "- > in_review > accepting > accepted"
     );
+}
+
+#[tokio::test]
+async fn a_page_comes_before_the_functions_time_is_up_though_a_table_never_answers() {
+    // Nobody can cut short what takes no time, so this is on the real clock.
+    let mut real = options();
+    real.clock = Clock::system();
+    real.patience = Patience::default();
+    let world = world_with(real, PANEL).await;
+    world.reconcile().await;
+    let get = request(Method::Get, &token(&world, "alice", 3), &[], b"");
+    world.dynamodb.inject("*", dynamodb::Fault::Hang, 100);
+    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let deadline = Deadline::after(&world.clock, Duration::from_millis(1500));
+    let answer = handler.handle(&get, deadline).await;
+    assert_eq!(page(&answer), "503 Not possible right now");
+    assert!(world.clock.now() < deadline.0);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! People decide in Slack: what a press of a button comes to, and what is no press at all.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_approvals::slack::{Slack, SlackConfig};
-use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
 use gatekeeper_slack_api::client::https_connector;
@@ -53,7 +54,10 @@ impl App {
     }
 
     async fn of(text: &str) -> Self {
-        let mut space = Workspace::of(text).await;
+        Self::at(Workspace::of(text).await).await
+    }
+
+    async fn at(mut space: Workspace) -> Self {
         space.world.reconcile().await;
         assert_eq!(space.deliver().await, [""; 0]);
         Self {
@@ -115,7 +119,7 @@ impl App {
 
     /// The modal that somebody has open: its id, what it shows, and what is wrong in it.
     fn modal(&self, user: &str) -> (String, String, Option<String>) {
-        let view = self.space.slack.views(user).pop().expect("a modal");
+        let view = self.space.slack.views(user).pop().unwrap();
         let error = view.errors.get("reason").cloned();
         (view.id.clone(), view.shown(), error)
     }
@@ -551,4 +555,33 @@ async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
     };
     assert_eq!(off.handle(&post, deadline).await.status, 404);
     assert_eq!(app.status().await, Some(Status::InReview));
+}
+
+#[tokio::test]
+async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
+    // Nobody can cut short what takes no time, so this is on the real clock.
+    let mut real = options();
+    real.clock = Clock::system();
+    real.patience = Patience::default();
+    let app = App::at(Workspace::with(real, PANEL).await).await;
+    app.press("U0MALLORY", "approve").await;
+    for (button, said) in [
+        ("approve", "Trying again is safe: a vote counts once"),
+        ("reject", "nothing has changed"),
+    ] {
+        let press = app.pressed("U0ALICE", button);
+        app.space
+            .world
+            .dynamodb
+            .inject("*", dynamodb::Fault::Hang, 100);
+        let begun = Instant::now();
+        assert_eq!(app.take(&press).await.status, 200);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(3), "{button}: {took:?}");
+        assert!(
+            app.told("U0ALICE").pop().unwrap().contains(said),
+            "{button}"
+        );
+        app.space.world.dynamodb.clear_faults();
+    }
 }

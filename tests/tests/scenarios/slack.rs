@@ -7,7 +7,7 @@ use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_core::request::Status;
-use gatekeeper_local::world::World;
+use gatekeeper_local::world::{Options, World};
 use gatekeeper_slack::config::Config;
 use gatekeeper_slack::handler::Handler;
 use gatekeeper_slack_api::client::https_connector;
@@ -52,7 +52,11 @@ pub(crate) struct Workspace {
 
 impl Workspace {
     pub(crate) async fn of(text: &str) -> Self {
-        let world = world_of(text).await;
+        Self::with(options(), text).await
+    }
+
+    pub(crate) async fn with(options: Options, text: &str) -> Self {
+        let world = world_with(options, text).await;
         let clock = world.clock.clone();
         let slack = Slack::new(SlackConfig {
             clock: Arc::new(move || clock.now()),

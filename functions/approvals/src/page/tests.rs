@@ -150,9 +150,9 @@ fn decided(to: [Status; 2]) -> Dossier {
 fn every() -> Vec<(String, Response)> {
     let faulty = Entered {
         faults: Faults {
-            choice: Some("no choice".to_owned()),
+            choice: Some("no choice"),
             reason: Some("no reason".to_owned()),
-            typed: Some("not typed".to_owned()),
+            typed: Some("not typed"),
             ..Faults::default()
         },
         ..Entered::default()
@@ -329,7 +329,7 @@ fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
         reason: "</textarea>\n<b>".to_owned(),
         typed: "\"abc".to_owned(),
         faults: Faults {
-            typed: Some("not the end".to_owned()),
+            typed: Some("not the end"),
             ..Faults::default()
         },
     };
