@@ -658,6 +658,9 @@ mod tests {
         let mut request = request(Status::InReview);
         request.revision = 7;
         let reminder = note(&request, Kind::ReviewReminder, request.opened_at);
-        assert_eq!(reminder.id, "vpce-0123456789abcdef0#00000001.7.review_reminder");
+        assert_eq!(
+            reminder.id,
+            "vpce-0123456789abcdef0#00000001.7.review_reminder"
+        );
     }
 }
