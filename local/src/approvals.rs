@@ -14,7 +14,7 @@ use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_aws::clock::{Clock, Deadline};
 
 /// As in template.yaml.
-const TIMEOUT: Duration = Duration::from_secs(15);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 /// What API Gateway takes of a body; the function takes less
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
 const BODY_LIMIT: usize = 10 << 20;

@@ -63,6 +63,7 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
     options.data.clone_from(&args.data);
     options.ec2.throttling = true;
     options.ec2.cloudtrail = true;
+    options.slack = true;
     let world = World::start(options).await?;
     WorldFile::parse(WORLD)?.put_into(&world).await?;
     let kept = args

@@ -8,13 +8,14 @@
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
 //! | [`in_process`] | the way to all of them without a socket, for simulations |
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |
+//! | [`slack`] | Slack: a workspace, and the function that posts there |
 //! | [`world_file`] | a world as somebody writes it: services, connections, policy |
 //! | [`replay`] | real input through all of it, and out |
 //! | [`upkeep`] | what at AWS happens by itself, tick by tick |
 //! | [`demo`] | a small world that runs until it is stopped |
 //! | `page` | the page at `/`, to see what happens in a world and to make it happen |
 //!
-//! EC2 and SNS are the crate `local-aws`.
+//! EC2, SNS and Slack itself are the crate `local-aws`.
 
 mod approvals;
 pub mod demo;
@@ -24,6 +25,7 @@ pub mod in_process;
 mod page;
 pub mod queue;
 pub mod replay;
+pub mod slack;
 pub mod upkeep;
 pub mod world;
 pub mod world_file;

@@ -1,4 +1,4 @@
-//! What at AWS happens by itself: records in the queue and in the allowlist's stream are handed to
+//! What at AWS happens by itself: records in the queues and in the allowlist's stream are handed to
 //! their functions, and reconcile runs on its schedule.
 
 use std::time::Duration;
@@ -32,6 +32,9 @@ impl Upkeep {
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_RECONCILE) {
             world.reconcile().await;
+        }
+        if let Some(slack) = &world.slack {
+            slack.pump().await;
         }
     }
 }

@@ -43,6 +43,7 @@ use crate::dynamodb::{DynamoDb, StartError};
 use crate::in_process::{ClockSleep, Transport, http_client};
 use crate::page::{self, Source};
 use crate::queue::{self, Queue};
+use crate::slack::{self, Workspace};
 
 /// The provider's account in the local world.
 pub const PROVIDER: &str = "111122223333";
@@ -95,6 +96,9 @@ pub struct Options {
     pub own_role_arns: Vec<String>,
     /// Whether accounts are looked up in AWS Organizations.
     pub organizations: bool,
+    /// Whether there is Slack. Not in a world that is reached in process: the functions call Slack over
+    /// HTTP.
+    pub slack: bool,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
     /// How the functions reach AWS's stand-ins.
@@ -119,6 +123,7 @@ impl Options {
             ec2: Ec2Options::default(),
             own_role_arns: Vec::new(),
             organizations: false,
+            slack: false,
             seed: None,
             transport: Transport::Loopback,
         }
@@ -172,6 +177,8 @@ pub struct World {
     pub events: Events,
     /// Secrets Manager.
     pub secrets: Secrets,
+    /// Slack, if there is.
+    pub slack: Option<Arc<Workspace>>,
     /// DynamoDB.
     pub dynamodb: DynamoDb,
     /// The queue in front of the function `connections`.
@@ -315,6 +322,12 @@ impl World {
             .nest_service("/events", events.router())
             .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
+        let slack = (options.slack && listener.is_some())
+            .then(|| slack::stand_in(&clock, options.seed, address));
+        let router = match &slack {
+            Some(slack) => router.nest_service(slack::MOUNT, slack.router()),
+            None => router,
+        };
 
         let access = Access {
             region: REGION.to_owned(),
@@ -351,6 +364,13 @@ impl World {
         sns.subscribe(NewSubscription::new(&notification_topic, "sqs", queue_arn))
             .map_err(|error| make("a subscription", error))?;
 
+        if slack.is_some() {
+            slack::put_secret(&secrets)?;
+            let queue = slack::queue_arn();
+            sns.subscribe(NewSubscription::new(&announcements_topic, "sqs", queue))
+                .map_err(|error| make("a subscription", error))?;
+        }
+
         let mut own_role_arns = vec![OWN_ROLE.to_owned()];
         own_role_arns.extend(options.own_role_arns);
         ec2.set_identity(PROVIDER, OWN_SESSION);
@@ -385,10 +405,24 @@ impl World {
         let clients = way.clients("functions");
         let metrics = Metrics::off(clock.clone());
         let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
+        let slack = match slack {
+            None => None,
+            Some(slack) => {
+                let deployment = slack::Deployment {
+                    address,
+                    config: &config,
+                    clients: way.clients("slack"),
+                    gatekeeper: &gatekeeper,
+                    clock: &clock,
+                };
+                Some(Arc::new(Workspace::new(slack, deployment)?))
+            }
+        };
         if let Some(listener) = listener {
             let page = page::router(Source {
                 ec2: ec2.clone(),
                 sns: sns.clone(),
+                slack: slack.clone(),
                 dynamodb: dynamodb.clone(),
                 tables: tables.clone(),
                 gatekeeper: Arc::clone(&gatekeeper),
@@ -397,9 +431,12 @@ impl World {
                 address,
                 stopped: stopped.clone(),
             });
-            let approvals = ApprovalsHandler::new(Arc::clone(&gatekeeper), None);
+            let approvals = match &slack {
+                Some(slack) => slack.approvals(),
+                None => Arc::new(ApprovalsHandler::new(Arc::clone(&gatekeeper), None)),
+            };
             let router = page::guarded(way.router.clone().merge(page));
-            let router = router.merge(approvals::router(Arc::new(approvals), clock.clone()));
+            let router = router.merge(approvals::router(approvals, clock.clone()));
             serve(listener, router, stopped);
         }
         make_tables(&tables)
@@ -414,6 +451,7 @@ impl World {
             organizations,
             events,
             secrets,
+            slack,
             dynamodb,
             clock,
             notification_topic,
@@ -457,10 +495,12 @@ impl World {
                 publish(&sns, notification);
             }
         });
-        let queue = Arc::clone(&self.queue);
+        let (queue, slack) = (Arc::clone(&self.queue), self.slack.clone());
         tokio::spawn(async move {
             while let Some(delivery) = deliveries.recv().await {
-                enqueue(&queue, &delivery);
+                if !slack.as_ref().is_some_and(|slack| slack.take(&delivery)) {
+                    enqueue(&queue, &delivery);
+                }
             }
         });
         let queue = Arc::clone(&self.queue);

@@ -1,5 +1,6 @@
 //! What was entered into a form, and what is wrong with it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -17,15 +18,15 @@ pub(super) struct Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Complaint {
     /// The field at fault.
-    pub(super) field: &'static str,
+    pub(super) field: Cow<'static, str>,
     /// What is wrong with it, in one sentence.
     pub(super) message: String,
 }
 
 impl Complaint {
-    pub(super) fn new(field: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(field: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         Self {
-            field,
+            field: field.into(),
             message: message.into(),
         }
     }

@@ -10,15 +10,18 @@
 //! | `guard` | keeps other web pages out, and what this one may load |
 //! | `read` | reads the world into what is shown |
 //! | `state` | what is shown |
+//! | `chat` | of it, the channel in Slack, whose texts `mrkdwn` reads |
 //! | `view` | shows it |
 //! | `live` | sends it anew when something changed |
 //! | `forms` | what was entered, and what is wrong with it |
 //! | `act` | does what was asked for |
 
 mod act;
+mod chat;
 mod forms;
 mod guard;
 mod live;
+mod mrkdwn;
 mod read;
 mod settings;
 mod state;
@@ -70,6 +73,10 @@ pub(crate) fn router(source: Source) -> Router {
         .route("/page/add-approver", action(post(act::add_approver)))
         .route("/page/remove", action(post(act::remove_item)))
         .route("/page/settings", action(post(act::put_settings)))
+        .route("/page/slack/be", action(post(act::be_in_slack)))
+        .route("/page/slack/press", action(post(act::press_in_slack)))
+        .route("/page/slack/submit", action(post(act::submit_in_slack)))
+        .route("/page/slack/close", action(post(act::close_in_slack)))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(middleware::map_response(guard::restrict))
         .with_state(Arc::new(Reader::new(source)))

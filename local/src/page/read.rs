@@ -12,11 +12,13 @@ use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_aws::tables::decode_policy_item;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::{PolicyItem, Principal, Scope};
-use local_aws::{Delivery, Ec2, Sns};
+use local_aws::{Delivery, Ec2, SlackMessage, Sns};
 use tokio::sync::watch;
 
+use super::chat::Chat;
 use super::state::{Allowlist, Connection, Mail, Mailbox, Recorded, Service, State, Unreadable};
 use crate::dynamodb::DynamoDb;
+use crate::slack::Workspace;
 use crate::world::{READER, environment};
 
 /// More than this many connections, or mails to one person, nobody reads.
@@ -26,6 +28,7 @@ const SHOWN: usize = 50;
 pub(crate) struct Source {
     pub(crate) ec2: Ec2,
     pub(crate) sns: Sns,
+    pub(crate) slack: Option<Arc<Workspace>>,
     pub(crate) dynamodb: DynamoDb,
     pub(crate) tables: aws_sdk_dynamodb::Client,
     pub(crate) gatekeeper: Arc<Gatekeeper>,
@@ -58,13 +61,14 @@ pub(super) struct Reader {
 }
 
 /// What tells, without reading the tables, that they need not be read again.
-#[derive(PartialEq, Eq)]
+#[derive(PartialEq)]
 pub(super) struct Glance {
     writes: u64,
     services: Vec<local_aws::Service>,
     connections: Vec<local_aws::Connection>,
     subscriptions: usize,
     deliveries: usize,
+    slack: Option<(u64, Vec<SlackMessage>)>,
 }
 
 type Item = HashMap<String, AttributeValue>;
@@ -85,6 +89,7 @@ impl Reader {
             connections: self.source.ec2.connections(),
             subscriptions: self.source.sns.subscriptions().len(),
             deliveries: self.source.sns.inbox().len(),
+            slack: self.source.slack.as_ref().map(|slack| slack.glance()),
         }
     }
 
@@ -125,6 +130,11 @@ impl Reader {
             connections,
             more_connections,
             mailboxes: self.mailboxes(),
+            chat: self
+                .source
+                .slack
+                .as_ref()
+                .map(|slack| Chat::read(slack, &allowlist.approvers)),
             allowlist,
         })
     }

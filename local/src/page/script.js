@@ -119,7 +119,9 @@ document.addEventListener("submit", async (event) => {
   try {
     const body = new URLSearchParams(new FormData(form, event.submitter));
     const answer = await fetch(form.action, { method: "POST", body, headers: { accept: "text/html" } });
+    const inSlack = form.closest("#chat");
     take(await answer.text(), form);
+    if (inSlack) document.querySelector("[role=dialog] [autofocus]")?.focus();
     if (answer.ok) {
       form.reset();
       if (isFilledByLink(form)) history.replaceState(null, "", "/");

@@ -9,6 +9,8 @@ use gatekeeper_core::request::{Cause, Request, Status, Transition};
 use gatekeeper_core::vote::{Choice, Vote};
 use jiff::Timestamp;
 
+use super::chat::Chat;
+
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
@@ -18,6 +20,8 @@ pub(super) struct State {
     /// How many are not among them, because they are too many.
     pub(super) more_connections: usize,
     pub(super) mailboxes: Vec<Mailbox>,
+    /// The channel in Slack, if there is Slack.
+    pub(super) chat: Option<Chat>,
     pub(super) allowlist: Allowlist,
 }
 

@@ -8,8 +8,12 @@ use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
-use super::act::{ADD_APPROVER, ADD_ENTRY, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, settings_of};
+use super::act::{
+    ADD_APPROVER, ADD_ENTRY, CHAT, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, form_of, settings_of,
+};
+use super::chat::{Modal, Part};
 use super::forms::Form;
+use super::mrkdwn::Span;
 use super::read::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
 use super::state::{Connection, Consumer, State};
@@ -194,6 +198,11 @@ impl<'a> View<'a> {
     /// The id of the form with the settings of a service, or of all.
     fn form_of(scope: &Scope) -> String {
         settings_of(&scope.to_string())
+    }
+
+    /// The id of the form in a modal.
+    fn modal_form(modal: &Modal) -> String {
+        form_of(&modal.id)
     }
 
     /// Whether this is what stands in a field.

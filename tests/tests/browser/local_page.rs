@@ -38,6 +38,7 @@ policy:
 async fn world() -> World {
     let mut options = Options::new(Clock::system());
     options.ec2.cloudtrail = true;
+    options.slack = true;
     let world = World::start(options).await.unwrap();
     let file = WorldFile::parse(WORLD).unwrap();
     file.put_into(&world).await.unwrap();
@@ -311,6 +312,122 @@ async fn an_approver_who_is_added_gets_a_letter_and_decides() {
         assert!(by.contains("nobody may decide"), "{by}");
     })
     .await;
+}
+
+/// Alice decides, in Slack too.
+async fn put_alice(world: &World) {
+    let file = "services: []\npolicy:\n  approvers:\n    \
+        - {id: alice@example.com, services: [\"*\"], slack_user_id: U0ALICE}\n";
+    let file = WorldFile::parse(file).unwrap();
+    file.put_into(world).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_press_in_slack_decides_and_the_message_says_so() {
+    on_the_page(async |world, page| {
+        put_alice(world).await;
+        create(world, UNKNOWN);
+        newest_is(page, UNKNOWN, "in review").await;
+        page.until("text('.post h4').includes('Connection request')")
+            .await;
+        let asked = page.text_of(".post").await;
+        assert!(
+            asked.contains(UNKNOWN) && asked.contains("somebody has to decide"),
+            "{asked}"
+        );
+        // Who is no approver is told so, and nobody else.
+        page.click("#be-U0MALLORY").await;
+        page.until("text('[aria-pressed=true]') === 'somebody else'")
+            .await;
+        press_approve(page).await;
+        page.until("text('.private').includes('You are not an approver')")
+            .await;
+        page.click("#be-U0ALICE").await;
+        page.until("text('[aria-pressed=true]') === 'alice@example.com'")
+            .await;
+        assert_eq!(page.count(".private").await, 0);
+        page.click(".buttons details summary").await;
+        press_approve(page).await;
+        newest_is(page, UNKNOWN, "accepted").await;
+        assert_eq!(
+            page.text_of(".card .by").await,
+            "Decided by alice@example.com"
+        );
+        page.until("text('.post:not(.private) h4').startsWith('Accepted: ')")
+            .await;
+        assert_eq!(page.count(".post .buttons").await, 0, "once is enough");
+        let told = page.text_of(".private").await;
+        assert!(told.contains("Done: the connection is accepted"), "{told}");
+    })
+    .await;
+}
+
+/// Presses Approve, and says yes to what Slack asks then.
+async fn press_approve(page: &Browser) {
+    page.click(".buttons details summary").await;
+    page.click(".buttons .confirm button").await;
+}
+
+#[tokio::test]
+async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
+    for javascript in [true, false] {
+        on_the_page(async |world, page| {
+            put_alice(world).await;
+            create(world, UNKNOWN);
+            newest_is(page, UNKNOWN, "in review").await;
+            page.until("text('.post h4').includes('Connection request')")
+                .await;
+            page.set_javascript(javascript).await;
+            page.reload().await;
+            let to = async |selector: &str, there: &str| {
+                if javascript {
+                    page.click(selector).await;
+                    page.until(there).await;
+                } else {
+                    page.click_through(selector).await;
+                    page.until(there).await;
+                }
+            };
+            let reject = ".buttons button.danger";
+            let open = "text('[role=dialog] h4') === 'Reject this connection'";
+            to(reject, open).await;
+            if javascript {
+                // One can type at once.
+                page.until("document.activeElement.name === 'reason'").await;
+            }
+            page.fill("#input-reason", " ").await;
+            to(
+                "[role=dialog] button.main",
+                "text('[role=dialog] [role=alert]').includes('wants something')",
+            )
+            .await;
+            // Cancelled, and opened again: nothing has happened.
+            to(
+                "[role=dialog] form:last-child button",
+                "text('[role=dialog]') === ''",
+            )
+            .await;
+            to(reject, open).await;
+            page.fill("#input-reason", "Not a <b>customer</b>.").await;
+            let done = "text('[role=dialog]').includes('Done: the connection is rejected')";
+            to("[role=dialog] button.main", done).await;
+            to(
+                "[role=dialog] form:last-child button",
+                "text('[role=dialog]') === ''",
+            )
+            .await;
+            loaded_until(page, "rejected").await;
+            let why = page.text_of(".card .why").await;
+            assert_eq!(why, "Rejected by alice@example.com. Not a <b>customer</b>.");
+            while page.count(".post .buttons").await > 0 {
+                page.reload().await;
+            }
+            let post = page.text_of(".post").await;
+            assert!(post.contains("Rejected: "), "{post}");
+            assert!(post.contains("Not a <b>customer</b>."), "{post}");
+        })
+        .await;
+    }
 }
 
 #[tokio::test]
@@ -714,6 +831,10 @@ async fn no_form_makes_it_stumble() {
         "remove",
         "add-approver",
         "settings",
+        "slack/be",
+        "slack/press",
+        "slack/submit",
+        "slack/close",
     ];
     let long = "x".repeat(70_000);
     for form in forms {

@@ -1,9 +1,11 @@
-//! Does what was asked for: as a consumer would, or as whoever keeps the allowlist.
+//! Does what was asked for: as a consumer would, as whoever keeps the allowlist, or as somebody in
+//! Slack.
 
 mod approvers;
 mod endpoints;
 mod entries;
 mod settings;
+mod slack;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
@@ -24,6 +26,9 @@ pub(super) use approvers::{ADD_APPROVER, add_approver};
 pub(super) use endpoints::{CONNECTIONS, CREATE_ENDPOINT, create_endpoint, delete_endpoint};
 pub(super) use entries::{ADD_ENTRY, ENTRIES, add_entry, remove_item};
 pub(super) use settings::{put_settings, settings_of};
+pub(super) use slack::{
+    CHAT, be_in_slack, close_in_slack, form_of, press_in_slack, submit_in_slack,
+};
 
 type Item = HashMap<String, AttributeValue>;
 
