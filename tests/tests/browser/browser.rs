@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
+use fantoccini::actions::{
+    InputSource as _, KeyAction, KeyActions, MOUSE_BUTTON_LEFT, MouseActions, PointerAction,
+};
 use fantoccini::client::NewWindowResponse;
 use fantoccini::elements::Element;
 use fantoccini::error::NewSessionError;
@@ -152,8 +154,43 @@ impl Browser {
     /// Clicks what a CSS selector finds and what leads to a page, this one again or another, and waits
     /// until that is loaded. Needs no script on the page.
     pub(crate) async fn click_through(&self, selector: &str) {
+        self.through(selector, self.click(selector)).await;
+    }
+
+    /// Clicks twice at once, as people do who take a page for a desktop, and waits until the page is
+    /// loaded that comes of it.
+    pub(crate) async fn double_click_through(&self, selector: &str) {
+        let button = self.find(selector).await;
+        let press = PointerAction::Down {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let release = PointerAction::Up {
+            button: MOUSE_BUTTON_LEFT,
+        };
+        let clicks = MouseActions::new("mouse".to_owned())
+            .then(PointerAction::MoveToElement {
+                element: button,
+                duration: None,
+                x: 0.0,
+                y: 0.0,
+            })
+            .then(press.clone())
+            .then(release.clone())
+            .then(press)
+            .then(release);
+        let act = async { self.client.perform_actions(clicks).await.unwrap() };
+        self.through(selector, act).await;
+    }
+
+    /// Presses keys, the last of which leads to a page, and waits until that is loaded.
+    pub(crate) async fn press_through(&self, keys: &str) {
+        self.through("a key", self.press(keys)).await;
+    }
+
+    /// Does something that leads to a page, and waits until that is loaded.
+    async fn through(&self, what: &str, act: impl Future<Output = ()>) {
         self.eval("document.isLeft = true").await;
-        self.click(selector).await;
+        act.await;
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let arrived = "return !document.isLeft && document.readyState === 'complete'";
@@ -163,7 +200,7 @@ impl Browser {
                 return;
             }
         }
-        panic!("{selector} led nowhere\n{}", self.text().await);
+        panic!("{what} led nowhere\n{}", self.text().await);
     }
 
     /// Types into a field, over what stands there.
@@ -226,6 +263,17 @@ impl Browser {
     pub(crate) async fn value_of(&self, selector: &str) -> String {
         let field = self.find(selector).await;
         field.prop("value").await.unwrap().unwrap_or_default()
+    }
+
+    /// Holds that one can type on in the element with this id. The page gives it the focus when it is
+    /// drawn, which may be after it is loaded.
+    pub(crate) async fn assert_begins_at(&self, id: &str) {
+        let start = Instant::now();
+        let mut focused = Value::Null;
+        while start.elapsed() < PATIENCE && focused != id {
+            focused = self.eval("return document.activeElement.id").await;
+        }
+        assert_eq!(focused, id);
     }
 
     /// How many elements a CSS selector finds.

@@ -97,9 +97,16 @@ impl Browser {
                 .eval(
                     "const one = document.activeElement;
                      if (one === document.body) return '';
-                     window.unreached.delete(one);
-                     const style = getComputedStyle(one);
-                     const shows = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+                     for (const other of window.unreached)
+                         // It leads to the radio button that is chosen, or else to the first.
+                         if (other === one || other.type === 'radio' && one.type === 'radio'
+                             && other.form === one.form && other.name === one.name)
+                             window.unreached.delete(other);
+                     // Of a choice that is a card, its label shows it.
+                     const shows = [one, one.closest('label')].some((element) => {
+                         const style = element && getComputedStyle(element);
+                         return style && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+                     });
                      return shows ? '' : one.outerHTML.slice(0, 200);",
                 )
                 .await;

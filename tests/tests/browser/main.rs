@@ -9,6 +9,7 @@
 //! | `browser` | a browser: what a person does in it, and how it is set up |
 //! | `checks` | what holds for every page: contrast, keyboard, no scrolling sideways |
 //! | `exchange` | HTTP without a browser |
+//! | `approvals` | approvers' links |
 //! | `local_page` | the local world's page |
 
 #![expect(
@@ -17,6 +18,7 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+mod approvals;
 mod browser;
 mod checks;
 mod driver;

@@ -118,7 +118,7 @@ fn page(response: &Response) -> String {
 }
 
 /// All that both tables hold.
-async fn contents(world: &World) -> BTreeSet<String> {
+pub(crate) async fn contents(world: &World) -> BTreeSet<String> {
     let mut contents = BTreeSet::new();
     for table in [world.allowlist_table(), world.requests_table()] {
         let scan = world.tables().scan().table_name(table);
@@ -138,6 +138,9 @@ fn shown(value: &AttributeValue) -> String {
         AttributeValue::M(fields) => {
             let fields = fields.iter().map(|(name, value)| (name, shown(value)));
             format!("{:?}", fields.collect::<BTreeMap<_, _>>())
+        }
+        AttributeValue::L(values) => {
+            format!("{:?}", values.iter().map(shown).collect::<Vec<_>>())
         }
         other => format!("{other:?}"),
     }

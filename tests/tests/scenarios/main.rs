@@ -26,6 +26,7 @@ mod reviews;
 mod revocation;
 mod safety;
 mod scale;
+mod scanner;
 mod settings;
 mod slack;
 mod subscriptions;
