@@ -26,11 +26,16 @@ pub(crate) struct Announcer {
     approvals: Option<String>,
 }
 
-/// A message, with its text as it is e-mailed.
-#[derive(Debug)]
+/// A message, with its text as it is e-mailed. The text may hold a link, so that none of it shows.
 pub(crate) struct Parcel {
     pub(crate) message: Message,
     pub(crate) text: String,
+}
+
+impl std::fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Parcel({}, …)", self.message.id)
+    }
 }
 
 /// What became of a number of messages.
