@@ -2,6 +2,7 @@
 
 use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::approver::Bar;
+use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::FailedCondition;
 use gatekeeper_core::request::{Cause, Ec2Answer, Request, Status, Transition};
 use gatekeeper_core::vote::InvalidBallot;
@@ -103,7 +104,7 @@ pub(crate) fn answer(dossier: &Dossier) -> Option<&Ec2Answer> {
 pub(crate) fn condition(failed: &FailedCondition) -> String {
     match failed {
         FailedCondition::Regions { region, allowed } => {
-            let names: Vec<&str> = allowed.iter().map(|region| region.as_str()).collect();
+            let names: Vec<&str> = allowed.iter().map(Region::as_str).collect();
             format!("Region {region}; allowed is {}", names.join(", "))
         }
         FailedCondition::MaxConnections { held, max } => {

@@ -60,7 +60,7 @@ fn documents_are_read_raw_and_out_of_snss_envelope() {
         assert_eq!(news(&wrapped(&document).to_string()), Ok(raw.clone()));
         match raw {
             News::Announcement(read) => {
-                assert_eq!(read.endpoint_id.as_str(), "vpce-0123456789abcdef0")
+                assert_eq!(read.endpoint_id.as_str(), "vpce-0123456789abcdef0");
             }
             News::Alarm(read) => assert_eq!(read.finding, Finding::AcceptanceNotRequired),
         }

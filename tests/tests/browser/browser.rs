@@ -113,7 +113,7 @@ impl Browser {
         self.command("goog/cdp/execute", &body).await;
     }
 
-    /// What a session understands besides what WebDriver says.
+    /// What a session understands besides what `WebDriver` says.
     async fn command(&self, path: &str, body: &Value) -> Value {
         let line = format!("POST /session/{}/{path}", self.session);
         let answer = exchange(self.driver.port, &line, &[], &body.to_string()).await;

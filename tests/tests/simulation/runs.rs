@@ -187,7 +187,7 @@ impl Runs {
                     Ended::PolicyChanges(left) => self.left = left,
                     Ended::Approvals(Ok(_)) => {}
                     Ended::Approvals(Err(error)) => {
-                        are_excusable(wire, &name, [&*error].into_iter())
+                        are_excusable(wire, &name, [&*error].into_iter());
                     }
                     Ended::Reconcile(done) => {
                         let whole = done.failed.iter().map(|(_, error)| &**error);
