@@ -48,7 +48,7 @@ impl Notice {
         match self {
             Self::Invalid => &[
                 "It was used, it was copied without its end, or it is no longer yours to use.",
-                "If you voted with it, your vote counts, and there is nothing left to do. If not, \
+                "If you voted with it, your vote was recorded, and there is nothing left to do. If not, \
                  open the link in the newest message about this connection.",
             ],
             Self::Expired => &[
