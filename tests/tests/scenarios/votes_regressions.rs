@@ -236,6 +236,72 @@ async fn where_more_must_approve_while_one_votes_one_does_not_suffice() {
 }
 
 #[tokio::test]
+async fn what_is_told_of_approvals_counts_no_void_ones() {
+    let world = pair().await;
+    settings(&world, "approvals_required: 2").await;
+    let alice = vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    assert_eq!(word(&alice), "waiting");
+    world
+        .remove_approver(&"alice@example.com".parse().unwrap())
+        .await
+        .unwrap();
+    approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    let letter = letters(&world, "carol", 3).remove(0);
+    assert!(
+        letter.contains("0 of 2 needed"),
+        "Alice may not decide any more, and her vote is void: {letter}"
+    );
+}
+
+#[tokio::test]
+async fn a_review_that_is_given_more_time_has_links_that_work_for_as_long() {
+    let world = pair().await;
+    settings(&world, "review_hours: 2, on_deadline: reject").await;
+    approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(
+        look(&world, &by_link(&world, "carol", 3)).await,
+        "open",
+        "asked in time"
+    );
+    settings(&world, "review_hours: 48, on_deadline: reject").await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    hours_pass(&world, 3);
+    world.reconcile().await;
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    assert_eq!(look(&world, &by_link(&world, "carol", 3)).await, "open");
+}
+
+#[tokio::test]
+async fn a_review_that_waits_for_long_has_links_that_work() {
+    let world = pair().await;
+    for _ in 0..31 {
+        hours_pass(&world, 24);
+        world.reconcile().await;
+    }
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    assert_eq!(look(&world, &by_link(&world, "alice", 3)).await, "open");
+}
+
+#[tokio::test]
+async fn a_vote_on_what_the_policy_allows_and_ec2_has_forgotten_is_answered() {
+    let world = pair().await;
+    let alice = by_link(&world, "alice", 3);
+    allow(&world, "*", "000000000003").await;
+    assert!(world.ec2.delete_endpoint(endpoint(3).as_str()));
+    world.clock.advance(Duration::from_secs(2_000_000));
+    let voted = world
+        .gatekeeper()
+        .vote(&alice, &approval(), deadline(&world))
+        .await;
+    assert!(voted.is_ok(), "{}", voted.unwrap_err());
+}
+
+#[tokio::test]
 async fn nobody_connects_anything_to_a_service_that_is_not_managed_any_more() {
     let world = pair().await;
     let untagged = NewService::new()
