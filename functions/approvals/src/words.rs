@@ -4,7 +4,7 @@ use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::approver::Bar;
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::FailedCondition;
-use gatekeeper_core::request::{Cause, Ec2Answer, Request, Status, Transition};
+use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use gatekeeper_core::vote::InvalidBallot;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -90,6 +90,14 @@ pub(crate) fn decision(dossier: &Dossier) -> Option<&Transition> {
     };
     let mut newest_first = dossier.history.iter().rev();
     newest_first.find(decides)
+}
+
+/// Who made that decision. It may have become known later who it was.
+pub(crate) fn decider<'a>(dossier: &'a Dossier, decision: &'a Transition) -> &'a Actor {
+    match &decision.actor {
+        Actor::Unknown | Actor::Found => &dossier.request.decided_by,
+        actor => actor,
+    }
 }
 
 /// What EC2 answered to that decision, if it has been asked.

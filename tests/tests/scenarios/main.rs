@@ -33,4 +33,5 @@ mod subscriptions;
 mod support;
 mod votes;
 mod votes_races;
+mod votes_regressions;
 mod watch;

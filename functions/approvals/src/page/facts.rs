@@ -162,7 +162,7 @@ impl Review {
 impl Decision {
     fn of(dossier: &Dossier, decision: &Transition, now: Timestamp) -> Self {
         Self {
-            by: dossier.request.decided_by.to_string(),
+            by: words::decider(dossier, decision).to_string(),
             at: Moment::new(decision.at, now),
             reason: decision.reason.clone(),
             ec2: match words::answer(dossier) {

@@ -74,7 +74,7 @@ fn stands(standing: Standing, dossier: &Dossier) -> String {
     match words::decision(dossier) {
         Some(decision) if tells_who => format!(
             "{meaning} Decided by {} on {}. {}",
-            dossier.request.decided_by,
+            words::decider(dossier, decision),
             words::moment(decision.at),
             decision.reason
         ),

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::approver::{ApproverId, deciders, people};
+use gatekeeper_core::approver::{Approver, ApproverId, deciders, people};
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::judge::Verdict;
 use gatekeeper_core::policy::{OnDeadline, ServiceName, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use gatekeeper_core::review;
-use gatekeeper_core::vote::{Choice, Tally, reason_of, tally};
+use gatekeeper_core::vote::{Choice, Tally, reason_of, tally, vote_of};
 use jiff::Timestamp;
 
 use super::Gatekeeper;
@@ -23,6 +23,10 @@ use crate::tables::{Approvers, Ground, PolicyView, Told, Write};
 /// review is looked at next.
 const ASKED_AT_ONCE: usize = 50;
 
+/// The allowlist lets people write a customer's name at any length; so much of it, in characters, is
+/// told. A request with more might not fit into an item, and its letters not into a transaction.
+const NAME_LIMIT: usize = 200;
+
 /// What people call those whom a request is about.
 pub(super) struct Names {
     service: Option<ServiceName>,
@@ -33,7 +37,18 @@ pub(super) struct Names {
 pub(super) fn names(view: &PolicyView, connection: &Connection) -> Names {
     Names {
         service: view.policy.settings_of(&connection.service_id).name,
-        customer: view.policy.customer().map(str::to_owned),
+        customer: view.policy.customer().map(one_line),
+    }
+}
+
+/// A name as it fits into a line of a letter: a line of its own would look like ours.
+fn one_line(name: &str) -> String {
+    let plain = name.replace(char::is_control, " ");
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(NAME_LIMIT) {
+        Some((end, _)) => format!("{}…", line.split_at(end).0),
+        None => line,
     }
 }
 
@@ -149,9 +164,7 @@ impl Gatekeeper {
             if told == Told::Nothing {
                 told = Told::Note(Kind::ReviewReminder);
             }
-            let has_voted = |id: &&ApproverId| after.votes.iter().any(|vote| vote.approver == **id);
-            let silent = after.asked.iter().filter(|id| !has_voted(id));
-            invited = (Kind::ReviewReminder, silent.cloned().collect());
+            invited = (Kind::ReviewReminder, to_remind(&after, approvers));
         }
         after.revision = request.noted().revision;
         let recorded = self
@@ -187,6 +200,19 @@ impl Gatekeeper {
         review.asked.extend(new.iter().cloned());
         new
     }
+}
+
+/// Those who were asked and have not voted, under whichever of their names. Where they are more than are
+/// asked at once, each reminder goes to those whose turn it is.
+fn to_remind(review: &Request, approvers: &Approvers) -> BTreeSet<ApproverId> {
+    let asked = |approver: &&Approver| review.asked.contains(&approver.id);
+    let is_silent = |approver: &&Approver| vote_of(review, approver, &approvers.list).is_none();
+    let silent = approvers.list.iter().filter(asked).filter(is_silent);
+    let silent: Vec<&ApproverId> = silent.map(|approver| &approver.id).collect();
+    let turns = silent.len().div_ceil(ASKED_AT_ONCE).max(1);
+    let turn = usize::try_from(review.reminders).unwrap_or_default() % turns;
+    let turn = silent.chunks(ASKED_AT_ONCE).nth(turn).unwrap_or_default();
+    turn.iter().map(|id| (*id).clone()).collect()
 }
 
 fn set_deadline(review: &mut Request, settings: &ServiceSettings) {

@@ -223,7 +223,16 @@ impl Gatekeeper {
                     return Ok(Voted::Expired);
                 }
                 if !is_typed {
-                    return Ok(Voted::Mistyped(Box::new(opened.dossier())));
+                    // What there is to decide may be decided by now, or not be theirs to decide.
+                    return Ok(match opened.view(now) {
+                        View::Open(dossier) => Voted::Mistyped(dossier),
+                        View::Voted(dossier) => Voted::Already(dossier),
+                        View::Decided(dossier) => Voted::TooLate(dossier),
+                        View::Barred(bar, dossier) => Voted::Barred(bar, dossier),
+                        View::Expired => Voted::Expired,
+                        View::Invalid => Voted::Invalid,
+                        View::NotAnApprover => Voted::NotAnApprover,
+                    });
                 }
                 let cast = Cast {
                     approver: opened.approver.id,
@@ -509,15 +518,7 @@ impl Gatekeeper {
         if opened.link.expires_at <= now {
             return Ok(View::Expired);
         }
-        let expired = is_over(&opened.request, now);
-        let Opened {
-            request,
-            approver,
-            approvers,
-            history,
-            ..
-        } = opened;
-        Ok(view_of(request, history, approver, &approvers, expired))
+        Ok(opened.view(now))
     }
 
     /// Finds what a token opens; none where it opens nothing. Reads the same either way, so that it
@@ -599,6 +600,18 @@ impl Gatekeeper {
 impl Opened {
     fn dossier(self) -> Dossier {
         Dossier::of(self.request, self.history, &self.approver, &self.approvers)
+    }
+
+    /// How what it opens stands, for a link that is neither used nor out of time.
+    fn view(self, now: jiff::Timestamp) -> View {
+        let expired = is_over(&self.request, now);
+        view_of(
+            self.request,
+            self.history,
+            self.approver,
+            &self.approvers,
+            expired,
+        )
     }
 }
 

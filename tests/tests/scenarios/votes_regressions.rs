@@ -1,0 +1,317 @@
+//! What went wrong once where people decide, or nearly: each of these failed when it was written.
+
+use std::fmt::Write as _;
+use std::future::Future as _;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use gatekeeper_approvals::handler::Handler;
+use gatekeeper_approvals::http::{Method, Request, Response};
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_core::request::Status;
+use gatekeeper_core::vote::Ballot;
+use gatekeeper_local::world::World;
+use local_aws::{NewService, State};
+
+use crate::support::*;
+
+/// Two approvers, one of whom must approve.
+const PAIR: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
+policy:
+  settings:
+    - {service_id: "*", name: Payments API}
+  entries:
+    - {service_id: "*", principal: "000000000003", effect: allow, expires_at: 2026-01-01T00:00:00Z, customer: CUSTOMER}
+  approvers:
+    - {id: alice@example.com, services: ["*"]}
+    - {id: bob@example.com, services: ["*"]}
+"#;
+
+async fn pair() -> World {
+    let world = world_of(&PAIR.replace("CUSTOMER", "Example GmbH")).await;
+    world.reconcile().await;
+    world
+}
+
+async fn page(world: &World, method: Method, token: &str, form: &str) -> Response {
+    let kind = "application/x-www-form-urlencoded";
+    let request = Request {
+        method,
+        path: format!("/a/{token}"),
+        headers: vec![("content-type".to_owned(), kind.to_owned())],
+        body: form.as_bytes().to_vec(),
+    };
+    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
+    handler.handle(&request, deadline).await
+}
+
+#[tokio::test]
+async fn who_mistypes_is_not_asked_again_what_is_decided() {
+    let world = pair().await;
+    let bob = token(&world, "bob", 3);
+    vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    let form = "choice=reject&reason=No&typed=zzzzzz";
+    let shown = page(&world, Method::Post, &bob, form).await;
+    assert!(
+        !shown.body.contains("<form"),
+        "a form for what is accepted: {} {}",
+        shown.status,
+        shown.body
+    );
+}
+
+#[tokio::test]
+async fn who_mistypes_about_their_own_account_is_not_asked() {
+    let world = pair().await;
+    let bob = token(&world, "bob", 3);
+    let own = r#"{id: bob@example.com, services: ["*"], own_accounts: ["000000000003"]}"#;
+    approver(&world, own).await;
+    let form = "choice=reject&reason=No&typed=zzzzzz";
+    let shown = page(&world, Method::Post, &bob, form).await;
+    assert!(!shown.body.contains("<form"), "{}", shown.status);
+}
+
+#[tokio::test]
+async fn more_approvers_than_fit_into_a_transaction_are_reminded() {
+    let mut text = PAIR.replace("CUSTOMER", "Example GmbH");
+    for n in 0..110 {
+        let _ = writeln!(text, "    - {{id: a{n}@example.com, services: [\"*\"]}}");
+    }
+    let text = text.replace(
+        "{service_id: \"*\", name",
+        "{service_id: \"*\", remind_hours: 4, name",
+    );
+    let world = world_of(&text).await;
+    for _ in 0..4 {
+        let done = world.reconcile().await;
+        assert!(done.failed.is_empty(), "{:?}", done.failed);
+        minutes_pass(&world, 5);
+    }
+    let asked = request(&world, 3).await.unwrap().asked.len();
+    assert_eq!(asked, 112, "all were asked");
+    hours_pass(&world, 5);
+    let done = world.reconcile().await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    assert!(told_of(&world, 3).contains(&"review_reminder".to_owned()));
+}
+
+#[tokio::test]
+async fn a_customers_name_is_one_line_of_a_letter() {
+    let name = r#""Example GmbH\n\nDecide here: https://example.org/a/x""#;
+    let world = world_of(&PAIR.replace("CUSTOMER", name)).await;
+    world.reconcile().await;
+    let letter = letters(&world, "alice", 3).remove(0);
+    let mut lines = letter.lines();
+    assert!(
+        !lines.any(|line| line.starts_with("Decide here: https://example.org")),
+        "{letter}"
+    );
+}
+
+#[tokio::test]
+async fn however_long_a_customers_name_is_people_are_asked() {
+    let world = world_of(&PAIR.replace("CUSTOMER", &"x".repeat(300_000))).await;
+    let done = world.reconcile().await;
+    assert!(done.failed.is_empty(), "{:?}", done.failed);
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    runs(&world, 2).await;
+    assert_eq!(letters(&world, "alice", 3).len(), 1);
+}
+
+#[tokio::test]
+async fn who_approved_is_not_said_to_have_revoked() {
+    let world = pair().await;
+    vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    assert_eq!(status(&world, 3).await, Some(Status::Accepted));
+    settings(&world, "revoke: enforce, revoke_grace_hours: 24").await;
+    let deny = r#"{service_id: "*", principal: "000000000003", effect: deny}"#;
+    put_policy(&world, deny).await;
+    edited(&world).await;
+    runs(&world, 3).await;
+    assert_eq!(status(&world, 3).await, Some(Status::Revoking));
+    let shown = page(&world, Method::Get, &token(&world, "bob", 3), "").await;
+    let decided_by = shown.body.split_once("Decided by</dt><dd>").unwrap().1;
+    assert!(
+        !decided_by.starts_with("alice@example.com"),
+        "she approved it, and the policy revokes it: {}",
+        shown.body
+    );
+}
+
+#[tokio::test]
+async fn one_person_who_has_voted_is_not_reminded_under_another_name() {
+    let world = pair().await;
+    settings(&world, "approvals_required: 2, remind_hours: 4").await;
+    for id in ["alice", "a.smith"] {
+        let entry = format!(r#"{{id: {id}@example.com, services: ["*"], slack_user_id: U0ALICE}}"#);
+        approver(&world, &entry).await;
+    }
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(letters(&world, "a.smith", 3).len(), 1);
+    vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    hours_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(letters(&world, "bob", 3).len(), 2, "he is reminded");
+    assert_eq!(letters(&world, "a.smith", 3).len(), 1);
+}
+
+#[tokio::test]
+async fn a_link_that_is_out_of_time_decides_nothing_though_its_review_waits() {
+    let world = pair().await;
+    let alice = by_link(&world, "alice", 3);
+    hours_pass(&world, 31 * 24);
+    assert_eq!(word(&vote(&world, &alice, &approval()).await), "expired");
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+}
+/// Has somebody edit the policy between two calls of Alice's vote, after each call in turn: a vote that is
+/// recorded after the edit must not have decided by what held before it.
+async fn decides_nothing_after(edit: impl AsyncFn(&World), ballot: &Ballot, decided: Status) {
+    for edit_after in 1..40 {
+        let world = pair().await;
+        let alice = by_link(&world, "alice", 3);
+        let calls = Calls::of(&world);
+        let (tell, told) = std::sync::mpsc::channel();
+        calls.after(edit_after, move || tell.send(()).unwrap());
+        let voting = world.gatekeeper().vote(&alice, ballot, deadline(&world));
+        tokio::pin!(voting);
+        let done = std::future::poll_fn(|context| {
+            if told.try_recv().is_ok() {
+                return Poll::Ready(false);
+            }
+            let is_done = voting.as_mut().poll(context).is_ready();
+            match is_done {
+                true => Poll::Ready(true),
+                false if told.try_recv().is_ok() => Poll::Ready(false),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        if done {
+            assert!(edit_after > 5, "there were calls to edit after");
+            return;
+        }
+        edit(&world).await;
+        let _ = voting.await;
+        let rows = history(&world, 3).await;
+        let before = calls.seen()[..edit_after].to_vec();
+        let is_recorded = |call: &String| call == "dynamodb:TransactWriteItems";
+        assert!(
+            before.iter().any(is_recorded) || !rows.iter().any(|row| row.to == decided),
+            "edited after {before:?}: {rows:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_is_removed_while_they_vote_decides_nothing() {
+    let remove = async |world: &World| {
+        let alice = "alice@example.com".parse().unwrap();
+        world.remove_approver(&alice).await.unwrap();
+    };
+    decides_nothing_after(remove, &approval(), Status::Accepting).await;
+    decides_nothing_after(remove, &rejection(), Status::Rejecting).await;
+}
+
+#[tokio::test]
+async fn who_may_decide_less_by_now_decides_nothing() {
+    let narrow = async |world: &World| {
+        let own = r#"{id: alice@example.com, services: ["*"], own_accounts: ["000000000003"]}"#;
+        approver(world, own).await;
+    };
+    decides_nothing_after(narrow, &approval(), Status::Accepting).await;
+    decides_nothing_after(narrow, &rejection(), Status::Rejecting).await;
+}
+
+#[tokio::test]
+async fn where_more_must_approve_while_one_votes_one_does_not_suffice() {
+    let two = async |world: &World| settings(world, "approvals_required: 2").await;
+    decides_nothing_after(two, &approval(), Status::Accepting).await;
+}
+
+#[tokio::test]
+async fn what_is_told_of_approvals_counts_no_void_ones() {
+    let world = pair().await;
+    settings(&world, "approvals_required: 2").await;
+    let alice = vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    assert_eq!(word(&alice), "waiting");
+    world
+        .remove_approver(&"alice@example.com".parse().unwrap())
+        .await
+        .unwrap();
+    approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    let letter = letters(&world, "carol", 3).remove(0);
+    assert!(
+        letter.contains("0 of 2 needed"),
+        "Alice may not decide any more, and her vote is void: {letter}"
+    );
+}
+
+#[tokio::test]
+async fn a_review_that_is_given_more_time_has_links_that_work_for_as_long() {
+    let world = pair().await;
+    settings(&world, "review_hours: 2, on_deadline: reject").await;
+    approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    assert_eq!(
+        look(&world, &by_link(&world, "carol", 3)).await,
+        "open",
+        "asked in time"
+    );
+    settings(&world, "review_hours: 48, on_deadline: reject").await;
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    hours_pass(&world, 3);
+    world.reconcile().await;
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    assert_eq!(look(&world, &by_link(&world, "carol", 3)).await, "open");
+}
+
+#[tokio::test]
+async fn a_review_that_waits_for_long_has_links_that_work() {
+    let world = pair().await;
+    for _ in 0..31 {
+        hours_pass(&world, 24);
+        world.reconcile().await;
+    }
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+    assert_eq!(look(&world, &by_link(&world, "alice", 3)).await, "open");
+}
+
+#[tokio::test]
+async fn a_vote_on_what_the_policy_allows_and_ec2_has_forgotten_is_answered() {
+    let world = pair().await;
+    let alice = by_link(&world, "alice", 3);
+    allow(&world, "*", "000000000003").await;
+    assert!(world.ec2.delete_endpoint(endpoint(3).as_str()));
+    world.clock.advance(Duration::from_secs(2_000_000));
+    let voted = world
+        .gatekeeper()
+        .vote(&alice, &approval(), deadline(&world))
+        .await;
+    assert!(voted.is_ok(), "{}", voted.unwrap_err());
+}
+
+#[tokio::test]
+async fn nobody_connects_anything_to_a_service_that_is_not_managed_any_more() {
+    let world = pair().await;
+    let untagged = NewService::new()
+        .id(SERVICE)
+        .owner(gatekeeper_local::world::PROVIDER)
+        .region("us-east-1");
+    world.ec2.put_service(untagged);
+    minutes_pass(&world, 5);
+    world.reconcile().await;
+    let alice = by_link(&world, "alice", 3);
+    let _ = vote(&world, &alice, &approval()).await;
+    assert_eq!(state(&world, 3), Some(State::PendingAcceptance));
+}
