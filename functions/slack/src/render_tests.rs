@@ -36,6 +36,7 @@ fn request() -> Request {
         customer: Some("Example & Söhne <GmbH>".to_owned()),
         review: Some(1),
         asked: Default::default(),
+        letters_at: None,
         deciders: 3,
         approvals_required: 2,
         votes: Vec::new(),
@@ -57,6 +58,7 @@ fn vote(who: &str, reason: &str, minute: i64) -> Vote {
         reason: reason.to_owned(),
         at: at(minute),
         channel: Channel::Slack,
+        void: false,
     }
 }
 

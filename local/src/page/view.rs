@@ -119,7 +119,10 @@ impl<'a> View<'a> {
             Some(n) => told.push(format!("{n} connections at most")),
         }
         if let Some(regions) = &conditions.regions {
-            let regions: Vec<&str> = regions.iter().map(gatekeeper_core::ids::Region::as_str).collect();
+            let regions: Vec<&str> = regions
+                .iter()
+                .map(gatekeeper_core::ids::Region::as_str)
+                .collect();
             told.push(format!("in {}", regions.join(", ")));
         }
         if let Some(end) = conditions.expires_at {

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::error::{Error, Permanent, Retryable, failed};
+use crate::error::{Error, Permanent, Retryable, chain, failed};
 
 /// For how long a secret is believed.
 const FRESH: SignedDuration = SignedDuration::from_secs(300);
@@ -78,7 +78,16 @@ impl SlackSecrets {
         {
             return Ok(Arc::clone(secret));
         }
-        let secret = Arc::new(self.read().await?);
+        let secret = match (self.read().await, &*kept) {
+            (Ok(secret), _) => Arc::new(secret),
+            // What was right five minutes ago is more likely so than not; and who sends nonsense is told
+            // so, whether Secrets Manager answers or not.
+            (Err(error), Some((_, secret))) => {
+                tracing::warn!(error = chain(&*error), "the Slack secret stays what it was");
+                return Ok(Arc::clone(secret));
+            }
+            (Err(error), None) => return Err(error),
+        };
         *kept = Some((now, Arc::clone(&secret)));
         Ok(secret)
     }

@@ -251,10 +251,10 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
 }
 
 impl Review {
-    /// Who approved.
+    /// Who approved and still may.
     #[must_use]
     pub fn approvals(&self) -> Vec<&Vote> {
-        let approves = |vote: &&Vote| vote.choice == Choice::Approve;
+        let approves = |vote: &&Vote| vote.choice == Choice::Approve && !vote.void;
         self.votes.iter().filter(approves).collect()
     }
 }

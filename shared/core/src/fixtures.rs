@@ -48,6 +48,7 @@ pub(crate) fn request(status: Status) -> Request {
         customer: None,
         review: (status == Status::InReview).then_some(1),
         asked: Default::default(),
+        letters_at: None,
         deciders: 0,
         approvals_required: 0,
         votes: Vec::new(),

@@ -10,19 +10,26 @@ use crate::approver::ApproverId;
 use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
 
-/// A link lives no longer than this, though its review may. A reminder brings a new one.
+/// A link lives no longer than this, though its review may.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Who has not voted by then gets a new one, in good time.
+const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// An SNS subject is shorter than 100 characters.
 const SUBJECT_LIMIT: usize = 99;
 
-/// When the link to a review dies: with the review, where that ends by itself.
+/// When a link dies by itself. With its review it dies in any case: who looks and who votes is held to
+/// the deadline as it is then, which may be later than it was when the letter was written.
 #[must_use]
-pub fn expiry(review: &Request, now: Timestamp) -> Timestamp {
-    let longest = now.checked_add(LONGEST_LIFE).unwrap_or(Timestamp::MAX);
-    match review.deadline {
-        Some(deadline) if review.deadline_rejects => deadline.min(longest),
-        _ => longest,
-    }
+pub fn expiry(now: Timestamp) -> Timestamp {
+    now.checked_add(LONGEST_LIFE).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether the links to a review die soon, so that whoever has not voted should get new ones.
+#[must_use]
+pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
+    review
+        .letters_at
+        .is_some_and(|at| now.duration_since(at) >= RENEWED_AFTER)
 }
 
 /// The message that asks one approver, from what everybody is told. None for a request that is in no
@@ -59,7 +66,7 @@ pub fn invitation(
             approver: approver.clone(),
             endpoint_id: review.endpoint_id.clone(),
             review: number,
-            expires_at: expiry(review, at),
+            expires_at: expiry(at),
         }),
     }))
 }
@@ -112,9 +119,10 @@ fn text(told: &Announcement) -> String {
 #[must_use]
 pub fn letter(text: &str, invitation: &Invitation, url: &str) -> String {
     format!(
-        "{text}\nDecide here, as {}. The link is yours alone, works once, until {:.0}; do not forward it:\n\n\
-         {url}\n\nOpening it decides nothing. To decide you type the last six characters of the endpoint's id.\n",
-        invitation.approver, invitation.expires_at
+        "{text}\nDecide here, as {}. The link is yours alone, works once, and as long as the review is open; do not \
+         forward it:\n\n{url}\n\nOpening it decides nothing. To decide you type the last six characters of the \
+         endpoint's id.\n",
+        invitation.approver
     )
 }
 
@@ -161,25 +169,22 @@ mod tests {
         let Audience::Approver(invitation) = &message.to else {
             panic!("for an approver")
         };
-        assert_eq!(invitation.expires_at, at(3600), "with the review");
+        assert_eq!(invitation.expires_at, expiry(at(0)));
         let letter = letter(&message.text, invitation, "https://example.com/a/x");
         assert!(letter.contains("\nhttps://example.com/a/x\n"));
     }
 
     #[test]
-    fn a_review_that_ends_by_itself_takes_its_links_along_and_no_other_does() {
+    fn links_are_renewed_before_they_die() {
         let mut review = review();
-        assert_eq!(expiry(&review, at(0)), at(30 * 24 * 3600));
-        review.deadline = Some(at(3600));
-        assert_eq!(
-            expiry(&review, at(0)),
-            at(30 * 24 * 3600),
-            "it is kept open"
+        assert!(
+            !are_links_old(&review, at(100 * 24 * 3600)),
+            "nobody has one"
         );
-        review.deadline_rejects = true;
-        assert_eq!(expiry(&review, at(0)), at(3600));
-        review.deadline = Some(at(40 * 24 * 3600));
-        assert_eq!(expiry(&review, at(0)), at(30 * 24 * 3600));
+        review.letters_at = Some(at(0));
+        assert!(!are_links_old(&review, at(27 * 24 * 3600)));
+        assert!(are_links_old(&review, at(28 * 24 * 3600)));
+        assert!(at(28 * 24 * 3600) < expiry(at(0)));
     }
 
     #[test]

@@ -352,6 +352,8 @@ pub struct Request {
     pub review: Option<u64>,
     /// Who could decide that review and was asked.
     pub asked: BTreeSet<ApproverId>,
+    /// When all of them last got a letter with a link that works.
+    pub letters_at: Option<Timestamp>,
     /// How many people could decide it when it was last looked at.
     pub deciders: u32,
     /// How many had to approve.
@@ -414,6 +416,7 @@ impl Request {
             customer: None,
             review: (transition.to == Status::InReview).then_some(1),
             asked: BTreeSet::new(),
+            letters_at: None,
             deciders: 0,
             approvals_required: 0,
             votes: Vec::new(),
@@ -448,6 +451,7 @@ impl Request {
             Request {
                 review: Some(version),
                 asked: BTreeSet::new(),
+                letters_at: None,
                 deciders: 0,
                 approvals_required: 0,
                 votes: Vec::new(),

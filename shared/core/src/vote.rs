@@ -82,6 +82,10 @@ pub struct Vote {
     pub at: Timestamp,
     /// How.
     pub channel: Channel,
+    /// Whether it counted for nothing when it was last looked at, since whoever cast it may not decide
+    /// the request any more. For people to read; the tally looks for itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub void: bool,
 }
 
 impl fmt::Display for Vote {
@@ -125,13 +129,14 @@ pub enum InvalidBallot {
 
 impl Ballot {
     /// Checks what somebody put in. White space around the reason is taken off; what has no place in
-    /// a line of text becomes a space.
+    /// a line of text becomes a space, and what nobody sees goes.
     ///
     /// # Errors
     /// [`InvalidBallot`], in words for whoever put it in.
     pub fn new(choice: Choice, reason: &str) -> Result<Self, InvalidBallot> {
         let plain: String = reason
             .chars()
+            .filter(|c| !is_unseen(*c))
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
         let reason = plain.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -143,6 +148,14 @@ impl Ballot {
         }
         Ok(Self { choice, reason })
     }
+}
+
+/// Whether a character shows nothing by itself, and may turn around what stands beside it.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 /// What the votes on a review come to.
@@ -188,6 +201,17 @@ pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally 
         Tally::Approved(approvals)
     } else {
         Tally::Waiting { given }
+    }
+}
+
+/// Notes on the votes on a review which of them count for nothing.
+pub fn mark_void(request: &mut Request, approvers: &[Approver]) {
+    let may: Vec<ApproverId> = deciders(approvers, request)
+        .into_iter()
+        .map(|approver| approver.id.clone())
+        .collect();
+    for vote in &mut request.votes {
+        vote.void = !may.contains(&vote.approver);
     }
 }
 

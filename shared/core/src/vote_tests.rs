@@ -24,6 +24,7 @@ fn vote(name: &str, choice: Choice) -> Vote {
         reason: String::new(),
         at: at(1),
         channel: Channel::Email,
+        void: false,
     }
 }
 
@@ -100,6 +101,10 @@ fn votes_of_those_who_may_not_decide_any_more_are_void() {
 fn a_ballot_says_what_is_wrong_with_it() {
     assert_eq!(
         Ballot::new(Choice::Reject, " \n\t"),
+        Err(InvalidBallot::NoReason)
+    );
+    assert_eq!(
+        Ballot::new(Choice::Reject, "\u{200b}\u{202e} \u{feff}"),
         Err(InvalidBallot::NoReason)
     );
     assert_eq!(Ballot::new(Choice::Approve, "").unwrap().reason, "");

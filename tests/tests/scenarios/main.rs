@@ -3,7 +3,9 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::string_slice,
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 

@@ -479,7 +479,7 @@ async fn a_link_dies_with_the_review() {
         (Cause::Deadline, 1),
         "Bob's vote is kept"
     );
-    assert_eq!(look(&world, &alice).await, "expired");
+    assert_eq!(look(&world, &alice).await, "decided");
 }
 
 #[tokio::test]

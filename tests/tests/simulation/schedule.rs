@@ -223,10 +223,9 @@ impl Schedule {
             return;
         }
         match self.chance.u32(0..12) {
-            10..12
-                if self.runs.len() < AT_ONCE => {
-                    self.start_vote();
-                }
+            10..12 if self.runs.len() < AT_ONCE => {
+                self.start_vote();
+            }
             0..6 => policy_edits::edit(self).await,
             6..8 => self.decide_by_hand(),
             8 => self.delete(),

@@ -92,6 +92,7 @@ fn voted(mut dossier: Dossier, who: &str, choice: Choice, reason: &str) -> Dossi
         reason: reason.to_owned(),
         at: ago(1),
         channel: Channel::Email,
+        void: false,
     });
     dossier.given += u32::from(choice == Choice::Approve);
     dossier

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::approver::{Approver, ApproverId, deciders, people};
 use gatekeeper_core::connection::Connection;
+use gatekeeper_core::invitation::are_links_old;
 use gatekeeper_core::judge::Verdict;
 use gatekeeper_core::policy::{OnDeadline, ServiceName, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use gatekeeper_core::review;
-use gatekeeper_core::vote::{Choice, Tally, reason_of, tally, vote_of};
+use gatekeeper_core::vote::{Choice, Tally, mark_void, reason_of, tally, vote_of};
 use jiff::Timestamp;
 
 use super::Gatekeeper;
@@ -121,6 +122,7 @@ impl Gatekeeper {
             asked.notes.push(Kind::QuorumOutOfReach);
         }
         if !new.is_empty() {
+            review.letters_at = Some(self.clock.now());
             asked.invited = Some((Kind::ReviewOpened, new));
         }
         asked
@@ -145,7 +147,8 @@ impl Gatekeeper {
         set_deadline(&mut after, settings);
         let new = self.look_for_deciders(&mut after, settings, approvers);
         let reminds = review::is_reminder_due(request, settings, now);
-        if !reminds && after == *request {
+        let renews = are_links_old(request, now);
+        if !reminds && !renews && after == *request {
             let unchanged = Outcome::Unchanged(Some(Box::new(after)));
             return Ok(finished(unchanged));
         }
@@ -164,7 +167,13 @@ impl Gatekeeper {
             if told == Told::Nothing {
                 told = Told::Note(Kind::ReviewReminder);
             }
+        }
+        if !invited.1.is_empty() && after.letters_at.is_none() {
+            after.letters_at = Some(now);
+        }
+        if reminds || renews {
             invited = (Kind::ReviewReminder, to_remind(&after, approvers));
+            after.letters_at = Some(now);
         }
         after.revision = request.noted().revision;
         let recorded = self
@@ -189,6 +198,7 @@ impl Gatekeeper {
         let deciders = deciders(&approvers.list, review);
         review.deciders = people(&deciders);
         review.approvals_required = required(settings);
+        mark_void(review, &approvers.list);
         let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
         review.asked.retain(|id| may.contains(id));
         if self.approvals.is_none() {

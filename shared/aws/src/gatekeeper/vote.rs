@@ -17,7 +17,7 @@ use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review;
 use gatekeeper_core::token::{Token, TokenHash};
-use gatekeeper_core::vote::{Ballot, Channel, Tally, Vote, tally, vote_of};
+use gatekeeper_core::vote::{Ballot, Channel, Tally, Vote, mark_void, tally, vote_of};
 
 use super::knowledge::Knowledge;
 use super::review::{by_votes, required};
@@ -30,8 +30,11 @@ use crate::telemetry::Unit;
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// For how long whoever votes waits for EC2 and SNS. What is not done by then is done by reconcile.
+/// For how long whoever votes waits for EC2, and then for SNS. What is not done by then is done by
+/// reconcile.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Slack shows an error after three seconds, all told.
+const PATIENCE_IN_SLACK: Duration = Duration::from_millis(700);
 /// How many of an endpoint id's last characters a person types.
 pub const TYPED: usize = 6;
 
@@ -357,7 +360,10 @@ impl Gatekeeper {
         let verdict = judge(&view.policy, &connection, place, usage, now);
         if verdict.decision != Decision::Review {
             // The policy was edited and decides by itself; it does so now.
-            self.have_policy_decide(&request, deadline).await?;
+            if !self.have_policy_decide(&request, deadline).await? {
+                // The endpoint is gone, and reconcile will say so.
+                return Ok(Some(Voted::Invalid));
+            }
             let Some(decided) = self.request_of(&cast.endpoint_id).await? else {
                 return Ok(Some(Voted::Invalid));
             };
@@ -378,7 +384,9 @@ impl Gatekeeper {
             reason: cast.ballot.reason.clone(),
             at: now,
             channel: cast.channel,
+            void: false,
         });
+        mark_void(&mut voted, &approvers.list);
         let decision = by_votes(&voted, approvers, &view, &settings, now);
         let (after, transition, grounds) = match decision {
             Some((transition, grounds)) => {
@@ -407,10 +415,12 @@ impl Gatekeeper {
         };
         self.note_vote(cast, &after);
         if transition.is_none() {
-            self.tell_people(messages, deadline).await;
+            self.tell_people(messages, cast.channel, deadline).await;
             return Ok(Some(Voted::Waiting(dossier(after, history))));
         }
-        let done = self.carry_out(after, messages, deadline).await;
+        let done = self
+            .carry_out(after, messages, cast.channel, deadline)
+            .await;
         let (request, is_done) = match done {
             Ok(request) => (request, true),
             Err(request) => (request, false),
@@ -429,10 +439,11 @@ impl Gatekeeper {
         &self,
         decided: Request,
         mut messages: Vec<Message>,
+        channel: Channel,
         deadline: Deadline,
     ) -> Result<Request, Request> {
         let begun = self.clock.now();
-        let until = Deadline::after(&self.clock, PATIENCE);
+        let until = Deadline::after(&self.clock, patience(channel));
         let undone = vec![(Some(Status::InReview), decided.clone())];
         let enforced = self.enforce(undone, deadline).boxed();
         let done = self.clock.until_done(until.0, enforced).await;
@@ -461,34 +472,36 @@ impl Gatekeeper {
                 Err(decided)
             }
         };
-        self.tell_people(messages, deadline).await;
+        self.tell_people(messages, channel, deadline).await;
         result
     }
 
     /// Publishes as long as whoever voted waits; the rest stays in the outbox.
-    async fn tell_people(&self, messages: Vec<Message>, deadline: Deadline) {
-        let until = Deadline::after(&self.clock, PATIENCE);
+    async fn tell_people(&self, messages: Vec<Message>, channel: Channel, deadline: Deadline) {
+        let until = Deadline::after(&self.clock, patience(channel));
         let announced = self.announce(messages, deadline).boxed();
         if self.clock.until_done(until.0, announced).await.is_none() {
             tracing::warn!("SNS takes longer than whoever voted waits; reconcile will see to it");
         }
     }
 
+    /// Settles a connection anew; answers whether EC2 lists it.
     async fn have_policy_decide(
         &self,
         request: &Request,
         deadline: Deadline,
-    ) -> Result<(), Arc<Error>> {
+    ) -> Result<bool, Arc<Error>> {
         let seen_at = self.clock.now();
         let (ids, services) = ([request.endpoint_id.clone()], [request.service_id.clone()]);
         let listed = self.ec2.connections(&ids, &services).await?;
+        let is_listed = !listed.connections.is_empty();
         let sightings = listed.connections.into_iter();
         let sightings = sightings.map(|connection| Sighting::of(connection, seen_at));
         let settled = self.settle(sightings.collect(), deadline).boxed().await;
         for outcome in settled.into_values() {
             outcome?;
         }
-        Ok(())
+        Ok(is_listed)
     }
 
     fn note_vote(&self, cast: &Cast<'_>, after: &Request) {
@@ -660,6 +673,14 @@ fn view_of(
         Ok(()) if has_voted => View::Voted(dossier),
         Ok(()) if expired => View::Expired,
         Ok(()) => View::Open(dossier),
+    }
+}
+
+/// For how long whoever votes this way waits.
+fn patience(channel: Channel) -> Duration {
+    match channel {
+        Channel::Slack => PATIENCE_IN_SLACK,
+        Channel::Email | Channel::Iam => PATIENCE,
     }
 }
 

@@ -47,6 +47,8 @@ struct RequestItem {
     review: Option<u64>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     asked: BTreeSet<ApproverId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    letters_at: Option<Timestamp>,
     #[serde(default)]
     deciders: u32,
     #[serde(default)]
@@ -103,6 +105,7 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         customer: request.customer,
         review: request.review,
         asked: request.asked,
+        letters_at: request.letters_at,
         deciders: request.deciders,
         approvals_required: request.approvals_required,
         votes: request.votes,
@@ -147,6 +150,7 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
             // A review from before they had numbers.
             .or_else(|| (item.status == Status::InReview).then_some(item.version)),
         asked: item.asked,
+        letters_at: item.letters_at,
         deciders: item.deciders,
         approvals_required: item.approvals_required,
         votes: item.votes,
@@ -522,6 +526,7 @@ mod tests {
             customer: Some("Example GmbH".to_owned()),
             review: Some(2),
             asked: ["alice@example.com".parse().unwrap()].into(),
+            letters_at: Some("2026-11-20T12:00:00Z".parse().unwrap()),
             deciders: 1,
             approvals_required: 1,
             votes: vec![Vote {
@@ -530,6 +535,7 @@ mod tests {
                 reason: "Contract 7.".to_owned(),
                 at: "2026-11-20T12:00:01Z".parse().unwrap(),
                 channel: Channel::Slack,
+                void: false,
             }],
             deadline: None,
             deadline_rejects: true,
