@@ -313,11 +313,12 @@ async fn a_double_click_is_one_vote_and_its_answer_is_calm() {
         page.fill_in(&link(world, "alice", 3), 3, "approve", "")
             .await;
         page.double_click_through(VOTE).await;
-        // The browser shows what came of the second; the first may be done by then, or under way.
+        // The browser shows what came of the second; the first may be done by then, or under way, or
+        // not even have been sent.
         let heading = page.heading().await;
+        let calm = ["Done: ", "Recorded: ", "You had voted before, "];
         assert!(
-            heading.ends_with("the connection is accepted")
-                || heading.ends_with("EC2 is being asked to accept it"),
+            calm.iter().any(|words| heading.starts_with(words)),
             "{heading}"
         );
         assert_eq!(page.count("form, [role=alert]").await, 0);
