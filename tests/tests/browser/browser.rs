@@ -24,6 +24,9 @@ pub(crate) const WIDE: (u32, u32) = (1280, 900);
 /// A phone's.
 pub(crate) const NARROW: (u32, u32) = (390, 844);
 
+/// Marks a page, so that the next one can be told from it.
+pub(crate) const LEAVES: &str = "document.isLeft = true";
+
 /// A browser with one window at first. It ends when it is dropped.
 pub(crate) struct Browser {
     client: Client,
@@ -189,8 +192,13 @@ impl Browser {
 
     /// Does something that leads to a page, and waits until that is loaded.
     async fn through(&self, what: &str, act: impl Future<Output = ()>) {
-        self.eval("document.isLeft = true").await;
+        self.eval(LEAVES).await;
         act.await;
+        self.arrive(what).await;
+    }
+
+    /// Waits until another page is loaded than the one that was told that it [`LEAVES`].
+    pub(crate) async fn arrive(&self, what: &str) {
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
             let arrived = "return !document.isLeft && document.readyState === 'complete'";
