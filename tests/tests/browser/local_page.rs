@@ -403,7 +403,7 @@ async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
             .await;
             // Cancelled, and opened again: nothing has happened.
             to(
-                "[role=dialog] form:last-child button",
+                "[role=dialog] button:not(.main)",
                 "text('[role=dialog]') === ''",
             )
             .await;
@@ -412,7 +412,7 @@ async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
             let done = "text('[role=dialog]').includes('Done: the connection is rejected')";
             to("[role=dialog] button.main", done).await;
             to(
-                "[role=dialog] form:last-child button",
+                "[role=dialog] button:not(.main)",
                 "text('[role=dialog]') === ''",
             )
             .await;
@@ -606,6 +606,7 @@ async fn it_can_be_read_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark() 
 
 /// Each status, mails and forms opened, something wrong, and words longer than a line.
 async fn fill_with_everything(world: &World, page: &Browser) {
+    put_alice(world).await;
     let gone = create(world, ALLOWED);
     newest_is(page, ALLOWED, "accepted").await;
     world.ec2.delete_endpoint(&gone);
@@ -639,6 +640,9 @@ async fn fill_with_everything(world: &World, page: &Browser) {
     )
     .await;
     page.until("text('#entries .complaint') !== ''").await;
+    page.until("text('.buttons .danger') !== ''").await;
+    page.click(".buttons .danger").await;
+    page.until("text('[role=dialog] h4') !== ''").await;
     ask_as(page, "12345").await;
     page.until("text('#create-endpoint [role=alert]') !== ''")
         .await;
@@ -649,6 +653,7 @@ async fn fill_with_everything(world: &World, page: &Browser) {
 #[tokio::test]
 async fn it_can_be_used_by_keyboard() {
     on_the_page(async |world, page| {
+        put_alice(world).await;
         for account in [ALLOWED, UNKNOWN] {
             create(world, account);
             page.until(&format!("text('#connections').includes('{account}')"))

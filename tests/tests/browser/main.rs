@@ -14,6 +14,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]

@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
-use gatekeeper_approvals::slack::{Slack, SlackConfig};
 use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
-use gatekeeper_slack_api::client::https_connector;
 use local_aws::{Fault, FaultKind, Interaction, State};
 use serde_json::json;
 
@@ -138,25 +136,9 @@ impl App {
     }
 }
 
-fn config(space: &Workspace) -> SlackConfig {
-    SlackConfig {
-        secret_arn: "slack".to_owned(),
-        team: "T0LOCAL0001".parse().unwrap(),
-        app: "A0LOCAL0001".parse().unwrap(),
-        url: space.url.parse().unwrap(),
-    }
-}
-
 fn handler(space: &Workspace) -> Handler {
-    let world = &space.world;
-    let clients = world.clients("approvals");
-    let slack = Slack::new(
-        &clients,
-        config(space),
-        https_connector(),
-        world.clock.clone(),
-    );
-    Handler::new(Arc::clone(world.gatekeeper()), Some(slack))
+    let slack = space.local.interactivity();
+    Handler::new(Arc::clone(space.world.gatekeeper()), Some(slack))
 }
 
 #[tokio::test]

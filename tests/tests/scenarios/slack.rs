@@ -5,24 +5,20 @@ use std::time::Duration;
 
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::gatekeeper::Voter;
-use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_core::request::Status;
+use gatekeeper_local::slack::{self as local, SIGNING_SECRET};
+pub(crate) use gatekeeper_local::slack::{BOT_TOKEN as TOKEN, CHANNEL};
 use gatekeeper_local::world::{Options, World};
-use gatekeeper_slack::config::Config;
 use gatekeeper_slack::handler::Handler;
-use gatekeeper_slack_api::client::https_connector;
-use local_aws::{CallPhase, Fault, FaultKind, NewChannel, Slack, SlackConfig, SlackMessage};
+use local_aws::{CallPhase, Fault, FaultKind, NewChannel, Slack, SlackMessage};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::support::*;
 
-pub(crate) const CHANNEL: &str = "C0REVIEWS";
 const POST: &str = "chat.postMessage";
 const UPDATE: &str = "chat.update";
 const HISTORY: &str = "conversations.history";
-pub(crate) const TOKEN: &str = "xoxb-of-the-scenarios";
 
 /// The endpoint 3 is unknown; Alice and Bob decide.
 const PANEL: &str = r#"
@@ -45,7 +41,8 @@ policy:
 pub(crate) struct Workspace {
     pub(crate) world: World,
     pub(crate) slack: Slack,
-    pub(crate) url: String,
+    /// How the world has it.
+    pub(crate) local: Arc<local::Workspace>,
     /// How many announcements have been delivered.
     delivered: usize,
 }
@@ -55,27 +52,15 @@ impl Workspace {
         Self::with(options(), text).await
     }
 
-    pub(crate) async fn with(options: Options, text: &str) -> Self {
+    pub(crate) async fn with(mut options: Options, text: &str) -> Self {
+        options.slack = true;
         let world = world_with(options, text).await;
-        let clock = world.clock.clone();
-        let slack = Slack::new(SlackConfig {
-            clock: Arc::new(move || clock.now()),
-            seed: Some(1),
-            bot_token: TOKEN.to_owned(),
-            ..SlackConfig::default()
-        });
-        slack.put_channel(NewChannel::new(CHANNEL, "connection-reviews"));
-        slack.put_user("U0ALICE", "alice");
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        slack.set_base_url(url.as_str());
-        let router = slack.router();
-        tokio::spawn(local_aws::serve(listener, router, std::future::pending()));
-        world.secrets.put_secret("slack", &secret(TOKEN)).unwrap();
+        let local = world.slack.clone().unwrap();
+        local.slack.put_user("U0ALICE", "alice");
         Self {
+            slack: local.slack.clone(),
+            local,
             world,
-            slack,
-            url,
             delivered: 0,
         }
     }
@@ -89,21 +74,7 @@ impl Workspace {
 
     /// A new instance of the function.
     fn instance(&self) -> Handler {
-        let config = Config {
-            allowlist_table: self.world.allowlist_table().to_owned(),
-            requests_table: self.world.requests_table().to_owned(),
-            secret_arn: "slack".to_owned(),
-            app: Some("A0LOCAL0001".parse().unwrap()),
-            channel: Some(CHANNEL.parse().unwrap()),
-            url: self.url.parse().unwrap(),
-        };
-        Handler::new(
-            &self.world.clients("slack"),
-            config,
-            https_connector(),
-            self.world.clock.clone(),
-            Metrics::off(self.world.clock.clone()),
-        )
+        self.local.instance()
     }
 
     /// What was announced since the last time, as the function gets it.
@@ -182,7 +153,7 @@ impl Workspace {
 }
 
 pub(crate) fn secret(token: &str) -> String {
-    json!({"signing_secret": "00000000000000000000000000000000", "bot_token": token}).to_string()
+    local::secret(token, SIGNING_SECRET)
 }
 
 fn batch(documents: &[Value]) -> Value {
