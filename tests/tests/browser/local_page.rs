@@ -660,6 +660,8 @@ async fn it_can_be_used_by_keyboard() {
                 .await;
         }
         newest_is(page, UNKNOWN, "in review").await;
+        // Slack is the last to be told.
+        page.until("text('.buttons .danger') !== ''").await;
         page.assert_keyboard_reaches_everything().await;
         page.eval("document.getElementById('account').focus()")
             .await;
