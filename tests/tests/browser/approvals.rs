@@ -203,7 +203,7 @@ async fn an_approver_looks_approves_and_sees_what_came_of_it() {
         assert!(
             page.text()
                 .await
-                .contains("If you voted with it, your vote counts")
+                .contains("If you voted with it, your vote was recorded")
         );
     })
     .await;
@@ -305,7 +305,10 @@ async fn a_vote_that_comes_after_the_deadline_is_told_so_and_decides_nothing() {
         world.reconcile().await;
         assert_eq!(status(world, 3).await, Status::Rejected);
         page.goto(&link).await;
-        assert_eq!(page.heading().await, "This link has expired");
+        assert_eq!(
+            page.heading().await,
+            "Decided already: the connection is rejected"
+        );
     })
     .await;
 }
