@@ -1,6 +1,6 @@
 //! Ids as types: no raw string passes an entry of the product.
 //!
-//! Each parses with [`FromStr`] and says in one sentence what is wrong with what it was given.
+//! Each parses with [`FromStr`](std::str::FromStr) and says in one sentence what is wrong with what it was given.
 
 /// Why a text is not the id it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

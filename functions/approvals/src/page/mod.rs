@@ -3,8 +3,8 @@
 //! | page | template | when |
 //! | --- | --- | --- |
 //! | [`open`] | `open.html` | they may vote: all facts, and the form |
-//! | [`standing`] | `standing.html` | there is nothing to fill in: how the request stands |
-//! | [`notice`] | `notice.html` | nothing of the request may be shown, or it could not be read |
+//! | [`mod@standing`] | `standing.html` | there is nothing to fill in: how the request stands |
+//! | [`mod@notice`] | `notice.html` | nothing of the request may be shown, or it could not be read |
 
 mod facts;
 mod notice;
