@@ -106,7 +106,7 @@ impl Announcer {
         }
     }
 
-    /// Publishes one batch; false if SNS did not take the call.
+    /// Publishes one batch; false if SNS does not answer, or not us.
     async fn publish_batch(
         &self,
         topic: &str,
@@ -153,10 +153,11 @@ impl Announcer {
                 true
             }
             Err(error) => {
-                published
-                    .failures
-                    .push(failed("PublishBatch", error, Retryable::Publish));
-                false
+                let error = failed("PublishBatch", error, Retryable::Publish);
+                // What SNS does not take for what is in it says nothing of what comes after.
+                let is_refused = matches!(&*error, Error::Permanent(Permanent::RefusedCall { .. }));
+                published.failures.push(error);
+                is_refused
             }
         }
     }

@@ -308,3 +308,31 @@ async fn the_documented_rate_is_kept() {
         "10 at once, then 1 a second: {spent}"
     );
 }
+
+#[tokio::test]
+async fn a_batch_that_sns_refuses_does_not_hold_up_what_comes_after_it() {
+    let mut text =
+        "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
+    for n in 1..=15 {
+        let id = endpoint(n);
+        text.push_str(&format!(
+            "  - {{endpoint_id: {id}, service_id: {SERVICE}, owner: \"{n:012}\"}}\n"
+        ));
+    }
+    let world = world_of(&text).await;
+    let refused = FaultKind::Refused {
+        code: "InvalidParameter".to_owned(),
+        message: "injected".to_owned(),
+        items: Vec::new(),
+    };
+    world.sns.inject(Fault::new("PublishBatch", refused));
+    world.reconcile().await;
+    assert_eq!(documents(&world).len(), 5, "the second batch of two");
+    world.clock.advance(LATER);
+    world.reconcile().await;
+    assert_eq!(
+        documents(&world).len(),
+        15,
+        "and the first, when it is taken"
+    );
+}
