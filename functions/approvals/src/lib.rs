@@ -22,7 +22,6 @@ pub mod http;
 pub mod lambda;
 mod link;
 mod page;
-mod report;
 pub mod slack;
 mod standing;
 mod words;

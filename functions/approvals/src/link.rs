@@ -6,7 +6,6 @@ use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
 use crate::form::{self, Entered, MISTYPED};
 use crate::http::{Request, Response};
 use crate::page::{self, Notice};
-use crate::report::report;
 use crate::standing::Outcome;
 
 /// Shows what a link opens. Changes nothing, however often and by whomever it is opened.
@@ -48,10 +47,8 @@ async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Respons
     };
     match gatekeeper.view(&voter).await {
         Ok(view) => shown(gatekeeper, view.into(), &entered),
-        Err(error) => {
-            report(gatekeeper, &error);
-            page::notice(Notice::Unavailable)
-        }
+        // As above.
+        Err(_) => page::notice(Notice::Unavailable),
     }
 }
 

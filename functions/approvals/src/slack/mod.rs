@@ -33,7 +33,6 @@ use gatekeeper_slack_api::text::Plain;
 pub use config::SlackConfig;
 
 use crate::http::{Request, Response};
-use crate::report::report;
 use crate::standing::Outcome;
 use calls::Budget;
 use words::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, REASON, REJECTION, Said, said};
@@ -156,11 +155,8 @@ impl Slack {
                 }
                 outcome => said(&outcome, &pressed.by.user),
             },
-            Some(Err(error)) => {
-                report(gatekeeper, &error);
-                Said::failed(NOT_LOOKED_UP)
-            }
-            None => Said::failed(NOT_LOOKED_UP),
+            // The gatekeeper has told of it.
+            Some(Err(_)) | None => Said::failed(NOT_LOOKED_UP),
         };
         self.tell(gatekeeper, pressed, &told, budget).await
     }

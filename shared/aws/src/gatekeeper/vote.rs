@@ -158,8 +158,16 @@ impl Gatekeeper {
     /// How a review stands for whoever looks at it. Changes nothing.
     ///
     /// # Errors
-    /// What kept the tables from being read.
+    /// What kept the tables from being read. It is logged here.
     pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+        let view = self.try_to_view(voter).boxed().await;
+        if let Err(error) = &view {
+            self.report(error, None);
+        }
+        view
+    }
+
+    async fn try_to_view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
         let (endpoint_id, review) = match voter {
             Voter::Link { token, .. } => return self.look_at_link(token).await,
             Voter::Slack {
@@ -187,7 +195,7 @@ impl Gatekeeper {
     /// Casts a vote, and has EC2 do what it decides.
     ///
     /// # Errors
-    /// What kept it from being recorded. It is safe to try again.
+    /// What kept it from being recorded. It is logged here, and safe to try again.
     pub async fn vote(
         &self,
         voter: &Voter,
