@@ -293,9 +293,9 @@ pub enum PolicyItem {
 
 impl Policy {
     /// Whose account it is, by the most particular entry that says so, of those that were read for one
-    /// connection.
+    /// connection. As it fits into a line of a letter, where a line of its own would look like ours.
     #[must_use]
-    pub fn customer(&self) -> Option<&str> {
+    pub fn customer(&self) -> Option<String> {
         let customer_of = |of: fn(&Principal) -> bool| {
             let mut entries = self.entries.iter();
             entries.find_map(|entry| {
@@ -305,6 +305,7 @@ impl Policy {
         };
         customer_of(|principal| matches!(principal, Principal::Endpoint(_)))
             .or_else(|| customer_of(|principal| matches!(principal, Principal::Account(_))))
+            .map(one_line)
     }
 
     /// The settings that hold for a service: its own, then those of `*`, field by field. What
@@ -313,6 +314,20 @@ impl Policy {
     pub fn settings_of(&self, service: &ServiceId) -> ServiceSettings {
         let written = |scope: &Scope| self.settings.get(scope).cloned().unwrap_or_default();
         written(&Scope::Service(service.clone())).or(written(&Scope::Every))
+    }
+}
+
+/// So much of a customer's name, in characters, is told: the allowlist takes any length, and a request
+/// with more might not fit into an item, nor its letters into a transaction.
+const CUSTOMER_LIMIT: usize = 200;
+
+fn one_line(name: &str) -> String {
+    let plain = name.replace(char::is_control, " ");
+    let words: Vec<&str> = plain.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(CUSTOMER_LIMIT) {
+        Some((end, _)) => format!("{}…", line.split_at(end).0),
+        None => line,
     }
 }
 
@@ -444,6 +459,32 @@ mod tests {
             Entry::new(rule(Effect::Allow), nowhere, About::default()),
             Err(InvalidEntry::NoRegions)
         );
+    }
+
+    #[test]
+    fn a_customer_is_named_by_the_most_particular_entry_in_one_line() {
+        let entry = |principal: &str, customer: &str| {
+            let rule = Rule {
+                principal: principal.parse().unwrap(),
+                ..rule(Effect::Allow)
+            };
+            let about = About {
+                customer: Some(customer.to_owned()),
+                ..About::default()
+            };
+            Entry::new(rule, Conditions::default(), about).unwrap()
+        };
+        let mut policy = Policy::default();
+        assert_eq!(policy.customer(), None);
+        policy.entries.push(entry("*", "Anybody"));
+        assert_eq!(policy.customer(), None, "that is nobody's name");
+        policy
+            .entries
+            .push(entry("012345678901", "Example\n\tGmbH"));
+        assert_eq!(policy.customer().unwrap(), "Example GmbH");
+        let long = "ü".repeat(300);
+        policy.entries.push(entry("vpce-0123456789abcdef0", &long));
+        assert_eq!(policy.customer().unwrap().chars().count(), 201);
     }
 
     #[test]

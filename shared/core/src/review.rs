@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::policy::{OnDeadline, ServiceSettings};
-use crate::request::Request;
+use crate::request::{Request, Status};
 
 /// No two reminders are further apart than this.
 const LONGEST_SILENCE_HOURS: i64 = 7 * 24;
@@ -26,6 +26,20 @@ pub fn missed_deadline(
     deadline(review, settings).filter(|deadline| rejects && *deadline <= now)
 }
 
+/// How many people must approve a review.
+#[must_use]
+pub fn approvals_required(settings: &ServiceSettings) -> u32 {
+    settings.approvals_required.unwrap_or(1).max(1)
+}
+
+/// Whether a review's time is over by what it says itself, though nobody may have written that down yet.
+#[must_use]
+pub fn is_over(review: &Request, now: Timestamp) -> bool {
+    review.status == Status::InReview
+        && review.deadline_rejects
+        && review.deadline.is_some_and(|deadline| deadline <= now)
+}
+
 /// Whether it is time to remind people of a review: `remind_hours` after it opened, and after each
 /// reminder twice the pause before it, up to a week. A `remind_hours` of 0 reminds nobody.
 #[must_use]
@@ -44,7 +58,6 @@ pub fn is_reminder_due(review: &Request, settings: &ServiceSettings, now: Timest
 mod tests {
     use super::*;
     use crate::fixtures::{at, request};
-    use crate::request::Status;
 
     #[test]
     fn a_review_is_rejected_at_its_deadline_only_where_both_settings_say_so() {
@@ -72,6 +85,27 @@ mod tests {
                 "{review_hours:?} {on_deadline:?} at {now}"
             );
         }
+    }
+
+    #[test]
+    fn a_review_is_over_at_its_deadline_if_that_rejects_it() {
+        let mut review = request(Status::InReview);
+        review.deadline = Some(at(3600));
+        assert!(!is_over(&review, at(3600)), "it is kept");
+        review.deadline_rejects = true;
+        assert!(!is_over(&review, at(3599)) && is_over(&review, at(3600)));
+        review.status = Status::Accepting;
+        assert!(!is_over(&review, at(3600)), "it is decided");
+    }
+
+    #[test]
+    fn nobody_is_let_in_without_anybody() {
+        let settings = |approvals_required| ServiceSettings {
+            approvals_required,
+            ..ServiceSettings::default()
+        };
+        let asked = [None, Some(0), Some(1), Some(3)].map(|n| approvals_required(&settings(n)));
+        assert_eq!(asked, [1, 1, 1, 3]);
     }
 
     #[test]

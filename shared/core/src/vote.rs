@@ -9,10 +9,23 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::approver::{Approver, ApproverId, deciders, people};
+use crate::ids::EndpointId;
 use crate::request::Request;
 
 /// A reason is no longer than this, in characters.
 pub const REASON_LIMIT: usize = 1000;
+
+/// How many of an endpoint id's last characters a person types: programs that open links in mail submit
+/// forms, and do not type.
+pub const TYPED: usize = 6;
+
+/// Whether somebody typed the end of an endpoint's id. White space and upper case are forgiven, and so
+/// is the whole id.
+#[must_use]
+pub fn is_typed(typed: &str, endpoint_id: &EndpointId) -> bool {
+    let typed = typed.trim().to_ascii_lowercase();
+    typed.len() >= TYPED && endpoint_id.as_str().ends_with(&typed)
+}
 
 /// What somebody decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

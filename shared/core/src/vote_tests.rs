@@ -98,6 +98,25 @@ fn votes_of_those_who_may_not_decide_any_more_are_void() {
 }
 
 #[test]
+fn the_end_of_an_endpoints_id_is_typed_or_it_is_not() {
+    let endpoint = "vpce-0123456789abcdef0".parse().unwrap();
+    for good in ["bcdef0", " BCDEF0\n", "abcdef0", "vpce-0123456789abcdef0"] {
+        assert!(is_typed(good, &endpoint), "{good:?}");
+    }
+    for bad in [
+        "",
+        "cdef0",
+        "bcdef1",
+        "cdef0 ",
+        "bcdef",
+        "xvpce-0123456789abcdef0",
+        "bcd ef0",
+    ] {
+        assert!(!is_typed(bad, &endpoint), "{bad:?}");
+    }
+}
+
+#[test]
 fn a_ballot_says_what_is_wrong_with_it() {
     assert_eq!(
         Ballot::new(Choice::Reject, " \n\t"),

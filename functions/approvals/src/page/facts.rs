@@ -1,7 +1,8 @@
 //! The facts of a request, as a page shows them.
 
-use gatekeeper_aws::gatekeeper::{Dossier, TYPED};
+use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::request::{Status, Transition};
+use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 

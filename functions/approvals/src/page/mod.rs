@@ -11,7 +11,8 @@ mod notice;
 mod standing;
 
 use askama::Template;
-use gatekeeper_aws::gatekeeper::{Dossier, TYPED};
+use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT};
 use jiff::Timestamp;
 

@@ -54,7 +54,7 @@ use crate::telemetry::{Metrics, Unit};
 
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
-pub use vote::{Dossier, TYPED, View, Voted, Voter};
+pub use vote::{Dossier, View, Voted, Voter};
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);

@@ -24,10 +24,6 @@ use crate::tables::{Approvers, Ground, PolicyView, Told, Write};
 /// review is looked at next.
 const ASKED_AT_ONCE: usize = 50;
 
-/// The allowlist lets people write a customer's name at any length; so much of it, in characters, is
-/// told. A request with more might not fit into an item, and its letters not into a transaction.
-const NAME_LIMIT: usize = 200;
-
 /// What people call those whom a request is about.
 pub(super) struct Names {
     service: Option<ServiceName>,
@@ -38,18 +34,7 @@ pub(super) struct Names {
 pub(super) fn names(view: &PolicyView, connection: &Connection) -> Names {
     Names {
         service: view.policy.settings_of(&connection.service_id).name,
-        customer: view.policy.customer().map(one_line),
-    }
-}
-
-/// A name as it fits into a line of a letter: a line of its own would look like ours.
-fn one_line(name: &str) -> String {
-    let plain = name.replace(char::is_control, " ");
-    let words: Vec<&str> = plain.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(NAME_LIMIT) {
-        Some((end, _)) => format!("{}…", line.split_at(end).0),
-        None => line,
+        customer: view.policy.customer(),
     }
 }
 
@@ -67,11 +52,6 @@ pub(super) struct Asked {
     pub(super) invited: Option<(Kind, BTreeSet<ApproverId>)>,
 }
 
-/// How many people must approve.
-pub(super) fn required(settings: &ServiceSettings) -> u32 {
-    settings.approvals_required.unwrap_or(1).max(1)
-}
-
 /// The decision that the votes on a review come to, and what it rests on; none while they do not
 /// suffice.
 pub(super) fn by_votes(
@@ -81,7 +61,7 @@ pub(super) fn by_votes(
     settings: &ServiceSettings,
     now: Timestamp,
 ) -> Option<(Transition, Vec<Ground>)> {
-    let required = required(settings);
+    let required = review::approvals_required(settings);
     let (to, choice, votes, grounds) = match tally(request, &approvers.list, required) {
         Tally::Waiting { .. } => return None,
         Tally::Approved(votes) => {
@@ -197,7 +177,7 @@ impl Gatekeeper {
     ) -> BTreeSet<ApproverId> {
         let deciders = deciders(&approvers.list, review);
         review.deciders = people(&deciders);
-        review.approvals_required = required(settings);
+        review.approvals_required = review::approvals_required(settings);
         mark_void(review, &approvers.list);
         let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
         review.asked.retain(|id| may.contains(id));

@@ -17,10 +17,10 @@ use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review;
 use gatekeeper_core::token::{Token, TokenHash};
-use gatekeeper_core::vote::{Ballot, Channel, Tally, Vote, mark_void, tally, vote_of};
+use gatekeeper_core::vote::{Ballot, Channel, Tally, Vote, is_typed, mark_void, tally, vote_of};
 
 use super::knowledge::Knowledge;
-use super::review::{by_votes, required};
+use super::review::by_votes;
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
@@ -35,9 +35,6 @@ const ATTEMPTS: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Slack shows an error after three seconds, all told.
 const PATIENCE_IN_SLACK: Duration = Duration::from_millis(700);
-/// How many of an endpoint id's last characters a person types.
-pub const TYPED: usize = 6;
-
 /// Who votes, and how we know.
 #[derive(Clone)]
 pub enum Voter {
@@ -188,7 +185,7 @@ impl Gatekeeper {
             return Ok(View::Invalid);
         }
         let history = self.tables.history(endpoint_id).await?;
-        let expired = is_over(&request, self.clock.now());
+        let expired = review::is_over(&request, self.clock.now());
         Ok(view_of(request, history, approver, &approvers, expired))
     }
 
@@ -220,12 +217,12 @@ impl Gatekeeper {
                 let Some(opened) = self.open(token).await? else {
                     return Ok(Voted::Invalid);
                 };
-                let is_typed = is_end_of(typed, &opened.request.endpoint_id);
+                let typed_it = is_typed(typed, &opened.request.endpoint_id);
                 let now = self.clock.now();
                 if opened.link.used_at.is_some() {
                     // Who presses twice, or in two windows, is told what came of it; who only has the
                     // link is not.
-                    return Ok(match is_typed {
+                    return Ok(match typed_it {
                         true => Voted::Already(Box::new(opened.dossier())),
                         false => Voted::Invalid,
                     });
@@ -233,7 +230,7 @@ impl Gatekeeper {
                 if opened.link.expires_at <= now {
                     return Ok(Voted::Expired);
                 }
-                if !is_typed {
+                if !typed_it {
                     // What there is to decide may be decided by now, or not be theirs to decide.
                     return Ok(match opened.view(now) {
                         View::Open(dossier) => Voted::Mistyped(dossier),
@@ -385,7 +382,7 @@ impl Gatekeeper {
             return Ok(Some(Voted::Expired));
         }
         let mut voted = request.clone();
-        voted.approvals_required = required(&settings);
+        voted.approvals_required = review::approvals_required(&settings);
         voted.votes.push(Vote {
             approver: approver.id.clone(),
             choice: cast.ballot.choice,
@@ -625,7 +622,7 @@ impl Opened {
 
     /// How what it opens stands, for a link that is neither used nor out of time.
     fn view(self, now: jiff::Timestamp) -> View {
-        let expired = is_over(&self.request, now);
+        let expired = review::is_over(&self.request, now);
         view_of(
             self.request,
             self.history,
@@ -692,13 +689,6 @@ fn patience(channel: Channel) -> Duration {
     }
 }
 
-/// Whether a review's time is over, though nobody may have written that down yet.
-fn is_over(request: &Request, now: jiff::Timestamp) -> bool {
-    request.status == Status::InReview
-        && request.deadline_rejects
-        && request.deadline.is_some_and(|deadline| deadline <= now)
-}
-
 /// The connection that a request is about, while EC2 waits for a decision.
 fn connection_of(request: &Request) -> Connection {
     Connection {
@@ -709,11 +699,4 @@ fn connection_of(request: &Request) -> Connection {
         state: ConnectionState::PendingAcceptance,
         created_at: None,
     }
-}
-
-/// Whether somebody typed the end of an endpoint's id. White space and upper case are forgiven, and so
-/// is the whole id.
-fn is_end_of(typed: &str, endpoint_id: &EndpointId) -> bool {
-    let typed = typed.trim().to_ascii_lowercase();
-    typed.len() >= TYPED && endpoint_id.as_str().ends_with(&typed)
 }

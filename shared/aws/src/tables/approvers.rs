@@ -88,7 +88,8 @@ impl Approvers {
     pub(crate) fn ground(&self, id: &ApproverId) -> Ground {
         Ground {
             key: Key::Approver(id.clone()),
-            item: self.items.get(id).cloned(),
+            // Nobody's absence is a right: whoever was not read must be there, and have none.
+            item: Some(self.items.get(id).cloned().unwrap_or_default()),
             attributes: &RIGHTS,
         }
     }
