@@ -6,6 +6,7 @@
 //! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
 //! | `approvals` | the HTTP API in front of the function `approvals` |
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
+//! | [`function`] | the functions that run the gatekeeper, and how their calls are told apart |
 //! | [`in_process`] | the way to all of them without a socket, for simulations |
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |
 //! | [`slack`] | Slack: a workspace, and the function that posts there |
@@ -21,6 +22,7 @@ mod approvals;
 pub mod demo;
 pub mod dynamodb;
 mod engine;
+pub mod function;
 pub mod in_process;
 mod page;
 pub mod queue;

@@ -11,6 +11,7 @@ use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_core::request::Status;
 use gatekeeper_core::vote::Ballot;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{NewService, State};
 
@@ -46,7 +47,7 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body: form.as_bytes().to_vec(),
     };
-    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
     handler.handle(&request, deadline).await
 }
@@ -179,7 +180,9 @@ async fn decides_nothing_after(edit: impl AsyncFn(&World), ballot: &Ballot, deci
         let calls = Calls::of(&world);
         let (tell, told) = std::sync::mpsc::channel();
         calls.after(edit_after, move || tell.send(()).unwrap());
-        let voting = world.gatekeeper().vote(&alice, ballot, deadline(&world));
+        let voting = world
+            .gatekeeper(Function::Approvals)
+            .vote(&alice, ballot, deadline(&world));
         tokio::pin!(voting);
         let done = std::future::poll_fn(|context| {
             if told.try_recv().is_ok() {
@@ -295,7 +298,7 @@ async fn a_vote_on_what_the_policy_allows_and_ec2_has_forgotten_is_answered() {
     assert!(world.ec2.delete_endpoint(endpoint(3).as_str()));
     world.clock.advance(Duration::from_secs(2_000_000));
     let voted = world
-        .gatekeeper()
+        .gatekeeper(Function::Approvals)
         .vote(&alice, &approval(), deadline(&world))
         .await;
     assert!(voted.is_ok(), "{}", voted.unwrap_err());
