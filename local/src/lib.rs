@@ -14,6 +14,7 @@
 //! | [`replay`] | real input through all of it, and out |
 //! | [`upkeep`] | what at AWS happens by itself, tick by tick |
 //! | [`demo`] | a small world that runs until it is stopped |
+//! | `permissions` | what IAM would be asked about the functions' calls, written down where that is wanted |
 //! | `page` | the page at `/`, to see what happens in a world and to make it happen |
 //!
 //! EC2, SNS and Slack itself are the crate `local-aws`.
@@ -25,6 +26,7 @@ mod engine;
 pub mod function;
 pub mod in_process;
 mod page;
+mod permissions;
 pub mod queue;
 pub mod replay;
 pub mod slack;

@@ -43,6 +43,7 @@ use crate::dynamodb::{DynamoDb, StartError};
 use crate::function::{Function, Gatekeepers};
 use crate::in_process::{ClockSleep, Transport, http_client};
 use crate::page::{self, Source};
+use crate::permissions::Recording;
 use crate::queue::{self, Queue};
 use crate::slack::{self, Workspace};
 
@@ -338,6 +339,10 @@ impl World {
             .nest_service("/events", events.router())
             .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
+        let router = match Recording::wanted(&options, &ec2)? {
+            Some(recording) => recording.over(router),
+            None => router,
+        };
         let slack = (options.slack && listener.is_some())
             .then(|| slack::stand_in(&clock, options.seed, address));
         let router = match &slack {
