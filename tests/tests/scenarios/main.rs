@@ -17,6 +17,7 @@ mod drift;
 mod events;
 mod faults;
 mod limits;
+mod listed;
 mod local_world;
 mod logs;
 mod oddities;
