@@ -23,6 +23,7 @@ mod oddities;
 mod organizations;
 mod policy_changes;
 mod race;
+mod recorded;
 mod regressions;
 mod reviews;
 mod revocation;
