@@ -11,6 +11,7 @@
 
 mod approvals_page;
 mod approvals_slack;
+mod costs;
 mod crash;
 mod decisions;
 mod drift;

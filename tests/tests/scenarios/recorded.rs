@@ -1,4 +1,4 @@
-//! What these tests have published, kept for `tests/messages/check.py`, which holds every message to
+//! What these tests have published, kept for `tests/docs/messages.py`, which holds every message to
 //! docs/schemas. Where `GATEKEEPER_RECORD_MESSAGES` names no folder, nothing is kept.
 
 use std::fs::File;
