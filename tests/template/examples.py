@@ -9,6 +9,7 @@ Needs what .ci/requirements.txt lists.
 import copy
 import ipaddress
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -349,6 +350,9 @@ def outputs_are_described_and_resolve(example):
         value = output["Value"]
         if name.endswith("Command") and value.startswith("aws ") and "--region eu-central-1" not in value:
             yield f"{name} is for whatever Region the shell is in"
+        # What a shell cannot split raises.
+        if name.endswith("Command") and ("\n" in value or shlex.split(value)[0] not in ("aws", "curl")):
+            yield f"{name} is no command"
     if example.name == "consumer":
         for name in ("CurlCommand", "SendCommand"):
             if "http://split(${Endpoint.DnsEntries}[0])[1]/" not in outputs[name]["Value"]:

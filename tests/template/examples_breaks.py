@@ -218,6 +218,13 @@ set_to(
     "aws ec2 describe-vpc-endpoint-connections",
 )
 
+set_to(
+    "outputs_are_described_and_resolve",
+    "two lines",
+    "provider/Outputs/AllowCommand/Value",
+    "aws dynamodb put-item --region eu-central-1\n--table-name allowlist",
+)
+
 set_to("exceptions_have_reasons", "no reason", f"{PROVIDER}/LoadBalancer/Metadata/checkov/skip/0/comment", "noise")
 set_to(
     "exceptions_have_reasons",
