@@ -12,12 +12,14 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from cloudformation import Template
 from samtranslator.yaml_helper import yaml_parse
 
 ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "examples" / "README.md"
 SOURCES = {name: ROOT / "examples" / f"{name}.yaml" for name in ("provider", "consumer")}
 
 CONSUMER = "arn:aws:iam::222222222222:root"
@@ -73,6 +75,8 @@ SAMPLES = {
     ),
     "OnPremisesCidr": (["", "10.0.0.0/8", "192.0.2.7/32"], ["0.0.0.0/0", "10.0.0.0/7", "10.0.0.0", "::/0"]),
 }
+# What the walk-through sets besides the examples' parameters: Gatekeeper's, and what belongs to the AWS CLI.
+OTHER_PARAMETERS = {"Name", "ParameterKey", "ParameterValue", "ReserveConcurrency", "Values"}
 # Properties that fix a name, so that a template could be deployed only once.
 FIXED_NAMES = {"AutoScalingGroupName", "GroupName", "InstanceProfileName", "LaunchTemplateName", "Name", "RoleName"}
 UNCHECKED = "cannot be checked"
@@ -122,13 +126,14 @@ class Resolved(Template):
 
 
 class Example:
-    """One of the templates, deployed with one set of parameters."""
+    """One of the templates, deployed with one set of parameters, and what README.md says of both."""
 
-    def __init__(self, name: str, templates: dict[str, dict], label: str) -> None:
+    def __init__(self, name: str, templates: dict, label: str) -> None:
         self.name = name
         self.label = label
-        self.templates = templates
-        self.template = templates[name]
+        self.templates = {name: templates[name] for name in SETS}
+        self.walk_through = templates["walk-through"]
+        self.template = self.templates[name]
         self.parameters = SETS[name][label]
         self.resolved = Resolved(self.template, self.parameters)
         self.resources = self.resolved.deployed("Resources")
@@ -182,6 +187,12 @@ class Example:
         if len(tables) != 1:
             raise ValueError(f"{subnet} has {len(tables)} route tables")
         return [route for route in self.of("AWS::EC2::Route").values() if route["RouteTableId"] == tables[0]]
+
+
+@cache
+def gatekeeper_outputs() -> frozenset[str]:
+    """What Gatekeeper's own stack tells."""
+    return frozenset(yaml_parse((ROOT / "template.yaml").read_text(encoding="utf-8"))["Outputs"])
 
 
 # ---------------------------------------------------------------------------------------- both examples
@@ -369,6 +380,38 @@ def exceptions_have_reasons(example):
             yield f"{name} has exceptions from cfn-lint"
 
 
+@check("provider", "consumer")
+def the_walk_through_uses_what_there_is(example):
+    text = example.walk_through
+    told = set(example.template["Outputs"])
+    commands = {name for name in told if name.endswith("Command")} - {"AllowCommand"}
+    used = set(re.findall(rf"output example-{example.name} (\w+)", text))
+    for name in sorted(used - told):
+        yield f"there is no output {name}"
+    for name in sorted(commands - used):
+        yield f"the output {name} is not used"
+    given = set(re.findall(r"\b([A-Z][a-z]\w+)=[\w$]", text)) | set(re.findall(r"ParameterKey=(\w+)", text))
+    every = {name for template in example.templates.values() for name in template["Parameters"]}
+    for name in sorted(given - every - OTHER_PARAMETERS):
+        yield f"there is no parameter {name}"
+    for name in sorted(set(re.findall(r"output privatelink-gatekeeper (\w+)", text)) - gatekeeper_outputs()):
+        yield f"Gatekeeper has no output {name}"
+
+
+@check("provider", "consumer")
+def the_walk_through_can_be_followed(example):
+    text = example.walk_through
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL))
+    parsed = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, check=False)
+    if parsed.returncode:
+        yield f"not bash: {parsed.stderr.strip()}"
+    if f"{example.name}.yaml" not in script:
+        yield f"{example.name}.yaml is never deployed"
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        if not (README.parent / target).exists():
+            yield f"a link leads nowhere: {target}"
+
+
 # --------------------------------------------------------------------------------------------- provider
 
 
@@ -521,8 +564,7 @@ def session_manager_reaches_the_machine(example):
 @check("consumer")
 def what_it_needs_to_know_the_provider_tells(example):
     asked = {name for name, it in example.template["Parameters"].items() if "Default" not in it}
-    provider = Example("provider", example.templates, "defaults")
-    told = provider.resolved.deployed("Outputs")
+    told = Resolved(example.templates["provider"], SETS["provider"]["defaults"]).deployed("Outputs")
     for name in sorted(asked):
         output = {"ServiceName": "EndpointServiceName"}.get(name, name)
         if output not in told:
@@ -534,10 +576,12 @@ def what_it_needs_to_know_the_provider_tells(example):
         yield f"ServiceName refuses {name}"
 
 
-def run(templates: dict[str, dict]) -> list[tuple[str, str, str]]:
-    """Everything that is wrong, as check, example with its set of parameters, and complaint."""
+def run(templates: dict, only: str = "") -> list[tuple[str, str, str]]:
+    """Everything that is wrong, or what one check sees, as check, example with its parameters, and complaint."""
     wrong = []
     for function, name in CHECKS:
+        if only not in ("", function.__name__):
+            continue
         for label in SETS[name]:
             # A check that cannot even be done has not passed.
             try:
@@ -550,6 +594,7 @@ def run(templates: dict[str, dict]) -> list[tuple[str, str, str]]:
 
 def main() -> int:
     templates = {name: yaml_parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+    templates["walk-through"] = README.read_text(encoding="utf-8")
     if sys.argv[1:] == ["--breaks"]:
         from examples_breaks import BREAKS
 
@@ -560,7 +605,7 @@ def main() -> int:
             damage(broken)
             if broken == templates:
                 failed.append(f"{name}: {title}: changed nothing")
-            elif name not in {seen for seen, _, complaint in run(broken) if not complaint.startswith(UNCHECKED)}:
+            elif all(complaint.startswith(UNCHECKED) for _, _, complaint in run(broken, only=name)):
                 failed.append(f"{name}: {title}: not seen")
         total, count = len(BREAKS), len(failed)
     elif not sys.argv[1:]:

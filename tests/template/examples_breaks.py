@@ -1,6 +1,7 @@
 """One way at least to break each check of the examples; `examples.py --breaks` wants each of them to be seen.
 
-A break is the check that must see it, what is broken, and the damage to the templates, which are by name.
+A break is the check that must see it, what is broken, and the damage to the templates, which are by name, or to the
+text of the walk-through beside them.
 """
 
 from collections.abc import Callable
@@ -232,6 +233,25 @@ set_to(
     f"{CONSUMER}/Vpc/Metadata",
     {"cfn-lint": {"config": {"ignore_checks": ["E3031"]}}},
 )
+
+without("the_walk_through_uses_what_there_is", "an output less", "consumer/Outputs/MachineId")
+set_to("the_walk_through_uses_what_there_is", "an output more", "provider/Outputs/NewCommand", {"Value": "aws"})
+without("the_walk_through_uses_what_there_is", "a parameter less", "consumer/Parameters/OnPremisesCidr")
+
+
+def text(check: str, title: str, was: str, will_be: str) -> None:
+    """A break of the walk-through."""
+
+    def damage(templates):
+        templates["walk-through"] = templates["walk-through"].replace(was, will_be)
+
+    BREAKS.append((check, title, damage))
+
+
+text("the_walk_through_uses_what_there_is", "of Gatekeeper", "gatekeeper RequestsTable", "gatekeeper Requests")
+text("the_walk_through_can_be_followed", "a quote less", '"$ALLOWLIST" --item \'{', '"$ALLOWLIST" --item {')
+text("the_walk_through_can_be_followed", "a step less", "file://examples/consumer.yaml", "file://somewhere.yaml")
+text("the_walk_through_can_be_followed", "a link", "(provider.yaml)", "(provider.json)")
 
 # --------------------------------------------------------------------------------------------- provider
 set_to(
