@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What the deployment costs in a month: docs/cost.md's tables, computed.
 
     python docs/cost.py            prints the tables
@@ -149,7 +148,9 @@ def by_requests():
     rows = [[name, *(dollars(one[name]) for one in sheets)] for name in sheets[0]]
     totals = [sum(one.values()) for one in sheets]
     rows.append(["**all of it**", *(f"**{dollars(total)}**" for total in totals)])
-    rows.append(["for each request", *(f"{total / volume:,.4f}" for total, volume in zip(totals, volumes, strict=True))])
+    rows.append(
+        ["for each request", *(f"{total / volume:,.4f}" for total, volume in zip(totals, volumes, strict=True))]
+    )
     return table(["US dollars a month, at so many requests", *(f"{volume:,}" for volume in volumes)], rows)
 
 
@@ -162,7 +163,9 @@ def by_period():
                 one = sheet(volume, minutes, revokes)
                 row.append(dollars(one["Lambda: reconcile"] + one["DynamoDB: reconcile"]))
         rows.append(row)
-    heads = [f"{volume:,}{', revoking' if revokes else ''}" for volume in (10, 1_000, 100_000) for revokes in (False, True)]
+    heads = [
+        f"{volume:,}{', revoking' if revokes else ''}" for volume in (10, 1_000, 100_000) for revokes in (False, True)
+    ]
     return table(["`ReconcileMinutes`, and so many connected", *heads], rows)
 
 

@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Holds the documentation to what is there.
 
-    python tests/docs/documents.py             tests that docs name, links, and the sums of docs/cost.md
+    python tests/docs/documents.py             tests and metrics that docs name, links, and the sums of docs/cost.md
     python tests/docs/documents.py --breaks    that each of these checks can fail
 
 Needs nothing but Python.
@@ -15,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "docs"))
 import cost  # noqa: E402 (beside the document that it writes)
 
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("local/aws/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("local/aws/*.md")]
+)
 
 # `scenarios/votes.rs::no_token_is_kept_anywhere`
 TEST = re.compile(r"`([\w./-]+\.(?:rs|py))::(\w+)`")
@@ -47,7 +48,9 @@ def tests_exist(page, text):
 
 def anchors(path):
     """GitHub's names of a page's headings."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S), re.M)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL), re.M
+    )
     kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.replace(" ", "-") for heading in kept}
 
@@ -81,8 +84,55 @@ def threats_have_proofs(page, text):
             yield f"{page}: nothing proves the control against: {cells[0]}"
 
 
-CHECKS = [tests_exist, links_lead_somewhere, sums_are_right, threats_have_proofs]
+SOURCES = [path for folder in ("shared", "functions") for path in (ROOT / folder).rglob("src/**/*.rs")]
+PUT = re.compile(r"\.put\(\s*\"(\w+)\"")
+FOR_NAME = re.compile(r"for \(name, value\) in \[(.*?)\] \{", re.DOTALL)
+
+
+def metrics_and_lines_are_those_of_the_code(page, text):
+    """The tables of metrics and log lines in docs/messages.md, against what the functions write."""
+    if page != "docs/messages.md":
+        return
+    code = "\n".join(path.read_text(encoding="utf-8").partition("#[cfg(test)]")[0] for path in SOURCES)
+    written = set(PUT.findall(code)) | {
+        name for table in FOR_NAME.findall(code) for name in re.findall(r'\("(\w+)"', table)
+    }
+    lines, _, metrics = text.partition("\n## Logs and metrics\n")[2].partition("| metric |")
+    listed = set(
+        re.findall(r"`([A-Z]\w+)`", "".join(row.split("|")[1] for row in re.findall(r"^\|.*$", metrics, re.MULTILINE)))
+    )
+    for name in sorted(written - listed):
+        yield f"{page}: the metric {name} is not listed"
+    for name in sorted(listed - written):
+        yield f"{page}: nothing writes the metric {name}"
+    for message, fields in re.findall(r"^\| `([^`]+)` \| [A-Z]+ \| (.+) \|$", lines, re.MULTILINE):
+        # The macro's arguments, fields first and the message last.
+        call = re.search(rf"tracing::\w+!\(([^;]*?)\"{re.escape(message)}\"\s*\)", code)
+        if call is None:
+            yield f"{page}: nothing logs {message!r}"
+            continue
+        arguments = call[1].rpartition("tracing::")[2]
+        for field in re.findall(r"`(\w+)`", fields):
+            if not re.search(rf"\b{field}\b", arguments):
+                yield f"{page}: the line {message!r} has no field {field}"
+
+
+CHECKS = [
+    metrics_and_lines_are_those_of_the_code,
+    tests_exist,
+    links_lead_somewhere,
+    sums_are_right,
+    threats_have_proofs,
+]
 BREAKS = [
+    (metrics_and_lines_are_those_of_the_code, "docs/messages.md", "| `Votes` |", "| `Vote` |"),
+    (metrics_and_lines_are_those_of_the_code, "docs/messages.md", "| `reconciled` |", "| `reconcile is done` |"),
+    (
+        metrics_and_lines_are_those_of_the_code,
+        "docs/messages.md",
+        "`verdict`, `rule`, `reason`, `decided_by`, `from`",
+        "`verdikt`",
+    ),
     (tests_exist, "docs/threat-model.md", "::no_token_is_kept_anywhere`", "::no_such_test`"),
     (tests_exist, "docs/threat-model.md", "`scenarios/votes.rs::", "`scenarios/nothing.rs::"),
     (tests_exist, "docs/threat-model.md", "::s4_the_owner_is_who_ec2_says_whatever_an_event_says`", "::WORLD`"),

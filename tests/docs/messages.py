@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Holds what the product publishes and takes to the schemas in docs/schemas.
 
     GATEKEEPER_RECORD_MESSAGES=/tmp/messages cargo test --workspace --locked --test scenarios
@@ -44,12 +43,16 @@ FIXTURES = {
     ],
 }
 # Fixtures that the schema must not take.
-REFUSED = {"cloudtrail": ["cloudtrail-accept-denied.json", "other-event.json"], "connection-requested": ["other-event.json"]}
-
+REFUSED = {
+    "cloudtrail": ["cloudtrail-accept-denied.json", "other-event.json"],
+    "connection-requested": ["other-event.json"],
+}
 
 
 def load_schemas():
-    return {path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in SCHEMAS.glob("*.schema.json")}
+    return {
+        path.name.removesuffix(".schema.json"): json.loads(path.read_text()) for path in SCHEMAS.glob("*.schema.json")
+    }
 
 
 class Schemas:
@@ -123,7 +126,9 @@ def check_message(schemas, message):
     wrong = schemas.wrong_with("published", whole)
     if wrong:
         # What is wrong inside a choice of three is hard to tell, so the part on its own if it is that.
-        part = "alarm" if str(document.get("schema", "")).startswith("privatelink-gatekeeper/alarm/") else "announcement"
+        part = (
+            "alarm" if str(document.get("schema", "")).startswith("privatelink-gatekeeper/alarm/") else "announcement"
+        )
         return [schemas.wrong_with(part, document) or wrong]
     complaints = []
     # What no schema can say: that parts agree.
@@ -136,7 +141,12 @@ def check_message(schemas, message):
         complaints.append("the letter is not written to whom it is sent")
     chat = whole["message"].get("https")
     if chat:
-        told = (chat["id"], chat["metadata"]["eventType"], chat["content"]["keywords"][1], chat["metadata"]["relatedResources"])
+        told = (
+            chat["id"],
+            chat["metadata"]["eventType"],
+            chat["content"]["keywords"][1],
+            chat["metadata"]["relatedResources"],
+        )
         if told != (document["id"], document["kind"], document["kind"], [document["service_id"]]):
             complaints.append(f"the chat notification is of something else: {told}")
     return complaints
@@ -169,7 +179,12 @@ def unseen(schemas, messages):
         "channel": set(parts["vote"]["properties"]["channel"]["enum"]),
         "optional": {
             f"{name}.{field}"
-            for name, schema in (("announcement", announcement), ("alarm", alarm), ("vote", parts["vote"]), ("ec2", parts["ec2"]))
+            for name, schema in (
+                ("announcement", announcement),
+                ("alarm", alarm),
+                ("vote", parts["vote"]),
+                ("ec2", parts["ec2"]),
+            )
             for field in schema["properties"].keys() - set(schema["required"])
         },
     }
@@ -202,7 +217,9 @@ def check_recorded(schemas, messages):
     complaints = [] if messages else ["nothing was recorded"]
     for message in messages:
         for wrong in check_message(schemas, message):
-            complaints.append(f"{message['test'] or 'a test on several threads'} published {message['subject']!r}: {wrong}")
+            complaints.append(
+                f"{message['test'] or 'a test on several threads'} published {message['subject']!r}: {wrong}"
+            )
     return complaints + unseen(schemas, messages)
 
 
@@ -211,7 +228,7 @@ def check_schemas(schemas):
     for name, schema in schemas.schemas.items():
         try:
             Draft202012Validator.check_schema(schema)
-        except Exception as error:  # noqa: BLE001: whatever is wrong with it
+        except Exception as error:  # noqa: BLE001
             complaints.append(f"{name}.schema.json is no schema: {error}")
     announcement = schemas.schemas["announcement"]
     kinds = consts(announcement["oneOf"], "kind")
@@ -243,7 +260,9 @@ def check_reference(schemas, text):
     for name in schemas.schemas:
         if f"schemas/{name}.schema.json" not in text:
             complaints.append(f"docs/messages.md does not name schemas/{name}.schema.json")
-    words = schemas.schemas["announcement"]["$defs"]["kind"]["enum"] + schemas.schemas["alarm"]["$defs"]["finding"]["enum"]
+    words = (
+        schemas.schemas["announcement"]["$defs"]["kind"]["enum"] + schemas.schemas["alarm"]["$defs"]["finding"]["enum"]
+    )
     for word in words:
         if f"`{word}`" not in text:
             complaints.append(f"docs/messages.md does not explain {word}")
@@ -293,7 +312,9 @@ def message_breaks():
         return lambda message, texts, document: document.pop(name)
 
     def attribute(name, value):
-        return lambda message, texts, document: message["attributes"].__setitem__(name, {"Type": "String", "Value": value})
+        return lambda message, texts, document: message["attributes"].__setitem__(
+            name, {"Type": "String", "Value": value}
+        )
 
     def https(change):
         def changed(message, texts, document):
@@ -324,15 +345,29 @@ def message_breaks():
         ("a subject with a line break", "accepted", lambda message, texts, document: message.update(subject="a\nb")),
         ("a subject that is too long", "accepted", lambda message, texts, document: message.update(subject="x" * 100)),
         ("no text for people", "accepted", lambda message, texts, document: texts.pop("email")),
-        ("a link in what everybody reads", "review_opened",
-         lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n")),
-        ("a letter with two links", "letter",
-         lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n")),
-        ("a letter without a link", "letter", lambda message, texts, document: texts.update(email="as alice@example.com.")),
+        (
+            "a link in what everybody reads",
+            "review_opened",
+            lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n"),
+        ),
+        (
+            "a letter with two links",
+            "letter",
+            lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n"),
+        ),
+        (
+            "a letter without a link",
+            "letter",
+            lambda message, texts, document: texts.update(email="as alice@example.com."),
+        ),
         ("a letter to everybody", "letter", lambda message, texts, document: message.update(topic="announcements")),
         ("a letter to somebody else", "letter", attribute("approver", "mallory@example.com")),
         ("a letter with a chat notification", "letter", lambda message, texts, document: texts.update(https="{}")),
-        ("a chat notification with a mention", "accepted", https(lambda chat: chat["content"].update(title="<!channel>"))),
+        (
+            "a chat notification with a mention",
+            "accepted",
+            https(lambda chat: chat["content"].update(title="<!channel>")),
+        ),
         ("a chat notification of something else", "accepted", https(lambda chat: chat.update(id="x"))),
         ("a chat notification of another version", "accepted", https(lambda chat: chat.update(version="2.0"))),
         ("a finding that nobody documented", "alarm_started", put("finding", "something")),

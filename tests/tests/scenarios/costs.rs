@@ -73,7 +73,7 @@ impl Units {
                     };
                 }
             }
-            other => panic!("{other} is not reckoned with"),
+            other => unreachable!("{other} is not reckoned with"),
         }
     }
 }
