@@ -1,7 +1,7 @@
 """Holds what the product publishes and takes to the schemas in docs/schemas.
 
-    GATEKEEPER_RECORD_MESSAGES=/tmp/messages cargo test --workspace --locked --test scenarios
-    python tests/docs/messages.py /tmp/messages            every message that a scenario published
+    GATEKEEPER_RECORD_MESSAGES=/tmp/messages cargo test --workspace --locked --test scenarios --test simulation
+    python tests/docs/messages.py /tmp/messages            every message that a scenario published, or the simulation
     python tests/docs/messages.py /tmp/messages --breaks   that each of these checks can fail
 
 Without a folder, only what needs no recording: the schemas themselves, the examples in docs/messages.md and the

@@ -9,6 +9,9 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+#[path = "../shared/recorded.rs"]
+mod recorded;
+
 mod approvals_page;
 mod approvals_slack;
 mod costs;
@@ -24,13 +27,13 @@ mod oddities;
 mod organizations;
 mod policy_changes;
 mod race;
-mod recorded;
 mod regressions;
 mod reviews;
 mod revocation;
 mod safety;
 mod scale;
 mod scanner;
+mod schemas;
 mod settings;
 mod slack;
 mod subscriptions;

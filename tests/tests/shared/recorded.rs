@@ -7,8 +7,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use gatekeeper_aws::bootstrap::environment;
-use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::request::Status;
 use gatekeeper_local::world::World;
 use local_aws::{OnPublish, Published};
 use serde_json::{Value, json};
@@ -35,7 +33,7 @@ fn file() -> Option<&'static Mutex<File>> {
     let open = || {
         let folder = environment("GATEKEEPER_RECORD_MESSAGES")?;
         std::fs::create_dir_all(&folder).unwrap();
-        let name = format!("scenarios-{}.jsonl", std::process::id());
+        let name = format!("{}.jsonl", std::process::id());
         Some(Mutex::new(
             File::create(Path::new(&folder).join(name)).unwrap(),
         ))
@@ -53,18 +51,4 @@ fn line(published: &Published) -> Value {
         "attributes": published.attributes,
         "message": published.message,
     })
-}
-
-fn listed(of: &str) -> Vec<String> {
-    let schema = include_str!("../../../docs/schemas/announcement.schema.json");
-    let schema: Value = serde_json::from_str(schema).unwrap();
-    let listed = schema["$defs"][of]["enum"].as_array().unwrap();
-    let words = listed.iter().map(|word| word.as_str().unwrap().to_owned());
-    words.collect()
-}
-
-#[test]
-fn the_schema_of_announcements_lists_every_kind_and_every_status_and_no_other() {
-    assert_eq!(listed("kind"), Kind::ALL.map(Kind::as_str));
-    assert_eq!(listed("status"), Status::ALL.map(Status::as_str));
 }
