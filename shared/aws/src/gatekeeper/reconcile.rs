@@ -186,11 +186,11 @@ impl Gatekeeper {
         let changed = u32::try_from(changed).unwrap_or(u32::MAX);
         self.metrics
             .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
-        for (name, age) in [
+        for (name, value) in [
             ("OldestUndecidedSeconds", oldest_undecided),
             ("OldestReviewSeconds", oldest_review),
         ] {
-            self.metrics.put(name, Unit::Seconds, age, &[]);
+            self.metrics.put(name, Unit::Seconds, value, &[]);
         }
         let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
         let undecidable = u32::try_from(undecidable).unwrap_or(u32::MAX);

@@ -166,16 +166,14 @@ impl Gatekeeper {
         };
         let topics: BTreeSet<Finding> = standing.iter().flatten().copied().collect();
         let unheard = topics.iter().filter(|finding| finding.is_unheard());
-        for (name, count) in [
+        let held = services(|finding| finding == Finding::TooManyRevocations);
+        for (name, value) in [
             ("BypassedServices", services(Finding::is_bypass)),
-            (
-                "RevocationsHeld",
-                services(|finding| finding == Finding::TooManyRevocations),
-            ),
+            ("RevocationsHeld", held),
             ("UnheardTopics", unheard.count()),
         ] {
-            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-            self.metrics.put(name, Unit::Count, count, &[]);
+            let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+            self.metrics.put(name, Unit::Count, value, &[]);
         }
     }
 }
