@@ -1,5 +1,7 @@
 """What must be true of how new versions of the functions take over."""
 
+import json
+
 from stack import check, many
 
 
@@ -41,6 +43,8 @@ def versions_follow_what_is_set(stack):
     for name, function in stack.functions.items():
         if function["Environment"]["Variables"].get("SETTINGS_VERSION") != "${SettingsVersion.VersionNumber}":
             yield f"{name} is not another when a parameter changes, and cannot be published"
+    if set(json.loads(stack.resources["SettingsVersion"]["Properties"]["Content"])) - set(stack.template["Parameters"]):
+        yield "what is kept of the parameters cannot be read"
     content = str(stack.template["Resources"]["SettingsVersion"]["Properties"]["Content"])
     for name, function in stack.template["Resources"].items():
         if function["Type"] == "AWS::Lambda::Function":

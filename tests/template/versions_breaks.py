@@ -44,6 +44,12 @@ def _(template):
     variables["SLACK_TEAM_ID"] = {"Fn::If": ["KeyGiven", {"Ref": "SlackTeamId"}, {"Ref": "SlackTeamId"}]}
 
 
+@breaks(FOLLOW, "under a name that is no parameter's")
+def _(template):
+    content = template["Resources"]["SettingsVersion"]["Properties"]["Content"]
+    content["Fn::Sub"] = content["Fn::Sub"].replace('"Organizations":', '"Organisations":')
+
+
 without(FOLLOW, "nothing to publish", "ReconcileFunction/Properties/Environment/Variables/SETTINGS_VERSION")
 
 ROLLED_BACK = "new_versions_are_rolled_back_by_alarms"
