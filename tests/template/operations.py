@@ -161,6 +161,15 @@ def each_parameter_is_in_the_readme(stack):
 
 
 @check
+def what_was_stopped_can_be_started(stack):
+    told = re.search(r"put the numbers back: (\d+), (\d+), (\d+) and `ApprovalsBurst`", source("docs/operations.md"))
+    names = ("ConnectionsFunction", "PolicyChangesFunction", "ReconcileFunction")
+    reserved = [stack.functions[name].get("ReservedConcurrentExecutions") for name in names]
+    if None not in reserved and [int(number) for number in told.groups()] != reserved:
+        yield f"docs/operations.md tells to reserve {told.groups()}, and it was {reserved}"
+
+
+@check
 def outputs_that_are_told_of_are_there(stack):
     outputs = stack.template["Outputs"]
     for document in ("docs/operations.md", "docs/regions.md", "docs/approvals.md", "README.md"):

@@ -71,6 +71,14 @@ def _(template):
     template["Parameters"]["New"] = template["Parameters"]["Rollout"]
 
 
+set_to(
+    "what_was_stopped_can_be_started",
+    "another number",
+    "ConnectionsFunction/Properties/ReservedConcurrentExecutions/Fn::If/1",
+    4,
+)
+
+
 @breaks("outputs_that_are_told_of_are_there", "one that is gone")
 def _(template):
     del template["Outputs"]["AlarmsTopicArn"]
