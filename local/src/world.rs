@@ -102,6 +102,8 @@ pub struct Options {
     /// Whether there is Slack. Not in a world that is reached in process: the functions call Slack over
     /// HTTP.
     pub slack: bool,
+    /// Whether it is watched that somebody is subscribed to the topics, one for alarms among them.
+    pub watch_topics: bool,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
     /// How the functions reach AWS's stand-ins.
@@ -127,6 +129,7 @@ impl Options {
             own_role_arns: Vec::new(),
             organizations: false,
             slack: false,
+            watch_topics: false,
             seed: None,
             transport: Transport::Loopback,
         }
@@ -379,6 +382,10 @@ impl World {
         let notification_topic = sns
             .put_topic("connection-notifications")
             .map_err(|error| make("a topic", error))?;
+        let alarms_topic = options.watch_topics.then(|| sns.put_topic("alarms"));
+        let alarms_topic = alarms_topic
+            .transpose()
+            .map_err(|error| make("a topic", error))?;
         sns.subscribe(NewSubscription::new(&announcements_topic, "email", READER))
             .map_err(|error| make("a subscription", error))?;
         let queue_arn = format!("arn:aws:sqs:{REGION}:{PROVIDER}:connections");
@@ -405,6 +412,7 @@ impl World {
             }),
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
+            alarms_topic,
             cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
             organizations: options.organizations,
             own_role_arns,

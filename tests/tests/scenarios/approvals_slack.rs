@@ -451,6 +451,18 @@ async fn without_the_secret_nothing_is_believed() {
     app.space.world.secrets.inject(broken.always());
     let answer = app.take(&app.pressed("U0ALICE", "approve")).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    let counted = |class| {
+        let metrics = app.space.world.gatekeeper().metrics();
+        metrics.last_of("SlackFailures", ("class", class))
+    };
+    assert_eq!(counted("retryable"), Some(1.0));
+    assert_eq!(counted("permanent"), None, "nobody has to act");
+    app.space.world.secrets.clear_faults();
+
+    let forbidden = Fault::new("GetSecretValue", FaultKind::Unauthorized);
+    app.space.world.secrets.inject(forbidden.always());
+    app.take(&app.pressed("U0ALICE", "approve")).await;
+    assert_eq!(counted("permanent"), Some(1.0), "an alarm");
     app.space.world.secrets.clear_faults();
     assert_eq!(app.status().await, Some(Status::InReview));
     app.press("U0ALICE", "approve").await;

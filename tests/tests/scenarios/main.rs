@@ -39,6 +39,7 @@ mod settings;
 mod slack;
 mod subscriptions;
 mod support;
+mod telling;
 mod votes;
 mod votes_races;
 mod votes_regressions;
