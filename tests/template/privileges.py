@@ -71,6 +71,8 @@ def read(folder: Path) -> Record:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line.replace(LOCAL_PLACE, PLACE))
             parameters = entry["deployment"]
+            if not parameters["ManagedServices"]:
+                continue  # Only a test manages no service at all; the template refuses that.
             if "SlackSecretArn" in parameters:
                 parameters |= {"SlackTeamId": "T0EXAMPLE", "SlackAppId": "A0EXAMPLE"}
             function = "".join(word.capitalize() for word in entry["function"].split("-")) + "Function"
@@ -154,15 +156,17 @@ def questions(stack: Stack, asked: dict[str, set[Ask]]) -> Iterator[tuple[str, s
     """By role, who takes it on and all that is asked in its name."""
     for function in sorted(asked.keys() - stack.functions.keys()):
         raise ValueError(f"the record names {function}, which is not deployed with {stack.parameters}")
+    others = set(stack.of("AWS::IAM::Role"))
     for function in stack.functions:
         asks = asked.get(function, set())
-        yield (
-            stack.role_of(function),
-            function,
-            asks | {more for ask in asks for more in follows(stack, ask)} | set(asked_by_aws(stack, function)),
-        )
+        more = {more for ask in asks for more in follows(stack, ask)} | set(asked_by_aws(stack, function))
+        others.discard(stack.role_of(function))
+        yield stack.role_of(function), function, asks | more
     for role, asks in asked_by_schedules(stack).items():
+        others.discard(role)
         yield role, "EventBridge Scheduler", asks
+    for role in sorted(others):
+        yield role, "nobody", set()
 
 
 def strangers(ask: Ask) -> Iterator[Ask]:
