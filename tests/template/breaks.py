@@ -244,6 +244,12 @@ set_to(
 )
 
 
+@breaks("one_reconcile_is_over_before_the_next", "runs of long ago count")
+def _(template):
+    metrics = template["Resources"]["ReconcileMissingAlarm"]["Properties"]["Metrics"]
+    metrics[0]["Expression"] = "invocations - FILL(errors, 0)"
+
+
 @breaks("one_reconcile_is_over_before_the_next", "alarm before the next run")
 def _(template):
     template["Mappings"]["Reconcile"]["60"]["MissingAfterSeconds"] = 1200
