@@ -40,6 +40,10 @@ def versions_follow_what_is_set(stack):
             yield f"{name} is of another function's version"
         elif version.get("Description") != "Settings ${SettingsVersion.VersionNumber}":
             yield f"the version of {name} stays when a parameter changes"
+    for name in versions:
+        # Lambda publishes nothing that is like the version before.
+        if stack.resources[name].get("DeletionPolicy") == "Retain":
+            yield f"{name} stays when its rollout is taken back, and so cannot be rolled out again"
     for name, function in stack.functions.items():
         if function["Environment"]["Variables"].get("SETTINGS_VERSION") != "${SettingsVersion.VersionNumber}":
             yield f"{name} is not another when a parameter changes, and cannot be published"
@@ -48,11 +52,11 @@ def versions_follow_what_is_set(stack):
     content = str(stack.template["Resources"]["SettingsVersion"]["Properties"]["Content"])
     for name, function in stack.template["Resources"].items():
         if function["Type"] == "AWS::Lambda::Function":
-            # Not part of a version, but of the function.
-            properties = {k: v for k, v in function["Properties"].items() if k != "ReservedConcurrentExecutions"}
-            for parameter in sorted(parameters_in(stack.template, properties)):
+            # Concurrency as well: it is no part of a version, but SAM counts all properties when it names one, and
+            # Lambda publishes nothing that is like the version before.
+            for parameter in sorted(parameters_in(stack.template, function["Properties"])):
                 if f"${{{parameter}}}" not in content:
-                    yield f"{name} is set by {parameter}, and goes on as before when that changes"
+                    yield f"{name} is set by {parameter}, and goes on as before when that changes, or cannot be published"
 
 
 def parameters_in(template: dict, value) -> set[str]:

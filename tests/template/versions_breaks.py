@@ -32,6 +32,18 @@ def _(template):
     del version_of(template, "ConnectionsFunction")["Description"]
 
 
+@breaks(FOLLOW, "a version that stays after its rollout")
+def _(template):
+    (name,) = (name for name in template["Resources"] if name.startswith("SlackFunctionVersion"))
+    template["Resources"][name]["DeletionPolicy"] = "Retain"
+
+
+@breaks(FOLLOW, "a concurrency that cannot be published")
+def _(template):
+    content = template["Resources"]["SettingsVersion"]["Properties"]["Content"]
+    content["Fn::Sub"] = content["Fn::Sub"].replace("${ApprovalsBurst}", "")
+
+
 @breaks(FOLLOW, "a parameter that changes nothing")
 def _(template):
     content = template["Resources"]["SettingsVersion"]["Properties"]["Content"]
