@@ -23,8 +23,8 @@ LOGGED = {
     "$context.status",
 }
 READS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"}
-# Which partitions of the requests table these write into.
-PARTITIONS = {"ApprovalsRole": ["vpce-*", "usage#*", "link#*", "outbox"], "SlackRole": ["prompt#*", "notice#*"]}
+# Which partitions of the requests table these may write into; what they do there, privileges.py knows.
+PARTITIONS = {"ApprovalsRole": {"vpce-*", "usage#*", "link#*", "outbox"}, "SlackRole": {"prompt#*", "notice#*"}}
 WRITERS_OF_LETTERS = ["ConnectionsRole", "PolicyChangesRole", "ReconcileRole", "ApprovalsRole"]
 # All that there is of Slack by its own name.
 OF_SLACK = {
@@ -184,17 +184,32 @@ def what_the_internet_reaches_cannot_change_the_policy(stack):
 
 
 @check
+def what_the_internet_reaches_asks_ec2_only_for_what_a_vote_needs(stack):
+    wanted = {"AcceptVpcEndpointConnections", "DescribeVpcEndpointConnections", "RejectVpcEndpointConnections"}
+    if stack.parameters.get("ManagedServices", "tagged") == "tagged":
+        # Only their descriptions say which services carry the tag.
+        wanted.add("DescribeVpcEndpointServiceConfigurations")
+    for function in stack.called_by_api():
+        statements = stack.statements(stack.role_of(function))
+        actions = {action for statement in statements for action in many(statement["Action"])}
+        actions = {action.removeprefix("ec2:") for action in actions if action.startswith("ec2:")}
+        for action in sorted(actions ^ wanted):
+            yield f"{function} may{'' if action in actions else ' not'} {action}"
+
+
+@check
 def roles_of_the_way_in_write_only_their_own_items(stack):
     for role, partitions in PARTITIONS.items():
         if role not in stack.resources:
             continue
         for statement in stack.statements(role):
             writes = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")} - READS
-            wanted = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}}
-            if writes and statement.get("Condition") != wanted:
-                yield f"{role} may {sorted(writes)} under {statement.get('Condition')}"
+            condition = statement.get("Condition", {})
+            keys = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+            if writes and (not keys or set(keys) - partitions):
+                yield f"{role} may {sorted(writes)} under {condition}"
     keys = (ROOT / "shared/aws/src/tables/keys.rs").read_text(encoding="utf-8")
-    for partition in PARTITIONS["ApprovalsRole"]:
+    for partition in sorted(PARTITIONS["ApprovalsRole"]):
         word = re.match(r"\w+", partition)[0]
         # An endpoint's id is its own key.
         if word != "vpce" and f'"{word}' not in keys:

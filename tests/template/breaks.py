@@ -264,56 +264,6 @@ set_to(
 )
 
 
-@breaks("roles_allow_exactly_what_is_called", "an action too many")
-def _(template):
-    statement(template, "ReconcileRole", "WriteRequests")["Action"].append("dynamodb:Scan")
-
-
-@breaks("roles_allow_exactly_what_is_called", "an action too few")
-def _(template):
-    statement(template, "ConnectionsRole", "WriteRequests")["Action"].remove("dynamodb:UpdateItem")
-
-
-@breaks("roles_allow_exactly_what_is_called", "looks accounts up unasked")
-def _(template):
-    policy = template["Resources"]["PolicyChangesRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ConnectionsRole", "WhereAnyAccountSits"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "cannot look accounts up")
-def _(template):
-    template["Conditions"]["OrganizationsOn"] = {"Fn::Equals": [{"Ref": "Organizations"}, "yes"]}
-
-
-@breaks("roles_allow_exactly_what_is_called", "cannot see who may connect")
-def _(template):
-    statement(template, "ReconcileRole", "DecideListedServices")["Action"].pop()
-
-
-@breaks("roles_allow_exactly_what_is_called", "whoever shows may decide")
-def _(template):
-    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ApprovalsRole", "DecideListedServices"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "whoever shows may write letters")
-def _(template):
-    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ApprovalsRole", "Announce"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "looks at more than a vote needs")
-def _(template):
-    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"].append(
-        "ec2:DescribeVpcEndpointConnectionNotifications"
-    )
-
-
-@breaks("roles_allow_exactly_what_is_called", "may not read the stream")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadStream")["Action"].remove("dynamodb:GetRecords")
-
-
 @breaks("roles_use_no_wildcards_without_a_reason", "more than look-ups for any account")
 def _(template):
     statement(template, "ReconcileRole", "WhereAnyAccountSits")["Action"].append("organizations:ListAccounts")
@@ -326,7 +276,7 @@ def _(template):
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * without a reason")
 def _(template):
-    statement(template, "ReconcileRole", "TracingHasNoResourceLevel")["Sid"] = "Tracing"
+    statement(template, "ReconcileRole", "Announce")["Resource"] = ["*"]
 
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * for what has resources")
@@ -337,30 +287,6 @@ def _(template):
 @breaks("roles_use_no_wildcards_without_a_reason", "everything but")
 def _(template):
     statement(template, "ConnectionsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
-
-
-@breaks("roles_touch_only_their_tables", "writes the policy")
-def _(template):
-    statement(template, "ConnectionsRole", "ReadPolicy")["Action"].append("dynamodb:PutItem")
-
-
-@breaks("roles_touch_only_their_tables", "reads any table")
-def _(template):
-    statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
-    }
-
-
-@breaks("roles_touch_only_their_tables", "reads any stream")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadStream")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*/stream/*"
-    }
-
-
-@breaks("roles_touch_only_their_tables", "writes requests through the index")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadOpenRequests")["Action"] = ["dynamodb:Query", "dynamodb:UpdateItem"]
 
 
 @breaks("roles_decide_only_for_managed_services", "edits decide for any service")
@@ -386,35 +312,6 @@ def _(template):
 @breaks("roles_decide_only_for_managed_services", "votes decide for any service")
 def _(template):
     del statement(template, "ApprovalsRole", "DecideTaggedServices")["Condition"]
-
-
-@breaks("roles_reach_only_their_own", "announces alarms")
-def _(template):
-    statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
-
-
-@breaks("roles_reach_only_their_own", "takes hints for Slack")
-def _(template):
-    statement(template, "SlackRole", "TakeFromQueue")["Resource"] = {"Fn::GetAtt": ["ConnectionsQueue", "Arn"]}
-
-
-@breaks("roles_reach_only_their_own", "reads any rule")
-def _(template):
-    statement(template, "ReconcileRole", "WatchRule")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"
-    }
-
-
-@breaks("roles_reach_only_their_own", "puts records into the queue")
-def _(template):
-    statement(template, "PolicyChangesRole", "HandOverFailedEdits")["Resource"] = {
-        "Fn::GetAtt": ["ConnectionsQueue", "Arn"]
-    }
-
-
-@breaks("roles_reach_only_their_own", "writes another's log")
-def _(template):
-    statement(template, "PolicyChangesRole", "Log")["Resource"] = {"Fn::GetAtt": ["ReconcileLog", "Arn"]}
 
 
 @breaks("roles_decide_only_for_managed_services", "tagged or not")

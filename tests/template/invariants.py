@@ -59,87 +59,21 @@ SETS = {
     "new account": {"ReserveConcurrency": "false"},
 }
 
-# What each role may do, and so what its function calls; changed here and there, or nowhere. Transactions are
-# allowed by their parts (PutItem, UpdateItem, ConditionCheckItem). Besides what the code calls, Lambda logs,
-# traces, polls the queue and hands over failed runs in the function's name.
-EACH = {
-    "dynamodb:BatchGetItem",
-    "dynamodb:BatchWriteItem",
-    "dynamodb:ConditionCheckItem",
-    "dynamodb:PutItem",
-    "dynamodb:Query",
-    "dynamodb:UpdateItem",
-    "ec2:AcceptVpcEndpointConnections",
-    "ec2:DescribeVpcEndpointConnectionNotifications",
-    "ec2:DescribeVpcEndpointConnections",
-    "ec2:DescribeVpcEndpointServiceConfigurations",
-    "ec2:RejectVpcEndpointConnections",
-    "kms:Decrypt",
-    "kms:GenerateDataKey",
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "sns:Publish",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
-# Only where the tables are under a key of the account's own.
-TABLES_KEY = {
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-}
-# Only where accounts are looked up. Any account may be asked for, hence any resource.
-ORGANIZATIONS = {"organizations:DescribeOrganization", "organizations:ListParents"}
-STREAM = {"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"}
-POLL = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
-# Only where there is Slack.
-SECRET = {"kms:Decrypt", "secretsmanager:GetSecretValue"}
-# The roles of functions that run the gatekeeper's five steps; and of the one that only shows what came of it.
+# The roles of functions that run the gatekeeper's five steps. What each role allows, privileges.py holds against what
+# its function does.
 JUDGING_ROLES = ("ConnectionsRole", "PolicyChangesRole", "ReconcileRole", "ApprovalsRole")
-FUNCTION_ROLES = (*JUDGING_ROLES, "SlackRole")
-ACTIONS = {
-    "ConnectionsRole": EACH | POLL,
-    "PolicyChangesRole": EACH | STREAM | {"dynamodb:ListStreams", "sqs:SendMessage"},
-    "ReconcileRole": EACH
-    | {"ec2:DescribeVpcEndpointServicePermissions", "events:DescribeRule", "sns:GetTopicAttributes", "sqs:SendMessage"},
-    "ApprovalsRole": EACH - {"ec2:DescribeVpcEndpointConnectionNotifications"},
-    "SlackRole": POLL
-    | SECRET
-    | {
-        "dynamodb:BatchGetItem",
-        "dynamodb:PutItem",
-        "dynamodb:Query",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "xray:PutTelemetryRecords",
-        "xray:PutTraceSegments",
-    },
-    "ReconcileScheduleRole": {"lambda:InvokeFunction", "sqs:SendMessage"},
-    "RolloutRole": {
-        "cloudwatch:DescribeAlarms",
-        "lambda:GetAlias",
-        "lambda:GetProvisionedConcurrencyConfig",
-        "lambda:UpdateAlias",
-    },
-}
-# Actions for which AWS defines no resource, and the only ones that may have "*".
-WITHOUT_RESOURCE = {
-    "ec2:DescribeVpcEndpointConnectionNotifications",
-    "ec2:DescribeVpcEndpointConnections",
-    "ec2:DescribeVpcEndpointServiceConfigurations",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
-# What may be done with tables and what belongs to them, and with nothing else.
-ALLOWLIST_ACTIONS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"}
-TABLE_ACTIONS = {
-    "${RequestsTable.Arn}": {action for action in EACH if action.startswith("dynamodb:")}
-    - {"dynamodb:ConditionCheckItem"},
-    "${RequestsTable.Arn}/index/open": {"dynamodb:Query"},
+# Actions that may be allowed on "*", and why on nothing less.
+DESCRIBES_ALL = "EC2 defines no resource for describing all there are"
+TRACES = "X-Ray defines no resource for taking traces in"
+CONSUMERS = "the consumer may be any account, so it could only be every account and every unit"
+ANYWHERE = {
+    "ec2:DescribeVpcEndpointConnectionNotifications": DESCRIBES_ALL,
+    "ec2:DescribeVpcEndpointConnections": DESCRIBES_ALL,
+    "ec2:DescribeVpcEndpointServiceConfigurations": DESCRIBES_ALL,
+    "organizations:DescribeOrganization": "Organizations defines no resource for the organization itself",
+    "organizations:ListParents": CONSUMERS,
+    "xray:PutTelemetryRecords": TRACES,
+    "xray:PutTraceSegments": TRACES,
 }
 # What each function's configuration reads, and what that of some reads besides.
 ENVIRONMENT = {
@@ -396,23 +330,6 @@ def roles_hold_no_managed_policy(stack):
 
 
 @check
-def roles_allow_exactly_what_is_called(stack):
-    for name in stack.of("AWS::IAM::Role"):
-        wanted = set(ACTIONS.get(name, set()))
-        if name in FUNCTION_ROLES and not stack.own_key:
-            wanted |= TABLES_KEY
-        if name in JUDGING_ROLES and stack.parameters.get("Organizations", "off") == "on":
-            wanted |= ORGANIZATIONS
-        if name == "ApprovalsRole" and stack.slack:
-            wanted |= SECRET
-        allowed = {action for statement in stack.statements(name) for action in many(statement["Action"])}
-        for action in sorted(allowed - wanted):
-            yield f"{name} may {action}, which nothing calls"
-        for action in sorted(wanted - allowed):
-            yield f"{name} may not {action}"
-
-
-@check
 def roles_use_no_wildcards_without_a_reason(stack):
     for name in stack.of("AWS::IAM::Role"):
         for statement in stack.statements(name):
@@ -423,33 +340,8 @@ def roles_use_no_wildcards_without_a_reason(stack):
             if any("*" in action for action in actions):
                 yield f"{name}/{sid} has a wildcard in an action"
             if "*" in many(statement.get("Resource", "*")):
-                anywhere = WITHOUT_RESOURCE if sid.endswith("HasNoResourceLevel") else set()
-                if sid == "WhereAnyAccountSits":
-                    anywhere = ORGANIZATIONS
-                if not anywhere:
-                    yield f"{name}/{sid} has resource * and does not say why"
-                for action in sorted(set(actions) - anywhere):
-                    yield f"{name}/{sid} has resource * for {action}, which has resources"
-
-
-def function_roles(stack) -> list[str]:
-    """Those of the functions' roles that are deployed."""
-    return [name for name in FUNCTION_ROLES if name in stack.resources]
-
-
-@check
-def roles_touch_only_their_tables(stack):
-    may = TABLE_ACTIONS | {
-        stack.allowlist: ALLOWLIST_ACTIONS,
-        stack.allowlist_stream: STREAM,
-        f"{stack.allowlist}/stream/*": {"dynamodb:ListStreams"},
-    }
-    for name in function_roles(stack):
-        for statement in stack.statements(name):
-            actions = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")}
-            for resource in many(statement["Resource"]) if actions else []:
-                if actions - may.get(resource, set()):
-                    yield f"{name} may {sorted(actions - may.get(resource, set()))} on {resource}"
+                for action in sorted(set(actions) - set(ANYWHERE)):
+                    yield f"{name}/{sid} has resource * for {action}, and no reason is given"
 
 
 @check
@@ -471,32 +363,6 @@ def roles_decide_only_for_managed_services(stack):
                     yield f"{name} may decide for services without the tag"
             elif statement["Resource"] != [f"arn:*:ec2:*:*:vpc-endpoint-service/{service}" for service in SERVICES]:
                 yield f"{name} may decide for {statement['Resource']}"
-
-
-@check
-def roles_reach_only_their_own(stack):
-    topics = {"sns:": ["${AnnouncementsTopic}", "${ApprovalsTopic}"]}
-    own = {
-        "ConnectionsRole": topics | {"sqs:": "${ConnectionsQueue.Arn}", "logs:": "${ConnectionsLog.Arn}"},
-        "PolicyChangesRole": topics
-        | {"sqs:": "${PolicyChangesDeadLetterQueue.Arn}", "logs:": "${PolicyChangesLog.Arn}"},
-        "ReconcileRole": topics
-        | {
-            "sqs:": "${ReconcileDeadLetterQueue.Arn}",
-            "logs:": "${ReconcileLog.Arn}",
-            "events:": "${CloudTrailRule.Arn}",
-        },
-        "ApprovalsRole": topics | {"logs:": "${ApprovalsLog.Arn}"},
-        "SlackRole": {"sqs:": "${SlackQueue.Arn}", "logs:": "${SlackLog.Arn}"},
-    }
-    for name in function_roles(stack):
-        for statement in stack.statements(name):
-            for service, resource in own[name].items():
-                reaches = any(action.startswith(service) for action in many(statement["Action"]))
-                if statement["Action"] == "sns:GetTopicAttributes":
-                    resource = ["${AnnouncementsTopic}", "${ApprovalsTopic}", "${AlarmsTopic}"]
-                if reaches and statement["Resource"] != resource:
-                    yield f"{name} may {statement['Action']} on {statement['Resource']}"
 
 
 @check

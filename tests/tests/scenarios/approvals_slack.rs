@@ -9,6 +9,7 @@ use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
+use gatekeeper_local::function::Function;
 use local_aws::{Fault, FaultKind, Interaction, State};
 use serde_json::json;
 
@@ -138,7 +139,10 @@ impl App {
 
 fn handler(space: &Workspace) -> Handler {
     let slack = space.local.interactivity();
-    Handler::new(Arc::clone(space.world.gatekeeper()), Some(slack))
+    Handler::new(
+        Arc::clone(space.world.gatekeeper(Function::Approvals)),
+        Some(slack),
+    )
 }
 
 #[tokio::test]
@@ -539,7 +543,7 @@ async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
     let answer = app.handler.handle(&get, deadline).await;
     assert_eq!(answer.status, 405);
     assert!(answer.headers.contains(&("allow", "POST".to_owned())));
-    let off = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let off = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let press = app.pressed("U0ALICE", "approve");
     let post = Request {
         method: Method::Post,

@@ -21,6 +21,7 @@ mod drift;
 mod events;
 mod faults;
 mod limits;
+mod listed;
 mod local_world;
 mod logs;
 mod oddities;
