@@ -36,12 +36,12 @@ def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
         if function_of(stack, mapping["FunctionName"]) != function:
             continue
         source = mapping["EventSourceArn"]
-        if source.endswith(".StreamArn}"):
+        if source == stack.allowlist_stream:
             # It reads the stream. The guide wants ListStreams for one table's streams:
             # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
             for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
                 yield Ask(f"dynamodb:{action}", source)
-            yield Ask("dynamodb:ListStreams", source.replace(".StreamArn}", ".Arn}/stream/2026-11-20T00:00:00.000"))
+            yield Ask("dynamodb:ListStreams", f"{stack.allowlist}/stream/2026-11-20T00:00:00.000")
         else:
             # It takes from the queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage"):
@@ -65,10 +65,16 @@ def asked_by_schedules(stack: Stack) -> dict[str, set[Ask]]:
     for schedule in stack.of("AWS::Scheduler::Schedule").values():
         target = schedule["Target"]
         role = target["RoleArn"].removeprefix("${").removesuffix(".Arn}")
-        asked[role].add(Ask("lambda:InvokeFunction", target["Arn"]))
+        asked[role].add(Ask("lambda:InvokeFunction", qualified(stack, target["Arn"])))
         if "DeadLetterConfig" in target:
             asked[role].add(Ask("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]))
     return asked
+
+
+def qualified(stack: Stack, reference: str) -> str:
+    """The ARN that a reference to an alias stands for, in IAM's eyes: its function's, and its name."""
+    alias = stack.of("AWS::Lambda::Alias").get(reference.strip("${}"))
+    return f"{alias['FunctionName'].removesuffix('}')}.Arn}}:{alias['Name']}" if alias else reference
 
 
 def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
@@ -77,7 +83,7 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
     name = ask.resource.removeprefix("${").split("}")[0].removesuffix(".Arn")
     properties = stack.resources.get(name, {}).get("Properties", {})
     match service:
-        case "sns":
+        case "sns" if ask.action == "sns:Publish":
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             key, actions = properties["KmsMasterKeyId"], ("Decrypt", "GenerateDataKey")
         case "dynamodb":

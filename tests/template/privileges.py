@@ -39,6 +39,7 @@ NAMES = {
     f"arn:aws:dynamodb:{PLACE}:table/allowlist": "${AllowlistTable.Arn}",
     f"arn:aws:dynamodb:{PLACE}:table/requests": "${RequestsTable.Arn}",
     f"arn:aws:events:{PLACE}:rule/cloud-trail": "${CloudTrailRule.Arn}",
+    f"arn:aws:sns:{PLACE}:alarms": "${AlarmsTopic}",
     f"arn:aws:sns:{PLACE}:announcements": "${AnnouncementsTopic}",
     f"arn:aws:sns:{PLACE}:approvals": "${ApprovalsTopic}",
     f"arn:aws:sns:{PLACE}:connection-notifications": "${ConnectionNotificationTopic}",
@@ -200,10 +201,13 @@ def foreign_partitions(function: str, asks: set[Ask], partitions: dict[str, set[
 
 
 def told(grant: Grant, stack: Stack) -> Grant:
-    """The same for every deployment: which services and which secret they are, the parameters say."""
+    """The same for every deployment: which services, which secret and whose allowlist, the parameters say."""
     resource = re.sub("(?<=vpc-endpoint-service/)vpce-svc-.*", "${ManagedServices}", grant.resource)
     if stack.slack:
         resource = resource.replace(stack.parameters["SlackSecretArn"], "${SlackSecretArn}")
+    if not stack.own_allowlist:
+        resource = resource.replace(stack.allowlist_stream, "${AllowlistTable.StreamArn}")
+        resource = resource.replace(stack.allowlist, "${AllowlistTable.Arn}")
     return replace(grant, resource=resource)
 
 
