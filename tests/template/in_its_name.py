@@ -33,7 +33,7 @@ def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
         for action in ("PutTelemetryRecords", "PutTraceSegments"):
             yield Ask(f"xray:{action}", "*")
     for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
-        if function_of(stack, mapping["FunctionName"]) != function:
+        if stack.started_by(mapping["FunctionName"]) != function:
             continue
         source = mapping["EventSourceArn"]
         if source == stack.allowlist_stream:
@@ -48,7 +48,7 @@ def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
                 yield Ask(f"sqs:{action}", source)
         yield from handed_over(mapping)
     for config in stack.of("AWS::Lambda::EventInvokeConfig").values():
-        if function_of(stack, config["FunctionName"]) == function:
+        if stack.started_by(config["FunctionName"]) == function:
             yield from handed_over(config)
 
 
@@ -65,16 +65,30 @@ def asked_by_schedules(stack: Stack) -> dict[str, set[Ask]]:
     for schedule in stack.of("AWS::Scheduler::Schedule").values():
         target = schedule["Target"]
         role = target["RoleArn"].removeprefix("${").removesuffix(".Arn}")
-        asked[role].add(Ask("lambda:InvokeFunction", qualified(stack, target["Arn"])))
+        alias = stack.of("AWS::Lambda::Alias")[target["Arn"].strip("${}")]
+        asked[role].add(Ask("lambda:InvokeFunction", f"${{{stack.started_by(target['Arn'])}.Arn}}:{alias['Name']}"))
         if "DeadLetterConfig" in target:
             asked[role].add(Ask("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]))
     return asked
 
 
-def qualified(stack: Stack, reference: str) -> str:
-    """The ARN that a reference to an alias stands for, in IAM's eyes: its function's, and its name."""
-    alias = stack.of("AWS::Lambda::Alias").get(reference.strip("${}"))
-    return f"{alias['FunctionName'].removesuffix('}')}.Arn}}:{alias['Name']}" if alias else reference
+def asked_by_rollouts(stack: Stack) -> dict[str, set[Ask]]:
+    """By role: CodeDeploy moves the aliases of the functions that it rolls out, and looks at alarms meanwhile. AWS's
+    managed policy for it, AWSCodeDeployRoleForLambdaLimited, names these actions."""
+    asked = defaultdict(set)
+    groups = stack.of("AWS::CodeDeploy::DeploymentGroup")
+    for resource in stack.resources.values():
+        rollout = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate")
+        if not rollout:
+            continue
+        alias = resource["Properties"]
+        role = groups[rollout["DeploymentGroupName"].strip("${}")]["ServiceRoleArn"].removesuffix(".Arn}").strip("${}")
+        function = f"${{{stack.started_by(alias['FunctionName'])}.Arn}}"
+        for action in ("GetAlias", "GetProvisionedConcurrencyConfig", "UpdateAlias"):
+            asked[role].add(Ask(f"lambda:{action}", f"{function}:{alias['Name']}"))
+        # Whatever an alarm is called: which ones they are, the group says.
+        asked[role].add(Ask("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"))
+    return asked
 
 
 def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
@@ -82,8 +96,11 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
     service = ask.action.split(":")[0]
     name = ask.resource.removeprefix("${").split("}")[0].removesuffix(".Arn")
     properties = stack.resources.get(name, {}).get("Properties", {})
+    if not properties and ask.resource.startswith(stack.allowlist):
+        # A shared table is under the key that is given with it, if any is.
+        properties = {"SSESpecification": {"KMSMasterKeyId": stack.parameters.get("KmsKeyArn")}}
     match service:
-        case "sns" if ask.action == "sns:Publish":
+        case "sns":
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             key, actions = properties["KmsMasterKeyId"], ("Decrypt", "GenerateDataKey")
         case "dynamodb":
@@ -101,9 +118,3 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
     for action in actions if key else ():
         yield Ask(f"kms:{action}", key).given(**{name: frozenset({value}) for name, value in context.items()})
 
-
-def function_of(stack: Stack, reference: str) -> str:
-    """The function that a reference is to, itself or one of its aliases."""
-    name = reference.removeprefix("${").removesuffix("}").removesuffix(".Arn")
-    resource = stack.resources.get(name, {})
-    return function_of(stack, resource["Properties"]["FunctionName"]) if "Alias" in resource.get("Type", "") else name
