@@ -1,0 +1,68 @@
+"""What the cases share: a world for each set of parameters, made when the first case asks for it."""
+
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from parameters import DEFAULTS, EVERYTHING, Deployment
+from world import World
+
+
+def pytest_addoption(parser):
+    parser.addoption("--build", type=Path, help="what `bash .ci/build x86_64` made")
+    parser.addoption("--simulators", type=Path, help="the example `serve` of local/aws, built")
+    parser.addoption("--sam", type=Path, help="the SAM CLI")
+
+
+def pytest_configure():
+    # Ended like by Ctrl-C, so that everything that was started ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def _world(deployment: Deployment, request):
+    directory = Path(tempfile.mkdtemp(prefix=f"gatekeeper-{deployment.name}-"))
+    option = request.config.getoption
+    try:
+        world = World(deployment, option("--sam"), option("--build"), option("--simulators"), directory)
+        try:
+            yield world
+        finally:
+            world.stop()
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def defaults(request):
+    yield from _world(DEFAULTS, request)
+
+
+@pytest.fixture(scope="session")
+def everything(request):
+    yield from _world(EVERYTHING, request)
+
+
+@pytest.fixture(params=[DEFAULTS.name, EVERYTHING.name])
+def world(request):
+    """One after the other."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def impatient(defaults):
+    """The queue hands failed records out again at once, not after its six minutes: the one thing of the stack that
+    this test changes, since nobody wants to wait for it."""
+    queue = defaults.stack["ConnectionsQueueUrl"]
+
+    def set_to(seconds):
+        defaults.sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": seconds})
+
+    names = ["VisibilityTimeout"]
+    before = defaults.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    set_to("1")
+    yield defaults
+    defaults.simulators.heal()
+    set_to(before["VisibilityTimeout"])

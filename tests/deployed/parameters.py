@@ -1,0 +1,48 @@
+"""The two sets of parameters that the template is deployed with."""
+
+import json
+from dataclasses import dataclass
+
+from emulator import Emulator
+from simulators import APP, BOT_TOKEN, SIGNING_SECRET, TEAM
+
+DOMAIN = "approvals.example.com"
+CHANNEL = "C0REVIEWS"
+MINE = {"Architecture": "x86_64"}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How the stack is deployed."""
+
+    name: str
+
+    def parameters(self, emulator: Emulator, services: list[str]) -> dict[str, str]:
+        if self.name == "defaults":
+            return MINE
+        secret = emulator.client("secretsmanager").create_secret(
+            Name="privatelink-gatekeeper/slack",
+            SecretString=json.dumps({"signing_secret": SIGNING_SECRET, "bot_token": BOT_TOKEN}),
+        )
+        certificate = emulator.client("acm").request_certificate(DomainName=DOMAIN, ValidationMethod="DNS")
+        key = emulator.client("kms").create_key(Description="of the customer")
+        return MINE | {
+            "ManagedServices": ",".join(services),
+            "Organizations": "on",
+            "ReconcileMinutes": "10",
+            "AnnouncementsEmail": "team@example.com",
+            "AlarmsEmail": "ops@example.com",
+            "ApprovalsDomainName": DOMAIN,
+            "ApprovalsCertificateArn": certificate["CertificateArn"],
+            "SlackSecretArn": secret["ARN"],
+            "SlackTeamId": TEAM,
+            "SlackAppId": APP,
+            "SlackChannel": CHANNEL,
+            "KmsKeyArn": key["KeyMetadata"]["Arn"],
+            "LogRetentionDays": "30",
+            "ReserveConcurrency": "false",
+        }
+
+
+# Nothing said that need not be; and everything that can be.
+DEFAULTS, EVERYTHING = Deployment("defaults"), Deployment("everything")
