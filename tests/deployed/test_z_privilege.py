@@ -127,4 +127,5 @@ def test_nothing_else_was_refused_to_the_functions(world):
     ]
     assert [decision for decision in asked if not decision["allowed"]] == []
     actions = {decision["action"] for decision in asked}
-    assert {"dynamodb:BatchGetItem", "sns:Publish", "ec2:AcceptVpcEndpointConnections"} <= actions, actions
+    expected = {"dynamodb:BatchGetItem", "sns:Publish", "ec2:AcceptVpcEndpointConnections", "events:DescribeRule"}
+    assert expected <= actions, actions

@@ -4,6 +4,7 @@
   the simulators at SIMULATED_EC2 and SIMULATED_ORGANIZATIONS;
 - e-mail by SNS arrives (ministack drops it), as lines of the file MAILBOX;
 - `sns:Publish` is the permission for PublishBatch too;
+- a rule of the default bus is `rule/NAME` in policies;
 - `aws:PrincipalArn` of a role's session is the role's ARN;
 - `dynamodb:LeadingKeys` is there when items are written;
 
@@ -34,8 +35,7 @@ def add_line(path: Path, document: dict) -> None:
         file.write(json.dumps(document) + "\n")
 
 
-# The simulators. Which resource IAM decides about: the service, where the call names one.
-# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+# The simulators.
 def is_simulated(parameters) -> bool:
     [action] = parameters.get("Action") or [""]
     return any(kind in action for kind in ("VpcEndpointConnection", "VpcEndpointService"))
@@ -68,6 +68,12 @@ async def organizations_simulator(method, path, headers, body, _query_params):
 
 
 SERVICE_HANDLERS.update(ec2=ec2_or_simulator, organizations=organizations_simulator)
+
+
+# Which resource IAM decides about: the endpoint service, where a call names one; and a rule of the default bus, whose
+# ARN does not name the bus.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html
 extract_resource_arn = iam_actions.extract_resource_arn
 
 
@@ -75,7 +81,8 @@ def resource_arn_as_documented(service, method, path, headers, body, parameters,
     if service == "ec2" and is_simulated(parameters):
         [service_id] = parameters.get("ServiceId") or [""]
         return f"arn:aws:ec2:{region}:{account}:vpc-endpoint-service/{service_id}" if service_id else "*"
-    return extract_resource_arn(service, method, path, headers, body, parameters, region, account)
+    arn = extract_resource_arn(service, method, path, headers, body, parameters, region, account)
+    return arn.replace(":rule/default/", ":rule/") if service == "events" else arn
 
 
 iam_actions.extract_resource_arn = resource_arn_as_documented

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `POST /faults` `{"at": "ec2", "action": "*", "kind": "Throttle", "times": 3}` | calls go wrong; without `times`, until they are cleared |
 //! | `DELETE /faults` | none does any more |
-//! | `GET /calls` | what was called, by whom, with which error |
+//! | `GET /calls` | what was called, by whom, with which parameters and error |
 //! | `PUT /slack/channels` `{"id": "C0REVIEWS", "name": "reviews"}` | a channel that the app is in |
 //! | `POST /slack/press` `{"user", "channel", "ts", "action_id"}` | what Slack would post to the app: `headers` and `body` |
 
@@ -95,6 +95,7 @@ async fn calls(State(simulators): State<Simulators>) -> Response {
                 "action": call.action,
                 "account": call.caller.account,
                 "access_key": call.caller.access_key,
+                "params": call.params,
                 "error": call.error,
             })
         })
