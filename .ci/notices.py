@@ -1,0 +1,61 @@
+"""Writes the licences of what is linked into the functions: python .ci/notices.py arm64 FILE
+
+Licences such as MIT and Apache-2.0 ask whoever passes a program on to pass on their text and the names in it. So
+this collects, from each crate that is in a function's `bootstrap`, the files in which its authors have put that.
+.ci/sbom.py tells which crates those are.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from sbom import ROOT, TARGETS, cargo, linked
+
+FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml"))
+TOLD = re.compile(r"(licen[cs]es?|copying|copyright|notice|unlicense)([-._].*)?", re.IGNORECASE)
+
+
+def texts(crate: dict) -> list[str]:
+    """What the crate's authors want passed on."""
+    place = Path(crate["manifest_path"]).parent
+    files = sorted(path for path in place.iterdir() if path.is_file() and TOLD.fullmatch(path.name))
+    return [path.read_text(encoding="utf-8", errors="replace").strip() for path in files]
+
+
+def notices(architecture: str) -> str:
+    crates = {
+        (crate["name"], crate["version"]): crate
+        for crate in json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]
+    }
+    found = {key for function in FUNCTIONS for key in linked(f"gatekeeper-{function}", TARGETS[architecture])}
+    # Many crates come with the very same text: once is enough.
+    users: dict[str, list[str]] = {}
+    for key in sorted(found):
+        crate = crates[key]
+        if crate["source"] is None:
+            continue
+        licence = crate["license"] or "see its repository"
+        name = f"{crate['name']} {crate['version']} ({licence}), {crate['repository'] or 'https://crates.io'}"
+        for text in texts(crate) or ["Comes without a text of its licence."]:
+            users.setdefault(text, []).append(name)
+    line = "=" * 100
+    parts = [
+        "PrivateLink Gatekeeper is licensed under the Apache License 2.0 (LICENSE). Its functions contain the software\n"
+        "below, each under its own licence, and Rust's standard library (MIT OR Apache-2.0, https://www.rust-lang.org)."
+    ]
+    for text, names in sorted(users.items(), key=lambda each: each[1]):
+        parts.append("\n".join([line, *names, line, "", text]))
+    return "\n\n".join(parts) + "\n"
+
+
+def main() -> None:
+    if len(sys.argv) != 3 or sys.argv[1] not in TARGETS:
+        sys.exit(__doc__)
+    text = notices(sys.argv[1])
+    Path(sys.argv[2]).write_text(text, encoding="utf-8")
+    print(f"{sys.argv[2]}: {len(text) // 1024} KB")
+
+
+if __name__ == "__main__":
+    main()

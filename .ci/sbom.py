@@ -1,0 +1,130 @@
+"""Writes a function's software bill of materials: python .ci/sbom.py gatekeeper-connections arm64 FILE
+
+CycloneDX, JSON. It lists what is linked into that function's `bootstrap` for that architecture: crates with the
+features that this function gives them, as `cargo tree` tells, under the checksums of Cargo.lock. (Plugins of cargo
+that write such files go by the features of the whole workspace, and list crates that no function has in it.)
+The file depends on the sources alone: no time, no random number, no path. Needs what .ci/requirements.txt lists.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from cyclonedx.contrib.license.factories import LicenseFactory
+from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.dependency import Dependency
+from cyclonedx.output.json import JsonV1Dot6
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packageurl import PackageURL
+
+ROOT = Path(__file__).resolve().parents[1]
+TARGETS = {"arm64": "aarch64-unknown-linux-gnu", "x86_64": "x86_64-unknown-linux-gnu"}
+# A line of `cargo tree --prefix depth`: how deep, what, and "(*)" where it has been spread out before.
+LINE = re.compile(r"(\d+)(\S+) v(\S+)")
+
+
+def cargo(*arguments: str) -> str:
+    command = [os.environ.get("CARGO", "cargo"), *arguments]
+    return subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def linked(package: str, target: str) -> dict[tuple[str, str], set[tuple[str, str]]]:
+    """What is in the package's binary, itself included, and what each of these depends on."""
+    # Macros run when the function is built, and are not in it.
+    edges = "normal,no-proc-macro"
+    tree = cargo("tree", "--locked", "--package", package, "--target", target, "--edges", edges, "--prefix", "depth")
+    found: dict[tuple[str, str], set[tuple[str, str]]] = {}
+    above: list[tuple[str, str]] = []
+    for line in tree.splitlines():
+        if not line:
+            continue
+        depth, name, version = LINE.match(line).groups()
+        del above[int(depth) :]
+        found.setdefault((name, version), set())
+        if above:
+            found[above[-1]].add((name, version))
+        above.append((name, version))
+    return found
+
+
+def bill(package: str, target: str) -> Bom:
+    described = {
+        (crate["name"], crate["version"]): crate
+        for crate in json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]
+    }
+    lock = tomllib.loads((ROOT / "Cargo.lock").read_text(encoding="utf-8"))
+    checksums = {(crate["name"], crate["version"]): crate.get("checksum") for crate in lock["package"]}
+    licences = LicenseFactory()
+
+    def component(name: str, version: str) -> Component:
+        crate, checksum = described[name, version], checksums[name, version]
+        url = crate["repository"] or (f"https://crates.io/crates/{name}" if checksum else None)
+        # Some old crates write "/" where they mean OR.
+        licence = (crate["license"] or "").replace("/", " OR ")
+        return Component(
+            type=ComponentType.APPLICATION if name == package else ComponentType.LIBRARY,
+            name=name,
+            version=version,
+            description=" ".join((crate["description"] or "").split()) or None,
+            licenses=[licences.make_from_string(licence)] if licence else [],
+            hashes=[HashType(alg=HashAlgorithm.SHA_256, content=checksum)] if checksum else [],
+            purl=PackageURL("cargo", name=name, version=version) if checksum else None,
+            bom_ref=f"{name}@{version}",
+            external_references=[ExternalReference(type=ExternalReferenceType.VCS, url=XsUri(url))] if url else [],
+        )
+
+    found = linked(package, target)
+    components = {key: component(*key) for key in sorted(found)}
+    top = next(each for (name, _), each in components.items() if name == package)
+    bom = Bom(components=[each for each in components.values() if each is not top])
+    bom.metadata.component = top
+    # What is linked besides crates, and not listed by cargo: Rust's standard library.
+    rust = re.search(r'channel = "(\S+)"', (ROOT / "rust-toolchain.toml").read_text(encoding="utf-8")).group(1)
+    standard = Component(
+        type=ComponentType.LIBRARY,
+        name="rust-std",
+        version=rust,
+        description="Rust's standard library",
+        licenses=[licences.make_from_string("MIT OR Apache-2.0")],
+        bom_ref=f"rust-std@{rust}",
+        external_references=[
+            ExternalReference(type=ExternalReferenceType.VCS, url=XsUri("https://github.com/rust-lang/rust"))
+        ],
+    )
+    bom.components.add(standard)
+    for key, below in found.items():
+        refs = [components[each].bom_ref for each in sorted(below)]
+        if components[key] is top:
+            refs.append(standard.bom_ref)
+        bom.dependencies.add(Dependency(components[key].bom_ref, [Dependency(ref) for ref in refs]))
+    return bom
+
+
+def written(bom: Bom) -> str:
+    """The bill as text, the same for the same bill: the library would put in a time and a random serial number."""
+    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    del document["serialNumber"], document["metadata"]["timestamp"]
+    return json.dumps(document, indent=1, sort_keys=True) + "\n"
+
+
+def main() -> None:
+    if len(sys.argv) != 4 or sys.argv[2] not in TARGETS:
+        sys.exit(__doc__)
+    _, package, architecture, target = sys.argv
+    text = written(bill(package, TARGETS[architecture]))
+    wrong = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text)
+    if wrong:
+        sys.exit(f"the bill of {package} is not valid CycloneDX: {wrong}")
+    Path(target).write_text(text, encoding="utf-8")
+    print(f"{target}: {len(json.loads(text)['components'])} components")
+
+
+if __name__ == "__main__":
+    main()
