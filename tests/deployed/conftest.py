@@ -2,7 +2,6 @@
 
 import shutil
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
@@ -19,7 +18,11 @@ def pytest_addoption(parser):
 
 def pytest_configure():
     # Ended like by Ctrl-C, so that everything that was started ends too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end", returncode=143))
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def _world(deployment: Deployment, request):

@@ -7,7 +7,7 @@ def test_a_listed_consumer_is_accepted(world):
     service = world.service()
     world.put_policy(service, f"allow#{LISTED}", customer="Example GmbH")
     endpoint = world.connect(service, LISTED)
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Connections")
 
     judged, enforced = world.history(endpoint)
     assert (judged["from"], judged["to"], enforced["from"], enforced["to"]) == (
@@ -28,7 +28,7 @@ def test_a_denied_consumer_is_rejected(world):
     service = world.service()
     world.put_policy("*", f"deny#{DENIED}", reason="contract ended")
     endpoint = world.connect(service, DENIED)
-    world.until_rejected(endpoint)
+    world.until_rejected(endpoint, by="Connections")
 
     assert "contract ended" in world.history(endpoint)[0]["reason"]
     assert "contract ended" in world.announced(endpoint, "rejected")["verdict"]["reason"]
@@ -42,3 +42,22 @@ def test_an_unlisted_consumer_is_left_to_people(world):
     assert world.state(endpoint) == "pendingAcceptance"
     told = world.announced(endpoint, "review_opened")
     assert (told["service_id"], told["account_id"]) == (service, UNKNOWN)
+
+
+def test_an_entry_for_a_part_of_the_organization_counts(everything):
+    """The simulators' organization has the account in a unit below this one."""
+    world = everything
+    service = world.service()
+    world.put_policy(service, "allow#o-a1b2c3d4e5/r-ab12/ou-ab12-11111111/*")
+    endpoint = world.connect(service, LISTED)
+    world.until_accepted(endpoint, by="Connections")
+    outside = world.connect(service, UNKNOWN)
+    world.until_recorded(outside, "in_review")
+
+
+def test_the_address_for_announcements_gets_mail(everything):
+    world = everything
+    endpoint = world.connect(world.service(), UNKNOWN)
+    letter = world.person("team@example.com").letter(endpoint, UNKNOWN)
+    assert letter["topic"] == world.stack["AnnouncementsTopicArn"]
+    assert "https://" not in letter["text"], letter

@@ -7,7 +7,7 @@ def test_an_entry_decides_a_connection_that_waits(world):
     service = world.service()
     endpoint = world.connect(service, UNKNOWN)
     world.until_recorded(endpoint, "in_review")
-    world.put_policy(service, f"allow#{UNKNOWN}", customer="Example Ltd")
-    world.until_accepted(endpoint)
+    world.write_policy(service, f"allow#{UNKNOWN}", customer="Example Ltd")
+    world.until_accepted(endpoint, by="PolicyChanges")
     assert world.announced(endpoint, "accepted")["customer"] == "Example Ltd"
 

@@ -25,7 +25,7 @@ def test_an_integrators_event_has_a_connection_decided(world):
     assert world.request(endpoint) == {}
     detail = {"service_id": service, "endpoint_id": endpoint}
     put(world, "privatelink.gatekeeper", "Connection Requested", detail)
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Connections")
 
 
 def test_an_event_of_another_kind_is_not_taken(world):

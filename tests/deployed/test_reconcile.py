@@ -1,25 +1,10 @@
 """What no event announced is found by reconcile, which the schedule starts; a run that fails is put aside."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 LISTED = "012345678901"
 MINUTES = {"defaults": 5, "everything": 10}
-
-
-def start(world):
-    """As the schedule would when it is due: the stack's own, with its target and role, for a moment that is near.
-    ministack looks every ten seconds what is due."""
-    scheduler = world.emulator.client("scheduler")
-    name = world.stack.resources["ReconcileFunctionSchedule"].split("/")[-1].split("|")[-1]
-    schedule = scheduler.get_schedule(Name=name)
-    kept = ("Name", "Target", "FlexibleTimeWindow", "State", "Description")
-    due = datetime.now(timezone.utc) + timedelta(seconds=1)
-    scheduler.update_schedule(
-        **{key: schedule[key] for key in kept if key in schedule},
-        ScheduleExpression=f"at({due:%Y-%m-%dT%H:%M:%S})",
-    )
-    return schedule
 
 
 def test_reconcile_finds_what_no_event_announced(world, request):
@@ -28,10 +13,20 @@ def test_reconcile_finds_what_no_event_announced(world, request):
     world.put_policy(service, f"allow#{LISTED}")
     endpoint = world.connect(service, LISTED)
     assert world.request(endpoint) == {}
-    schedule = start(world)
+
+    # The stack's own schedule is due in minutes. One with the same target and role is due now, and once.
+    scheduler = world.emulator.client("scheduler")
+    schedule = scheduler.get_schedule(Name=world.stack.resources["ReconcileFunctionSchedule"])
     minutes = MINUTES[request.node.callspec.params["world"]]
-    assert schedule["ScheduleExpression"] == f"rate({minutes} minutes)"
-    world.until_accepted(endpoint, seconds=40)
+    assert (schedule["ScheduleExpression"], schedule["State"]) == (f"rate({minutes} minutes)", "ENABLED")
+    scheduler.create_schedule(
+        Name="now",
+        ScheduleExpression=f"at({datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S})",
+        Target=schedule["Target"],
+        FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
+        ActionAfterCompletion="DELETE",
+    )
+    world.until_accepted(endpoint, by="Reconcile", seconds=40)
     assert world.waiting_messages("ReconcileDeadLetterQueueUrl") == 0
 
 

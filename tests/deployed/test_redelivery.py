@@ -9,7 +9,7 @@ ATTEMPTS = 4  # Of the SDK, as the functions configure it.
 
 def allowed(world):
     service = world.service()
-    world.put_policy_and_settle(service, f"allow#{LISTED}")
+    world.put_policy(service, f"allow#{LISTED}")
     return service
 
 
@@ -51,7 +51,7 @@ def test_a_record_that_keeps_failing_is_put_aside_and_can_be_sent_round_again(im
     [message] = world.sqs.receive_message(QueueUrl=source)["Messages"]
     world.sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
     world.sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Connections")
     assert world.waiting_messages("ConnectionsDeadLetterQueueUrl") == 0
 
 
@@ -66,7 +66,7 @@ def test_records_that_make_no_sense_do_not_keep_others_of_their_batch(impatient)
     entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies)]
     sent = world.sqs.send_message_batch(QueueUrl=world.stack["ConnectionsQueueUrl"], Entries=entries)
     assert not sent.get("Failed"), sent
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Connections")
 
     ids = {entry["Id"]: entry["MessageId"] for entry in sent["Successful"]}
     given_up = {

@@ -32,7 +32,7 @@ def test_a_button_that_an_approver_presses_accepts(everything):
 
     answer = post(world, SLACK_USER, message, "approve")
     assert answer.status == 200, answer
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Approvals")
     assert world.request(endpoint)["decided_by"]["name"] == APPROVER
     # The same message, without its buttons.
     now = message_about(world, endpoint, "ccepted")

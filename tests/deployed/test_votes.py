@@ -36,7 +36,7 @@ def test_an_approver_accepts_by_the_link_in_a_letter(world):
 
     voted = world.browser.send(link, choice="approve", typed=endpoint[-6:])
     assert voted.status == 200, voted
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Approvals")
     assert world.request(endpoint)["decided_by"]["name"] == APPROVER
     assert world.announced(endpoint, "accepted")["decided_by"]["name"] == APPROVER
 
@@ -44,7 +44,7 @@ def test_an_approver_accepts_by_the_link_in_a_letter(world):
 def test_an_approver_rejects_with_a_reason_and_the_link_is_used_up(world):
     endpoint, link = in_review(world)
     world.browser.send(link, choice="reject", reason="nobody we know", typed=endpoint[-6:])
-    world.until_rejected(endpoint)
+    world.until_rejected(endpoint, by="Approvals")
     assert any("nobody we know" in row["reason"] for row in world.history(endpoint)), world.history(endpoint)
 
     world.browser.send(link, choice="approve", typed=endpoint[-6:])

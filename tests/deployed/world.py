@@ -16,7 +16,7 @@ SERVICES = 32
 LOAD_BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/a/0123456789abcdef"
 APPROVER = "alice@example.com"
 SLACK_USER = "U0ALICE"
-LOGGED_FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Slack")
+FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Slack")
 
 _to_item = boto3.dynamodb.types.TypeSerializer().serialize
 _to_value = boto3.dynamodb.types.TypeDeserializer().deserialize
@@ -53,6 +53,7 @@ class World:
                 ConnectionEvents=["Connect", "Accept", "Reject", "Delete"],
                 ConnectionNotificationArn=self.stack["ConnectionNotificationTopicArn"],
             )
+        self._last_looked_at, self._edits = self.service(), 0
         self.put_policy("approvers", f"approver#{APPROVER}", services={"*"}, slack_user_id=SLACK_USER)
         self.machine = Machine(
             self.emulator, "siem", self.stack["AnnouncementsTopicArn"], self.what_functions_said
@@ -90,26 +91,34 @@ class World:
         ids = [entry["ConnectionNotificationId"] for entry in found["ConnectionNotificationSet"]]
         self.ec2.delete_vpc_endpoint_connection_notifications(ConnectionNotificationIds=ids)
 
-    def put_policy(self, service: str, rule: str, **attributes) -> None:
+    def write_policy(self, service: str, rule: str, **attributes) -> None:
         """Writes an item of the allowlist table."""
         item = {"service_id": service, "rule": rule} | attributes
         self.dynamodb.put_item(
             TableName=self.stack["AllowlistTable"], Item={name: _to_item(value) for name, value in item.items()}
         )
 
-    def put_policy_and_settle(self, service: str, rule: str, **attributes) -> None:
-        """The same, and waits until policy-changes has looked at the service: what comes later is not its affair."""
-        self.put_policy(service, rule, **attributes)
+    def put_policy(self, service: str, rule: str, **attributes) -> None:
+        """The same, and waits until policy-changes is through with it: what comes later is not decided by that edit."""
+        self.write_policy(service, rule, **attributes)
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until policy-changes is through with all edits until now. They come to it in order, so it is once it
+        has asked EC2 about one that comes last, of a service of its own."""
+        begun = len(self.simulators.calls())
+        self._edits += 1
+        self.write_policy(self._last_looked_at, f"allow#{self._edits:012}")
 
         def look():
-            calls = [call for call in self.simulators.calls() if self.is_of(call, "PolicyChanges")]
-            return any(service in value for call in calls for _, value in call["params"])
+            calls = [call for call in self.simulators.calls()[begun:] if self.is_of(call, "PolicyChanges")]
+            return any(self._last_looked_at in value for call in calls for _, value in call["params"])
 
-        self.until(f"policy-changes to look at {service}", look)
+        self.until("policy-changes to be through with an edit", look)
 
     def is_of(self, call: dict, function: str) -> bool:
         """Whether a call to EC2 was made by a function of the stack."""
-        role = f"assumed-role/{self.stack.resources[f'{function}Role']}/"
+        role = f"assumed-role/{self.stack.resources.get(f'{function}Role')}/"
         return any(
             decision["access_key"] == call["access_key"] and role in (decision["principal"] or "")
             for decision in self.emulator.decisions()
@@ -183,13 +192,24 @@ class World:
 
         self.until(f"{endpoint} to be {' or '.join(states)}", look, seconds)
 
-    def until_accepted(self, endpoint: str, seconds: float = 20) -> None:
+    def until_accepted(self, endpoint: str, by: str, seconds: float = 20) -> None:
+        """Waits until this function has had EC2 accept, and recorded it."""
         self.until_decided(endpoint, "pending", "available", seconds=seconds)
         self.until_recorded(endpoint, "accepted")
+        assert self.asker("AcceptVpcEndpointConnections", endpoint) == by
 
-    def until_rejected(self, endpoint: str, seconds: float = 20) -> None:
+    def until_rejected(self, endpoint: str, by: str, seconds: float = 20) -> None:
         self.until_decided(endpoint, "rejected", seconds=seconds)
         self.until_recorded(endpoint, "rejected")
+        assert self.asker("RejectVpcEndpointConnections", endpoint) == by
+
+    def asker(self, action: str, endpoint: str) -> str | None:
+        """Which function had EC2 do this."""
+        for call in self.simulators.calls():
+            concerned = any(endpoint == value for _, value in call["params"])
+            if call["action"] == action and concerned and call["error"] is None:
+                return next((function for function in FUNCTIONS if self.is_of(call, function)), None)
+        return None
 
     def until_recorded(self, endpoint: str, status: str, seconds: float = 20) -> dict:
         """Waits for the record of a connection to have a status, and answers the record."""
@@ -210,7 +230,7 @@ class World:
     def what_functions_said(self) -> str:
         """For whoever reads why a test failed."""
         said = []
-        for function in LOGGED_FUNCTIONS:
+        for function in FUNCTIONS:
             if f"{function}Log" in self.stack.resources:
                 said += [f"{function}: {json.dumps(line)}" for line in self.lines(function)[-8:]]
         return "\n".join(["the functions said last:", *said, *self.simulators.lost()])

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 from botocore.exceptions import ClientError
 from emulator import ACCOUNT
+from world import FUNCTIONS
 
 LISTED = "012345678901"
-FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Slack")
 
 
 def policy_of(world, function):
@@ -49,7 +49,7 @@ def test_without_a_permission_a_function_fails_and_with_it_again_it_goes_on(impa
     """So permissions are enforced here, and what passes elsewhere passed with the roles as they are."""
     world = impatient
     service = world.service()
-    world.put_policy_and_settle(service, f"allow#{LISTED}")
+    world.put_policy(service, f"allow#{LISTED}")
     with without(world, "Connections", "ReadPolicy"):
         endpoint = world.connect(service, LISTED)
 
@@ -60,7 +60,7 @@ def test_without_a_permission_a_function_fails_and_with_it_again_it_goes_on(impa
         told = world.until("the function to say what is forbidden", look)
         assert (told["level"], told["error_type"]) == ("ERROR", "Permanent.Forbidden")
         assert world.state(endpoint) == "pendingAcceptance"
-    world.until_accepted(endpoint)
+    world.until_accepted(endpoint, by="Connections")
 
 
 def test_whoever_takes_over_the_function_behind_the_internet_cannot_write_the_policy(world):
@@ -114,8 +114,9 @@ def test_no_function_accepts_at_a_service_that_is_not_managed(world, function):
     assert ec2.accept_vpc_endpoint_connections(ServiceId=mine, VpcEndpointIds=[endpoint])["Unsuccessful"] == []
 
 
+@pytest.mark.last
 def test_nothing_else_was_refused_to_the_functions(world):
-    """In all that they asked AWS in the tests before this one, which is the last."""
+    """In all that they asked AWS in the tests before."""
     names = [world.stack.resources.get(f"{function}Role") for function in FUNCTIONS]
     sessions = tuple(f":assumed-role/{name}/" for name in names if name)
     asked = [
