@@ -13,6 +13,7 @@ from world import World
 def pytest_addoption(parser):
     parser.addoption("--build", type=Path, help="what `bash .ci/build x86_64` made")
     parser.addoption("--simulators", type=Path, help="the example `serve` of local/aws, built")
+    parser.addoption("--calls", type=Path, help="a file for what each function asked AWS, and whether it might")
     parser.addoption("--sam", type=Path, help="the SAM CLI")
 
 
@@ -33,6 +34,8 @@ def _world(deployment: Deployment, request):
         try:
             yield world
         finally:
+            if option("--calls"):
+                world.add_calls(option("--calls"), deployment.name)
             world.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
@@ -56,8 +59,8 @@ def world(request):
 
 @pytest.fixture
 def impatient(defaults):
-    """The queue hands failed records out again at once, not after its six minutes: the one thing of the stack that
-    this test changes, since nobody wants to wait for it."""
+    """The queue hands failed records out again after two seconds, not after its six minutes: the one thing of the stack
+    that a test changes, since nobody wants to wait for it."""
     queue = defaults.stack["ConnectionsQueueUrl"]
 
     def set_to(seconds):
@@ -65,7 +68,7 @@ def impatient(defaults):
 
     names = ["VisibilityTimeout"]
     before = defaults.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
-    set_to("1")
+    set_to("2")
     yield defaults
     defaults.simulators.heal()
     set_to(before["VisibilityTimeout"])

@@ -29,6 +29,7 @@ class Emulator:
         directory.mkdir()
         self._directory = directory
         self.mailbox, self._decisions = directory / "mailbox.jsonl", directory / "decisions.jsonl"
+        self._read, self._decided = 0, []
         # Bound here and handed over, so that nobody can take the port in between.
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
@@ -104,9 +105,20 @@ class Emulator:
         )
 
     def decisions(self) -> list[dict]:
-        """Who was allowed to do what, and who was not: principal, action, resource, allowed; oldest first."""
-        lines = self._decisions.read_text().splitlines() if self._decisions.exists() else []
-        return [json.loads(line) for line in lines]
+        """Who was allowed to do what, and who was not: access_key, principal, action, resource, allowed; oldest
+        first."""
+        if self._decisions.exists():
+            with self._decisions.open() as file:
+                file.seek(self._read)
+                while (line := file.readline()).endswith("\n"):
+                    self._decided.append(json.loads(line))
+                    self._read = file.tell()
+        return self._decided
+
+    def principal(self, access_key: str) -> str:
+        """Whose access key it is, as far as it was used here."""
+        principals = (one["principal"] for one in self.decisions() if one["access_key"] == access_key)
+        return next(principals, None) or ""
 
     def log(self) -> str:
         return self._process.output()

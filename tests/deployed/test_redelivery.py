@@ -4,7 +4,6 @@ import json
 
 LISTED = "012345678901"
 RECEIVES = 5  # As in the template.
-ATTEMPTS = 4  # Of the SDK, as the functions configure it.
 
 
 def allowed(world):
@@ -16,18 +15,18 @@ def allowed(world):
 def test_a_record_that_failed_comes_back_and_is_worked_off(impatient):
     world = impatient
     service = allowed(world)
-    # EC2 is unavailable for as often as the SDK tries, and then it is back.
-    world.simulators.fail("DescribeVpcEndpointConnections", "Unavailable", times=ATTEMPTS)
-    before = len(world.simulators.calls())
+    # A failure that the SDK does not try again, so that it is told well before the record is handed out again.
+    world.simulators.fail("DescribeVpcEndpointConnections", "Unauthorized")
     endpoint = world.connect(service, LISTED)
-    # To ask EC2 here as well would use the faults up.
-    world.until_recorded(endpoint, "accepted", seconds=30)
-    described = [
-        call["error"]
-        for call in world.simulators.calls()[before:]
-        if call["action"] == "DescribeVpcEndpointConnections" and world.is_of(call, "Connections")
-    ]
-    assert described[: ATTEMPTS + 1] == ["Unavailable"] * ATTEMPTS + [None], described
+
+    def failed():
+        lines = [line for line in world.lines("Connections") if line.get("step") == "observe"]
+        return any(line.get("error_type") == "Permanent.Forbidden" for line in lines), lines
+
+    world.until("the function to fail", failed)
+    assert world.request(endpoint) == {}
+    world.simulators.heal()
+    world.until_accepted(endpoint, by="Connections")
     world.until("the queue to be empty", lambda: world.waiting_messages("ConnectionsQueueUrl") == 0)
     assert world.waiting_messages("ConnectionsDeadLetterQueueUrl") == 0
 

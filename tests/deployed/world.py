@@ -1,6 +1,7 @@
 """The deployed stack with all that is around it: AWS, the provider's services, consumers, approvers."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import boto3.dynamodb.types
@@ -16,6 +17,7 @@ SERVICES = 32
 LOAD_BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/a/0123456789abcdef"
 APPROVER = "alice@example.com"
 SLACK_USER = "U0ALICE"
+INTRUDER = "intruder"
 FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Slack")
 
 _to_item = boto3.dynamodb.types.TypeSerializer().serialize
@@ -118,11 +120,12 @@ class World:
 
     def is_of(self, call: dict, function: str) -> bool:
         """Whether a call to EC2 was made by a function of the stack."""
-        role = f"assumed-role/{self.stack.resources.get(f'{function}Role')}/"
-        return any(
-            decision["access_key"] == call["access_key"] and role in (decision["principal"] or "")
-            for decision in self.emulator.decisions()
-        )
+        return self.is_session(self.emulator.principal(call["access_key"]), function)
+
+    def is_session(self, principal: str | None, function: str) -> bool:
+        """Whether a principal is the function; one who took it over is not."""
+        role = f":assumed-role/{self.stack.resources.get(f'{function}Role')}/"
+        return role in (principal or "") and not principal.endswith(f"/{INTRUDER}")
 
     # Consumers.
 
@@ -226,6 +229,19 @@ class World:
 
     def person(self, address: str) -> Person:
         return Person(self.emulator.mailbox, address, self.what_functions_said)
+
+    def add_calls(self, path: Path, deployment: str) -> None:
+        """Adds what the functions asked AWS to a file, a line for each action on each resource."""
+        asked = Counter(
+            (function, decision["action"], decision["resource"], decision["allowed"])
+            for function in FUNCTIONS
+            for decision in self.emulator.decisions()
+            if self.is_session(decision["principal"], function)
+        )
+        with path.open("a") as file:
+            for (function, action, resource, allowed), times in sorted(asked.items()):
+                called = {"function": function, "action": action, "resource": resource, "allowed": allowed}
+                file.write(json.dumps({"deployment": deployment} | called | {"times": times}) + "\n")
 
     def what_functions_said(self) -> str:
         """For whoever reads why a test failed."""
