@@ -54,6 +54,6 @@ pub use slack::{
     SlackShownError, SlackView, slack_signature,
 };
 pub use sns::{
-    Attribute, Delivery, DeliveryKind, Message, NewSubscription, Published, Sns, SnsConfig,
-    Subscription, Topic,
+    Attribute, Delivery, DeliveryKind, Message, NewSubscription, OnPublish, Published, Sns,
+    SnsConfig, Subscription, Topic,
 };

@@ -9,8 +9,12 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+#[path = "../shared/recorded.rs"]
+mod recorded;
+
 mod approvals_page;
 mod approvals_slack;
+mod costs;
 mod crash;
 mod decisions;
 mod drift;
@@ -29,6 +33,7 @@ mod revocation;
 mod safety;
 mod scale;
 mod scanner;
+mod schemas;
 mod settings;
 mod slack;
 mod subscriptions;

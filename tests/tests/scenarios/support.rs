@@ -20,7 +20,7 @@ use gatekeeper_local::world_file::WorldFile;
 use local_aws::{CallPhase, NewConnection, State};
 use serde_json::{Value, json};
 
-use crate::logs;
+use crate::{logs, recorded};
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 /// What the function asks before it records a first decision: the managed services, the endpoint,
@@ -84,6 +84,7 @@ pub(crate) fn options() -> Options {
 pub(crate) async fn world_with(options: Options, text: &str) -> World {
     logs::watch();
     let world = World::start(options).await.unwrap();
+    recorded::keep(&world);
     WorldFile::parse(text)
         .unwrap()
         .put_into(&world)

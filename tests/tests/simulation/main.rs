@@ -12,6 +12,9 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+#[path = "../shared/recorded.rs"]
+mod recorded;
+
 mod ending;
 mod item;
 mod ledger;

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::ledger::{Endpoint, Fact};
 use crate::policy::Subject;
+use crate::recorded;
 use crate::runs::Runs;
 use crate::wire::{ATTEMPT, Wire};
 use crate::{ending, policy_edits};
@@ -98,6 +99,7 @@ impl Schedule {
         options.ec2.throttling = chance.f64() < 0.3;
         options.ec2.cloudtrail = chance.bool();
         let world = World::start(options).await.unwrap();
+        recorded::keep(&world);
         wire.watch(&world);
         if chance.bool() {
             let mischief = Mischief {

@@ -41,6 +41,9 @@ use store::Store;
 
 const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 
+/// What is called with each message that is published.
+pub type OnPublish = Arc<dyn Fn(&Published) + Send + Sync>;
+
 /// "Each call returns a limited list, up to 100."
 const PAGE: usize = 100;
 
@@ -109,6 +112,7 @@ struct Inner {
     control: Control,
     store: Mutex<Store>,
     deliveries: Mutex<Option<UnboundedSender<Delivery>>>,
+    on_publish: Mutex<Option<OnPublish>>,
     base_url: Mutex<String>,
 }
 
@@ -123,6 +127,7 @@ impl Sns {
             control: Control::new(),
             store: Mutex::default(),
             deliveries: Mutex::default(),
+            on_publish: Mutex::default(),
             base_url: Mutex::new("http://127.0.0.1".to_owned()),
         }))
     }
@@ -252,6 +257,11 @@ impl Sns {
         *lock(&self.0.deliveries) = Some(sink);
     }
 
+    /// Calls something with each message from now on that is accepted, whether or not anybody gets it.
+    pub fn set_on_publish(&self, hook: Option<OnPublish>) {
+        *lock(&self.0.on_publish) = hook;
+    }
+
     fn now(&self) -> Timestamp {
         (self.0.clock)()
     }
@@ -272,6 +282,14 @@ impl Sns {
 
     fn base_url(&self) -> String {
         lock(&self.0.base_url).clone()
+    }
+
+    /// Not while the store is locked: the hook may look into it.
+    fn tell(&self, published: &Published) {
+        let hook = lock(&self.0.on_publish).clone();
+        if let Some(hook) = hook {
+            hook(published);
+        }
     }
 
     fn deliver(&self, deliveries: &[Delivery]) {

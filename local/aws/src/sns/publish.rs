@@ -68,7 +68,9 @@ pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<S
         attributes: message.attributes.clone(),
         at,
     };
-    store.keep(published, deliveries);
+    store.keep(published.clone(), deliveries);
+    drop(store);
+    sns.tell(&published);
     Ok(message_id)
 }
 

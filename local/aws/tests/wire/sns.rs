@@ -1,3 +1,4 @@
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use local_aws::{Fault, FaultKind, Message, NewSubscription};
@@ -559,4 +560,22 @@ fn faults_and_in_process_publishing() {
         world.sns.publish(&arn, &Message::new("")).unwrap_err().code,
         "InvalidParameter"
     );
+}
+
+#[test]
+fn a_hook_is_called_with_what_was_accepted_and_nothing_else() {
+    let world = World::new();
+    let arn = topic(&world);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let (heard, sns) = (Arc::clone(&seen), world.sns.clone());
+    world.sns.set_on_publish(Some(Arc::new(move |published| {
+        // It may look at what there is: nothing is locked.
+        assert_eq!(sns.published().last(), Some(published));
+        heard.lock().unwrap().push(published.message.clone());
+    })));
+    world.sns.publish(&arn, &Message::new("one")).unwrap();
+    assert!(world.sns.publish(&arn, &Message::new("")).is_err());
+    world.sns.set_on_publish(None);
+    world.sns.publish(&arn, &Message::new("two")).unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["one"]);
 }

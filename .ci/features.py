@@ -1,0 +1,70 @@
+"""Holds what is built together to one choice of features for all that aws-sdk-ec2 rests on: python .ci/features.py
+
+Cargo compiles a crate once for each choice of features of what it rests on. With aws-sdk-ec2 that takes minutes each
+time, so `cargo run`, `cargo test` and what the tests of replay build must agree, and so must the functions, which
+sam builds one by one.
+"""
+
+import re
+import sys
+
+from notices import FUNCTIONS
+from sbom import TARGETS, cargo
+
+EXPENSIVE = "aws-sdk-ec2"
+LINE = re.compile(r"(\d+)(\S+) v(\S+)(?: \(proc-macro\))?(?: \(/\S*\))? ?(\S*)")
+ALIKE = {
+    "on a desk": {
+        "cargo run": ("--edges=normal,build",),
+        "cargo build --workspace": ("--workspace", "--edges=normal,build"),
+        "cargo test --workspace": ("--workspace", "--edges=normal,build,dev"),
+    },
+    "for Lambda": {f"functions/{name}": (f"--package=gatekeeper-{name}", "--edges=normal,build") for name in FUNCTIONS},
+}
+
+
+def below(selection: tuple[str, ...]) -> set[tuple[str, str, str]]:
+    """Name, version and features of all that EXPENSIVE rests on, where this is selected."""
+    tree = cargo(
+        "tree", "--locked", "--quiet", "--target", TARGETS["x86_64"], "--prefix=depth", "--format={p} {f}", *selection
+    )
+    edges: dict[tuple[str, str, str], set[tuple[str, str, str]]] = {}
+    above: list[tuple[str, str, str]] = []
+    for line in tree.splitlines():
+        if not line:
+            continue
+        depth, name, version, features = LINE.match(line).groups()
+        crate = (name, version, "" if features == "(*)" else features)
+        del above[int(depth) :]
+        edges.setdefault(crate, set())
+        if above:
+            edges[above[-1]].add(crate)
+        above.append(crate)
+    found: set[tuple[str, str, str]] = set()
+    todo = [crate for crate in edges if crate[0] == EXPENSIVE]
+    while todo:
+        crate = todo.pop()
+        if crate not in found:
+            found.add(crate)
+            todo.extend(edges[crate])
+    return found
+
+
+def main() -> None:
+    complaints = 0
+    for where, selections in ALIKE.items():
+        (first, expected), *others = [(name, below(selection)) for name, selection in selections.items()]
+        if not expected:
+            sys.exit(f"{first} does not build {EXPENSIVE}, so this compares nothing")
+        for name, found in others:
+            for crate, version, features in sorted(found ^ expected):
+                which = name if (crate, version, features) in found else first
+                print(f"{where}: only {which} builds {crate} {version} with the features [{features}]")
+                complaints += 1
+    if complaints:
+        sys.exit(f"so {EXPENSIVE} is compiled more than once; give these crates the same features (local/Cargo.toml)")
+    print(f"{EXPENSIVE} is compiled once on a desk, and once for Lambda")
+
+
+if __name__ == "__main__":
+    main()

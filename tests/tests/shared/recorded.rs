@@ -1,0 +1,54 @@
+//! What these tests have published, kept for `tests/docs/messages.py`, which holds every message to
+//! docs/schemas. Where `GATEKEEPER_RECORD_MESSAGES` names no folder, nothing is kept.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use gatekeeper_aws::bootstrap::environment;
+use gatekeeper_local::world::World;
+use local_aws::{OnPublish, Published};
+use serde_json::{Value, json};
+
+/// Keeps what a world publishes from now on, be it for everybody or for one approver.
+pub(crate) fn keep(world: &World) {
+    let Some(file) = file() else { return };
+    let topics = [
+        world.announcements_topic.clone(),
+        world.approvals_topic.clone(),
+    ];
+    let hook: OnPublish = Arc::new(move |published: &Published| {
+        if topics.contains(&published.topic_arn) {
+            let line = format!("{}\n", line(published));
+            file.lock().unwrap().write_all(line.as_bytes()).unwrap();
+        }
+    });
+    world.sns.set_on_publish(Some(hook));
+}
+
+/// One file for all tests of this process.
+fn file() -> Option<&'static Mutex<File>> {
+    static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
+    let open = || {
+        let folder = environment("GATEKEEPER_RECORD_MESSAGES")?;
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = format!("{}.jsonl", std::process::id());
+        Some(Mutex::new(
+            File::create(Path::new(&folder).join(name)).unwrap(),
+        ))
+    };
+    FILE.get_or_init(open).as_ref()
+}
+
+fn line(published: &Published) -> Value {
+    json!({
+        // Where tests run on one thread each, its name is the test's.
+        "test": std::thread::current().name(),
+        "topic": published.topic_arn.rsplit(':').next(),
+        "json": published.json,
+        "subject": published.subject,
+        "attributes": published.attributes,
+        "message": published.message,
+    })
+}
