@@ -11,15 +11,15 @@ from world import World
 
 
 def pytest_addoption(parser):
-    parser.addoption("--build", type=Path, help="what `bash .ci/build x86_64` made")
+    parser.addoption("--build", type=Path, help="what .ci/build made")
     parser.addoption("--simulators", type=Path, help="the example `serve` of local/aws, built")
     parser.addoption("--calls", type=Path, help="a file for what each function asked AWS, and whether it might")
     parser.addoption("--sam", type=Path, help="the SAM CLI")
 
 
 def pytest_configure():
-    # Ended like by Ctrl-C, so that everything that was started ends too.
-    signal.signal(signal.SIGTERM, lambda *_: pytest.exit("told to end", returncode=143))
+    # Like Ctrl-C, so that everything that was started ends too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -1,6 +1,7 @@
 """The two sets of parameters that the template is deployed with."""
 
 import json
+import platform
 from dataclasses import dataclass
 
 from emulator import Emulator
@@ -8,7 +9,8 @@ from simulators import APP, BOT_TOKEN, SIGNING_SECRET, TEAM
 
 DOMAIN = "approvals.example.com"
 CHANNEL = "C0REVIEWS"
-MINE = {"Architecture": "x86_64"}
+# Of this machine, which runs the functions.
+MINE = {"Architecture": "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"}
 
 
 @dataclass(frozen=True)

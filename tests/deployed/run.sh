@@ -4,9 +4,10 @@
 #
 #   bash tests/deployed/run.sh [PYTEST'S ARGUMENTS…]      for example: -k slack
 #
-# Needs what .ci/run needs. BUILD names a folder that `.ci/build x86_64` made; without it, it is made (a quarter of an
-# hour the first time) and kept, like all else that is built or fetched, in ~/.cache/privatelink-gatekeeper. Starts
-# nothing that outlives it, listens on free ports of loopback only, and several may run at once.
+# Needs what .ci/run needs. BUILD names a folder that .ci/build made for this machine's processor; without it, it is made
+# (a quarter of an hour the first time) and kept, like all else that is built or fetched, in
+# ~/.cache/privatelink-gatekeeper. Starts nothing that outlives it, listens on free ports of loopback only, and several
+# may run at once.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -42,11 +43,12 @@ locked make_venv "$venv" tests/deployed/requirements.txt
 locked make_venv "$tools" .ci/requirements.txt
 
 if [ -z "${BUILD:-}" ]; then
-    BUILD=$cache/build-x86_64
+    BUILD=$cache/build-deployed
+    case $(uname -m) in aarch64 | arm64) architecture=arm64 ;; *) architecture=x86_64 ;; esac
     echo "building the functions into $BUILD" >&2
     # What has not changed is not compiled again.
-    PATH=$tools/bin:$PATH bash .ci/build x86_64 "$BUILD" >"$cache/build-x86_64.log" 2>&1 ||
-        { tail -n 40 "$cache/build-x86_64.log" >&2 && exit 1; }
+    PATH=$tools/bin:$PATH bash .ci/build "$architecture" "$BUILD" >"$BUILD.log" 2>&1 ||
+        { tail -n 40 "$BUILD.log" >&2 && exit 1; }
 fi
 # The whole workspace's examples, not one package's: see CONTRIBUTING.md.
 cargo build --quiet --workspace --examples --locked
