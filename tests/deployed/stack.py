@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import filter
+from botocore.exceptions import ClientError
 from emulator import ACCOUNT, REGION, SECRET, Emulator
 from samtranslator.yaml_helper import yaml_parse
 
@@ -49,7 +50,10 @@ class Stack:
         return {summary["LogicalResourceId"]: summary["PhysicalResourceId"] for summary in summaries}
 
     def _failures(self) -> str:
-        events = self._cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
+        try:
+            events = self._cloudformation.describe_stack_events(StackName=NAME)["StackEvents"]
+        except ClientError as none:  # It came to no stack.
+            return str(none)
         failed = [event for event in events if event["ResourceStatus"].endswith("FAILED")]
         return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}" for event in failed)
 
