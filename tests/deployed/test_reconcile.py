@@ -7,6 +7,10 @@ LISTED = "012345678901"
 MINUTES = {"defaults": 5, "everything": 10}
 
 
+def the_schedule(world):
+    return world.emulator.client("scheduler").get_schedule(Name=world.stack.resources["ReconcileFunctionSchedule"])
+
+
 def test_reconcile_finds_what_no_event_announced(world, request):
     service = world.service()
     world.silence(service)
@@ -15,11 +19,10 @@ def test_reconcile_finds_what_no_event_announced(world, request):
     assert world.request(endpoint) == {}
 
     # The stack's own schedule is due in minutes. One with the same target and role is due now, and once.
-    scheduler = world.emulator.client("scheduler")
-    schedule = scheduler.get_schedule(Name=world.stack.resources["ReconcileFunctionSchedule"])
+    schedule = the_schedule(world)
     minutes = MINUTES[request.node.callspec.params["world"]]
     assert (schedule["ScheduleExpression"], schedule["State"]) == (f"rate({minutes} minutes)", "ENABLED")
-    scheduler.create_schedule(
+    world.emulator.client("scheduler").create_schedule(
         Name="now",
         ScheduleExpression=f"at({datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S})",
         Target=schedule["Target"],
@@ -35,7 +38,7 @@ def test_a_run_that_fails_twice_is_put_aside_with_its_error(defaults):
     world.simulators.fail("DescribeVpcEndpointConnections", "Unauthorized")
     try:
         answer = world.emulator.client("lambda").invoke(
-            FunctionName=world.stack["ReconcileFunction"], InvocationType="Event", Payload=b"{}"
+            FunctionName=the_schedule(world)["Target"]["Arn"], InvocationType="Event", Payload=b"{}"
         )
         assert answer["StatusCode"] == 202
         world.until(

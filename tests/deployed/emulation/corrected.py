@@ -3,6 +3,7 @@
 - EC2's endpoint services and connections are there, and Organizations as well: behind ministack's IAM, calls go on to
   the simulators at SIMULATED_EC2 and SIMULATED_ORGANIZATIONS;
 - e-mail by SNS arrives (ministack drops it), as lines of the file MAILBOX;
+- a run of an alias that fails goes where the alias's configuration says;
 - `sns:Publish` is the permission for PublishBatch too;
 - a rule of the default bus is `rule/NAME` in policies;
 - `aws:PrincipalArn` of a role's session is the role's ARN;
@@ -23,7 +24,7 @@ from urllib.parse import parse_qs
 import boto3
 from ministack.app import SERVICE_HANDLERS, app  # noqa: F401 (what is served)
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import dynamodb, iam, sns, tagging
+from ministack.services import dynamodb, iam, lambda_svc, sns, tagging
 
 EC2, ORGANIZATIONS = os.environ["SIMULATED_EC2"], os.environ["SIMULATED_ORGANIZATIONS"]
 MAILBOX, DECISIONS = Path(os.environ["MAILBOX"]), Path(os.environ["DECISIONS"])
@@ -120,6 +121,24 @@ def deliver_mail_too(topic_arn, msg_id, message, subject, message_structure="", 
 
 
 sns._fanout = deliver_mail_too
+
+
+# "You can configure … destinations … on a function, version, or alias":
+# https://docs.aws.amazon.com/lambda/latest/api/API_PutFunctionEventInvokeConfig.html
+invoke_async = lambda_svc.invoke_async_with_retry
+
+
+def invoke_async_as_configured(function, event):
+    config = function.get("config") or function
+    whole = lambda_svc._functions[config["FunctionName"]]
+    for alias, target in whole.get("aliases", {}).items():
+        configured = lambda_svc._event_invoke_config(whole, alias)
+        if configured and target["FunctionVersion"] == config.get("Version"):
+            function = {**function, "event_invoke_configs": {"$LATEST": configured}}
+    invoke_async(function, event)
+
+
+lambda_svc.invoke_async_with_retry = invoke_async_as_configured
 
 
 # "sns:Publish: Grants permission to both publish and publish batch":
