@@ -1,6 +1,10 @@
-"""Writes what CloudFormation makes of a SAM template: python .ci/translate.py template.yaml translated.json
+"""Writes what CloudFormation makes of a SAM template.
 
-The linters and tests/template/ look at the result too, because some mistakes show only there. Works offline.
+    python .ci/translate.py template.yaml translated.json [Name=Value…]
+
+The linters and tests/template/ look at the result too, because some mistakes show only there. What `sam package` wrote
+can be deployed as it comes out, where transforms cannot be (docs/regions.md); parameters that the translator itself
+reads, which is Rollout, are then those that are given here. Works offline.
 """
 
 import json
@@ -26,7 +30,7 @@ class NoManagedPolicies(ManagedPolicyLoader):
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
-def translate(path: Path) -> dict:
+def translate(path: Path, parameters: dict[str, str] | None = None) -> dict:
     """The CloudFormation template that the SAM template at `path` stands for."""
     template = yaml_parse(path.read_text(encoding="utf-8"))
     functions = {
@@ -36,8 +40,9 @@ def translate(path: Path) -> dict:
     }
     for name, function in functions.items():
         # `sam deploy` puts the built binary into a bucket; the translator wants to see that place.
-        function["Properties"]["CodeUri"] = f"s3://bucket/{name}.zip"
-    translated = transform(template, {}, NoManagedPolicies())
+        if not str(function["Properties"]["CodeUri"]).startswith("s3://"):
+            function["Properties"]["CodeUri"] = f"s3://bucket/{name}.zip"
+    translated = transform(template, parameters or {}, NoManagedPolicies())
     for name, function in functions.items():
         # SAM drops a function's metadata, and with it the linters' exceptions and their reasons.
         if "Metadata" in function:
@@ -53,10 +58,11 @@ def translate(path: Path) -> dict:
 
 
 def main() -> None:
-    if len(sys.argv) != 3:
+    if len(sys.argv) < 3 or not all("=" in pair for pair in sys.argv[3:]):
         sys.exit(__doc__)
-    source, target = map(Path, sys.argv[1:])
-    target.write_text(json.dumps(translate(source), indent=1), encoding="utf-8")
+    source, target = map(Path, sys.argv[1:3])
+    parameters = dict(pair.split("=", 1) for pair in sys.argv[3:])
+    target.write_text(json.dumps(translate(source, parameters), indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -165,12 +165,12 @@ fn in_time(passage: Passage) -> Result<(), ConnectorError> {
 }
 
 /// The first part of the path, under which the world mounts the service.
-fn service_of(path: &str) -> &str {
+pub(crate) fn service_of(path: &str) -> &str {
     path.split('/').find(|part| !part.is_empty()).unwrap_or("")
 }
 
 /// The operation: named in a header by DynamoDB's clients, in the form by the others.
-fn operation_of(parts: &axum::http::request::Parts, body: &[u8]) -> String {
+pub(crate) fn operation_of(parts: &axum::http::request::Parts, body: &[u8]) -> String {
     let target = parts.headers.get("x-amz-target");
     if let Some(target) = target.and_then(|target| target.to_str().ok()) {
         return target.rsplit('.').next().unwrap_or_default().to_owned();

@@ -6,6 +6,7 @@
 //! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
 //! | `approvals` | the HTTP API in front of the function `approvals` |
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
+//! | [`function`] | the functions that run the gatekeeper, and how their calls are told apart |
 //! | [`in_process`] | the way to all of them without a socket, for simulations |
 //! | [`queue`] | SQS: redelivery, visibility, dead letters |
 //! | [`slack`] | Slack: a workspace, and the function that posts there |
@@ -13,6 +14,7 @@
 //! | [`replay`] | real input through all of it, and out |
 //! | [`upkeep`] | what at AWS happens by itself, tick by tick |
 //! | [`demo`] | a small world that runs until it is stopped |
+//! | `permissions` | what IAM would be asked about the functions' calls, written down where that is wanted |
 //! | `page` | the page at `/`, to see what happens in a world and to make it happen |
 //!
 //! EC2, SNS and Slack itself are the crate `local-aws`.
@@ -21,8 +23,10 @@ mod approvals;
 pub mod demo;
 pub mod dynamodb;
 mod engine;
+pub mod function;
 pub mod in_process;
 mod page;
+mod permissions;
 pub mod queue;
 pub mod replay;
 pub mod slack;

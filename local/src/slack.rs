@@ -39,6 +39,8 @@ pub const SIGNING_SECRET: &str = "signing-secret-of-the-local-world";
 /// The name of the secret that holds both.
 pub const SECRET_NAME: &str = "slack";
 
+/// The name of the function that posts here, and its identity on the wire.
+pub(crate) const FUNCTION: &str = "slack";
 /// The path that Slack answers below.
 pub(crate) const MOUNT: &str = "/slack-stand-in";
 const TEAM: &str = "T0LOCAL0001";
@@ -57,6 +59,7 @@ pub struct Workspace {
     config: Config,
     interactivity: InteractivityConfig,
     clients: Clients,
+    voting_clients: Clients,
     clock: Clock,
     function: Handler,
     approvals: Arc<ApprovalsHandler>,
@@ -70,8 +73,11 @@ pub struct Workspace {
 pub(crate) struct Deployment<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) config: &'a WorldConfig,
+    /// The function `slack`'s.
     pub(crate) clients: Clients,
-    pub(crate) gatekeeper: &'a Arc<Gatekeeper>,
+    /// The function `approvals`'s.
+    pub(crate) voting_clients: Clients,
+    pub(crate) voting: &'a Arc<Gatekeeper>,
     pub(crate) clock: &'a Clock,
 }
 
@@ -128,7 +134,8 @@ impl Workspace {
             address,
             config,
             clients,
-            gatekeeper,
+            voting_clients,
+            voting,
             clock,
         } = deployment;
         let url: BaseUrl = parsed("Slack's address", &url(address))?;
@@ -148,8 +155,8 @@ impl Workspace {
             channel: Some(parsed("the channel's id", CHANNEL)?),
             url,
         };
-        let pressed = interactivity_of(&clients, &interactivity, clock);
-        let approvals = ApprovalsHandler::new(Arc::clone(gatekeeper), Some(pressed));
+        let pressed = interactivity_of(&voting_clients, &interactivity, clock);
+        let approvals = ApprovalsHandler::new(Arc::clone(voting), Some(pressed));
         Ok(Self {
             function: function_of(&clients, &config, clock),
             approvals: Arc::new(approvals),
@@ -159,6 +166,7 @@ impl Workspace {
             config,
             interactivity,
             clients,
+            voting_clients,
             present: Mutex::default(),
             acts: AtomicU64::default(),
         })
@@ -173,7 +181,7 @@ impl Workspace {
     /// What people press, for a new instance of the function `approvals`.
     #[must_use]
     pub fn interactivity(&self) -> Interactivity {
-        interactivity_of(&self.clients, &self.interactivity, &self.clock)
+        interactivity_of(&self.voting_clients, &self.interactivity, &self.clock)
     }
 
     /// The function `approvals` that presses reach.

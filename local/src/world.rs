@@ -19,7 +19,7 @@ use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
 use gatekeeper_aws::subscriptions::Subscriptions;
-use gatekeeper_aws::tables::{encode_approver, encode_entry, encode_settings};
+use gatekeeper_aws::tables::{Tables, encode_approver, encode_entry, encode_settings};
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::{Answer, Handler};
@@ -40,8 +40,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::approvals;
 use crate::dynamodb::{DynamoDb, StartError};
+use crate::function::{Function, Gatekeepers};
 use crate::in_process::{ClockSleep, Transport, http_client};
 use crate::page::{self, Source};
+use crate::permissions::Recording;
 use crate::queue::{self, Queue};
 use crate::slack::{self, Workspace};
 
@@ -49,13 +51,14 @@ use crate::slack::{self, Workspace};
 pub const PROVIDER: &str = "111122223333";
 /// The provider's Region in the local world.
 pub const REGION: &str = "us-east-1";
-/// The role of both functions in the local world.
+/// The role of all functions in the local world.
 pub const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/privatelink-gatekeeper";
 /// The functions' secret key in the local world; tests look for it where it must not be.
 pub const SECRET: &str = "secret-of-the-local-world";
-/// How CloudTrail names a function that calls under [`OWN_ROLE`].
-const OWN_SESSION: &str =
-    "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper/connections";
+/// How CloudTrail names a function that calls under [`OWN_ROLE`], but for the function's name.
+const OWN_SESSIONS: &str = "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper";
+/// Who sets up and looks at the world, and is none of its functions.
+const HARNESS: &str = "world";
 /// The rule for AWS CloudTrail's events in the local world.
 pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
 /// Who reads the announcements' e-mails.
@@ -63,7 +66,7 @@ pub const READER: &str = "team@example.com";
 
 /// The address of a world that is reached in process only: a host for URLs, at which nobody listens.
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-const ALLOWLIST: &str = "allowlist";
+pub(crate) const ALLOWLIST: &str = "allowlist";
 const REQUESTS: &str = "requests";
 /// As in template.yaml: records in a batch, time-outs, receives.
 const BATCH: usize = 100;
@@ -99,6 +102,8 @@ pub struct Options {
     /// Whether there is Slack. Not in a world that is reached in process: the functions call Slack over
     /// HTTP.
     pub slack: bool,
+    /// Whether it is watched that somebody is subscribed to the topics, one for alarms among them.
+    pub watch_topics: bool,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
     /// How the functions reach AWS's stand-ins.
@@ -124,6 +129,7 @@ impl Options {
             own_role_arns: Vec::new(),
             organizations: false,
             slack: false,
+            watch_topics: false,
             seed: None,
             transport: Transport::Loopback,
         }
@@ -195,8 +201,9 @@ pub struct World {
     way: Way,
     config: Config,
     tables: aws_sdk_dynamodb::Client,
+    reader: Arc<Tables>,
     own_roles: OwnRoles,
-    gatekeeper: Arc<Gatekeeper>,
+    gatekeepers: Gatekeepers,
     handler: Arc<Handler>,
     /// Edits of the allowlist that the function `policy-changes` has not dealt with.
     edits: Mutex<Vec<Value>>,
@@ -208,22 +215,35 @@ pub struct World {
 /// How clients of this world are made.
 struct Way {
     access: Access,
+    ec2: Ec2,
     router: Router,
     transport: Transport,
     clock: Clock,
 }
 
 impl Way {
-    /// The clients of whoever bears this name.
+    /// The clients of whoever bears this name, which is the access key id of their calls.
     fn clients(&self, caller: &str) -> Clients {
+        let access = Access {
+            access_key_id: caller.to_owned(),
+            ..self.access.clone()
+        };
+        let session = format!("{OWN_SESSIONS}/{caller}");
+        self.ec2.set_identity(caller, session);
         match &self.transport {
-            Transport::Loopback => Clients::new(&self.access),
+            Transport::Loopback => Clients::new(&access),
             Transport::InProcess(watcher) => Clients::over(
-                &self.access,
+                &access,
                 http_client(caller, self.router.clone(), watcher.clone()),
                 SharedAsyncSleep::new(ClockSleep(self.clock.clone())),
             ),
         }
+    }
+
+    /// The gatekeeper of the instance of this name.
+    fn gatekeeper(&self, name: &str, config: &Config) -> Gatekeeper {
+        let (clients, clock) = (self.clients(name), self.clock.clone());
+        Gatekeeper::new(&clients, config, clock.clone(), Metrics::off(clock))
     }
 }
 
@@ -322,6 +342,10 @@ impl World {
             .nest_service("/events", events.router())
             .nest_service("/secrets", secrets.router())
             .nest_service("/dynamodb", dynamodb.router());
+        let router = match Recording::wanted(&options, &ec2)? {
+            Some(recording) => recording.over(router),
+            None => router,
+        };
         let slack = (options.slack && listener.is_some())
             .then(|| slack::stand_in(&clock, options.seed, address));
         let router = match &slack {
@@ -331,7 +355,7 @@ impl World {
 
         let access = Access {
             region: REGION.to_owned(),
-            access_key_id: PROVIDER.to_owned(),
+            access_key_id: HARNESS.to_owned(),
             secret_access_key: SECRET.to_owned(),
             session_token: None,
             endpoints: Endpoints {
@@ -358,6 +382,10 @@ impl World {
         let notification_topic = sns
             .put_topic("connection-notifications")
             .map_err(|error| make("a topic", error))?;
+        let alarms_topic = options.watch_topics.then(|| sns.put_topic("alarms"));
+        let alarms_topic = alarms_topic
+            .transpose()
+            .map_err(|error| make("a topic", error))?;
         sns.subscribe(NewSubscription::new(&announcements_topic, "email", READER))
             .map_err(|error| make("a subscription", error))?;
         let queue_arn = format!("arn:aws:sqs:{REGION}:{PROVIDER}:connections");
@@ -373,7 +401,6 @@ impl World {
 
         let mut own_role_arns = vec![OWN_ROLE.to_owned()];
         own_role_arns.extend(options.own_role_arns);
-        ec2.set_identity(PROVIDER, OWN_SESSION);
         let own_roles = OwnRoles::parse(own_role_arns.iter().map(String::as_str))?;
         let config = Config {
             allowlist_table: ALLOWLIST.to_owned(),
@@ -385,6 +412,7 @@ impl World {
             }),
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
+            alarms_topic,
             cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
             organizations: options.organizations,
             own_role_arns,
@@ -397,22 +425,26 @@ impl World {
         };
         let way = Way {
             access,
+            ec2: ec2.clone(),
             router,
             transport: options.transport,
             clock: clock.clone(),
         };
-        let tables = way.clients("world").dynamodb();
-        let clients = way.clients("functions");
-        let metrics = Metrics::off(clock.clone());
-        let gatekeeper = Arc::new(Gatekeeper::new(&clients, &config, clock.clone(), metrics));
+        let harness = way.clients(HARNESS);
+        let tables = harness.dynamodb();
+        let reader = Tables::named(&harness, ALLOWLIST, REQUESTS, clock.clone());
+        let reader = Arc::new(reader);
+        let gatekeepers = Gatekeepers::new(|function| way.gatekeeper(function.name(), &config));
+        let voting = gatekeepers.of(Function::Approvals);
         let slack = match slack {
             None => None,
             Some(slack) => {
                 let deployment = slack::Deployment {
                     address,
                     config: &config,
-                    clients: way.clients("slack"),
-                    gatekeeper: &gatekeeper,
+                    clients: way.clients(slack::FUNCTION),
+                    voting_clients: way.clients(Function::Approvals.name()),
+                    voting,
                     clock: &clock,
                 };
                 Some(Arc::new(Workspace::new(slack, deployment)?))
@@ -425,7 +457,7 @@ impl World {
                 slack: slack.clone(),
                 dynamodb: dynamodb.clone(),
                 tables: tables.clone(),
-                gatekeeper: Arc::clone(&gatekeeper),
+                reader: Arc::clone(&reader),
                 config: config.clone(),
                 clock: clock.clone(),
                 address,
@@ -433,7 +465,7 @@ impl World {
             });
             let approvals = match &slack {
                 Some(slack) => slack.approvals(),
-                None => Arc::new(ApprovalsHandler::new(Arc::clone(&gatekeeper), None)),
+                None => Arc::new(ApprovalsHandler::new(Arc::clone(voting), None)),
             };
             let router = page::guarded(way.router.clone().merge(page));
             let router = router.merge(approvals::router(approvals, clock.clone()));
@@ -443,7 +475,8 @@ impl World {
             .await
             .map_err(|error| WorldError::Make("the tables", error))?;
         dynamodb.reset_calls();
-        let handler = Arc::new(Handler::new(Arc::clone(&gatekeeper), own_roles.clone()));
+        let fed_by_queue = Arc::clone(gatekeepers.of(Function::Connections));
+        let handler = Arc::new(Handler::new(fed_by_queue, own_roles.clone()));
         let world = Self {
             queue: Arc::new(Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES)),
             ec2,
@@ -461,8 +494,9 @@ impl World {
             way,
             config,
             tables,
+            reader,
             own_roles,
-            gatekeeper,
+            gatekeepers,
             handler,
             edits: Mutex::default(),
             pipes: Mutex::default(),
@@ -545,17 +579,10 @@ impl World {
         environment(self.address)
     }
 
-    /// Clients of this world, for a function that brings its own handler. In a world that is reached in
-    /// process, the watcher sees their calls under this name.
+    /// The gatekeeper of a function.
     #[must_use]
-    pub fn clients(&self, name: &str) -> Clients {
-        self.way.clients(name)
-    }
-
-    /// The gatekeeper of the functions in this world.
-    #[must_use]
-    pub fn gatekeeper(&self) -> &Arc<Gatekeeper> {
-        &self.gatekeeper
+    pub fn gatekeeper(&self, function: Function) -> &Arc<Gatekeeper> {
+        self.gatekeepers.of(function)
     }
 
     /// Approvers' e-mail subscriptions, as an operator makes them.
@@ -568,24 +595,12 @@ impl World {
         Subscriptions::new(&self.way.clients("operator"), &approvals)
     }
 
-    /// A second function instance, with clients, buckets and caches of its own.
+    /// Another instance of a function, with clients, buckets and caches of its own: the nth. In a world that
+    /// is reached in process, the watcher sees its calls under both, as in `connections-2`.
     #[must_use]
-    pub fn another_gatekeeper(&self) -> Arc<Gatekeeper> {
-        self.instance("another")
-    }
-
-    /// A function instance with clients, buckets and caches of its own. In a world that is reached
-    /// in process, the watcher sees its calls under this name.
-    #[must_use]
-    pub fn instance(&self, name: &str) -> Arc<Gatekeeper> {
-        let clients = self.way.clients(name);
-        let metrics = Metrics::off(self.clock.clone());
-        Arc::new(Gatekeeper::new(
-            &clients,
-            &self.config,
-            self.clock.clone(),
-            metrics,
-        ))
+    pub fn instance(&self, function: Function, nth: usize) -> Arc<Gatekeeper> {
+        let name = format!("{function}-{nth}");
+        Arc::new(self.way.gatekeeper(&name, &self.config))
     }
 
     /// The function `connections`.
@@ -597,7 +612,7 @@ impl World {
     /// A second instance of the function `connections`.
     #[must_use]
     pub fn another_handler(&self) -> Arc<Handler> {
-        self.handler_of(self.another_gatekeeper())
+        self.handler_of(self.instance(Function::Connections, 2))
     }
 
     /// The function `connections` in an instance of one's own.
@@ -697,7 +712,8 @@ impl World {
             .map_err(|error| WorldError::Make("the allowlist's stream", error))?;
         let mut edits = std::mem::take(&mut *lock(&self.edits));
         edits.extend(new);
-        let handler = PolicyChangesHandler::new(Arc::clone(&self.gatekeeper));
+        let gatekeeper = self.gatekeeper(Function::PolicyChanges);
+        let handler = PolicyChangesHandler::new(Arc::clone(gatekeeper));
         let mut attempts = 0;
         while !edits.is_empty() && attempts < MAX_EDIT_ATTEMPTS {
             let batch: Vec<&Value> = edits.iter().take(EDITS).collect();
@@ -795,7 +811,7 @@ impl World {
     /// Runs the function `reconcile` once, with another time-out than at AWS.
     pub async fn reconcile_within(&self, timeout: Duration) -> Reconciled {
         let deadline = Deadline::after(&self.clock, timeout);
-        ReconcileHandler::new(Arc::clone(&self.gatekeeper))
+        ReconcileHandler::new(Arc::clone(self.gatekeeper(Function::Reconcile)))
             .handle(deadline)
             .await
     }
@@ -805,7 +821,7 @@ impl World {
     /// # Errors
     /// What reading it fails with.
     pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
-        self.gatekeeper.tables().request(endpoint).await
+        self.reader.request(endpoint).await
     }
 
     /// The history of a request, oldest first.
@@ -813,7 +829,7 @@ impl World {
     /// # Errors
     /// What reading it fails with.
     pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
-        self.gatekeeper.tables().history(endpoint).await
+        self.reader.history(endpoint).await
     }
 
     /// Stops the servers.

@@ -23,8 +23,8 @@ LOGGED = {
     "$context.status",
 }
 READS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"}
-# Which partitions of the requests table these write into.
-PARTITIONS = {"ApprovalsRole": ["vpce-*", "usage#*", "link#*", "outbox"], "SlackRole": ["prompt#*", "notice#*"]}
+# Which partitions of the requests table these may write into; what they do there, privileges.py knows.
+PARTITIONS = {"ApprovalsRole": {"vpce-*", "usage#*", "link#*", "outbox"}, "SlackRole": {"prompt#*", "notice#*"}}
 WRITERS_OF_LETTERS = ["ConnectionsRole", "PolicyChangesRole", "ReconcileRole", "ApprovalsRole"]
 # All that there is of Slack by its own name.
 OF_SLACK = {
@@ -32,6 +32,8 @@ OF_SLACK = {
     "SlackDeadLetterQueue",
     "SlackErrorsAlarm",
     "SlackFunction",
+    "SlackFunctionAliaslive",
+    "SlackFunctionDeploymentGroup",
     "SlackFunctionQueue",
     "SlackInteractionsRoute",
     "SlackLog",
@@ -39,6 +41,7 @@ OF_SLACK = {
     "SlackQueueAgeAlarm",
     "SlackQueuePolicy",
     "SlackRole",
+    "SlackRefusedAlarm",
     "SlackSubscription",
     "SlackThrottlesAlarm",
 }
@@ -86,7 +89,7 @@ def api_calls_one_function_and_waits_for_it(stack):
             yield f"{name} gives up before the function does"
     for name, permission in stack.of("AWS::Lambda::Permission").items():
         caller = {key: permission.get(key) for key in ("Action", "Principal", "SourceAccount", "SourceArn")}
-        if permission.get("FunctionName") != "${ApprovalsFunction}" or caller != {
+        if stack.started_by(permission.get("FunctionName", "")) != "ApprovalsFunction" or caller != {
             "Action": "lambda:InvokeFunction",
             "Principal": "apigateway.amazonaws.com",
             "SourceAccount": "012345678901",
@@ -173,11 +176,25 @@ def what_the_internet_reaches_cannot_change_the_policy(stack):
             for resource in many(statement["Resource"]) if actions else []:
                 if resource == "${RequestsTable.Arn}":
                     continue
-                if resource != "${AllowlistTable.Arn}" or actions - READS:
+                if resource != stack.allowlist or actions - READS:
                     yield f"{function} may {sorted(actions)} on {resource}"
         other = {action.split(":")[0] for statement in stack.statements(role) for action in many(statement["Action"])}
         for service in sorted(other & {"apigateway", "cloudformation", "iam", "lambda", "s3", "sts"}):
             yield f"{function} may change more than requests: {service}"
+
+
+@check
+def what_the_internet_reaches_asks_ec2_only_for_what_a_vote_needs(stack):
+    wanted = {"AcceptVpcEndpointConnections", "DescribeVpcEndpointConnections", "RejectVpcEndpointConnections"}
+    if stack.parameters.get("ManagedServices", "tagged") == "tagged":
+        # Only their descriptions say which services carry the tag.
+        wanted.add("DescribeVpcEndpointServiceConfigurations")
+    for function in stack.called_by_api():
+        statements = stack.statements(stack.role_of(function))
+        actions = {action for statement in statements for action in many(statement["Action"])}
+        actions = {action.removeprefix("ec2:") for action in actions if action.startswith("ec2:")}
+        for action in sorted(actions ^ wanted):
+            yield f"{function} may{'' if action in actions else ' not'} {action}"
 
 
 @check
@@ -187,11 +204,12 @@ def roles_of_the_way_in_write_only_their_own_items(stack):
             continue
         for statement in stack.statements(role):
             writes = {action for action in many(statement["Action"]) if action.startswith("dynamodb:")} - READS
-            wanted = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": partitions}}
-            if writes and statement.get("Condition") != wanted:
-                yield f"{role} may {sorted(writes)} under {statement.get('Condition')}"
+            condition = statement.get("Condition", {})
+            keys = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+            if writes and (not keys or set(keys) - partitions):
+                yield f"{role} may {sorted(writes)} under {condition}"
     keys = (ROOT / "shared/aws/src/tables/keys.rs").read_text(encoding="utf-8")
-    for partition in PARTITIONS["ApprovalsRole"]:
+    for partition in sorted(PARTITIONS["ApprovalsRole"]):
         word = re.match(r"\w+", partition)[0]
         # An endpoint's id is its own key.
         if word != "vpce" and f'"{word}' not in keys:
@@ -228,7 +246,8 @@ def letters_reach_only_whom_they_are_for(stack):
 
 @check
 def slack_is_there_wholly_or_not_at_all(stack):
-    made = {name for name in stack.resources if name.startswith("Slack")}
+    # The names of versions hold a hash.
+    made = {name for name in stack.resources if name.startswith("Slack") and "Version" not in name}
     wanted = OF_SLACK if stack.slack else set()
     for name in sorted(made - wanted):
         yield f"{name} is made" + ("" if stack.slack else " although there is no Slack")

@@ -100,6 +100,36 @@ def _(template):
     statement(template, "ApprovalsRole", "Announce")["Action"] = ["sns:Publish", "lambda:InvokeFunction"]
 
 
+VOTE = "what_the_internet_reaches_asks_ec2_only_for_what_a_vote_needs"
+
+
+@breaks(VOTE, "looks at more than a vote needs")
+def _(template):
+    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"].append(
+        "ec2:DescribeVpcEndpointConnectionNotifications"
+    )
+
+
+@breaks(VOTE, "looks at services although they are listed")
+def _(template):
+    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"] = [
+        "ec2:DescribeVpcEndpointConnections",
+        "ec2:DescribeVpcEndpointServiceConfigurations",
+    ]
+
+
+@breaks(VOTE, "does not see which services are tagged")
+def _(template):
+    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"] = "ec2:DescribeVpcEndpointConnections"
+
+
+@breaks(VOTE, "opens services to anybody")
+def _(template):
+    statement(template, "ApprovalsRole", "DecideListedServices")["Action"].append(
+        "ec2:ModifyVpcEndpointServicePermissions"
+    )
+
+
 ITEMS = "roles_of_the_way_in_write_only_their_own_items"
 
 

@@ -3,6 +3,7 @@
 A break is the check that must see it, what is broken, and the damage to the translated template.
 """
 
+import re
 from collections.abc import Callable
 
 BREAKS: list[tuple[str, str, Callable[[dict], object]]] = []
@@ -51,6 +52,25 @@ def statement(template: dict, role: str, sid: str) -> dict:
             if candidate.get("Sid") == sid:
                 return candidate
     raise KeyError(sid)
+
+
+def without_alarm(alarm: str):
+    """The damage that takes away an alarm, also from those that a rollout asks, and from the dashboard."""
+
+    def damage(template):
+        del template["Resources"][alarm]
+        body, values = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        shown = re.escape(f'"${{{alarm}.Arn}}"')
+        shown = rf",\s*{shown}|{shown},"
+        template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0] = re.sub(shown, "", body)
+        of_slack = values["SlackAlarms"]["Fn::If"][1]
+        of_slack["Fn::Sub"] = re.sub(shown, "", of_slack["Fn::Sub"])
+        for resource in template["Resources"].values():
+            if resource["Type"] == "AWS::CodeDeploy::DeploymentGroup":
+                asked = resource["Properties"]["AlarmConfiguration"]["Fn::If"][1]
+                asked["Alarms"] = [entry for entry in asked["Alarms"] if entry != {"Name": {"Ref": alarm}}]
+
+    return damage
 
 
 # ------------------------------------------------------------------------------------------- functions
@@ -215,7 +235,7 @@ set_to(
     "ReconcileFunctionSchedule/Properties/FlexibleTimeWindow",
     {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 15},
 )
-without("one_reconcile_is_over_before_the_next", "no alarm", "ReconcileMissingAlarm")
+BREAKS.append(("one_reconcile_is_over_before_the_next", "no alarm", without_alarm("ReconcileMissingAlarm")))
 set_to(
     "one_reconcile_is_over_before_the_next",
     "silence is fine",
@@ -244,56 +264,6 @@ set_to(
 )
 
 
-@breaks("roles_allow_exactly_what_is_called", "an action too many")
-def _(template):
-    statement(template, "ReconcileRole", "WriteRequests")["Action"].append("dynamodb:Scan")
-
-
-@breaks("roles_allow_exactly_what_is_called", "an action too few")
-def _(template):
-    statement(template, "ConnectionsRole", "WriteRequests")["Action"].remove("dynamodb:UpdateItem")
-
-
-@breaks("roles_allow_exactly_what_is_called", "looks accounts up unasked")
-def _(template):
-    policy = template["Resources"]["PolicyChangesRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ConnectionsRole", "WhereAnyAccountSits"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "cannot look accounts up")
-def _(template):
-    template["Conditions"]["OrganizationsOn"] = {"Fn::Equals": [{"Ref": "Organizations"}, "yes"]}
-
-
-@breaks("roles_allow_exactly_what_is_called", "cannot see who may connect")
-def _(template):
-    statement(template, "ReconcileRole", "DecideListedServices")["Action"].pop()
-
-
-@breaks("roles_allow_exactly_what_is_called", "whoever shows may decide")
-def _(template):
-    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ApprovalsRole", "DecideListedServices"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "whoever shows may write letters")
-def _(template):
-    policy = template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]
-    policy["Statement"].append(statement(template, "ApprovalsRole", "Announce"))
-
-
-@breaks("roles_allow_exactly_what_is_called", "looks at more than a vote needs")
-def _(template):
-    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"].append(
-        "ec2:DescribeVpcEndpointConnectionNotifications"
-    )
-
-
-@breaks("roles_allow_exactly_what_is_called", "may not read the stream")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadStream")["Action"].remove("dynamodb:GetRecords")
-
-
 @breaks("roles_use_no_wildcards_without_a_reason", "more than look-ups for any account")
 def _(template):
     statement(template, "ReconcileRole", "WhereAnyAccountSits")["Action"].append("organizations:ListAccounts")
@@ -306,7 +276,7 @@ def _(template):
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * without a reason")
 def _(template):
-    statement(template, "ReconcileRole", "TracingHasNoResourceLevel")["Sid"] = "Tracing"
+    statement(template, "ReconcileRole", "Announce")["Resource"] = ["*"]
 
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * for what has resources")
@@ -317,30 +287,6 @@ def _(template):
 @breaks("roles_use_no_wildcards_without_a_reason", "everything but")
 def _(template):
     statement(template, "ConnectionsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
-
-
-@breaks("roles_touch_only_their_tables", "writes the policy")
-def _(template):
-    statement(template, "ConnectionsRole", "ReadPolicy")["Action"].append("dynamodb:PutItem")
-
-
-@breaks("roles_touch_only_their_tables", "reads any table")
-def _(template):
-    statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*"
-    }
-
-
-@breaks("roles_touch_only_their_tables", "reads any stream")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadStream")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/*/stream/*"
-    }
-
-
-@breaks("roles_touch_only_their_tables", "writes requests through the index")
-def _(template):
-    statement(template, "PolicyChangesRole", "ReadOpenRequests")["Action"] = ["dynamodb:Query", "dynamodb:UpdateItem"]
 
 
 @breaks("roles_decide_only_for_managed_services", "edits decide for any service")
@@ -366,35 +312,6 @@ def _(template):
 @breaks("roles_decide_only_for_managed_services", "votes decide for any service")
 def _(template):
     del statement(template, "ApprovalsRole", "DecideTaggedServices")["Condition"]
-
-
-@breaks("roles_reach_only_their_own", "announces alarms")
-def _(template):
-    statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
-
-
-@breaks("roles_reach_only_their_own", "takes hints for Slack")
-def _(template):
-    statement(template, "SlackRole", "TakeFromQueue")["Resource"] = {"Fn::GetAtt": ["ConnectionsQueue", "Arn"]}
-
-
-@breaks("roles_reach_only_their_own", "reads any rule")
-def _(template):
-    statement(template, "ReconcileRole", "WatchRule")["Resource"] = {
-        "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*"
-    }
-
-
-@breaks("roles_reach_only_their_own", "puts records into the queue")
-def _(template):
-    statement(template, "PolicyChangesRole", "HandOverFailedEdits")["Resource"] = {
-        "Fn::GetAtt": ["ConnectionsQueue", "Arn"]
-    }
-
-
-@breaks("roles_reach_only_their_own", "writes another's log")
-def _(template):
-    statement(template, "PolicyChangesRole", "Log")["Resource"] = {"Fn::GetAtt": ["ReconcileLog", "Arn"]}
 
 
 @breaks("roles_decide_only_for_managed_services", "tagged or not")
@@ -523,7 +440,16 @@ without("the_key_lets_in_who_needs_it", "not rotated", "Key/Properties/EnableKey
 without("the_key_lets_in_who_needs_it", "goes with the stack", "Key/DeletionPolicy")
 without("the_key_lets_in_who_needs_it", "no connection notifications", "Key/Properties/KeyPolicy/Statement/1")
 without("the_key_lets_in_who_needs_it", "any account's notifications", "Key/Properties/KeyPolicy/Statement/1/Condition")
-without("the_key_lets_in_who_needs_it", "any log group", "Key/Properties/KeyPolicy/Statement/3/Condition")
+without("the_key_lets_in_who_needs_it", "any log group", "Key/Properties/KeyPolicy/Statement/6/Condition")
+without("the_key_lets_in_who_needs_it", "no archives", "Key/Properties/KeyPolicy/Statement/4")
+without("the_key_lets_in_who_needs_it", "any account's buses", "Key/Properties/KeyPolicy/Statement/4/Condition")
+without("the_key_lets_in_who_needs_it", "any account's topics", "Key/Properties/KeyPolicy/Statement/5/Condition")
+set_to(
+    "the_key_lets_in_who_needs_it",
+    "a source that EventBridge does not send",
+    "Key/Properties/KeyPolicy/Statement/4/Condition",
+    {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+)
 without("the_key_lets_in_who_needs_it", "made although one is given", "Key/Condition")
 
 # ---------------------------------------------------------------------------------------------- tables
@@ -576,11 +502,31 @@ for ALARM in (
     "ReconcileDeadLetterAlarm",
     "ConnectionsQueueAgeAlarm",
     "PolicyUnreadableAlarm",
+    "RecordUnreadableAlarm",
+    "ForbiddenAlarm",
+    "RefusedAlarm",
+    "DefectsAlarm",
+    "SlackRefusedAlarm",
+    "ObserveFailuresAlarm",
+    "JudgeFailuresAlarm",
+    "RecordFailuresAlarm",
     "EnforceFailuresAlarm",
+    "AnnounceFailuresAlarm",
+    "UnheardTopicsAlarm",
+    "ReviewWaitsAlarm",
+    "UndecidedAlarm",
 ):
-    without("everything_that_can_fail_has_an_alarm", f"no {ALARM}", ALARM)
-without("everything_that_can_fail_has_an_alarm", "refused records are not told", "ForbiddenAlarm/Properties/Metrics/3")
-for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableReviewsAlarm"):
+    BREAKS.append(("everything_that_can_fail_has_an_alarm", f"no {ALARM}", without_alarm(ALARM)))
+without("everything_that_can_fail_has_an_alarm", "refused calls are not told", "RefusedAlarm/Properties/Metrics/2")
+for TITLE, PATH, VALUE in (
+    ("another stack's failures", "ForbiddenAlarm/Properties/Dimensions/0/Value", "gatekeeper-test"),
+    ("any stack's failures", "RefusedAlarm/Properties/Metrics/1/MetricStat/Metric/Dimensions/0/Name", "team"),
+    ("any function's errors", "ConnectionsErrorsAlarm/Properties/Dimensions", []),
+):
+    set_to("alarms_are_of_this_stack", TITLE, PATH, VALUE)
+set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailuresAlarm/Properties/EvaluationPeriods", 1)
+set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
+for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableReviewsAlarm", "UnheardTopicsAlarm"):
     set_to(
         "alarms_on_what_reconcile_finds_last_to_its_next_run",
         f"{ALARM} is over before the next run",
@@ -596,7 +542,7 @@ for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableRevie
 set_to(
     "alarms_watch_what_the_functions_write",
     "a step that there is not",
-    "PolicyUnreadableAlarm/Properties/Dimensions/0/Value",
+    "JudgeFailuresAlarm/Properties/Dimensions/1/Value",
     "pondering",
 )
 set_to(

@@ -13,6 +13,7 @@ PSEUDO = {
     "AWS::Region": "eu-central-1",
     "AWS::AccountId": "012345678901",
     "AWS::StackName": "gatekeeper",
+    "AWS::StackId": "arn:aws:cloudformation:eu-central-1:012345678901:stack/gatekeeper/0a1b2c3d-0000-0000-0000-000000000000",
     "AWS::URLSuffix": "amazonaws.com",
 }
 NOTHING = object()
@@ -96,17 +97,21 @@ class Template:
             case "Fn::Sub":
                 text, own = (argument, {}) if isinstance(argument, str) else argument
                 own = {name: self.resolve(item) for name, item in own.items()}
-                return re.sub(
+                put_in = re.sub(
                     r"\$\{([^!}]+)\}",
                     lambda found: own[found[1]] if found[1] in own else self.named(found[1]),
                     text,
                 )
+                return put_in.replace("${!", "${")
             case "Fn::Join":
                 delimiter, items = argument
                 return delimiter.join(self.resolve(items))
             case "Fn::Split":
                 delimiter, text = argument
                 return self.resolve(text).split(delimiter)
+            case "Fn::Select":
+                index, items = argument
+                return self.resolve(items)[int(index)]
             case "Fn::If":
                 condition, then, otherwise = argument
                 return self.resolve(then if self.holds(condition) else otherwise)

@@ -43,9 +43,19 @@ class Stack:
     def called_by_api(self) -> set[str]:
         """The functions that the internet reaches."""
         return {
-            integration["IntegrationUri"].removeprefix("${").removesuffix(".Arn}")
+            self.started_by(integration["IntegrationUri"])
             for integration in self.of("AWS::ApiGatewayV2::Integration").values()
         }
+
+    def started_by(self, token: str) -> str:
+        """The function that a token starts: one of an alias, as it should be, or of the function itself."""
+        alias = self.of("AWS::Lambda::Alias").get(token.strip("${}"))
+        return (alias["FunctionName"] if alias else token).removesuffix(".Arn}").strip("${}")
+
+    def mappings_of(self, function: str) -> list[dict]:
+        """The event source mappings that feed a function."""
+        mappings = self.of("AWS::Lambda::EventSourceMapping").values()
+        return [mapping for mapping in mappings if self.started_by(mapping["FunctionName"]) == function]
 
     def role_of(self, function: str) -> str:
         return self.functions[function]["Role"].removeprefix("${").removesuffix(".Arn}")
@@ -53,6 +63,19 @@ class Stack:
     @property
     def slack(self) -> bool:
         return bool(self.parameters.get("SlackSecretArn"))
+
+    @property
+    def own_allowlist(self) -> bool:
+        return not self.parameters.get("AllowlistStreamArn")
+
+    @property
+    def allowlist(self) -> str:
+        """The ARN of the table that holds the allowlist."""
+        return "${AllowlistTable.Arn}" if self.own_allowlist else self.parameters["AllowlistStreamArn"].split("/stream/")[0]
+
+    @property
+    def allowlist_stream(self) -> str:
+        return "${AllowlistTable.StreamArn}" if self.own_allowlist else self.parameters["AllowlistStreamArn"]
 
     @property
     def alarms(self):
@@ -102,12 +125,14 @@ class Stack:
         return found
 
     def watched(self) -> set[tuple]:
-        """Every metric that an alarm looks at: namespace, name and dimensions."""
+        """Every metric that an alarm looks at: namespace, name and dimensions, but for that of the stack."""
         found = set()
         for alarm in self.alarms.values():
             parts = [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
             for metric in parts or [alarm]:
-                dimensions = tuple((item["Name"], item["Value"]) for item in metric.get("Dimensions", []))
+                dimensions = tuple(
+                    (item["Name"], item["Value"]) for item in metric.get("Dimensions", []) if item["Name"] != "stack"
+                )
                 found.add((metric["Namespace"], metric["MetricName"], dimensions))
         return found
 

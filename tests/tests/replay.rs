@@ -876,3 +876,46 @@ fn a_reader_that_has_seen_enough_is_no_reason_to_panic() {
     let complaint = Replay::of(&allowed_to_all(400, 1, "")).read_one_line();
     assert_eq!(complaint, "");
 }
+
+// What the functions needed to be allowed.
+
+#[test]
+fn the_permissions_that_the_functions_needed_are_written_down_and_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = Replay::of(&three())
+        .event(&requested(ALLOWED))
+        .recorded_in(folder.path());
+    assert_three_decided(&run.json().ok());
+    let mut needs = Vec::new();
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        needs.extend(
+            text.lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()),
+        );
+    }
+    let service = format!("arn:aws:ec2:us-east-1:111122223333:vpc-endpoint-service/{SERVICE}");
+    let of = |function: &str, action: &str| -> Vec<&Value> {
+        let is_it = |need: &&Value| need["function"] == function && need["action"] == action;
+        needs.iter().filter(is_it).collect()
+    };
+    let accepts = of("connections", "ec2:AcceptVpcEndpointConnections");
+    assert_eq!(accepts.len(), 1, "once, however often: {accepts:?}");
+    assert_eq!(accepts[0]["resource"], service);
+    assert_eq!(accepts[0]["deployment"]["ManagedServices"], SERVICE);
+    assert!(of("connections", "ec2:RejectVpcEndpointConnections").is_empty());
+    assert_eq!(of("reconcile", "ec2:RejectVpcEndpointConnections").len(), 1);
+    let writes = of("connections", "dynamodb:PutItem");
+    let to: Vec<&Value> = writes.iter().map(|need| &need["context"]).collect();
+    assert!(
+        to.contains(&&json!({ "dynamodb:LeadingKeys": ["vpce-x"] })),
+        "{to:?}"
+    );
+    // What makes the tables and reads the outcome is none of the functions.
+    for action in ["dynamodb:CreateTable", "dynamodb:Scan", "dynamodb:GetItem"] {
+        assert!(
+            needs.iter().all(|need| need["action"] != action),
+            "{action}"
+        );
+    }
+}

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gatekeeper_aws::bootstrap;
 use gatekeeper_aws::clients::{Access, Clients};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Config, ConfigError};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
-use gatekeeper_aws::telemetry::{self, Metrics};
+use gatekeeper_aws::telemetry;
 use gatekeeper_slack_api::client::https_connector;
 
 use crate::http::{FORM_LIMIT, Method, Request, Response, Route};
@@ -44,7 +45,7 @@ impl Handler {
         let slack = SlackConfig::from_lookup(&lookup)?;
         let clients = Clients::new(&Access::from_lookup(&lookup)?);
         let clock = Clock::system();
-        let metrics = Metrics::embedded(clock.clone());
+        let metrics = bootstrap::metrics(&lookup, clock.clone())?;
         let gatekeeper = Gatekeeper::new(&clients, &config, clock.clone(), metrics);
         let slack = slack.map(|config| Slack::new(&clients, config, https_connector(), clock));
         Ok(Self::new(Arc::new(gatekeeper), slack))

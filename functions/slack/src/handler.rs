@@ -156,12 +156,8 @@ impl Handler {
         told: &mut BTreeSet<String>,
     ) {
         let error_type = failure.error_type();
-        self.metrics.put(
-            "SlackFailures",
-            Unit::Count,
-            1.0,
-            &[("error_type", error_type)],
-        );
+        self.metrics
+            .count_slack_failure(error_type, failure.is_retryable());
         if failure.concerns_all() {
             hopeless.get_or_insert_with(|| Arc::clone(failure));
         }

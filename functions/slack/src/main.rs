@@ -1,9 +1,9 @@
 //! Configuration, telemetry, clients, warm-up, run.
 
-use gatekeeper_aws::bootstrap::environment;
+use gatekeeper_aws::bootstrap::{self, environment};
 use gatekeeper_aws::clients::{Access, Clients};
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::telemetry::{self, Metrics};
+use gatekeeper_aws::telemetry;
 use gatekeeper_slack::config::Config;
 use gatekeeper_slack::handler::Handler;
 use gatekeeper_slack_api::client::https_connector;
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_lookup(environment)?;
     let clients = Clients::new(&Access::from_lookup(environment)?);
     let clock = Clock::system();
-    let metrics = Metrics::embedded(clock.clone());
+    let metrics = bootstrap::metrics(environment, clock.clone())?;
     let handler = Handler::new(&clients, config, https_connector(), clock, metrics);
     handler.warm_up().await;
     run(service_fn(async |event: LambdaEvent<Value>| {

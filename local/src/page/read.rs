@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::config::{Config, MANAGED_TAG, Managed};
 use gatekeeper_aws::error::{Error, chain};
-use gatekeeper_aws::gatekeeper::Gatekeeper;
-use gatekeeper_aws::tables::decode_policy_item;
+use gatekeeper_aws::tables::{Tables, decode_policy_item};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::{PolicyItem, Principal, Scope};
 use local_aws::{Delivery, Ec2, SlackMessage, Sns};
@@ -31,7 +30,7 @@ pub(crate) struct Source {
     pub(crate) slack: Option<Arc<Workspace>>,
     pub(crate) dynamodb: DynamoDb,
     pub(crate) tables: aws_sdk_dynamodb::Client,
-    pub(crate) gatekeeper: Arc<Gatekeeper>,
+    pub(crate) reader: Arc<Tables>,
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
@@ -237,7 +236,7 @@ impl Reader {
 
     /// All requests. Only those that changed since the last time are read with their history.
     async fn requests(&self) -> Result<BTreeMap<EndpointId, Recorded>, ReadError> {
-        let tables = self.source.gatekeeper.tables();
+        let tables = &self.source.reader;
         let mut known = self.known().clone();
         let mut requests = BTreeMap::new();
         let table = &self.source.config.requests_table;

@@ -19,6 +19,19 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
+/// Metrics on standard output, under the stack's name (`STACK_NAME`), by which its alarms find them.
+///
+/// # Errors
+/// [`ConfigError`] if it is not set: alarms that see nothing never go off.
+pub fn metrics(
+    lookup: impl Fn(&str) -> Option<String>,
+    clock: Clock,
+) -> Result<Metrics, ConfigError> {
+    let stack = lookup("STACK_NAME").filter(|stack| !stack.is_empty());
+    let stack = stack.ok_or(ConfigError::Missing("STACK_NAME"))?;
+    Ok(Metrics::embedded(clock, stack))
+}
+
 /// Sets up logging, reads the configuration and makes the clients.
 ///
 /// # Errors
@@ -30,7 +43,7 @@ pub fn gatekeeper(
     let config = Config::from_lookup(&lookup)?;
     let clients = Clients::new(&Access::from_lookup(&lookup)?);
     let clock = Clock::system();
-    let metrics = Metrics::embedded(clock.clone());
+    let metrics = metrics(&lookup, clock.clone())?;
     Ok((Gatekeeper::new(&clients, &config, clock, metrics), config))
 }
 

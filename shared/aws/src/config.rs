@@ -22,6 +22,9 @@ pub struct Config {
     /// The topic that services' connection notifications should go to
     /// (`CONNECTION_NOTIFICATION_TOPIC_ARN`); none takes any topic for the right one.
     pub notification_topic: Option<String>,
+    /// The topic of the deployment's own alarms (`ALARMS_TOPIC_ARN`). Where it is named, all topics are
+    /// looked at, for whether anybody is subscribed.
+    pub alarms_topic: Option<String>,
     /// The EventBridge rule for AWS CloudTrail's events (`CLOUDTRAIL_RULE_NAME`); none is not looked
     /// for.
     pub cloud_trail_rule: Option<String>,
@@ -158,6 +161,7 @@ impl Config {
             managed: managed(&required("MANAGED_SERVICES")?)?,
             notification_topic: lookup("CONNECTION_NOTIFICATION_TOPIC_ARN")
                 .filter(|topic| !topic.is_empty()),
+            alarms_topic: lookup("ALARMS_TOPIC_ARN").filter(|topic| !topic.is_empty()),
             cloud_trail_rule: lookup("CLOUDTRAIL_RULE_NAME").filter(|rule| !rule.is_empty()),
             organizations: match lookup("ORGANIZATIONS").as_deref() {
                 None | Some("" | "off") => false,

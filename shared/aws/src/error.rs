@@ -93,8 +93,8 @@ pub enum Retryable {
     /// `ListParents` or `DescribeOrganization` failed.
     #[error("an account could not be looked up in AWS Organizations")]
     LookUpAccount(#[source] Source),
-    /// `DescribeVpcEndpointServicePermissions` or `DescribeRule` failed.
-    #[error("what could let connections in past Gatekeeper could not be looked at")]
+    /// `DescribeVpcEndpointServicePermissions`, `DescribeRule` or `GetTopicAttributes` failed.
+    #[error("what could let connections in past Gatekeeper, or unheard, could not be looked at")]
     WatchServices(#[source] Source),
     /// `UpdateItem` on an account's slots failed.
     #[error("an account's slots could not be brought up to date")]

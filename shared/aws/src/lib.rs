@@ -9,6 +9,7 @@
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
 //! | `organizations` | where an account sits in AWS Organizations |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
+//! | `topics` | whether anybody is subscribed to the topics |
 //! | [`announcer`] | publishing to SNS |
 //! | [`bootstrap`], [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
 //! | [`clock`] | the only source of time |
@@ -31,3 +32,4 @@ pub mod secrets;
 pub mod subscriptions;
 pub mod tables;
 pub mod telemetry;
+mod topics;

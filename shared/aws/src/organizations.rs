@@ -18,6 +18,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::error::{Error, Retryable, chain, failed};
+use crate::telemetry::Metrics;
 
 /// AWS allows organizational units five levels deep; a path longer than this is no path.
 const DEEPEST: usize = 10;
@@ -32,6 +33,7 @@ pub(crate) struct Organizations {
     on: bool,
     clock: Clock,
     limits: Limits,
+    metrics: Metrics,
     known: Mutex<Known>,
 }
 
@@ -45,12 +47,13 @@ struct Known {
 }
 
 impl Organizations {
-    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock, metrics: Metrics) -> Self {
         Self {
             client: clients.organizations.clone(),
             on: config.organizations,
             clock,
             limits: config.limits.clone(),
+            metrics,
             known: Mutex::default(),
         }
     }
@@ -102,6 +105,7 @@ impl Organizations {
                         "an account cannot be looked up; somebody must act"
                     );
                 }
+                self.metrics.count_failure(&error);
                 Organization::Failed
             }
         };

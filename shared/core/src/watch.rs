@@ -25,6 +25,12 @@ pub enum Finding {
     CloudTrailRuleMissing,
     /// More connections would have to be cut than one run may cut, so none is.
     TooManyRevocations,
+    /// Nobody is subscribed to the topic for announcements.
+    AnnouncementsUnheard,
+    /// There are approvers who can be asked by e-mail only, and nobody is subscribed to their topic.
+    ApprovalsUnheard,
+    /// Nobody is subscribed to the topic for alarms.
+    AlarmsUnheard,
 }
 
 impl Finding {
@@ -40,13 +46,25 @@ impl Finding {
             Self::NotificationIncomplete => "notification_incomplete",
             Self::CloudTrailRuleMissing => "cloud_trail_rule_missing",
             Self::TooManyRevocations => "too_many_revocations",
+            Self::AnnouncementsUnheard => "announcements_unheard",
+            Self::ApprovalsUnheard => "approvals_unheard",
+            Self::AlarmsUnheard => "alarms_unheard",
         }
     }
 
     /// Whether it lets connections in past Gatekeeper, or hides them from it.
     #[must_use]
     pub fn is_bypass(self) -> bool {
-        self != Self::TooManyRevocations
+        self != Self::TooManyRevocations && !self.is_unheard()
+    }
+
+    /// Whether a topic has nobody who listens, so that people are not told what they must know.
+    #[must_use]
+    pub fn is_unheard(self) -> bool {
+        matches!(
+            self,
+            Self::AnnouncementsUnheard | Self::ApprovalsUnheard | Self::AlarmsUnheard
+        )
     }
 
     /// What it means, in one sentence.
@@ -84,6 +102,18 @@ impl Finding {
             Self::TooManyRevocations => {
                 "More connections would have to be cut than one run may cut, so none is cut."
             }
+            Self::AnnouncementsUnheard => {
+                "No subscription to the topic for announcements is confirmed: nobody is told of \
+                 decisions and reviews."
+            }
+            Self::ApprovalsUnheard => {
+                "No subscription to the topic for approvals is confirmed, and there are approvers who \
+                 are asked by e-mail only: they are not asked."
+            }
+            Self::AlarmsUnheard => {
+                "No subscription to the topic for alarms is confirmed: nobody is told when Gatekeeper \
+                 does not work."
+            }
         }
     }
 
@@ -115,6 +145,18 @@ impl Finding {
                 "Check that the allowlist says what you mean. If it does, raise the service's setting \
                  revoke_at_most until they are cut."
             }
+            Self::AnnouncementsUnheard => {
+                "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \
+                 them confirm."
+            }
+            Self::ApprovalsUnheard => {
+                "Run the command in the stack's output SubscribeApproverCommand for each approver, and \
+                 have them confirm."
+            }
+            Self::AlarmsUnheard => {
+                "Subscribe somebody to the topic in the stack's output AlarmsTopicArn, and have them \
+                 confirm."
+            }
         }
     }
 }
@@ -131,6 +173,19 @@ pub struct ServiceFacts {
     pub notifications: Option<Vec<Notification>>,
     /// Whether the rule for AWS CloudTrail's events is there and enabled.
     pub cloud_trail_rule: Option<bool>,
+    /// Whether anybody listens to what is said of it.
+    pub heard: Heard,
+}
+
+/// Whether a topic has a confirmed subscription, or can do without. What is none was not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Heard {
+    /// The topic for announcements.
+    pub announcements: Option<bool>,
+    /// The topic for approvers' letters.
+    pub approvals: Option<bool>,
+    /// The topic for alarms.
+    pub alarms: Option<bool>,
 }
 
 /// A connection notification.
@@ -158,6 +213,18 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> BTreeMap<Finding, bool
         (
             Finding::CloudTrailRuleMissing,
             facts.cloud_trail_rule.map(|there| !there),
+        ),
+        (
+            Finding::AnnouncementsUnheard,
+            facts.heard.announcements.map(|heard| !heard),
+        ),
+        (
+            Finding::ApprovalsUnheard,
+            facts.heard.approvals.map(|heard| !heard),
+        ),
+        (
+            Finding::AlarmsUnheard,
+            facts.heard.alarms.map(|heard| !heard),
         ),
     ];
     for (finding, is_there) in single {
@@ -209,6 +276,11 @@ mod tests {
             anyone_may_ask: Some(false),
             notifications: Some(vec![notification(OURS, true, true)]),
             cloud_trail_rule: Some(true),
+            heard: Heard {
+                announcements: Some(true),
+                approvals: Some(true),
+                alarms: Some(true),
+            },
         }
     }
 
@@ -245,6 +317,18 @@ mod tests {
         assert_eq!(
             found(|f| f.notifications = Some(Vec::new())),
             [Finding::NotificationMissing]
+        );
+        assert_eq!(
+            found(|f| f.heard.announcements = Some(false)),
+            [Finding::AnnouncementsUnheard]
+        );
+        assert_eq!(
+            found(|f| f.heard.approvals = Some(false)),
+            [Finding::ApprovalsUnheard]
+        );
+        assert_eq!(
+            found(|f| f.heard.alarms = Some(false)),
+            [Finding::AlarmsUnheard]
         );
     }
 

@@ -18,6 +18,7 @@ pub(crate) struct Replay {
     folder: TempDir,
     arguments: Vec<String>,
     stdin: Option<String>,
+    record: Option<PathBuf>,
 }
 
 /// What a run of `replay` left behind.
@@ -36,7 +37,14 @@ impl Replay {
             folder,
             arguments: vec!["--world".to_owned(), "world.yaml".to_owned()],
             stdin: None,
+            record: None,
         }
+    }
+
+    /// With the permissions that its functions need written into a folder.
+    pub(crate) fn recorded_in(mut self, folder: &Path) -> Self {
+        self.record = Some(folder.to_owned());
+        self
     }
 
     pub(crate) fn with(mut self, arguments: &[&str]) -> Self {
@@ -81,7 +89,11 @@ impl Replay {
     }
 
     fn spawn(&self) -> Child {
-        Command::new(binary())
+        let mut command = Command::new(binary());
+        if let Some(folder) = &self.record {
+            command.env("GATEKEEPER_RECORD_PERMISSIONS", folder);
+        }
+        command
             .arg("replay")
             .args(&self.arguments)
             .current_dir(self.folder.path())

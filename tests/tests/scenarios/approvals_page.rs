@@ -12,6 +12,7 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::request::Status;
 use gatekeeper_local::dynamodb;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{Fault, FaultKind, State};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -64,7 +65,7 @@ fn request(method: Method, token: &str, headers: &[(&str, &str)], body: &[u8]) -
 }
 
 async fn answer(world: &World, request: &Request) -> Response {
-    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
     handler.handle(request, deadline).await
 }
@@ -600,7 +601,7 @@ async fn a_page_comes_before_the_functions_time_is_up_though_a_table_never_answe
     world.reconcile().await;
     let get = request(Method::Get, &token(&world, "alice", 3), &[], b"");
     world.dynamodb.inject("*", dynamodb::Fault::Hang, 100);
-    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_millis(1500));
     let answer = handler.handle(&get, deadline).await;
     assert_eq!(page(&answer), "503 Not possible right now");

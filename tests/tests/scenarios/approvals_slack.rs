@@ -9,6 +9,7 @@ use gatekeeper_aws::clients::Patience;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
+use gatekeeper_local::function::Function;
 use local_aws::{Fault, FaultKind, Interaction, State};
 use serde_json::json;
 
@@ -138,7 +139,10 @@ impl App {
 
 fn handler(space: &Workspace) -> Handler {
     let slack = space.local.interactivity();
-    Handler::new(Arc::clone(space.world.gatekeeper()), Some(slack))
+    Handler::new(
+        Arc::clone(space.world.gatekeeper(Function::Approvals)),
+        Some(slack),
+    )
 }
 
 #[tokio::test]
@@ -447,6 +451,18 @@ async fn without_the_secret_nothing_is_believed() {
     app.space.world.secrets.inject(broken.always());
     let answer = app.take(&app.pressed("U0ALICE", "approve")).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, ""));
+    let counted = |class| {
+        let metrics = app.space.world.gatekeeper().metrics();
+        metrics.last_of("SlackFailures", ("class", class))
+    };
+    assert_eq!(counted("retryable"), Some(1.0));
+    assert_eq!(counted("permanent"), None, "nobody has to act");
+    app.space.world.secrets.clear_faults();
+
+    let forbidden = Fault::new("GetSecretValue", FaultKind::Unauthorized);
+    app.space.world.secrets.inject(forbidden.always());
+    app.take(&app.pressed("U0ALICE", "approve")).await;
+    assert_eq!(counted("permanent"), Some(1.0), "an alarm");
     app.space.world.secrets.clear_faults();
     assert_eq!(app.status().await, Some(Status::InReview));
     app.press("U0ALICE", "approve").await;
@@ -527,7 +543,7 @@ async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
     let answer = app.handler.handle(&get, deadline).await;
     assert_eq!(answer.status, 405);
     assert!(answer.headers.contains(&("allow", "POST".to_owned())));
-    let off = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let off = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let press = app.pressed("U0ALICE", "approve");
     let post = Request {
         method: Method::Post,

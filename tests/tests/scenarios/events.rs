@@ -1,5 +1,6 @@
 //! The function `connections` against every kind of record, good and bad.
 
+use gatekeeper_core::request::Status;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -99,6 +100,21 @@ async fn a_topic_stands_for_the_services_that_publish_to_it() {
         None,
         "the other service was not looked at"
     );
+}
+
+#[tokio::test]
+async fn a_deletion_that_names_no_endpoint_has_all_that_is_open_looked_at() {
+    let world = world_of(WORLD).await;
+    handle(&world, batch_of(5)).await;
+    assert!(world.ec2.delete_endpoint(endpoint(1).as_str()));
+    // Until EC2 does not list it any more.
+    world
+        .clock
+        .advance(std::time::Duration::from_secs(2_000_000));
+    let answer = handle(&world, sns(r#"{"Event": "Delete"}"#)).await;
+    assert!(answer.failed.is_empty());
+    assert_eq!(status(&world, 1).await, Some(Status::Gone));
+    assert_eq!(status(&world, 2).await, Some(Status::Rejected));
 }
 
 #[tokio::test]

@@ -153,6 +153,28 @@ async fn an_account_that_moves_away_is_revoked_and_a_failing_look_up_revokes_nob
 }
 
 #[tokio::test]
+async fn events_edits_and_votes_look_accounts_up_too() {
+    let path = format!("{CUSTOMERS}/*");
+    let allowed = entry(&path, "allow");
+    let item = format!("{{service_id: \"*\", principal: \"{path}\", effect: allow}}");
+
+    let world = organized(&allowed).await;
+    handle(&world, batch_of(1)).await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted), "an event");
+
+    let world = organized("    []").await;
+    approver(&world, r#"{id: alice@example.com, services: ["*"]}"#).await;
+    world.reconcile().await;
+    put_policy(&world, &item).await;
+    let voted = vote(&world, &by_link(&world, "alice", 1), &rejection()).await;
+    assert_eq!(word(&voted), "too late");
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted), "a vote");
+    edited(&world).await;
+    assert_eq!(status(&world, 2).await, Some(Status::Accepted), "an edit");
+    assert_eq!(status(&world, 3).await, Some(Status::InReview));
+}
+
+#[tokio::test]
 async fn nobody_is_looked_up_where_the_deployment_does_not_say_so() {
     let world = world_of(&world_text(&entry(&format!("{CUSTOMERS}/*"), "allow"))).await;
     world.reconcile().await;

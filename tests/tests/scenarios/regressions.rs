@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use gatekeeper_core::request::{Cause, Status};
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::{Options, World};
 use local_aws::State;
 
@@ -343,7 +344,11 @@ async fn what_was_there_before_is_not_reverted_though_cloudtrail_names_who() {
         },
         actor: Some("arn:aws:iam::111122223333:user/alice".to_owned()),
     };
-    for handled in world.gatekeeper().handle(&[hint], deadline(&world)).await {
+    for handled in world
+        .gatekeeper(Function::Connections)
+        .handle(&[hint], deadline(&world))
+        .await
+    {
         handled.unwrap();
     }
     runs(&world, 3).await;

@@ -1,6 +1,7 @@
 //! Reviews that wait: reminders at growing pauses, and none when there is nothing to decide.
 
 use gatekeeper_core::request::Status;
+use gatekeeper_local::function::Function;
 
 use crate::support::*;
 
@@ -59,7 +60,10 @@ async fn functions_that_run_at_the_same_time_remind_once() {
     settings(&world, "remind_hours: 4").await;
     world.reconcile().await;
     hours_pass(&world, 4);
-    let (one, two) = (world.another_gatekeeper(), world.another_gatekeeper());
+    let (one, two) = (
+        world.instance(Function::Reconcile, 1),
+        world.instance(Function::Reconcile, 2),
+    );
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
     world.reconcile().await;

@@ -14,6 +14,7 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::vote::{Ballot, Choice};
+use gatekeeper_local::function::Function;
 use gatekeeper_local::queue;
 use gatekeeper_local::world::{Options, World};
 use gatekeeper_local::world_file::WorldFile;
@@ -415,7 +416,7 @@ pub(crate) fn rejection() -> Ballot {
 }
 
 pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
-    let gatekeeper = world.gatekeeper();
+    let gatekeeper = world.gatekeeper(Function::Approvals);
     gatekeeper
         .vote(voter, ballot, deadline(world))
         .await
@@ -440,7 +441,12 @@ pub(crate) fn word(voted: &Voted) -> &'static str {
 
 /// How a review looks, in a word.
 pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
-    match world.gatekeeper().view(voter).await.unwrap() {
+    match world
+        .gatekeeper(Function::Approvals)
+        .view(voter)
+        .await
+        .unwrap()
+    {
         View::Open(_) => "open",
         View::Voted(_) => "voted",
         View::Decided(_) => "decided",
@@ -540,7 +546,7 @@ pub(crate) async fn reconcile_killed_everywhere(
         assert!(n < 60, "the run never came to its end");
         let world = ready().await;
         let calls = Calls::of(&world);
-        let gatekeeper = world.another_gatekeeper();
+        let gatekeeper = world.instance(Function::Reconcile, 2);
         let until = deadline(&world);
         let work = async move { gatekeeper.reconcile(until).await };
         let finished = killed_after(&calls, n, work).await.is_some();

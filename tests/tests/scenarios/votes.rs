@@ -2,6 +2,7 @@
 
 use gatekeeper_aws::gatekeeper::{Voted, Voter};
 use gatekeeper_core::request::{Actor, Cause, Status};
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{Fault, FaultKind, State};
 
@@ -271,7 +272,10 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
     assert!(request(&world, 3).await.unwrap().nobody_may_decide());
     assert_eq!(told_of(&world, 3), ["nobody_may_decide"]);
     assert_eq!(
-        world.gatekeeper().metrics().last("UndecidableReviews"),
+        world
+            .gatekeeper(Function::Reconcile)
+            .metrics()
+            .last("UndecidableReviews"),
         Some(2.0)
     );
     runs(&world, 3).await;
@@ -282,14 +286,20 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
     assert_eq!(told_of(&world, 3), ["nobody_may_decide", "review_opened"]);
     assert_eq!(letters(&world, "erin", 3).len(), 1);
     assert_eq!(
-        world.gatekeeper().metrics().last("UndecidableReviews"),
+        world
+            .gatekeeper(Function::Reconcile)
+            .metrics()
+            .last("UndecidableReviews"),
         Some(2.0)
     );
     approver(&world, r#"{id: frank@example.com, services: ["*"]}"#).await;
     edited(&world).await;
     world.reconcile().await;
     assert_eq!(
-        world.gatekeeper().metrics().last("UndecidableReviews"),
+        world
+            .gatekeeper(Function::Reconcile)
+            .metrics()
+            .last("UndecidableReviews"),
         Some(0.0)
     );
     assert_eq!(
@@ -643,7 +653,7 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
         one_suffices(&world).await;
         let alice = by_link(&world, "alice", 3);
         let calls = Calls::of(&world);
-        let gatekeeper = world.another_gatekeeper();
+        let gatekeeper = world.instance(Function::Approvals, 2);
         let (until, voter) = (deadline(&world), alice.clone());
         let work = async move {
             gatekeeper

@@ -5,6 +5,7 @@ use std::time::Duration;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_core::request::{Cause, Status};
 use gatekeeper_core::vote::Choice;
+use gatekeeper_local::function::Function;
 use local_aws::State;
 
 use crate::support::*;
@@ -33,8 +34,9 @@ async fn two_approvers_and_the_deadline_make_one_decision() {
         // while they vote.
         let early = [3590, 3599, 3600][usize::try_from(round % 3).unwrap()];
         world.clock.advance(Duration::from_secs(early));
-        let (one, other) = (world.another_gatekeeper(), world.another_gatekeeper());
-        let reconcile = world.another_gatekeeper();
+        let approvals = |nth| world.instance(Function::Approvals, nth);
+        let (one, other) = (approvals(1), approvals(2));
+        let reconcile = world.instance(Function::Reconcile, 1);
         let until = Deadline::after(&world.clock, Duration::from_secs(300));
         let clock = world.clock.clone();
         let (approve, reject) = (approval(), rejection());

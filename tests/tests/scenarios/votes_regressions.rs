@@ -11,6 +11,7 @@ use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_core::request::Status;
 use gatekeeper_core::vote::Ballot;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{NewService, State};
 
@@ -46,7 +47,7 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body: form.as_bytes().to_vec(),
     };
-    let handler = Handler::new(Arc::clone(world.gatekeeper()), None);
+    let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
     handler.handle(&request, deadline).await
 }
@@ -170,43 +171,80 @@ async fn a_link_that_is_out_of_time_decides_nothing_though_its_review_waits() {
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "expired");
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
 }
+
+/// Has somebody edit the policy after the nth call of Alice's vote: the calls before that; none if there were
+/// not so many.
+async fn voted_through_an_edit(
+    world: &World,
+    ballot: &Ballot,
+    n: usize,
+    edit: impl AsyncFn(&World),
+) -> Option<Vec<String>> {
+    let alice = by_link(world, "alice", 3);
+    let calls = Calls::of(world);
+    let (tell, told) = std::sync::mpsc::channel();
+    calls.after(n, move || tell.send(()).unwrap());
+    let voting = world
+        .gatekeeper(Function::Approvals)
+        .vote(&alice, ballot, deadline(world));
+    tokio::pin!(voting);
+    let done = std::future::poll_fn(|context| {
+        if told.try_recv().is_ok() {
+            return Poll::Ready(false);
+        }
+        let is_done = voting.as_mut().poll(context).is_ready();
+        match is_done {
+            true => Poll::Ready(true),
+            false if told.try_recv().is_ok() => Poll::Ready(false),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    if done {
+        assert!(n > 5, "there were calls to edit after");
+        return None;
+    }
+    edit(world).await;
+    let _ = voting.await;
+    Some(calls.seen()[..n].to_vec())
+}
+
 /// Has somebody edit the policy between two calls of Alice's vote, after each call in turn: a vote that is
 /// recorded after the edit must not have decided by what held before it.
 async fn decides_nothing_after(edit: impl AsyncFn(&World), ballot: &Ballot, decided: Status) {
-    for edit_after in 1..40 {
+    for n in 1..40 {
         let world = pair().await;
-        let alice = by_link(&world, "alice", 3);
-        let calls = Calls::of(&world);
-        let (tell, told) = std::sync::mpsc::channel();
-        calls.after(edit_after, move || tell.send(()).unwrap());
-        let voting = world.gatekeeper().vote(&alice, ballot, deadline(&world));
-        tokio::pin!(voting);
-        let done = std::future::poll_fn(|context| {
-            if told.try_recv().is_ok() {
-                return Poll::Ready(false);
-            }
-            let is_done = voting.as_mut().poll(context).is_ready();
-            match is_done {
-                true => Poll::Ready(true),
-                false if told.try_recv().is_ok() => Poll::Ready(false),
-                false => Poll::Pending,
-            }
-        })
-        .await;
-        if done {
-            assert!(edit_after > 5, "there were calls to edit after");
+        let Some(before) = voted_through_an_edit(&world, ballot, n, &edit).await else {
             return;
-        }
-        edit(&world).await;
-        let _ = voting.await;
+        };
         let rows = history(&world, 3).await;
-        let before = calls.seen()[..edit_after].to_vec();
         let is_recorded = |call: &String| call == "dynamodb:TransactWriteItems";
         assert!(
             before.iter().any(is_recorded) || !rows.iter().any(|row| row.to == decided),
             "edited after {before:?}: {rows:?}"
         );
     }
+}
+
+/// The policy allows an endpoint for a moment, just as Alice votes: her vote finds that there is nothing to vote
+/// on, and then that there is after all.
+#[tokio::test]
+async fn a_vote_that_comes_upon_a_review_anew_asks_whoever_may_decide_by_now() {
+    let mut asked = 0;
+    for n in 1..60 {
+        let world = pair().await;
+        approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
+        allow(&world, SERVICE, "000000000003").await;
+        let forbid = async |world: &World| remove(world, SERVICE, "allow", "000000000003").await;
+        if voted_through_an_edit(&world, &approval(), n, forbid)
+            .await
+            .is_none()
+        {
+            break;
+        }
+        asked += letters(&world, "carol", 3).len();
+    }
+    assert!(asked > 0, "by the vote: nothing else ran");
 }
 
 #[tokio::test]
@@ -295,7 +333,7 @@ async fn a_vote_on_what_the_policy_allows_and_ec2_has_forgotten_is_answered() {
     assert!(world.ec2.delete_endpoint(endpoint(3).as_str()));
     world.clock.advance(Duration::from_secs(2_000_000));
     let voted = world
-        .gatekeeper()
+        .gatekeeper(Function::Approvals)
         .vote(&alice, &approval(), deadline(&world))
         .await;
     assert!(voted.is_ok(), "{}", voted.unwrap_err());

@@ -1,5 +1,6 @@
 //! What lets connections in past Gatekeeper: one alarm when it begins, one when it ends.
 
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{ConnectionEvent, Fault, FaultKind, NewService};
 
@@ -184,7 +185,10 @@ async fn a_notification_that_aws_disables_is_told_and_a_gateways_service_needs_n
 async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
-    let (one, two) = (world.another_gatekeeper(), world.another_gatekeeper());
+    let (one, two) = (
+        world.instance(Function::Reconcile, 1),
+        world.instance(Function::Reconcile, 2),
+    );
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
     assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
@@ -193,7 +197,7 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
 /// How many services the metrics last said to be open past Gatekeeper, and to have more to cut than
 /// one run may.
 fn measured(world: &World) -> (Option<f64>, Option<f64>) {
-    let last = |name| world.gatekeeper().metrics().last(name);
+    let last = |name| world.gatekeeper(Function::Reconcile).metrics().last(name);
     (last("BypassedServices"), last("RevocationsHeld"))
 }
 

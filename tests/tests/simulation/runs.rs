@@ -13,6 +13,7 @@ use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
 use gatekeeper_core::vote::Ballot;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::queue::{self, Message};
 use gatekeeper_local::world::World;
 use gatekeeper_policy_changes::handler::Handler as PolicyChanges;
@@ -55,13 +56,19 @@ impl Runs {
     }
 
     /// An instance of a function that has nothing to do, by name.
-    fn idle(&mut self, world: &World, wire: &Wire, function: &str) -> (String, Arc<Gatekeeper>) {
-        let name = (1..)
-            .map(|n| format!("{function}-{n}"))
-            .find(|name| !self.running.iter().any(|run| run.name == *name))
+    fn idle(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        function: Function,
+    ) -> (String, Arc<Gatekeeper>) {
+        let (nth, name) = (1..)
+            .map(|nth| (nth, format!("{function}-{nth}")))
+            .find(|(_, name)| !self.running.iter().any(|run| run.name == *name))
             .unwrap();
         let instance = self.warm.entry(name.clone());
-        let gatekeeper = Arc::clone(instance.or_insert_with(|| world.instance(&name)));
+        let gatekeeper = instance.or_insert_with(|| world.instance(function, nth));
+        let gatekeeper = Arc::clone(gatekeeper);
         wire.ledger().begins(&name);
         (name, gatekeeper)
     }
@@ -74,7 +81,7 @@ impl Runs {
         batch: Vec<Message>,
         lives: Option<usize>,
     ) {
-        let (name, gatekeeper) = self.idle(world, wire, "connections");
+        let (name, gatekeeper) = self.idle(world, wire, Function::Connections);
         wire.set_lives(&name, lives);
         wire.ledger()
             .note(format!("{name} has {} messages", batch.len()));
@@ -99,7 +106,7 @@ impl Runs {
         records: Vec<Value>,
         lives: Option<usize>,
     ) {
-        let (name, gatekeeper) = self.idle(world, wire, "policy-changes");
+        let (name, gatekeeper) = self.idle(world, wire, Function::PolicyChanges);
         wire.set_lives(&name, lives);
         wire.ledger()
             .note(format!("{name} has {} edits", records.len()));
@@ -120,7 +127,7 @@ impl Runs {
 
     /// Starts the function `reconcile`.
     pub(crate) fn reconcile(&mut self, world: &World, wire: &Wire, lives: Option<usize>) {
-        let (name, gatekeeper) = self.idle(world, wire, "reconcile");
+        let (name, gatekeeper) = self.idle(world, wire, Function::Reconcile);
         wire.set_lives(&name, lives);
         let deadline = Deadline::after(&world.clock, RECONCILE_TIMEOUT);
         let work = Box::pin(async move { Ended::Reconcile(gatekeeper.reconcile(deadline).await) });
@@ -139,7 +146,7 @@ impl Runs {
         (voter, ballot): (Voter, Ballot),
         lives: Option<usize>,
     ) {
-        let (name, gatekeeper) = self.idle(world, wire, "approvals");
+        let (name, gatekeeper) = self.idle(world, wire, Function::Approvals);
         wire.set_lives(&name, lives);
         let line = format!("{name}: {voter:?} would {}", ballot.choice.as_str());
         wire.ledger().note(line);

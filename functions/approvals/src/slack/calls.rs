@@ -7,7 +7,6 @@ use std::time::Duration;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
 use gatekeeper_aws::gatekeeper::Gatekeeper;
-use gatekeeper_aws::telemetry::Unit;
 use gatekeeper_slack_api::blocks::Modal;
 use gatekeeper_slack_api::client::calls::{OpenView, Reply};
 use gatekeeper_slack_api::client::error::Error as SlackError;
@@ -147,7 +146,5 @@ fn note(gatekeeper: &Gatekeeper, error_type: &'static str, error: &str, passes: 
             "somebody in Slack could not be answered; somebody must act"
         );
     }
-    let dimensions = [("error_type", error_type)];
-    let metrics = gatekeeper.metrics();
-    metrics.put("SlackFailures", Unit::Count, 1.0, &dimensions);
+    gatekeeper.metrics().count_slack_failure(error_type, passes);
 }

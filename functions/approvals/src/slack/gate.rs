@@ -1,6 +1,7 @@
 //! Lets nothing in but what Slack says of our app and workspace.
 
 use gatekeeper_aws::error::{Error, chain};
+use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_slack_api::interaction::{BODY_LIMIT, By, Interaction, decode};
 use gatekeeper_slack_api::secret::SigningSecret;
 use gatekeeper_slack_api::signature::{NotSlacks, verify};
@@ -13,11 +14,15 @@ impl Slack {
     ///
     /// # Errors
     /// What to answer to any other request. Why stands in the log, and not in the answer.
-    pub(super) async fn let_in(&self, request: &Request) -> Result<Interaction, Response> {
+    pub(super) async fn let_in(
+        &self,
+        metrics: &Metrics,
+        request: &Request,
+    ) -> Result<Interaction, Response> {
         if request.body.len() > BODY_LIMIT {
             return Err(Response::empty(413));
         }
-        self.verify(request).await?;
+        self.verify(metrics, request).await?;
         let interaction = decode(&request.body, &self.config.url).map_err(|malformed| {
             tracing::error!(
                 error = chain(&malformed),
@@ -40,17 +45,17 @@ impl Slack {
 
     /// A signature that does not match may be by a secret that was replaced since it was read: it is
     /// read once more, but not for everybody who sends a wrong one.
-    async fn verify(&self, request: &Request) -> Result<(), Response> {
+    async fn verify(&self, metrics: &Metrics, request: &Request) -> Result<(), Response> {
         let secret = self.secrets.get().await;
-        let secret = secret.map_err(|error| unreadable(&error))?;
-        let Err(refused) = self.is_signed(request, &secret.signing_secret) else {
+        let secret = secret.map_err(|error| unreadable(metrics, &error))?;
+        let Err(refused) = self.is_signed(metrics, request, &secret.signing_secret) else {
             return Ok(());
         };
         let refused = match refused {
             NotSlacks::Mismatch => {
                 let again = self.secrets.again().await;
-                let again = again.map_err(|error| unreadable(&error))?;
-                match self.is_signed(request, &again.signing_secret) {
+                let again = again.map_err(|error| unreadable(metrics, &error))?;
+                match self.is_signed(metrics, request, &again.signing_secret) {
                     Ok(()) => return Ok(()),
                     Err(refused) => refused,
                 }
@@ -65,8 +70,14 @@ impl Slack {
         Err(Response::empty(401))
     }
 
-    fn is_signed(&self, request: &Request, secret: &str) -> Result<(), NotSlacks> {
+    fn is_signed(
+        &self,
+        metrics: &Metrics,
+        request: &Request,
+        secret: &str,
+    ) -> Result<(), NotSlacks> {
         let secret: SigningSecret = secret.parse().map_err(|invalid| {
+            metrics.count_slack_failure("Permanent.MalformedSecret", false);
             tracing::error!(
                 error = chain(&invalid),
                 "the Slack secret has no usable signing secret; put the app's into it"
@@ -89,8 +100,9 @@ fn by(interaction: &Interaction) -> Option<&By> {
 }
 
 /// Without the secret nothing can be believed: Slack shows the person that it did not work.
-fn unreadable(error: &Error) -> Response {
+fn unreadable(metrics: &Metrics, error: &Error) -> Response {
     let error_type = error.error_type();
+    metrics.count_slack_failure(error_type, error.is_retryable());
     let error_chain = chain(error);
     if error.is_retryable() {
         tracing::warn!(

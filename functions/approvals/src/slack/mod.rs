@@ -86,7 +86,7 @@ impl Slack {
         deadline: Deadline,
     ) -> Response {
         let budget = Budget::from_now(&self.clock);
-        let interaction = match self.let_in(request).await {
+        let interaction = match self.let_in(gatekeeper.metrics(), request).await {
             Ok(interaction) => interaction,
             Err(refusal) => return refusal,
         };

@@ -489,6 +489,27 @@ fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseEr
     Ok(())
 }
 
+/// What EventBridge puts out of its archive carries a field more.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html>
+#[test]
+fn a_replayed_event_says_what_it_said_the_first_time() {
+    let mut replayed = 0;
+    for (name, text) in SINGLE {
+        let mut event = parsed(text);
+        if event.get("detail-type").is_none() {
+            continue;
+        }
+        event["replay-name"] = json!("after-the-outage");
+        assert_eq!(
+            decoded(&event.to_string()).unwrap(),
+            expected(name),
+            "{name}"
+        );
+        replayed += 1;
+    }
+    assert!(replayed > 5, "{replayed}");
+}
+
 proptest! {
     #[test]
     fn any_json_is_survived(value in any_json()) {

@@ -12,7 +12,7 @@
 //! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
 //! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
 //! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
-//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper |
+//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper, and whether anybody listens |
 //!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
 //! and [`Gatekeeper::reconcile`] (the schedule; `pass.rs` for one service) only find out which
@@ -50,7 +50,8 @@ use crate::error::{Error, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
 use crate::tables::{Key, Tables};
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::Metrics;
+use crate::topics::Topics;
 
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
@@ -67,6 +68,7 @@ pub struct Gatekeeper {
     announcer: Announcer,
     organizations: Organizations,
     rules: Rules,
+    topics: Topics,
     /// Where the function `approvals` is reached, if approvers are sent links.
     approvals: Option<String>,
     /// Where services' connection notifications should go.
@@ -110,8 +112,9 @@ impl Gatekeeper {
             ec2: Ec2::new(clients, config, clock.clone()),
             tables: Tables::new(clients, config, clock.clone()),
             announcer: Announcer::new(clients, config),
-            organizations: Organizations::new(clients, config, clock.clone()),
+            organizations: Organizations::new(clients, config, clock.clone(), metrics.clone()),
             rules: Rules::new(clients, config),
+            topics: Topics::new(clients, config),
             approvals: config
                 .approvals
                 .as_ref()
@@ -187,11 +190,6 @@ impl Gatekeeper {
                 "a step failed; somebody must act"
             );
         }
-        self.metrics
-            .put("StepFailures", Unit::Count, 1.0, &[("step", step)]);
-        if error_type == "Permanent.Forbidden" {
-            self.metrics
-                .put("Forbidden", Unit::Count, 1.0, &[("step", step)]);
-        }
+        self.metrics.count_failure(error);
     }
 }

@@ -381,7 +381,8 @@ impl ServiceReport {
             changed: 0,
             failures: 0,
             first_failure: None,
-            oldest_pending: None,
+            oldest_undecided: None,
+            oldest_review: None,
             undecidable: 0,
             revocations_held: None,
         }
@@ -416,19 +417,25 @@ impl ServiceReport {
 
     /// Since when those wait that wait still.
     fn note_pending(&mut self, settled: &Settled, slice: &[Connection], seen_at: Timestamp) {
-        let waits = |outcome: &Result<Outcome, Arc<Error>>| match outcome {
-            Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request))) => {
-                request.status == Status::InReview
-            }
-            Ok(Outcome::Left(_)) | Err(_) => true,
-            Ok(Outcome::Unchanged(None) | Outcome::Lost(_)) => false,
+        let older = |known: Option<Timestamp>, since: Timestamp| {
+            Some(known.map_or(since, |known| known.min(since)))
         };
-        let since = slice
+        let waiting = slice
             .iter()
-            .filter(|connection| connection.state.phase() == Phase::Waiting)
-            .filter(|connection| settled.get(&connection.endpoint_id).is_some_and(waits))
-            .map(|connection| connection.created_at.unwrap_or(seen_at))
-            .min();
-        self.oldest_pending = [self.oldest_pending, since].into_iter().flatten().min();
+            .filter(|connection| connection.state.phase() == Phase::Waiting);
+        for connection in waiting {
+            match settled.get(&connection.endpoint_id) {
+                Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {
+                    if request.status == Status::InReview {
+                        self.oldest_review = older(self.oldest_review, request.status_since);
+                    }
+                }
+                Some(Ok(Outcome::Left(_)) | Err(_)) => {
+                    let since = connection.created_at.unwrap_or(seen_at);
+                    self.oldest_undecided = older(self.oldest_undecided, since);
+                }
+                Some(Ok(Outcome::Unchanged(None) | Outcome::Lost(_))) | None => {}
+            }
+        }
     }
 }

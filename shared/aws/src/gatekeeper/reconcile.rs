@@ -50,8 +50,10 @@ pub struct ServiceReport {
     pub failures: usize,
     /// The first of these failures; one that is worth another try if there is any.
     pub first_failure: Option<Arc<Error>>,
-    /// Since when the oldest connection waits that is still undecided.
-    pub oldest_pending: Option<Timestamp>,
+    /// Since when the oldest connection waits that is neither decided nor left to people.
+    pub oldest_undecided: Option<Timestamp>,
+    /// Since when the oldest review waits for people.
+    pub oldest_review: Option<Timestamp>,
     /// How many reviews need more people than may decide them.
     pub undecidable: usize,
     /// Whether connections are left that should be cut, because they are more than one run may cut;
@@ -175,17 +177,21 @@ impl Gatekeeper {
     fn measure(&self, done: &Reconciled) {
         let changed: usize = done.services.iter().map(|report| report.changed).sum();
         let now = self.clock.now();
-        let oldest = done
-            .services
-            .iter()
-            .filter_map(|report| report.oldest_pending)
-            .min()
-            .map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+        let age = |since: fn(&ServiceReport) -> Option<Timestamp>| {
+            let oldest = done.services.iter().filter_map(since).min();
+            oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64())
+        };
+        let oldest_undecided = age(|report| report.oldest_undecided);
+        let oldest_review = age(|report| report.oldest_review);
         let changed = u32::try_from(changed).unwrap_or(u32::MAX);
         self.metrics
             .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
-        self.metrics
-            .put("OldestPendingSeconds", Unit::Seconds, oldest, &[]);
+        for (name, value) in [
+            ("OldestUndecidedSeconds", oldest_undecided),
+            ("OldestReviewSeconds", oldest_review),
+        ] {
+            self.metrics.put(name, Unit::Seconds, value, &[]);
+        }
         let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
         let undecidable = u32::try_from(undecidable).unwrap_or(u32::MAX);
         self.metrics.put(
@@ -200,7 +206,8 @@ impl Gatekeeper {
             unfinished_services = done.unfinished.len(),
             changed,
             undecidable,
-            oldest_pending_seconds = oldest,
+            oldest_undecided_seconds = oldest_undecided,
+            oldest_review_seconds = oldest_review,
             "reconciled"
         );
     }

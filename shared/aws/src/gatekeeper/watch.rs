@@ -1,12 +1,12 @@
-//! Watch: look for what lets connections in past Gatekeeper, and tell people when it begins and when
-//! it ends.
+//! Watch: look for what lets connections in past Gatekeeper, and for topics that nobody listens to, and
+//! tell people when it begins and when it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::watch::{Finding, ServiceFacts, look};
+use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, look};
 
 use super::Gatekeeper;
 use crate::clock::Deadline;
@@ -40,10 +40,11 @@ impl Gatekeeper {
             .iter()
             .map(|service| self.ec2.anyone_may_ask(service).boxed())
             .collect();
-        let (configured, notifications, rule, anyone) = tokio::join!(
+        let (configured, notifications, rule, heard, anyone) = tokio::join!(
             self.ec2.configured(services),
             self.ec2.notifications(),
             self.rules.cloud_trail_rule(),
+            self.heard(),
             stream::iter(asked)
                 .buffered(self.limits.concurrency)
                 .collect::<Vec<_>>(),
@@ -71,11 +72,35 @@ impl Gatekeeper {
                     .and(notifications.as_ref())
                     .map(|all| all.get(service).cloned().unwrap_or_default()),
                 cloud_trail_rule: rule,
+                heard,
             };
             let found = look(&facts, self.notification_topic.as_deref());
             seen.insert(service.clone(), found);
         }
         seen
+    }
+
+    /// Whether anybody is subscribed to the topics. An announcement of one that nobody hears goes to the
+    /// others' subscribers, if to anybody: hence the metric, too.
+    async fn heard(&self) -> Heard {
+        if !self.topics.are_watched() {
+            return Heard::default();
+        }
+        let asks_by_mail = match self.tables.approvers().await {
+            Ok(approvers) => {
+                let mut approvers = approvers.list.iter();
+                Some(approvers.any(|approver| approver.slack_user_id.is_none()))
+            }
+            Err(error) => {
+                self.report(&error, None);
+                None
+            }
+        };
+        let listened = self.topics.listen(asks_by_mail).await;
+        for error in &listened.failures {
+            self.report(error, None);
+        }
+        listened.heard
     }
 
     /// Writes down what was seen, tells people what is new, and measures what stands: what could
@@ -123,20 +148,31 @@ impl Gatekeeper {
             }
         }
         self.announce(messages, deadline).await;
-        let count = |wanted: fn(Finding) -> bool| {
-            let services = known.iter().filter(|(service, watched)| {
+        let standing: Vec<BTreeSet<Finding>> = known
+            .iter()
+            .map(|(service, watched)| {
                 // What was seen stands, though what was known before could not be read.
                 let stands = watched.iter().flat_map(|watched| watched.findings.keys());
-                let seen = seen.get(*service).into_iter().flatten();
+                let seen = seen.get(service).into_iter().flatten();
                 let seen = seen.filter_map(|(finding, is_there)| is_there.then_some(finding));
-                stands.chain(seen).any(|finding| wanted(*finding))
-            });
-            f64::from(u32::try_from(services.count()).unwrap_or(u32::MAX))
+                stands.chain(seen).copied().collect()
+            })
+            .collect();
+        let services = |wanted: fn(Finding) -> bool| {
+            let services = standing.iter();
+            services
+                .filter(|findings| findings.iter().any(|finding| wanted(*finding)))
+                .count()
         };
+        let topics: BTreeSet<Finding> = standing.iter().flatten().copied().collect();
+        let unheard = topics.iter().filter(|finding| finding.is_unheard());
+        let held = services(|finding| finding == Finding::TooManyRevocations);
         for (name, value) in [
-            ("BypassedServices", count(Finding::is_bypass)),
-            ("RevocationsHeld", count(|finding| !finding.is_bypass())),
+            ("BypassedServices", services(Finding::is_bypass)),
+            ("RevocationsHeld", held),
+            ("UnheardTopics", unheard.count()),
         ] {
+            let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
             self.metrics.put(name, Unit::Count, value, &[]);
         }
     }

@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
+use crate::error::Error;
 
 const NAMESPACE: &str = "PrivateLinkGatekeeper";
+/// The dimension that every metric has.
+const STACK: &str = "stack";
 
 /// What a metric's value counts in.
 #[derive(Debug, Clone, Copy)]
@@ -39,18 +42,23 @@ pub struct Metrics {
     to: Sink,
 }
 
+/// A dimension's name and value. Values come from lists that are written in the code: CloudWatch keeps,
+/// and charges for, a metric of its own for each.
+pub type Dimension<'a> = (&'a str, &'a str);
+
 #[derive(Debug, Clone)]
 enum Sink {
-    StandardOutput,
-    /// The last value of each name.
+    /// With the dimension `stack`: two stacks in one account and Region are not to share alarms.
+    StandardOutput { stack: String },
+    /// The last value of each name, and of each name with a dimension.
     Memory(Arc<Mutex<BTreeMap<String, f64>>>),
 }
 
 impl Metrics {
-    /// To standard output, as Lambda wants it.
+    /// To standard output, as Lambda wants it, as those of a stack.
     #[must_use]
-    pub fn embedded(clock: Clock) -> Self {
-        let to = Sink::StandardOutput;
+    pub fn embedded(clock: Clock, stack: String) -> Self {
+        let to = Sink::StandardOutput { stack };
         Self { clock, to }
     }
 
@@ -65,32 +73,77 @@ impl Metrics {
     /// or if it went to standard output.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<f64> {
+        self.remembered(name)
+    }
+
+    /// The value that was put last under a name and this dimension; none as for [`last`](Self::last).
+    #[must_use]
+    pub fn last_of(&self, name: &str, dimension: Dimension<'_>) -> Option<f64> {
+        self.remembered(&key(name, dimension))
+    }
+
+    fn remembered(&self, key: &str) -> Option<f64> {
         match &self.to {
-            Sink::StandardOutput => None,
+            Sink::StandardOutput { .. } => None,
             Sink::Memory(values) => {
                 let values = values.lock().unwrap_or_else(PoisonError::into_inner);
-                values.get(name).copied()
+                values.get(key).copied()
             }
         }
     }
 
-    /// Puts one value, with the dimensions to file it under.
-    pub fn put(&self, name: &str, unit: Unit, value: f64, dimensions: &[(&str, &str)]) {
+    /// Puts one value; with dimensions, under each of them by itself, and not under all together.
+    pub fn put(&self, name: &str, unit: Unit, value: f64, dimensions: &[Dimension<'_>]) {
         match &self.to {
-            Sink::StandardOutput => {
-                let line = self.line(name, unit, value, dimensions);
+            Sink::StandardOutput { stack } => {
+                let line = self.line(stack, name, unit, value, dimensions);
                 // A metric that cannot be written must not stop a decision.
                 let _ = writeln!(std::io::stdout().lock(), "{line}");
             }
             Sink::Memory(values) => {
                 let mut values = values.lock().unwrap_or_else(PoisonError::into_inner);
+                for dimension in dimensions {
+                    values.insert(key(name, *dimension), value);
+                }
                 values.insert(name.to_owned(), value);
             }
         }
     }
 
-    fn line(&self, name: &str, unit: Unit, value: f64, dimensions: &[(&str, &str)]) -> Value {
-        let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+    /// Counts a step that failed, under the step and under what failed: some types mean that somebody
+    /// must act, and each of those has its alarm.
+    pub fn count_failure(&self, error: &Error) {
+        let (step, error_type) = (error.step().as_str(), error.error_type());
+        let dimensions = [("step", step), ("error_type", error_type)];
+        self.put("StepFailures", Unit::Count, 1.0, &dimensions);
+    }
+
+    /// Counts something that did not get through to Slack, or not from it, under what failed, and under
+    /// whether that passes.
+    pub fn count_slack_failure(&self, error_type: &str, is_retryable: bool) {
+        let class = if is_retryable {
+            "retryable"
+        } else {
+            "permanent"
+        };
+        let dimensions = [("error_type", error_type), ("class", class)];
+        self.put("SlackFailures", Unit::Count, 1.0, &dimensions);
+    }
+
+    fn line(
+        &self,
+        stack: &str,
+        name: &str,
+        unit: Unit,
+        value: f64,
+        dimensions: &[Dimension<'_>],
+    ) -> Value {
+        let sets: Vec<Vec<&str>> = if dimensions.is_empty() {
+            vec![vec![STACK]]
+        } else {
+            let names = dimensions.iter().map(|(name, _)| *name);
+            names.map(|name| vec![STACK, name]).collect()
+        };
         let mut line = Map::new();
         line.insert(
             "_aws".to_owned(),
@@ -98,12 +151,13 @@ impl Metrics {
                 "Timestamp": self.clock.now().as_millisecond(),
                 "CloudWatchMetrics": [{
                     "Namespace": NAMESPACE,
-                    "Dimensions": [names],
+                    "Dimensions": sets,
                     "Metrics": [{ "Name": name, "Unit": unit.as_str() }],
                 }],
             }),
         );
         line.insert(name.to_owned(), json!(value));
+        line.insert(STACK.to_owned(), json!(stack));
         for (name, value) in dimensions {
             line.insert((*name).to_owned(), json!(value));
         }
@@ -111,31 +165,63 @@ impl Metrics {
     }
 }
 
+/// What is remembered of a metric under one dimension.
+fn key(name: &str, (dimension, value): Dimension<'_>) -> String {
+    format!("{name} {dimension}={value}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::Timestamp;
 
+    fn line(name: &str, value: f64, dimensions: &[Dimension<'_>]) -> Value {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let metrics = Metrics::off(Clock::manual(now));
+        metrics.line("gatekeeper", name, Unit::Count, value, dimensions)
+    }
+
     #[test]
     fn a_line_is_what_cloudwatch_specifies() {
-        let metrics = Metrics::off(Clock::manual(
-            Timestamp::from_second(1_800_000_000).unwrap(),
-        ));
-        let line = metrics.line("Requests", Unit::Count, 3.0, &[("outcome", "accepted")]);
         assert_eq!(
-            line,
+            line("Requests", 3.0, &[("outcome", "accepted")]),
             json!({
                 "_aws": {
                     "Timestamp": 1_800_000_000_000_i64,
                     "CloudWatchMetrics": [{
                         "Namespace": "PrivateLinkGatekeeper",
-                        "Dimensions": [["outcome"]],
+                        "Dimensions": [["stack", "outcome"]],
                         "Metrics": [{ "Name": "Requests", "Unit": "Count" }],
                     }],
                 },
                 "Requests": 3.0,
+                "stack": "gatekeeper",
                 "outcome": "accepted",
             })
         );
+    }
+
+    #[test]
+    fn a_value_is_filed_under_each_dimension_and_always_under_its_stack() {
+        let sets = |dimensions: &[Dimension<'_>]| {
+            let line = line("StepFailures", 1.0, dimensions);
+            line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].clone()
+        };
+        assert_eq!(sets(&[]), json!([["stack"]]));
+        let both = [("step", "judge"), ("error_type", "Permanent.Forbidden")];
+        assert_eq!(
+            sets(&both),
+            json!([["stack", "step"], ["stack", "error_type"]])
+        );
+    }
+
+    #[test]
+    fn the_last_value_is_remembered_by_name_and_by_dimension() {
+        let metrics = Metrics::off(Clock::manual(Timestamp::from_second(0).unwrap()));
+        metrics.put("Votes", Unit::Count, 1.0, &[("choice", "approve")]);
+        metrics.put("Votes", Unit::Count, 2.0, &[("choice", "reject")]);
+        assert_eq!(metrics.last("Votes"), Some(2.0));
+        assert_eq!(metrics.last_of("Votes", ("choice", "approve")), Some(1.0));
+        assert_eq!(metrics.last_of("Votes", ("choice", "abstain")), None);
     }
 }

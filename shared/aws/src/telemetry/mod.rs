@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-pub use metrics::{Metrics, Unit};
+pub use metrics::{Dimension, Metrics, Unit};
 
 /// What the targets of our own crates begin with.
 const OWN: &str = "gatekeeper";

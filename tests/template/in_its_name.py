@@ -1,0 +1,103 @@
+"""What AWS's services ask for in a role's name, so that no call of a function shows it. Each with its reason."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from cloudformation import PSEUDO
+from iam import Ask
+from stack import Stack
+
+REGION, ACCOUNT = PSEUDO["AWS::Region"], PSEUDO["AWS::AccountId"]
+# DynamoDB uses a customer key as the caller, and documents this as the least that a caller needs:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+OF_TABLES = (
+    "Decrypt",
+    "DescribeKey",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+)
+
+
+def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
+    """What Lambda asks for as the function, whatever the function does."""
+    properties = stack.functions[function]
+    # It writes the function's log.
+    group = properties.get("LoggingConfig", {}).get("LogGroup", "").removesuffix("}")
+    for action in ("CreateLogStream", "PutLogEvents"):
+        yield Ask(f"logs:{action}", f"{group}.Arn}}")
+    # It sends the function's traces, for which X-Ray defines no resource.
+    if properties.get("TracingConfig", {}).get("Mode") == "Active":
+        for action in ("PutTelemetryRecords", "PutTraceSegments"):
+            yield Ask(f"xray:{action}", "*")
+    for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
+        if function_of(stack, mapping["FunctionName"]) != function:
+            continue
+        source = mapping["EventSourceArn"]
+        if source.endswith(".StreamArn}"):
+            # It reads the stream. The guide wants ListStreams for one table's streams:
+            # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+            for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
+                yield Ask(f"dynamodb:{action}", source)
+            yield Ask("dynamodb:ListStreams", source.replace(".StreamArn}", ".Arn}/stream/2026-11-20T00:00:00.000"))
+        else:
+            # It takes from the queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+            for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage"):
+                yield Ask(f"sqs:{action}", source)
+        yield from handed_over(mapping)
+    for config in stack.of("AWS::Lambda::EventInvokeConfig").values():
+        if function_of(stack, config["FunctionName"]) == function:
+            yield from handed_over(config)
+
+
+def handed_over(config: dict) -> Iterator[Ask]:
+    """What failed, Lambda puts into the queue that is the destination for it."""
+    destination = config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+    if destination:
+        yield Ask("sqs:SendMessage", destination)
+
+
+def asked_by_schedules(stack: Stack) -> dict[str, set[Ask]]:
+    """By role: a schedule starts its target, and keeps what it could not start."""
+    asked = defaultdict(set)
+    for schedule in stack.of("AWS::Scheduler::Schedule").values():
+        target = schedule["Target"]
+        role = target["RoleArn"].removeprefix("${").removesuffix(".Arn}")
+        asked[role].add(Ask("lambda:InvokeFunction", target["Arn"]))
+        if "DeadLetterConfig" in target:
+            asked[role].add(Ask("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]))
+    return asked
+
+
+def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
+    """What the service that is called asks for as its caller: the use of the key that its data are under."""
+    service = ask.action.split(":")[0]
+    name = ask.resource.removeprefix("${").split("}")[0].removesuffix(".Arn")
+    properties = stack.resources.get(name, {}).get("Properties", {})
+    match service:
+        case "sns":
+            # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+            key, actions = properties["KmsMasterKeyId"], ("Decrypt", "GenerateDataKey")
+        case "dynamodb":
+            # None for the AWS managed key: https://docs.aws.amazon.com/kms/latest/developerguide/services-dynamodb.html
+            key, actions = properties["SSESpecification"].get("KMSMasterKeyId"), OF_TABLES
+        case "secretsmanager":
+            # Which of the account's keys, only its owner knows.
+            key, actions = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/the-secret-s", ("Decrypt",)
+        case _:
+            return
+    context = {"kms:ViaService": f"{service}.{REGION}.amazonaws.com"}
+    if service == "secretsmanager":
+        # https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html
+        context["kms:EncryptionContext:SecretARN"] = ask.resource
+    for action in actions if key else ():
+        yield Ask(f"kms:{action}", key).given(**{name: frozenset({value}) for name, value in context.items()})
+
+
+def function_of(stack: Stack, reference: str) -> str:
+    """The function that a reference is to, itself or one of its aliases."""
+    name = reference.removeprefix("${").removesuffix("}").removesuffix(".Arn")
+    resource = stack.resources.get(name, {})
+    return function_of(stack, resource["Properties"]["FunctionName"]) if "Alias" in resource.get("Type", "") else name

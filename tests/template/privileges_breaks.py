@@ -1,0 +1,366 @@
+"""Ways to break the roles and the record; `privileges.py FOLDER --breaks` wants each of them to be seen.
+
+A break is what is broken, some words of the complaint that it must bring about, and the damage.
+"""
+
+import copy
+from collections.abc import Callable
+
+from breaks import statement
+from iam import Ask
+from invariants import UNCHECKED
+
+BREAKS: list[tuple[str, str, Callable]] = []
+
+
+def breaks(title: str, complaint: str):
+    """Registers the damage that follows, to a translated template and a record."""
+
+    def register(damage):
+        BREAKS.append((title, complaint, damage))
+        return damage
+
+    return register
+
+
+def unseen(compared: Callable, template: dict, record: dict) -> tuple[int, list[str]]:
+    """How many breaks there are, and those that bring about no complaint that was not there without them."""
+    failed = []
+    before = set(compared(template, record))
+    for title, complaint, damage in BREAKS:
+        broken = copy.deepcopy(template), copy.deepcopy(record)
+        damage(*broken)
+        try:
+            after = compared(*broken)
+        except Exception as error:  # noqa: BLE001
+            after = [f"{UNCHECKED}: {type(error).__name__}: {error}"]
+        if broken == (template, record):
+            failed.append(f"{title}: changed nothing")
+        elif not any(complaint in line for line in after if line not in before):
+            failed.append(f"{title}: not seen")
+    return len(BREAKS), failed
+
+
+def statements(template: dict, role: str) -> list[dict]:
+    return template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+
+
+def arn(rest: str) -> dict:
+    service, resource = rest.split(":", 1)
+    return {"Fn::Sub": f"arn:${{AWS::Partition}}:{service}:${{AWS::Region}}:${{AWS::AccountId}}:{resource}"}
+
+
+def forget(record: dict, function: str, wanted: Callable[[Ask], bool]) -> None:
+    """Has a function never have asked for something."""
+    for asked in record.values():
+        asked[function] = {ask for ask in asked[function] if not wanted(ask)}
+
+
+# --------------------------------------------------------------------------- less than the functions need
+
+
+@breaks("an action too few", "ConnectionsRole refuses ConnectionsFunction dynamodb:UpdateItem")
+def _(template, record):
+    statement(template, "ConnectionsRole", "WriteRequests")["Action"].remove("dynamodb:UpdateItem")
+
+
+@breaks("a table too few", "SlackRole refuses SlackFunction dynamodb:BatchGetItem on ${AllowlistTable.Arn}")
+def _(template, record):
+    statement(template, "SlackRole", "ReadSettings")["Resource"] = {"Fn::GetAtt": ["RequestsTable", "Arn"]}
+
+
+@breaks("no index", "/index/open")
+def _(template, record):
+    statement(template, "ReconcileRole", "ReadOpenRequests")["Resource"] = {"Fn::GetAtt": ["RequestsTable", "Arn"]}
+
+
+@breaks("a topic too few", "ApprovalsRole refuses ApprovalsFunction sns:Publish on ${AnnouncementsTopic}")
+def _(template, record):
+    statement(template, "ApprovalsRole", "Announce")["Resource"] = [{"Ref": "ApprovalsTopic"}]
+
+
+@breaks("a partition too few", "dynamodb:LeadingKeys usage#x")
+def _(template, record):
+    for one in statements(template, "ApprovalsRole"):
+        keys = one.get("Condition", {}).get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+        if "usage#*" in keys:
+            keys.remove("usage#*")
+
+
+@breaks("another tag", "ReconcileRole refuses ReconcileFunction ec2:AcceptVpcEndpointConnections")
+def _(template, record):
+    statement(template, "ReconcileRole", "DecideTaggedServices")["Condition"] = {
+        "StringEquals": {"aws:ResourceTag/privatelink-gatekeeper": "on"}
+    }
+
+
+@breaks("other services than are listed", "ConnectionsRole refuses ConnectionsFunction ec2:")
+def _(template, record):
+    statement(template, "ConnectionsRole", "DecideListedServices")["Resource"] = {
+        "Fn::Sub": "arn:*:ec2:*:*:vpc-endpoint-service/${ManagedServices},"
+    }
+
+
+@breaks("decisions denied", "ConnectionsRole refuses ConnectionsFunction ec2:AcceptVpcEndpointConnections")
+def _(template, record):
+    statements(template, "ConnectionsRole").append(
+        {"Sid": "Never", "Effect": "Deny", "Action": "ec2:Accept*", "Resource": "*"}
+    )
+
+
+@breaks("cannot look accounts up", "organizations:ListParents")
+def _(template, record):
+    template["Conditions"]["OrganizationsOn"] = {"Fn::Equals": [{"Ref": "Organizations"}, "yes"]}
+
+
+@breaks("cannot see who may connect", "ec2:DescribeVpcEndpointServicePermissions")
+def _(template, record):
+    statement(template, "ReconcileRole", "DecideListedServices")["Action"].remove(
+        "ec2:DescribeVpcEndpointServicePermissions"
+    )
+
+
+@breaks("may not read the stream", "PolicyChangesRole refuses PolicyChangesFunction dynamodb:GetRecords")
+def _(template, record):
+    statement(template, "PolicyChangesRole", "ReadStream")["Action"].remove("dynamodb:GetRecords")
+
+
+@breaks("may not take from the queue", "SlackRole refuses SlackFunction sqs:ReceiveMessage")
+def _(template, record):
+    statement(template, "SlackRole", "TakeFromQueue")["Resource"] = {"Fn::GetAtt": ["ConnectionsQueue", "Arn"]}
+
+
+@breaks("keeps no failed edits", "sqs:SendMessage on ${PolicyChangesDeadLetterQueue.Arn}")
+def _(template, record):
+    statement(template, "PolicyChangesRole", "HandOverFailedEdits")["Resource"] = {
+        "Fn::GetAtt": ["ConnectionsQueue", "Arn"]
+    }
+
+
+@breaks("writes no log", "PolicyChangesRole refuses PolicyChangesFunction logs:PutLogEvents")
+def _(template, record):
+    statement(template, "PolicyChangesRole", "Log")["Resource"] = {"Fn::GetAtt": ["ReconcileLog", "Arn"]}
+
+
+@breaks("sends no traces", "ReconcileRole refuses ReconcileFunction xray:PutTraceSegments")
+def _(template, record):
+    statement(template, "ReconcileRole", "TracingHasNoResourceLevel")["Action"] = ["xray:PutTelemetryRecords"]
+
+
+@breaks("starts nothing", "ReconcileScheduleRole refuses EventBridge Scheduler lambda:InvokeFunction")
+def _(template, record):
+    statement(template, "ReconcileScheduleRole", "Start")["Resource"] = {"Fn::GetAtt": ["ApprovalsFunction", "Arn"]}
+
+
+@breaks("topics under another service's key", "ApprovalsRole refuses ApprovalsFunction kms:GenerateDataKey")
+def _(template, record):
+    condition = statement(template, "ApprovalsRole", "TopicsKey")["Condition"]["StringEquals"]
+    condition["kms:ViaService"] = {"Fn::Sub": "sqs.${AWS::Region}.${AWS::URLSuffix}"}
+
+
+@breaks("tables without their key", "ConnectionsRole refuses ConnectionsFunction kms:DescribeKey")
+def _(template, record):
+    statement(template, "ConnectionsRole", "TablesKey")["Action"].remove("kms:DescribeKey")
+
+
+@breaks("the function does something new", "ApprovalsRole refuses ApprovalsFunction dynamodb:PutItem on ${AllowlistTable")
+def _(template, record):
+    ask = Ask("dynamodb:PutItem", "${AllowlistTable.Arn}")
+    next(iter(record.values()))["ApprovalsFunction"].add(ask)
+
+
+# --------------------------------------------------------------------------- more than the functions need
+
+
+@breaks("an action too many", "ReconcileRole/WriteRequests: dynamodb:Scan")
+def _(template, record):
+    statement(template, "ReconcileRole", "WriteRequests")["Action"].append("dynamodb:Scan")
+
+
+@breaks("writes the policy", "ConnectionsRole/ReadPolicy: dynamodb:PutItem")
+def _(template, record):
+    statement(template, "ConnectionsRole", "ReadPolicy")["Action"].append("dynamodb:PutItem")
+
+
+@breaks("writes requests through the index", "PolicyChangesRole/ReadOpenRequests: dynamodb:UpdateItem")
+def _(template, record):
+    statement(template, "PolicyChangesRole", "ReadOpenRequests")["Action"] = ["dynamodb:Query", "dynamodb:UpdateItem"]
+
+
+@breaks("whoever shows may decide", "SlackRole/DecideListedServices")
+def _(template, record):
+    statements(template, "SlackRole").append(statement(template, "ApprovalsRole", "DecideListedServices"))
+
+
+@breaks("whoever shows may write letters", "SlackRole/Announce")
+def _(template, record):
+    statements(template, "SlackRole").append(statement(template, "ApprovalsRole", "Announce"))
+
+
+@breaks("looks accounts up unasked", "organizations:ListParents on *: nothing asks for it")
+def _(template, record):
+    statements(template, "PolicyChangesRole").append(statement(template, "ConnectionsRole", "WhereAnyAccountSits"))
+
+
+@breaks("looks at services although they are listed", "nothing asks for it, with listed services")
+def _(template, record):
+    statement(template, "ApprovalsRole", "DescribeHasNoResourceLevel")["Action"] = [
+        "ec2:DescribeVpcEndpointConnections",
+        "ec2:DescribeVpcEndpointServiceConfigurations",
+    ]
+
+
+@breaks("a secret where there is no Slack", "ApprovalsRole/ReadSlackSecret")
+def _(template, record):
+    one = statement(template, "ApprovalsRole", "ReadSlackSecret")
+    statements(template, "ApprovalsRole").append({**one, "Resource": arn("secretsmanager:secret:slack-AbCdEf")})
+
+
+@breaks("tables' key although there is none", "PolicyChangesRole/TablesKey")
+def _(template, record):
+    one = statement(template, "PolicyChangesRole", "TablesKey")
+    statements(template, "PolicyChangesRole").append(
+        {**one, "Resource": {"Fn::If": ["OwnKey", {"Fn::GetAtt": ["Key", "Arn"]}, {"Ref": "KmsKeyArn"}]}}
+    )
+
+
+@breaks("writes alarms", "ApprovalsRole/Announce: sns:Publish on ${AlarmsTopic}")
+def _(template, record):
+    statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
+
+
+@breaks("another partition", "for state")
+def _(template, record):
+    keys = statement(template, "SlackRole", "KeepPrompts")["Condition"]["ForAllValues:StringLike"]
+    keys["dynamodb:LeadingKeys"].append("state")
+
+
+@breaks("the function does something no more", "ReconcileRole/WatchRule: events:DescribeRule")
+def _(template, record):
+    forget(record, "ReconcileFunction", lambda ask: ask.action == "events:DescribeRule")
+
+
+@breaks("no more decisions by votes", "ApprovalsRole/DecideListedServices: ec2:RejectVpcEndpointConnections")
+def _(template, record):
+    forget(record, "ApprovalsFunction", lambda ask: ask.action == "ec2:RejectVpcEndpointConnections")
+
+
+@breaks("nothing recorded of a function", "PolicyChangesRole/ReadPolicy")
+def _(template, record):
+    forget(record, "PolicyChangesFunction", lambda ask: True)
+
+
+@breaks("nothing recorded", "ConnectionsRole/ReadPolicy")
+def _(template, record):
+    record.clear()
+
+
+# ------------------------------------------------------------------------------ what is somebody else's
+
+
+@breaks("any topic", "ApprovalsRole allows sns:Publish")
+def _(template, record):
+    statement(template, "ApprovalsRole", "Announce")["Resource"] = "*"
+
+
+@breaks("any table", "ReconcileRole allows dynamodb:BatchGetItem")
+def _(template, record):
+    statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = arn("dynamodb:table/*")
+
+
+@breaks("any stream", "PolicyChangesRole allows dynamodb:GetRecords")
+def _(template, record):
+    statement(template, "PolicyChangesRole", "ReadStream")["Resource"] = arn("dynamodb:table/*/stream/*")
+
+
+@breaks("any rule", "ReconcileRole allows events:DescribeRule")
+def _(template, record):
+    statement(template, "ReconcileRole", "WatchRule")["Resource"] = arn("events:rule/*")
+
+
+@breaks("any log", "ConnectionsRole allows logs:PutLogEvents")
+def _(template, record):
+    statement(template, "ConnectionsRole", "Log")["Resource"] = arn("logs:log-group:*")
+
+
+@breaks("any queue", "ConnectionsRole allows sqs:ReceiveMessage")
+def _(template, record):
+    statement(template, "ConnectionsRole", "TakeFromQueue")["Resource"] = "*"
+
+
+@breaks("starts any function", "ReconcileScheduleRole allows lambda:InvokeFunction")
+def _(template, record):
+    statement(template, "ReconcileScheduleRole", "Start")["Resource"] = arn("lambda:function:*")
+
+
+@breaks("any secret", "SlackRole allows secretsmanager:GetSecretValue")
+def _(template, record):
+    statement(template, "SlackRole", "ReadSlackSecret")["Resource"] = arn("secretsmanager:secret:*")
+
+
+@breaks("tagged or not", "ApprovalsRole allows ec2:AcceptVpcEndpointConnections")
+def _(template, record):
+    del statement(template, "ApprovalsRole", "DecideTaggedServices")["Condition"]
+
+
+@breaks("listed or not", "ConnectionsRole allows ec2:RejectVpcEndpointConnections")
+def _(template, record):
+    statement(template, "ConnectionsRole", "DecideListedServices")["Resource"] = arn("ec2:vpc-endpoint-service/*")
+
+
+@breaks("any partition by votes", "ApprovalsRole allows dynamodb:")
+def _(template, record):
+    for one in statements(template, "ApprovalsRole"):
+        if "ForAllValues:StringLike" in one.get("Condition", {}):
+            del one["Condition"]
+
+
+@breaks("prompts in any partition", "SlackRole allows dynamodb:PutItem")
+def _(template, record):
+    del statement(template, "SlackRole", "KeepPrompts")["Condition"]
+
+
+@breaks("the topics' key for anything", "ConnectionsRole allows kms:Decrypt")
+def _(template, record):
+    del statement(template, "ConnectionsRole", "TopicsKey")["Condition"]
+
+
+@breaks("the tables' key for anything", "ReconcileRole allows kms:ReEncryptFrom")
+def _(template, record):
+    del statement(template, "ReconcileRole", "TablesKey")["Condition"]
+
+
+@breaks("anybody's secrets", "SlackRole allows kms:Decrypt")
+def _(template, record):
+    condition = statement(template, "SlackRole", "SlackSecretKey")["Condition"]["StringEquals"]
+    del condition["kms:EncryptionContext:SecretARN"]
+
+
+@breaks("any key for the topics", "ApprovalsRole allows kms:GenerateDataKey")
+def _(template, record):
+    statement(template, "ApprovalsRole", "TopicsKey")["Resource"] = arn("kms:key/*")
+
+
+# ------------------------------------------------------------------------------------ what is not known
+
+
+@breaks("an operator that is not known", f"{UNCHECKED}: NotImplementedError")
+def _(template, record):
+    condition = statement(template, "ConnectionsRole", "TopicsKey")["Condition"]
+    condition["StringNotEquals"] = condition.pop("StringEquals")
+
+
+@breaks("a wildcard in an action", f"{UNCHECKED}: NotImplementedError")
+def _(template, record):
+    statement(template, "ReconcileRole", "WatchRule")["Action"] = "events:Describe*"
+
+
+@breaks("everything but", f"{UNCHECKED}: NotImplementedError")
+def _(template, record):
+    one = statement(template, "ConnectionsRole", "Announce")
+    one["NotAction"] = one.pop("Action")
+
+
+@breaks("a function that nobody deploys", f"{UNCHECKED}: ValueError")
+def _(template, record):
+    next(iter(record.values()))["NobodysFunction"] = set()

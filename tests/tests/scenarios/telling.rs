@@ -1,0 +1,176 @@
+//! What the alarms rest on: metrics that say what fails, who waits, and whether anybody listens.
+
+use gatekeeper_local::world::World;
+use local_aws::{Fault, FaultKind, NewOrganization, NewSubscription};
+
+use crate::support::*;
+
+fn measured(world: &World, name: &str) -> Option<f64> {
+    world.gatekeeper().metrics().last(name)
+}
+
+/// How often the findings about topics were told to begin and to end.
+fn told(world: &World, finding: &str) -> (usize, usize) {
+    let count = |kind| alarms(world, finding, kind);
+    (count("alarm_started"), count("alarm_ended"))
+}
+
+const SOUND: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+"#;
+
+async fn watching(text: &str) -> World {
+    let mut options = options();
+    options.watch_topics = true;
+    world_with(options, text).await
+}
+
+fn subscribe(world: &World, topic: &str, address: &str) {
+    let topics = world.sns.topics();
+    let topic = topics.iter().find(|known| known.arn.ends_with(topic));
+    let new = NewSubscription::new(&topic.unwrap().arn, "email", address);
+    world.sns.subscribe(new).unwrap();
+}
+
+fn unsubscribe(world: &World, topic: &str) {
+    for subscription in world.sns.subscriptions() {
+        if subscription.topic_arn.ends_with(topic) {
+            world.sns.unsubscribe_by_link(&subscription.arn).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_topic_that_nobody_hears_is_measured_and_told_to_whom_the_others_reach() {
+    let world = watching(SOUND).await;
+    runs(&world, 3).await;
+    assert_eq!(told(&world, "alarms_unheard"), (1, 0), "once");
+    assert_eq!(measured(&world, "UnheardTopics"), Some(1.0));
+    subscribe(&world, ":alarms", "ops@example.com");
+    runs(&world, 2).await;
+    assert_eq!(told(&world, "alarms_unheard"), (1, 1));
+    assert_eq!(measured(&world, "UnheardTopics"), Some(0.0));
+    assert_eq!(measured(&world, "BypassedServices"), Some(0.0));
+    assert_eq!(measured(&world, "RevocationsHeld"), Some(0.0));
+
+    // Who is told of that? Whoever looks at the metrics.
+    unsubscribe(&world, ":announcements");
+    runs(&world, 1).await;
+    assert_eq!(measured(&world, "UnheardTopics"), Some(1.0));
+}
+
+#[tokio::test]
+async fn the_approvals_topic_needs_an_ear_only_where_somebody_is_asked_by_mail_alone() {
+    let world = watching(SOUND).await;
+    subscribe(&world, ":alarms", "ops@example.com");
+    runs(&world, 1).await;
+    assert_eq!(measured(&world, "UnheardTopics"), Some(0.0), "no approvers");
+    let dave = r#"{id: dave@example.com, slack_user_id: U0DAVE, services: ["*"]}"#;
+    approver(&world, dave).await;
+    unsubscribe(&world, ":approvals");
+    runs(&world, 1).await;
+    assert_eq!(measured(&world, "UnheardTopics"), Some(0.0), "by Slack");
+    approver(&world, r#"{id: erin@example.com, services: ["*"]}"#).await;
+    unsubscribe(&world, ":approvals");
+    runs(&world, 1).await;
+    assert_eq!(measured(&world, "UnheardTopics"), Some(1.0));
+    assert_eq!(told(&world, "approvals_unheard"), (1, 0));
+    subscribe(&world, ":approvals", "erin@example.com");
+    runs(&world, 1).await;
+    assert_eq!(told(&world, "approvals_unheard"), (1, 1));
+}
+
+#[tokio::test]
+async fn a_topic_that_cannot_be_looked_at_is_neither_heard_nor_unheard() {
+    let world = watching(SOUND).await;
+    runs(&world, 1).await;
+    subscribe(&world, ":alarms", "ops@example.com");
+    let action = "GetTopicAttributes";
+    world
+        .sns
+        .inject(Fault::new(action, FaultKind::Unauthorized).always());
+    runs(&world, 2).await;
+    assert_eq!(told(&world, "alarms_unheard"), (1, 0));
+    assert_eq!(measured(&world, "UnheardTopics"), Some(1.0), "as before");
+    let metrics = world.gatekeeper().metrics();
+    let forbidden = ("error_type", "Permanent.Forbidden");
+    assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
+    world.sns.clear_faults();
+    runs(&world, 1).await;
+    assert_eq!(told(&world, "alarms_unheard"), (1, 1));
+}
+
+#[tokio::test]
+async fn topics_are_let_alone_where_no_topic_for_alarms_is_named() {
+    let world = world_of(OPEN).await;
+    unsubscribe(&world, ":announcements");
+    runs(&world, 1).await;
+    assert_eq!(measured(&world, "UnheardTopics"), Some(0.0));
+}
+
+#[tokio::test]
+async fn who_waits_for_people_and_who_for_gatekeeper_is_told_apart() {
+    let world = world_of(OPEN).await;
+    let ages = |world: &World| {
+        let seconds = ["OldestReviewSeconds", "OldestUndecidedSeconds"];
+        seconds.map(|name| measured(world, name))
+    };
+    world.reconcile().await;
+    assert_eq!(ages(&world), [Some(0.0), Some(0.0)]);
+
+    somebody_asks(&world, 1, "000000000001");
+    world.reconcile().await;
+    hours_pass(&world, 2);
+    somebody_asks(&world, 2, "000000000002");
+    world.reconcile().await;
+    hours_pass(&world, 1);
+    world.reconcile().await;
+    let hours = 3600.0;
+    assert_eq!(ages(&world), [Some(3.0 * hours), Some(0.0)], "the oldest");
+
+    // What cannot be decided, because the policy cannot be read, is no review.
+    malformed(&world, SERVICE, "allow#000000000003").await;
+    somebody_asks(&world, 3, "000000000003");
+    world.reconcile().await;
+    hours_pass(&world, 4);
+    world.reconcile().await;
+    assert_eq!(ages(&world), [Some(7.0 * hours), Some(4.0 * hours)]);
+
+    remove(&world, SERVICE, "allow", "000000000003").await;
+    settings(&world, "on_unlisted: reject").await;
+    edited(&world).await;
+    world.reconcile().await;
+    assert_eq!(ages(&world), [Some(0.0), Some(0.0)], "nobody waits");
+}
+
+#[tokio::test]
+async fn a_failure_is_counted_under_its_step_and_under_what_it_is() {
+    let world = world_of(OPEN).await;
+    let metrics = world.gatekeeper().metrics();
+    let counted = |name, value| metrics.last_of("StepFailures", (name, value));
+    malformed(&world, SERVICE, "allow#000000000001").await;
+    somebody_asks(&world, 1, "000000000001");
+    world.reconcile().await;
+    let unreadable = ("error_type", "Permanent.MalformedPolicy");
+    assert_eq!(counted(unreadable.0, unreadable.1), Some(1.0));
+    assert_eq!(counted("step", "judge"), Some(1.0));
+    assert_eq!(counted("step", "observe"), None);
+}
+
+#[tokio::test]
+async fn an_account_that_may_not_be_looked_up_is_counted_as_forbidden() {
+    let mut options = options();
+    options.organizations = true;
+    let world = world_with(options, OPEN).await;
+    let new = NewOrganization::new().id("o-example1234");
+    world.organizations.put_organization(new).unwrap();
+    world
+        .organizations
+        .inject(Fault::new("ListParents", FaultKind::Unauthorized).always());
+    somebody_asks(&world, 1, "000000000001");
+    world.reconcile().await;
+    let metrics = world.gatekeeper().metrics();
+    let forbidden = ("error_type", "Permanent.Forbidden");
+    assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
+}
