@@ -28,6 +28,16 @@ class Deployment:
         )
         certificate = emulator.client("acm").request_certificate(DomainName=DOMAIN, ValidationMethod="DNS")
         key = emulator.client("kms").create_key(Description="of the customer")
+        allowlist = emulator.client("dynamodb").create_table(
+            TableName="shared-allowlist",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("service_id", "rule")],
+            KeySchema=[
+                {"AttributeName": "service_id", "KeyType": "HASH"},
+                {"AttributeName": "rule", "KeyType": "RANGE"},
+            ],
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
         return MINE | {
             "ManagedServices": ",".join(services),
             "Organizations": "on",
@@ -40,8 +50,14 @@ class Deployment:
             "SlackTeamId": TEAM,
             "SlackAppId": APP,
             "SlackChannel": CHANNEL,
+            "AmazonQTeamId": TEAM,
+            "AmazonQChannel": CHANNEL,
+            "AllowlistStreamArn": allowlist["TableDescription"]["LatestStreamArn"],
             "KmsKeyArn": key["KeyMetadata"]["Arn"],
+            "ArchiveDays": "0",
             "LogRetentionDays": "30",
+            "ReviewAlarmHours": "1",
+            "Rollout": "AllAtOnce",
             "ReserveConcurrency": "false",
         }
 

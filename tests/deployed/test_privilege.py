@@ -78,15 +78,21 @@ def test_whoever_takes_over_the_function_behind_the_internet_cannot_write_the_po
 def test_and_writes_nothing_of_the_records_but_what_a_vote_needs(world):
     client, requests = taken_over(world, "Approvals"), world.stack["RequestsTable"]
     dynamodb = client("dynamodb")
-    item = lambda pk, sk: {"pk": {"S": pk}, "sk": {"S": sk}}
-    refuses(lambda: dynamodb.put_item(TableName=requests, Item=item("state", "reconcile")))
-    refuses(lambda: dynamodb.put_item(TableName=requests, Item=item("prompt#vpce-1", "00000001#C0")))
-    refuses(lambda: dynamodb.delete_item(TableName=requests, Key=item("vpce-1", "request")))
-    written = [{"PutRequest": {"Item": item(pk, "x")}} for pk in ("link#0", "state")]
-    refuses(lambda: dynamodb.batch_write_item(RequestItems={requests: written}))
+
+    def put(pk, sk):
+        return {"TableName": requests, "Item": {"pk": {"S": pk}, "sk": {"S": sk}}}
+
+    def batch(*pks):
+        return {"RequestItems": {requests: [{"PutRequest": {"Item": put(pk, "x")["Item"]}} for pk in pks]}}
+
+    refuses(lambda: dynamodb.put_item(**put("state", "reconcile")))
+    refuses(lambda: dynamodb.put_item(**put("prompt#vpce-1", "00000001#C0")))
+    refuses(lambda: dynamodb.transact_write_items(TransactItems=[{"Put": put("state", "reconcile")}]))
+    refuses(lambda: dynamodb.batch_write_item(**batch("outbox", "state")))
+    refuses(lambda: dynamodb.delete_item(TableName=requests, Key=put("vpce-1", "request")["Item"]))
     # It is the permissions that refuse: this is let through.
-    dynamodb.put_item(TableName=requests, Item=item("link#0", "link"))
-    world.dynamodb.delete_item(TableName=requests, Key=item("link#0", "link"))
+    dynamodb.batch_write_item(**batch("link#0"))
+    world.dynamodb.delete_item(TableName=requests, Key=put("link#0", "x")["Item"])
 
 
 def test_and_reaches_nothing_else_of_the_account(world):

@@ -28,7 +28,15 @@ from ministack.services import dynamodb, iam, lambda_svc, sns, tagging
 
 EC2, ORGANIZATIONS = os.environ["SIMULATED_EC2"], os.environ["SIMULATED_ORGANIZATIONS"]
 MAILBOX, DECISIONS = Path(os.environ["MAILBOX"]), Path(os.environ["DECISIONS"])
-KEYS_BY_TABLE = "keys of this request, by table"
+KEYS = "keys that this request writes, by action and table"
+# The parts of a transaction are decided one by one, each as the action that it is.
+ACTIONS = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+ITSELF = "the action of the request"
 
 
 def add_line(path: Path, document: dict) -> None:
@@ -178,26 +186,25 @@ dynamodb_service_context = iam_actions.dynamodb_service_context
 def context_with_keys(body):
     context = dynamodb_service_context(body)
     keys = {}
-    for table, written in writes(json.loads(body or b"{}")):
-        attribute = hash_key(table)
-        keys.setdefault(table, []).append(next(iter(written[attribute].values())))
-    return context | ({KEYS_BY_TABLE: keys} if keys else {})
+    for action, table, written in writes(json.loads(body or b"{}")):
+        keys.setdefault((action, table), []).append(next(iter(written[hash_key(table)].values())))
+    return context | ({KEYS: keys} if keys else {})
 
 
 def writes(request):
-    """Each item or key that a request writes, with its table."""
+    """Each item or key that a request writes, with its action and table."""
     for member in ("Item", "Key"):
         # GetItem has a Key and no condition on it here.
         if member in request and isinstance(request.get("TableName"), str):
-            yield request["TableName"], request[member]
+            yield ITSELF, request["TableName"], request[member]
     for part in request.get("TransactItems", []):
-        for operation in part.values():
-            yield operation["TableName"], operation.get("Item") or operation["Key"]
+        for name, operation in part.items():
+            yield ACTIONS[name], operation["TableName"], operation.get("Item") or operation["Key"]
     for table, operations in request.get("RequestItems", {}).items():
         if isinstance(operations, list):  # BatchWriteItem; BatchGetItem has a map here.
             for operation in operations:
                 [written] = operation.values()
-                yield table, written.get("Item") or written["Key"]
+                yield ITSELF, table, written.get("Item") or written["Key"]
 
 
 def hash_key(table):
@@ -214,8 +221,8 @@ enforce = iam_evaluator.enforce
 
 def enforce_and_tell(access_key_id, iam_action, service, region, resource_arn="*", service_context=None):
     context = dict(service_context or {})
-    keys = context.pop(KEYS_BY_TABLE, {}).get(resource_arn.rsplit("table/", 1)[-1])
-    if keys:
+    written, table = context.pop(KEYS, {}), resource_arn.rsplit("table/", 1)[-1]
+    if keys := written.get((iam_action, table)) or written.get((ITSELF, table)):
         context["dynamodb:LeadingKeys"] = keys
     denied = enforce(access_key_id, iam_action, service, region, resource_arn=resource_arn, service_context=context)
     decision = {
