@@ -16,23 +16,26 @@ NAME = "gatekeeper"
 class Stack:
     """A stack with its outputs, by name."""
 
-    def __init__(self, sam: Path, build: Path, directory: Path, emulator: Emulator, parameters: dict[str, str]):
+    def __init__(self, sam: Path, build: Path, directory: Path, emulator: Emulator):
+        self._sam, self._directory, self._emulator = sam, directory, emulator
         self._cloudformation = emulator.client("cloudformation")
-        template = filter.filtered(_built(build))
-        path = directory / "template.json"
-        path.write_text(json.dumps(template, default=str))
-        bucket = "artifacts"
+        self._template, self._bucket = directory / "template.json", "artifacts"
+        self._template.write_text(json.dumps(filter.filtered(_built(build)), default=str))
         emulator.client("s3").create_bucket(
-            Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-        command = [sam, "deploy", "--template-file", path, "--stack-name", NAME, "--s3-bucket", bucket]
-        command += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-progressbar"]
+
+    def deploy(self, parameters: dict[str, str]) -> None:
+        """Creates the stack, or changes it to these parameters; others stay."""
+        command = [self._sam, "deploy", "--template-file", self._template, "--stack-name", NAME]
+        command += ["--s3-bucket", self._bucket, "--capabilities", "CAPABILITY_IAM"]
+        command += ["--no-confirm-changeset", "--no-progressbar"]
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
         deployed = subprocess.run(
             command,
             # Away from samconfig.toml, whose bucket SAM would make by a stack of its own.
-            cwd=directory,
-            env=_environment(emulator, directory),
+            cwd=self._directory,
+            env=_environment(self._emulator, self._directory),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -47,7 +47,8 @@ class World:
             *(self.emulator.client(name) for name in ("dynamodb", "sqs", "logs")),
         )
         self._services = [self.make_service() for _ in range(SERVICES)]
-        self.stack = Stack(sam, build, directory, self.emulator, deployment.parameters(self.emulator, self._services))
+        self.stack = Stack(sam, build, directory, self.emulator)
+        self.stack.deploy(deployment.parameters(self.emulator, self._services))
         self.simulators.put_channel(CHANNEL)
         for service in self._services:
             self.ec2.create_vpc_endpoint_connection_notification(
