@@ -1,0 +1,158 @@
+//! What tests in other languages do behind the simulators' callers' backs, over HTTP:
+//!
+//! | | |
+//! | --- | --- |
+//! | `POST /faults` `{"at": "ec2", "action": "*", "kind": "Throttle", "times": 3}` | calls go wrong; without `times`, until they are cleared |
+//! | `DELETE /faults` | none does any more |
+//! | `GET /calls` | what was called, by whom, with which parameters and error |
+//! | `PUT /slack/channels` `{"id": "C0REVIEWS", "name": "reviews"}` | a channel that the app is in |
+//! | `POST /slack/press` `{"user", "channel", "ts", "action_id"}` | what Slack would post to the app: `headers` and `body` |
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use local_aws::{Control, Ec2, Fault, FaultKind, NewChannel, Organizations, Slack};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// What is controlled.
+#[derive(Clone)]
+pub(crate) struct Simulators {
+    pub(crate) ec2: Ec2,
+    pub(crate) organizations: Organizations,
+    pub(crate) slack: Slack,
+}
+
+impl Simulators {
+    fn all(&self) -> [(&'static str, &Control); 3] {
+        [
+            ("ec2", &self.ec2),
+            ("organizations", &self.organizations),
+            ("slack", &self.slack),
+        ]
+    }
+}
+
+pub(crate) fn router(simulators: Simulators) -> Router {
+    Router::new()
+        .route("/faults", post(add_fault).delete(clear_faults))
+        .route("/calls", get(calls))
+        .route("/slack/channels", put(put_channel))
+        .route("/slack/press", post(press))
+        .with_state(simulators)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewFault {
+    at: String,
+    action: String,
+    kind: String,
+    times: Option<u32>,
+}
+
+async fn add_fault(State(simulators): State<Simulators>, body: Bytes) -> Result<Response, Refusal> {
+    let new: NewFault = parsed(&body)?;
+    let kind = match new.kind.as_str() {
+        "Throttle" => FaultKind::Throttle,
+        "InternalError" => FaultKind::InternalError,
+        "Unavailable" => FaultKind::Unavailable,
+        "Unauthorized" => FaultKind::Unauthorized,
+        "AnswerLost" => FaultKind::AnswerLost,
+        "AnswerFails" => FaultKind::AnswerFails,
+        other => return Err(Refusal(format!("there is no fault {other:?}"))),
+    };
+    let fault = Fault::new(new.action, kind).times(new.times.unwrap_or(u32::MAX));
+    let (_, control) = simulators
+        .all()
+        .into_iter()
+        .find(|(name, _)| *name == new.at)
+        .ok_or_else(|| Refusal(format!("nothing here is called {:?}", new.at)))?;
+    control.inject(fault);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn clear_faults(State(simulators): State<Simulators>) -> StatusCode {
+    for (_, control) in simulators.all() {
+        control.clear_faults();
+        control.release();
+    }
+    StatusCode::NO_CONTENT
+}
+
+async fn calls(State(simulators): State<Simulators>) -> Response {
+    let calls = simulators.all().into_iter().flat_map(|(name, control)| {
+        control.log().into_iter().map(move |call| {
+            json!({
+                "at": name,
+                "action": call.action,
+                "account": call.caller.account,
+                "access_key": call.caller.access_key,
+                "params": call.params,
+                "error": call.error,
+            })
+        })
+    });
+    answer(&calls.collect())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Channel {
+    id: String,
+    name: String,
+}
+
+async fn put_channel(
+    State(simulators): State<Simulators>,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let channel: Channel = parsed(&body)?;
+    let channel = NewChannel::new(channel.id, channel.name);
+    simulators.slack.put_channel(channel);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Press {
+    user: String,
+    channel: String,
+    ts: String,
+    action_id: String,
+}
+
+async fn press(State(simulators): State<Simulators>, body: Bytes) -> Result<Response, Refusal> {
+    let press: Press = parsed(&body)?;
+    let interaction = simulators
+        .slack
+        .press(&press.user, &press.channel, &press.ts, &press.action_id)
+        .map_err(|why| Refusal(why.to_string()))?;
+    let headers: BTreeMap<_, _> = interaction.headers.into_iter().collect();
+    let body = String::from_utf8_lossy(&interaction.body);
+    Ok(answer(&json!({ "headers": headers, "body": body })))
+}
+
+/// Why a request makes no sense.
+struct Refusal(String);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        (StatusCode::BAD_REQUEST, self.0).into_response()
+    }
+}
+
+fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(body).map_err(|error| Refusal(error.to_string()))
+}
+
+fn answer(value: &Value) -> Response {
+    ([(CONTENT_TYPE, "application/json")], value.to_string()).into_response()
+}

@@ -1,0 +1,51 @@
+//! Where EC2's connection notifications go.
+
+use std::io::Write;
+
+use aws_sdk_sns::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_sns::error::DisplayErrorContext;
+use local_aws::{ConnectionNotification, Message, Sns};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+/// To the SNS of this process.
+pub(crate) async fn here(mut notifications: UnboundedReceiver<ConnectionNotification>, sns: Sns) {
+    while let Some(notification) = notifications.recv().await {
+        // A topic that is not there any more loses the message, as at AWS.
+        let _ = sns.publish(&notification.topic_arn, &Message::new(notification.body));
+    }
+}
+
+/// To an SNS somewhere else, as the account that owns the service: no emulator lets anybody publish as
+/// `vpce.amazonaws.com`. What cannot be published is lost, as at AWS, and said on standard output.
+pub(crate) async fn elsewhere(
+    mut notifications: UnboundedReceiver<ConnectionNotification>,
+    url: String,
+    account: String,
+) {
+    let config = aws_sdk_sns::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .credentials_provider(Credentials::new(account, "test", None, None, "serve"));
+    while let Some(notification) = notifications.recv().await {
+        // arn:aws:sns:<Region>:…
+        let region = notification.topic_arn.split(':').nth(3).unwrap_or_default();
+        let region = Region::new(region.to_owned());
+        let client = aws_sdk_sns::Client::from_conf(config.clone().region(region).build());
+        let published = client
+            .publish()
+            .topic_arn(&notification.topic_arn)
+            .message(&notification.body)
+            .send()
+            .await;
+        if let Err(error) = published {
+            let _ = writeln!(
+                std::io::stdout(),
+                "lost {} of {} for {}: {}",
+                notification.event,
+                notification.endpoint_id,
+                notification.topic_arn,
+                DisplayErrorContext(&error)
+            );
+        }
+    }
+}

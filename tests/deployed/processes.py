@@ -1,0 +1,54 @@
+"""Child processes that end with the test, whatever becomes of it."""
+
+import ctypes
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+GRACE = 5
+PR_SET_PDEATHSIG = 1
+
+
+class Process:
+    """A process in a group of its own, its output in a file. Ending it ends whatever it started."""
+
+    def __init__(self, command, environment, log: Path, keep=()):
+        self.log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                pass_fds=keep,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if os.name == "posix" and hasattr(ctypes, "CDLL") else None,
+            )
+
+    def ended(self):
+        return self._process.poll() is not None
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def stop(self):
+        for stopping in (signal.SIGTERM, signal.SIGKILL):
+            try:
+                os.killpg(self._process.pid, stopping)
+            except ProcessLookupError:
+                break
+            try:
+                self._process.wait(GRACE)
+            except subprocess.TimeoutExpired:
+                continue
+        self._process.wait()
+
+
+def _die_with_parent():
+    # Should the test itself be killed. Linux only; elsewhere the call fails, and that is all.
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    except (OSError, AttributeError):
+        pass
