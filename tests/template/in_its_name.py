@@ -85,7 +85,9 @@ def asked_by_rollouts(stack: Stack) -> dict[str, set[Ask]]:
         role = groups[rollout["DeploymentGroupName"].strip("${}")]["ServiceRoleArn"].removesuffix(".Arn}").strip("${}")
         function = f"${{{stack.started_by(alias['FunctionName'])}.Arn}}"
         for action in ("GetAlias", "GetProvisionedConcurrencyConfig", "UpdateAlias"):
-            asked[role].add(Ask(f"lambda:{action}", f"{function}:{alias['Name']}"))
+            # The Service Authorization Reference says the function for the alias's calls, and alias or version for the
+            # third; only a rollout at AWS would show which it is.
+            asked[role] |= {Ask(f"lambda:{action}", f"{function}{part}") for part in ("", f":{alias['Name']}")}
         # Whatever an alarm is called: which ones they are, the group says.
         asked[role].add(Ask("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"))
     return asked

@@ -182,7 +182,9 @@ def strangers(ask: Ask) -> Iterator[Ask]:
     service = ask.action.split(":")[0]
     tags = {key: None for key, _ in ask.context if key.startswith("aws:ResourceTag/")}
     if ask.values("kms:EncryptionContext:SecretARN") is None:
-        for resource in STRANGERS[service]:
+        # Names that begin alike as well: a "*" right behind a name lets those in.
+        alike = re.sub(r"^\$\{[\w.]+\}", r"\g<0>-stranger", ask.resource)
+        for resource in {*STRANGERS[service], alike} - {ask.resource}:
             yield Ask(ask.action, resource, ask.given(**tags).context)
     for key, _ in ask.context:
         if key.startswith("kms:"):

@@ -369,3 +369,13 @@ def _(template, record):
 @breaks("a function that nobody deploys", f"{UNCHECKED}: ValueError")
 def _(template, record):
     next(iter(record.values()))["NobodysFunction"] = set()
+
+
+@breaks("queues whose names begin like the queue's", "${ConnectionsQueue.Arn}-stranger, which ConnectionsFunction never asks for")
+def _(template, record):
+    statement(template, "ConnectionsRole", "TakeFromQueue")["Resource"] = {"Fn::Sub": "${ConnectionsQueue.Arn}*"}
+
+
+@breaks("functions whose names begin like a function's", "${ReconcileFunction.Arn}-stranger, which CodeDeploy never asks for")
+def _(template, record):
+    statement(template, "RolloutRole", "MoveAliases")["Resource"].append({"Fn::Sub": "${ReconcileFunction.Arn}*"})

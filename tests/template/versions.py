@@ -114,5 +114,5 @@ def new_versions_are_rolled_back_by_alarms(stack):
 def rollouts_reach_only_these_functions(stack):
     for statement in stack.statements("RolloutRole"):
         if any(action.startswith("lambda:") for action in many(statement["Action"])):
-            if statement["Resource"] != [f"${{{name}.Arn}}*" for name in stack.functions]:
+            if statement["Resource"] != [f"${{{name}.Arn}}{part}" for name in stack.functions for part in ("", ":*")]:
                 yield f"a rollout may change {statement['Resource']}"
