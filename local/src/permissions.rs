@@ -76,11 +76,8 @@ impl Recording {
     }
 
     fn note(&self, function: &'static str, need: Need) -> std::io::Result<()> {
-        let mut recorder = self.recorder.lock();
-        let recorder = recorder
-            .as_mut()
-            .map_or_else(|error: &mut PoisonError<_>| error.get_mut(), |guard| guard);
-        let Recorder { file, seen } = &mut **recorder;
+        let mut recorder = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let Recorder { file, seen } = &mut *recorder;
         let seen = seen.entry(Arc::clone(&self.deployment)).or_default();
         let entry = (function, need);
         if seen.contains(&entry) {

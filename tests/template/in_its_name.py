@@ -33,22 +33,22 @@ def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
         for action in ("PutTelemetryRecords", "PutTraceSegments"):
             yield Ask(f"xray:{action}", "*")
     for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
-        if function_of(stack, mapping["FunctionName"]) != function:
+        if stack.started_by(mapping["FunctionName"]) != function:
             continue
         source = mapping["EventSourceArn"]
-        if source.endswith(".StreamArn}"):
+        if source == stack.allowlist_stream:
             # It reads the stream. The guide wants ListStreams for one table's streams:
             # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
             for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
                 yield Ask(f"dynamodb:{action}", source)
-            yield Ask("dynamodb:ListStreams", source.replace(".StreamArn}", ".Arn}/stream/2026-11-20T00:00:00.000"))
+            yield Ask("dynamodb:ListStreams", f"{stack.allowlist}/stream/2026-11-20T00:00:00.000")
         else:
             # It takes from the queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage"):
                 yield Ask(f"sqs:{action}", source)
         yield from handed_over(mapping)
     for config in stack.of("AWS::Lambda::EventInvokeConfig").values():
-        if function_of(stack, config["FunctionName"]) == function:
+        if stack.started_by(config["FunctionName"]) == function:
             yield from handed_over(config)
 
 
@@ -65,9 +65,29 @@ def asked_by_schedules(stack: Stack) -> dict[str, set[Ask]]:
     for schedule in stack.of("AWS::Scheduler::Schedule").values():
         target = schedule["Target"]
         role = target["RoleArn"].removeprefix("${").removesuffix(".Arn}")
-        asked[role].add(Ask("lambda:InvokeFunction", target["Arn"]))
+        alias = stack.of("AWS::Lambda::Alias")[target["Arn"].strip("${}")]
+        asked[role].add(Ask("lambda:InvokeFunction", f"${{{stack.started_by(target['Arn'])}.Arn}}:{alias['Name']}"))
         if "DeadLetterConfig" in target:
             asked[role].add(Ask("sqs:SendMessage", target["DeadLetterConfig"]["Arn"]))
+    return asked
+
+
+def asked_by_rollouts(stack: Stack) -> dict[str, set[Ask]]:
+    """By role: CodeDeploy moves the aliases of the functions that it rolls out, and looks at alarms meanwhile. AWS's
+    managed policy for it, AWSCodeDeployRoleForLambdaLimited, names these actions."""
+    asked = defaultdict(set)
+    groups = stack.of("AWS::CodeDeploy::DeploymentGroup")
+    for resource in stack.resources.values():
+        rollout = resource.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate")
+        if not rollout:
+            continue
+        alias = resource["Properties"]
+        role = groups[rollout["DeploymentGroupName"].strip("${}")]["ServiceRoleArn"].removesuffix(".Arn}").strip("${}")
+        function = f"${{{stack.started_by(alias['FunctionName'])}.Arn}}"
+        for action in ("GetAlias", "GetProvisionedConcurrencyConfig", "UpdateAlias"):
+            asked[role].add(Ask(f"lambda:{action}", f"{function}:{alias['Name']}"))
+        # Whatever an alarm is called: which ones they are, the group says.
+        asked[role].add(Ask("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:any"))
     return asked
 
 
@@ -76,6 +96,9 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
     service = ask.action.split(":")[0]
     name = ask.resource.removeprefix("${").split("}")[0].removesuffix(".Arn")
     properties = stack.resources.get(name, {}).get("Properties", {})
+    if not properties and ask.resource.startswith(stack.allowlist):
+        # A shared table is under the key that is given with it, if any is.
+        properties = {"SSESpecification": {"KMSMasterKeyId": stack.parameters.get("KmsKeyArn")}}
     match service:
         case "sns":
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
@@ -95,9 +118,3 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
     for action in actions if key else ():
         yield Ask(f"kms:{action}", key).given(**{name: frozenset({value}) for name, value in context.items()})
 
-
-def function_of(stack: Stack, reference: str) -> str:
-    """The function that a reference is to, itself or one of its aliases."""
-    name = reference.removeprefix("${").removesuffix("}").removesuffix(".Arn")
-    resource = stack.resources.get(name, {})
-    return function_of(stack, resource["Properties"]["FunctionName"]) if "Alias" in resource.get("Type", "") else name

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
 
 from cloudformation import PSEUDO  # noqa: E402
 from iam import Ask, Grant, Statement, is_allowed  # noqa: E402
-from in_its_name import asked_by_aws, asked_by_schedules, follows  # noqa: E402
+from in_its_name import asked_by_aws, asked_by_rollouts, asked_by_schedules, follows  # noqa: E402
 from invariants import KEY_ARN, SETS, SOURCE  # noqa: E402
 from stack import Stack  # noqa: E402
 from translate import translate  # noqa: E402
@@ -39,12 +39,14 @@ NAMES = {
     f"arn:aws:dynamodb:{PLACE}:table/allowlist": "${AllowlistTable.Arn}",
     f"arn:aws:dynamodb:{PLACE}:table/requests": "${RequestsTable.Arn}",
     f"arn:aws:events:{PLACE}:rule/cloud-trail": "${CloudTrailRule.Arn}",
+    f"arn:aws:sns:{PLACE}:alarms": "${AlarmsTopic}",
     f"arn:aws:sns:{PLACE}:announcements": "${AnnouncementsTopic}",
     f"arn:aws:sns:{PLACE}:approvals": "${ApprovalsTopic}",
     f"arn:aws:sns:{PLACE}:connection-notifications": "${ConnectionNotificationTopic}",
 }
 # What is somebody else's, by service.
 STRANGERS = {
+    "cloudwatch": [f"arn:aws:cloudwatch:{PLACE.rsplit(':', 1)[0]}:000000000000:alarm:stranger"],
     "dynamodb": [f"arn:aws:dynamodb:{PLACE}:table/stranger{part}" for part in ("", "/index/open", "/stream/2026")],
     "ec2": [f"arn:aws:ec2:{PLACE}:vpc-endpoint-service/vpce-svc-0123456789abcdef0"],
     "events": [f"arn:aws:events:{PLACE}:rule/stranger"],
@@ -71,6 +73,8 @@ def read(folder: Path) -> Record:
         for line in path.read_text(encoding="utf-8").splitlines():
             entry = json.loads(line.replace(LOCAL_PLACE, PLACE))
             parameters = entry["deployment"]
+            if not parameters["ManagedServices"]:
+                continue  # Only a test manages no service at all; the template refuses that.
             if "SlackSecretArn" in parameters:
                 parameters |= {"SlackTeamId": "T0EXAMPLE", "SlackAppId": "A0EXAMPLE"}
             function = "".join(word.capitalize() for word in entry["function"].split("-")) + "Function"
@@ -154,15 +158,21 @@ def questions(stack: Stack, asked: dict[str, set[Ask]]) -> Iterator[tuple[str, s
     """By role, who takes it on and all that is asked in its name."""
     for function in sorted(asked.keys() - stack.functions.keys()):
         raise ValueError(f"the record names {function}, which is not deployed with {stack.parameters}")
+    others = set(stack.of("AWS::IAM::Role"))
     for function in stack.functions:
         asks = asked.get(function, set())
-        yield (
-            stack.role_of(function),
-            function,
-            asks | {more for ask in asks for more in follows(stack, ask)} | set(asked_by_aws(stack, function)),
-        )
-    for role, asks in asked_by_schedules(stack).items():
-        yield role, "EventBridge Scheduler", asks
+        more = {more for ask in asks for more in follows(stack, ask)} | set(asked_by_aws(stack, function))
+        others.discard(stack.role_of(function))
+        yield stack.role_of(function), function, asks | more
+    for who, asked_by_role in (
+        ("EventBridge Scheduler", asked_by_schedules(stack)),
+        ("CodeDeploy", asked_by_rollouts(stack)),
+    ):
+        for role, asks in asked_by_role.items():
+            others.discard(role)
+            yield role, who, asks
+    for role in sorted(others):
+        yield role, "nobody", set()
 
 
 def strangers(ask: Ask) -> Iterator[Ask]:
@@ -200,8 +210,11 @@ def foreign_partitions(function: str, asks: set[Ask], partitions: dict[str, set[
 
 
 def told(grant: Grant, stack: Stack) -> Grant:
-    """The same for every deployment: which services and which secret they are, the parameters say."""
+    """The same for every deployment: which services, secret and shared allowlist they are, the parameters say."""
     resource = re.sub("(?<=vpc-endpoint-service/)vpce-svc-.*", "${ManagedServices}", grant.resource)
+    if not stack.own_allowlist:
+        resource = resource.replace(stack.allowlist_stream, "${AllowlistTable.StreamArn}")
+        resource = resource.replace(stack.allowlist, "${AllowlistTable.Arn}")
     if stack.slack:
         resource = resource.replace(stack.parameters["SlackSecretArn"], "${SlackSecretArn}")
     return replace(grant, resource=resource)

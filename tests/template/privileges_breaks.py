@@ -224,6 +224,11 @@ def _(template, record):
     )
 
 
+@breaks("a role that nobody takes on", "Extra/Announce: sns:Publish")
+def _(template, record):
+    template["Resources"]["Extra"] = copy.deepcopy(template["Resources"]["ConnectionsRole"])
+
+
 @breaks("writes alarms", "ApprovalsRole/Announce: sns:Publish on ${AlarmsTopic}")
 def _(template, record):
     statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})

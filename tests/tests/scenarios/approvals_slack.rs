@@ -452,7 +452,7 @@ async fn without_the_secret_nothing_is_believed() {
     let answer = app.take(&app.pressed("U0ALICE", "approve")).await;
     assert_eq!((answer.status, answer.body.as_str()), (503, ""));
     let counted = |class| {
-        let metrics = app.space.world.gatekeeper().metrics();
+        let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
         metrics.last_of("SlackFailures", ("class", class))
     };
     assert_eq!(counted("retryable"), Some(1.0));

@@ -4,6 +4,7 @@
 use gatekeeper_aws::config::Managed;
 use gatekeeper_core::request::Status;
 use gatekeeper_local::world::World;
+use serde_json::json;
 
 use crate::support::*;
 
@@ -49,6 +50,23 @@ async fn an_event_about_a_listed_service_is_decided() {
     handle(&world, batch_of(2)).await;
     assert_eq!(statuses(&world, [1, 2]).await, [ACCEPTED, REJECTED]);
     assert_decided_blindly(&world);
+}
+
+#[tokio::test]
+async fn a_notification_that_names_no_service_stands_for_those_that_publish_there() {
+    let world = listed().await;
+    let topic = "arn:aws:sns:us-east-1:111122223333:somewhere";
+    let connect = [local_aws::ConnectionEvent::Connect];
+    world.ec2.put_notification(SERVICE, topic, connect).unwrap();
+    let told = json!({ "Type": "Notification", "TopicArn": topic, "Message": "nothing to go by" });
+    handle(&world, told).await;
+    assert_all_decided(&world, "the topic's service").await;
+    let calls = world.ec2.calls();
+    assert_eq!(
+        calls.get("DescribeVpcEndpointConnectionNotifications"),
+        Some(&1)
+    );
+    assert_eq!(calls.get("DescribeVpcEndpointServiceConfigurations"), None);
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! What the alarms rest on: metrics that say what fails, who waits, and whether anybody listens.
 
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
 use local_aws::{Fault, FaultKind, NewOrganization, NewSubscription};
 
 use crate::support::*;
 
 fn measured(world: &World, name: &str) -> Option<f64> {
-    world.gatekeeper().metrics().last(name)
+    world.gatekeeper(Function::Reconcile).metrics().last(name)
 }
 
 /// How often the findings about topics were told to begin and to end.
@@ -93,7 +94,7 @@ async fn a_topic_that_cannot_be_looked_at_is_neither_heard_nor_unheard() {
     runs(&world, 2).await;
     assert_eq!(told(&world, "alarms_unheard"), (1, 0));
     assert_eq!(measured(&world, "UnheardTopics"), Some(1.0), "as before");
-    let metrics = world.gatekeeper().metrics();
+    let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let forbidden = ("error_type", "Permanent.Forbidden");
     assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
     world.sns.clear_faults();
@@ -147,7 +148,7 @@ async fn who_waits_for_people_and_who_for_gatekeeper_is_told_apart() {
 #[tokio::test]
 async fn a_failure_is_counted_under_its_step_and_under_what_it_is() {
     let world = world_of(OPEN).await;
-    let metrics = world.gatekeeper().metrics();
+    let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let counted = |name, value| metrics.last_of("StepFailures", (name, value));
     malformed(&world, SERVICE, "allow#000000000001").await;
     somebody_asks(&world, 1, "000000000001");
@@ -170,7 +171,7 @@ async fn an_account_that_may_not_be_looked_up_is_counted_as_forbidden() {
         .inject(Fault::new("ListParents", FaultKind::Unauthorized).always());
     somebody_asks(&world, 1, "000000000001");
     world.reconcile().await;
-    let metrics = world.gatekeeper().metrics();
+    let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let forbidden = ("error_type", "Permanent.Forbidden");
     assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
 }
