@@ -107,17 +107,17 @@ class World:
         self.settle()
 
     def settle(self) -> None:
-        """Waits until policy-changes is through with all edits until now. They come to it in order, so it is once it
-        has asked EC2 about one that comes last, of a service of its own."""
-        begun = len(self.simulators.calls())
-        self._edits += 1
-        self.write_policy(self._last_looked_at, f"allow#{self._edits:012}")
+        """Waits until policy-changes is through with all edits until now. They come to it in order, in batches: it is
+        through with a batch when it is seen to be at the next, by what it asks EC2 about an edit that comes last."""
+        for _ in ("the batch that has the edits", "the next"):
+            begun = len(self.simulators.calls())
+            self._edits += 1
+            self.write_policy(self._last_looked_at, f"allow#{self._edits:012}")
+            self.until("policy-changes to be through with an edit", lambda: self._looked_since(begun))
 
-        def look():
-            calls = [call for call in self.simulators.calls()[begun:] if self.is_of(call, "PolicyChanges")]
-            return any(self._last_looked_at in value for call in calls for _, value in call["params"])
-
-        self.until("policy-changes to be through with an edit", look)
+    def _looked_since(self, begun: int) -> bool:
+        calls = [call for call in self.simulators.calls()[begun:] if self.is_of(call, "PolicyChanges")]
+        return any(self._last_looked_at in value for call in calls for _, value in call["params"])
 
     def is_of(self, call: dict, function: str) -> bool:
         """Whether a call to EC2 was made by a function of the stack."""
@@ -200,20 +200,22 @@ class World:
         """Waits until this function has had EC2 accept, and recorded it."""
         self.until_decided(endpoint, "pending", "available", seconds=seconds)
         self.until_recorded(endpoint, "accepted")
-        assert self.asker("AcceptVpcEndpointConnections", endpoint) == by
+        self._assert_asker("AcceptVpcEndpointConnections", endpoint, by)
 
     def until_rejected(self, endpoint: str, by: str, seconds: float = 20) -> None:
         self.until_decided(endpoint, "rejected", seconds=seconds)
         self.until_recorded(endpoint, "rejected")
-        assert self.asker("RejectVpcEndpointConnections", endpoint) == by
+        self._assert_asker("RejectVpcEndpointConnections", endpoint, by)
 
-    def asker(self, action: str, endpoint: str) -> str | None:
-        """Which function had EC2 do this."""
-        for call in self.simulators.calls():
-            concerned = any(endpoint == value for _, value in call["params"])
-            if call["action"] == action and concerned and call["error"] is None:
-                return next((function for function in FUNCTIONS if self.is_of(call, function)), None)
-        return None
+    def _assert_asker(self, action: str, endpoint: str, by: str) -> None:
+        """Checks which function had EC2 do this."""
+        calls = [call for call in self.simulators.calls() if call["action"] == action and call["error"] is None]
+        askers = [
+            next((function for function in FUNCTIONS if self.is_of(call, function)), call["access_key"])
+            for call in calls
+            if any(endpoint == value for _, value in call["params"])
+        ]
+        assert askers == [by], f"{action} of {endpoint} was asked for by {askers}, not once by {by}"
 
     def until_recorded(self, endpoint: str, status: str, seconds: float = 20) -> dict:
         """Waits for the record of a connection to have a status, and answers the record."""
