@@ -1,8 +1,12 @@
 """What must be true of how new versions of the functions take over."""
 
 import json
+import tomllib
+from pathlib import Path
 
 from stack import check, many
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def started(stack) -> list[tuple[str, str]]:
@@ -47,7 +51,11 @@ def versions_follow_what_is_set(stack):
     for name, function in stack.functions.items():
         if function["Environment"]["Variables"].get("SETTINGS_VERSION") != "${SettingsVersion.VersionNumber}":
             yield f"{name} is not another when a parameter changes, and cannot be published"
-    if set(json.loads(stack.resources["SettingsVersion"]["Properties"]["Content"])) - set(stack.template["Parameters"]):
+    kept = json.loads(stack.resources["SettingsVersion"]["Properties"]["Content"])
+    release = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
+    if kept.pop("Release", None) != release:
+        yield f"the template does not say that it is of release {release}, which Cargo.toml does"
+    if set(kept) - set(stack.template["Parameters"]):
         yield "what is kept of the parameters cannot be read"
     content = str(stack.template["Resources"]["SettingsVersion"]["Properties"]["Content"])
     for name, function in stack.template["Resources"].items():

@@ -50,6 +50,12 @@ def _(template):
     content["Fn::Sub"] = content["Fn::Sub"].replace("${ManagedServices}", "")
 
 
+@breaks(FOLLOW, "of an earlier release")
+def _(template):
+    content = template["Resources"]["SettingsVersion"]["Properties"]["Content"]
+    content["Fn::Sub"] = content["Fn::Sub"].replace('"Release":"', '"Release":"0.0.')
+
+
 @breaks(FOLLOW, "a parameter by a condition")
 def _(template):
     variables = template["Resources"]["ApprovalsFunction"]["Properties"]["Environment"]["Variables"]
