@@ -22,6 +22,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use gatekeeper_aws::bootstrap::environment;
 use gatekeeper_aws::config::Managed;
+use gatekeeper_core::ids::ServiceId;
 use local_aws::Ec2;
 use serde_json::{Value, json};
 
@@ -121,7 +122,7 @@ fn deployment(options: &Options) -> Value {
     let managed = match &options.managed {
         Managed::Tagged => "tagged".to_owned(),
         Managed::Listed(services) => {
-            let services: Vec<&str> = services.iter().map(|id| id.as_str()).collect();
+            let services: Vec<&str> = services.iter().map(ServiceId::as_str).collect();
             services.join(",")
         }
     };

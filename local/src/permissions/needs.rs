@@ -194,8 +194,8 @@ fn partition(table: &str, item: &Value) -> Option<String> {
 
 /// A partition as a policy can mean it: `link#x` stands for every link, `vpce-x` for every endpoint.
 fn kind(key: &str) -> String {
-    let prefixes = ["vpce-svc-", "vpce-"].into_iter();
-    let prefix = prefixes.filter(|prefix| key.starts_with(prefix)).next();
+    let mut prefixes = ["vpce-svc-", "vpce-"].into_iter();
+    let prefix = prefixes.find(|prefix| key.starts_with(prefix));
     match (key.split_once('#'), prefix) {
         (Some((word, _)), _) => format!("{word}#x"),
         (None, Some(prefix)) => format!("{prefix}x"),
