@@ -263,44 +263,25 @@ def _(template, record):
 # ------------------------------------------------------------------------------ what is somebody else's
 
 
-@breaks("any topic", "ApprovalsRole allows sns:Publish")
-def _(template, record):
-    statement(template, "ApprovalsRole", "Announce")["Resource"] = "*"
+def reaching(title: str, role: str, sid: str, action: str, resource: str) -> None:
+    """A statement that also lets its role at what is somebody else's."""
+
+    @breaks(title, f"{role} allows {action}")
+    def _(template, record):
+        statement(template, role, sid)["Resource"] = resource
 
 
-@breaks("any table", "ReconcileRole allows dynamodb:BatchGetItem")
-def _(template, record):
-    statement(template, "ReconcileRole", "ReadPolicy")["Resource"] = arn("dynamodb:table/*")
-
-
-@breaks("any stream", "PolicyChangesRole allows dynamodb:GetRecords")
-def _(template, record):
-    statement(template, "PolicyChangesRole", "ReadStream")["Resource"] = arn("dynamodb:table/*/stream/*")
-
-
-@breaks("any rule", "ReconcileRole allows events:DescribeRule")
-def _(template, record):
-    statement(template, "ReconcileRole", "WatchRule")["Resource"] = arn("events:rule/*")
-
-
-@breaks("any log", "ConnectionsRole allows logs:PutLogEvents")
-def _(template, record):
-    statement(template, "ConnectionsRole", "Log")["Resource"] = arn("logs:log-group:*")
-
-
-@breaks("any queue", "ConnectionsRole allows sqs:ReceiveMessage")
-def _(template, record):
-    statement(template, "ConnectionsRole", "TakeFromQueue")["Resource"] = "*"
-
-
-@breaks("starts any function", "ReconcileScheduleRole allows lambda:InvokeFunction")
-def _(template, record):
-    statement(template, "ReconcileScheduleRole", "Start")["Resource"] = arn("lambda:function:*")
-
-
-@breaks("any secret", "SlackRole allows secretsmanager:GetSecretValue")
-def _(template, record):
-    statement(template, "SlackRole", "ReadSlackSecret")["Resource"] = arn("secretsmanager:secret:*")
+for TITLE, ROLE, SID, ACTION, RESOURCE in (
+    ("any topic", "ApprovalsRole", "Announce", "sns:Publish", "*"),
+    ("any table", "ReconcileRole", "ReadPolicy", "dynamodb:BatchGetItem", arn("dynamodb:table/*")),
+    ("any stream", "PolicyChangesRole", "ReadStream", "dynamodb:GetRecords", arn("dynamodb:table/*/stream/*")),
+    ("any rule", "ReconcileRole", "WatchRule", "events:DescribeRule", arn("events:rule/*")),
+    ("any log", "ConnectionsRole", "Log", "logs:PutLogEvents", arn("logs:log-group:*")),
+    ("any queue", "ConnectionsRole", "TakeFromQueue", "sqs:ReceiveMessage", "*"),
+    ("starts any function", "ReconcileScheduleRole", "Start", "lambda:InvokeFunction", arn("lambda:function:*")),
+    ("any secret", "SlackRole", "ReadSlackSecret", "secretsmanager:GetSecretValue", arn("secretsmanager:secret:*")),
+):
+    reaching(TITLE, ROLE, SID, ACTION, RESOURCE)
 
 
 @breaks("tagged or not", "ApprovalsRole allows ec2:AcceptVpcEndpointConnections")
