@@ -9,6 +9,7 @@
 //! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
 //! | [`policy`] | allowlist entries and service settings |
+//! | [`policy_key`] | what the key of an allowlist item means, however it is written |
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
@@ -40,6 +41,7 @@ pub mod judge;
 pub mod message;
 pub mod plan;
 pub mod policy;
+pub mod policy_key;
 pub mod request;
 pub mod review;
 pub mod token;
