@@ -84,6 +84,22 @@ impl Batch {
 }
 
 impl Answer {
+    /// The answer, with more records that failed, by their place in the batch.
+    #[must_use]
+    pub fn and(mut self, failed: Vec<(usize, Arc<Error>)>) -> Self {
+        for (index, error) in failed {
+            let is_retryable = error.is_retryable();
+            let records = if is_retryable {
+                &mut self.failed
+            } else {
+                &mut self.left
+            };
+            records.push((index, error));
+        }
+        self.failed.sort_by_key(|(index, _)| *index);
+        self
+    }
+
     /// The answer as Lambda takes it: the records to hand over again. Lambda goes on from the first of
     /// them.
     ///

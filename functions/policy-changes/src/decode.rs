@@ -4,9 +4,10 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
 use gatekeeper_aws::tables::decode_image;
-use gatekeeper_core::edit::{concerned, subject_of};
+use gatekeeper_core::edit::{concerned, subject_of, subject_of_key};
 use gatekeeper_core::hint::Subject;
 use gatekeeper_core::policy::PolicyItem;
+use gatekeeper_core::policy_key::{Meaning, PolicyKey};
 use serde_json::{Value, json};
 
 pub use crate::malformed::{Malformed, NotAStreamEvent};
@@ -29,6 +30,8 @@ pub struct Edit {
     pub malformed: Option<Malformed>,
     /// Why the item could not be understood before this edit, which put it right or took it away.
     pub mended: Option<Malformed>,
+    /// The item's key, if judging does not read it: who decides has to know of it.
+    pub unexpected_key: Option<PolicyKey>,
 }
 
 /// Reads the payload of an invocation.
@@ -69,11 +72,15 @@ fn record(record: &Value) -> Record {
             // Lambda takes an empty one for the whole batch.
             .filter(|number| !number.is_empty())
             .map(ToOwned::to_owned),
-        edit: edit(
-            change,
-            image(change, "OldImage", name != Some("INSERT")),
-            image(change, "NewImage", name != Some("REMOVE")),
-        ),
+        edit: Edit {
+            unexpected_key: policy_key(change)
+                .filter(|key| key.meaning() != Some(Meaning::Expected)),
+            ..edit(
+                change,
+                image(change, "OldImage", name != Some("INSERT")),
+                image(change, "NewImage", name != Some("REMOVE")),
+            )
+        },
     }
 }
 
@@ -105,9 +112,13 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
     };
     Edit {
         // What one side says is not known, so anything may have changed for whom the key names.
-        subject: key_of(change).as_ref().map(subject_of),
+        subject: key_of(change)
+            .as_ref()
+            .map(subject_of)
+            .or_else(|| subject_of_key(&policy_key(change)?)),
         malformed: now.or(missing),
         mended,
+        unexpected_key: None,
     }
 }
 
@@ -123,13 +134,22 @@ fn key_of(change: &Value) -> Option<PolicyItem> {
     })
 }
 
+/// The texts of the record's key.
+fn policy_key(change: &Value) -> Option<PolicyKey> {
+    Some(PolicyKey::new(
+        key_text(change, "service_id")?,
+        key_text(change, "rule")?,
+    ))
+}
+
+fn key_text<'a>(change: &'a Value, name: &str) -> Option<&'a str> {
+    KEYS.iter()
+        .find_map(|place| change.get(place)?.get(name)?.get("S")?.as_str())
+}
+
 fn item_name(change: &Value) -> String {
-    let text = |name: &str| {
-        KEYS.iter()
-            .find_map(|place| change.get(place)?.get(name)?.get("S")?.as_str())
-            .unwrap_or("?")
-    };
-    format!("{} / {}", text("service_id"), text("rule"))
+    let text = |name: &str| key_text(change, name).unwrap_or("?");
+    PolicyKey::new(text("service_id"), text("rule")).to_string()
 }
 
 #[cfg(test)]

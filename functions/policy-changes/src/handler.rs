@@ -1,9 +1,10 @@
 //! An invocation in, the gatekeeper's work, an answer out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::error::chain;
+use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_aws::telemetry::Unit;
 use serde_json::Value;
@@ -33,13 +34,36 @@ impl Handler {
         payload: &Value,
         deadline: Deadline,
     ) -> Result<Answer, NotAStreamEvent> {
-        let records = decode(payload)?;
+        let mut records = decode(payload)?;
         for record in &records {
             self.tell(record);
         }
+        let unfollowed = self.follow_keys(&mut records).await;
         let batch = Batch::new(records);
         let handled = self.gatekeeper.handle(batch.hints(), deadline).await;
-        Ok(batch.answer(&handled))
+        Ok(batch.answer(&handled).and(unfollowed))
+    }
+
+    /// Has unexpected keys remembered, each partition once. Where that fails the edit is not followed
+    /// any further: what it concerns would be decided as if it were not there.
+    async fn follow_keys(&self, records: &mut [Record]) -> Vec<(usize, Arc<Error>)> {
+        let mut followed: BTreeMap<String, Result<(), Arc<Error>>> = BTreeMap::new();
+        let mut failed = Vec::new();
+        for (index, Record { edit, .. }) in records.iter_mut().enumerate() {
+            let Some(key) = &edit.unexpected_key else {
+                continue;
+            };
+            let result = match followed.get(&key.service_id) {
+                Some(result) => result.clone(),
+                None => self.gatekeeper.follow_key(key).await,
+            };
+            if let Err(error) = &result {
+                edit.subject = None;
+                failed.push((index, Arc::clone(error)));
+            }
+            followed.insert(key.service_id.clone(), result);
+        }
+        failed
     }
 
     /// An edit that makes no sense is logged once and counted: what it concerns waits until somebody

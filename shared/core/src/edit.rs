@@ -7,6 +7,7 @@ use crate::approver::Approver;
 use crate::hint::Subject;
 use crate::ids::ServiceId;
 use crate::policy::{Conditions, PolicyItem, Principal, Rule, Scope, ServiceSettings};
+use crate::policy_key::{Meaning, PolicyKey};
 
 /// The connections that an edit of one item can concern, from what the item said before and after; a
 /// side is none if the item was not there. None if the edit changes no decision.
@@ -38,6 +39,16 @@ pub fn subject_of(item: &PolicyItem) -> Subject {
         PolicyItem::Entry(entry) => subject_of_rule(entry.rule()),
         PolicyItem::Settings(scope, _) => subject_of_scope(scope),
         PolicyItem::Approver(approver) => subject_of_approver(approver),
+    }
+}
+
+/// The connections that an item whose key is unexpected can concern, whatever else it says; none if it
+/// concerns nobody.
+#[must_use]
+pub fn subject_of_key(key: &PolicyKey) -> Option<Subject> {
+    match key.meaning()? {
+        Meaning::Deny(rule) | Meaning::Unclear(rule) => Some(subject_of_rule(&rule)),
+        Meaning::Allow | Meaning::Expected => None,
     }
 }
 

@@ -332,6 +332,12 @@ fn one_line(name: &str) -> String {
 }
 
 impl Scope {
+    /// The scopes that speak of a service: its own, and every service's.
+    #[must_use]
+    pub fn all_of(service: &ServiceId) -> [Scope; 2] {
+        [Scope::Service(service.clone()), Scope::Every]
+    }
+
     /// Whether this speaks of a service.
     #[must_use]
     pub fn covers(&self, service: &ServiceId) -> bool {

@@ -197,6 +197,12 @@ impl UnexpectedKeys {
         self.denying == 0 && self.allowing == 0
     }
 
+    /// Whether all that may deny are among the keys that are remembered.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.denying <= REMEMBERED
+    }
+
     /// The denies among them that hold and may match a connection, with the rule that each means.
     pub fn denies(
         &self,
@@ -224,7 +230,7 @@ impl UnexpectedKeys {
         });
         match unclear {
             Some(key) => Some(Objection::Unclear(key.clone())),
-            None if self.denying > REMEMBERED => Some(Objection::TooMany {
+            None if !self.is_whole() => Some(Objection::TooMany {
                 denying: self.denying,
                 first: self.keys.first()?.clone(),
             }),

@@ -40,6 +40,7 @@ mod slack;
 mod subscriptions;
 mod support;
 mod telling;
+mod unexpected_keys;
 mod votes;
 mod votes_races;
 mod votes_regressions;

@@ -82,7 +82,25 @@ pub(crate) fn options() -> Options {
     options
 }
 
+/// A world in which reconcile has looked through the allowlist's keys, as it does before anything else.
 pub(crate) async fn world_with(options: Options, text: &str) -> World {
+    let world = new_world_with(options, text).await;
+    let services: Vec<_> = world
+        .ec2
+        .services()
+        .into_iter()
+        .map(|service| service.id.parse().unwrap())
+        .collect();
+    world
+        .gatekeeper(Function::Reconcile)
+        .look_through_keys(&services, deadline(&world))
+        .await;
+    world.dynamodb.reset_calls();
+    world
+}
+
+/// A world in which no function has run yet.
+pub(crate) async fn new_world_with(options: Options, text: &str) -> World {
     logs::watch();
     let world = World::start(options).await.unwrap();
     recorded::keep(&world);

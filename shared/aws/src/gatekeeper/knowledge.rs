@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
+use futures_util::future::try_join_all;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::AccountId;
 use gatekeeper_core::policy::Scope;
@@ -36,7 +38,7 @@ impl Knowledge {
     pub(super) fn covers(&self, connection: &Connection) -> bool {
         let place = self.places.get(&connection.owner);
         place.is_some_and(|place| {
-            self.items.covers(&Key::policy_of(connection, place))
+            self.items.covers_policy(connection, place)
                 && (is_certain(place) || self.denies.covers(&connection.service_id))
         })
     }
@@ -46,8 +48,8 @@ impl Knowledge {
         if !self.covers(connection) {
             return Ok(None);
         }
-        let keys = Key::policy_of(connection, self.place(connection));
-        PolicyView::new(keys, &self.items, &self.denies).map(Some)
+        let place = self.place(connection);
+        PolicyView::new(connection, place, &self.items, &self.denies).map(Some)
     }
 }
 
@@ -81,6 +83,7 @@ impl Gatekeeper {
             .extend(self.organizations.places(accounts).await);
         let mut keys = others;
         let mut scopes = BTreeSet::new();
+        let mut in_doubt = BTreeSet::new();
         for connection in connections {
             let place = knowledge.place(connection);
             keys.extend(Key::policy_of(connection, place));
@@ -89,14 +92,31 @@ impl Gatekeeper {
                 connection.service_id.clone(),
                 connection.owner.clone(),
             ));
+            scopes.extend(Scope::all_of(&connection.service_id));
             if !is_certain(place) {
-                scopes.extend([Scope::Service(connection.service_id.clone()), Scope::Every]);
+                in_doubt.extend(Scope::all_of(&connection.service_id));
             }
         }
-        let (items, ()) = tokio::try_join!(
+        let (mut items, ()) = tokio::try_join!(
             self.tables.read(keys),
-            self.tables.read_path_denies(&mut knowledge.denies, scopes)
+            self.tables
+                .read_path_denies(&mut knowledge.denies, in_doubt)
         )?;
+        let fresh = scopes
+            .iter()
+            .map(|scope| self.tables.freshen_keys(&items, scope).boxed());
+        let fresh: Vec<_> = try_join_all(fresh).await?;
+        for fresh in fresh.into_iter().flatten() {
+            items.extend(fresh);
+        }
+        // Hardly ever is there one.
+        let unexpected: BTreeSet<Key> = connections
+            .iter()
+            .flat_map(|connection| items.unexpected_denies(connection, knowledge.place(connection)))
+            .collect();
+        if !unexpected.is_empty() {
+            items.extend(self.tables.read(unexpected).await?);
+        }
         knowledge.items.extend(items);
         Ok(())
     }

@@ -9,6 +9,7 @@
 //!
 //! | besides | file | does |
 //! | --- | --- | --- |
+//! | keys | `keys.rs` | remembers and tells which keys of the allowlist judging does not read |
 //! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
 //! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
 //! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
@@ -23,6 +24,7 @@ mod announce;
 mod audit;
 mod decide;
 mod enforce;
+mod keys;
 mod knowledge;
 mod observe;
 mod pass;

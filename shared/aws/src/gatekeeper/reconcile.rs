@@ -68,6 +68,7 @@ impl Gatekeeper {
         let mut done = Reconciled::default();
         match self.ec2.managed_services().await {
             Ok(services) => {
+                self.look_through_keys(&services, deadline).boxed().await;
                 self.reconcile_services(&services, &mut done, deadline)
                     .boxed()
                     .await;

@@ -8,17 +8,20 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{Region, ServiceId};
 use gatekeeper_core::judge::{Decision, Verdict, outranks};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::approvers::{Approvers, decode_approver};
 use super::keys::{APPROVERS, SETTINGS};
+use super::unexpected_keys::policy_key;
 use super::{Item, Items, Key, Tables, all_of, text};
 use crate::error::{Error, Permanent, Retryable, failed};
 
@@ -50,6 +53,8 @@ struct EntryItem {
 
 /// The conditions that a verdict rests on: an entry in which none of these changed says the same.
 const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
+/// What of the unexpected keys a decision rests on.
+const REMEMBERED_KEYS: [&str; 1] = ["hash"];
 /// The settings that a rejection may rest on.
 const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
 /// The settings that a decision by votes rests on.
@@ -135,27 +140,8 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
     }
     let item: EntryItem =
         serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
-    let service_id = item
-        .service_id
-        .parse()
-        .map_err(|error| malformed(format!("service_id: {error}")))?;
-    let (effect, principal) = match item.rule.split_once('#') {
-        Some(("allow", principal)) => (Effect::Allow, principal),
-        Some(("deny", principal)) => (Effect::Deny, principal),
-        _ => {
-            return Err(malformed(format!(
-                "rule is {:?}; it must be allow#<principal>, deny#<principal> or settings",
-                item.rule
-            )));
-        }
-    };
-    let rule = Rule {
-        service_id,
-        principal: principal
-            .parse()
-            .map_err(|error| malformed(format!("rule: {error}")))?,
-        effect,
-    };
+    let key = PolicyKey::new(item.service_id, item.rule);
+    let rule = rule_of(&key).map_err(malformed)?;
     let conditions = Conditions {
         max_connections: item.max_connections,
         regions: item.regions,
@@ -228,7 +214,42 @@ fn item_name(item: &Item) -> String {
             .and_then(|value| value.as_s().ok())
             .map_or("?", String::as_str)
     };
-    format!("{} / {}", value("service_id"), value("rule"))
+    PolicyKey::new(value("service_id"), value("rule")).to_string()
+}
+
+/// The rule of an entry with this key; what is wrong with the key if it is none that is read.
+fn rule_of(key: &PolicyKey) -> Result<Rule, String> {
+    match key.meaning() {
+        Some(Meaning::Expected) => {}
+        Some(Meaning::Deny(rule)) => return Ok(rule),
+        Some(Meaning::Allow | Meaning::Unclear(_)) | None => return Err(advice(key)),
+    }
+    let (effect, principal) = match key.rule.split_once('#') {
+        Some(("allow", principal)) => (Effect::Allow, principal),
+        Some(("deny", principal)) => (Effect::Deny, principal),
+        _ => return Err(advice(key)),
+    };
+    Ok(Rule {
+        service_id: key
+            .service_id
+            .parse()
+            .map_err(|error| format!("service_id: {error}"))?,
+        principal: principal
+            .parse()
+            .map_err(|error| format!("rule: {error}"))?,
+        effect,
+    })
+}
+
+/// By what key an entry is read that has this item.
+fn key_of(item: &Item, rule: &Rule) -> Key {
+    let expected = Key::Entry(rule.clone());
+    match policy_key(item) {
+        Some(key) if (key.service_id.clone(), key.rule.clone()) != expected.values() => {
+            Key::UnexpectedDeny(key, rule.clone())
+        }
+        _ => expected,
+    }
 }
 
 /// The entries for Organizations paths that deny, by the services they speak of. Where nobody knows
@@ -294,7 +315,7 @@ impl Tables {
                 for item in output.items.unwrap_or_default() {
                     if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
                         return Ok(Some(Ground {
-                            key: Key::Entry(entry.rule().clone()),
+                            key: key_of(&item, entry.rule()),
                             item: Some(item),
                             attributes: &[],
                         }));
@@ -335,9 +356,15 @@ pub(crate) struct Ground {
 }
 
 impl PolicyView {
-    /// Puts together what was read for `keys`.
+    /// Puts together what was read for a connection, whose account sits there. It must have been read
+    /// whole: see [`Items::covers_policy`].
+    ///
+    /// # Errors
+    /// [`Permanent::MalformedPolicy`] for an item that cannot be understood and may concern the
+    /// connection (safety rule S2).
     pub(crate) fn new(
-        keys: Vec<Key>,
+        connection: &Connection,
+        organization: &Organization,
         items: &Items,
         denies: &PathDenies,
     ) -> Result<Self, Permanent> {
@@ -345,9 +372,25 @@ impl PolicyView {
             policy: Policy::default(),
             items: Vec::new(),
         };
+        let scopes = Scope::all_of(&connection.service_id);
+        for keys in scopes
+            .iter()
+            .filter_map(|scope| items.unexpected_keys(Some(scope)))
+        {
+            for part in keys.parts() {
+                if let Some(objection) = part.objection(connection, organization) {
+                    return Err(Permanent::MalformedPolicy {
+                        item: objection.key().to_string(),
+                        detail: objection.to_string(),
+                    });
+                }
+            }
+        }
+        let mut keys = Key::policy_of(connection, organization);
+        keys.extend(items.unexpected_denies(connection, organization));
         for key in keys {
             let item = items.get(&key).cloned();
-            if let Some(item) = item.clone() {
+            if let Some(item) = item.clone().filter(|_| key.is_policy()) {
                 match decode_policy_item(item)? {
                     PolicyItem::Entry(entry) => view.policy.entries.push(entry),
                     PolicyItem::Settings(scope, settings) => {
@@ -358,8 +401,16 @@ impl PolicyView {
             }
             view.items.push((key, item));
         }
-        for item in denies.0.values().flatten() {
-            if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
+        for item in scopes
+            .iter()
+            .filter_map(|scope| denies.0.get(scope))
+            .flatten()
+        {
+            // What keys are not written as they are read was looked at above.
+            let is_expected = |key: &PolicyKey| key.meaning() == Some(Meaning::Expected);
+            if policy_key(item).is_none_or(|key| is_expected(&key))
+                && let PolicyItem::Entry(entry) = decode_policy_item(item.clone())?
+            {
                 view.policy.entries.push(entry);
             }
         }
@@ -383,11 +434,10 @@ impl PolicyView {
     /// the service still revokes.
     pub(crate) fn grounds_of_revocation(&self, verdict: &Verdict) -> Vec<Ground> {
         let denied = verdict.decision == Decision::Reject;
-        let matters = |key: &Key| match (key, &verdict.rule) {
-            (Key::Settings(_), _) => true,
-            (Key::Entry(rule), Some(deny)) if denied => deny == rule,
-            (Key::Entry(rule), _) => rule.effect == Effect::Allow,
-            _ => false,
+        let matters = |key: &Key| match (key.rule(), &verdict.rule) {
+            (None, _) => matches!(key, Key::Settings(_)),
+            (Some(rule), Some(deny)) if denied => deny == rule,
+            (Some(rule), _) => rule.effect == Effect::Allow,
         };
         self.grounds_that(matters, &REVOKING_SETTINGS)
     }
@@ -395,31 +445,25 @@ impl PolicyView {
     /// What an approval by people rests on: that nothing denies the connection, that as many are asked
     /// for, and that each who approved may still decide.
     pub(crate) fn grounds_of_approval(&self, approvers: &Approvers, votes: &[Vote]) -> Vec<Ground> {
-        let matters = |key: &Key| match key {
-            Key::Entry(rule) => rule.effect == Effect::Deny,
-            Key::Settings(_) => true,
-            _ => false,
-        };
+        let matters = |key: &Key| may_deny(key) || matches!(key, Key::Settings(_));
         let mut grounds = self.grounds_that(matters, &VOTED_SETTINGS);
         grounds.extend(votes.iter().map(|vote| approvers.ground(&vote.approver)));
         grounds
     }
 
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
-        let matters = |key: &Key| match (decision, key) {
+        let matters = |key: &Key| match (decision, key.rule()) {
             (Decision::Review, _) => false,
+            (Decision::Accept, _) if may_deny(key) => true,
             // An allow that would govern before this one may ask for more.
-            (Decision::Accept, Key::Entry(rule)) => {
-                rule.effect == Effect::Deny
-                    || governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
+            (Decision::Accept, Some(rule)) => {
+                governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
             }
-            (Decision::Accept, _) => false,
-            (Decision::Reject, key) => match (governing, key) {
-                (Some(deny), Key::Entry(rule)) => deny == rule,
-                (Some(_), _) => false,
-                (None, Key::Entry(rule)) => rule.effect == Effect::Allow,
-                (None, Key::Settings(_)) => true,
-                (None, _) => false,
+            (Decision::Accept, None) => false,
+            (Decision::Reject, rule) => match (governing, rule) {
+                (Some(deny), rule) => Some(deny) == rule,
+                (None, Some(rule)) => rule.effect == Effect::Allow,
+                (None, None) => matches!(key, Key::Settings(_)),
             },
         };
         self.grounds_that(matters, &JUDGED_SETTINGS)
@@ -438,10 +482,55 @@ impl PolicyView {
                 item: item.clone(),
                 attributes: match key {
                     Key::Settings(_) => settings,
+                    Key::UnexpectedKeys(_) => &REMEMBERED_KEYS,
                     _ => &JUDGED,
                 },
             })
             .collect()
+    }
+}
+
+/// Whether an item may hold a deny, or tell of one: every accept rests on there being none.
+fn may_deny(key: &Key) -> bool {
+    matches!(key, Key::UnexpectedKeys(_))
+        || key.rule().is_some_and(|rule| rule.effect == Effect::Deny)
+}
+
+impl Items {
+    /// The keys of the denies for a connection that are not written as they are read. None are known
+    /// where the unexpected keys were not read.
+    pub(crate) fn unexpected_denies(
+        &self,
+        connection: &Connection,
+        organization: &Organization,
+    ) -> Vec<Key> {
+        let scopes = Scope::all_of(&connection.service_id);
+        let known = scopes
+            .iter()
+            .filter_map(|scope| self.unexpected_keys(Some(scope)));
+        let mut denies = Vec::new();
+        for keys in known {
+            for part in keys.parts() {
+                let of_part = part.denies(connection, organization);
+                denies.extend(of_part.map(|(key, rule)| Key::UnexpectedDeny(key.clone(), rule)));
+            }
+        }
+        denies
+    }
+
+    /// Whether all was read that bears on a connection, but for the denies for paths where nobody knows
+    /// where its account sits.
+    pub(crate) fn covers_policy(
+        &self,
+        connection: &Connection,
+        organization: &Organization,
+    ) -> bool {
+        let scopes = Scope::all_of(&connection.service_id);
+        scopes
+            .iter()
+            .all(|scope| self.unexpected_keys(Some(scope)).is_some())
+            && self.covers(&Key::policy_of(connection, organization))
+            && self.covers(&self.unexpected_denies(connection, organization))
     }
 }
 

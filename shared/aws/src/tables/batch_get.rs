@@ -30,6 +30,16 @@ pub(crate) struct Items {
 type Found = HashMap<(String, String, bool), Item>;
 
 impl Items {
+    /// One item that was not read but is known.
+    pub(crate) fn of(key: Key, item: Item) -> Self {
+        let (partition, sort) = key.values();
+        let place = (partition, sort, key.is_policy());
+        Self {
+            asked: [key].into(),
+            found: [(place, item)].into(),
+        }
+    }
+
     pub(crate) fn get(&self, key: &Key) -> Option<&Item> {
         let (partition, sort) = key.values();
         self.found.get(&(partition, sort, key.is_policy()))

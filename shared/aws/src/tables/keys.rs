@@ -6,6 +6,7 @@ use gatekeeper_core::approver::{ApproverId, SlackChannelId};
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
+use gatekeeper_core::policy_key::{self, PolicyKey};
 use gatekeeper_core::token::TokenHash;
 
 use super::{Item, Tables, text};
@@ -15,6 +16,8 @@ use super::{Item, Tables, text};
 pub(crate) enum Key {
     /// An allowlist entry.
     Entry(Rule),
+    /// A deny whose key is not written as it is read, and the rule that it means.
+    UnexpectedDeny(PolicyKey, Rule),
     /// A service's settings.
     Settings(Scope),
     /// An approver.
@@ -31,6 +34,8 @@ pub(crate) enum Key {
     Link(TokenHash),
     /// What the product remembers about itself, by name.
     State(String),
+    /// The unexpected keys of a scope; under none, of what belongs to no scope.
+    UnexpectedKeys(Option<Scope>),
     /// A review's message in a Slack channel.
     Prompt(EndpointId, u64, SlackChannelId),
     /// A message in Slack of what an announcement tells, by the announcement's id.
@@ -46,17 +51,21 @@ const SLOTS: &str = "slots";
 pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
 /// The partition of all approvers.
-pub(super) const APPROVERS: &str = "approvers";
+pub(super) const APPROVERS: &str = policy_key::APPROVERS;
 /// What an approver's sort key begins with.
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
 /// What the sort key of a prompt begins with.
 pub(super) const PROMPT: &str = "prompt#";
 const NOTICE: &str = "notice";
+const UNEXPECTED_KEYS: &str = "unexpected-keys";
 
 impl Key {
     pub(super) fn is_policy(&self) -> bool {
-        matches!(self, Self::Entry(_) | Self::Settings(_) | Self::Approver(_))
+        matches!(
+            self,
+            Self::Entry(_) | Self::UnexpectedDeny(..) | Self::Settings(_) | Self::Approver(_)
+        )
     }
 
     pub(super) fn names(&self) -> (&'static str, &'static str) {
@@ -73,6 +82,7 @@ impl Key {
                 rule.service_id.to_string(),
                 format!("{}#{}", rule.effect, rule.principal),
             ),
+            Self::UnexpectedDeny(key, _) => (key.service_id.clone(), key.rule.clone()),
             Self::Settings(scope) => (scope.to_string(), SETTINGS.to_owned()),
             Self::Approver(id) => (APPROVERS.to_owned(), format!("{APPROVER}{id}")),
             Self::Request(endpoint) => (endpoint.to_string(), REQUEST.to_owned()),
@@ -85,6 +95,13 @@ impl Key {
             Self::Outbox(id) => (OUTBOX.to_owned(), id.clone()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
+            Self::UnexpectedKeys(scope) => {
+                let scope = scope.as_ref().map_or("?".to_owned(), Scope::to_string);
+                (
+                    format!("{UNEXPECTED_KEYS}#{scope}"),
+                    UNEXPECTED_KEYS.to_owned(),
+                )
+            }
             Self::Prompt(endpoint, review, channel) => (
                 format!("{PROMPT}{endpoint}"),
                 format!("{review:08}#{channel}"),
@@ -103,8 +120,17 @@ impl Key {
         ])
     }
 
+    /// The rule of an entry, by whichever key it is read.
+    pub(super) fn rule(&self) -> Option<&Rule> {
+        match self {
+            Self::Entry(rule) | Self::UnexpectedDeny(_, rule) => Some(rule),
+            _ => None,
+        }
+    }
+
     /// Every policy item that could bear on a connection, and no other: its own service and `*`,
-    /// with each principal that it is, both effects, and the settings.
+    /// with each principal that it is, both effects, the settings, and what is remembered of the keys
+    /// there.
     pub(crate) fn policy_of(connection: &Connection, organization: &Organization) -> Vec<Key> {
         let mut principals = vec![
             Principal::Endpoint(connection.endpoint_id.clone()),
@@ -117,6 +143,7 @@ impl Key {
         let mut keys = Vec::new();
         for service_id in [Scope::Service(connection.service_id.clone()), Scope::Every] {
             keys.push(Key::Settings(service_id.clone()));
+            keys.push(Key::UnexpectedKeys(Some(service_id.clone())));
             for principal in &principals {
                 for effect in [Effect::Allow, Effect::Deny] {
                     keys.push(Key::Entry(Rule {

@@ -11,6 +11,7 @@
 //! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
+//! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
 //! | | `outbox` | a message's id | a message that is not published yet |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
@@ -29,6 +30,7 @@ mod record;
 mod requests;
 mod state;
 mod stream;
+mod unexpected_keys;
 
 use std::collections::HashMap;
 use std::sync::Arc;

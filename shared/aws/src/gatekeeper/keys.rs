@@ -1,0 +1,78 @@
+//! Unexpected keys in the allowlist: remembered for who decides, and told of in every run until they
+//! are corrected.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::policy::Scope;
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
+
+use super::Gatekeeper;
+use crate::clock::Deadline;
+use crate::error::{Error, Permanent};
+use crate::telemetry::Unit;
+
+/// At most this part of a run's time goes into reading keys: connections wait meanwhile.
+const PART: u32 = 4;
+
+impl Gatekeeper {
+    /// Has what is remembered agree with an edit of an item whose key is unexpected, before anything is
+    /// decided by that edit.
+    ///
+    /// # Errors
+    /// What kept it from being remembered. It is logged here.
+    pub async fn follow_key(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
+        let followed = self.tables.follow_key(key).await;
+        if let Err(error) = &followed {
+            self.report(error, None);
+        }
+        followed
+    }
+
+    /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
+    /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
+    /// decides.
+    pub async fn look_through_keys(&self, services: &[ServiceId], deadline: Deadline) {
+        let scopes: BTreeSet<Scope> = services
+            .iter()
+            .cloned()
+            .map(Scope::Service)
+            .chain([Scope::Every])
+            .collect();
+        let part = Deadline::after(&self.clock, self.clock.until(deadline.0) / PART);
+        let reading = self.tables.look_through_keys(&scopes).boxed();
+        let known = match self.clock.until_done(part.0, reading).await {
+            Some(Ok(known)) => known,
+            Some(Err(error)) => return self.report(&error, None),
+            None => {
+                tracing::warn!("there was no time to look through the allowlist's keys");
+                return;
+            }
+        };
+        let mut count = 0;
+        for part in known.values().flat_map(|keys| keys.parts()) {
+            count += part.denying + part.allowing;
+            for key in &part.keys {
+                self.tell_of_key(key);
+            }
+        }
+        let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        self.metrics
+            .put("UnexpectedPolicyKeys", Unit::Count, count, &[]);
+    }
+
+    /// What keeps connections undecided is a failure; the rest only has to be corrected.
+    fn tell_of_key(&self, key: &PolicyKey) {
+        if let Some(Meaning::Unclear(_)) = key.meaning() {
+            let malformed = Permanent::MalformedPolicy {
+                item: key.to_string(),
+                detail: advice(key),
+            };
+            self.report(&malformed.into(), None);
+        } else {
+            tracing::warn!(item = %key, "an item of the allowlist has an unexpected key: {}", advice(key));
+        }
+    }
+}

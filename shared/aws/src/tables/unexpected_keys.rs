@@ -1,0 +1,333 @@
+//! Which items of the allowlist have keys that judging does not read, remembered for each scope.
+//!
+//! The items lie in the requests table, which no writer of the allowlist can reach. policy-changes and
+//! reconcile keep them true; whoever decides reads them, and every accept rests on their content
+//! (`hash`), so that a decision and a new deny with an unexpected key cannot pass each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::policy::Scope;
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, UnexpectedKeys};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::requests::encode;
+use super::{Item, Items, Key, Tables, all_of, number, text};
+use crate::error::{Error, Retryable, failed};
+
+/// A decision does not rest on what was read longer ago. Reconcile reads twice as often.
+const FRESH: SignedDuration = SignedDuration::from_hours(2);
+/// How often reconcile reads the keys of each scope anew.
+const READ_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// How often reconcile reads all keys of the table anew.
+const SCAN_EVERY: SignedDuration = SignedDuration::from_hours(24);
+/// How often a write is tried that others get ahead of.
+const ATTEMPTS: u32 = 5;
+
+/// What is remembered of one scope.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ScopeKeys {
+    pk: String,
+    sk: String,
+    /// How often it was written; 0 if it is not there yet.
+    revision: u64,
+    /// Not later than the scope's own partition was read. Of what belongs to no scope: than the whole
+    /// table was.
+    read_at: Timestamp,
+    /// Changes with the content and with nothing else: what an accept rests on.
+    hash: String,
+    /// The unexpected keys in the scope's own partition.
+    own: UnexpectedKeys,
+    /// Those in other partitions that mean the scope.
+    elsewhere: UnexpectedKeys,
+}
+
+impl ScopeKeys {
+    fn new(scope: Option<&Scope>) -> Self {
+        let (pk, sk) = Key::UnexpectedKeys(scope.cloned()).values();
+        let mut keys = Self {
+            pk,
+            sk,
+            revision: 0,
+            read_at: Timestamp::MIN,
+            hash: String::new(),
+            own: UnexpectedKeys::default(),
+            elsewhere: UnexpectedKeys::default(),
+        };
+        keys.set_hash();
+        keys
+    }
+
+    /// Both parts.
+    pub(crate) fn parts(&self) -> [&UnexpectedKeys; 2] {
+        [&self.own, &self.elsewhere]
+    }
+
+    fn set_hash(&mut self) {
+        self.hash = format!("{} {}", self.own.hash, self.elsewhere.hash);
+    }
+
+    fn is_older_than(&self, age: SignedDuration, now: Timestamp) -> bool {
+        now.duration_since(self.read_at) >= age
+    }
+}
+
+/// What is remembered of a scope, as it was read, and on what a write rests that replaces it.
+struct Stored {
+    keys: ScopeKeys,
+    condition: Option<&'static str>,
+}
+
+impl Items {
+    /// What is remembered of a scope, if it was read and makes sense.
+    pub(crate) fn unexpected_keys(&self, scope: Option<&Scope>) -> Option<ScopeKeys> {
+        let item = self.get(&Key::UnexpectedKeys(scope.cloned()))?;
+        serde_dynamo::from_item(item.clone()).ok()
+    }
+}
+
+impl Tables {
+    /// Has these items hold what is remembered of a scope and not too old to decide by: where there is
+    /// nothing such, reads the keys of the scope's own partition and remembers what is unexpected there.
+    pub(crate) async fn freshen_keys(
+        &self,
+        items: &Items,
+        scope: &Scope,
+    ) -> Result<Option<Items>, Arc<Error>> {
+        let is_fresh = |keys: &ScopeKeys| !keys.is_older_than(FRESH, self.clock.now());
+        if items
+            .unexpected_keys(Some(scope))
+            .is_some_and(|keys| is_fresh(&keys))
+        {
+            return Ok(None);
+        }
+        let stored = stored(items, Some(scope));
+        self.renew_keys(scope, stored).await.map(Some)
+    }
+
+    /// Reads the keys of a scope's own partition and remembers what is unexpected there. Answers the
+    /// item as it is then.
+    async fn renew_keys(&self, scope: &Scope, mut stored: Stored) -> Result<Items, Arc<Error>> {
+        let key = Key::UnexpectedKeys(Some(scope.clone()));
+        for _ in 0..ATTEMPTS {
+            let keys = ScopeKeys {
+                read_at: self.clock.now(),
+                own: UnexpectedKeys::of(self.keys_of(&scope.to_string()).await?),
+                ..stored.keys.clone()
+            };
+            if let Some(item) = self.put_keys(&stored, keys).await? {
+                return Ok(Items::of(key, item));
+            }
+            stored = self.scope_keys(Some(scope)).await?;
+        }
+        Err(overtaken())
+    }
+
+    /// Has what is remembered agree with an edit of an item whose key is unexpected. Writes nothing
+    /// where the edit changes no key.
+    pub(crate) async fn follow_key(&self, edited: &PolicyKey) -> Result<(), Arc<Error>> {
+        let scope = edited.scope();
+        for _ in 0..ATTEMPTS {
+            let stored = self.scope_keys(scope.as_ref()).await?;
+            let mut keys = stored.keys.clone();
+            if is_own(scope.as_ref(), edited) {
+                keys.own = UnexpectedKeys::of(self.keys_of(&edited.service_id).await?);
+            } else {
+                let known = keys.elsewhere.keys.iter();
+                let mut partitions: BTreeSet<&str> =
+                    known.map(|key| key.service_id.as_str()).collect();
+                partitions.insert(&edited.service_id);
+                let mut found = Vec::new();
+                for partition in partitions {
+                    found.extend(self.keys_of(partition).await?);
+                }
+                let found = UnexpectedKeys::of(found);
+                // Where there are more than are remembered, only the scan finds out whether one went.
+                if keys.elsewhere.is_whole() || found.denying > keys.elsewhere.denying {
+                    keys.elsewhere = found;
+                }
+            }
+            let is_same = keys.own == stored.keys.own && keys.elsewhere == stored.keys.elsewhere;
+            if is_same && stored.keys.revision > 0 || self.put_keys(&stored, keys).await?.is_some()
+            {
+                return Ok(());
+            }
+        }
+        Err(overtaken())
+    }
+
+    /// Reads the keys of these scopes anew where that was an hour ago, and those of the whole table
+    /// where that was a day ago. Answers what is remembered, by scope; under none what belongs to no
+    /// scope.
+    pub(crate) async fn look_through_keys(
+        &self,
+        scopes: &BTreeSet<Scope>,
+    ) -> Result<BTreeMap<Option<Scope>, ScopeKeys>, Arc<Error>> {
+        let now = self.clock.now();
+        let of_none = self.scope_keys(None).await?.keys;
+        if of_none.is_older_than(SCAN_EVERY, now) {
+            self.scan_keys(scopes).await?;
+        } else {
+            let keys = scopes.iter().cloned().map(Some).map(Key::UnexpectedKeys);
+            let items = self.read(keys.collect()).await?;
+            for scope in scopes {
+                let known = items.unexpected_keys(Some(scope));
+                if known.is_none_or(|keys| keys.is_older_than(READ_EVERY, now)) {
+                    let stored = stored(&items, Some(scope));
+                    self.renew_keys(scope, stored).await?;
+                }
+            }
+        }
+        let all: Vec<Option<Scope>> = scopes.iter().cloned().map(Some).chain([None]).collect();
+        let keys = all.iter().cloned().map(Key::UnexpectedKeys).collect();
+        let items = self.read(keys).await?;
+        let known = all.into_iter().filter_map(|scope| {
+            let keys = items.unexpected_keys(scope.as_ref())?;
+            Some((scope, keys))
+        });
+        Ok(known.collect())
+    }
+
+    /// Reads all keys of the table, and remembers them scope by scope: of these scopes, and of what
+    /// else has something unexpected.
+    async fn scan_keys(&self, scopes: &BTreeSet<Scope>) -> Result<(), Arc<Error>> {
+        let mut stored = BTreeMap::new();
+        for scope in scopes.iter().cloned().map(Some).chain([None]) {
+            let keys = self.scope_keys(scope.as_ref()).await?;
+            stored.insert(scope, keys);
+        }
+        let read_at = self.clock.now();
+        let mut found: BTreeMap<Option<Scope>, [Vec<PolicyKey>; 2]> = BTreeMap::new();
+        for key in self.all_keys().await? {
+            if key.meaning() != Some(Meaning::Expected) {
+                let scope = key.scope();
+                let is_own = is_own(scope.as_ref(), &key);
+                let [own, elsewhere] = found.entry(scope).or_default();
+                if is_own { own } else { elsewhere }.push(key);
+            }
+        }
+        // Of a service that is not managed nothing is decided. When it is, its item is made.
+        // What belongs to no scope comes first in order and is written last: it says that the scan is
+        // done.
+        for (scope, stored) in stored.into_iter().rev() {
+            let [own, elsewhere] = found.remove(&scope).unwrap_or_default();
+            let keys = ScopeKeys {
+                own: UnexpectedKeys::of(own),
+                elsewhere: UnexpectedKeys::of(elsewhere),
+                read_at,
+                ..stored.keys.clone()
+            };
+            if self.put_keys(&stored, keys).await?.is_none() {
+                // Somebody was quicker, and may know of an edit that the scan did not see.
+                return Err(overtaken());
+            }
+        }
+        Ok(())
+    }
+
+    async fn scope_keys(&self, scope: Option<&Scope>) -> Result<Stored, Arc<Error>> {
+        let key = Key::UnexpectedKeys(scope.cloned());
+        Ok(stored(&self.read([key].into()).await?, scope))
+    }
+
+    /// Writes what is to be remembered, unless somebody wrote since it was read; answers what it wrote.
+    /// The keys were read after the item was, so nobody writes what was true before.
+    async fn put_keys(
+        &self,
+        stored: &Stored,
+        mut keys: ScopeKeys,
+    ) -> Result<Option<Item>, Arc<Error>> {
+        keys.set_hash();
+        keys.revision += 1;
+        let item = encode(&keys)?;
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.requests)
+            .set_item(Some(item.clone()))
+            .set_condition_expression(stored.condition.map(str::to_owned));
+        let put = match stored.keys.revision {
+            0 => put,
+            revision => put.expression_attribute_values(":revision", number(revision)),
+        };
+        match put.send().await {
+            Ok(_) => Ok(Some(item)),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+            {
+                Ok(None)
+            }
+            Err(error) => Err(failed("PutItem", error, Retryable::RememberState)),
+        }
+    }
+
+    /// The keys of one partition, read consistently.
+    async fn keys_of(&self, partition: &str) -> Result<Vec<PolicyKey>, Arc<Error>> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.allowlist)
+            .consistent_read(true)
+            .projection_expression("service_id, #rule")
+            .key_condition_expression("service_id = :partition")
+            .expression_attribute_names("#rule", "rule")
+            .expression_attribute_values(":partition", text(partition));
+        let items = all_of(query, Retryable::ReadTables).await?;
+        Ok(items.iter().filter_map(policy_key).collect())
+    }
+
+    async fn all_keys(&self) -> Result<Vec<PolicyKey>, Arc<Error>> {
+        let scan = self
+            .client
+            .scan()
+            .table_name(&self.allowlist)
+            .consistent_read(true)
+            .projection_expression("service_id, #rule")
+            .expression_attribute_names("#rule", "rule");
+        let items: Vec<Item> = scan
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(|error| failed("Scan", error, Retryable::ReadTables))?;
+        Ok(items.iter().filter_map(policy_key).collect())
+    }
+}
+
+/// What is remembered of a scope, of what was read. What makes no sense is as good as nothing, and is
+/// replaced.
+fn stored(items: &Items, scope: Option<&Scope>) -> Stored {
+    let known = items.unexpected_keys(scope);
+    let item = items.get(&Key::UnexpectedKeys(scope.cloned()));
+    Stored {
+        condition: match (&known, item) {
+            (Some(_), _) => Some("revision = :revision"),
+            (None, None) => Some("attribute_not_exists(pk)"),
+            (None, Some(_)) => None,
+        },
+        keys: known.unwrap_or_else(|| ScopeKeys::new(scope)),
+    }
+}
+
+/// Whether an item lies in the own partition of the scope that it belongs to.
+fn is_own(scope: Option<&Scope>, key: &PolicyKey) -> bool {
+    scope.is_some_and(|scope| scope.to_string() == key.service_id)
+}
+
+fn overtaken() -> Arc<Error> {
+    Retryable::RememberState("others kept writing the same item".into()).into()
+}
+
+/// The key of an item. DynamoDB holds no item without one.
+pub(super) fn policy_key(item: &Item) -> Option<PolicyKey> {
+    let part = |name: &str| match item.get(name) {
+        Some(AttributeValue::S(text)) => Some(text.clone()),
+        _ => None,
+    };
+    Some(PolicyKey::new(part("service_id")?, part("rule")?))
+}
