@@ -279,6 +279,36 @@ def concurrency_is_reserved(stack):
                 yield f"the queue may start {wanted} of {name}, of which {reserved} are reserved"
 
 
+# What Lambda keeps of an account's quota for functions that reserve nothing:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+UNRESERVED = 100
+
+
+@check
+def reserving_says_what_quota_it_takes(stack):
+    reserved = sum(int(function.get("ReservedConcurrentExecutions", 0)) for function in stack.functions.values())
+    burst = int(stack.parameters.get("ApprovalsBurst", stack.template["Parameters"]["ApprovalsBurst"]["Default"]))
+    if not reserved:
+        return
+    besides = reserved - burst
+    description = " ".join(stack.template["Parameters"]["ReserveConcurrency"]["Description"].split())
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    wanted = {
+        f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all": description,
+        f"or + {besides + UNRESERVED} with Slack"
+        if stack.slack
+        else f"is below ApprovalsBurst + {besides + UNRESERVED},": description,
+        f"with Slack + {besides + UNRESERVED}" if stack.slack else f"`ApprovalsBurst` + {besides + UNRESERVED}": readme,
+    }
+    if not stack.parameters:
+        wanted[f"below {reserved + UNRESERVED} by default"] = description
+        wanted[f"{reserved + UNRESERVED} by default"] = readme
+    for words, text in wanted.items():
+        if words not in text:
+            where = "README.md" if text is readme else "the description of ReserveConcurrency"
+            yield f"{reserved} executions are reserved, and {where} does not say {words!r}"
+
+
 @check
 def queues_wait_six_times_the_time_out(stack):
     for mapping in stack.of("AWS::Lambda::EventSourceMapping").values():
