@@ -290,26 +290,30 @@ UNRESERVED = 100
 @check
 def reserving_says_what_quota_it_takes(stack):
     reserved = sum(int(function.get("ReservedConcurrentExecutions", 0)) for function in stack.functions.values())
-    burst = int(stack.parameters.get("ApprovalsBurst", stack.template["Parameters"]["ApprovalsBurst"]["Default"]))
     if not reserved:
         return
-    besides = reserved - burst
-    description = " ".join(stack.template["Parameters"]["ReserveConcurrency"]["Description"].split())
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    wanted = {
-        f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all": description,
-        f"or + {besides + UNRESERVED} with Slack"
-        if stack.slack
-        else f"is below ApprovalsBurst + {besides + UNRESERVED},": description,
-        f"with Slack + {besides + UNRESERVED}" if stack.slack else f"`ApprovalsBurst` + {besides + UNRESERVED}": readme,
+    parameters = stack.template["Parameters"]
+    besides = reserved - int(stack.parameters.get("ApprovalsBurst", parameters["ApprovalsBurst"]["Default"]))
+    texts = {
+        "the parameter": " ".join(parameters["ReserveConcurrency"]["Description"].split()),
+        "README.md": (ROOT / "README.md").read_text(encoding="utf-8"),
+        "examples/README.md": (ROOT / "examples/README.md").read_text(encoding="utf-8"),
     }
+    needed = besides + UNRESERVED
+    wanted = [
+        ("the parameter", f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all"),
+        ("the parameter", f"or + {needed} with Slack" if stack.slack else f"is below ApprovalsBurst + {needed},"),
+        ("README.md", f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},"),
+    ]
     if not stack.parameters:
-        wanted[f"below {reserved + UNRESERVED} by default"] = description
-        wanted[f"{reserved + UNRESERVED} by default"] = readme
-    for words, text in wanted.items():
-        if words not in text:
-            where = "README.md" if text is readme else "the description of ReserveConcurrency"
-            yield f"{reserved} executions are reserved, and {where} does not say {words!r}"
+        wanted += [
+            ("the parameter", f"below {reserved + UNRESERVED} by default"),
+            ("README.md", f"({reserved + UNRESERVED} by default)"),
+            ("examples/README.md", f"below {reserved + UNRESERVED},"),
+        ]
+    for place, words in wanted:
+        if words not in texts[place]:
+            yield f"{reserved} executions are reserved, and {place} does not say {words!r}"
 
 
 @check
