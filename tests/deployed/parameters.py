@@ -4,6 +4,7 @@ import json
 import platform
 from dataclasses import dataclass
 
+import identities
 from emulator import Emulator
 from simulators import APP, BOT_TOKEN, SIGNING_SECRET, TEAM
 
@@ -38,7 +39,10 @@ class Deployment:
             ],
             StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
         )
+        # More than it needs, so that what is refused to it is refused by topics and queues.
+        redrive = identities.make_role(emulator, "redrive", identities.may(["sns:*", "sqs:*"], "*"))
         return MINE | {
+            "RedriveRoleArn": redrive,
             "ManagedServices": ",".join(services),
             "Organizations": "on",
             "ReconcileMinutes": "10",

@@ -36,7 +36,7 @@ def test_an_event_of_another_kind_is_not_taken(world):
 
 def test_cloudtrail_tells_who_accepted_without_gatekeeper(world):
     """Only CloudTrail may send events of aws.ec2, here as at AWS; so what the rule would put into the queue is put
-    there, and the rule is asked whether it would."""
+    there as EventBridge would, and the rule is asked whether it would."""
     service = world.service()
     endpoint = world.connect(service, UNKNOWN)
     world.until_recorded(endpoint, "in_review")
@@ -50,7 +50,8 @@ def test_cloudtrail_tells_who_accepted_without_gatekeeper(world):
     rule = events.describe_rule(Name=world.stack.resources["CloudTrailRule"].split("|")[-1].split("/")[-1])
     assert rule["State"] == "ENABLED"
     assert events.test_event_pattern(EventPattern=rule["EventPattern"], Event=json.dumps(event))["Result"]
-    world.sqs.send_message(QueueUrl=world.stack["ConnectionsQueueUrl"], MessageBody=json.dumps(event))
+    queue = world.from_rule("CloudTrailRule")
+    queue.send_message(QueueUrl=world.stack["ConnectionsQueueUrl"], MessageBody=json.dumps(event))
 
     told = world.announced(endpoint, "accepted_out_of_band")
     assert SOMEBODY in json.dumps(told), told

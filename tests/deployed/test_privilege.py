@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
-from emulator import ACCOUNT
 from world import FUNCTIONS, INTRUDER
 
 LISTED = "012345678901"
@@ -34,10 +33,8 @@ def without(world, function, sid):
 
 
 def taken_over(world, function):
-    """Clients for whoever took over a function. (ministack lets the account's root user assume any role.)"""
-    arn = f"arn:aws:iam::{ACCOUNT}:role/{world.stack.resources[f'{function}Role']}"
-    session = world.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName=INTRUDER)
-    return lambda service: world.emulator.client(service, session=session["Credentials"])
+    """Clients for whoever took over a function."""
+    return world.taking_on(world.stack.resources[f"{function}Role"], INTRUDER)
 
 
 def refuses(call):

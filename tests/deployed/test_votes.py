@@ -2,8 +2,6 @@
 
 import re
 
-import pytest
-from botocore.exceptions import ClientError
 from world import APPROVER
 
 UNKNOWN = "222222222222"
@@ -54,8 +52,3 @@ def test_an_approver_rejects_with_a_reason_and_the_link_is_used_up(world):
 def test_a_link_that_was_never_sent_opens_nothing(world):
     page = world.browser.get(f"{world.stack['ApprovalsUrl']}/a/{'0' * 43}")
     assert page.status in (200, 404, 410) and "vpce-" not in page.text, page
-
-
-def test_nobody_but_the_functions_writes_to_approvers(world):
-    with pytest.raises(ClientError, match="not authorized"):
-        world.emulator.client("sns").publish(TopicArn=world.stack["ApprovalsTopicArn"], Message="Click here")

@@ -148,6 +148,18 @@ class World:
         assert self.emulator.client("events").put_events(Entries=[entry])["FailedEntryCount"] == 0
         return endpoint
 
+    def from_rule(self, rule: str):
+        """SQS for EventBridge, which delivers what a rule of the stack matched."""
+        name = self.stack.resources[rule].split("|")[-1].split("/")[-1]
+        arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/{name}"
+        return self.emulator.service("sqs", "events.amazonaws.com", arn)
+
+    def taking_on(self, role: str, session: str):
+        """Clients for a session of a role. (ministack lets the account's root user assume any role.)"""
+        arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+        taken_on = self.emulator.client("sts").assume_role(RoleArn=arn, RoleSessionName=session)
+        return lambda service: self.emulator.client(service, session=taken_on["Credentials"])
+
     # What can be seen.
 
     def state(self, endpoint: str) -> str | None:

@@ -224,6 +224,30 @@ set_to(
     10,
 )
 without("concurrency_is_reserved", "any number for Slack", "SlackFunctionQueue/Properties/ScalingConfig")
+set_to(
+    "reserving_says_what_quota_it_takes",
+    "one execution more",
+    "ConnectionsFunction/Properties/ReservedConcurrentExecutions/Fn::If/1",
+    4,
+)
+set_to(
+    "reserving_says_what_quota_it_takes",
+    "one execution more for Slack",
+    "SlackFunction/Properties/ReservedConcurrentExecutions/Fn::If/1",
+    3,
+)
+
+
+@breaks("reserving_says_what_quota_it_takes", "another burst by default")
+def _(template):
+    template["Parameters"]["ApprovalsBurst"]["Default"] = 30
+
+
+@breaks("reserving_says_what_quota_it_takes", "new accounts only")
+def _(template):
+    template["Parameters"]["ReserveConcurrency"]["Description"] = "Choose false where the account's quota is still 10."
+
+
 set_to("queues_wait_six_times_the_time_out", "prompts come twice", "SlackFunction/Properties/Timeout", 120)
 set_to("queues_wait_six_times_the_time_out", "visible too early", "ConnectionsQueue/Properties/VisibilityTimeout", 361)
 set_to("queues_wait_six_times_the_time_out", "longer time-out", "ConnectionsFunction/Properties/Timeout", 90)

@@ -18,6 +18,7 @@ import approvals  # noqa: E402, F401 (registers its checks)
 import operations  # noqa: E402, F401 (as well)
 import regions  # noqa: E402, F401 (as well)
 import versions  # noqa: E402, F401 (as well)
+import writers  # noqa: E402, F401 (as well)
 from cloudformation import outputs, refusals  # noqa: E402
 from stack import CHECKS, Stack, check, many  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
@@ -30,6 +31,7 @@ CERTIFICATE_ARN = "arn:aws:acm:eu-central-1:012345678901:certificate/00000000-00
 SLACK = {"SlackSecretArn": SECRET_ARN, "SlackTeamId": "T0EXAMPLE", "SlackAppId": "A0EXAMPLE"}
 KEY_ARN = "arn:aws:kms:eu-central-1:012345678901:key/00000000-0000-0000-0000-000000000000"
 STREAM_ARN = "arn:aws:dynamodb:eu-central-1:012345678901:table/allowlist/stream/2026-11-20T00:00:00.000"
+REDRIVE_ROLE_ARN = "arn:aws:iam::012345678901:role/operations/Redrive"
 SERVICES = ["vpce-svc-0a1b2c3d4e5f60718", "vpce-svc-00000000000000001"]
 SETS = {
     "defaults": {},
@@ -41,6 +43,7 @@ SETS = {
         "AlarmsEmail": "ops@example.com",
         "KmsKeyArn": KEY_ARN,
         "LogRetentionDays": "30",
+        "RedriveRoleArn": REDRIVE_ROLE_ARN,
         "ArchiveDays": "0",
         "ReviewAlarmHours": "4",
         "AmazonQTeamId": "T0EXAMPLE",
@@ -277,6 +280,40 @@ def concurrency_is_reserved(stack):
             wanted = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
             if wanted is None or reserve and (reserved or 0) < wanted:
                 yield f"the queue may start {wanted} of {name}, of which {reserved} are reserved"
+
+
+# What Lambda keeps of an account's quota for functions that reserve nothing:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html
+UNRESERVED = 100
+
+
+@check
+def reserving_says_what_quota_it_takes(stack):
+    reserved = sum(int(function.get("ReservedConcurrentExecutions", 0)) for function in stack.functions.values())
+    if not reserved:
+        return
+    parameters = stack.template["Parameters"]
+    besides = reserved - int(stack.parameters.get("ApprovalsBurst", parameters["ApprovalsBurst"]["Default"]))
+    texts = {
+        "the parameter": " ".join(parameters["ReserveConcurrency"]["Description"].split()),
+        "README.md": (ROOT / "README.md").read_text(encoding="utf-8"),
+        "examples/README.md": (ROOT / "examples/README.md").read_text(encoding="utf-8"),
+    }
+    needed = besides + UNRESERVED
+    wanted = [
+        ("the parameter", f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all"),
+        ("the parameter", f"or + {needed} with Slack" if stack.slack else f"is below ApprovalsBurst + {needed},"),
+        ("README.md", f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},"),
+    ]
+    if not stack.parameters:
+        wanted += [
+            ("the parameter", f"below {reserved + UNRESERVED} by default"),
+            ("README.md", f"({reserved + UNRESERVED} by default)"),
+            ("examples/README.md", f"below {reserved + UNRESERVED},"),
+        ]
+    for place, words in wanted:
+        if words not in texts[place]:
+            yield f"{reserved} executions are reserved, and {place} does not say {words!r}"
 
 
 @check
@@ -803,6 +840,18 @@ def parameters_are_explained_and_checked(stack):
             ["", STREAM_ARN, STREAM_ARN.replace(":aws:", ":aws-cn:")],
             [STREAM_ARN.split("/stream/")[0], "allowlist", STREAM_ARN.replace("dynamodb", "kinesis"), STREAM_ARN[:-24] + "*"],
         ),
+        "RedriveRoleArn": (
+            ["", REDRIVE_ROLE_ARN, "arn:aws-us-gov:iam::012345678901:role/Redrive+=,.@_-1"],
+            [
+                "Redrive",
+                "*",
+                "arn:aws:iam::012345678901:role/*",
+                "arn:aws:iam::012345678901:role/Redrive?",
+                "arn:aws:iam::012345678901:user/alice",
+                "arn:aws:iam::012345678901:root",
+                "arn:aws:sts::012345678901:assumed-role/Redrive/alice",
+            ],
+        ),
         "AlarmsEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com,b@example.com extra"]),
         "AnnouncementsEmail": (["", "people+pl@example.co.uk"], ["people", "@example.com"]),
         "ApprovalsDomainName": (
@@ -904,6 +953,7 @@ def main() -> int:
         import operations_breaks  # noqa: F401 (as well)
         import regions_breaks  # noqa: F401 (as well)
         import versions_breaks  # noqa: F401 (as well)
+        import writers_breaks  # noqa: F401 (as well)
         from breaks import BREAKS
 
         names = {function.__name__ for function in CHECKS}

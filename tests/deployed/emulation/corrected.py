@@ -6,7 +6,11 @@
 - a run of an alias that fails goes where the alias's configuration says;
 - `sns:Publish` is the permission for PublishBatch too;
 - a rule of the default bus is `rule/NAME` in policies;
-- `aws:PrincipalArn` of a role's session is the role's ARN;
+- `aws:PrincipalArn` of a role's session is the role's ARN, and an AWS service has none; `aws:PrincipalIsAWSService` says
+  whether one calls;
+- an AWS service may call SNS and SQS under its own name (with the headers of `CALLER`), and is let in by the topic's or
+  queue's policy only; EventBridge delivers into queues like that as well;
+- a queue whose RedriveAllowPolicy says so is nobody's dead-letter queue;
 - `dynamodb:LeadingKeys` is there when items are written;
 
 and each decision about a permission is written to the file DECISIONS. It is served in ministack's place:
@@ -14,6 +18,7 @@ and each decision about a permission is written to the file DECISIONS. It is ser
 """
 
 import asyncio
+import contextvars
 import json
 import os
 import urllib.error
@@ -24,7 +29,8 @@ from urllib.parse import parse_qs
 import boto3
 from ministack.app import SERVICE_HANDLERS, app  # noqa: F401 (what is served)
 from ministack.core import iam_actions, iam_evaluator
-from ministack.services import dynamodb, iam, lambda_svc, sns, tagging
+from ministack.core.responses import get_account_id
+from ministack.services import dynamodb, eventbridge, iam, lambda_svc, sns, sqs, tagging
 
 EC2, ORGANIZATIONS = os.environ["SIMULATED_EC2"], os.environ["SIMULATED_ORGANIZATIONS"]
 MAILBOX, DECISIONS = Path(os.environ["MAILBOX"]), Path(os.environ["DECISIONS"])
@@ -37,6 +43,9 @@ ACTIONS = {
     "ConditionCheck": "dynamodb:ConditionCheckItem",
 }
 ITSELF = "the action of the request"
+# The headers by which a request says that an AWS service makes it under its own name, and for which resource of which
+# account. It is signed by the root user, since a service has no key here.
+CALLER = ("x-emulated-service", "x-amz-source-arn", "x-amz-source-account")
 
 
 def add_line(path: Path, document: dict) -> None:
@@ -167,7 +176,15 @@ iam_actions.extract_iam_action = documented_action
 resolve_condition_key = iam_evaluator._resolve_condition_key
 
 
+# And aws:PrincipalIsAWSService is "true when a service uses a service principal to perform a direct action on your
+# resources". aws:PrincipalArn names roles, users, federated users and root users, so it is not there then:
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalisawsservice
 def principal_as_documented(key, context):
+    is_service = context.principal_type == "Service"
+    if key.lower() == "aws:principalisawsservice":
+        return str(is_service).lower()
+    if key.lower() == "aws:principalarn" and is_service:
+        return None
     value = resolve_condition_key(key, context)
     if key.lower() == "aws:principalarn" and ":assumed-role/" in str(value):
         name = value.split("/")[1]
@@ -176,6 +193,73 @@ def principal_as_documented(key, context):
 
 
 iam_evaluator._resolve_condition_key = principal_as_documented
+
+
+# An AWS service that calls has no permissions of its own: what the resource's policy allows it, and does not deny, it
+# may, and nothing else.
+calling = contextvars.ContextVar("the AWS service that calls, for which resource of which account", default=None)
+
+
+def from_services_too(answer):
+    async def answer_as(method, path, headers, body, query_params):
+        calling.set(tuple(headers[name] for name in CALLER) if CALLER[0] in headers else None)
+        return await answer(method, path, headers, body, query_params)
+
+    return answer_as
+
+
+SERVICE_HANDLERS.update({name: from_services_too(SERVICE_HANDLERS[name]) for name in ("sns", "sqs")})
+enforce_topic_policy, enforce_queue_policy = sns._enforce_topic_policy, sqs._enforce_queue_policy
+
+
+def enforce_topic_policy_on_services_too(topic, action):
+    service = calling.get()
+    if not service:
+        return enforce_topic_policy(topic, action)
+    if action == "sns:Publish" and sns.topic_policy_allows(topic["arn"], *service):
+        return None
+    return sns._error("AuthorizationError", f"{service[0]} is not authorized to perform: {action}", 403)
+
+
+def enforce_queue_policy_on_services_too(queue, action):
+    service, arn = calling.get(), queue["attributes"]["QueueArn"]
+    if not service:
+        enforce_queue_policy(queue, action)
+    elif action != "sqs:SendMessage" or not sqs.queue_policy_allows(arn, *service):
+        raise sqs._Err("AccessDenied", f"{service[0]} is not authorized to perform: {action}", 403)
+
+
+sns._enforce_topic_policy, sqs._enforce_queue_policy = (
+    enforce_topic_policy_on_services_too,
+    enforce_queue_policy_on_services_too,
+)
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sqs-permissions
+invoke_target = eventbridge._invoke_target
+
+
+def invoke_target_if_it_lets_events_in(target, event, rule, *others):
+    source = rule["Arn"].replace(":rule/default/", ":rule/")
+    service = ("events.amazonaws.com", source, get_account_id())
+    if ":sqs:" not in target["Arn"] or sqs.queue_policy_allows(target["Arn"], *service):
+        invoke_target(target, event, rule, *others)
+
+
+eventbridge._invoke_target = invoke_target_if_it_lets_events_in
+
+# "denyAll – No source queues can specify this queue as the dead-letter queue":
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
+validate_redrive_policy = sqs._validate_redrive_policy
+
+
+def validate_redrive_policy_both_ways(text):
+    validate_redrive_policy(text)
+    dead_letters = sqs._queue_by_arn(json.loads(text)["deadLetterTargetArn"])
+    allows = json.loads(dead_letters["attributes"].get("RedriveAllowPolicy") or "{}")
+    if allows.get("redrivePermission") == "denyAll":
+        raise sqs._Err("InvalidParameterValue", f"{dead_letters['name']} is not to be anybody's dead-letter queue", 400)
+
+
+sqs._validate_redrive_policy = validate_redrive_policy_both_ways
 
 
 # "Represents the first key attribute of a table":

@@ -15,8 +15,9 @@ pub(crate) async fn here(mut notifications: UnboundedReceiver<ConnectionNotifica
     }
 }
 
-/// To an SNS somewhere else, as the account that owns the service: no emulator lets anybody publish as
-/// `vpce.amazonaws.com`. What cannot be published is lost, as at AWS, and said on standard output.
+/// To an SNS somewhere else, signed by the account that owns the service, since no service has a key. Headers say that it
+/// is `vpce.amazonaws.com` who publishes, and for which service: what emulates AWS may let it in by that, as
+/// `tests/deployed` has it do. What cannot be published is lost, as at AWS, and said on standard output.
 pub(crate) async fn elsewhere(
     mut notifications: UnboundedReceiver<ConnectionNotification>,
     url: String,
@@ -25,16 +26,32 @@ pub(crate) async fn elsewhere(
     let config = aws_sdk_sns::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(url)
-        .credentials_provider(Credentials::new(account, "test", None, None, "serve"));
+        .credentials_provider(Credentials::new(&account, "test", None, None, "serve"));
     while let Some(notification) = notifications.recv().await {
         // arn:aws:sns:<Region>:…
         let region = notification.topic_arn.split(':').nth(3).unwrap_or_default();
+        let service = &notification.service_id;
+        let caller = [
+            ("x-emulated-service", "vpce.amazonaws.com".to_owned()),
+            ("x-amz-source-account", account.clone()),
+            (
+                "x-amz-source-arn",
+                format!("arn:aws:ec2:{region}:{account}:vpc-endpoint-service/{service}"),
+            ),
+        ];
         let region = Region::new(region.to_owned());
         let client = aws_sdk_sns::Client::from_conf(config.clone().region(region).build());
         let published = client
             .publish()
             .topic_arn(&notification.topic_arn)
             .message(&notification.body)
+            .customize()
+            .mutate_request(move |request| {
+                for (name, value) in &caller {
+                    // `insert` panics on what is no header, which an id or an ARN is not.
+                    let _ = request.headers_mut().try_insert(*name, value.clone());
+                }
+            })
             .send()
             .await;
         if let Err(error) = published {
