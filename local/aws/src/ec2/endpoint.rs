@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::json;
 
+use super::attachment::Attached;
 use super::connection::Connection;
 use super::filter::Filters;
 use super::notification::{self, ConnectionEvent};
@@ -16,14 +17,20 @@ use crate::clock::{before, millis};
 use crate::error::AwsError;
 use crate::xml::Xml;
 
-/// A consumer's endpoint, which is also its connection to the service.
+/// A consumer's endpoint, which is also its connection to the service; or the connection of a transit gateway
+/// attachment.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     /// The order of lists.
     pub(crate) number: u64,
+    /// `vpce-…`; of a connection that is listed without an endpoint, the attachment's id.
     pub(crate) id: String,
+    /// Of whose attachment it is, if it is an attachment's.
+    pub(crate) attachment: Option<Attached>,
     pub(crate) connection_id: String,
     pub(crate) service_id: String,
+    /// The service's, which it may outlive.
+    pub(crate) provider: String,
     pub(crate) service_region: String,
     pub(crate) kind: ServiceKind,
     pub(crate) owner: String,
@@ -37,6 +44,24 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
+    /// The endpoint's id, if the connection is listed with one.
+    pub(crate) fn endpoint_id(&self) -> Option<&str> {
+        let without = self.attachment.as_ref().is_some_and(|of| of.id == self.id);
+        (!without).then_some(&self.id)
+    }
+
+    /// The owner that is listed for the endpoint, if there is one.
+    pub(crate) fn endpoint_owner(&self) -> Option<&str> {
+        let without = self.endpoint_id().is_none()
+            || self.attachment.as_ref().is_some_and(|of| of.without_owner);
+        (!without).then_some(&self.owner)
+    }
+
+    /// Whether it is a connection to a service of the caller's, even if the service is deleted.
+    pub(crate) fn is_to(&self, caller: &Caller) -> bool {
+        self.provider == caller.account && self.service_region == caller.region
+    }
+
     /// The connection at `at`; `None` when it is not there yet or no more.
     pub(crate) fn connection(&self, at: Timestamp) -> Option<Connection> {
         Some(Connection {
@@ -51,7 +76,7 @@ impl Endpoint {
         })
     }
 
-    fn service_name(&self) -> String {
+    pub(crate) fn service_name(&self) -> String {
         format!(
             "com.amazonaws.vpce.{}.{}",
             self.service_region, self.service_id
@@ -213,8 +238,10 @@ fn create_one(
             .endpoint_id
             .clone()
             .unwrap_or_else(|| ec2.ids().ec2("vpce-")),
+        attachment: None,
         connection_id: ec2.ids().ec2("vpce-con-"),
         service_id: service.id.clone(),
+        provider: service.owner.clone(),
         service_region: service.region.clone(),
         kind: service.kind,
         owner: caller.account.clone(),
@@ -352,8 +379,11 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
     }))
 }
 
+/// The endpoints behind a transit gateway's attachment, if there are any, are nobody's to list or delete.
 fn is_own(endpoint: &Endpoint, caller: &Caller) -> bool {
-    endpoint.owner == caller.account && endpoint.region == caller.region
+    endpoint.attachment.is_none()
+        && endpoint.owner == caller.account
+        && endpoint.region == caller.region
 }
 
 pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::filter::Filters;
+use super::permission::PermissionType;
 use super::state::State;
 use super::{Ec2, Request, errors};
 use crate::caller::Caller;
@@ -54,6 +55,9 @@ pub struct Service {
     pub tags: BTreeMap<String, String>,
     /// Who may create endpoints: principals (ARNs, or `*`) and the ids of these permissions.
     pub principals: BTreeMap<String, String>,
+    /// Who may create transit gateway attachments: root ARNs of accounts and the ids of these permissions. The one kind
+    /// of permission says nothing about the other.
+    pub attachment_principals: BTreeMap<String, String>,
 }
 
 impl Service {
@@ -71,6 +75,20 @@ impl Service {
         let root = format!("arn:aws:iam::{}:root", caller.account);
         let allowed = |principal| self.principals.contains_key(principal);
         self.owner == caller.account || allowed("*") || allowed(&root) || allowed(&caller.arn)
+    }
+
+    /// Whether the permissions let this caller create a transit gateway attachment. The owner needs none.
+    pub(crate) fn permits_attachment(&self, caller: &Caller) -> bool {
+        let root = format!("arn:aws:iam::{}:root", caller.account);
+        self.owner == caller.account || self.attachment_principals.contains_key(&root)
+    }
+
+    /// The permissions of one type.
+    pub(crate) fn principals_mut(&mut self, kind: PermissionType) -> &mut BTreeMap<String, String> {
+        match kind {
+            PermissionType::VpcEndpoint => &mut self.principals,
+            PermissionType::TransitGatewayAttachment => &mut self.attachment_principals,
+        }
     }
 
     fn write(&self, xml: &mut Xml) {
@@ -145,6 +163,7 @@ pub struct NewService {
     pub(crate) auto_accept: bool,
     pub(crate) regions: BTreeSet<String>,
     pub(crate) principals: BTreeSet<String>,
+    pub(crate) attachment_principals: BTreeSet<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) load_balancers: BTreeSet<String>,
     pub(crate) ip_address_types: BTreeSet<String>,
@@ -204,6 +223,13 @@ impl NewService {
         self.allow(format!("arn:aws:iam::{account}:root"))
     }
 
+    /// This account may create transit gateway attachments, which only services for Gateway Load Balancer endpoints take.
+    pub fn allow_attachments_of(mut self, account: &str) -> Self {
+        self.attachment_principals
+            .insert(format!("arn:aws:iam::{account}:root"));
+        self
+    }
+
     /// With this tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
@@ -235,7 +261,12 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
     if ip_address_types.is_empty() {
         ip_address_types.insert("ipv4".to_owned());
     }
-    let principals = new.principals.into_iter();
+    let permissions = |principals: BTreeSet<String>| {
+        principals
+            .into_iter()
+            .map(|principal| (principal, ec2.ids().ec2("vpce-svc-perm-")))
+            .collect()
+    };
     let service = Service {
         owner,
         kind,
@@ -245,9 +276,8 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
         regions,
         private_dns_name: new.private_dns_name,
         tags: new.tags,
-        principals: principals
-            .map(|principal| (principal, ec2.ids().ec2("vpce-svc-perm-")))
-            .collect(),
+        principals: permissions(new.principals),
+        attachment_principals: permissions(new.attachment_principals),
         region,
         id,
     };
@@ -257,10 +287,10 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
     service
 }
 
-/// Whether `id` is `prefix` and 8 to 17 hexadecimal digits.
+/// Whether `id` is `prefix` and 8 hexadecimal digits, as ids once were, or 17, as they are today.
 pub(crate) fn is_id(id: &str, prefix: &str) -> bool {
     id.strip_prefix(prefix).is_some_and(|digits| {
-        (8..=17).contains(&digits.len())
+        matches!(digits.len(), 8 | 17)
             && digits
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))

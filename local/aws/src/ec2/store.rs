@@ -18,6 +18,8 @@ pub(crate) struct Store {
     endpoints: HashMap<String, Endpoint>,
     by_service: BTreeMap<String, BTreeMap<u64, String>>,
     by_owner: BTreeMap<String, BTreeMap<u64, String>>,
+    /// The connections of each transit gateway attachment.
+    by_attachment: BTreeMap<String, BTreeMap<u64, String>>,
     /// Deleted endpoints and when they are gone.
     graves: VecDeque<(Timestamp, String)>,
     last_number: u64,
@@ -40,15 +42,23 @@ impl Store {
         index.insert(endpoint.number, endpoint.id.clone());
         let index = self.by_owner.entry(endpoint.owner.clone()).or_default();
         index.insert(endpoint.number, endpoint.id.clone());
+        if let Some(of) = &endpoint.attachment {
+            let index = self.by_attachment.entry(of.id.clone()).or_default();
+            index.insert(endpoint.number, endpoint.id.clone());
+        }
         self.endpoints.insert(endpoint.id.clone(), endpoint);
     }
 
-    fn remove(&mut self, id: &str) {
+    pub(crate) fn remove(&mut self, id: &str) {
         if let Some(endpoint) = self.endpoints.remove(id) {
             if let Some(index) = self.by_service.get_mut(&endpoint.service_id) {
                 index.remove(&endpoint.number);
             }
             if let Some(index) = self.by_owner.get_mut(&endpoint.owner) {
+                index.remove(&endpoint.number);
+            }
+            let of = endpoint.attachment.map(|of| of.id);
+            if let Some(index) = of.and_then(|id| self.by_attachment.get_mut(&id)) {
                 index.remove(&endpoint.number);
             }
         }
@@ -65,6 +75,23 @@ impl Store {
     /// The endpoints of a service, from behind a number on.
     pub(crate) fn of_service(&self, id: &str, after: u64) -> impl Iterator<Item = &Endpoint> {
         self.indexed(self.by_service.get(id), after)
+    }
+
+    /// All services that anything is or was connected to, deleted ones too, from one on, by their ids.
+    pub(crate) fn connected(&self, from: &str) -> impl Iterator<Item = &str> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        self.by_service.range::<str, _>(range).map(|(id, _)| id.as_str())
+    }
+
+    /// The keys of the connections of a transit gateway attachment.
+    pub(crate) fn attached(&self, id: &str) -> Vec<String> {
+        let index = self.by_attachment.get(id);
+        index.into_iter().flat_map(BTreeMap::values).cloned().collect()
+    }
+
+    /// The ids of all transit gateway attachments, in order.
+    pub(crate) fn attachment_ids(&self) -> impl Iterator<Item = &String> {
+        self.by_attachment.keys()
     }
 
     /// The endpoints of an account, from behind a number on.
