@@ -125,6 +125,7 @@ impl Ec2 {
             vpc_id: "vpc-0000000000000000a".to_owned(),
             subnet_ids: Vec::new(),
             ip_address_type: new.ip_address_type,
+            private_dns: false,
             tags: BTreeMap::new(),
             created_at: new.created_at.unwrap_or(now),
             timeline: Timeline::always(new.state),
@@ -139,7 +140,10 @@ impl Ec2 {
         let now = self.now();
         let store = self.store();
         let endpoint = store.endpoint(endpoint_id)?;
-        endpoint.attachment.is_none().then(|| endpoint.connection(now))?
+        endpoint
+            .attachment
+            .is_none()
+            .then(|| endpoint.connection(now))?
     }
 
     /// All connections of endpoints as they are now, by service, then by age. They stay in the list until they are gone,
@@ -180,7 +184,7 @@ impl Ec2 {
         caller: &Caller,
         new: NewEndpoint,
     ) -> Result<Connection, AwsError> {
-        let endpoint = endpoint::create(self, caller, &new, false)?;
+        let endpoint = endpoint::create(self, caller, &new, false, None)?;
         endpoint.connection(self.now()).ok_or_else(errors::internal)
     }
 
@@ -190,7 +194,8 @@ impl Ec2 {
             return false;
         };
         let owner = Caller::new(connection.owner, connection.region);
-        endpoint::delete(self, &owner, &[connection.endpoint_id]).is_empty()
+        let deleted = endpoint::delete(self, &owner, &[connection.endpoint_id], false);
+        deleted.is_ok_and(|failed| failed.is_empty())
     }
 
     /// Does what `AcceptVpcEndpointConnections` does: somebody else decides, on the console for example.

@@ -162,6 +162,7 @@ fn insert(ec2: &Ec2, store: &mut Store, made: Made) -> Result<(), AwsError> {
             vpc_id: String::new(),
             subnet_ids: Vec::new(),
             ip_address_type: "ipv4".to_owned(),
+            private_dns: false,
             tags: made.tags.clone(),
             created_at: made.created_at,
             timeline: made.timeline.clone(),
@@ -312,7 +313,11 @@ fn delete(ec2: &Ec2, store: &mut Store, id: &str) -> bool {
 }
 
 /// The required parameter `TransitGatewayAttachmentId`, of an attachment that is the caller's.
-fn own<'a>(req: &Request<'_>, store: &'a Store, id: &str) -> Result<(&'a Endpoint, State), AwsError> {
+fn own<'a>(
+    req: &Request<'_>,
+    store: &'a Store,
+    id: &str,
+) -> Result<(&'a Endpoint, State), AwsError> {
     if !is_id(id, "tgw-attach-") {
         return Err(errors::malformed_attachment(id));
     }
@@ -348,7 +353,10 @@ pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
     let attached = |endpoint: &Endpoint| {
         let of = endpoint.attachment.as_ref();
         of.is_some_and(|of| of.gateway == gateway)
-            && endpoint.timeline.state_at(req.now).is_some_and(|state| state != State::Deleted)
+            && endpoint
+                .timeline
+                .state_at(req.now)
+                .is_some_and(|state| state != State::Deleted)
     };
     if store.of_service(&service_id, 0).any(attached) {
         return Err(errors::duplicate_attachment(gateway, name));
@@ -384,7 +392,10 @@ pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
 
 pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {
     let name = "TransitGatewayAttachmentId";
-    let id = req.params.filled(name).ok_or_else(|| errors::missing(name))?;
+    let id = req
+        .params
+        .filled(name)
+        .ok_or_else(|| errors::missing(name))?;
     let mut store = req.ec2.store();
     let (_, state) = own(req, &store, id)?;
     // "The attachment must be in the available or pendingAcceptance state." (model)
@@ -418,7 +429,11 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
         .filter_map(|id| {
             let keys = store.attached(id);
             let first = keys.first().and_then(|key| store.endpoint(key))?;
-            Some((first, first.attachment.as_ref()?, first.timeline.state_at(at)?))
+            Some((
+                first,
+                first.attachment.as_ref()?,
+                first.timeline.state_at(at)?,
+            ))
         })
         .filter(|(first, ..)| is_own(first, req.caller))
         .filter(|(first, of, state)| {

@@ -307,7 +307,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// The id is well formed, and there are not too many.
+    /// The ids are well formed, and there are not too many.
     fn check(self, verb: Verb, at_most: Option<usize>) -> Result<(), AwsError> {
         let (prefix, what, most) = match self {
             Self::Endpoints(_) => ("vpce-", "VPC endpoints", at_most),
@@ -364,7 +364,6 @@ pub(crate) fn decide_call(req: &Request<'_>, verb: Verb) -> Result<String, AwsEr
         (true, false) => Named::Attachments(&attachments),
         (false, true) => Named::Endpoints(&endpoints),
     };
-    named.check(verb, req.options.decide_at_most)?;
     let dry = req.flag("DryRun")?.unwrap_or(false);
     let failed = decide(
         req.ec2,
@@ -392,11 +391,12 @@ pub(crate) fn decide(
     event::emit(ec2, caller, verb.action(), || {
         let request =
             json!({ "ServiceId": service_id, named.parameter(): event::list(named.ids()) });
-        let response = result.as_ref().map(|failed| {
-            let items: Vec<_> = failed.iter().map(Unsuccessful::to_json).collect();
-            json!({ "unsuccessful": event::items(items) })
-        });
-        (request, response)
+        (
+            request,
+            result
+                .as_ref()
+                .map(|failed| super::unsuccessful_event(failed)),
+        )
     });
     result
 }
@@ -411,6 +411,7 @@ fn decide_all(
     dry_run: bool,
 ) -> Result<Vec<Unsuccessful>, AwsError> {
     let (now, options) = (ec2.now(), ec2.options());
+    named.check(verb, options.decide_at_most)?;
     let mut store = ec2.store();
     let service = store.own_service(caller, service_id);
     let service = service.ok_or_else(|| errors::no_service(service_id))?;

@@ -38,7 +38,7 @@ pub(crate) fn invalid_action(action: &str) -> AwsError {
 }
 
 pub(crate) fn invalid_filter(name: &str) -> AwsError {
-    bad("InvalidFilter", format!("The filter '{name}' is invalid"))
+    bad("InvalidFilter", format!("The filter {name} is invalid"))
 }
 
 pub(crate) fn filter_limit(message: &str) -> AwsError {
@@ -115,10 +115,7 @@ pub(crate) fn no_endpoint(id: &str) -> AwsError {
 }
 
 pub(crate) fn malformed_endpoint(id: &str) -> AwsError {
-    bad(
-        "InvalidVpcEndpointId.Malformed",
-        malformed(id, "vpce-"),
-    )
+    bad("InvalidVpcEndpointId.Malformed", malformed(id, "vpce-"))
 }
 
 /// The code for a transit gateway attachment that is not there is EC2's; that Accept and Reject answer it is inferred.
@@ -143,7 +140,10 @@ pub(crate) fn duplicate_attachment(gateway: &str, service: &str) -> AwsError {
 }
 
 pub(crate) fn incorrect_state(id: &str, state: impl Display) -> AwsError {
-    bad("IncorrectState", format!("{id} is in invalid state: {state}"))
+    bad(
+        "IncorrectState",
+        format!("{id} is in invalid state: {state}"),
+    )
 }
 
 pub(crate) fn malformed_attachment(id: &str) -> AwsError {
@@ -182,6 +182,13 @@ pub(crate) fn too_many(what: &str, done: &str, most: usize) -> AwsError {
     invalid_parameter(format!(
         "Maximum number of {what} to {done} was exceeded. You can provide up to {most} {what}."
     ))
+}
+
+pub(crate) fn idempotency(token: &str) -> AwsError {
+    bad(
+        "IdempotentParameterMismatch",
+        format!("The client token {token} was used in another request with other parameters"),
+    )
 }
 
 pub(crate) fn invalid_principal(principal: &str) -> AwsError {

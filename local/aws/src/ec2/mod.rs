@@ -317,6 +317,11 @@ impl Unsuccessful {
     }
 }
 
+/// As CloudTrail records the answer of a call with results per item.
+fn unsuccessful_event(failed: &[Unsuccessful]) -> Value {
+    json!({ "unsuccessful": event::items(failed.iter().map(Unsuccessful::to_json).collect()) })
+}
+
 fn write_unsuccessful(xml: &mut Xml, items: &[Unsuccessful]) {
     xml.list("unsuccessful", "item", items, |xml, item| {
         xml.element("error", |xml| {

@@ -74,9 +74,11 @@ fn kind(principal: &str) -> &'static str {
     }
 }
 
-/// `*`, an ARN of IAM or Organizations, or an AWS service. An account id stands for its root.
+/// `*`, an ARN of IAM or Organizations, or an AWS service. An account id stands for its root. "Principal ARNs with path
+/// components aren't supported." (EC2's API model)
 pub(crate) fn parse(principal: &str) -> Result<String, AwsError> {
-    let arn = principal.starts_with("arn:") && principal.split(':').count() >= 6;
+    let has_path = matches!(kind(principal), "User" | "Role") && principal.split('/').count() > 2;
+    let arn = principal.starts_with("arn:") && principal.split(':').count() >= 6 && !has_path;
     if is_account(principal) {
         Ok(format!("arn:aws:iam::{principal}:root"))
     } else if principal == "*" || arn || principal.ends_with(".amazonaws.com") {
@@ -245,6 +247,13 @@ mod tests {
             parse("012345678901").unwrap(),
             "arn:aws:iam::012345678901:root"
         );
-        assert_eq!(parse("bob").unwrap_err().code, "InvalidPrincipal");
+        for bad in [
+            "bob",
+            "arn:aws:iam",
+            "arn:aws:iam::012345678901:user/team/a",
+            "arn:aws:iam::012345678901:role/aws-service-role/x.amazonaws.com/b",
+        ] {
+            assert_eq!(parse(bad).unwrap_err().code, "InvalidPrincipal", "{bad}");
+        }
     }
 }
