@@ -6,7 +6,7 @@
 //! | `DELETE /faults` | none does any more |
 //! | `GET /calls` | what was called, by whom, with which parameters and error |
 //! | `POST /ec2/attachments` `{"service_id", "owner", "endpoint_ids": []}` | a transit gateway attachment that waits; without endpoints it is listed without one. Answers its id |
-//! | `PUT /ec2/options` `{"attachment_listing": "PerZone", "decide_at_most": 25, "accept_after_reject": true, "reject_endpoint_id_filter": true, "empty_pages": true}` | what AWS does not document, one way or the other; what is not named stays |
+//! | `PUT /ec2/options` `{"attachment_listing": "PerZone", "attachments_by_endpoint": false, "decide_at_most": 25, "accept_after_reject": true, "reject_endpoint_id_filter": true, "empty_pages": true}` | what AWS does not document, one way or the other; what is not named stays |
 //! | `PUT /slack/channels` `{"id": "C0REVIEWS", "name": "reviews"}` | a channel that the app is in |
 //! | `POST /slack/press` `{"user", "channel", "ts", "action_id"}` | what Slack would post to the app: `headers` and `body` |
 
@@ -134,6 +134,7 @@ async fn put_attachment(
 #[serde(deny_unknown_fields)]
 struct Options {
     attachment_listing: Option<String>,
+    attachments_by_endpoint: Option<bool>,
     decide_at_most: Option<usize>,
     accept_after_reject: Option<bool>,
     reject_endpoint_id_filter: Option<bool>,
@@ -160,6 +161,10 @@ async fn set_options(
             None => options.decide_at_most,
         };
         for (new, option) in [
+            (
+                new.attachments_by_endpoint,
+                &mut options.attachments_by_endpoint,
+            ),
             (new.accept_after_reject, &mut options.accept_after_reject),
             (
                 new.reject_endpoint_id_filter,

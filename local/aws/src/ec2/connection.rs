@@ -330,11 +330,12 @@ impl<'a> Named<'a> {
     }
 
     /// The keys of the connections that an id stands for.
-    fn keys(self, store: &Store, id: &str) -> Vec<String> {
+    fn keys(self, store: &Store, id: &str, options: &Ec2Options) -> Vec<String> {
         match self {
             Self::Endpoints(_) => store
                 .endpoint(id)
                 .filter(|endpoint| endpoint.endpoint_id().is_some())
+                .filter(|endpoint| endpoint.attachment.is_none() || options.attachments_by_endpoint)
                 .map(|endpoint| endpoint.id.clone())
                 .into_iter()
                 .collect(),
@@ -431,7 +432,7 @@ fn decide_all(
         }
         // Of the connections of an attachment, those that can be decided are.
         let (mut done, mut wrong) = (false, None);
-        for key in named.keys(&store, id) {
+        for key in named.keys(&store, id, &options) {
             let endpoint = store
                 .endpoint_mut(&key)
                 .filter(|endpoint| endpoint.service_id == service_id);

@@ -146,6 +146,12 @@ fn an_endpoint_of_an_attachment_can_be_decided_by_its_own_id() {
         world.list(&[]).all("vpcEndpointState"),
         ["pending", "pendingAcceptance"]
     );
+    world
+        .ec2
+        .set_options(|options| options.attachments_by_endpoint = false);
+    let answer = world.decide(ACCEPT, &service, &[ZONES[1]]);
+    let code = "InvalidVpcEndpointId.NotFound";
+    assert_eq!(answer.outcome(), (200, code.to_owned()));
     // What is left of it is accepted with it.
     assert_eq!(
         decide(&world, ACCEPT, &service, &[&id]).outcome(),
