@@ -467,8 +467,8 @@ impl World {
                 Some(slack) => slack.approvals(),
                 None => Arc::new(ApprovalsHandler::new(Arc::clone(voting), None)),
             };
-            let router = page::guarded(way.router.clone().merge(page));
-            let router = router.merge(approvals::router(approvals, clock.clone()));
+            let approvals = approvals::router(approvals, clock.clone());
+            let router = page::guarded(way.router.clone().merge(page).merge(approvals));
             serve(listener, router, stopped);
         }
         make_tables(&tables)

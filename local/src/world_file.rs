@@ -4,6 +4,7 @@
 //! Nothing is passed over: an unknown key, an id that is none, a connection to a service that is
 //! not there are errors with their place in the file, before anything is done.
 
+mod attachments;
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,8 @@ use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use crate::world::{PROVIDER, REGION, World, WorldError};
+use attachments::put_attachment;
+pub use attachments::{Attachment, AttachmentId, Subject};
 pub use steps::{Click, Step, Verb};
 
 /// A world, checked.
@@ -35,6 +38,8 @@ pub struct WorldFile {
     pub services: Vec<Service>,
     /// What consumers have connected to them.
     pub connections: Vec<Connection>,
+    /// What transit gateways are attached to them.
+    pub attachments: Vec<Attachment>,
     /// What decides.
     pub policy: Policy,
     /// What happens later, in this order.
@@ -56,6 +61,9 @@ pub struct Service {
     /// Who may create endpoints: ARNs, or `*`. The owners of the connections below always may.
     #[serde(default)]
     pub principals: Vec<String>,
+    /// Whether it is for Gateway Load Balancer endpoints, and takes transit gateway attachments.
+    #[serde(default)]
+    pub gateway_load_balancer: bool,
 }
 
 /// A connection as EC2 has it when the run begins.
@@ -103,6 +111,8 @@ struct Written {
     services: Vec<Spanned<Service>>,
     #[serde(default)]
     connections: Vec<Spanned<Connection>>,
+    #[serde(default)]
+    attachments: Vec<Spanned<Attachment>>,
     #[serde(default)]
     policy: WrittenPolicy,
     #[serde(default)]
@@ -209,7 +219,11 @@ impl WorldFile {
         for service in written.services {
             let line = line_of(&service);
             let service = service.value;
-            if !known.services.insert(service.service_id.clone()) {
+            let takes_attachments = service.gateway_load_balancer;
+            let before = known
+                .services
+                .insert(service.service_id.clone(), takes_attachments);
+            if before.is_some() {
                 return Err(bad(
                     line,
                     format!("the service {} stands here twice", service.service_id),
@@ -219,6 +233,9 @@ impl WorldFile {
         }
         for connection in written.connections {
             world.connections.push(known.connection(connection)?);
+        }
+        for attachment in written.attachments {
+            world.attachments.push(known.attachment(attachment)?);
         }
         world.policy = policy(written.policy)?;
         let mut course = steps::Course::new(&mut known, world.now, &world.policy);
@@ -234,6 +251,12 @@ impl WorldFile {
         self.connections.iter().chain(later)
     }
 
+    /// All attachments there ever are, those of the beginning first.
+    pub fn all_attachments(&self) -> impl Iterator<Item = &Attachment> {
+        let later = self.then.iter().flat_map(|step| &step.attachments);
+        self.attachments.iter().chain(later)
+    }
+
     /// Puts services and connections into EC2, and the policy into the allowlist table.
     ///
     /// # Errors
@@ -243,10 +266,16 @@ impl WorldFile {
             let asking = self
                 .all_connections()
                 .filter(|one| one.service_id == service.service_id);
-            put_service(&world.ec2, service, asking);
+            let attaching = self
+                .all_attachments()
+                .filter(|one| one.service_id == service.service_id);
+            put_service(&world.ec2, service, asking, attaching);
         }
         for connection in &self.connections {
             put_connection(&world.ec2, connection)?;
+        }
+        for attachment in &self.attachments {
+            put_attachment(&world.ec2, attachment)?;
         }
         // Later than the connections, which were there before and are no news.
         for service in self.services.iter().filter(|one| one.notification) {
@@ -263,9 +292,10 @@ impl WorldFile {
 /// What the file has named so far.
 #[derive(Default)]
 struct Known {
-    services: BTreeSet<ServiceId>,
-    /// And the service that each is connected to.
-    endpoints: BTreeMap<EndpointId, ServiceId>,
+    /// And whether each takes attachments.
+    services: BTreeMap<ServiceId, bool>,
+    /// Endpoints and attachments, and the service that each is connected to.
+    subjects: BTreeMap<Subject, ServiceId>,
 }
 
 impl Known {
@@ -274,7 +304,7 @@ impl Known {
         let line = line_of(&written);
         let connection = written.value;
         let endpoint = &connection.endpoint_id;
-        if !self.services.contains(&connection.service_id) {
+        if !self.services.contains_key(&connection.service_id) {
             return Err(bad(
                 line,
                 format!(
@@ -283,32 +313,46 @@ impl Known {
                 ),
             ));
         }
-        if let ConnectionState::Unknown(state) = &connection.state {
-            let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
-            return Err(bad(
-                line,
-                format!(
-                    "the connection {endpoint} is in the state {state:?}, which EC2 does not have; it has {}",
-                    known.join(", ")
-                ),
-            ));
-        }
-        let service_id = connection.service_id.clone();
-        if self
-            .endpoints
-            .insert(endpoint.clone(), service_id)
-            .is_some()
-        {
-            return Err(bad(
-                line,
-                format!("the endpoint {endpoint} stands here twice"),
-            ));
-        }
+        known_state(&connection.state)
+            .map_err(|why| bad(line, format!("the connection {endpoint} is {why}")))?;
+        let subject = Subject::Endpoint(endpoint.clone());
+        self.subject(line, subject, &connection.service_id)?;
         Ok(connection)
+    }
+
+    /// Notes what is connected to a service; each stands in a world once.
+    fn subject(
+        &mut self,
+        line: u64,
+        subject: Subject,
+        service_id: &ServiceId,
+    ) -> Result<(), BadWorld> {
+        let problem = format!("{} stands here twice", subject.named());
+        match self.subjects.insert(subject, service_id.clone()) {
+            Some(_) => Err(bad(line, problem)),
+            None => Ok(()),
+        }
     }
 }
 
-fn put_service<'a>(ec2: &Ec2, service: &Service, asking: impl IntoIterator<Item = &'a Connection>) {
+/// A state that EC2 has, or what is wrong with it.
+fn known_state(state: &ConnectionState) -> Result<(), String> {
+    let ConnectionState::Unknown(state) = state else {
+        return Ok(());
+    };
+    let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
+    Err(format!(
+        "in the state {state:?}, which EC2 does not have; it has {}",
+        known.join(", ")
+    ))
+}
+
+fn put_service<'a>(
+    ec2: &Ec2,
+    service: &Service,
+    asking: impl IntoIterator<Item = &'a Connection>,
+    attaching: impl IntoIterator<Item = &'a Attachment>,
+) {
     let mut new = NewService::new()
         .id(service.service_id.as_str())
         .owner(PROVIDER)
@@ -322,6 +366,12 @@ fn put_service<'a>(ec2: &Ec2, service: &Service, asking: impl IntoIterator<Item 
     }
     for connection in asking {
         new = new.allow_account(connection.owner.as_str());
+    }
+    if service.gateway_load_balancer {
+        new = new.gateway_load_balancer();
+    }
+    for attachment in attaching {
+        new = new.allow_attachments_of(attachment.owner.as_str());
     }
     if !service.acceptance_required {
         new = new.auto_accept();

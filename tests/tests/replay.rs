@@ -9,6 +9,8 @@
     reason = "all of this crate is tests; a panic with its place is the answer wanted"
 )]
 
+#[path = "replay/attachments.rs"]
+mod attachments;
 #[path = "replay/later.rs"]
 mod later;
 #[path = "replay/mixed.rs"]

@@ -36,9 +36,9 @@ pub use caller::Caller;
 pub use clock::{Clock, ManualClock, system_clock};
 pub use control::{CallPhase, CallRecord, Control, OnCall};
 pub use ec2::{
-    Connection, ConnectionEvent, ConnectionNotification, Ec2, Ec2Config, Ec2Options, NewConnection,
-    NewEndpoint, NewService, Notification, NotificationBody, NotificationFacts, Service,
-    ServiceKind, State, Unsuccessful,
+    Attachment, AttachmentListing, Connection, ConnectionEvent, ConnectionNotification, Ec2,
+    Ec2Config, Ec2Options, NewAttachment, NewConnection, NewEndpoint, NewService, Notification,
+    NotificationBody, NotificationFacts, Service, ServiceKind, State, Unsuccessful,
 };
 pub use error::AwsError;
 pub use events::{Events, EventsConfig, NewRule, Rule, RuleState};

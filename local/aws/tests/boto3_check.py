@@ -14,9 +14,11 @@ nothing failed.
 
 import argparse
 import json
+import re
 import sys
 import time
 import traceback
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -27,6 +29,7 @@ from botocore.exceptions import ClientError
 
 PROVIDER, CONSUMER, STRANGER = "123456789012", "012345678901", "444455556666"
 NLB = f"arn:aws:elasticloadbalancing:us-east-1:{PROVIDER}:loadbalancer/net/a/0123456789abcdef"
+GWLB = f"arn:aws:elasticloadbalancing:us-east-1:{PROVIDER}:loadbalancer/gwy/a/0123456789abcdef"
 NO_SERVICE, NO_ENDPOINT = "vpce-svc-0aaaaaaaaaaaaaaaa", "vpce-0aaaaaaaaaaaaaaaa"
 SIMULATORS = ("ec2", "sns", "organizations", "events")
 
@@ -321,9 +324,82 @@ def connections_are_paged():
         if not token:
             break
     equal((sizes, seen), ([5, 5, 2], made))
-    for size in (4, 0, 1001, -1):
+    for size in (4, 0, -1):
         equal(refused(describe, MaxResults=size), (400, "InvalidParameterValue"))
+    equal(ids(describe(Filters=only, MaxResults=100_000)["VpcEndpointConnections"]), made)
     equal(refused(describe, NextToken="nonsense"), (400, "InvalidNextToken"))
+
+
+@check
+def a_rejected_connection_outlives_its_service():
+    service, (endpoint,) = make_service(1)
+    both = dict(ServiceId=service["ServiceId"], VpcEndpointIds=[endpoint])
+    provider.reject_vpc_endpoint_connections(**both)
+    provider.delete_vpc_endpoint_service_configurations(ServiceIds=[service["ServiceId"]])
+    equal([c["VpcEndpointState"] for c in listed(vpc_endpoint_id=[endpoint])], ["rejected"])
+    gone = refused(provider.reject_vpc_endpoint_connections, **both)
+    equal(gone, (400, "InvalidVpcEndpointServiceId.NotFound"))
+
+
+@check
+def calls_take_so_many_ids_and_no_more():
+    delete = consumer.delete_vpc_endpoints
+    many = refusal(delete, VpcEndpointIds=[f"vpce-{n:017x}" for n in range(26)]).response["Error"]
+    text = "Maximum number of VPC endpoints to delete was exceeded. You can provide up to 25 VPC endpoints."
+    equal((many["Code"], many["Message"]), ("InvalidParameter", text))
+    malformed = refusal(delete, VpcEndpointIds=["rtbassoc-1"]).response["Error"]
+    may = "the Id may only contain lowercase alphanumeric characters and a single dash"
+    text = f"Invalid Id: 'rtbassoc-1' (expecting 'vpce-...; {may}')"
+    equal((malformed["Code"], malformed["Message"]), ("InvalidVpcEndpointId.Malformed", text))
+
+
+def newer(account, action, **parameters):
+    """A call that boto3 may be too old for: the status, and the texts of the elements of a name."""
+    form = urllib.parse.urlencode({"Action": action, "Version": "2016-11-15", **parameters}).encode()
+    credential = f"AWS4-HMAC-SHA256 Credential={account}/20260101/us-east-1/ec2/aws4_request"
+    call = urllib.request.Request(arguments.ec2_url, form, {"Authorization": credential})
+    try:
+        with urllib.request.urlopen(call) as answer:
+            status, body = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        status, body = error.code, error.read().decode()
+    return status, lambda name: re.findall(f"<{name}>([^<]*)</{name}>", body)
+
+
+@check
+def attachments_have_permissions_and_decisions_of_their_own():
+    made = provider.create_vpc_endpoint_service_configuration(GatewayLoadBalancerArns=[GWLB])["ServiceConfiguration"]
+    service, name = {"ServiceId": made["ServiceId"]}, made["ServiceName"]
+
+    def allow(principal):
+        permission = {"PermissionType": "transit-gateway-attachment", "AddAllowedPrincipals.1": principal}
+        return newer(PROVIDER, "ModifyVpcEndpointServicePermissions", **service, **permission)
+
+    status, texts = allow("*")
+    equal((status, texts("Code")), (400, ["InvalidPrincipal"]))
+    status, texts = allow(f"arn:aws:iam::{CONSUMER}:root")
+    equal((status, texts("permissionType")), (200, ["transit-gateway-attachment"]))
+    create = dict(VpcId="vpc-1", VpcEndpointType="GatewayLoadBalancer", ServiceName=name)
+    equal(refused(consumer.create_vpc_endpoint, **create), (400, "InvalidServiceName"))
+
+    attach = {"TransitGatewayId": f"tgw-{time.time_ns()}", "ServiceName": name, "AvailabilityZone.1": "us-east-1a"}
+    status, texts = newer(CONSUMER, "CreateTransitGatewayNetworkFunctionAttachment", **attach)
+    equal((status, texts("state")), (200, ["pendingAcceptance"]))
+    (attachment,) = texts("transitGatewayAttachmentId")
+    only = {"Filter.1.Name": "transit-gateway-attachment-id", "Filter.1.Value.1": attachment}
+    _, texts = newer(PROVIDER, "DescribeVpcEndpointConnections", **only)
+    equal((texts("vpcEndpointId"), texts("transitGatewayAttachmentOwner")), ([], [CONSUMER]))
+    for verb, state in (("Accept", "pending"), ("Reject", "rejected")):
+        action, by_id = f"{verb}VpcEndpointConnections", {"TransitGatewayAttachmentId.1": attachment}
+        status, texts = newer(PROVIDER, action, **service, **by_id)
+        equal((status, texts("code")), (200, []))
+        _, texts = newer(PROVIDER, "DescribeVpcEndpointConnections", **only)
+        equal(texts("vpcEndpointState"), [state])
+        status, texts = newer(PROVIDER, action, **service, **by_id)
+        equal((status, texts("code"), texts("resourceId")), (200, ["InvalidState"], [attachment]))
+    # boto3 of any age lists it, and sees a connection without an endpoint.
+    (seen,) = listed(service_id=[made["ServiceId"]])
+    equal((seen["VpcEndpointState"], seen.get("VpcEndpointId")), ("rejected", None))
 
 
 @check

@@ -19,7 +19,7 @@ use crate::world::{Options, World, WorldError};
 use crate::world_file::{BadWorld, WorldFile};
 use events::{Document, read_documents};
 use news::Observer;
-use report::{Line, Summary};
+use report::{AttachmentLine, Line, Summary};
 
 /// How long after the last event the connections are looked at: EC2 has set them up by then.
 const SETTLING: Duration = Duration::from_secs(120);
@@ -180,6 +180,11 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
             summary.count(&line);
             say(&if args.json { line.json() } else { line.text() });
         }
+    }
+    for attachment in file.all_attachments() {
+        let state = world.ec2.attachment(attachment.attachment_id.as_str());
+        let line = AttachmentLine::new(attachment, state.map(|now| now.state));
+        say(&if args.json { line.json() } else { line.text() });
     }
     say(&if args.json {
         summary.json()

@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::world::World;
+use crate::world_file::Attachment;
 
 /// One connection's line.
 pub(super) struct Line {
@@ -69,6 +70,37 @@ impl Line {
             verdict.decision.as_str(),
             self.ec2,
             verdict.reason
+        )
+    }
+}
+
+/// The line of a transit gateway attachment, of which there is no request.
+#[derive(Serialize)]
+pub(super) struct AttachmentLine<'a> {
+    attachment_id: &'a str,
+    service_id: &'a ServiceId,
+    account_id: &'a AccountId,
+    ec2: &'static str,
+}
+
+impl<'a> AttachmentLine<'a> {
+    pub(super) fn new(attachment: &'a Attachment, state: Option<State>) -> Self {
+        Self {
+            attachment_id: attachment.attachment_id.as_str(),
+            service_id: &attachment.service_id,
+            account_id: &attachment.owner,
+            ec2: state.map_or("deleted", State::as_str),
+        }
+    }
+
+    pub(super) fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn text(&self) -> String {
+        format!(
+            "attached  {} of account {}: EC2 shows {}. Gatekeeper does not judge transit gateway attachments.",
+            self.attachment_id, self.account_id, self.ec2
         )
     }
 }

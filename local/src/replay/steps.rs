@@ -79,14 +79,16 @@ fn heading(world: &World, step: &Step, number: usize) -> String {
     parts.extend(list(scopes, "services' settings", "put"));
     let endpoints = step.connections.iter().map(|one| &one.endpoint_id);
     parts.extend(list(endpoints, "endpoints", "created"));
+    let attachments = step.attachments.iter().map(|one| &one.attachment_id);
+    parts.extend(list(attachments, "attachments", "created"));
     for (verb, done) in [
         (Verb::Accept, "accepted on the console"),
         (Verb::Reject, "rejected on the console"),
         (Verb::Delete, "deleted"),
     ] {
         let clicked = step.clicks.iter().filter(|click| click.verb == verb);
-        let endpoints = clicked.map(|click| &click.endpoint_id);
-        parts.extend(list(endpoints, "endpoints", done));
+        let subjects = clicked.map(|click| &click.subject);
+        parts.extend(list(subjects, "endpoints", done));
     }
     if parts.is_empty() {
         parts.push("time passes".to_owned());

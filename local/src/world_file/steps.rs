@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::{Effect, Policy, Principal, Rule, Scope};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
 use super::{
-    BadWorld, Connection, Known, WrittenEntry, WrittenPolicy, WrittenSettings, bad, line_of,
-    policy, put_connection,
+    Attachment, BadWorld, Connection, Known, Subject, WrittenEntry, WrittenPolicy, WrittenSettings,
+    bad, line_of, policy, put_attachment, put_connection,
 };
 use crate::world::{World, WorldError};
 
@@ -32,6 +32,8 @@ pub struct Step {
     pub policy: Policy,
     /// What consumers connect.
     pub connections: Vec<Connection>,
+    /// What transit gateways attach.
+    pub attachments: Vec<Attachment>,
     /// What people do about connections, in this order.
     pub clicks: Vec<Click>,
     /// How often reconcile runs.
@@ -45,8 +47,8 @@ pub struct Step {
 pub struct Click {
     /// What.
     pub verb: Verb,
-    /// To which endpoint.
-    pub endpoint_id: EndpointId,
+    /// To whose connection.
+    pub subject: Subject,
     /// The service that it is connected to.
     pub service_id: ServiceId,
     line: u64,
@@ -89,11 +91,13 @@ pub(super) struct WrittenStep {
     #[serde(default)]
     connections: Vec<Spanned<Connection>>,
     #[serde(default)]
-    accept: Vec<Spanned<EndpointId>>,
+    attachments: Vec<Spanned<Attachment>>,
     #[serde(default)]
-    reject: Vec<Spanned<EndpointId>>,
+    accept: Vec<Spanned<Subject>>,
     #[serde(default)]
-    delete: Vec<Spanned<EndpointId>>,
+    reject: Vec<Spanned<Subject>>,
+    #[serde(default)]
+    delete: Vec<Spanned<Subject>>,
     reconciles: Option<u32>,
     #[serde(default, deserialize_with = "every")]
     every: Option<Duration>,
@@ -145,7 +149,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 pub(super) struct Course<'a> {
     known: &'a mut Known,
     entries: BTreeSet<Rule>,
-    deleted: BTreeSet<EndpointId>,
+    deleted: BTreeSet<Subject>,
     began: Option<Timestamp>,
     taken: Duration,
 }
@@ -199,6 +203,10 @@ impl<'a> Course<'a> {
         for one in written.connections {
             connections.push(self.known.connection(one)?);
         }
+        let mut attachments = Vec::new();
+        for one in written.attachments {
+            attachments.push(self.known.attachment(one)?);
+        }
         let clicks = self.clicks([
             (Verb::Accept, written.accept),
             (Verb::Reject, written.reject),
@@ -209,6 +217,7 @@ impl<'a> Course<'a> {
             removed,
             policy,
             connections,
+            attachments,
             clicks,
             reconciles,
             every,
@@ -252,7 +261,7 @@ impl<'a> Course<'a> {
 
     fn clicks(
         &mut self,
-        written: [(Verb, Vec<Spanned<EndpointId>>); 3],
+        written: [(Verb, Vec<Spanned<Subject>>); 3],
     ) -> Result<Vec<Click>, BadWorld> {
         let mut clicks = Vec::new();
         let mut touched = BTreeSet::new();
@@ -260,7 +269,7 @@ impl<'a> Course<'a> {
             for id in ids {
                 let line = line_of(&id);
                 let id = id.value;
-                let service = self.known.endpoints.get(&id);
+                let service = self.known.subjects.get(&id);
                 let problem = match service {
                     None => "there is no such connection by then",
                     Some(_) if self.deleted.contains(&id) => "it is deleted by then",
@@ -268,7 +277,7 @@ impl<'a> Course<'a> {
                     Some(service_id) => {
                         clicks.push(Click {
                             verb,
-                            endpoint_id: id.clone(),
+                            subject: id.clone(),
                             service_id: service_id.clone(),
                             line,
                         });
@@ -279,13 +288,13 @@ impl<'a> Course<'a> {
                 let done = verb.done();
                 return Err(bad(
                     line,
-                    format!("the endpoint {id} cannot be {done}: {problem}"),
+                    format!("{} cannot be {done}: {problem}", id.named()),
                 ));
             }
         }
         let deleted = clicks.iter().filter(|click| click.verb == Verb::Delete);
         self.deleted
-            .extend(deleted.map(|click| click.endpoint_id.clone()));
+            .extend(deleted.map(|click| click.subject.clone()));
         Ok(clicks)
     }
 }
@@ -304,6 +313,9 @@ impl Step {
         for connection in &self.connections {
             put_connection(&world.ec2, connection)?;
         }
+        for attachment in &self.attachments {
+            put_attachment(&world.ec2, attachment)?;
+        }
         Ok(self
             .clicks
             .iter()
@@ -314,16 +326,26 @@ impl Step {
 
 impl Click {
     fn make(&self, world: &World) -> Result<(), String> {
-        let (service, id) = (self.service_id.as_str(), self.endpoint_id.as_str());
-        let console = world.ec2.provider();
-        let answer = match self.verb {
-            Verb::Accept => world.ec2.accept(&console, service, [id]),
-            Verb::Reject => world.ec2.reject(&console, service, [id]),
-            Verb::Delete if world.ec2.delete_endpoint(id) => Ok(Vec::new()),
-            Verb::Delete => {
-                return Err(format!(
-                    "the endpoint {id} could not be deleted: it is gone"
-                ));
+        let (ec2, service) = (&world.ec2, self.service_id.as_str());
+        let console = ec2.provider();
+        let is_deleted = |deleted: bool| {
+            let gone = || format!("{} could not be deleted: it is gone", self.subject.named());
+            deleted.then(Vec::new).ok_or_else(gone)
+        };
+        let answer = match (self.verb, &self.subject) {
+            (Verb::Accept, Subject::Endpoint(id)) => ec2.accept(&console, service, [id.as_str()]),
+            (Verb::Reject, Subject::Endpoint(id)) => ec2.reject(&console, service, [id.as_str()]),
+            (Verb::Accept, Subject::Attachment(id)) => {
+                ec2.accept_attachments(&console, service, [id.as_str()])
+            }
+            (Verb::Reject, Subject::Attachment(id)) => {
+                ec2.reject_attachments(&console, service, [id.as_str()])
+            }
+            (Verb::Delete, Subject::Endpoint(id)) => {
+                Ok(is_deleted(ec2.delete_endpoint(id.as_str()))?)
+            }
+            (Verb::Delete, Subject::Attachment(id)) => {
+                Ok(is_deleted(ec2.delete_attachment(id.as_str()))?)
             }
         };
         let why = match answer {
@@ -334,7 +356,10 @@ impl Click {
             Err(error) => error.to_string(),
         };
         let done = self.verb.done();
-        Err(format!("the endpoint {id} could not be {done}: {why}"))
+        Err(format!(
+            "{} could not be {done}: {why}",
+            self.subject.named()
+        ))
     }
 }
 

@@ -9,6 +9,7 @@ use gatekeeper_local::demo;
 use gatekeeper_local::queue::Mischief;
 use gatekeeper_local::world::World;
 use local_aws::{Caller, ConnectionEvent, NewEndpoint, State};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::support::*;
 
@@ -150,4 +151,108 @@ async fn the_demo_runs_and_comes_back_to_what_it_kept() {
         demo::run(&args).await.unwrap();
     }
     assert!(folder.path().join("connections.json").exists());
+}
+
+/// The status of one exchange with the local world's server.
+async fn status_of(world: &World, request: &str, headers: &str, body: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(world.address())
+        .await
+        .unwrap();
+    let text = format!(
+        "{request} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        world.address(),
+        body.len()
+    );
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
+/// The simulators take calls by GET: a picture's address on another page would be one.
+#[tokio::test]
+async fn other_web_pages_reach_nothing_of_the_local_world_but_its_pages() {
+    let world = world_of(WORLD).await;
+    let publish = format!(
+        "Action=Publish&Version=2010-03-31&TopicArn={}&Message=x",
+        world.announcements_topic
+    );
+    let create = format!(
+        "Action=CreateVpcEndpoint&Version=2016-11-15&VpcId=vpc-1&VpcEndpointType=Interface\
+         &ServiceName=com.amazonaws.vpce.us-east-1.{SERVICE}"
+    );
+    let tables = "X-Amz-Target: DynamoDB_20120810.ListTables\r\nContent-Type: text/plain\r\n";
+    let calls = [
+        (format!("GET /ec2?{create}"), "", String::new()),
+        (format!("HEAD /ec2/?{create}"), "", String::new()),
+        (
+            "POST /ec2".to_owned(),
+            "Content-Type: text/plain\r\n",
+            create.clone(),
+        ),
+        (format!("GET /sns?{publish}"), "", String::new()),
+        (
+            "POST /sns".to_owned(),
+            "Content-Type: application/x-www-form-urlencoded\r\n",
+            publish,
+        ),
+        ("GET /sns/inbox".to_owned(), "", String::new()),
+        ("POST /dynamodb".to_owned(), tables, "{}".to_owned()),
+        ("GET /page/live".to_owned(), "", String::new()),
+        ("GET /slack/interactions".to_owned(), "", String::new()),
+    ];
+    let before = (world.ec2.connections(), world.sns.published().len());
+    for (request, headers, body) in &calls {
+        for from in [
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n",
+            "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n",
+            "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n",
+            "Origin: http://evil.example\r\n",
+            "Referer: http://evil.example/\r\n",
+        ] {
+            let status = status_of(&world, request, &format!("{headers}{from}"), body).await;
+            assert_eq!(status, "403", "{request} {from}");
+        }
+    }
+    assert_eq!(
+        (world.ec2.connections(), world.sns.published().len()),
+        before
+    );
+
+    let link =
+        "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let html = format!("Accept: text/html\r\n{link}");
+    assert_eq!(status_of(&world, "GET /", &html, "").await, "200");
+    let unknown = status_of(&world, "GET /a/unknown", &html, "").await;
+    assert_ne!(
+        unknown, "403",
+        "a letter's link opens from a mail on the web"
+    );
+    for (request, headers, body) in &calls[..7] {
+        let agent = format!("{headers}User-Agent: Boto3/1.43.108 md/Botocore#1.43.127\r\n");
+        let status = status_of(&world, request, &agent, body).await;
+        assert_ne!(status, "403", "{request}: SDKs and curl go on");
+    }
+    assert!(world.sns.published().len() > before.1);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_here_from_elsewhere_is_not_answered() {
+    let world = world_of(WORLD).await;
+    for path in [
+        "/",
+        "/ec2?Action=DescribeVpcEndpointConnections",
+        "/a/unknown",
+        "/slack/interactions",
+    ] {
+        let mut stream = tokio::net::TcpStream::connect(world.address())
+            .await
+            .unwrap();
+        let text =
+            format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 421 "), "{path}: {answer}");
+    }
 }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::config::Ec2Options;
-use super::connection::{self, Connection, NewConnection, Verb};
+use super::connection::{self, Connection, Named, NewConnection, Verb};
 use super::endpoint::{self, Endpoint, NewEndpoint};
 use super::notification::{ConnectionEvent, ConnectionNotification, Notification};
-use super::permission;
+use super::permission::{self, PermissionType};
 use super::service::{self, NewService, Service};
 use super::state::State;
 use super::timeline::Timeline;
@@ -81,7 +81,7 @@ impl Ec2 {
         let mut store = self.store();
         let service = store.services.get_mut(service_id);
         let service = service.ok_or_else(|| errors::no_service(service_id))?;
-        permission::add(self.ids(), service, &principal);
+        permission::add(self.ids(), service, PermissionType::VpcEndpoint, &principal);
         Ok(())
     }
 
@@ -109,10 +109,13 @@ impl Ec2 {
             .services
             .get(&new.service_id)
             .ok_or_else(|| errors::no_service(&new.service_id))?;
-        let (service_region, kind) = (service.region.clone(), service.kind);
+        let (provider, service_region) = (service.owner.clone(), service.region.clone());
+        let kind = service.kind;
         let endpoint = Endpoint {
             number: store.number(),
             id: new.endpoint_id.unwrap_or_else(|| self.ids().ec2("vpce-")),
+            attachment: None,
+            provider,
             connection_id: self.ids().ec2("vpce-con-"),
             service_id: new.service_id,
             region: new.region.unwrap_or_else(|| service_region.clone()),
@@ -122,6 +125,7 @@ impl Ec2 {
             vpc_id: "vpc-0000000000000000a".to_owned(),
             subnet_ids: Vec::new(),
             ip_address_type: new.ip_address_type,
+            private_dns: false,
             tags: BTreeMap::new(),
             created_at: new.created_at.unwrap_or(now),
             timeline: Timeline::always(new.state),
@@ -134,16 +138,22 @@ impl Ec2 {
     /// A connection as it is now, without any lag, whoever owns the service.
     pub fn connection(&self, endpoint_id: &str) -> Option<Connection> {
         let now = self.now();
-        self.store().endpoint(endpoint_id)?.connection(now)
+        let store = self.store();
+        let endpoint = store.endpoint(endpoint_id)?;
+        endpoint
+            .attachment
+            .is_none()
+            .then(|| endpoint.connection(now))?
     }
 
-    /// All connections as they are now, by service, then by age. They stay in the list until they are gone,
-    /// which is a while after they are deleted.
+    /// All connections of endpoints as they are now, by service, then by age. They stay in the list until they are gone,
+    /// which is a while after they are deleted. For those of transit gateway attachments, see [`Ec2::attachments`].
     pub fn connections(&self) -> Vec<Connection> {
         let now = self.now();
         let store = self.store();
-        let endpoints = store.services.keys().flat_map(|id| store.of_service(id, 0));
+        let endpoints = store.connected("").flat_map(|id| store.of_service(id, 0));
         endpoints
+            .filter(|endpoint| endpoint.attachment.is_none())
             .filter_map(|endpoint| endpoint.connection(now))
             .collect()
     }
@@ -174,7 +184,7 @@ impl Ec2 {
         caller: &Caller,
         new: NewEndpoint,
     ) -> Result<Connection, AwsError> {
-        let endpoint = endpoint::create(self, caller, &new, false)?;
+        let endpoint = endpoint::create(self, caller, &new, false, None)?;
         endpoint.connection(self.now()).ok_or_else(errors::internal)
     }
 
@@ -184,7 +194,8 @@ impl Ec2 {
             return false;
         };
         let owner = Caller::new(connection.owner, connection.region);
-        endpoint::delete(self, &owner, &[connection.endpoint_id]).is_empty()
+        let deleted = endpoint::delete(self, &owner, &[connection.endpoint_id], false);
+        deleted.is_ok_and(|failed| failed.is_empty())
     }
 
     /// Does what `AcceptVpcEndpointConnections` does: somebody else decides, on the console for example.
@@ -198,7 +209,8 @@ impl Ec2 {
         endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Vec<Unsuccessful>, AwsError> {
         let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
-        connection::decide(self, caller, Verb::Accept, service_id, &ids, None, false)
+        let named = Named::Endpoints(&ids);
+        connection::decide(self, caller, Verb::Accept, service_id, named, None, false)
     }
 
     /// Does what `RejectVpcEndpointConnections` does.
@@ -212,7 +224,8 @@ impl Ec2 {
         endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
     ) -> Result<Vec<Unsuccessful>, AwsError> {
         let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
-        connection::decide(self, caller, Verb::Reject, service_id, &ids, None, false)
+        let named = Named::Endpoints(&ids);
+        connection::decide(self, caller, Verb::Reject, service_id, named, None, false)
     }
 
     /// Adds a connection notification for a service: these events go to this topic. Answers its id.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attachment::AttachmentListing;
 use super::notification::{NotificationFacts, invented_body};
 use crate::clock::{Clock, system_clock};
 
@@ -68,6 +69,13 @@ pub struct Ec2Options {
     pub reject_endpoint_id_filter: bool,
     /// A rejected connection can be accepted. AWS does not say; public reports differ. Default: `InvalidState`.
     pub accept_after_reject: bool,
+    /// How the connection of a transit gateway attachment that is created is listed. AWS does not say.
+    pub attachment_listing: AttachmentListing,
+    /// An endpoint that is listed for an attachment is accepted and rejected by its own id too. AWS does not say; where it
+    /// is not, such an id is not found. Default: on, so that a test sees whoever does it.
+    pub attachments_by_endpoint: bool,
+    /// The most endpoints that one Accept or Reject takes. AWS publishes none; more are refused as a whole.
+    pub decide_at_most: Option<usize>,
     /// Apply the documented token buckets (EC2 Developer Guide, "Request throttling").
     pub throttling: bool,
     /// Emit an event in the form of CloudTrail's for each call that creates, deletes, accepts or rejects.
@@ -87,6 +95,9 @@ impl Default for Ec2Options {
             page_size: 1000,
             reject_endpoint_id_filter: false,
             accept_after_reject: false,
+            attachment_listing: AttachmentListing::default(),
+            attachments_by_endpoint: true,
+            decide_at_most: None,
             throttling: false,
             cloudtrail: false,
             notification_body: Arc::new(invented_body),
@@ -105,6 +116,9 @@ impl fmt::Debug for Ec2Options {
             .field("page_size", &self.page_size)
             .field("reject_endpoint_id_filter", &self.reject_endpoint_id_filter)
             .field("accept_after_reject", &self.accept_after_reject)
+            .field("attachment_listing", &self.attachment_listing)
+            .field("attachments_by_endpoint", &self.attachments_by_endpoint)
+            .field("decide_at_most", &self.decide_at_most)
             .field("throttling", &self.throttling)
             .field("cloudtrail", &self.cloudtrail)
             .finish_non_exhaustive()

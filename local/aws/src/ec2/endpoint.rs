@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::attachment::Attached;
 use super::connection::Connection;
 use super::filter::Filters;
 use super::notification::{self, ConnectionEvent};
@@ -16,14 +17,26 @@ use crate::clock::{before, millis};
 use crate::error::AwsError;
 use crate::xml::Xml;
 
-/// A consumer's endpoint, which is also its connection to the service.
+/// Of all endpoints' names.
+const HOSTED_ZONE: &str = "Z7HUB22UULQXV";
+
+/// As many as a call takes, by its error (couchbaselabs/cbdinocluster #199).
+const MOST_DELETED: usize = 25;
+
+/// A consumer's endpoint, which is also its connection to the service; or the connection of a transit gateway
+/// attachment.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
     /// The order of lists.
     pub(crate) number: u64,
+    /// `vpce-…`; of a connection that is listed without an endpoint, the attachment's id.
     pub(crate) id: String,
+    /// Of whose attachment it is, if it is an attachment's.
+    pub(crate) attachment: Option<Attached>,
     pub(crate) connection_id: String,
     pub(crate) service_id: String,
+    /// The service's, which it may outlive.
+    pub(crate) provider: String,
     pub(crate) service_region: String,
     pub(crate) kind: ServiceKind,
     pub(crate) owner: String,
@@ -31,12 +44,31 @@ pub(crate) struct Endpoint {
     pub(crate) vpc_id: String,
     pub(crate) subnet_ids: Vec<String>,
     pub(crate) ip_address_type: String,
+    pub(crate) private_dns: bool,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) created_at: Timestamp,
     pub(crate) timeline: Timeline,
 }
 
 impl Endpoint {
+    /// The endpoint's id, if the connection is listed with one.
+    pub(crate) fn endpoint_id(&self) -> Option<&str> {
+        let without = self.attachment.as_ref().is_some_and(|of| of.id == self.id);
+        (!without).then_some(&self.id)
+    }
+
+    /// The owner that is listed for the endpoint, if there is one.
+    pub(crate) fn endpoint_owner(&self) -> Option<&str> {
+        let without = self.endpoint_id().is_none()
+            || self.attachment.as_ref().is_some_and(|of| of.without_owner);
+        (!without).then_some(&self.owner)
+    }
+
+    /// Whether it is a connection to a service of the caller's, even if the service is deleted.
+    pub(crate) fn is_to(&self, caller: &Caller) -> bool {
+        self.provider == caller.account && self.service_region == caller.region
+    }
+
     /// The connection at `at`; `None` when it is not there yet or no more.
     pub(crate) fn connection(&self, at: Timestamp) -> Option<Connection> {
         Some(Connection {
@@ -51,7 +83,38 @@ impl Endpoint {
         })
     }
 
-    fn service_name(&self) -> String {
+    /// As CloudTrail records it in a response.
+    fn to_event(&self) -> Value {
+        let items =
+            |texts: &[String]| event::items(texts.iter().map(|one| event::text(one)).collect());
+        let tags = self
+            .tags
+            .iter()
+            .map(|(key, value)| json!({ "key": event::text(key), "value": event::text(value) }));
+        let names = self
+            .dns_name()
+            .map(|name| json!({ "dnsName": name, "hostedZoneId": HOSTED_ZONE }));
+        json!({ "vpcEndpoint": {
+            "vpcEndpointId": self.id,
+            "vpcEndpointType": self.kind.as_str(),
+            "vpcId": event::text(&self.vpc_id),
+            "serviceName": self.service_name(),
+            "state": self.timeline.state_at(self.created_at),
+            "routeTableIdSet": "",
+            "subnetIdSet": items(&self.subnet_ids),
+            "groupSet": "",
+            "ipAddressType": self.ip_address_type,
+            "privateDnsEnabled": self.private_dns,
+            "requesterManaged": false,
+            "networkInterfaceIdSet": "",
+            "dnsEntrySet": event::items(names.into_iter().collect()),
+            "creationTimestamp": millis(self.created_at),
+            "tagSet": event::items(tags.collect()),
+            "ownerId": event::text(&self.owner),
+        } })
+    }
+
+    pub(crate) fn service_name(&self) -> String {
         format!(
             "com.amazonaws.vpce.{}.{}",
             self.service_region, self.service_id
@@ -59,16 +122,20 @@ impl Endpoint {
     }
 
     /// Gateway Load Balancer endpoints have no names.
-    pub(crate) fn write_dns(&self, xml: &mut Xml) {
+    fn dns_name(&self) -> Option<String> {
         let suffix: String = self.connection_id.chars().rev().take(8).collect();
-        let name = format!(
-            "{}-{suffix}.{}.{}.vpce.amazonaws.com",
-            self.id, self.service_id, self.service_region
-        );
-        let names = (self.kind == ServiceKind::Interface).then_some(name);
-        xml.list("dnsEntrySet", "item", names, |xml, name| {
+        (self.kind == ServiceKind::Interface).then(|| {
+            format!(
+                "{}-{suffix}.{}.{}.vpce.amazonaws.com",
+                self.id, self.service_id, self.service_region
+            )
+        })
+    }
+
+    pub(crate) fn write_dns(&self, xml: &mut Xml) {
+        xml.list("dnsEntrySet", "item", self.dns_name(), |xml, name| {
             xml.text("dnsName", name);
-            xml.text("hostedZoneId", "Z7HUB22UULQXV");
+            xml.text("hostedZoneId", HOSTED_ZONE);
         });
     }
 
@@ -82,7 +149,7 @@ impl Endpoint {
         xml.texts("subnetIdSet", "item", &self.subnet_ids);
         xml.list("groupSet", "item", [] as [u8; 0], |_, _| ());
         xml.text("ipAddressType", &self.ip_address_type);
-        xml.text("privateDnsEnabled", false);
+        xml.text("privateDnsEnabled", self.private_dns);
         xml.text("requesterManaged", false);
         xml.texts("networkInterfaceIdSet", "item", [] as [&str; 0]);
         self.write_dns(xml);
@@ -104,8 +171,8 @@ pub struct NewEndpoint {
     pub(crate) vpc_id: String,
     pub(crate) subnet_ids: Vec<String>,
     pub(crate) ip_address_type: String,
+    pub(crate) private_dns: bool,
     pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) client_token: Option<String>,
 }
 
 impl NewEndpoint {
@@ -119,8 +186,8 @@ impl NewEndpoint {
             vpc_id: "vpc-0000000000000000a".to_owned(),
             subnet_ids: Vec::new(),
             ip_address_type: "ipv4".to_owned(),
+            private_dns: false,
             tags: BTreeMap::new(),
-            client_token: None,
         }
     }
 
@@ -129,35 +196,68 @@ impl NewEndpoint {
         self.endpoint_id = Some(id.into());
         self
     }
+
+    /// What a service does not offer is refused.
+    fn fits(&self, service: &Service) -> Result<(), AwsError> {
+        let wanted: &[&str] = match self.ip_address_type.as_str() {
+            "dualstack" => &["ipv4", "ipv6"],
+            one => &[one],
+        };
+        let offered = |kind: &&str| service.ip_address_types.contains(*kind);
+        if !wanted.iter().all(offered) {
+            return Err(errors::invalid_parameter(format!(
+                "The service {} does not support the IP address type {}",
+                service.name(),
+                self.ip_address_type
+            )));
+        }
+        if self.private_dns && service.private_dns_name.is_none() {
+            return Err(errors::invalid_parameter(format!(
+                "Private DNS can't be enabled because the service {} does not provide a private DNS name.",
+                service.name()
+            )));
+        }
+        if service.kind == ServiceKind::GatewayLoadBalancer && self.subnet_ids.len() > 1 {
+            return Err(errors::invalid_parameter(
+                "A Gateway Load Balancer endpoint can have one subnet only",
+            ));
+        }
+        Ok(())
+    }
+
+    /// As CloudTrail records the request.
+    fn to_event(&self) -> Value {
+        let subnets = (!self.subnet_ids.is_empty()).then(|| event::list(&self.subnet_ids));
+        let tags = (!self.tags.is_empty()).then(|| {
+            let tags = self.tags.iter().zip(1..).map(|((key, value), n)| {
+                json!({ "Key": event::text(key), "Value": event::text(value), "tag": n })
+            });
+            json!({ "ResourceType": "vpc-endpoint", "Tag": event::one_or_many(tags.collect()), "tag": 1 })
+        });
+        json!({
+            "VpcId": event::text(&self.vpc_id),
+            "ServiceName": event::text(&self.service),
+            "ServiceRegion": self.service_region,
+            "VpcEndpointType": self.kind,
+            "IpAddressType": self.ip_address_type,
+            "PrivateDnsEnabled": self.private_dns,
+            "SubnetId": subnets,
+            "TagSpecification": tags,
+        })
+    }
 }
 
-/// Creates an endpoint as `caller`.
+/// Creates an endpoint as `caller`, or answers the one that the same request created before.
 pub(crate) fn create(
     ec2: &Ec2,
     caller: &Caller,
     new: &NewEndpoint,
     dry_run: bool,
+    before: Option<Endpoint>,
 ) -> Result<Endpoint, AwsError> {
-    let result = create_one(ec2, caller, new, dry_run);
+    let result = create_one(ec2, caller, new, dry_run, before);
     event::emit(ec2, caller, "CreateVpcEndpoint", || {
-        let request = json!({
-            "VpcId": new.vpc_id,
-            "ServiceName": new.service,
-            "VpcEndpointType": new.kind,
-            "IpAddressType": new.ip_address_type,
-        });
-        let response = result.as_ref().map(|endpoint| {
-            json!({ "vpcEndpoint": {
-                "vpcEndpointId": endpoint.id,
-                "vpcEndpointType": endpoint.kind.as_str(),
-                "vpcId": endpoint.vpc_id,
-                "serviceName": endpoint.service_name(),
-                "state": endpoint.timeline.state_at(endpoint.created_at),
-                "ownerId": endpoint.owner,
-                "creationTimestamp": millis(endpoint.created_at),
-            } })
-        });
-        (request, response)
+        (new.to_event(), result.as_ref().map(Endpoint::to_event))
     });
     result
 }
@@ -183,6 +283,7 @@ fn create_one(
     caller: &Caller,
     new: &NewEndpoint,
     dry_run: bool,
+    before: Option<Endpoint>,
 ) -> Result<Endpoint, AwsError> {
     let (now, options) = (ec2.now(), ec2.options());
     let mut store = ec2.store();
@@ -193,19 +294,12 @@ fn create_one(
             "Endpoint type ({kind}) does not match available service types ([{service_kind}])."
         )));
     }
+    new.fits(service)?;
     if dry_run {
         return Err(errors::dry_run());
     }
-    let token = new
-        .client_token
-        .as_ref()
-        .map(|token| (caller.account.clone(), token.clone()));
-    if let Some(made) = token
-        .as_ref()
-        .and_then(|token| store.client_tokens.get(token))
-        .and_then(|id| store.endpoint(id))
-    {
-        return Ok(made.clone());
+    if let Some(before) = before {
+        return Ok(before);
     }
     let mut endpoint = Endpoint {
         number: 0,
@@ -213,8 +307,10 @@ fn create_one(
             .endpoint_id
             .clone()
             .unwrap_or_else(|| ec2.ids().ec2("vpce-")),
+        attachment: None,
         connection_id: ec2.ids().ec2("vpce-con-"),
         service_id: service.id.clone(),
+        provider: service.owner.clone(),
         service_region: service.region.clone(),
         kind: service.kind,
         owner: caller.account.clone(),
@@ -222,6 +318,7 @@ fn create_one(
         vpc_id: new.vpc_id.clone(),
         subnet_ids: new.subnet_ids.clone(),
         ip_address_type: new.ip_address_type.clone(),
+        private_dns: new.private_dns,
         tags: new.tags.clone(),
         created_at: now,
         timeline: if service.acceptance_required {
@@ -232,9 +329,6 @@ fn create_one(
     };
     endpoint.number = store.number();
     store.insert(endpoint.clone());
-    if let Some(token) = token {
-        store.client_tokens.insert(token, endpoint.id.clone());
-    }
     let messages = notification::due(
         &store,
         &options,
@@ -245,6 +339,25 @@ fn create_one(
     drop(store);
     ec2.notify(messages);
     Ok(endpoint)
+}
+
+/// What can be created; here, the first and the third.
+const TYPES: [&str; 6] = [
+    "Interface",
+    "Gateway",
+    "GatewayLoadBalancer",
+    "Resource",
+    "ServiceNetwork",
+    "Tunnel",
+];
+
+/// A text that has to be one of the model's.
+fn one_of(text: &str, name: &str, known: &[&str]) -> Result<(), AwsError> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let why = format!("Valid values are {}.", known.join(", "));
+    Err(errors::invalid_value(text, name, &why))
 }
 
 pub(crate) fn create_call(req: &Request<'_>) -> Result<String, AwsError> {
@@ -259,24 +372,33 @@ pub(crate) fn create_call(req: &Request<'_>) -> Result<String, AwsError> {
     if !service.contains('.') {
         return Err(errors::no_service_name(service));
     }
+    let kind = params.filled("VpcEndpointType").unwrap_or("Gateway");
+    one_of(kind, "VpcEndpointType", &TYPES)?;
+    let ip_address_type = params.filled("IpAddressType").unwrap_or("ipv4");
+    one_of(
+        ip_address_type,
+        "IpAddressType",
+        &["ipv4", "dualstack", "ipv6"],
+    )?;
     let new = NewEndpoint {
         service: service.to_owned(),
         endpoint_id: None,
         service_region: Some(region.to_owned()),
-        kind: Some(
-            params
-                .filled("VpcEndpointType")
-                .unwrap_or("Gateway")
-                .to_owned(),
-        ),
+        kind: Some(kind.to_owned()),
         vpc_id: vpc_id.to_owned(),
         subnet_ids: params.list("SubnetId"),
-        ip_address_type: params.filled("IpAddressType").unwrap_or("ipv4").to_owned(),
+        ip_address_type: ip_address_type.to_owned(),
+        private_dns: req.flag("PrivateDnsEnabled")?.unwrap_or(false),
         tags: tags_of(params, "vpc-endpoint"),
-        client_token: params.filled("ClientToken").map(str::to_owned),
     };
     let dry_run = req.flag("DryRun")?.unwrap_or(false);
-    let endpoint = create(req.ec2, req.caller, &new, dry_run)?;
+    let before = {
+        let store = req.ec2.store();
+        let id = store.created(req)?;
+        id.and_then(|id| store.endpoint(&id).cloned())
+    };
+    let endpoint = create(req.ec2, req.caller, &new, dry_run, before)?;
+    req.ec2.store().creates(req, &endpoint.id);
     Ok(req.answer(|xml| {
         xml.element("vpcEndpoint", |xml| {
             endpoint.write(xml, endpoint.timeline.state_at(req.ec2.now()));
@@ -352,8 +474,11 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
     }))
 }
 
+/// The endpoints behind a transit gateway's attachment, if there are any, are nobody's to list or delete.
 fn is_own(endpoint: &Endpoint, caller: &Caller) -> bool {
-    endpoint.owner == caller.account && endpoint.region == caller.region
+    endpoint.attachment.is_none()
+        && endpoint.owner == caller.account
+        && endpoint.region == caller.region
 }
 
 pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {
@@ -361,16 +486,46 @@ pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {
     if ids.is_empty() {
         return Err(errors::missing("VpcEndpointId"));
     }
-    if let Some(id) = ids.iter().find(|id| !is_id(id, "vpce-")) {
-        return Err(errors::malformed_endpoint(id));
-    }
-    req.dry_run()?;
-    let failed = delete(req.ec2, req.caller, &ids);
+    let dry_run = req.flag("DryRun")?.unwrap_or(false);
+    let failed = delete(req.ec2, req.caller, &ids, dry_run)?;
     Ok(req.answer(|xml| super::write_unsuccessful(xml, &failed)))
 }
 
 /// Deletes the caller's endpoints.
-pub(crate) fn delete(ec2: &Ec2, caller: &Caller, ids: &[String]) -> Vec<Unsuccessful> {
+pub(crate) fn delete(
+    ec2: &Ec2,
+    caller: &Caller,
+    ids: &[String],
+    dry_run: bool,
+) -> Result<Vec<Unsuccessful>, AwsError> {
+    let result = delete_all(ec2, caller, ids, dry_run);
+    event::emit(ec2, caller, "DeleteVpcEndpoints", || {
+        let request = json!({ "VpcEndpointId": event::list(ids) });
+        (
+            request,
+            result
+                .as_ref()
+                .map(|failed| super::unsuccessful_event(failed)),
+        )
+    });
+    result
+}
+
+fn delete_all(
+    ec2: &Ec2,
+    caller: &Caller,
+    ids: &[String],
+    dry_run: bool,
+) -> Result<Vec<Unsuccessful>, AwsError> {
+    if ids.len() > MOST_DELETED {
+        return Err(errors::too_many("VPC endpoints", "delete", MOST_DELETED));
+    }
+    if let Some(id) = ids.iter().find(|id| !is_id(id, "vpce-")) {
+        return Err(errors::malformed_endpoint(id));
+    }
+    if dry_run {
+        return Err(errors::dry_run());
+    }
     let (now, options) = (ec2.now(), ec2.options());
     let mut store = ec2.store();
     let (mut failed, mut messages) = (Vec::new(), Vec::new());
@@ -412,10 +567,5 @@ pub(crate) fn delete(ec2: &Ec2, caller: &Caller, ids: &[String]) -> Vec<Unsucces
     }
     drop(store);
     ec2.notify(messages);
-    event::emit(ec2, caller, "DeleteVpcEndpoints", || {
-        let items: Vec<_> = failed.iter().map(Unsuccessful::to_json).collect();
-        let request = json!({ "VpcEndpointId": event::list(ids) });
-        (request, Ok(json!({ "unsuccessful": event::items(items) })))
-    });
-    failed
+    Ok(failed)
 }

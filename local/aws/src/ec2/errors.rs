@@ -38,7 +38,7 @@ pub(crate) fn invalid_action(action: &str) -> AwsError {
 }
 
 pub(crate) fn invalid_filter(name: &str) -> AwsError {
-    bad("InvalidFilter", format!("The filter '{name}' is invalid"))
+    bad("InvalidFilter", format!("The filter {name} is invalid"))
 }
 
 pub(crate) fn filter_limit(message: &str) -> AwsError {
@@ -91,11 +91,19 @@ pub(crate) fn no_service(id: &str) -> AwsError {
     )
 }
 
+/// As EC2 says it of endpoint ids (terraform-aws-modules/terraform-aws-vpc #312) and of VPC ids.
+fn malformed(id: &str, prefix: &str) -> String {
+    format!(
+        "Invalid Id: '{id}' (expecting '{prefix}...; the Id may only contain lowercase alphanumeric characters and a \
+         single dash')"
+    )
+}
+
 /// Both `Id`s are AWS's.
 pub(crate) fn malformed_service(id: &str) -> AwsError {
     bad(
         "InvalidVpcEndpointServiceIdId.Malformed",
-        format!("Invalid Id: '{id}' (expecting \"vpce-svc-...\")"),
+        malformed(id, "vpce-svc-"),
     )
 }
 
@@ -107,9 +115,41 @@ pub(crate) fn no_endpoint(id: &str) -> AwsError {
 }
 
 pub(crate) fn malformed_endpoint(id: &str) -> AwsError {
+    bad("InvalidVpcEndpointId.Malformed", malformed(id, "vpce-"))
+}
+
+/// The code for a transit gateway attachment that is not there is EC2's; that Accept and Reject answer it is inferred.
+pub(crate) fn no_attachment(id: &str) -> AwsError {
     bad(
-        "InvalidVpcEndpointId.Malformed",
-        format!("Invalid Id: '{id}' (expecting \"vpce-...\")"),
+        "InvalidTransitGatewayAttachmentID.NotFound",
+        format!("Transit Gateway Attachment {id} was deleted or does not exist."),
+    )
+}
+
+pub(crate) fn attachments_not_supported() -> AwsError {
+    invalid_parameter(
+        "TransitGatewayAttachmentIds are supported only for Gateway Load Balancer endpoint services",
+    )
+}
+
+pub(crate) fn duplicate_attachment(gateway: &str, service: &str) -> AwsError {
+    bad(
+        "DuplicateTransitGatewayAttachment",
+        format!("{gateway} has an attachment to {service} already"),
+    )
+}
+
+pub(crate) fn incorrect_state(id: &str, state: impl Display) -> AwsError {
+    bad(
+        "IncorrectState",
+        format!("{id} is in invalid state: {state}"),
+    )
+}
+
+pub(crate) fn malformed_attachment(id: &str) -> AwsError {
+    bad(
+        "InvalidTransitGatewayAttachmentID.Malformed",
+        malformed(id, "tgw-attach-"),
     )
 }
 
@@ -134,6 +174,20 @@ pub(crate) fn existing_connections(id: &str) -> AwsError {
     bad(
         "ExistingVpcEndpointConnections",
         format!("Service {id} has existing active VPC Endpoint connections!"),
+    )
+}
+
+/// As captured of `DeleteVpcEndpoints` (couchbaselabs/cbdinocluster #199).
+pub(crate) fn too_many(what: &str, done: &str, most: usize) -> AwsError {
+    invalid_parameter(format!(
+        "Maximum number of {what} to {done} was exceeded. You can provide up to {most} {what}."
+    ))
+}
+
+pub(crate) fn idempotency(token: &str) -> AwsError {
+    bad(
+        "IdempotentParameterMismatch",
+        format!("The client token {token} was used in another request with other parameters"),
     )
 }
 

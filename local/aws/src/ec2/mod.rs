@@ -1,6 +1,7 @@
 //! EC2's endpoint services and endpoint connections.
 
 mod api;
+mod attachment;
 mod config;
 mod connection;
 mod endpoint;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 
+pub use attachment::{Attachment, AttachmentListing, NewAttachment};
 pub use config::{Ec2Config, Ec2Options, NotificationBody};
 pub use connection::{Connection, NewConnection};
 pub use endpoint::NewEndpoint;
@@ -234,6 +236,9 @@ impl Api for Ec2 {
                 |req| connection::decide_call(req, connection::Verb::Reject)
             }
             "DescribeVpcEndpointConnections" => connection::describe,
+            "CreateTransitGatewayNetworkFunctionAttachment" => attachment::create,
+            "DescribeTransitGatewayNetworkFunctionAttachments" => attachment::describe,
+            "DeleteTransitGatewayNetworkFunctionAttachment" => attachment::delete_call,
             "CreateVpcEndpoint" => endpoint::create_call,
             "DescribeVpcEndpoints" => endpoint::describe,
             "DeleteVpcEndpoints" => endpoint::delete_call,
@@ -310,6 +315,11 @@ impl Unsuccessful {
     fn to_json(&self) -> Value {
         json!({ "resourceId": self.resource_id, "error": { "code": self.code, "message": self.message } })
     }
+}
+
+/// As CloudTrail records the answer of a call with results per item.
+fn unsuccessful_event(failed: &[Unsuccessful]) -> Value {
+    json!({ "unsuccessful": event::items(failed.iter().map(Unsuccessful::to_json).collect()) })
 }
 
 fn write_unsuccessful(xml: &mut Xml, items: &[Unsuccessful]) {

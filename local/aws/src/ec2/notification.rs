@@ -254,7 +254,9 @@ pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
         }
     }
     req.dry_run()?;
-    let notification = Notification {
+    let made = store.created(req)?;
+    let made = made.and_then(|id| store.notifications.get(&id).cloned());
+    let notification = made.unwrap_or_else(|| Notification {
         id: req.ec2.ids().ec2("vpce-nfn-"),
         owner: req.caller.account.clone(),
         region: req.caller.region.clone(),
@@ -263,7 +265,8 @@ pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
         topic_arn: topic_arn.to_owned(),
         events,
         enabled: true,
-    };
+    });
+    store.creates(req, &notification.id);
     store
         .notifications
         .insert(notification.id.clone(), notification.clone());

@@ -3,8 +3,9 @@ use crate::error::AwsError;
 use crate::page::Page;
 use crate::query::Params;
 
-/// The bounds of `MaxResults` of EC2's endpoint operations.
-const LEAST: usize = 5;
+/// The bounds of `MaxResults`: "This value can be between 5 and 1,000; if MaxResults is given a value larger than 1,000,
+/// only 1,000 results are returned." (EC2's API model, of endpoint operations)
+const LEAST: u64 = 5;
 const MOST: usize = 1000;
 
 /// What part of a list a call asks for. `most` bounds what is answered at once, whatever the call asks for.
@@ -17,9 +18,10 @@ pub(crate) fn parse(
     let max = match params.filled("MaxResults") {
         None => MOST,
         Some(text) => {
-            let why = "It must be a number between 5 and 1000.";
-            let max = text.parse().ok().filter(|max| (LEAST..=MOST).contains(max));
-            max.ok_or_else(|| errors::invalid_value(text, "MaxResults", why))?
+            let max: Option<u64> = text.parse().ok().filter(|max| *max >= LEAST);
+            let why = "It must be a number, and at least 5.";
+            let max = max.ok_or_else(|| errors::invalid_value(text, "MaxResults", why))?;
+            usize::try_from(max).unwrap_or(MOST).min(MOST)
         }
     };
     let token = params.filled("NextToken");
@@ -37,7 +39,7 @@ mod tests {
             let page = parse(&Params::from_iter([(name, value)]), "Describe", 1000, false);
             page.map_err(|error| error.code).unwrap_err()
         };
-        for max in ["0", "4", "1001", "-1", "x"] {
+        for max in ["0", "4", "-1", "x", "5.5", "99999999999999999999999"] {
             assert_eq!(code("MaxResults", max), "InvalidParameterValue", "{max}");
         }
         assert_eq!(code("NextToken", "x"), "InvalidNextToken");
@@ -45,10 +47,19 @@ mod tests {
 
     #[test]
     fn no_page_is_larger_than_it_may_be() {
-        for (max, most, expected) in [("7", 1000, 7), ("7", 3, 3), ("", 3, 3), ("", 0, 1)] {
+        for (max, most, expected) in [
+            ("7", 1000, 7),
+            ("7", 3, 3),
+            ("", 3, 3),
+            ("", 0, 1),
+            ("1000", 1000, 1000),
+            ("1001", 1000, 1000),
+            ("2147483647", 1000, 1000),
+            ("18446744073709551615", 1000, 1000),
+        ] {
             let params = Params::from_iter([("MaxResults", max)]);
             let page = parse(&params, "Describe", most, false).unwrap();
-            let (items, _) = page.take(0..20, ToString::to_string);
+            let (items, _) = page.take(0..2000, ToString::to_string);
             assert_eq!(items.len(), expected, "{max} {most}");
         }
     }

@@ -1,9 +1,65 @@
+use std::collections::BTreeMap;
+
 use super::filter::Filters;
-use super::service::{Service, service_id};
+use super::service::{Service, ServiceKind, service_id};
 use super::{Request, errors};
 use crate::caller::is_account;
 use crate::error::AwsError;
 use crate::ids::Ids;
+use crate::query::Params;
+use crate::xml::Xml;
+
+/// What a principal may create: "The two permission types are independent" (EC2's API model, since 2026-11-17).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PermissionType {
+    VpcEndpoint,
+    TransitGatewayAttachment,
+}
+
+impl PermissionType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::VpcEndpoint => "vpc-endpoint",
+            Self::TransitGatewayAttachment => "transit-gateway-attachment",
+        }
+    }
+
+    /// The parameter of this name; the default is `vpc-endpoint`.
+    fn of(params: &Params) -> Result<Self, AwsError> {
+        match params.filled("PermissionType") {
+            None | Some("vpc-endpoint") => Ok(Self::VpcEndpoint),
+            Some("transit-gateway-attachment") => Ok(Self::TransitGatewayAttachment),
+            Some(other) => Err(errors::invalid_value(
+                other,
+                "PermissionType",
+                "Valid values are vpc-endpoint and transit-gateway-attachment.",
+            )),
+        }
+    }
+
+    /// "Supported only for Gateway Load Balancer endpoint services. You can grant it only to Amazon Web Services
+    /// accounts (`arn:aws:iam::account-id:root`)." AWS documents no codes for what breaks that.
+    fn takes(self, service: &Service, added: &[String]) -> Result<(), AwsError> {
+        if self == Self::VpcEndpoint {
+            return Ok(());
+        }
+        if service.kind != ServiceKind::GatewayLoadBalancer {
+            return Err(errors::invalid_parameter(
+                "The permission type transit-gateway-attachment is supported only for Gateway Load Balancer endpoint services",
+            ));
+        }
+        match added.iter().find(|principal| !is_root(principal)) {
+            Some(principal) => Err(errors::invalid_principal(principal)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The root ARN of an account, in any partition.
+fn is_root(principal: &str) -> bool {
+    let fields: Vec<&str> = principal.split(':').collect();
+    matches!(fields.as_slice(), ["arn", _, "iam", "", account, "root"] if is_account(account))
+}
 
 /// The type that AWS gives a principal.
 fn kind(principal: &str) -> &'static str {
@@ -18,9 +74,11 @@ fn kind(principal: &str) -> &'static str {
     }
 }
 
-/// `*`, an ARN of IAM or Organizations, or an AWS service. An account id stands for its root.
+/// `*`, an ARN of IAM or Organizations, or an AWS service. An account id stands for its root. "Principal ARNs with path
+/// components aren't supported." (EC2's API model)
 pub(crate) fn parse(principal: &str) -> Result<String, AwsError> {
-    let arn = principal.starts_with("arn:") && principal.split(':').count() >= 6;
+    let has_path = matches!(kind(principal), "User" | "Role") && principal.split('/').count() > 2;
+    let arn = principal.starts_with("arn:") && principal.split(':').count() >= 6 && !has_path;
     if is_account(principal) {
         Ok(format!("arn:aws:iam::{principal}:root"))
     } else if principal == "*" || arn || principal.ends_with(".amazonaws.com") {
@@ -38,19 +96,50 @@ fn parse_all(principals: &[String]) -> Result<Vec<String>, AwsError> {
 }
 
 /// Adds a permission, if it is not there, and answers its id.
-pub(crate) fn add(ids: &Ids, service: &mut Service, principal: &str) -> Option<String> {
-    if service.principals.contains_key(principal) {
+pub(crate) fn add(
+    ids: &Ids,
+    service: &mut Service,
+    kind: PermissionType,
+    principal: &str,
+) -> Option<String> {
+    let principals = service.principals_mut(kind);
+    if principals.contains_key(principal) {
         return None;
     }
     let permission = ids.ec2("vpce-svc-perm-");
-    service
-        .principals
-        .insert(principal.to_owned(), permission.clone());
+    principals.insert(principal.to_owned(), permission.clone());
     Some(permission)
+}
+
+/// Lets an account create transit gateway attachments; it may be allowed already.
+pub(crate) fn add_attachments_of(
+    ids: &Ids,
+    service: &mut Service,
+    principal: &str,
+) -> Result<(), AwsError> {
+    let (kind, principal) = (PermissionType::TransitGatewayAttachment, parse(principal)?);
+    kind.takes(service, std::slice::from_ref(&principal))?;
+    add(ids, service, kind, &principal);
+    Ok(())
+}
+
+/// One permission, as both lists of them write it.
+fn write(
+    xml: &mut Xml,
+    service_id: &str,
+    kind: PermissionType,
+    (principal, permission): (&str, &str),
+) {
+    xml.text("principalType", self::kind(principal));
+    xml.text("principal", principal);
+    xml.text("servicePermissionId", permission);
+    xml.text("serviceId", service_id);
+    xml.text("permissionType", kind.as_str());
 }
 
 pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     let id = service_id(req.params)?;
+    let kind = PermissionType::of(req.params)?;
     let principals = parse_all(&req.params.list("AddAllowedPrincipals"))?;
     let remove = parse_all(&req.params.list("RemoveAllowedPrincipals"))?;
     if principals.is_empty() && remove.is_empty() {
@@ -60,15 +149,16 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     let service = store
         .own_service_mut(req.caller, id)
         .ok_or_else(|| errors::no_service(id))?;
+    kind.takes(service, &principals)?;
     req.dry_run()?;
     // "This action doesn't affect existing connections" (PrivateLink guide, "Manage permissions").
     for principal in &remove {
-        service.principals.remove(principal);
+        service.principals_mut(kind).remove(principal);
     }
     let added: Vec<(String, String)> = principals
         .into_iter()
         .filter_map(|principal| {
-            let permission = add(req.ec2.ids(), service, &principal)?;
+            let permission = add(req.ec2.ids(), service, kind, &principal)?;
             Some((principal, permission))
         })
         .collect();
@@ -77,13 +167,7 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
             "addedPrincipalSet",
             "item",
             added,
-            |xml, (principal, permission)| {
-                xml.text("principalType", kind(&principal));
-                xml.text("principal", principal);
-                xml.text("servicePermissionId", permission);
-                xml.text("serviceId", id);
-                xml.text("permissionType", "vpc-endpoint");
-            },
+            |xml, (principal, permission)| write(xml, id, kind, (&principal, &permission)),
         );
         xml.text("return", true);
     }))
@@ -101,29 +185,38 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
         .own_service(req.caller, id)
         .ok_or_else(|| errors::no_service(id))?;
     req.dry_run()?;
-    let principals: Vec<_> = service
-        .principals
-        .iter()
-        .filter(|(principal, _)| {
-            filters.all(|filter| match filter.name.as_str() {
-                "principal" => filter.has(principal),
-                "principal-type" => filter.has(kind(principal)),
-                _ => filter.has("vpc-endpoint"),
-            })
+    let of = |kind: PermissionType, principals: &BTreeMap<String, String>| {
+        let principals = principals.iter();
+        principals
+            .map(|(principal, permission)| (kind, principal.clone(), permission.clone()))
+            .collect::<Vec<_>>()
+    };
+    let mut found = of(PermissionType::VpcEndpoint, &service.principals);
+    found.extend(of(
+        PermissionType::TransitGatewayAttachment,
+        &service.attachment_principals,
+    ));
+    found.retain(|(of_type, principal, _)| {
+        filters.all(|filter| match filter.name.as_str() {
+            "principal" => filter.has(principal),
+            "principal-type" => filter.has(kind(principal)),
+            _ => filter.has(of_type.as_str()),
         })
-        .collect();
-    let (principals, token) = page.of(principals, |(principal, _)| (*principal).clone());
+    });
+    // A principal can have both; the one for endpoints comes first.
+    let place = |(of_type, principal, _): &(PermissionType, String, String)| {
+        let second = *of_type == PermissionType::TransitGatewayAttachment;
+        format!("{principal} {}", u8::from(second))
+    };
+    found.sort_by_key(place);
+    let (found, token) = page.of(found, place);
     Ok(req.answer(|xml| {
         xml.list(
             "allowedPrincipals",
             "item",
-            principals,
-            |xml, (principal, permission)| {
-                xml.text("principalType", kind(principal));
-                xml.text("principal", principal);
-                xml.text("servicePermissionId", permission);
-                xml.text("serviceId", id);
-                xml.text("permissionType", "vpc-endpoint");
+            found,
+            |xml, (of_type, principal, permission)| {
+                write(xml, id, of_type, (&principal, &permission));
             },
         );
         xml.optional("nextToken", token);
@@ -154,6 +247,13 @@ mod tests {
             parse("012345678901").unwrap(),
             "arn:aws:iam::012345678901:root"
         );
-        assert_eq!(parse("bob").unwrap_err().code, "InvalidPrincipal");
+        for bad in [
+            "bob",
+            "arn:aws:iam",
+            "arn:aws:iam::012345678901:user/team/a",
+            "arn:aws:iam::012345678901:role/aws-service-role/x.amazonaws.com/b",
+        ] {
+            assert_eq!(parse(bad).unwrap_err().code, "InvalidPrincipal", "{bad}");
+        }
     }
 }

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::filter::Filters;
+use super::permission::PermissionType;
 use super::state::State;
 use super::{Ec2, Request, errors};
 use crate::caller::Caller;
@@ -54,6 +55,9 @@ pub struct Service {
     pub tags: BTreeMap<String, String>,
     /// Who may create endpoints: principals (ARNs, or `*`) and the ids of these permissions.
     pub principals: BTreeMap<String, String>,
+    /// Who may create transit gateway attachments: root ARNs of accounts and the ids of these permissions. The one kind
+    /// of permission says nothing about the other.
+    pub attachment_principals: BTreeMap<String, String>,
 }
 
 impl Service {
@@ -71,6 +75,20 @@ impl Service {
         let root = format!("arn:aws:iam::{}:root", caller.account);
         let allowed = |principal| self.principals.contains_key(principal);
         self.owner == caller.account || allowed("*") || allowed(&root) || allowed(&caller.arn)
+    }
+
+    /// Whether the permissions let this caller create a transit gateway attachment. The owner needs none.
+    pub(crate) fn permits_attachment(&self, caller: &Caller) -> bool {
+        let root = format!("arn:aws:iam::{}:root", caller.account);
+        self.owner == caller.account || self.attachment_principals.contains_key(&root)
+    }
+
+    /// The permissions of one type.
+    pub(crate) fn principals_mut(&mut self, kind: PermissionType) -> &mut BTreeMap<String, String> {
+        match kind {
+            PermissionType::VpcEndpoint => &mut self.principals,
+            PermissionType::TransitGatewayAttachment => &mut self.attachment_principals,
+        }
     }
 
     fn write(&self, xml: &mut Xml) {
@@ -145,6 +163,7 @@ pub struct NewService {
     pub(crate) auto_accept: bool,
     pub(crate) regions: BTreeSet<String>,
     pub(crate) principals: BTreeSet<String>,
+    pub(crate) attachment_principals: BTreeSet<String>,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) load_balancers: BTreeSet<String>,
     pub(crate) ip_address_types: BTreeSet<String>,
@@ -204,6 +223,25 @@ impl NewService {
         self.allow(format!("arn:aws:iam::{account}:root"))
     }
 
+    /// This account may create transit gateway attachments, which only services for Gateway Load Balancer endpoints take.
+    pub fn allow_attachments_of(mut self, account: &str) -> Self {
+        self.attachment_principals
+            .insert(format!("arn:aws:iam::{account}:root"));
+        self
+    }
+
+    /// Supports `ipv4` or `ipv6`; without any, `ipv4`.
+    pub fn ip_address_type(mut self, kind: impl Into<String>) -> Self {
+        self.ip_address_types.insert(kind.into());
+        self
+    }
+
+    /// With this private DNS name, verified.
+    pub fn private_dns_name(mut self, name: impl Into<String>) -> Self {
+        self.private_dns_name = Some(name.into());
+        self
+    }
+
     /// With this tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
@@ -235,7 +273,12 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
     if ip_address_types.is_empty() {
         ip_address_types.insert("ipv4".to_owned());
     }
-    let principals = new.principals.into_iter();
+    let permissions = |principals: BTreeSet<String>| {
+        principals
+            .into_iter()
+            .map(|principal| (principal, ec2.ids().ec2("vpce-svc-perm-")))
+            .collect()
+    };
     let service = Service {
         owner,
         kind,
@@ -245,9 +288,8 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
         regions,
         private_dns_name: new.private_dns_name,
         tags: new.tags,
-        principals: principals
-            .map(|principal| (principal, ec2.ids().ec2("vpce-svc-perm-")))
-            .collect(),
+        principals: permissions(new.principals),
+        attachment_principals: permissions(new.attachment_principals),
         region,
         id,
     };
@@ -257,10 +299,10 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
     service
 }
 
-/// Whether `id` is `prefix` and 8 to 17 hexadecimal digits.
+/// Whether `id` is `prefix` and 8 hexadecimal digits, as ids once were, or 17, as they are today.
 pub(crate) fn is_id(id: &str, prefix: &str) -> bool {
     id.strip_prefix(prefix).is_some_and(|digits| {
-        (8..=17).contains(&digits.len())
+        matches!(digits.len(), 8 | 17)
             && digits
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -279,6 +321,25 @@ pub(crate) fn service_id(params: &Params) -> Result<&str, AwsError> {
     }
 }
 
+const NO_PRIVATE_DNS_NAME: &str =
+    "Private DNS names are supported only for endpoint services with Network Load Balancers";
+
+/// "The possible values are `ipv4` and `ipv6`." (EC2's API model)
+fn ip_address_types(params: &Params, name: &str) -> Result<Vec<String>, AwsError> {
+    let types = params.list(name);
+    match types
+        .iter()
+        .find(|kind| !matches!(kind.as_str(), "ipv4" | "ipv6"))
+    {
+        Some(other) => Err(errors::invalid_value(
+            other,
+            name,
+            "The possible values are ipv4 and ipv6.",
+        )),
+        None => Ok(types),
+    }
+}
+
 pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
     let params = req.params;
     let network = params.list("NetworkLoadBalancerArn");
@@ -289,18 +350,28 @@ pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
         ));
     }
     let acceptance = req.flag("AcceptanceRequired")?.unwrap_or(true);
+    let private_dns_name = params.filled("PrivateDnsName").map(str::to_owned);
+    if !gateway.is_empty() && private_dns_name.is_some() {
+        return Err(errors::invalid_parameter(NO_PRIVATE_DNS_NAME));
+    }
+    let ip_address_types = ip_address_types(params, "SupportedIpAddressType")?;
     let new = NewService {
         gateway: !gateway.is_empty(),
         auto_accept: !acceptance,
         load_balancers: network.into_iter().chain(gateway).collect(),
         regions: params.list("SupportedRegion").into_iter().collect(),
-        ip_address_types: params.list("SupportedIpAddressType").into_iter().collect(),
-        private_dns_name: params.filled("PrivateDnsName").map(str::to_owned),
+        ip_address_types: ip_address_types.into_iter().collect(),
+        private_dns_name,
         tags: tags_of(params, "vpc-endpoint-service"),
         ..NewService::default()
     };
     req.dry_run()?;
-    let service = put(req.ec2, req.caller, new);
+    let made = req.ec2.store().created(req)?;
+    let service = match made.and_then(|id| req.ec2.service(&id)) {
+        Some(made) => made,
+        None => put(req.ec2, req.caller, new),
+    };
+    req.ec2.store().creates(req, &service.id);
     Ok(req.answer(|xml| {
         xml.element("serviceConfiguration", |xml| service.write(xml));
         xml.optional("clientToken", params.get("ClientToken"));
@@ -321,6 +392,9 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
     let ids = req.params.list("ServiceId");
     let store = req.ec2.store();
     for id in &ids {
+        if !is_id(id, "vpce-svc-") {
+            return Err(errors::malformed_service(id));
+        }
         if store.own_service(req.caller, id).is_none() {
             return Err(errors::no_service(id));
         }
@@ -365,10 +439,19 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
         .own_service_mut(req.caller, id)
         .ok_or_else(|| errors::no_service(id))?;
     let mut changed = service.clone();
-    let balancers = match changed.kind {
-        ServiceKind::Interface => "NetworkLoadBalancerArn",
-        ServiceKind::GatewayLoadBalancer => "GatewayLoadBalancerArn",
+    let (balancers, others) = match changed.kind {
+        ServiceKind::Interface => ("NetworkLoadBalancerArn", "GatewayLoadBalancerArn"),
+        ServiceKind::GatewayLoadBalancer => ("GatewayLoadBalancerArn", "NetworkLoadBalancerArn"),
     };
+    for verb in ["Add", "Remove"] {
+        if !params.list(&format!("{verb}{others}")).is_empty() {
+            return Err(errors::invalid_parameter(format!(
+                "{verb}{others} is not for a service of type {}",
+                changed.kind.as_str()
+            )));
+        }
+    }
+    ip_address_types(params, "AddSupportedIpAddressType")?;
     for (name, set) in [
         (balancers, &mut changed.load_balancers),
         ("SupportedIpAddressType", &mut changed.ip_address_types),
@@ -389,10 +472,18 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
             "A service must have at least one load balancer",
         ));
     }
+    if changed.ip_address_types.is_empty() {
+        return Err(errors::invalid_parameter(
+            "A service must support at least one IP address type",
+        ));
+    }
     changed.acceptance_required = acceptance.unwrap_or(changed.acceptance_required);
     if remove_name {
         changed.private_dns_name = None;
     } else if let Some(name) = params.filled("PrivateDnsName") {
+        if changed.kind == ServiceKind::GatewayLoadBalancer {
+            return Err(errors::invalid_parameter(NO_PRIVATE_DNS_NAME));
+        }
         changed.private_dns_name = Some(name.to_owned());
     }
     req.dry_run()?;
@@ -404,6 +495,9 @@ pub(crate) fn delete(req: &Request<'_>) -> Result<String, AwsError> {
     let ids = req.params.list("ServiceId");
     if ids.is_empty() {
         return Err(errors::missing("ServiceId"));
+    }
+    if let Some(id) = ids.iter().find(|id| !is_id(id, "vpce-svc-")) {
+        return Err(errors::malformed_service(id));
     }
     req.dry_run()?;
     let mut store = req.ec2.store();

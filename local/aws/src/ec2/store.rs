@@ -6,24 +6,56 @@ use jiff::Timestamp;
 use super::endpoint::Endpoint;
 use super::notification::Notification;
 use super::service::Service;
+use super::{Request, errors};
 use crate::caller::Caller;
+use crate::error::AwsError;
+use crate::query::Params;
+
+/// What a call with a `ClientToken` created, and with which parameters.
+#[derive(Debug)]
+struct Created {
+    id: String,
+    params: Params,
+}
 
 /// All that there is, with the indexes that keep lists fast.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) notifications: BTreeMap<String, Notification>,
-    /// Endpoints by the `ClientToken` that they were created with, per account.
-    pub(crate) client_tokens: HashMap<(String, String), String>,
+    /// What was created with a `ClientToken`.
+    client_tokens: HashMap<TokenKey, Created>,
     endpoints: HashMap<String, Endpoint>,
     by_service: BTreeMap<String, BTreeMap<u64, String>>,
     by_owner: BTreeMap<String, BTreeMap<u64, String>>,
+    /// The connections of each transit gateway attachment.
+    by_attachment: BTreeMap<String, BTreeMap<u64, String>>,
     /// Deleted endpoints and when they are gone.
     graves: VecDeque<(Timestamp, String)>,
     last_number: u64,
 }
 
 impl Store {
+    /// What this call created before, if it is repeated: by account, Region, action and token.
+    pub(crate) fn created(&self, req: &Request<'_>) -> Result<Option<String>, AwsError> {
+        let Some((token, key)) = token_of(req) else {
+            return Ok(None);
+        };
+        match self.client_tokens.get(&key) {
+            Some(created) if created.params == *req.params => Ok(Some(created.id.clone())),
+            Some(_) => Err(errors::idempotency(token)),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what this call created.
+    pub(crate) fn creates(&mut self, req: &Request<'_>, id: &str) {
+        if let Some((_, key)) = token_of(req) {
+            let (id, params) = (id.to_owned(), req.params.clone());
+            self.client_tokens.insert(key, Created { id, params });
+        }
+    }
+
     /// The number of the next endpoint: lists are in the order of numbers.
     pub(crate) fn number(&mut self) -> u64 {
         self.last_number += 1;
@@ -40,15 +72,23 @@ impl Store {
         index.insert(endpoint.number, endpoint.id.clone());
         let index = self.by_owner.entry(endpoint.owner.clone()).or_default();
         index.insert(endpoint.number, endpoint.id.clone());
+        if let Some(of) = &endpoint.attachment {
+            let index = self.by_attachment.entry(of.id.clone()).or_default();
+            index.insert(endpoint.number, endpoint.id.clone());
+        }
         self.endpoints.insert(endpoint.id.clone(), endpoint);
     }
 
-    fn remove(&mut self, id: &str) {
+    pub(crate) fn remove(&mut self, id: &str) {
         if let Some(endpoint) = self.endpoints.remove(id) {
             if let Some(index) = self.by_service.get_mut(&endpoint.service_id) {
                 index.remove(&endpoint.number);
             }
             if let Some(index) = self.by_owner.get_mut(&endpoint.owner) {
+                index.remove(&endpoint.number);
+            }
+            let of = endpoint.attachment.map(|of| of.id);
+            if let Some(index) = of.and_then(|id| self.by_attachment.get_mut(&id)) {
                 index.remove(&endpoint.number);
             }
         }
@@ -65,6 +105,29 @@ impl Store {
     /// The endpoints of a service, from behind a number on.
     pub(crate) fn of_service(&self, id: &str, after: u64) -> impl Iterator<Item = &Endpoint> {
         self.indexed(self.by_service.get(id), after)
+    }
+
+    /// All services that anything is or was connected to, deleted ones too, from one on, by their ids.
+    pub(crate) fn connected(&self, from: &str) -> impl Iterator<Item = &str> {
+        let range = (Bound::Included(from), Bound::Unbounded);
+        self.by_service
+            .range::<str, _>(range)
+            .map(|(id, _)| id.as_str())
+    }
+
+    /// The keys of the connections of a transit gateway attachment.
+    pub(crate) fn attached(&self, id: &str) -> Vec<String> {
+        let index = self.by_attachment.get(id);
+        index
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .cloned()
+            .collect()
+    }
+
+    /// The ids of all transit gateway attachments, in order.
+    pub(crate) fn attachment_ids(&self) -> impl Iterator<Item = &String> {
+        self.by_attachment.keys()
     }
 
     /// The endpoints of an account, from behind a number on.
@@ -120,6 +183,19 @@ impl Store {
             }
         }
     }
+}
+
+type TokenKey = (String, String, String, String);
+
+fn token_of<'a>(req: &'a Request<'_>) -> Option<(&'a str, TokenKey)> {
+    let token = req.params.filled("ClientToken")?;
+    let key = (
+        req.caller.account.clone(),
+        req.caller.region.clone(),
+        req.action.to_owned(),
+        token.to_owned(),
+    );
+    Some((token, key))
 }
 
 #[cfg(test)]

@@ -149,6 +149,16 @@ fn calls_that_are_refused_change_nothing() {
                 "InvalidVpcEndpointServiceIdId.Malformed",
             ),
             (
+                vec![("ServiceId", "vpce-svc-0a1b2c3d4"), endpoint],
+                400,
+                "InvalidVpcEndpointServiceIdId.Malformed",
+            ),
+            (
+                vec![("ServiceId", svc), ("VpcEndpointId.1", "vpce-0a1b2c3d4")],
+                400,
+                "InvalidVpcEndpointId.Malformed",
+            ),
+            (
                 vec![("ServiceId", NO_SERVICE), endpoint],
                 400,
                 "InvalidVpcEndpointServiceId.NotFound",
@@ -167,7 +177,10 @@ fn calls_that_are_refused_change_nothing() {
                 vec![
                     ("ServiceId", svc),
                     endpoint,
-                    ("TransitGatewayAttachmentId.1", "tgw-attach-0aaaaaaaa"),
+                    (
+                        "TransitGatewayAttachmentId.1",
+                        "tgw-attach-0aaaaaaaaaaaaaaaa",
+                    ),
                 ],
                 400,
                 "InvalidParameterCombination",
@@ -175,7 +188,10 @@ fn calls_that_are_refused_change_nothing() {
             (
                 vec![
                     ("ServiceId", svc),
-                    ("TransitGatewayAttachmentId.1", "tgw-attach-0aaaaaaaa"),
+                    (
+                        "TransitGatewayAttachmentId.1",
+                        "tgw-attach-0aaaaaaaaaaaaaaaa",
+                    ),
                 ],
                 400,
                 "InvalidParameter",
@@ -326,7 +342,10 @@ fn filters() {
         (&[("vpc-endpoint-region", "cross-region")], "24"),
         (&[("ip-address-type", "ipv6")], "3"),
         (
-            &[("transit-gateway-attachment-id", "tgw-attach-0aaaaaaaa")],
+            &[(
+                "transit-gateway-attachment-id",
+                "tgw-attach-0aaaaaaaaaaaaaaaa",
+            )],
             "",
         ),
         (
@@ -452,7 +471,11 @@ fn pages() {
         world.ec2(DESCRIBE, &[("MaxResults", "1000")]).endpoints(),
         all
     );
-    for max in ["4", "0", "1001", "-5", "ten"] {
+    for max in ["1001", "2000", "2147483647"] {
+        let answer = world.ec2(DESCRIBE, &[("MaxResults", max)]);
+        assert_eq!(answer.endpoints(), all, "{max} is cut to 1000");
+    }
+    for max in ["4", "0", "-5", "ten"] {
         let answer = world.ec2(DESCRIBE, &[("MaxResults", max)]);
         assert_eq!(
             answer.outcome(),
@@ -674,4 +697,112 @@ fn the_world_can_be_changed_in_process() {
         2,
         "the same endpoint is replaced"
     );
+}
+
+#[test]
+fn a_malformed_id_is_named_as_ec2_names_it() {
+    let world = World::new();
+    let (service, ids) = world.service(1);
+    for bad in ["rtbassoc-1", "", "vpce-0a1b2c3d4", "vpce-0A1B2C3D"] {
+        for (action, params) in [
+            (ACCEPT, vec![("ServiceId", service.as_str())]),
+            (REJECT, vec![("ServiceId", service.as_str())]),
+            ("DeleteVpcEndpoints", vec![]),
+            ("DescribeVpcEndpoints", vec![]),
+        ] {
+            let endpoints = [
+                ("VpcEndpointId.1", ids[0].as_str()),
+                ("VpcEndpointId.2", bad),
+            ];
+            let endpoints = if action.starts_with("Describe") {
+                &endpoints[1..]
+            } else {
+                &endpoints
+            };
+            let answer = world.ec2(action, &[&params[..], endpoints].concat());
+            assert_eq!(
+                (answer.status, answer.one("Code").as_str()),
+                (400, "InvalidVpcEndpointId.Malformed"),
+                "{action} {bad}"
+            );
+            let text = format!(
+                "Invalid Id: '{bad}' (expecting 'vpce-...; the Id may only contain lowercase alphanumeric characters \
+                 and a single dash')"
+            );
+            assert_eq!(answer.one("Message"), text);
+        }
+    }
+    assert_eq!(world.state(&ids[0]), State::PendingAcceptance);
+}
+
+#[test]
+fn a_rejected_connection_outlives_its_service() {
+    let world = World::new();
+    let (service, ids) = world.service(2);
+    let (other, _) = world.service(1);
+    let delete = || {
+        world.ec2(
+            "DeleteVpcEndpointServiceConfigurations",
+            &[("ServiceId.1", &service)],
+        )
+    };
+    assert_eq!(delete().outcome().1, "ExistingVpcEndpointConnections");
+    world.decide(REJECT, &service, &[&ids[0], &ids[1]]);
+    assert_eq!(delete().outcome(), (200, String::new()));
+    assert_eq!(world.ec2.service(&service), None);
+    for filters in [
+        &[("service-id", service.as_str())][..],
+        &[("vpc-endpoint-state", "rejected")],
+        &[("vpc-endpoint-id", &format!("{},{}", ids[0], ids[1]))],
+    ] {
+        let answer = world.list(filters);
+        assert_eq!(answer.endpoints(), ids, "{filters:?}");
+        assert_eq!(answer.all("vpcEndpointState"), ["rejected", "rejected"]);
+    }
+    assert_eq!(world.list(&[]).endpoints().len(), 3);
+    assert_eq!(world.ec2.connections().len(), 3);
+    for action in [ACCEPT, REJECT] {
+        let answer = world.decide(action, &service, &[&ids[0]]);
+        let code = "InvalidVpcEndpointServiceId.NotFound";
+        assert_eq!(answer.outcome(), (400, code.to_owned()), "{action}");
+    }
+    for (key, region) in [(OTHER, "us-east-1"), ("AKIAPROVIDER", "eu-west-1")] {
+        let answer = world.ec2_as(key, region, DESCRIBE, &[]);
+        assert!(answer.endpoints().is_empty(), "they are not theirs");
+    }
+    assert!(world.ec2.delete_endpoint(&ids[0]));
+    world.advance(4);
+    assert_eq!(
+        world.list(&[("service-id", &service)]).endpoints(),
+        ids[1..]
+    );
+    assert_eq!(world.list(&[("service-id", &other)]).endpoints().len(), 1);
+}
+
+#[test]
+fn how_many_endpoints_a_decision_takes_can_be_set_since_aws_publishes_no_limit() {
+    let world = World::new();
+    let (service, ids) = world.service(4);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    world
+        .ec2
+        .set_options(|options| options.decide_at_most = Some(3));
+    let answer = world.decide(ACCEPT, &service, &ids);
+    assert_eq!(answer.outcome(), (400, "InvalidParameter".to_owned()));
+    assert_eq!(
+        answer.one("Message"),
+        "Maximum number of VPC endpoints to accept was exceeded. You can provide up to 3 VPC endpoints."
+    );
+    assert_eq!(world.decide(REJECT, &service, &ids).status, 400);
+    assert_eq!(world.state(ids[0]), State::PendingAcceptance);
+    assert_eq!(
+        world.decide(ACCEPT, &service, &ids[..3]).outcome(),
+        (200, String::new())
+    );
+    world
+        .ec2
+        .set_options(|options| options.decide_at_most = None);
+    let many: Vec<String> = (0..200).map(|n| format!("vpce-{n:017x}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(world.decide(ACCEPT, &service, &many).all("code").len(), 200);
 }

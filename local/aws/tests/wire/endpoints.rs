@@ -280,3 +280,100 @@ fn a_world_creates_endpoints_by_service_id_or_name() {
         .unwrap_err();
     assert_eq!(error.code, "InvalidServiceName");
 }
+
+#[test]
+fn at_most_25_endpoints_are_deleted_at_once() {
+    let world = World::new();
+    let (_, ids) = world.service(26);
+    let names: Vec<String> = (1..=26).map(|n| format!("VpcEndpointId.{n}")).collect();
+    let params: Vec<(&str, &str)> = names
+        .iter()
+        .map(String::as_str)
+        .zip(ids.iter().map(String::as_str))
+        .collect();
+    let delete = |params: &[(&str, &str)]| world.ec2_as(CONSUMER, "us-east-1", DELETE, params);
+    let answer = delete(&params);
+    assert_eq!(answer.outcome(), (400, "InvalidParameter".to_owned()));
+    assert_eq!(
+        answer.one("Message"),
+        "Maximum number of VPC endpoints to delete was exceeded. You can provide up to 25 VPC endpoints."
+    );
+    assert_eq!(world.state(&ids[0]), State::PendingAcceptance);
+    assert_eq!(delete(&params[..25]).outcome(), (200, String::new()));
+    assert_eq!(world.state(&ids[24]), State::Deleting);
+}
+
+#[test]
+fn what_a_service_does_not_offer_is_refused() {
+    let world = World::new();
+    let both = NewService::new()
+        .allow("*")
+        .ip_address_type("ipv4")
+        .ip_address_type("ipv6");
+    let both = world
+        .ec2
+        .put_service(both.private_dns_name("api.example.com"))
+        .id;
+    let (plain, _) = world.service(0);
+    let gateway = NewService::new().gateway_load_balancer().allow("*");
+    let gateway = world.ec2.put_service(gateway).id;
+    let (ip, dns) = ("IpAddressType", "PrivateDnsEnabled");
+    let (ok, wrong, value) = ("", "InvalidParameter", "InvalidParameterValue");
+    let subnets = [("SubnetId.1", "subnet-1"), ("SubnetId.2", "subnet-2")];
+    for (service, more, code) in [
+        (&plain, vec![(ip, "ipv4")], ok),
+        (&plain, vec![(ip, "ipv6")], wrong),
+        (&plain, vec![(ip, "dualstack")], wrong),
+        (&plain, vec![(ip, "ipv5")], value),
+        (&both, vec![(ip, "dualstack")], ok),
+        (&both, vec![(ip, "ipv6")], ok),
+        (&plain, vec![(dns, "true")], wrong),
+        (&both, vec![(dns, "true")], ok),
+        (&both, vec![(dns, "perhaps")], value),
+        (&plain, subnets.to_vec(), ok),
+        (&gateway, subnets.to_vec(), wrong),
+        (&gateway, subnets[..1].to_vec(), ok),
+    ] {
+        let name = format!("com.amazonaws.vpce.us-east-1.{service}");
+        let kind = if *service == gateway {
+            "GatewayLoadBalancer"
+        } else {
+            "Interface"
+        };
+        let base = [
+            ("VpcId", "vpc-1"),
+            ("ServiceName", &name),
+            ("VpcEndpointType", kind),
+        ];
+        let answer = world.ec2_as(CONSUMER, "us-east-1", CREATE, &[&base[..], &more].concat());
+        assert_eq!(answer.outcome().1, code, "{service} {more:?}");
+        if code.is_empty() {
+            let private = more.contains(&(dns, "true"));
+            assert_eq!(answer.one("privateDnsEnabled"), private.to_string());
+        }
+    }
+    let unknown = [
+        ("VpcId", "vpc-1"),
+        ("ServiceName", "a.b"),
+        ("VpcEndpointType", "interface"),
+    ];
+    let answer = world.ec2_as(CONSUMER, "us-east-1", CREATE, &unknown);
+    assert_eq!(answer.outcome(), (400, value.to_owned()));
+}
+
+#[test]
+fn a_client_token_stands_for_one_request_only() {
+    let world = World::new();
+    let (service, _) = world.service(0);
+    let (other, _) = world.service(0);
+    let token = [("ClientToken", "t")];
+    let first = create(&world, CONSUMER, "us-east-1", &service, &token);
+    let changed = create(&world, CONSUMER, "us-east-1", &other, &token);
+    assert_eq!(
+        changed.outcome(),
+        (400, "IdempotentParameterMismatch".to_owned())
+    );
+    let again = create(&world, CONSUMER, "us-east-1", &service, &token);
+    assert_eq!(again.one("vpcEndpointId"), first.one("vpcEndpointId"));
+    assert_eq!(world.ec2.connections().len(), 1);
+}

@@ -1,3 +1,4 @@
+use local_aws::NewService;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -56,6 +57,12 @@ fn decisions_are_recorded_as_cloudtrail_would() {
         *list,
         json!([{ "tag": 1, "content": ids[1] }, { "tag": 2, "content": NO_ENDPOINT }])
     );
+    let response = &detail["responseElements"]["RejectVpcEndpointConnectionsResponse"];
+    assert_eq!(
+        response["xmlns"],
+        "http://ec2.amazonaws.com/doc/2016-11-15/"
+    );
+    assert_eq!(response["requestId"], detail["requestID"]);
     let failed =
         &detail["responseElements"]["RejectVpcEndpointConnectionsResponse"]["unsuccessful"]["item"];
     assert_eq!(failed["error"]["code"], "InvalidVpcEndpointId.NotFound");
@@ -110,4 +117,161 @@ fn consumers_calls_are_recorded_in_their_accounts() {
     world.ec2.set_options(|options| options.cloudtrail = false);
     world.ec2_as(CONSUMER, "us-east-1", "CreateVpcEndpoint", &params);
     assert!(events.try_recv().is_err());
+}
+
+/// The forms are those of captured records of `CreateVpcEndpoint` and `DeleteVpcEndpoints`.
+#[test]
+fn a_record_has_what_captured_ones_have() {
+    let world = World::new();
+    let mut events = listen(&world);
+    let service = world.ec2.put_service(NewService::new().allow("*")).id;
+    let name = format!("com.amazonaws.vpce.us-east-1.{service}");
+    let mut create = |account: &str, tags: &[(&str, &str)]| {
+        let base = [
+            ("VpcId", "vpc-0a0b0c0d0e0f01020"),
+            ("ServiceName", name.as_str()),
+            ("VpcEndpointType", "Interface"),
+        ];
+        world.ec2_as(
+            account,
+            "us-east-1",
+            "CreateVpcEndpoint",
+            &[&base[..], tags].concat(),
+        );
+        events.try_recv().unwrap()["detail"].take()
+    };
+    let detail = create(OTHER, &[]);
+    assert_eq!(detail["userIdentity"]["type"], "IAMUser");
+    assert_eq!(detail["userIdentity"]["userName"], "local");
+    for name in ["principalId", "arn", "accountId", "accessKeyId"] {
+        assert!(detail["userIdentity"][name].is_string(), "{name}: {detail}");
+    }
+    for name in ["tlsVersion", "cipherSuite", "clientProvidedHostHeader"] {
+        assert!(detail["tlsDetails"][name].is_string(), "{name}: {detail}");
+    }
+    let response = &detail["responseElements"]["CreateVpcEndpointResponse"];
+    assert_eq!(
+        response["xmlns"],
+        "http://ec2.amazonaws.com/doc/2016-11-15/"
+    );
+    assert_eq!(response["requestId"], detail["requestID"]);
+    let endpoint = &response["vpcEndpoint"];
+    assert_eq!(
+        endpoint["ownerId"],
+        json!(444_455_556_666_u64),
+        "an account is a number"
+    );
+    for name in [
+        "subnetIdSet",
+        "routeTableIdSet",
+        "networkInterfaceIdSet",
+        "tagSet",
+    ] {
+        assert_eq!(endpoint[name], "", "{name}");
+    }
+    assert_eq!(
+        (
+            &endpoint["requesterManaged"],
+            &endpoint["privateDnsEnabled"]
+        ),
+        (&json!(false), &json!(false))
+    );
+    assert_eq!(
+        (&endpoint["state"], &endpoint["ipAddressType"]),
+        (&json!("pendingAcceptance"), &json!("ipv4"))
+    );
+    let request = &detail["requestParameters"]["CreateVpcEndpointRequest"];
+    assert_eq!(request.get("TagSpecification"), None);
+
+    let tags = [
+        ("TagSpecification.1.ResourceType", "vpc-endpoint"),
+        ("TagSpecification.1.Tag.1.Key", "Name"),
+        ("TagSpecification.1.Tag.1.Value", "20261120"),
+        ("SubnetId.1", "subnet-1"),
+    ];
+    let detail = create(CONSUMER, &tags);
+    let request = &detail["requestParameters"]["CreateVpcEndpointRequest"];
+    assert_eq!(
+        request["TagSpecification"],
+        json!({ "ResourceType": "vpc-endpoint", "Tag": { "Key": "Name", "Value": 20_261_120, "tag": 1 }, "tag": 1 })
+    );
+    assert_eq!(
+        request["SubnetId"],
+        json!({ "tag": 1, "content": "subnet-1" })
+    );
+    let endpoint = &detail["responseElements"]["CreateVpcEndpointResponse"]["vpcEndpoint"];
+    assert_eq!(
+        endpoint["ownerId"], CONSUMER,
+        "with a leading zero it is none"
+    );
+    assert_eq!(
+        endpoint["tagSet"],
+        json!({ "item": { "key": "Name", "value": 20_261_120 } })
+    );
+    assert_eq!(endpoint["subnetIdSet"], json!({ "item": "subnet-1" }));
+}
+
+#[test]
+fn who_called_is_a_user_a_role_or_the_root() {
+    let world = World::new();
+    let mut events = listen(&world);
+    let (service, ids) = world.service(3);
+    for (arn, kind, principal) in [
+        (
+            "arn:aws:sts::123456789012:assumed-role/ops/bob",
+            "AssumedRole",
+            "AROALOCAL:bob",
+        ),
+        (
+            "arn:aws:iam::123456789012:user/team/eve",
+            "IAMUser",
+            "AIDALOCAL",
+        ),
+        ("arn:aws:iam::123456789012:root", "Root", "123456789012"),
+    ] {
+        world.ec2.set_identity("AKIAPROVIDER", arn);
+        world.decide(ACCEPT, &service, &[&ids[0]]);
+        let identity = events.try_recv().unwrap()["detail"]["userIdentity"].take();
+        assert_eq!(
+            (&identity["arn"], &identity["type"]),
+            (&json!(arn), &json!(kind))
+        );
+        assert_eq!(identity["principalId"], principal);
+        let issuer = &identity["sessionContext"]["sessionIssuer"]["arn"];
+        match kind {
+            "AssumedRole" => assert_eq!(issuer, "arn:aws:iam::123456789012:role/ops"),
+            _ => assert_eq!(*issuer, Value::Null),
+        }
+    }
+}
+
+#[test]
+fn calls_that_are_refused_are_recorded_too() {
+    let world = World::new();
+    let mut events = listen(&world);
+    let (service, ids) = world.service(1);
+    world.decide(ACCEPT, &service, &["eni-1"]);
+    let many: Vec<String> = (1..=26).map(|n| format!("VpcEndpointId.{n}")).collect();
+    let many: Vec<(&str, &str)> = many
+        .iter()
+        .map(|name| (name.as_str(), ids[0].as_str()))
+        .collect();
+    world.ec2_as(CONSUMER, "us-east-1", "DeleteVpcEndpoints", &many);
+    world.ec2_as(
+        CONSUMER,
+        "us-east-1",
+        "DeleteVpcEndpoints",
+        &[many[0], ("DryRun", "true")],
+    );
+    for expected in [
+        "Client.InvalidVpcEndpointId.Malformed",
+        "Client.InvalidParameter",
+        "Client.DryRunOperation",
+    ] {
+        let detail = events.try_recv().unwrap()["detail"].take();
+        assert_eq!(
+            (&detail["errorCode"], &detail["responseElements"]),
+            (&json!(expected), &Value::Null)
+        );
+    }
 }

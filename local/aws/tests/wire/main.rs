@@ -6,6 +6,7 @@
     reason = "in a test, a panic with its place is the answer wanted"
 )]
 
+mod attachments;
 mod connections;
 mod endpoints;
 mod events;

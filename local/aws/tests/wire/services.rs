@@ -10,6 +10,8 @@ const MODIFY_PERMISSIONS: &str = "ModifyVpcEndpointServicePermissions";
 const DESCRIBE_PERMISSIONS: &str = "DescribeVpcEndpointServicePermissions";
 const NLB: &str =
     "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/a/0123456789abcdef";
+const OTHER_NLB: &str =
+    "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/net/b/0123456789abcdef";
 const GWLB: &str =
     "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/gwy/a/0123456789abcdef";
 
@@ -59,7 +61,7 @@ fn services_are_created_changed_and_deleted() {
     assert_eq!(
         modify(&[
             ("PrivateDnsName", "a.example.com"),
-            ("AddNetworkLoadBalancerArn.1", GWLB)
+            ("AddNetworkLoadBalancerArn.1", OTHER_NLB)
         ]),
         (200, String::new())
     );
@@ -83,9 +85,18 @@ fn services_are_created_changed_and_deleted() {
         (
             &[
                 ("RemoveNetworkLoadBalancerArn.1", NLB),
-                ("RemoveNetworkLoadBalancerArn.2", GWLB),
+                ("RemoveNetworkLoadBalancerArn.2", OTHER_NLB),
             ],
             "InvalidParameter",
+        ),
+        (&[("AddGatewayLoadBalancerArn.1", GWLB)], "InvalidParameter"),
+        (
+            &[("RemoveSupportedIpAddressType.1", "ipv4")],
+            "InvalidParameter",
+        ),
+        (
+            &[("AddSupportedIpAddressType.1", "dualstack")],
+            "InvalidParameterValue",
         ),
         (&[("AcceptanceRequired", "maybe")], "InvalidParameterValue"),
     ] {
@@ -130,6 +141,20 @@ fn what_is_wrong_is_refused() {
                 ("AcceptanceRequired", "x"),
             ],
             "InvalidParameterValue",
+        ),
+        (
+            &[
+                ("NetworkLoadBalancerArn.1", NLB),
+                ("SupportedIpAddressType.1", "ipv5"),
+            ],
+            "InvalidParameterValue",
+        ),
+        (
+            &[
+                ("GatewayLoadBalancerArn.1", GWLB),
+                ("PrivateDnsName", "a.example.com"),
+            ],
+            "InvalidParameter",
         ),
     ] {
         assert_eq!(
@@ -417,4 +442,54 @@ fn permissions_are_paged() {
     assert_eq!(walk(&everybody), (vec!["*".to_owned()], vec![1]));
     world.ec2.set_options(|options| options.empty_pages = true);
     assert_eq!(walk(&[]), (expected, vec![0, 5, 0, 5, 0, 2]));
+}
+
+#[test]
+fn malformed_service_ids_are_told_from_unknown_ones() {
+    let world = World::new();
+    for (action, name) in [
+        (DESCRIBE, "ServiceId.1"),
+        (DELETE, "ServiceId.1"),
+        (MODIFY, "ServiceId"),
+    ] {
+        for bad in [
+            "svc-1",
+            "vpce-svc-0a1b2c3d4",
+            "vpce-svc-0A1B2C3D",
+            NO_ENDPOINT,
+        ] {
+            let answer = world.ec2(action, &[(name, bad)]);
+            let code = "InvalidVpcEndpointServiceIdId.Malformed";
+            assert_eq!(answer.outcome(), (400, code.to_owned()), "{action} {bad}");
+        }
+    }
+}
+
+#[test]
+fn a_repeated_request_makes_one_service_and_one_notification() {
+    let world = World::new();
+    let create = |token: &str| {
+        let params = [("NetworkLoadBalancerArn.1", NLB), ("ClientToken", token)];
+        world.ec2(CREATE, &params).one("serviceId")
+    };
+    let service = create("a");
+    assert_eq!(create("a"), service);
+    assert_ne!(create("b"), service);
+    assert_eq!(world.ec2.services().len(), 2);
+    let notify = |event: &str| {
+        let params = [
+            ("ServiceId", service.as_str()),
+            (
+                "ConnectionNotificationArn",
+                "arn:aws:sns:us-east-1:123456789012:t",
+            ),
+            ("ConnectionEvents.1", event),
+            ("ClientToken", "a"),
+        ];
+        world.ec2("CreateVpcEndpointConnectionNotification", &params)
+    };
+    let id = notify("Connect").one("connectionNotificationId");
+    assert_eq!(notify("Connect").one("connectionNotificationId"), id);
+    assert_eq!(notify("Accept").outcome().1, "IdempotentParameterMismatch");
+    assert_eq!(world.ec2.notifications().len(), 1);
 }
