@@ -115,6 +115,7 @@ FOUND = (
     "OldestUndecidedSeconds",
     "RevocationsHeld",
     "UndecidableReviews",
+    "UnexpectedPolicyKeys",
     "UnheardTopics",
 )
 TELLING = ("MalformedPolicyEdits", *FOUND)
