@@ -133,8 +133,8 @@ impl Mixed {
             .collect();
         let wishes: Vec<Wish> = (0..connections)
             .map(|n| Wish {
-                // Ids of every length that there is.
-                endpoint: format!("vpce-{n:0width$x}", width = 8 + n % 10),
+                // Ids of both lengths that there are.
+                endpoint: format!("vpce-{n:0width$x}", width = if n % 2 == 0 { 8 } else { 17 }),
                 service: services[dice.throw(3)].clone(),
                 owner: accounts[dice.throw(accounts.len())].clone(),
                 region: REGIONS[dice.throw(3)],

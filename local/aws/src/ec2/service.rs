@@ -257,10 +257,10 @@ pub(crate) fn put(ec2: &Ec2, caller: &Caller, new: NewService) -> Service {
     service
 }
 
-/// Whether `id` is `prefix` and 8 to 17 hexadecimal digits.
+/// Whether `id` is `prefix` and 8 or 17 hexadecimal digits.
 pub(crate) fn is_id(id: &str, prefix: &str) -> bool {
     id.strip_prefix(prefix).is_some_and(|digits| {
-        (8..=17).contains(&digits.len())
+        matches!(digits.len(), 8 | 17)
             && digits
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
