@@ -66,6 +66,9 @@ pub struct Ec2Options {
     /// Answer `InvalidFilter` to the filter `vpc-endpoint-id` of `DescribeVpcEndpointConnections`. It is documented;
     /// public reports differ on whether it works.
     pub reject_endpoint_id_filter: bool,
+    /// The most endpoints of an Accept or Reject; a call with more is refused whole. AWS documents none, nor what it
+    /// answers. 1000.
+    pub endpoints_per_decision: usize,
     /// A rejected connection can be accepted. AWS does not say; public reports differ. Default: `InvalidState`.
     pub accept_after_reject: bool,
     /// Apply the documented token buckets (EC2 Developer Guide, "Request throttling").
@@ -86,6 +89,7 @@ impl Default for Ec2Options {
             empty_pages: false,
             page_size: 1000,
             reject_endpoint_id_filter: false,
+            endpoints_per_decision: 1000,
             accept_after_reject: false,
             throttling: false,
             cloudtrail: false,
@@ -104,6 +108,7 @@ impl fmt::Debug for Ec2Options {
             .field("empty_pages", &self.empty_pages)
             .field("page_size", &self.page_size)
             .field("reject_endpoint_id_filter", &self.reject_endpoint_id_filter)
+            .field("endpoints_per_decision", &self.endpoints_per_decision)
             .field("accept_after_reject", &self.accept_after_reject)
             .field("throttling", &self.throttling)
             .field("cloudtrail", &self.cloudtrail)

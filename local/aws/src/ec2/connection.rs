@@ -269,6 +269,11 @@ pub(crate) fn decide_call(req: &Request<'_>, verb: Verb) -> Result<String, AwsEr
     if let Some(id) = endpoints.iter().find(|id| !is_id(id, "vpce-")) {
         return Err(errors::malformed_endpoint(id));
     }
+    if endpoints.len() > req.options.endpoints_per_decision {
+        return Err(errors::invalid_parameter(
+            "The request names more VPC endpoints than it may.",
+        ));
+    }
     let dry = req.flag("DryRun")?.unwrap_or(false);
     let failed = decide(
         req.ec2,

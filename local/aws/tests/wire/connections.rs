@@ -94,6 +94,25 @@ fn what_each_state_allows() {
 }
 
 #[test]
+fn a_call_with_more_endpoints_than_it_may_have_is_refused_whole() {
+    let world = World::new();
+    let (service, ids) = world.service(3);
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    world
+        .ec2
+        .set_options(|options| options.endpoints_per_decision = 2);
+    for action in [ACCEPT, REJECT] {
+        let answer = world.decide(action, &service, &ids);
+        assert_eq!(answer.outcome(), (400, "InvalidParameter".to_owned()));
+    }
+    assert_eq!(world.state(ids[0]), State::PendingAcceptance);
+    assert_eq!(
+        world.decide(ACCEPT, &service, &ids[..2]).outcome(),
+        (200, String::new())
+    );
+}
+
+#[test]
 fn one_call_decides_many_and_answers_each_failure() {
     let world = World::new();
     let (service, ids) = world.service(3);
