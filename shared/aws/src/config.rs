@@ -67,8 +67,11 @@ pub struct Limits {
     pub claim: SignedDuration,
     /// For how long after a change of ours EC2's descriptions are not held against us.
     pub lag: SignedDuration,
-    /// Endpoint ids in one Accept or Reject call (`ENFORCE_BATCH`). AWS documents no maximum.
+    /// Endpoint ids in one Accept or Reject call (`ENFORCE_BATCH`), until EC2 takes fewer. AWS documents no
+    /// maximum.
     pub enforce_batch: usize,
+    /// For how long it is remembered how many EC2 took.
+    pub batch_fresh: SignedDuration,
     /// Connections in one page of a description; EC2 takes 5 to 1000.
     pub page: i32,
     /// Connections that are settled together: decided, then enforced, then announced.
@@ -100,6 +103,7 @@ impl Default for Limits {
             claim: SignedDuration::from_secs(120),
             lag: SignedDuration::from_secs(60),
             enforce_batch: 50,
+            batch_fresh: SignedDuration::from_hours(1),
             page: 1000,
             slice: 200,
             look_again: 2,

@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -69,7 +70,7 @@ pub enum Retryable {
         enforcement: Enforcement,
         /// For which endpoint.
         endpoint_id: EndpointId,
-        /// EC2's error code, or what became of the call.
+        /// EC2's error code and words, or what became of the call.
         code: String,
     },
     /// `Subscribe`, `ConfirmSubscription` or `GetSubscriptionAttributes` failed.
@@ -332,6 +333,7 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// What an SDK call's failure means, whatever the operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Class {
     /// Throttled, unavailable, timed out, or the answer was lost.
     Passing,
@@ -341,6 +343,76 @@ pub(crate) enum Class {
     Refused,
 }
 
+/// Codes that pass, besides those of the SDK.
+const PASSING: &[&str] = &[
+    // Throttling, by other names.
+    "KMSThrottling",
+    "KMSThrottlingException",
+    // Of one write in a transaction.
+    "ProvisionedThroughputExceeded",
+    "ThrottlingError",
+    // AWS's own trouble; Organizations answers `ServiceException` with status 400.
+    "InternalError",
+    "InternalException",
+    "InternalFailure",
+    "InternalServerError",
+    "InternalServerException",
+    "InternalServiceError",
+    "InternalServiceErrorException",
+    "InternalServiceException",
+    "ServiceException",
+    "ServiceFailure",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+    "Unavailable",
+    // Two at a time.
+    "ConcurrentModification",
+    "ConcurrentModificationException",
+    "TransactionConflict",
+    "TransactionConflictException",
+    // The signature took too long on the way, or the credentials are about to be renewed.
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    "RequestInTheFuture",
+    "RequestTimeTooSkewed",
+];
+
+/// Codes by which AWS says that we may not.
+const FORBIDDEN: &[&str] = &[
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "AuthorizationErrorException",
+    "InvalidClientTokenId",
+    "KMSAccessDenied",
+    "KMSAccessDeniedException",
+    "NotAuthorized",
+    "OptInRequired",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// What an error code says by itself, whatever the operation and wherever it stands; none where it is the
+/// operation's own.
+pub(crate) fn class_of(code: &str) -> Option<Class> {
+    // As AWS CloudTrail and old APIs write it.
+    let code = code
+        .strip_prefix("Client.")
+        .or_else(|| code.strip_prefix("Server."))
+        .unwrap_or(code);
+    let among = |codes: &[&str]| codes.iter().any(|known| known.eq_ignore_ascii_case(code));
+    if among(THROTTLING_ERRORS) || among(TRANSIENT_ERRORS) || among(PASSING) {
+        Some(Class::Passing)
+    } else if among(FORBIDDEN) {
+        Some(Class::Forbidden)
+    } else {
+        None
+    }
+}
+
 pub(crate) fn class<E>(error: &SdkError<E, Response>) -> Class
 where
     E: ProvideErrorMetadata,
@@ -348,39 +420,15 @@ where
     let SdkError::ServiceError(context) = error else {
         return Class::Passing;
     };
-    let status = context.raw().status().as_u16();
-    match error.code().unwrap_or_default() {
-        "UnauthorizedOperation"
-        | "AccessDenied"
-        | "AccessDeniedException"
-        | "AuthFailure"
-        | "AuthorizationError"
-        | "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "SignatureDoesNotMatch"
-        | "OptInRequired"
-        | "KMSAccessDenied"
-        | "KMSAccessDeniedException" => Class::Forbidden,
-        "RequestLimitExceeded"
-        | "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "ProvisionedThroughputExceededException"
-        | "TransactionInProgressException"
-        | "TransactionConflictException"
-        | "RequestExpired"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
-        | "Unavailable"
-        | "ServiceUnavailable"
-        | "InternalError"
-        | "InternalFailure"
-        | "InternalServerError"
-        | "LimitExceededException"
-        | "KMSThrottling"
-        | "KMSThrottlingException" => Class::Passing,
-        _ if status >= 500 || status == 429 => Class::Passing,
-        _ => Class::Refused,
+    let passes = match context.raw().status().as_u16() {
+        // Request Timeout, Too Many Requests.
+        408 | 429 => true,
+        status => status >= 500,
+    };
+    match class_of(error.code().unwrap_or_default()) {
+        Some(class) => class,
+        None if passes => Class::Passing,
+        None => Class::Refused,
     }
 }
 
@@ -418,5 +466,46 @@ impl From<Retryable> for Arc<Error> {
 impl From<Permanent> for Arc<Error> {
     fn from(error: Permanent) -> Self {
         Arc::new(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_known_by_the_sdks_lists_and_ours() {
+        for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
+            assert_eq!(class_of(code), Some(Class::Passing), "{code}");
+        }
+        for code in [
+            "TooManyRequestsException",
+            "RequestThrottled",
+            "RequestThrottledException",
+            "SlowDown",
+            "EC2ThrottledException",
+            "PriorRequestNotComplete",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "BandwidthLimitExceeded",
+            "ServiceException",
+            "ConcurrentModificationException",
+            "Unavailable",
+            "Server.InternalError",
+            "Client.RequestLimitExceeded",
+        ] {
+            assert_eq!(class_of(code), Some(Class::Passing), "{code}");
+        }
+        for code in ["UnauthorizedOperation", "Client.AuthFailure"] {
+            assert_eq!(class_of(code), Some(Class::Forbidden), "{code}");
+        }
+        for code in [
+            "",
+            "InvalidParameter",
+            "ValidationException",
+            "InvalidState",
+        ] {
+            assert_eq!(class_of(code), None, "{code}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What becomes of a connection that is already there, when the policy is held against it.
 //!
 //! Pure, and careful: cutting a customer off is the worst that can happen, so whatever is in doubt
-//! stays connected.
+//! stays connected, and stays as it is.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -94,15 +94,17 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     let undone = settings.out_of_band == Some(OutOfBand::Revert) && request.past_policy;
     let cuts = mode == Revoke::Enforce || undone;
     match (request.status, standing) {
-        // What nobody can tell speaks for the connection; should it fall again, it is told anew.
-        (Status::Revoking, Standing::Carried | Standing::Unsure) => Audit::Restore,
+        (Status::Revoking, Standing::Carried) => Audit::Restore,
+        (Status::Revoking, _) if !cuts => Audit::Restore,
+        // What nobody can tell changes nothing: neither is it cut, nor does its grace period begin anew.
+        (Status::Revoking, Standing::Unsure) => Audit::Stay,
         (Status::Revoking, Standing::Denied | Standing::Withdrawn) => {
             let seen_before = request.status_since < run.began;
             let due = request.due.is_none_or(|due| due <= run.now);
-            match (cuts, due && seen_before) {
-                (false, _) => Audit::Restore,
-                (true, true) => Audit::Cut,
-                (true, false) => Audit::Stay,
+            if due && seen_before {
+                Audit::Cut
+            } else {
+                Audit::Stay
             }
         }
         (Status::Accepted, Standing::Denied | Standing::Withdrawn) if cuts => {
@@ -392,10 +394,35 @@ mod tests {
             audit(&request, Standing::Carried, &settings, run(8 + day)),
             Audit::Restore
         );
-        assert_eq!(
-            audit(&request, Standing::Unsure, &settings, run(9 + day)),
-            Audit::Restore
-        );
+    }
+
+    #[test]
+    fn what_is_unsure_is_neither_cut_nor_given_a_new_grace_period() {
+        let day = 24 * 3600;
+        let mut request = request(Status::Revoking);
+        request.status_since = at(9);
+        request.due = Some(at(9 + day));
+        use Standing::{Carried, Denied, Unsure, Withdrawn};
+        for (revoke, standing, now, expected) in [
+            (Revoke::Enforce, Unsure, 9, Audit::Stay),
+            (Revoke::Enforce, Unsure, 8 + day, Audit::Stay),
+            (Revoke::Enforce, Unsure, 9 + day, Audit::Stay),
+            (Revoke::Enforce, Unsure, 99 * day, Audit::Stay),
+            (Revoke::Enforce, Withdrawn, 9 + day, Audit::Cut),
+            (Revoke::Enforce, Denied, 9 + day, Audit::Cut),
+            (Revoke::Enforce, Carried, 9 + day, Audit::Restore),
+            (Revoke::Off, Unsure, 9, Audit::Restore),
+            (Revoke::Report, Unsure, 9 + day, Audit::Restore),
+        ] {
+            let settings = settings(revoke, OutOfBand::Alert);
+            let found = audit(&request, standing, &settings, run(now));
+            assert_eq!(found, expected, "{revoke:?} {standing:?} at {now}");
+        }
+        // Nor where the service undoes what others let in past the policy.
+        request.past_policy = true;
+        let settings = settings(Revoke::Off, OutOfBand::Revert);
+        let found = audit(&request, Unsure, &settings, run(99 * day));
+        assert_eq!(found, Audit::Stay);
     }
 
     #[test]
@@ -440,7 +467,7 @@ mod tests {
         revoking.due = Some(at(1));
         assert_eq!(
             audit(&revoking, Standing::Withdrawn, &settings, empty),
-            Audit::Restore
+            Audit::Stay
         );
     }
 

@@ -86,13 +86,13 @@ id!(
     /// The provider's endpoint service, `vpce-svc-…`.
     ServiceId,
     is_service,
-    "an endpoint service id: vpce-svc- and 8 to 17 lower-case hex digits"
+    "an endpoint service id: vpce-svc- and 8 or 17 lower-case hex digits"
 );
 id!(
     /// A consumer's VPC endpoint, `vpce-…`.
     EndpointId,
     is_endpoint,
-    "a VPC endpoint id: vpce- and 8 to 17 lower-case hex digits"
+    "a VPC endpoint id: vpce- and 8 or 17 lower-case hex digits"
 );
 id!(
     /// An AWS Region such as `eu-central-1` or `us-gov-west-1`.
@@ -120,9 +120,10 @@ fn is_endpoint(text: &str) -> bool {
     text.strip_prefix("vpce-").is_some_and(is_short_hex)
 }
 
-/// AWS gives out 17 digits today and 8 in ids of old; emulators give 8.
+/// AWS gives out 17 digits today and gave 8 before; emulators give 8. EC2 calls any other number malformed,
+/// and refuses whatever call has such an id in it.
 fn is_short_hex(text: &str) -> bool {
-    (8..=17).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    matches!(text.len(), 8 | 17) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn is_region(text: &str) -> bool {
@@ -254,6 +255,11 @@ mod tests {
         for good in ["vpce-0a1b2c3d", "vpce-0a1b2c3d4e5f60718"] {
             assert!(good.parse::<EndpointId>().is_ok(), "{good}");
             assert!(good.parse::<ServiceId>().is_err(), "{good}");
+        }
+        for digits in [1, 7, 9, 10, 12, 15, 16, 18, 32] {
+            let id = "a".repeat(digits);
+            assert!(format!("vpce-{id}").parse::<EndpointId>().is_err());
+            assert!(format!("vpce-svc-{id}").parse::<ServiceId>().is_err());
         }
         for bad in [
             "vpce-",

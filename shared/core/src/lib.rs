@@ -13,6 +13,7 @@
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
+//! | [`batch`] | how many ids go into one call to EC2, and whose fault it is that one is refused |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`vote`] | what approvers say of a review, and what it comes to |
 //! | [`token`] | the secret in a link to a review |
@@ -29,6 +30,7 @@ pub mod alarm;
 pub mod announcement;
 pub mod approver;
 pub mod audit;
+pub mod batch;
 mod chat;
 pub mod connection;
 pub mod edit;

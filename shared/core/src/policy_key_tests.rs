@@ -117,6 +117,8 @@ fn what_is_not_understood_concerns_whom_it_shows_without_doubt() {
         ("deny#7777888899990", "*"),
         ("deny#777788889999,111122223333", "*"),
         ("deny#vpce-777788889999x", "*"),
+        ("deny#vpce-777788889999", "*"),
+        ("deny#vpce-012345678901", "*"),
         ("deny#vpce-svc-0a1b2c3d4e5f60718", "*"),
         (
             "deny#arn:aws:organizations::777788889999:ou/o-a1b2c3d4e5/ou-ab12-11111111",

@@ -118,14 +118,17 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     assert_all_decided(&world, "throttled item").await;
 
-    // It is gone: closed.
+    // It is not found, and EC2 lists it all the same: comes back, is done.
     let world = world_of(WORLD).await;
     world.ec2.inject(Fault::new(
         ACCEPT,
         refusal("InvalidVpcEndpointId.NotFound", 1),
     ));
+    assert_eq!(given_back(handle(&world, batch_of(5)).await), ["m1"]);
+    assert_eq!(path(&world, 1).await, "- > accepting");
+    world.clock.advance(LATER);
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
-    assert_eq!(path(&world, 1).await, "- > accepting > gone");
+    assert_all_decided(&world, "item not found").await;
 
     // It is forbidden: said so, kept, tried again.
     let world = world_of(WORLD).await;
@@ -196,9 +199,9 @@ async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
     text.push_str(
         "policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n",
     );
-    for (code, third) in [
-        ("InvalidVpcEndpointId.NotFound", "- > accepting > gone"),
-        ("SomethingNew", "- > accepting"),
+    for (code, error_type) in [
+        ("InvalidVpcEndpointId.NotFound", "Retryable.Enforce"),
+        ("SomethingNew", "Permanent.Refused"),
     ] {
         let world = world_of(&text).await;
         let refused = FaultKind::Refused {
@@ -211,8 +214,9 @@ async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
         for n in [1, 2, 4, 5, 6, 7] {
             assert_eq!(path(&world, n).await, "- > accepting > accepted", "{code}");
         }
-        assert_eq!(path(&world, 3).await, third, "{code}");
-        assert_eq!(answer.failed.len(), usize::from(code == "SomethingNew"));
+        assert_eq!(path(&world, 3).await, "- > accepting", "{code}");
+        assert_eq!(answer.failed.len(), 1, "{code}");
+        assert_eq!(answer.failed[0].1.error_type(), error_type);
         // Cut in two until the fault stands alone, not one by one.
         assert!(
             world.ec2.calls()[ACCEPT] <= 7,

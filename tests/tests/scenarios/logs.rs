@@ -7,6 +7,8 @@ use std::sync::{Mutex, Once, PoisonError};
 use gatekeeper_aws::telemetry;
 use gatekeeper_local::world::SECRET;
 
+use crate::support::*;
+
 /// How long a link's token is: 32 bytes in base64 without padding.
 const TOKEN_CHARACTERS: usize = 43;
 
@@ -97,4 +99,72 @@ fn what_must_not_be_logged_is_seen() {
     assert!(leak_in("Bearer xoxb-1-2").is_some());
     assert!(leak_in(&format!("v0={}", "a".repeat(64))).is_some());
     assert!(leak_in(SECRET).is_some());
+}
+
+/// Keeps what is logged on one thread.
+#[derive(Clone, Default)]
+struct Kept(std::sync::Arc<Mutex<Vec<u8>>>);
+
+impl Kept {
+    /// The lines with this message about this endpoint.
+    fn lines(&self, message: &str, endpoint_id: &str) -> Vec<serde_json::Value> {
+        let bytes = self.0.lock().unwrap().clone();
+        let text = String::from_utf8(bytes).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter(|line| line["message"] == message && line["endpoint_id"] == endpoint_id)
+            .collect()
+    }
+}
+
+impl io::Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn decisions_and_votes_are_logged_with_the_version_that_history_and_announcements_have() {
+    let world = world_of(WORLD).await;
+    let kept = Kept::default();
+    let to = kept.clone();
+    let _logs = tracing::subscriber::set_default(telemetry::subscriber(None, move || to.clone()));
+    settings(&world, "approvals_required: 2").await;
+    approver(&world, r#"{id: bob@example.com, services: ["*"]}"#).await;
+    handle(&world, batch_of(5)).await;
+    vote(&world, &by_link(&world, "alice", 3), &approval()).await;
+    vote(&world, &by_link(&world, "bob", 3), &approval()).await;
+
+    let version = |line: &serde_json::Value| line["version"].as_u64().unwrap();
+    let id = endpoint(1);
+    let lines = kept.lines("decision", id.as_str());
+    let rows = history(&world, 1).await;
+    assert_eq!(lines.len(), 1, "one for each handling");
+    assert_eq!(version(&lines[0]), rows.len() as u64);
+    let announced = announced(&world);
+    let own = format!("{id}#{:08}", version(&lines[0]));
+    assert!(
+        announced.keys().any(|(id, _)| *id == own),
+        "{own}: {announced:?}"
+    );
+
+    let id = endpoint(3);
+    let votes: Vec<u64> = kept
+        .lines("vote", id.as_str())
+        .iter()
+        .map(version)
+        .collect();
+    assert_eq!(votes, [1, 2], "the second decides");
+    let decisions: Vec<u64> = kept
+        .lines("decision", id.as_str())
+        .iter()
+        .map(version)
+        .collect();
+    assert_eq!(decisions, [1, 3], "opened, and carried out");
+    assert_eq!(request(&world, 3).await.unwrap().version, 3);
 }

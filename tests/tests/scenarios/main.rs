@@ -28,6 +28,7 @@ mod oddities;
 mod organizations;
 mod policy_changes;
 mod race;
+mod refusals;
 mod regressions;
 mod reviews;
 mod revocation;

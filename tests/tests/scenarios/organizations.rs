@@ -1,6 +1,7 @@
 //! Entries for Organizations paths: matched where the account sits, and never guessed at.
 
 use gatekeeper_core::request::Status;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::{PROVIDER, World};
 use local_aws::{Fault, FaultKind, NewOrganization, NewOu};
 
@@ -86,10 +87,20 @@ async fn a_deny_for_a_path_wins_and_leaves_the_others_alone() {
 
 #[tokio::test]
 async fn a_look_up_that_fails_matches_nothing_and_the_verdict_says_so() {
-    for fault in [
-        FaultKind::Throttle,
-        FaultKind::InternalError,
-        FaultKind::Unauthorized,
+    let refused = |code: &str| FaultKind::Refused {
+        code: code.to_owned(),
+        message: "injected".to_owned(),
+        items: Vec::new(),
+    };
+    let passes = "Retryable.LookUpAccount";
+    for (fault, error_type) in [
+        (FaultKind::Throttle, passes),
+        (FaultKind::InternalError, passes),
+        // With status 400, all of them.
+        (refused("TooManyRequestsException"), passes),
+        (refused("ServiceException"), passes),
+        (refused("ConcurrentModificationException"), passes),
+        (FaultKind::Unauthorized, "Permanent.Forbidden"),
     ] {
         let entries = entry(&format!("{CUSTOMERS}/*"), "allow");
         let world = organized(&entries).await;
@@ -98,6 +109,17 @@ async fn a_look_up_that_fails_matches_nothing_and_the_verdict_says_so() {
             .organizations
             .inject(Fault::new("ListParents", fault.clone()).always());
         world.reconcile().await;
+        for kind in [
+            "Retryable.LookUpAccount",
+            "Permanent.Forbidden",
+            "Permanent.RefusedCall",
+        ] {
+            let counted = world
+                .gatekeeper(Function::Reconcile)
+                .metrics()
+                .last_of("StepFailures", ("error_type", kind));
+            assert_eq!(counted.is_some(), kind == error_type, "{fault:?}: {kind}");
+        }
         for n in 1..=3 {
             let request = request(&world, n).await.unwrap();
             assert_eq!(
@@ -150,6 +172,65 @@ async fn an_account_that_moves_away_is_revoked_and_a_failing_look_up_revokes_nob
     }
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     assert_eq!(status(&world, 2).await, Some(Status::Rejected));
+}
+
+/// Two connections that a path allows; the second's account has moved away, so that it will be cut in a day.
+async fn about_to_be_cut() -> World {
+    let world = organized(&entry(&format!("{CUSTOMERS}/*"), "allow")).await;
+    settings(&world, "revoke: enforce, revoke_grace_hours: 24").await;
+    world.reconcile().await;
+    world
+        .organizations
+        .move_account("000000000002", "r-ab12")
+        .unwrap();
+    minutes_pass(&world, 10);
+    world.reconcile().await;
+    assert_eq!(status(&world, 2).await, Some(Status::Revoking));
+    world
+}
+
+#[tokio::test]
+async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
+    let world = about_to_be_cut().await;
+    let due = request(&world, 2).await.unwrap().due;
+    let told = told_of(&world, 2);
+    // Of the 28 hours that follow, look-ups fail in every other run, and when the moment comes.
+    for run in 0..28 {
+        let fails = run % 2 == 0 || (22..26).contains(&run);
+        if fails {
+            let fault = Fault::new("ListParents", FaultKind::Throttle).always();
+            world.organizations.inject(fault);
+        }
+        hours_pass(&world, 1);
+        world.reconcile().await;
+        world.organizations.clear_faults();
+        let now = request(&world, 2).await.unwrap();
+        if run < 26 {
+            assert_eq!(now.status, Status::Revoking, "hour {run}");
+            assert_eq!(now.due, due, "hour {run}");
+            assert_eq!(told_of(&world, 2), told, "hour {run}");
+        }
+    }
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    assert_eq!(
+        status(&world, 2).await,
+        Some(Status::Rejected),
+        "it is sure again, and past its moment"
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_revokes_no_more_lets_go_though_look_ups_fail() {
+    for revoke in ["off", "report"] {
+        let world = about_to_be_cut().await;
+        settings(&world, &format!("revoke: {revoke}")).await;
+        world
+            .organizations
+            .inject(Fault::new("ListParents", FaultKind::Throttle).always());
+        minutes_pass(&world, 10);
+        world.reconcile().await;
+        assert_eq!(status(&world, 2).await, Some(Status::Accepted), "{revoke}");
+    }
 }
 
 #[tokio::test]

@@ -117,11 +117,11 @@ mod tests {
             ),
             (
                 json!({"service_id": "vpce-svc-0a1b2c3d", "endpoint_id": "vpce-svc-0a1b2c3d"}),
-                "`detail.endpoint_id` is wrong: \"vpce-svc-0a1b2c3d\" is not a VPC endpoint id: vpce- and 8 to 17 lower-case hex digits",
+                "`detail.endpoint_id` is wrong: \"vpce-svc-0a1b2c3d\" is not a VPC endpoint id: vpce- and 8 or 17 lower-case hex digits",
             ),
             (
                 json!({"service_id": "", "endpoint_id": "vpce-0a1b2c3d"}),
-                "`detail.service_id` is wrong: \"\" is not an endpoint service id: vpce-svc- and 8 to 17 lower-case hex digits",
+                "`detail.service_id` is wrong: \"\" is not an endpoint service id: vpce-svc- and 8 or 17 lower-case hex digits",
             ),
         ] {
             let error = requested(&detail).unwrap_err().to_string();

@@ -1,16 +1,19 @@
 //! Accept and Reject: many endpoints of one service in a call, failures read per endpoint.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
+use gatekeeper_core::batch::BatchSize;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::Enforcement;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Ec2, answer};
 use crate::clock::Deadline;
 use crate::clock::jittered;
-use crate::error::{Class, Permanent, Retryable, Source, class};
+use crate::error::{Class, Permanent, Retryable, Source, class, class_of};
 
 /// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
 #[derive(Debug)]
@@ -21,71 +24,196 @@ pub(crate) struct Enforced {
     pub(crate) failures: BTreeMap<String, ItemFailure>,
 }
 
-/// Why a call did not do its work for one endpoint. AWS publishes no list of these codes;
-/// they are those of its error reference and of public reports.
+impl Enforced {
+    /// Whether EC2 says of an endpoint that there were too many.
+    pub(crate) fn is_surplus(&self, id: &EndpointId) -> bool {
+        let failure = self.failures.get(id.as_str());
+        failure.is_some_and(|failure| failure.kind == FailureKind::Size)
+    }
+}
+
+/// Why a call did not do its work for one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ItemFailure {
-    /// The endpoint is not there any more.
-    Gone { code: String },
-    /// It is not in a state in which this can be done: perhaps it is already done.
-    InvalidState { code: String },
-    /// It passes.
-    Retryable { code: String },
+pub(crate) struct ItemFailure {
+    pub(crate) kind: FailureKind,
+    code: String,
+    message: String,
+}
+
+/// What EC2's code and words say of one endpoint. AWS publishes no list of them; they are those of its
+/// error reference and of public reports. None of them is believed without looking at EC2's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FailureKind {
+    /// It passes, and has nothing to do with the endpoint.
+    Passing,
     /// AWS does not let us.
-    Forbidden { code: String, message: String },
+    Forbidden,
+    /// The endpoint is in no state in which this can be done: perhaps it is already done.
+    State,
+    /// The endpoint is being changed at this moment.
+    InProgress,
+    /// EC2 does not find something: the endpoint is gone, or too new, or it is not about the endpoint.
+    NotFound,
+    /// There are too many of something: of endpoints in the call, perhaps.
+    Size,
     /// Anything else.
-    Other { code: String, message: String },
+    Other,
 }
 
 impl ItemFailure {
-    pub(crate) fn classify(code: &str, message: &str) -> Self {
-        let (own_code, own_message) = (code.to_owned(), message.to_owned());
-        match code {
-            "InvalidVpcEndpointId.NotFound" | "InvalidVpcEndpoint.NotFound" => {
-                Self::Gone { code: own_code }
-            }
-            "InvalidState" | "InvalidVpcEndpointState" | "IncorrectState" => {
-                Self::InvalidState { code: own_code }
-            }
-            "RequestLimitExceeded"
-            | "Throttling"
-            | "ThrottlingException"
-            | "InternalError"
-            | "InternalFailure"
-            | "Unavailable"
-            | "ServiceUnavailable" => Self::Retryable { code: own_code },
-            "UnauthorizedOperation" | "AccessDenied" | "AuthFailure" => Self::Forbidden {
-                code: own_code,
-                message: own_message,
-            },
-            // Seen in the wild for deleted endpoints, under several codes.
-            _ if message.contains("not exist") => Self::Gone { code: own_code },
-            _ => Self::Other {
-                code: own_code,
-                message: own_message,
-            },
+    pub(crate) fn new(code: &str, message: &str) -> Self {
+        Self {
+            kind: kind_of(code, message),
+            code: code.to_owned(),
+            message: message.to_owned(),
         }
+    }
+
+    pub(crate) fn code(&self) -> &str {
+        &self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// EC2's code and words.
+    pub(crate) fn text(&self) -> String {
+        match self.message.as_str() {
+            "" => self.code.clone(),
+            message => format!("{}: {message}", self.code),
+        }
+    }
+
+    /// The endpoints that EC2's words name.
+    pub(crate) fn named(&self) -> Vec<EndpointId> {
+        EndpointId::find_all_in(&self.message)
+    }
+}
+
+fn kind_of(code: &str, message: &str) -> FailureKind {
+    match class_of(code) {
+        Some(Class::Passing) => return FailureKind::Passing,
+        Some(Class::Forbidden) => return FailureKind::Forbidden,
+        Some(Class::Refused) | None => {}
+    }
+    let (code, message) = (code.to_ascii_lowercase(), message.to_ascii_lowercase());
+    let says = |text: &str, any: &[&str]| any.iter().any(|words| text.contains(words));
+    let is_state = |part: &str| {
+        let wrong = [
+            "incorrect",
+            "invalid",
+            "illegal",
+            "unexpected",
+            "unsupported",
+        ];
+        wrong.iter().any(|word| part.starts_with(word)) && part.contains("state")
+    };
+    let in_progress = ["inprogress", "concurrent", "tryagain", "busy"];
+    let says_in_progress = [
+        "in progress",
+        "in-progress",
+        "going on",
+        "try again",
+        "retry",
+        "being created",
+        "being deleted",
+        "being modified",
+        "being processed",
+        "being updated",
+    ];
+    let not_found = ["notfound", "nosuch", "notexist"];
+    let says_not_found = [
+        "not exist",
+        "n't exist",
+        "no longer exist",
+        "not found",
+        "not be found",
+        "been deleted",
+        "already deleted",
+    ];
+    let says_state = ["incorrect state", "invalid state", "valid state"];
+    let of_size = ["toomany", "limitexceeded", "maximum"];
+    let says_size = ["too many", "maximum", "at most", "no more than", "exceed"];
+    if says(&code, &in_progress) {
+        FailureKind::InProgress
+    } else if code.split('.').any(is_state) {
+        FailureKind::State
+    } else if says(&code, &not_found) {
+        FailureKind::NotFound
+    } else if says(&code, &of_size) || says(&message, &says_size) {
+        // Whatever else it advises.
+        FailureKind::Size
+    } else if says(&message, &says_in_progress) {
+        FailureKind::InProgress
+    } else if says(&message, &says_state) {
+        FailureKind::State
+    } else if says(&message, &says_not_found) {
+        FailureKind::NotFound
+    } else {
+        FailureKind::Other
     }
 }
 
 /// Why a whole call failed.
 pub(crate) enum CallFailure {
     /// It passes, or nobody knows whether EC2 did it.
-    Retryable { code: String },
+    Retryable(ItemFailure),
     /// AWS does not let us.
     Forbidden(Permanent),
     /// EC2 refused the call for the service's sake.
     Service(Permanent),
-    /// EC2 refused the call for what may be the fault of one endpoint in it.
+    /// EC2 refused the call for what may be the fault of one endpoint in it, or of their number.
     Items(ItemFailure),
     /// Our time is up; EC2 was not asked.
     OutOfTime(Retryable),
+}
+
+/// What was found out about the size of calls, and when. It is forgotten after a while: what EC2 takes may
+/// change, and what looked like a limit may have been something that passed.
+#[derive(Debug, Default)]
+pub(super) struct KnownSize(Mutex<Option<(BatchSize, Timestamp)>>);
+
+impl KnownSize {
+    fn get(&self, now: Timestamp, fresh: SignedDuration) -> Option<BatchSize> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = known.filter(|(_, since)| now.duration_since(*since) < fresh);
+        known.map(|(size, _)| size)
+    }
+
+    fn set(&self, size: BatchSize, now: Timestamp) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = match *known {
+            Some((before, since)) if before.most() == size.most() => since,
+            _ => now,
+        };
+        *known = Some((size, since));
+    }
 }
 
 /// How often one call is tried. Each try takes a token, which the SDK's own retries would not.
 const ATTEMPTS: u32 = 4;
 
 impl Ec2 {
+    /// What is known of how many ids to ask for in one call.
+    pub(crate) fn batch_size(&self, enforcement: Enforcement) -> BatchSize {
+        self.known_size(enforcement)
+            .get(self.clock.now(), self.limits.batch_fresh)
+            .unwrap_or_else(|| BatchSize::up_to(self.limits.enforce_batch))
+    }
+
+    /// Remembers what was found out about it.
+    pub(crate) fn remember_batch_size(&self, enforcement: Enforcement, size: BatchSize) {
+        self.known_size(enforcement).set(size, self.clock.now());
+    }
+
+    fn known_size(&self, enforcement: Enforcement) -> &KnownSize {
+        match enforcement {
+            Enforcement::Accept => &self.accept_size,
+            Enforcement::Reject => &self.reject_size,
+        }
+    }
+
     /// Asks EC2 to accept or reject connections of one service, within the documented rate. No try
     /// is begun, nor waited for, that could last beyond the deadline.
     pub(crate) async fn enforce(
@@ -103,7 +231,7 @@ impl Ec2 {
                 .await
                 .map_err(CallFailure::OutOfTime)?;
             match self.call(enforcement, service, ids).await {
-                Err(CallFailure::Retryable { .. })
+                Err(CallFailure::Retryable(_))
                     if attempt < ATTEMPTS
                         && deadline.leaves(&self.clock, pause + self.limits.call) =>
                 {
@@ -155,24 +283,23 @@ fn call_failure<E>(operation: &'static str, error: aws_sdk_ec2::error::SdkError<
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let code = error.code().unwrap_or("no answer").to_owned();
+    let code = error.code().unwrap_or("no answer");
+    let failure = ItemFailure::new(code, error.message().unwrap_or_default());
+    // What is said of the service is no endpoint's fault.
+    let of_service = code.contains("ServiceId") || code.contains("EndpointService");
+    let passes = matches!(failure.kind, FailureKind::InProgress | FailureKind::State);
     match class(&error) {
-        Class::Passing => CallFailure::Retryable { code },
+        Class::Passing => CallFailure::Retryable(failure),
         Class::Forbidden => CallFailure::Forbidden(Permanent::Forbidden {
             operation,
             source: Source::from(Box::new(error)),
         }),
-        // What is said of the service is no endpoint's fault.
-        Class::Refused if code.contains("ServiceId") || code.contains("EndpointService") => {
-            CallFailure::Service(Permanent::RefusedCall {
-                operation,
-                source: Source::from(Box::new(error)),
-            })
-        }
-        Class::Refused => {
-            let message = error.message().unwrap_or_default();
-            CallFailure::Items(ItemFailure::classify(&code, message))
-        }
+        Class::Refused if of_service && passes => CallFailure::Retryable(failure),
+        Class::Refused if of_service => CallFailure::Service(Permanent::RefusedCall {
+            operation,
+            source: Source::from(Box::new(error)),
+        }),
+        Class::Refused => CallFailure::Items(failure),
     }
 }
 
@@ -182,23 +309,45 @@ mod tests {
 
     #[test]
     fn every_kind_of_failure_is_told_apart() {
-        let class = |code, message| match ItemFailure::classify(code, message) {
-            ItemFailure::Gone { .. } => "gone",
-            ItemFailure::InvalidState { .. } => "state",
-            ItemFailure::Retryable { .. } => "retry",
-            ItemFailure::Forbidden { .. } => "forbidden",
-            ItemFailure::Other { .. } => "other",
-        };
-        assert_eq!(class("InvalidVpcEndpointId.NotFound", ""), "gone");
-        assert_eq!(class("InvalidVpcEndpoint.NotFound", ""), "gone");
-        assert_eq!(
-            class("InvalidParameter", "The endpoint does not exist"),
-            "gone"
-        );
-        assert_eq!(class("InvalidState", "not pending"), "state");
-        assert_eq!(class("RequestLimitExceeded", ""), "retry");
-        assert_eq!(class("InternalError", ""), "retry");
-        assert_eq!(class("UnauthorizedOperation", ""), "forbidden");
-        assert_eq!(class("SomethingNew", ""), "other");
+        use FailureKind::{Forbidden, InProgress, NotFound, Other, Passing, Size, State};
+        for (code, message, expected) in [
+            ("RequestLimitExceeded", "", Passing),
+            ("TooManyRequestsException", "", Passing),
+            ("EC2ThrottledException", "", Passing),
+            ("RequestTimeout", "", Passing),
+            ("InternalError", "", Passing),
+            ("Server.Unavailable", "", Passing),
+            ("UnauthorizedOperation", "try again", Forbidden),
+            ("OperationInProgress", "", InProgress),
+            ("VpcEndpointOperationInProgress", "", InProgress),
+            (
+                "InvalidParameter",
+                "There is an operation going on.",
+                InProgress,
+            ),
+            ("Conflict", "The endpoint is being modified", InProgress),
+            ("SomethingNew", "Please try again later", InProgress),
+            ("IncorrectState", "", State),
+            ("IncorrectStateException", "", State),
+            ("InvalidState", "not pending", State),
+            ("InvalidStateTransition", "", State),
+            ("InvalidVpcEndpointState", "", State),
+            ("InvalidVpcEndpoint.IncorrectState", "", State),
+            (
+                "InvalidParameter",
+                "The endpoint is not in a valid state",
+                State,
+            ),
+            ("InvalidVpcEndpointId.NotFound", "", NotFound),
+            ("InvalidVpcEndpoint.NotFound", "", NotFound),
+            ("InvalidParameter", "The endpoint does not exist", NotFound),
+            ("SomethingNew", "vpce-1 no longer exists", NotFound),
+            ("SomethingNew", "", Other),
+            ("InvalidVpcEndpointId.Malformed", "Invalid Id", Other),
+            ("TooManyEndpoints", "Try again with up to 25", Size),
+            ("InvalidParameter", "The maximum number was exceeded.", Size),
+        ] {
+            assert_eq!(kind_of(code, message), expected, "{code}: {message}");
+        }
     }
 }

@@ -12,6 +12,7 @@ use aws_sdk_ec2::types::{
     ConnectionNotification, Filter, ServiceConfiguration, VpcEndpointConnection,
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use gatekeeper_core::batch::{BatchSize, Batches};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::request::Enforcement;
@@ -24,7 +25,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits, MANAGED_TAG, Managed};
 use crate::error::{Class, Error, Retryable, class, failed};
 use bucket::Bucket;
-pub(crate) use enforce::{CallFailure, Enforced, ItemFailure};
+use enforce::KnownSize;
+pub(crate) use enforce::{CallFailure, Enforced, FailureKind, ItemFailure};
 
 /// EC2 takes this many values in one filter.
 const VALUES_PER_FILTER: usize = 200;
@@ -40,6 +42,8 @@ pub struct Ec2 {
     describes: Bucket,
     accepts: Bucket,
     rejects: Bucket,
+    accept_size: KnownSize,
+    reject_size: KnownSize,
     /// The tagged services and when they were asked for.
     tagged: Mutex<Option<(Timestamp, Arc<[ServiceId]>)>>,
     /// Set once EC2 has refused the documented `vpc-endpoint-id` filter, as public reports have it.
@@ -59,6 +63,8 @@ pub(crate) struct Page {
 pub(crate) struct Listed {
     pub(crate) connections: Vec<Connection>,
     pub(crate) unreadable: Vec<EndpointId>,
+    /// Endpoints that EC2 refuses to look for, each by itself: it calls the id malformed, for example.
+    pub(crate) refused: BTreeMap<EndpointId, Arc<Error>>,
 }
 
 /// How a service is configured.
@@ -96,6 +102,8 @@ impl Ec2 {
             describes: Bucket::new(100.0, 20.0, clock.clone()),
             accepts: Bucket::new(10.0, 1.0, clock.clone()),
             rejects: Bucket::new(10.0, 1.0, clock.clone()),
+            accept_size: KnownSize::default(),
+            reject_size: KnownSize::default(),
             clock,
             tagged: Mutex::new(None),
             no_endpoint_filter: AtomicBool::new(false),
@@ -109,23 +117,28 @@ impl Ec2 {
         ids: &[EndpointId],
         services: &[ServiceId],
     ) -> Result<Listed, Arc<Error>> {
+        let mut found = Listed::default();
+        let mut left = ids.to_vec();
         if !self.no_endpoint_filter.load(Ordering::Relaxed) {
-            match self.by_endpoint(ids).await {
-                Ok(listed) => return Ok(listed),
+            match self.by_endpoint(ids, &mut found).await {
+                Ok(not_asked_for) => left = not_asked_for,
                 Err(error) if refuses_filter(&error) => {
                     tracing::warn!(
                         "EC2 refuses the filter vpc-endpoint-id; whole services are listed instead"
                     );
                     self.no_endpoint_filter.store(true, Ordering::Relaxed);
+                    found = Listed::default();
                 }
                 Err(error) => return Err(describe_failed(error)),
             }
         }
-        let mut found = Listed::default();
+        if left.is_empty() {
+            return Ok(found);
+        }
         for service in services {
             let filters = vec![filter("service-id", [service.as_str()])];
             let listed = self.list(filters).await.map_err(describe_failed)?;
-            let asked_for = |id: &EndpointId| ids.contains(id);
+            let asked_for = |id: &EndpointId| left.contains(id);
             let connections = listed.connections.into_iter();
             found
                 .connections
@@ -137,15 +150,41 @@ impl Ec2 {
         Ok(found)
     }
 
-    async fn by_endpoint(&self, ids: &[EndpointId]) -> Result<Listed, DescribeError> {
-        let mut found = Listed::default();
-        for chunk in ids.chunks(VALUES_PER_FILTER) {
-            let values = chunk.iter().map(EndpointId::as_str);
-            let listed = self.list(vec![filter("vpc-endpoint-id", values)]).await?;
-            found.connections.extend(listed.connections);
-            found.unreadable.extend(listed.unreadable);
+    /// Looks for single endpoints, as many at once as EC2 allows. One that it refuses to look for costs no
+    /// other. Answers those that are to be found among the services' instead, for EC2 refuses too many.
+    async fn by_endpoint(
+        &self,
+        ids: &[EndpointId],
+        found: &mut Listed,
+    ) -> Result<Vec<EndpointId>, DescribeError> {
+        let mut left = Vec::new();
+        let mut batches = Batches::new(ids.to_vec(), BatchSize::up_to(VALUES_PER_FILTER));
+        while let Some(ids) = batches.next_call() {
+            let values = ids.iter().map(EndpointId::as_str);
+            match self.list(vec![filter("vpc-endpoint-id", values)]).await {
+                Ok(listed) => {
+                    batches.took(ids.len());
+                    found.connections.extend(listed.connections);
+                    found.unreadable.extend(listed.unreadable);
+                }
+                Err(error) if is_about(&error, &ids) => {
+                    let named = EndpointId::find_all_in(error.message().unwrap_or_default());
+                    if batches.refused(&ids, &named, false) {
+                        continue;
+                    }
+                    match <[EndpointId; 1]>::try_from(ids) {
+                        // EC2 does not list it.
+                        Ok(_) if says_not_found(&error) => {}
+                        Ok([id]) => {
+                            found.refused.insert(id, describe_failed(error));
+                        }
+                        Err(ids) => left.extend(ids),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
         }
-        Ok(found)
+        Ok(left)
     }
 
     /// All connections of one account to one service.
@@ -451,6 +490,21 @@ type DescribeError = aws_sdk_ec2::error::SdkError<
     aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError,
 >;
 
+/// Whether EC2 refused the call for one of the endpoints that it was asked for.
+fn is_about(error: &DescribeError, ids: &[EndpointId]) -> bool {
+    let code = error.code().unwrap_or_default();
+    let of_endpoint = code.contains("VpcEndpointId") || code.starts_with("InvalidVpcEndpoint.");
+    let names_one = || {
+        let named = EndpointId::find_all_in(error.message().unwrap_or_default());
+        code != "InvalidFilter" && named.iter().any(|id| ids.contains(id))
+    };
+    matches!(class(error), Class::Refused) && (of_endpoint || names_one())
+}
+
+fn says_not_found(error: &DescribeError) -> bool {
+    error.code().is_some_and(|code| code.ends_with("NotFound"))
+}
+
 /// Whether EC2 refused the call for its filter. The filter is documented, and public reports have
 /// EC2 refuse it all the same.
 fn refuses_filter(error: &DescribeError) -> bool {
@@ -488,7 +542,7 @@ fn answer(
             let code = error.and_then(|e| e.code()).unwrap_or("Unknown");
             let message = error.and_then(|e| e.message()).unwrap_or_default();
             let id = item.resource_id().unwrap_or_default().to_owned();
-            (id, ItemFailure::classify(code, message))
+            (id, ItemFailure::new(code, message))
         })
         .collect();
     Enforced {

@@ -299,10 +299,7 @@ impl Gatekeeper {
     ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
         let reason = match standing {
             Standing::Carried => format!("{} It stays connected.", verdict.reason),
-            Standing::Unsure => {
-                "Whether it is allowed cannot be told at the moment; it stays connected.".to_owned()
-            }
-            Standing::Denied | Standing::Withdrawn => {
+            Standing::Unsure | Standing::Denied | Standing::Withdrawn => {
                 "The service does not revoke it any more; it stays connected.".to_owned()
             }
         };

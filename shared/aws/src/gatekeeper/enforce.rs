@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
+use gatekeeper_core::batch::Batches;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::message::Message;
@@ -17,13 +18,9 @@ use super::Gatekeeper;
 use super::decide::enforcer;
 use super::settle::Outcome;
 use crate::clock::Deadline;
-use crate::ec2::{CallFailure, ItemFailure};
+use crate::ec2::{CallFailure, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
 use crate::tables::{Recorded, Told, Write};
-
-/// How many calls of one chunk may be refused whole before it is no longer cut in two: one fault
-/// among fifty stands alone after six.
-const REFUSALS: u32 = 8;
 
 /// A request whose decision is to be carried out, and its status before the decision.
 type Undone = (Option<Status>, Request);
@@ -42,9 +39,11 @@ struct Effect {
     answer: Ec2Answer,
 }
 
+/// What EC2 did about the connections of one call.
+type Effects = BTreeMap<EndpointId, Result<Effect, Arc<Error>>>;
+
 impl Gatekeeper {
-    /// Carries decisions out: all accepts and all rejects of one service in as few calls as the
-    /// batch size allows.
+    /// Carries decisions out: all accepts and all rejects of one service in as few calls as EC2 allows.
     pub(super) async fn enforce(&self, undone: Vec<Undone>, deadline: Deadline) -> Vec<Done> {
         let mut groups: BTreeMap<(ServiceId, Enforcement), Vec<Undone>> = BTreeMap::new();
         for (from, request) in undone {
@@ -55,175 +54,185 @@ impl Gatekeeper {
         }
         let mut done = Vec::new();
         for ((service, enforcement), undone) in groups {
-            for chunk in undone.chunks(self.limits.enforce_batch) {
-                let effects = self.ask(enforcement, &service, chunk, deadline).await;
-                done.extend(self.write_down(chunk, effects).await);
+            let ids = undone.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
+            let mut batches = Batches::new(ids, self.ec2.batch_size(enforcement));
+            while let Some(ids) = batches.next_call() {
+                let called: Vec<&Undone> = undone
+                    .iter()
+                    .filter(|(_, request)| ids.contains(&request.endpoint_id))
+                    .collect();
+                let effects = self
+                    .ask(enforcement, &service, &called, &mut batches, deadline)
+                    .await;
+                self.ec2.remember_batch_size(enforcement, batches.size());
+                done.extend(self.write_down(&called, effects).await);
             }
         }
         done
     }
 
-    /// Asks EC2 about one chunk and finds out what it did for each connection.
+    /// Asks EC2 once, and finds out what it did for each connection; nothing for a call that EC2 refused
+    /// whole and of which the parts are yet to be asked for.
     async fn ask(
         &self,
         enforcement: Enforcement,
         service: &ServiceId,
-        chunk: &[Undone],
+        called: &[&Undone],
+        batches: &mut Batches,
         deadline: Deadline,
-    ) -> BTreeMap<EndpointId, Result<Effect, Arc<Error>>> {
-        let mut effects = BTreeMap::new();
-        let mut unsure: BTreeMap<EndpointId, String> = BTreeMap::new();
-        // A call that EC2 refuses whole, for what may be one endpoint's fault, is cut in two until
-        // the fault stands alone; unless it looks as if the fault were not an endpoint's at all.
-        let mut refusals = 0;
-        let mut calls = vec![
-            chunk
-                .iter()
-                .map(|(_, r)| r.endpoint_id.clone())
-                .collect::<Vec<_>>(),
-        ];
-        while let Some(ids) = calls.pop() {
-            let fail = |error: Arc<Error>| {
-                let ids = ids.clone().into_iter();
-                ids.map(move |id| (id, Err(Arc::clone(&error))))
-            };
-            let until = claimed_until(chunk, &ids, deadline);
-            let all = |failure: ItemFailure| {
-                let ids = ids.iter();
-                (
-                    None,
-                    ids.map(|id| (id.to_string(), failure.clone())).collect(),
-                )
-            };
-            let (request_id, mut failures) =
-                match self.ec2.enforce(enforcement, service, &ids, until).await {
-                    Ok(enforced) => (enforced.request_id, enforced.failures),
-                    Err(CallFailure::Items(_)) if ids.len() > 1 && refusals < REFUSALS => {
-                        refusals += 1;
-                        let (left, right) = ids.split_at(ids.len() / 2);
-                        calls.extend([right.to_vec(), left.to_vec()]);
-                        continue;
+    ) -> Effects {
+        let ids: Vec<EndpointId> = called.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
+        let until = claimed_until(called, deadline);
+        let all = |failure: &ItemFailure| {
+            let ids = ids.iter();
+            ids.map(|id| (id.to_string(), failure.clone())).collect()
+        };
+        let fail = |error: Arc<Error>| {
+            let ids = ids.iter().cloned();
+            ids.map(|id| (id, Err(Arc::clone(&error)))).collect()
+        };
+        let asked = self.ec2.enforce(enforcement, service, &ids, until).await;
+        let (ids, request_id, mut failures) = match asked {
+            Ok(enforced) => {
+                let (surplus, done): (Vec<_>, Vec<_>) =
+                    ids.iter().cloned().partition(|id| enforced.is_surplus(id));
+                let ids = if done.is_empty() {
+                    if batches.refused(&surplus, &[], true) {
+                        return Effects::new();
                     }
-                    Err(CallFailure::Items(failure)) => all(failure),
-                    Err(CallFailure::Retryable { code }) => all(ItemFailure::Retryable { code }),
-                    Err(CallFailure::Forbidden(error) | CallFailure::Service(error)) => {
-                        effects.extend(fail(error.into()));
-                        continue;
+                    surplus
+                } else {
+                    batches.took(done.len());
+                    batches.surplus(surplus);
+                    done
+                };
+                (ids, enforced.request_id, enforced.failures)
+            }
+            Err(CallFailure::Items(failure)) => {
+                let may_be_size = matches!(failure.kind, FailureKind::Size | FailureKind::Other);
+                if batches.refused(&ids, &failure.named(), may_be_size) {
+                    tracing::info!(
+                        service_id = %service,
+                        endpoints = ids.len(),
+                        error = failure.text(),
+                        "EC2 refused to {enforcement} so many at once; it is asked for a part of them"
+                    );
+                    return Effects::new();
+                }
+                let failures = all(&failure);
+                (ids, None, failures)
+            }
+            Err(failure) => {
+                batches.failed();
+                return match failure {
+                    CallFailure::Forbidden(error) | CallFailure::Service(error) => {
+                        fail(error.into())
                     }
                     // There is time, but none of the claims may be outlasted: they are taken anew.
-                    Err(CallFailure::OutOfTime(_)) if until.0 < deadline.0 => {
-                        let claims = ids.into_iter();
-                        effects.extend(
-                            claims.map(|id| (id.clone(), Err(Retryable::ClaimEnded(id).into()))),
-                        );
-                        continue;
+                    CallFailure::OutOfTime(_) if until.0 < deadline.0 => {
+                        let ended = |id: &EndpointId| Retryable::ClaimEnded(id.clone()).into();
+                        ids.iter().map(|id| (id.clone(), Err(ended(id)))).collect()
                     }
-                    Err(CallFailure::OutOfTime(error)) => {
-                        effects.extend(fail(error.into()));
-                        continue;
+                    CallFailure::OutOfTime(error) => fail(error.into()),
+                    CallFailure::Retryable(failure) | CallFailure::Items(failure) => {
+                        let left = |id: &EndpointId| not_done(enforcement, id, &failure);
+                        ids.iter().map(|id| (id.clone(), Err(left(id)))).collect()
                     }
                 };
-            for id in ids {
-                let failure = failures.remove(id.as_str());
-                let answer = |code: &str| Ec2Answer {
-                    code: code.to_owned(),
-                    request_id: request_id.clone(),
-                };
-                let effect = match failure {
-                    None => Ok(Effect {
-                        to: enforcement.outcome(),
-                        cause: Cause::Enforced,
-                        reason: format!("EC2 was asked to {enforcement} the connection and did."),
-                        answer: answer("ok"),
-                    }),
-                    Some(ItemFailure::Gone { code }) => Ok(Effect {
-                        to: Status::Gone,
-                        cause: Cause::Ended,
-                        reason: "The endpoint was gone before EC2 could be asked.".to_owned(),
-                        answer: answer(&code),
-                    }),
-                    Some(ItemFailure::InvalidState { code }) => {
-                        unsure.insert(id, code);
-                        continue;
-                    }
-                    Some(ItemFailure::Retryable { code }) => Err(Retryable::Enforce {
-                        enforcement,
-                        endpoint_id: id.clone(),
-                        code,
-                    }
-                    .into()),
-                    Some(ItemFailure::Forbidden { code, message }) => Err(Permanent::Forbidden {
+            }
+        };
+        let mut effects = Effects::new();
+        let mut unsure = BTreeMap::new();
+        for id in ids {
+            let effect = match failures.remove(id.as_str()) {
+                None => Ok(Effect {
+                    to: enforcement.outcome(),
+                    cause: Cause::Enforced,
+                    reason: format!("EC2 was asked to {enforcement} the connection and did."),
+                    answer: Ec2Answer {
+                        code: "ok".to_owned(),
+                        request_id: request_id.clone(),
+                    },
+                }),
+                Some(failure) => match failure.kind {
+                    FailureKind::Passing => Err(not_done(enforcement, &id, &failure)),
+                    FailureKind::Forbidden => Err(Permanent::Forbidden {
                         operation: match enforcement {
                             Enforcement::Accept => "AcceptVpcEndpointConnections",
                             Enforcement::Reject => "RejectVpcEndpointConnections",
                         },
-                        source: format!("{code}: {message}").into(),
+                        source: failure.text().into(),
                     }
                     .into()),
-                    Some(ItemFailure::Other { code, message }) => Err(Permanent::Refused {
-                        enforcement,
-                        endpoint_id: id.clone(),
-                        service_id: service.clone(),
-                        code,
-                        message,
+                    FailureKind::State
+                    | FailureKind::InProgress
+                    | FailureKind::NotFound
+                    | FailureKind::Size
+                    | FailureKind::Other => {
+                        unsure.insert(id, failure);
+                        continue;
                     }
-                    .into()),
-                };
-                effects.insert(id, effect);
-            }
+                },
+            };
+            effects.insert(id, effect);
         }
         if !unsure.is_empty() {
-            self.look_closer(enforcement, service, chunk, unsure, &mut effects)
-                .await;
+            let looked = self.look_closer(enforcement, service, called, unsure).await;
+            effects.extend(looked);
         }
         effects
     }
 
-    /// EC2 says that these are in no state for what it was asked: find out in which they are.
+    /// EC2 did not do these, and what it says of them is not to be relied upon: what became of them is what
+    /// its description shows.
     async fn look_closer(
         &self,
         enforcement: Enforcement,
         service: &ServiceId,
-        chunk: &[Undone],
-        unsure: BTreeMap<EndpointId, String>,
-        effects: &mut BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
-    ) {
+        called: &[&Undone],
+        unsure: BTreeMap<EndpointId, ItemFailure>,
+    ) -> Effects {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
         let seen = match self
             .ec2
             .connections(&ids, std::slice::from_ref(service))
             .await
         {
-            Ok(seen) => seen.connections,
+            Ok(seen) => seen,
             Err(error) => {
-                effects.extend(ids.into_iter().map(|id| (id, Err(Arc::clone(&error)))));
-                return;
+                let failed = |id| (id, Err(Arc::clone(&error)));
+                return ids.into_iter().map(failed).collect();
             }
         };
-        for (id, code) in unsure {
-            let connection = seen.iter().find(|connection| connection.endpoint_id == id);
-            let tried_again = chunk
+        let look = |(id, failure): (EndpointId, ItemFailure)| {
+            if let Some(error) = seen.refused.get(&id) {
+                return (id, Err(Arc::clone(error)));
+            }
+            let connection = seen.connections.iter().find(|one| one.endpoint_id == id);
+            let tried_again = called
                 .iter()
                 .any(|(_, request)| request.endpoint_id == id && request.retried_at.is_some());
-            let effect = resolve(enforcement, connection, tried_again, &code).ok_or_else(|| {
-                Retryable::Enforce {
+            let effect = resolve(enforcement, connection, tried_again, &failure);
+            let effect = effect.ok_or_else(|| match (connection, failure.kind) {
+                (Some(_), FailureKind::Size | FailureKind::Other) => Permanent::Refused {
                     enforcement,
                     endpoint_id: id.clone(),
-                    code,
+                    service_id: service.clone(),
+                    code: failure.code().to_owned(),
+                    message: failure.message().to_owned(),
                 }
-                .into()
+                .into(),
+                // It is being changed, is about to be listed, or is gone and still listed.
+                _ => not_done(enforcement, &id, &failure),
             });
-            effects.insert(id, effect);
-        }
+            (id, effect)
+        };
+        unsure.into_iter().map(look).collect()
     }
 
     /// Records what EC2 did.
-    async fn write_down(
-        &self,
-        chunk: &[Undone],
-        mut effects: BTreeMap<EndpointId, Result<Effect, Arc<Error>>>,
-    ) -> Vec<Done> {
-        let recordings: Vec<_> = chunk
+    async fn write_down(&self, called: &[&Undone], mut effects: Effects) -> Vec<Done> {
+        let recordings: Vec<_> = called
             .iter()
             .filter_map(|(from, request)| {
                 let effect = effects.remove(&request.endpoint_id)?;
@@ -297,28 +306,41 @@ impl Gatekeeper {
 
 /// The deadline, or the end of the first of our claims on these requests if that comes sooner: what
 /// is asked for after it may meanwhile have been decided otherwise by somebody else.
-fn claimed_until(chunk: &[Undone], ids: &[EndpointId], deadline: Deadline) -> Deadline {
-    let claims = chunk
+fn claimed_until(called: &[&Undone], deadline: Deadline) -> Deadline {
+    let claims = called
         .iter()
-        .filter(|(_, request)| ids.contains(&request.endpoint_id))
         .map(|(_, request)| request.claimed_until.unwrap_or(Timestamp::MIN));
     Deadline(claims.fold(deadline.0, Timestamp::min))
 }
 
-/// What a connection's state says about a call that EC2 refused for its state; none if it cannot
-/// be told yet, as while EC2's descriptions lag.
+/// EC2 did not do it this time.
+fn not_done(
+    enforcement: Enforcement,
+    endpoint_id: &EndpointId,
+    failure: &ItemFailure,
+) -> Arc<Error> {
+    Retryable::Enforce {
+        enforcement,
+        endpoint_id: endpoint_id.clone(),
+        code: failure.text(),
+    }
+    .into()
+}
+
+/// What a connection's state says about a call that EC2 did not take for it; none if it cannot be told yet,
+/// as while EC2's descriptions lag.
 fn resolve(
     enforcement: Enforcement,
     connection: Option<&Connection>,
     tried_again: bool,
-    code: &str,
+    failure: &ItemFailure,
 ) -> Option<Effect> {
     // One that is not listed may be gone, and may be about to be listed.
     let connection = connection?;
     let phase = connection.state.phase();
     let shown = connection.state.as_str();
     let answer = Ec2Answer {
-        code: code.to_owned(),
+        code: failure.code().to_owned(),
         request_id: None,
     };
     let (to, cause, reason) = match (enforcement, phase) {
@@ -327,14 +349,19 @@ fn resolve(
             Cause::Enforced,
             format!("EC2 shows the connection as {shown} already."),
         ),
-        (Enforcement::Accept, Phase::Rejected) if tried_again => (
-            Status::Rejected,
-            Cause::Refused,
-            format!(
-                "The policy allows it now, but EC2 does not accept a connection that was rejected \
-                 ({code})."
+        (Enforcement::Accept, Phase::Rejected) if tried_again => match failure.kind {
+            FailureKind::State => (
+                Status::Rejected,
+                Cause::Refused,
+                format!(
+                    "The policy allows it now, but EC2 does not accept a connection that was \
+                     rejected ({}).",
+                    failure.code()
+                ),
             ),
-        ),
+            // It was rejected before, so that this tells nothing.
+            _ => return None,
+        },
         (Enforcement::Accept, Phase::Rejected) => (
             Status::Rejected,
             Cause::OutOfBand,

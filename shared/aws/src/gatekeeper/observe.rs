@@ -82,7 +82,9 @@ impl Gatekeeper {
         if ids.is_empty() {
             return BTreeMap::new();
         }
-        let sightings = match self.sightings(hints, ids.clone(), managed).await {
+        let mut refused = BTreeMap::new();
+        let seen = self.sightings(hints, ids.clone(), managed, &mut refused);
+        let sightings = match seen.await {
             Ok(sightings) => sightings,
             Err(error) => {
                 self.report(&error, None);
@@ -108,6 +110,10 @@ impl Gatekeeper {
             for connection in edited {
                 handled.insert(connection.endpoint_id, Err(Arc::clone(&error)));
             }
+        }
+        for (id, error) in refused {
+            self.report(&error, Some(&id));
+            handled.insert(id, Err(error));
         }
         handled
     }
@@ -242,15 +248,16 @@ impl Gatekeeper {
     }
 
     /// What EC2 says of the endpoints now. Those of services that are not ours are left out, and
-    /// so are those that neither EC2 nor we know.
+    /// so are those that neither EC2 nor we know, and those that EC2 refuses to look for.
     async fn sightings(
         &self,
         hints: &[Hint],
         mut missing: BTreeSet<EndpointId>,
         managed: &[ServiceId],
+        refused: &mut BTreeMap<EndpointId, Arc<Error>>,
     ) -> Result<Vec<Sighting>, Arc<Error>> {
         let seen_at = self.clock.now();
-        let mut seen = self.look(hints, &mut missing, managed).await?;
+        let mut seen = self.look(hints, &mut missing, managed, refused).await?;
         let mut sightings = self.unlisted(&mut missing, managed, seen_at).await?;
 
         // What nobody knows is too new for EC2 to list, or was never there: look again, then leave
@@ -261,7 +268,7 @@ impl Gatekeeper {
                 break;
             }
             self.clock.sleep(self.limits.look_again_after).await;
-            seen.extend(self.look(hints, &mut missing, managed).await?);
+            seen.extend(self.look(hints, &mut missing, managed, refused).await?);
         }
         for endpoint_id in &missing {
             tracing::info!(%endpoint_id, "EC2 lists no such endpoint among the connections; nothing is done");
@@ -282,19 +289,22 @@ impl Gatekeeper {
         Ok(sightings)
     }
 
-    /// Asks EC2 for the endpoints that are missing; those that it lists are missing no longer.
+    /// Asks EC2 for the endpoints that are missing; those that it lists, or refuses to look for, are missing
+    /// no longer.
     async fn look(
         &self,
         hints: &[Hint],
         missing: &mut BTreeSet<EndpointId>,
         managed: &[ServiceId],
+        refused: &mut BTreeMap<EndpointId, Arc<Error>>,
     ) -> Result<Vec<Connection>, Arc<Error>> {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
         let services = services_to_search(hints, &ids, managed);
         let listed = self.ec2.connections(&ids, &services).await?;
-        for id in &listed.unreadable {
+        for id in listed.unreadable.iter().chain(listed.refused.keys()) {
             missing.remove(id);
         }
+        refused.extend(listed.refused);
         // An answer to a question we did not ask is no answer.
         let mut connections = listed.connections;
         connections.retain(|connection| missing.remove(&connection.endpoint_id));

@@ -286,7 +286,7 @@ impl Gatekeeper {
                 .collect();
             let sightings = chunk
                 .iter()
-                .filter(|id| !again.unreadable.contains(id))
+                .filter(|id| !again.unreadable.contains(id) && !again.refused.contains_key(id))
                 // Of what a resumed pass did not list, most was listed in the run before.
                 .filter(|id| !pass.resumed || !listed.contains_key(*id))
                 .cloned()
@@ -299,6 +299,10 @@ impl Gatekeeper {
                     actor: None,
                 })
                 .collect();
+            for (id, error) in again.refused {
+                self.report(&error, Some(&id));
+                pass.report.fail(error);
+            }
             let settled = self.settle(sightings, deadline).await;
             pass.report.count(&settled);
             all_had_time(&settled)?;

@@ -152,6 +152,7 @@ impl Gatekeeper {
                     decided_by = %request.decided_by,
                     from = from.map(Status::as_str),
                     to = request.status.as_str(),
+                    version = request.version,
                     duration_ms,
                     "decision"
                 );
@@ -169,6 +170,7 @@ impl Gatekeeper {
                 tracing::info!(
                     endpoint_id = %request.endpoint_id,
                     status = request.status.as_str(),
+                    version = request.version,
                     decided_by = %request.decided_by,
                     since = %request.status_since,
                     "somebody else decided first"

@@ -519,6 +519,7 @@ impl Gatekeeper {
             choice,
             channel = cast.channel.by(),
             to = after.status.as_str(),
+            version = after.version,
             "vote"
         );
         self.metrics

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 use gatekeeper_core::alarm::{Alarm, Kind};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::message::Message;
@@ -17,7 +17,7 @@ use super::keys::STATE;
 use super::outbox::encode_message;
 use super::requests::encode;
 use super::{Items, Key, Tables, all_of, number, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use crate::error::{Class, Error, Permanent, Retryable, class_of, failed};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
@@ -244,6 +244,9 @@ impl Tables {
             Ok(_) => Ok(messages),
             // Another run noted the same at the same time, and tells of it.
             Err(error) if is_overtaken(error.as_service_error()) => Ok(Vec::new()),
+            Err(error) if is_held_up(error.as_service_error()) => {
+                Err(Retryable::RememberState(Box::new(error)).into())
+            }
             Err(error) => Err(failed(
                 "TransactWriteItems",
                 error,
@@ -261,4 +264,16 @@ fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
     let known = ["None", "ConditionalCheckFailed", "TransactionConflict"];
     let mut reasons = canceled.cancellation_reasons().iter();
     reasons.all(|reason| reason.code().is_none_or(|code| known.contains(&code)))
+}
+
+/// Whether a transaction was cancelled because one of its writes was throttled, or the like.
+fn is_held_up(error: Option<&TransactWriteItemsError>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
+        return false;
+    };
+    let mut codes = canceled
+        .cancellation_reasons()
+        .iter()
+        .filter_map(CancellationReason::code);
+    codes.any(|code| class_of(code) == Some(Class::Passing))
 }

@@ -1,17 +1,19 @@
 //! Logs and metrics.
 //!
 //! Logs are JSON lines with a timestamp of our own: without one, Lambda takes every line for `INFO`
-//! and its level filter drops errors.
+//! and its level filter drops errors. Inside an invocation they carry its request id and trace id.
 
+mod lines;
 mod metrics;
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use lines::{Lines, is_invocation};
 pub use metrics::{Dimension, Metrics, Unit};
 
 /// What the targets of our own crates begin with.
@@ -28,6 +30,8 @@ pub fn subscriber<Writer>(level: Option<&str>, writer: Writer) -> impl Subscribe
 where
     Writer: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    // The span that holds the ids, whatever the level: it is no line by itself.
+    let invocations = filter_fn(is_invocation).with_max_level_hint(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -35,8 +39,9 @@ where
         .with_span_list(false)
         .with_span_events(FmtSpan::NONE)
         .with_target(false)
+        .map_event_format(Lines)
         .with_writer(writer)
-        .with_filter(levels(level));
+        .with_filter(levels(level).or(invocations));
     tracing_subscriber::registry().with(lines)
 }
 
