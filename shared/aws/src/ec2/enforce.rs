@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use aws_sdk_ec2::operation::RequestId as _;
+use aws_sdk_ec2::types::UnsuccessfulItem;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
 use gatekeeper_core::batch::BatchSize;
@@ -10,24 +12,66 @@ use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::Enforcement;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Ec2, answer};
+use super::Ec2;
 use crate::clock::Deadline;
 use crate::clock::jittered;
 use crate::error::{Class, Permanent, Retryable, Source, class, class_of};
 
 /// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Enforced {
     /// AWS's id of the call.
     pub(crate) request_id: Option<String>,
     /// The endpoints for which it did not happen.
-    pub(crate) failures: BTreeMap<String, ItemFailure>,
+    failures: BTreeMap<String, ItemFailure>,
+    /// A failure of which EC2 does not say whose it is: it may be any endpoint's.
+    nameless: Option<ItemFailure>,
 }
 
 impl Enforced {
+    /// The call's id and the items that failed.
+    pub(super) fn read(request_id: Option<&str>, unsuccessful: &[UnsuccessfulItem]) -> Self {
+        let mut enforced = Self {
+            request_id: request_id.map(str::to_owned),
+            ..Self::default()
+        };
+        for item in unsuccessful {
+            let error = item.error();
+            let code = error.and_then(|error| error.code()).unwrap_or("Unknown");
+            let message = error.and_then(|error| error.message()).unwrap_or_default();
+            let failure = ItemFailure::new(code, message);
+            match item.resource_id() {
+                Some(id) => {
+                    enforced.failures.insert(id.to_owned(), failure);
+                }
+                None => enforced.nameless = Some(failure),
+            }
+        }
+        // What it is must not be held against any of them.
+        if let Some(failure) = &mut enforced.nameless {
+            failure.kind = FailureKind::InProgress;
+        }
+        enforced
+    }
+
+    /// The same failure for all of these.
+    pub(crate) fn none_of(ids: &[EndpointId], failure: &ItemFailure) -> Self {
+        let failures = ids.iter().map(|id| (id.to_string(), failure.clone()));
+        Self {
+            failures: failures.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Why it did not happen for an endpoint, or may not have.
+    pub(crate) fn failure_of(&self, id: &EndpointId) -> Option<&ItemFailure> {
+        let own = self.failures.get(id.as_str());
+        own.or(self.nameless.as_ref())
+    }
+
     /// Whether EC2 says of an endpoint that there were too many.
     pub(crate) fn is_surplus(&self, id: &EndpointId) -> bool {
-        let failure = self.failures.get(id.as_str());
+        let failure = self.failure_of(id);
         failure.is_some_and(|failure| failure.kind == FailureKind::Size)
     }
 }
@@ -262,7 +306,7 @@ impl Ec2 {
                 .config_override(once)
                 .send()
                 .await
-                .map(|output| answer(&output, output.unsuccessful()))
+                .map(|output| Enforced::read(output.request_id(), output.unsuccessful()))
                 .map_err(|error| call_failure("AcceptVpcEndpointConnections", error)),
             Enforcement::Reject => self
                 .client
@@ -273,7 +317,7 @@ impl Ec2 {
                 .config_override(once)
                 .send()
                 .await
-                .map(|output| answer(&output, output.unsuccessful()))
+                .map(|output| Enforced::read(output.request_id(), output.unsuccessful()))
                 .map_err(|error| call_failure("RejectVpcEndpointConnections", error)),
         }
     }
@@ -305,7 +349,27 @@ where
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::types::UnsuccessfulItemError;
+
     use super::*;
+
+    #[test]
+    fn a_failure_of_nobody_in_particular_is_looked_at_for_everybody() {
+        let (one, other) = ("vpce-0a1b2c3d", "vpce-0a1b2c3e");
+        let error = |code: &str| UnsuccessfulItemError::builder().code(code).build();
+        let item = UnsuccessfulItem::builder();
+        let own = item.clone().resource_id(one).error(error("InvalidState"));
+        let enforced = Enforced::read(None, &[own.build(), item.error(error("New")).build()]);
+        let kind = |id: &str| {
+            let failure = enforced.failure_of(&id.parse().unwrap());
+            failure.map(|failure| failure.kind)
+        };
+        assert_eq!(kind(one), Some(FailureKind::State));
+        assert_eq!(kind(other), Some(FailureKind::InProgress));
+        let enforced = Enforced::read(Some("r-1"), &[]);
+        assert_eq!(enforced.failure_of(&other.parse().unwrap()), None);
+        assert_eq!(enforced.request_id.as_deref(), Some("r-1"));
+    }
 
     #[test]
     fn every_kind_of_failure_is_told_apart() {

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_ec2::operation::RequestId;
 use aws_sdk_ec2::types::{
     ConnectionNotification, Filter, ServiceConfiguration, VpcEndpointConnection,
 };
@@ -528,25 +527,4 @@ fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
         .name(name)
         .set_values(Some(values.into_iter().map(str::to_owned).collect()))
         .build()
-}
-
-/// The call's id and the items that failed, by endpoint.
-fn answer(
-    request_id: &impl RequestId,
-    unsuccessful: &[aws_sdk_ec2::types::UnsuccessfulItem],
-) -> Enforced {
-    let failures: BTreeMap<String, ItemFailure> = unsuccessful
-        .iter()
-        .map(|item| {
-            let error = item.error();
-            let code = error.and_then(|e| e.code()).unwrap_or("Unknown");
-            let message = error.and_then(|e| e.message()).unwrap_or_default();
-            let id = item.resource_id().unwrap_or_default().to_owned();
-            (id, ItemFailure::new(code, message))
-        })
-        .collect();
-    Enforced {
-        request_id: request_id.request_id().map(str::to_owned),
-        failures,
-    }
 }

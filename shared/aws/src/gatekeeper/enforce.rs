@@ -18,7 +18,7 @@ use super::Gatekeeper;
 use super::decide::enforcer;
 use super::settle::Outcome;
 use crate::clock::Deadline;
-use crate::ec2::{CallFailure, FailureKind, ItemFailure};
+use crate::ec2::{CallFailure, Enforced, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
 use crate::tables::{Recorded, Told, Write};
 
@@ -56,7 +56,10 @@ impl Gatekeeper {
         for ((service, enforcement), undone) in groups {
             let ids = undone.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
             let mut batches = Batches::new(ids, self.ec2.batch_size(enforcement));
-            while let Some(ids) = batches.next_call() {
+            loop {
+                let next = batches.next_call();
+                self.ec2.remember_batch_size(enforcement, batches.size());
+                let Some(ids) = next else { break };
                 let called: Vec<&Undone> = undone
                     .iter()
                     .filter(|(_, request)| ids.contains(&request.endpoint_id))
@@ -64,15 +67,14 @@ impl Gatekeeper {
                 let effects = self
                     .ask(enforcement, &service, &called, &mut batches, deadline)
                     .await;
-                self.ec2.remember_batch_size(enforcement, batches.size());
                 done.extend(self.write_down(&called, effects).await);
             }
         }
         done
     }
 
-    /// Asks EC2 once, and finds out what it did for each connection; nothing for a call that EC2 refused
-    /// whole and of which the parts are yet to be asked for.
+    /// Asks EC2 once, and finds out what it did for each connection; nothing for those that are to be asked
+    /// for in another call.
     async fn ask(
         &self,
         enforcement: Enforcement,
@@ -83,30 +85,20 @@ impl Gatekeeper {
     ) -> Effects {
         let ids: Vec<EndpointId> = called.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
         let until = claimed_until(called, deadline);
-        let all = |failure: &ItemFailure| {
-            let ids = ids.iter();
-            ids.map(|id| (id.to_string(), failure.clone())).collect()
-        };
-        let fail = |error: Arc<Error>| {
-            let ids = ids.iter().cloned();
-            ids.map(|id| (id, Err(Arc::clone(&error)))).collect()
-        };
         let asked = self.ec2.enforce(enforcement, service, &ids, until).await;
-        let (ids, request_id, mut failures) = match asked {
+        let (answered, enforced) = match asked {
             Ok(enforced) => {
-                let (surplus, done): (Vec<_>, Vec<_>) =
-                    ids.iter().cloned().partition(|id| enforced.is_surplus(id));
-                let ids = if done.is_empty() {
-                    if batches.refused(&surplus, &[], true) {
-                        return Effects::new();
-                    }
-                    surplus
-                } else {
-                    batches.took(done.len());
+                let (surplus, answered): (Vec<_>, Vec<_>) =
+                    ids.into_iter().partition(|id| enforced.is_surplus(id));
+                if !answered.is_empty() {
+                    batches.took(answered.len());
                     batches.surplus(surplus);
-                    done
-                };
-                (ids, enforced.request_id, enforced.failures)
+                    (answered, enforced)
+                } else if batches.refused(&surplus, &[], true) {
+                    return Effects::new();
+                } else {
+                    (surplus, enforced)
+                }
             }
             Err(CallFailure::Items(failure)) => {
                 let may_be_size = matches!(failure.kind, FailureKind::Size | FailureKind::Other);
@@ -115,47 +107,35 @@ impl Gatekeeper {
                         service_id = %service,
                         endpoints = ids.len(),
                         error = failure.text(),
-                        "EC2 refused to {enforcement} so many at once; it is asked for a part of them"
+                        "EC2 refused to {enforcement} them in one call; they are divided"
                     );
                     return Effects::new();
                 }
-                let failures = all(&failure);
-                (ids, None, failures)
+                let enforced = Enforced::none_of(&ids, &failure);
+                (ids, enforced)
             }
             Err(failure) => {
                 batches.failed();
-                return match failure {
-                    CallFailure::Forbidden(error) | CallFailure::Service(error) => {
-                        fail(error.into())
-                    }
-                    // There is time, but none of the claims may be outlasted: they are taken anew.
-                    CallFailure::OutOfTime(_) if until.0 < deadline.0 => {
-                        let ended = |id: &EndpointId| Retryable::ClaimEnded(id.clone()).into();
-                        ids.iter().map(|id| (id.clone(), Err(ended(id)))).collect()
-                    }
-                    CallFailure::OutOfTime(error) => fail(error.into()),
-                    CallFailure::Retryable(failure) | CallFailure::Items(failure) => {
-                        let left = |id: &EndpointId| not_done(enforcement, id, &failure);
-                        ids.iter().map(|id| (id.clone(), Err(left(id)))).collect()
-                    }
-                };
+                // There is time, but none of the claims may be outlasted: they are taken anew.
+                let claims_end = until.0 < deadline.0;
+                return left_undone(enforcement, ids, failure, claims_end);
             }
         };
         let mut effects = Effects::new();
         let mut unsure = BTreeMap::new();
-        for id in ids {
-            let effect = match failures.remove(id.as_str()) {
+        for id in answered {
+            let effect = match enforced.failure_of(&id) {
                 None => Ok(Effect {
                     to: enforcement.outcome(),
                     cause: Cause::Enforced,
                     reason: format!("EC2 was asked to {enforcement} the connection and did."),
                     answer: Ec2Answer {
                         code: "ok".to_owned(),
-                        request_id: request_id.clone(),
+                        request_id: enforced.request_id.clone(),
                     },
                 }),
                 Some(failure) => match failure.kind {
-                    FailureKind::Passing => Err(not_done(enforcement, &id, &failure)),
+                    FailureKind::Passing => Err(not_done(enforcement, &id, failure)),
                     FailureKind::Forbidden => Err(Permanent::Forbidden {
                         operation: match enforcement {
                             Enforcement::Accept => "AcceptVpcEndpointConnections",
@@ -190,7 +170,7 @@ impl Gatekeeper {
         enforcement: Enforcement,
         service: &ServiceId,
         called: &[&Undone],
-        unsure: BTreeMap<EndpointId, ItemFailure>,
+        unsure: BTreeMap<EndpointId, &ItemFailure>,
     ) -> Effects {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
         let seen = match self
@@ -204,7 +184,7 @@ impl Gatekeeper {
                 return ids.into_iter().map(failed).collect();
             }
         };
-        let look = |(id, failure): (EndpointId, ItemFailure)| {
+        let look = |(id, failure): (EndpointId, &ItemFailure)| {
             if let Some(error) = seen.refused.get(&id) {
                 return (id, Err(Arc::clone(error)));
             }
@@ -212,7 +192,7 @@ impl Gatekeeper {
             let tried_again = called
                 .iter()
                 .any(|(_, request)| request.endpoint_id == id && request.retried_at.is_some());
-            let effect = resolve(enforcement, connection, tried_again, &failure);
+            let effect = resolve(enforcement, connection, tried_again, failure);
             let effect = effect.ok_or_else(|| match (connection, failure.kind) {
                 (Some(_), FailureKind::Size | FailureKind::Other) => Permanent::Refused {
                     enforcement,
@@ -223,7 +203,7 @@ impl Gatekeeper {
                 }
                 .into(),
                 // It is being changed, is about to be listed, or is gone and still listed.
-                _ => not_done(enforcement, &id, &failure),
+                _ => not_done(enforcement, &id, failure),
             });
             (id, effect)
         };
@@ -311,6 +291,31 @@ fn claimed_until(called: &[&Undone], deadline: Deadline) -> Deadline {
         .iter()
         .map(|(_, request)| request.claimed_until.unwrap_or(Timestamp::MIN));
     Deadline(claims.fold(deadline.0, Timestamp::min))
+}
+
+/// What becomes of endpoints for which EC2 was not asked, or said nothing of them.
+fn left_undone(
+    enforcement: Enforcement,
+    ids: Vec<EndpointId>,
+    failure: CallFailure,
+    claims_end: bool,
+) -> Effects {
+    let failure: Result<ItemFailure, Arc<Error>> = match failure {
+        CallFailure::Forbidden(error) | CallFailure::Service(error) => Err(error.into()),
+        CallFailure::OutOfTime(error) => Err(error.into()),
+        CallFailure::Retryable(failure) | CallFailure::Items(failure) => Ok(failure),
+    };
+    let failed = |id: EndpointId| {
+        let error = match &failure {
+            Err(error) if claims_end && error.is_out_of_time() => {
+                Retryable::ClaimEnded(id.clone()).into()
+            }
+            Err(error) => Arc::clone(error),
+            Ok(failure) => not_done(enforcement, &id, failure),
+        };
+        (id, Err(error))
+    };
+    ids.into_iter().map(failed).collect()
 }
 
 /// EC2 did not do it this time.
