@@ -119,7 +119,7 @@ fn an_attachment_that_makes_no_sense_is_named_with_its_line() {
         "world.yaml:5: the attachment {ONE} is to the service {SERVICE}, which takes none"
     ));
     let unknown = world(&format!("then:\n  - {{after: 1h, accept: [{TWO}]}}"));
-    Replay::of(&unknown)
-        .json()
-        .unusable(&format!("world.yaml:7: the attachment {TWO} cannot be accepted: there is no such connection by then"));
+    Replay::of(&unknown).json().unusable(&format!(
+        "world.yaml:7: the attachment {TWO} cannot be accepted: there is no such connection by then"
+    ));
 }
