@@ -126,6 +126,7 @@ impl Ec2 {
             subnet_ids: Vec::new(),
             ip_address_type: new.ip_address_type,
             private_dns: false,
+            dns_record_ip_type: "ipv4".to_owned(),
             tags: BTreeMap::new(),
             created_at: new.created_at.unwrap_or(now),
             timeline: Timeline::always(new.state),

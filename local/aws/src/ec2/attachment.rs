@@ -163,6 +163,7 @@ fn insert(ec2: &Ec2, store: &mut Store, made: Made) -> Result<(), AwsError> {
             subnet_ids: Vec::new(),
             ip_address_type: "ipv4".to_owned(),
             private_dns: false,
+            dns_record_ip_type: "ipv4".to_owned(),
             tags: made.tags.clone(),
             created_at: made.created_at,
             timeline: made.timeline.clone(),

@@ -45,6 +45,7 @@ pub(crate) struct Endpoint {
     pub(crate) subnet_ids: Vec<String>,
     pub(crate) ip_address_type: String,
     pub(crate) private_dns: bool,
+    pub(crate) dns_record_ip_type: String,
     pub(crate) tags: BTreeMap<String, String>,
     pub(crate) created_at: Timestamp,
     pub(crate) timeline: Timeline,
@@ -91,21 +92,23 @@ impl Endpoint {
             .tags
             .iter()
             .map(|(key, value)| json!({ "key": event::text(key), "value": event::text(value) }));
+        let state = self.timeline.state_at(self.created_at);
         let names = self
-            .dns_name()
+            .names_when(state)
             .map(|name| json!({ "dnsName": name, "hostedZoneId": HOSTED_ZONE }));
         json!({ "vpcEndpoint": {
             "vpcEndpointId": self.id,
             "vpcEndpointType": self.kind.as_str(),
             "vpcId": event::text(&self.vpc_id),
             "serviceName": self.service_name(),
-            "state": self.timeline.state_at(self.created_at),
+            "state": state,
             "routeTableIdSet": "",
             "subnetIdSet": items(&self.subnet_ids),
             "groupSet": "",
             "ipAddressType": self.ip_address_type,
             "privateDnsEnabled": self.private_dns,
             "requesterManaged": false,
+            "dnsOptions": { "dnsRecordIpType": self.dns_record_ip_type },
             "networkInterfaceIdSet": "",
             "dnsEntrySet": event::items(names.into_iter().collect()),
             "creationTimestamp": millis(self.created_at),
@@ -121,6 +124,12 @@ impl Endpoint {
         )
     }
 
+    /// The name that a consumer sees: none while the connection waits, as in a captured answer of `CreateVpcEndpoint`.
+    fn names_when(&self, state: Option<State>) -> Option<String> {
+        self.dns_name()
+            .filter(|_| state != Some(State::PendingAcceptance))
+    }
+
     /// Gateway Load Balancer endpoints have no names.
     fn dns_name(&self) -> Option<String> {
         let suffix: String = self.connection_id.chars().rev().take(8).collect();
@@ -133,10 +142,7 @@ impl Endpoint {
     }
 
     pub(crate) fn write_dns(&self, xml: &mut Xml) {
-        xml.list("dnsEntrySet", "item", self.dns_name(), |xml, name| {
-            xml.text("dnsName", name);
-            xml.text("hostedZoneId", HOSTED_ZONE);
-        });
+        write_names(xml, self.dns_name());
     }
 
     fn write(&self, xml: &mut Xml, state: Option<State>) {
@@ -152,12 +158,22 @@ impl Endpoint {
         xml.text("privateDnsEnabled", self.private_dns);
         xml.text("requesterManaged", false);
         xml.texts("networkInterfaceIdSet", "item", [] as [&str; 0]);
-        self.write_dns(xml);
+        xml.element("dnsOptions", |xml| {
+            xml.text("dnsRecordIpType", &self.dns_record_ip_type);
+        });
+        write_names(xml, self.names_when(state));
         xml.text("creationTimestamp", millis(self.created_at));
         write_tags(xml, &self.tags);
         xml.text("ownerId", &self.owner);
         xml.text("serviceRegion", &self.service_region);
     }
+}
+
+fn write_names(xml: &mut Xml, names: Option<String>) {
+    xml.list("dnsEntrySet", "item", names, |xml, name| {
+        xml.text("dnsName", name);
+        xml.text("hostedZoneId", HOSTED_ZONE);
+    });
 }
 
 /// An endpoint that a consumer creates.
@@ -172,6 +188,7 @@ pub struct NewEndpoint {
     pub(crate) subnet_ids: Vec<String>,
     pub(crate) ip_address_type: String,
     pub(crate) private_dns: bool,
+    pub(crate) dns_record_ip_type: String,
     pub(crate) tags: BTreeMap<String, String>,
 }
 
@@ -187,6 +204,7 @@ impl NewEndpoint {
             subnet_ids: Vec::new(),
             ip_address_type: "ipv4".to_owned(),
             private_dns: false,
+            dns_record_ip_type: "ipv4".to_owned(),
             tags: BTreeMap::new(),
         }
     }
@@ -241,6 +259,7 @@ impl NewEndpoint {
             "VpcEndpointType": self.kind,
             "IpAddressType": self.ip_address_type,
             "PrivateDnsEnabled": self.private_dns,
+            "DnsOptions": { "DnsRecordIpType": self.dns_record_ip_type },
             "SubnetId": subnets,
             "TagSpecification": tags,
         })
@@ -319,6 +338,7 @@ fn create_one(
         subnet_ids: new.subnet_ids.clone(),
         ip_address_type: new.ip_address_type.clone(),
         private_dns: new.private_dns,
+        dns_record_ip_type: new.dns_record_ip_type.clone(),
         tags: new.tags.clone(),
         created_at: now,
         timeline: if service.acceptance_required {
@@ -380,6 +400,14 @@ pub(crate) fn create_call(req: &Request<'_>) -> Result<String, AwsError> {
         "IpAddressType",
         &["ipv4", "dualstack", "ipv6"],
     )?;
+    // Without it, as the endpoint itself.
+    let record_type = params.filled("DnsOptions.DnsRecordIpType");
+    let record_type = record_type.unwrap_or(ip_address_type);
+    one_of(
+        record_type,
+        "DnsRecordIpType",
+        &["ipv4", "dualstack", "ipv6", "service-defined"],
+    )?;
     let new = NewEndpoint {
         service: service.to_owned(),
         endpoint_id: None,
@@ -389,6 +417,7 @@ pub(crate) fn create_call(req: &Request<'_>) -> Result<String, AwsError> {
         subnet_ids: params.list("SubnetId"),
         ip_address_type: ip_address_type.to_owned(),
         private_dns: req.flag("PrivateDnsEnabled")?.unwrap_or(false),
+        dns_record_ip_type: record_type.to_owned(),
         tags: tags_of(params, "vpc-endpoint"),
     };
     let dry_run = req.flag("DryRun")?.unwrap_or(false);

@@ -180,7 +180,10 @@ fn a_record_has_what_captured_ones_have() {
         (&endpoint["state"], &endpoint["ipAddressType"]),
         (&json!("pendingAcceptance"), &json!("ipv4"))
     );
+    assert_eq!(endpoint["dnsOptions"], json!({ "dnsRecordIpType": "ipv4" }));
+    assert_eq!(endpoint["dnsEntrySet"], "", "no name while it waits");
     let request = &detail["requestParameters"]["CreateVpcEndpointRequest"];
+    assert_eq!(request["DnsOptions"], json!({ "DnsRecordIpType": "ipv4" }));
     assert_eq!(request.get("TagSpecification"), None);
 
     let tags = [
