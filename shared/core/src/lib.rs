@@ -12,6 +12,7 @@
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
+//! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`vote`] | what approvers say of a review, and what it comes to |
 //! | [`token`] | the secret in a link to a review |
@@ -28,6 +29,7 @@ pub mod alarm;
 pub mod announcement;
 pub mod approver;
 pub mod audit;
+pub mod caller;
 mod chat;
 pub mod connection;
 pub mod edit;
