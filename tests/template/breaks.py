@@ -458,7 +458,31 @@ without(
     "rules_retry_and_keep_what_fails", "no retry policy", "ConnectionRequestedRule/Properties/Targets/0/RetryPolicy"
 )
 without(
-    "rules_retry_and_keep_what_fails", "misses rejects", "CloudTrailRule/Properties/EventPattern/detail/eventName/3"
+    "rules_retry_and_keep_what_fails",
+    "misses rejects",
+    "CloudTrailRule/Properties/EventPattern/$or/1/detail/eventName/1",
+)
+without(
+    "rules_retry_and_keep_what_fails",
+    "accepts that were forwarded",
+    "CloudTrailRule/Properties/EventPattern/$or/1/account",
+)
+without(
+    "rules_retry_and_keep_what_fails",
+    "accepts in another account",
+    "CloudTrailRule/Properties/EventPattern/$or/1/detail/recipientAccountId",
+)
+set_to(
+    "rules_retry_and_keep_what_fails",
+    "accepts from whoever forwards them",
+    "CloudTrailRule/Properties/EventPattern/$or/0/detail/eventName",
+    ["CreateVpcEndpoint", "DeleteVpcEndpoints", "AcceptVpcEndpointConnections"],
+)
+set_to(
+    "rules_retry_and_keep_what_fails",
+    "no forwarded creations",
+    "CloudTrailRule/Properties/EventPattern/$or/0/account",
+    [{"Ref": "AWS::AccountId"}],
 )
 set_to(
     "rules_retry_and_keep_what_fails",

@@ -535,14 +535,30 @@ def rules_retry_and_keep_what_fails(stack):
             if target["Arn"] != "${ConnectionsQueue.Arn}":
                 yield f"{name} does not go through the queue"
     patterns = {name: rule["EventPattern"] for name, rule in rules.items()}
-    calls = patterns.get("CloudTrailRule", {}).get("detail", {})
-    if calls.get("eventSource") != ["ec2.amazonaws.com"] or set(calls.get("eventName", [])) != {
-        "CreateVpcEndpoint",
-        "DeleteVpcEndpoints",
-        "AcceptVpcEndpointConnections",
-        "RejectVpcEndpointConnections",
+    # Accepts and rejects name who decided, so they come from this account alone; what consumers' accounts forward
+    # only says where to look.
+    account = "012345678901"
+    if patterns.get("CloudTrailRule") != {
+        "source": ["aws.ec2"],
+        "detail-type": ["AWS API Call via CloudTrail"],
+        "$or": [
+            {
+                "detail": {
+                    "eventSource": ["ec2.amazonaws.com"],
+                    "eventName": ["CreateVpcEndpoint", "DeleteVpcEndpoints"],
+                }
+            },
+            {
+                "account": [account],
+                "detail": {
+                    "eventSource": ["ec2.amazonaws.com"],
+                    "eventName": ["AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"],
+                    "recipientAccountId": [account],
+                },
+            },
+        ],
     }:
-        yield "CloudTrailRule matches other calls"
+        yield "CloudTrailRule matches other calls, or those of another account"
     if patterns.get("ConnectionRequestedRule") != {
         "source": ["privatelink.gatekeeper"],
         "detail-type": ["Connection Requested"],

@@ -359,7 +359,7 @@ fn records_that_make_no_sense_are_named_and_hold_up_no_others() {
     let complaints: Vec<&str> = run.stderr.lines().collect();
     let beginnings = [
         "events.jsonl:3: in the Connection Requested event, `detail.endpoint_id` is wrong: \"vpce-1\" ",
-        "events.jsonl:4 (record 1): the body is neither JSON nor inside an SNS notification ",
+        "events.jsonl:4 (record 1): the body is not JSON and names neither an endpoint nor a service ",
         "events.jsonl:4 (record 3): the body is empty",
         "events.jsonl:5: the JSON is none of the events that are understood here: 17",
         "array.json:3: the JSON is none of the events that are understood here: {\"a\":1}",

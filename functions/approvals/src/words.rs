@@ -100,6 +100,20 @@ pub(crate) fn decider<'a>(dossier: &'a Dossier, decision: &'a Transition) -> &'a
     }
 }
 
+/// Whom AWS CloudTrail names for that decision beside who made it, as a sentence.
+pub(crate) fn also_named(dossier: &Dossier) -> Option<String> {
+    let decision = decision(dossier)?;
+    let mut versions = (1..).zip(&dossier.history);
+    let (version, _) = versions.find(|(_, row)| std::ptr::eq(*row, decision))?;
+    named_besides(&dossier.request, version)
+}
+
+/// The same for the decision that came with a version of the request.
+pub(crate) fn named_besides(request: &Request, version: u64) -> Option<String> {
+    let names = request.other_names.words(version)?;
+    Some(format!("{names}."))
+}
+
 /// What EC2 answered to that decision, if it has been asked.
 pub(crate) fn answer(dossier: &Dossier) -> Option<&Ec2Answer> {
     let since = decision(dossier)?.at;

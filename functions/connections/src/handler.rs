@@ -1,5 +1,6 @@
 //! An invocation in, the gatekeeper's work, an answer out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
@@ -7,6 +8,7 @@ use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_aws::telemetry::Unit;
+use gatekeeper_core::hint::{Budget, Hint};
 use serde_json::Value;
 
 use crate::decode::{Decoded, Invocation, Malformed, OwnRoles, Record, decode, invocation};
@@ -58,13 +60,11 @@ impl Handler {
             queue,
             ..Answer::default()
         };
-        let mut hints = Vec::new();
-        let mut record_of_hint = Vec::new();
+        let mut found = Vec::new();
         for (index, Record { id, body }) in records.into_iter().enumerate() {
             match decode(&body, &self.own_roles) {
-                Ok(Decoded::Hints(found)) => {
-                    record_of_hint.extend(found.iter().map(|_| index));
-                    hints.extend(found);
+                Ok(Decoded::Hints(hints)) => {
+                    found.extend(hints.into_iter().map(|hint| (index, hint)));
                 }
                 Ok(Decoded::Ignored(why)) => {
                     tracing::debug!(message_id = id, why = why.as_str(), "event ignored");
@@ -76,14 +76,15 @@ impl Handler {
             }
             answer.ids.push(id);
         }
+        let (records, hints) = within_budget(found);
         let handled = self.gatekeeper.handle(&hints, deadline).await;
-        for (index, handled) in record_of_hint.into_iter().zip(handled) {
-            if let Err(error) = handled
-                && answer.failed.last().is_none_or(|(last, _)| *last != index)
-            {
-                answer.failed.push((index, error));
+        let mut failed = BTreeMap::new();
+        for (index, handled) in records.into_iter().zip(handled) {
+            if let Err(error) = handled {
+                failed.entry(index).or_insert(error);
             }
         }
+        answer.failed.extend(failed);
         answer
     }
 
@@ -99,6 +100,18 @@ impl Handler {
             .metrics()
             .put("MalformedRecords", Unit::Count, 1.0, &[]);
     }
+}
+
+/// The hints as far as one batch may have us look, and the record that each is of.
+fn within_budget(mut found: Vec<(usize, Hint)>) -> (Vec<usize>, Vec<Hint>) {
+    // Who decided is told by our own account's CloudTrail alone, and only for endpoints that are looked
+    // up: nothing that others send may take their place.
+    found.sort_by_key(|(_, hint)| hint.actor.is_none());
+    let mut budget = Budget::of_batch();
+    found
+        .into_iter()
+        .map(|(index, hint)| (index, budget.admit(hint)))
+        .unzip()
 }
 
 impl Answer {

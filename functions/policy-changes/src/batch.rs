@@ -1,5 +1,6 @@
 //! The records of one invocation: what is to be looked at for them, and what to answer for each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
@@ -35,12 +36,12 @@ impl Batch {
     #[must_use]
     pub fn new(records: Vec<Record>) -> Self {
         let mut hints: Vec<Hint> = Vec::new();
+        let mut known: HashMap<Subject, usize> = HashMap::new();
         let mut hint_for = |subject: Subject| {
-            let known = hints.iter().position(|hint| hint.subject == subject);
-            known.unwrap_or_else(|| {
+            *known.entry(subject).or_insert_with_key(|subject| {
                 hints.push(Hint {
                     kind: HintKind::PolicyEdited,
-                    subject,
+                    subject: subject.clone(),
                     actor: None,
                 });
                 hints.len() - 1

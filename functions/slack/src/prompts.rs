@@ -151,7 +151,9 @@ impl Prompts {
             | Kind::RevocationUndone
             | Kind::Revoked
             | Kind::AcceptedOutOfBand
-            | Kind::RejectedOutOfBand => {
+            | Kind::RejectedOutOfBand
+            | Kind::DeciderNamed
+            | Kind::DeciderContradicted => {
                 let message = render::notice(told, now);
                 self.tell_once(&told.id, channel, None, &message, deadline)
                     .await
@@ -217,7 +219,12 @@ impl Prompts {
                 prompts.push(Posting::prompt(endpoint, review, channel));
             }
         }
-        prompts.retain(|it| !it.is_over && (it.ts.is_none() || it.shown < request.revision));
+        // A message that shows how its review ended stays as it is, unless who decided is contradicted.
+        let is_contradicted = !request.other_names.is_empty();
+        prompts.retain(|it| match it.ts {
+            None => !it.is_over,
+            Some(_) => it.shown < request.revision && (!it.is_over || is_contradicted),
+        });
         if prompts.is_empty() {
             return Ok(Some(request));
         }

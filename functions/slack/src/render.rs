@@ -4,8 +4,8 @@ mod ending;
 mod facts;
 
 use gatekeeper_core::alarm::{self, Alarm};
-use gatekeeper_core::announcement::{Announcement, Review};
-use gatekeeper_core::request::{Cause, Request, Status, Transition};
+use gatekeeper_core::announcement::{Announcement, Kind, Review};
+use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Confirm, Message, Style};
 use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject};
@@ -136,12 +136,18 @@ fn over(request: &Request, ending: &Ending<'_>) -> Face {
         Block::section(facts.lead(ending.words())),
     ];
     let mut fields = facts.fields();
+    let decider = ending.decider(request);
     if let Some(decision) = ending.decision {
-        let by = Mrkdwn::line(&decision.actor.to_string());
-        fields.push(Mrkdwn::literal("*Decided by*\n").and(&by));
+        let by = decider.map(ToString::to_string).unwrap_or_default();
+        fields.push(Mrkdwn::literal("*Decided by*\n").and(&Mrkdwn::line(&by)));
         fields.push(Mrkdwn::literal("*Decided at*\n").and(&moment(decision.at)));
     }
     blocks.extend(Block::fields(fields));
+    if let Some(names) = ending.also_named(request) {
+        blocks.push(Block::section(
+            Mrkdwn::line(&format!("{names}.")).cut(REASON),
+        ));
+    }
     if let Some(decision) = ending.decision {
         blocks.push(paragraph("*Why*\n", &decision.reason));
         blocks.extend(votes(&decision.votes));
@@ -149,10 +155,8 @@ fn over(request: &Request, ending: &Ending<'_>) -> Face {
     blocks.push(Block::section(
         Mrkdwn::literal("*EC2*\n").and(&Mrkdwn::line(&ending.ec2())),
     ));
-    let by = ending
-        .decision
-        .map(|decision| format!(" Decided by {}.", decision.actor))
-        .unwrap_or_default();
+    let by = decider.map(|by| format!(" Decided by {by}."));
+    let by = by.unwrap_or_default();
     let fallback = Mrkdwn::line(&format!(
         "{} {}{by} Service: {}. Endpoint: {}.",
         facts.consumer(),
@@ -164,7 +168,8 @@ fn over(request: &Request, ending: &Ending<'_>) -> Face {
     Face {
         plain: message.clone(),
         message,
-        is_over: ending.is_final(),
+        // Who did it without Gatekeeper is often told minutes later.
+        is_over: ending.is_final() && decider != Some(&Actor::Unknown),
         has_buttons: false,
     }
 }
@@ -190,6 +195,15 @@ pub fn notice(told: &Announcement, now: Option<&Request>) -> Message {
         fields.push(Mrkdwn::literal("*Cut at*\n").and(&moment(due)));
     }
     blocks.extend(Block::fields(fields));
+    if matches!(told.kind, Kind::DeciderNamed | Kind::DeciderContradicted) {
+        let by = Mrkdwn::line(&told.decided_by.to_string()).cut(REASON);
+        blocks.push(Block::section(Mrkdwn::literal("*Decided by*\n").and(&by)));
+    }
+    if let Some(names) = now.and_then(|now| now.other_names.words(now.decided_in)) {
+        blocks.push(Block::section(
+            Mrkdwn::line(&format!("{names}.")).cut(REASON),
+        ));
+    }
     blocks.push(paragraph("*Why*\n", &told.reason));
     if let Some(ec2) = &told.ec2 {
         blocks.push(paragraph("*EC2*\n", &ending::answer(ec2)));

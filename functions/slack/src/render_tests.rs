@@ -29,6 +29,8 @@ fn request() -> Request {
             reason: "No allowlist entry matches account 012345678901.".to_owned(),
         },
         decided_by: Actor::Policy(None),
+        decided_in: 1,
+        other_names: Default::default(),
         opened_at: at(0),
         status_since: at(0),
         claimed_until: None,
@@ -423,6 +425,40 @@ fn an_end_is_told_from_whichever_side_it_came() {
         assert_eq!(face.is_over, is_over, "{title}");
         assert!(!face.has_buttons, "{title}");
     }
+}
+
+#[test]
+fn who_decided_without_gatekeeper_is_shown_once_it_is_known_and_who_contradicts_it() {
+    let accepted = transition(
+        Some(Status::InReview),
+        Status::Accepted,
+        Cause::OutOfBand,
+        Actor::Unknown,
+    );
+    let history = [opened(), accepted];
+    let mut request = request();
+    (request.status, request.version) = (Status::Accepted, 2);
+    (request.decided_by, request.decided_in) = (Actor::Unknown, 2);
+    let face = prompt(&request, &history, 1);
+    has(&face.message, &["*Decided by*\nsomebody else"]);
+    assert!(!face.is_over, "who it was may be told later");
+
+    let alice = "arn:aws:iam::111122223333:user/alice";
+    request.decided_by = Actor::Iam(alice.to_owned());
+    let face = prompt(&request, &history, 1);
+    has(&face.message, &[&format!("*Decided by*\n{alice}")]);
+    assert!(face.is_over && !shown(&face.message).contains("also names"));
+
+    let mallory = gatekeeper_core::caller::Caller {
+        call: gatekeeper_core::request::Enforcement::Accept,
+        arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
+    };
+    assert!(request.learn(&[mallory], at(10)).contradiction);
+    let names = "AWS CloudTrail also names arn:aws:iam::111122223333:user/mallory.";
+    has(&prompt(&request, &history, 1).message, &[names]);
+    let mut told = told("decider_contradicted", "accepted");
+    told.decided_by = request.decided_by.clone();
+    has(&notice(&told, Some(&request)), &[alice, names]);
 }
 
 fn told(kind: &str, status: &str) -> Announcement {

@@ -84,7 +84,9 @@ impl Recorded {
     pub(super) fn by(&self) -> String {
         let request = &self.request;
         if request.status != Status::InReview {
-            return format!("Decided by {}", request.decided_by);
+            let names = request.other_names.words(request.decided_in);
+            let names = names.map_or(String::new(), |names| format!("; {names}"));
+            return format!("Decided by {}{names}", request.decided_by);
         }
         if request.nobody_may_decide() {
             return "Waits for people, and nobody may decide it: add an approver".to_owned();
@@ -107,6 +109,13 @@ impl Recorded {
             Status::InReview => &self.request.votes,
             _ => &[],
         }
+    }
+
+    /// The history, with whom AWS CloudTrail names for each row besides.
+    pub(super) fn rows(&self) -> Vec<(&Transition, Option<String>)> {
+        let rows = (1..).zip(&self.history);
+        rows.map(|(version, row)| (row, self.request.other_names.words(version)))
+            .collect()
     }
 
     /// What comes next by itself, and when.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::objection;
+use crate::caller::{PrincipalArn, list};
 use crate::chat::Notification;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
@@ -49,13 +50,17 @@ pub enum Kind {
     AcceptedOutOfBand,
     /// Somebody rejected a connection without Gatekeeper.
     RejectedOutOfBand,
+    /// It became known who did, after that was told.
+    DeciderNamed,
+    /// AWS CloudTrail names somebody else for a decision than who is on record.
+    DeciderContradicted,
     /// The endpoint of an open or accepted connection is gone.
     Gone,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 17] = [
         Kind::ReviewOpened,
         Kind::ReviewReminder,
         Kind::NobodyMayDecide,
@@ -70,6 +75,8 @@ impl Kind {
         Kind::Revoked,
         Kind::AcceptedOutOfBand,
         Kind::RejectedOutOfBand,
+        Kind::DeciderNamed,
+        Kind::DeciderContradicted,
         Kind::Gone,
     ];
 
@@ -91,6 +98,8 @@ impl Kind {
             Self::Revoked => "revoked",
             Self::AcceptedOutOfBand => "accepted_out_of_band",
             Self::RejectedOutOfBand => "rejected_out_of_band",
+            Self::DeciderNamed => "decider_named",
+            Self::DeciderContradicted => "decider_contradicted",
             Self::Gone => "gone",
         }
     }
@@ -131,6 +140,9 @@ pub struct Announcement {
     pub previous_status: Option<Status>,
     /// Who or what decided.
     pub decided_by: Actor,
+    /// Whom AWS CloudTrail names for that beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_named: Vec<PrincipalArn>,
     /// What the policy said last, and why.
     pub verdict: Verdict,
     /// Why this happened, in one sentence.
@@ -185,6 +197,15 @@ pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
     match (kind, request.votes.last()) {
         (Kind::WouldRevoke, _) => told.reason = objection(request, &request.verdict),
         (Kind::VoteCast, Some(vote)) => told.reason = vote.to_string(),
+        (Kind::DeciderNamed, _) => {
+            told.reason = "AWS CloudTrail tells by now who it was.".to_owned();
+        }
+        (Kind::DeciderContradicted, _) => {
+            told.reason = format!(
+                "{} is on record for it, and AWS CloudTrail names somebody else as well.",
+                sentence_start(&request.decided_by)
+            );
+        }
         _ => {}
     }
     told
@@ -206,6 +227,7 @@ fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
         status: request.status,
         previous_status: Some(request.status),
         decided_by: request.decided_by.clone(),
+        also_named: request.also_named(),
         verdict: request.verdict.clone(),
         reason: request.verdict.reason.clone(),
         ec2: None,
@@ -220,6 +242,19 @@ fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
             votes: request.votes.clone(),
             rejected_when_due: request.deadline_rejects,
         }),
+    }
+}
+
+fn sentence_start(actor: &Actor) -> String {
+    let words = actor.to_string();
+    match actor {
+        // Names are written as they are.
+        Actor::Approver(_) | Actor::Iam(_) => words,
+        _ => {
+            let mut characters = words.chars();
+            let first = characters.next().into_iter().flat_map(char::to_uppercase);
+            first.chain(characters).collect()
+        }
     }
 }
 
@@ -340,6 +375,8 @@ impl Announcement {
             Kind::Revoked => "PrivateLink connection cut",
             Kind::AcceptedOutOfBand => "PrivateLink accepted outside Gatekeeper",
             Kind::RejectedOutOfBand => "PrivateLink rejected outside Gatekeeper",
+            Kind::DeciderNamed => "PrivateLink decided by whom",
+            Kind::DeciderContradicted => "PrivateLink decided by whom is contradicted",
             Kind::Gone => "PrivateLink endpoint gone",
         };
         format!("{head}: {} on {}", self.account_id, self.service_id)
@@ -401,6 +438,9 @@ impl Announcement {
             }
             _ => row("Decided by", &self.decided_by.to_string()),
         }
+        if !self.also_named.is_empty() && !matches!(self.kind, Kind::VoteCast | Kind::Gone) {
+            row("Also named", &list(&self.also_named));
+        }
         if let Some(ec2) = &self.ec2 {
             let id = ec2.request_id.as_deref().unwrap_or("unknown");
             row("EC2", &format!("{} (request id {id})", ec2.code));
@@ -437,6 +477,14 @@ impl Announcement {
             Kind::Revoked => "was connected and has been cut.",
             Kind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
             Kind::RejectedOutOfBand => "was rejected without Gatekeeper.",
+            Kind::DeciderNamed if self.status == Status::Rejected => {
+                "was rejected without Gatekeeper, and it is known by whom."
+            }
+            Kind::DeciderNamed => "was accepted without Gatekeeper, and it is known by whom.",
+            Kind::DeciderContradicted if self.status == Status::Rejected => {
+                "was rejected, and who did it is contradicted."
+            }
+            Kind::DeciderContradicted => "was accepted, and who did it is contradicted.",
             Kind::Gone => "deleted its endpoint, or it failed or expired.",
         }
     }
@@ -470,6 +518,10 @@ impl Announcement {
             ),
             Kind::WouldRevoke => Some(
                 "Nothing is cut: the service's setting revoke is report. With enforce it would be.",
+            ),
+            Kind::DeciderContradicted => Some(
+                "Nothing is changed by that. Both names are kept with the request: look up the calls in \
+                 AWS CloudTrail's event history, and ask both.",
             ),
             Kind::RevocationStarted => Some(
                 "It carries traffic until then. To keep it, have the allowlist allow it again \
@@ -656,6 +708,34 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("have the allowlist allow it again"), "{text}");
+    }
+
+    #[test]
+    fn a_name_that_contradicts_the_one_on_record_is_told_with_both() {
+        let mut request = request(Status::Accepted);
+        request.decided_by = Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned());
+        let mallory = crate::caller::Caller {
+            call: crate::request::Enforcement::Accept,
+            arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
+        };
+        let told = note(&request, Kind::DeciderNamed, request.opened_at);
+        assert!(!told.message().unwrap().document.contains("also_named"));
+        assert!(request.learn(&[mallory], request.opened_at).contradiction);
+        let told = note(&request, Kind::DeciderContradicted, request.opened_at);
+        let text = told.text();
+        for line in [
+            "Account 012345678901 was accepted, and who did it is contradicted.\n",
+            "\nDecided by  arn:aws:iam::111122223333:user/alice\n",
+            "\nAlso named  arn:aws:iam::111122223333:user/mallory\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        let document = told.message().unwrap().document;
+        assert!(document.contains(r#""also_named":["arn:aws:iam::111122223333:user/mallory"]"#));
+        assert_eq!(
+            serde_json::from_str::<Announcement>(&document).unwrap(),
+            told
+        );
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub(crate) fn request(status: Status) -> Request {
             reason: String::new(),
         },
         decided_by: Actor::Policy(None),
+        decided_in: 1,
+        other_names: Default::default(),
         opened_at: at(0),
         status_since: at(0),
         claimed_until: None,

@@ -1,21 +1,28 @@
 //! What an event may tell us: where to look. Never who owns an endpoint or whether it may connect.
 
+mod budget;
+mod by_endpoint;
+
+use crate::caller::PrincipalArn;
 use crate::ids::{AccountId, EndpointId, ServiceId};
 
+pub use budget::{Budget, MOST_ENDPOINTS, MOST_IN_BATCH, MOST_SERVICES, MOST_TOPICS};
+pub use by_endpoint::{ByEndpoint, Said};
+
 /// One event, reduced to what can be used of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hint {
     /// What is said to have happened.
     pub kind: HintKind,
     /// Where to look.
     pub subject: Subject,
-    /// The IAM ARN that AWS CloudTrail names as the caller, kept for the record of a decision that
-    /// somebody else made.
-    pub actor: Option<String>,
+    /// Who accepted or rejected, by AWS CloudTrail's event of our own account: kept for the record of
+    /// a decision that somebody else made. No other event names anybody.
+    pub actor: Option<PrincipalArn>,
 }
 
 /// What is said to have happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HintKind {
     /// A consumer asked for a connection.
     Requested,
@@ -32,7 +39,7 @@ pub enum HintKind {
 }
 
 /// Where to look.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// These endpoints, of this service if the event named it. Never empty.
     Endpoints {
@@ -54,4 +61,15 @@ pub enum Subject {
     Topic(String),
     /// Every connection of every managed service.
     Everything,
+}
+
+impl Subject {
+    /// The endpoints that it names; none if it stands for more than it names.
+    #[must_use]
+    pub fn endpoints(&self) -> &[EndpointId] {
+        match self {
+            Self::Endpoints { endpoint_ids, .. } => endpoint_ids,
+            Self::Consumer { .. } | Self::Service(_) | Self::Topic(_) | Self::Everything => &[],
+        }
+    }
 }

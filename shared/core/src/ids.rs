@@ -2,6 +2,8 @@
 //!
 //! Each parses with [`FromStr`](std::str::FromStr) and says in one sentence what is wrong with what it was given.
 
+use std::collections::BTreeSet;
+
 /// Why a text is not the id it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is not {expected}")]
@@ -203,13 +205,11 @@ impl EndpointId {
     /// `vpce-svc-…`, `vpce-nfn-…` and `vpce-con-…`, are not taken for one.
     #[must_use]
     pub fn find_all_in(text: &str) -> Vec<EndpointId> {
-        let mut found = Vec::new();
-        for id in find_all(text).filter_map(|word| word.parse::<EndpointId>().ok()) {
-            if !found.contains(&id) {
-                found.push(id);
-            }
-        }
-        found
+        let mut known = BTreeSet::new();
+        find_all(text)
+            .filter_map(|word| word.parse::<EndpointId>().ok())
+            .filter(|id| known.insert(id.clone()))
+            .collect()
     }
 }
 

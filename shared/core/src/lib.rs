@@ -14,6 +14,7 @@
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
 //! | [`batch`] | how many ids go into one call to EC2, and whose fault it is that one is refused |
+//! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`vote`] | what approvers say of a review, and what it comes to |
 //! | [`token`] | the secret in a link to a review |
@@ -31,6 +32,7 @@ pub mod announcement;
 pub mod approver;
 pub mod audit;
 pub mod batch;
+pub mod caller;
 mod chat;
 pub mod connection;
 pub mod edit;

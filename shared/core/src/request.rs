@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::approver::ApproverId;
+use crate::caller::OtherNames;
 use crate::connection::Connection;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
@@ -337,6 +338,10 @@ pub struct Request {
     pub verdict: Verdict,
     /// Who or what made the decision that stands.
     pub decided_by: Actor,
+    /// The version that this decision came with.
+    pub decided_in: u64,
+    /// Whom AWS CloudTrail names for decisions beside those on record.
+    pub other_names: OtherNames,
     /// When the request was opened.
     pub opened_at: Timestamp,
     /// Since when it has this status.
@@ -409,6 +414,8 @@ impl Request {
             revision: 1,
             verdict,
             decided_by: transition.actor.clone(),
+            decided_in: 1,
+            other_names: OtherNames::default(),
             opened_at: transition.at,
             status_since: transition.at,
             claimed_until: None,
@@ -437,16 +444,17 @@ impl Request {
     /// [`IllegalTransition`] if there is no such transition from where the request stands.
     pub fn after(&self, transition: &Transition) -> Result<Request, IllegalTransition> {
         check(Some(self.status), transition)?;
-        let decided_by = match (transition.cause, self.status) {
+        let version = self.version.saturating_add(1);
+        let before = || (self.decided_by.clone(), self.decided_in);
+        let (decided_by, decided_in) = match (transition.cause, self.status) {
             // Whoever let it in is remembered until it is cut, for the case that it is restored.
-            (Cause::Enforced, Status::Revoking) => transition.actor.clone(),
-            (Cause::Revoked | Cause::Restored, _) => self.decided_by.clone(),
+            (Cause::Enforced, Status::Revoking) => (transition.actor.clone(), version),
+            (Cause::Revoked | Cause::Restored, _) => before(),
             // These carry out or end a decision; they are none.
-            (Cause::Enforced | Cause::Refused | Cause::Ended, _) => self.decided_by.clone(),
-            _ => transition.actor.clone(),
+            (Cause::Enforced | Cause::Refused | Cause::Ended, _) => before(),
+            _ => (transition.actor.clone(), version),
         };
         let tried_again = self.status == Status::Rejected && transition.to == Status::Accepting;
-        let version = self.version.saturating_add(1);
         let reviewed = if transition.to == Status::InReview {
             Request {
                 review: Some(version),
@@ -465,6 +473,7 @@ impl Request {
             version,
             revision: self.revision.saturating_add(1),
             decided_by,
+            decided_in,
             status_since: transition.at,
             claimed_until: None,
             deadline: None,

@@ -24,6 +24,7 @@ mod limits;
 mod listed;
 mod local_world;
 mod logs;
+mod names;
 mod oddities;
 mod organizations;
 mod policy_changes;

@@ -277,7 +277,7 @@ async fn however_few_endpoints_ec2_takes_at_once_all_are_accepted_in_one_run() {
 #[tokio::test]
 async fn what_the_last_calls_of_a_run_show_is_remembered_too() {
     let mut options = options();
-    options.ec2.endpoints_per_decision = 25;
+    options.ec2.decide_at_most = Some(25);
     let world = world_with(options, &waiting(50)).await;
     world.reconcile().await;
     assert_eq!(calls(&world, ACCEPT), 3);
@@ -290,7 +290,7 @@ async fn what_the_last_calls_of_a_run_show_is_remembered_too() {
     // What EC2 takes may change: after a while it is tried again.
     world
         .ec2
-        .set_options(|options| options.endpoints_per_decision = 1000);
+        .set_options(|options| options.decide_at_most = None);
     hours_pass(&world, 2);
     for n in 101..=150 {
         somebody_asks(&world, n, "000000000001");

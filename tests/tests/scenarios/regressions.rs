@@ -342,7 +342,7 @@ async fn what_was_there_before_is_not_reverted_though_cloudtrail_names_who() {
             service_id: Some(SERVICE.parse().unwrap()),
             endpoint_ids: vec![endpoint(3)],
         },
-        actor: Some("arn:aws:iam::111122223333:user/alice".to_owned()),
+        actor: Some("arn:aws:iam::111122223333:user/alice".parse().unwrap()),
     };
     for handled in world
         .gatekeeper(Function::Connections)

@@ -470,6 +470,9 @@ impl Ledger {
                 row.to == "rejected"
             }
             "revocation_started" => row.to == "revoking",
+            "decider_named" | "decider_contradicted" => {
+                matches!(row.to.as_str(), "accepted" | "rejected" | "revoking")
+            }
             "gone" => row.to == "gone",
             _ => false,
         };

@@ -1,7 +1,7 @@
 //! The facts of a request, as a page shows them.
 
 use gatekeeper_aws::gatekeeper::Dossier;
-use gatekeeper_core::request::{Status, Transition};
+use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
@@ -49,6 +49,8 @@ pub(super) struct Review {
 /// How it was decided.
 pub(super) struct Decision {
     pub(super) by: String,
+    /// Whom AWS CloudTrail names besides.
+    pub(super) also_named: Option<String>,
     pub(super) at: Moment,
     pub(super) reason: String,
     pub(super) ec2: String,
@@ -68,6 +70,7 @@ pub(super) struct Row {
     pub(super) at: Moment,
     pub(super) to: String,
     pub(super) by: String,
+    pub(super) also_named: Option<String>,
     pub(super) reason: String,
     pub(super) ec2: Option<String>,
 }
@@ -119,10 +122,9 @@ impl Facts {
                 .iter()
                 .map(|vote| Said::of(vote, now))
                 .collect(),
-            history: dossier
-                .history
-                .iter()
-                .map(|row| Row::of(row, now))
+            history: (1..)
+                .zip(&dossier.history)
+                .map(|(version, row)| Row::of(request, version, row, now))
                 .collect(),
             // One row says no more than the facts do.
             unfolded: (2..=SHORT).contains(&rows),
@@ -164,6 +166,7 @@ impl Decision {
     fn of(dossier: &Dossier, decision: &Transition, now: Timestamp) -> Self {
         Self {
             by: words::decider(dossier, decision).to_string(),
+            also_named: words::also_named(dossier),
             at: Moment::new(decision.at, now),
             reason: decision.reason.clone(),
             ec2: match words::answer(dossier) {
@@ -197,8 +200,9 @@ impl Said {
 }
 
 impl Row {
-    fn of(row: &Transition, now: Timestamp) -> Self {
+    fn of(request: &Request, version: u64, row: &Transition, now: Timestamp) -> Self {
         Self {
+            also_named: words::named_besides(request, version),
             at: Moment::new(row.at, now),
             to: row.to.as_str().replace('_', " "),
             by: row.actor.to_string(),

@@ -423,6 +423,30 @@ fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
 }
 
 #[test]
+fn a_name_that_contradicts_who_decided_stands_beside_it_and_its_row() {
+    let mut dossier = decided([Status::Accepting, Status::Accepted]);
+    let mallory = gatekeeper_core::caller::Caller {
+        call: gatekeeper_core::request::Enforcement::Accept,
+        arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
+    };
+    assert!(dossier.request.learn(&[mallory], now()).contradiction);
+    let html = standing(Standing::TooLate, &dossier, now()).body;
+    let names = "AWS CloudTrail also names arn:aws:iam::111122223333:user/mallory.";
+    assert!(between(&html, "<h2 id=\"decision\">", "</section>").contains(names));
+    let rows: Vec<&str> = html.split("<li><strong>").skip(1).collect();
+    let with_names: Vec<&&str> = rows.iter().filter(|row| row.contains(names)).collect();
+    // Not the review that opened, and not that EC2 then did it.
+    assert_eq!(with_names.len(), 1, "{with_names:?}");
+    assert!(with_names[0].starts_with("accepting</strong>"));
+    let without = decided([Status::Accepting, Status::Accepted]);
+    assert!(
+        !standing(Standing::TooLate, &without, now())
+            .body
+            .contains("also names")
+    );
+}
+
+#[test]
 fn a_failure_says_when_to_try_again() {
     let page = notice(Notice::Unavailable);
     assert_eq!((page.status, header(&page, "retry-after")), (503, "5"));

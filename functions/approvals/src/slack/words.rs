@@ -73,9 +73,10 @@ fn stands(standing: Standing, dossier: &Dossier) -> String {
     );
     match words::decision(dossier) {
         Some(decision) if tells_who => format!(
-            "{meaning} Decided by {} on {}. {}",
+            "{meaning} Decided by {} on {}. {}{}",
             words::decider(dossier, decision),
             words::moment(decision.at),
+            words::also_named(dossier).map_or(String::new(), |names| format!("{names} ")),
             decision.reason
         ),
         _ => meaning,

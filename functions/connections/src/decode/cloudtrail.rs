@@ -5,38 +5,86 @@
 //! call is there or not. So fields are found by name without regard to case, and ids by what they
 //! look like.
 
+use gatekeeper_core::caller::PrincipalArn;
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::ServiceId;
 use serde_json::{Map, Value};
 
-use super::malformed::printable;
 use super::mentioned::{Mentioned, each_text};
-use super::shape::detail_of;
+use super::shape::{Within, detail_of};
 use super::{Decoded, Ignored, Malformed, OwnRoles};
 
 const EVENT: &str = "the CloudTrail event";
-/// Longer than any ARN that IAM gives out; the actor goes on record and must not bloat it.
-const LONGEST_ACTOR: usize = 1024;
+/// EC2's `eventSource`.
+const SOURCES: [&str; 2] = ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"];
+/// The `eventType`s of calls: somebody's, and AWS's own.
+const CALLS: [&str; 2] = ["AwsApiCall", "AwsServiceEvent"];
+/// What each `eventName` says.
+const KINDS: [(&str, HintKind); 4] = [
+    ("CreateVpcEndpoint", HintKind::Requested),
+    ("DeleteVpcEndpoints", HintKind::Deleted),
+    ("AcceptVpcEndpointConnections", HintKind::Accepted),
+    ("RejectVpcEndpointConnections", HintKind::Rejected),
+];
 
 /// Reads a record that came through EventBridge.
 pub(super) fn read_event(
     event: &Map<String, Value>,
-    own_roles: &OwnRoles,
+    within: Within<'_>,
 ) -> Result<Decoded, Malformed> {
     let call = detail_of(EVENT, event)?;
-    read(&call, own_roles)
+    let mut decoded = read(&call, within.own_roles)?;
+    if let Decoded::Hints(hints) = &mut decoded
+        && within.is_outermost()
+        && event.get("detail").is_some_and(Value::is_object)
+        && let Some(caller) = caller(event, &call, within.own_roles)
+    {
+        let decisions = hints
+            .iter_mut()
+            .filter(|hint| matches!(hint.kind, HintKind::Accepted | HintKind::Rejected));
+        decisions.for_each(|hint| hint.actor = Some(caller.clone()));
+    }
+    Ok(decoded)
 }
 
-/// Reads a record.
+/// Who called, by an event that EventBridge delivered as what CloudTrail recorded in our own account: a
+/// principal of that account. Whoever may publish to a topic or forward events from elsewhere can write
+/// any name, so nothing else names anybody.
+fn caller(
+    event: &Map<String, Value>,
+    call: &Map<String, Value>,
+    own_roles: &OwnRoles,
+) -> Option<PrincipalArn> {
+    let is_own = |account: Option<&Value>| {
+        account?
+            .as_str()
+            .filter(|id| own_roles.are_of(id))
+            .map(drop)
+    };
+    is_own(event.get("account"))?;
+    is_own(call.get("recipientAccountId"))?;
+    let arn: PrincipalArn = call
+        .get("userIdentity")?
+        .get("arn")?
+        .as_str()?
+        .parse()
+        .ok()?;
+    own_roles.are_of(arn.account()).then_some(arn)
+}
+
+/// Reads a record, wherever it comes from. It names nobody.
 pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
     let text = |name: &str| call.get(name).and_then(Value::as_str);
     let part = |name: &str| call.get(name).unwrap_or(&Value::Null);
     // A record that EventBridge sent under `aws.ec2` is EC2's even if it does not repeat that.
-    if !matches!(
-        text("eventSource"),
-        None | Some("ec2.amazonaws.com" | "ec2.amazonaws.com.cn")
-    ) {
+    if text("eventSource").is_some_and(|source| !is_one_of(source, &SOURCES)) {
         return Ok(Decoded::Ignored(Ignored::OtherCall));
+    }
+    // What goes through a VPC endpoint, insights and sign-ins are recorded as well, and are no calls.
+    match part("eventType") {
+        Value::Null => {}
+        Value::String(kind) if is_one_of(kind, &CALLS) => {}
+        _ => return Ok(Decoded::Ignored(Ignored::NoCall)),
     }
     let Some(name) = text("eventName") else {
         return Err(Malformed::field(
@@ -45,12 +93,11 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
             "is missing or is not a text",
         ));
     };
-    let kind = match name {
-        "CreateVpcEndpoint" => HintKind::Requested,
-        "DeleteVpcEndpoints" => HintKind::Deleted,
-        "AcceptVpcEndpointConnections" => HintKind::Accepted,
-        "RejectVpcEndpointConnections" => HintKind::Rejected,
-        _ => return Ok(Decoded::Ignored(Ignored::OtherCall)),
+    let known = KINDS
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(name));
+    let Some((_, kind)) = known.copied() else {
+        return Ok(Decoded::Ignored(Ignored::OtherCall));
     };
     if is_given(part("errorCode")) {
         return Ok(Decoded::Ignored(Ignored::CallFailed));
@@ -70,7 +117,6 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
         Ok(mentioned) => mentioned,
         Err(why) => return Ok(Decoded::Ignored(why)),
     };
-    let actor = actor(caller);
     // A call that certainly was about connections, but does not say which, is a reason to look at all.
     let hints = mentioned
         .subjects(Subject::Everything)
@@ -78,9 +124,13 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
         .map(|subject| Hint {
             kind,
             subject,
-            actor: actor.clone(),
+            actor: None,
         });
     Ok(Decoded::Hints(hints.collect()))
+}
+
+fn is_one_of(text: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| known.eq_ignore_ascii_case(text))
 }
 
 /// The endpoint that `CreateVpcEndpoint` made, and its service.
@@ -152,16 +202,6 @@ fn resource_ids(failures: &Value, found: &mut Mentioned) {
         }
         _ => {}
     }
-}
-
-/// Who called: the ARN, else the next best that CloudTrail gives.
-fn actor(caller: &Value) -> Option<String> {
-    ["arn", "principalId", "invokedBy", "type"]
-        .iter()
-        .filter_map(|name| caller.get(name)?.as_str())
-        .map(str::trim)
-        .find(|text| !text.is_empty())
-        .map(|text| printable(text, LONGEST_ACTOR))
 }
 
 /// Whether an `errorCode` says anything.
@@ -278,7 +318,7 @@ mod tests {
                         Hint {
                             kind,
                             subject: endpoints(Some(SERVICE), &[ONE]),
-                            actor: Some(PERSON.to_owned()),
+                            actor: None,
                         },
                         "{request}"
                     );
@@ -302,7 +342,7 @@ mod tests {
                 Hint {
                     kind: HintKind::Deleted,
                     subject: endpoints(None, &[ONE, TWO]),
-                    actor: Some(PERSON.to_owned()),
+                    actor: None,
                 },
                 "{request}"
             );
@@ -366,7 +406,7 @@ mod tests {
                     Hint {
                         kind: HintKind::Requested,
                         subject: endpoints(Some(SERVICE), &[ONE]),
-                        actor: Some(PERSON.to_owned()),
+                        actor: None,
                     },
                     "{request} {response}"
                 );
@@ -501,51 +541,76 @@ mod tests {
             if own {
                 assert_eq!(ignored(&call), Ignored::OwnCall);
             } else {
-                assert_eq!(
-                    hint(&call).actor.as_deref(),
-                    Some("arn:aws:sts::111122223333:assumed-role/connections/f")
-                );
+                hint(&call);
             }
         }
     }
 
     #[test]
-    fn the_actor_is_the_best_name_there_is() {
-        let long = format!("arn:{}", "x".repeat(5000));
-        for (identity, actor) in [
-            (
-                json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root", "principalId": "1"}),
-                Some("arn:aws:iam::111122223333:root"),
-            ),
-            (
-                json!({"type": "AWSAccount", "principalId": "AIDA:x", "accountId": "1"}),
-                Some("AIDA:x"),
-            ),
-            (
-                json!({"type": "AWSService", "invokedBy": "vpce.amazonaws.com"}),
-                Some("vpce.amazonaws.com"),
-            ),
-            (
-                json!({"type": "AWSService", "arn": "", "invokedBy": null}),
-                Some("AWSService"),
-            ),
-            (json!({"arn": "a\nb"}), Some("a\\nb")),
-            (json!({}), None),
-            (json!(null), None),
-            (json!("root"), None),
+    fn what_is_no_call_says_nothing() {
+        let mut record = call(
+            "AcceptVpcEndpointConnections",
+            &json!({"ServiceId": SERVICE, "VpcEndpointId": ONE}),
+            &Value::Null,
+        );
+        for kind in [
+            json!("AwsApiCall"),
+            json!("AwsServiceEvent"),
+            json!("awsapicall"),
+            json!(null),
         ] {
-            let mut call = call(
-                "DeleteVpcEndpoints",
-                &json!({"VpcEndpointId": ONE}),
-                &Value::Null,
-            );
-            call["userIdentity"] = identity;
-            assert_eq!(hint(&call).actor.as_deref(), actor);
-            call["userIdentity"] = json!({"arn": long});
-            assert_eq!(
-                hint(&call).actor.unwrap().chars().count(),
-                LONGEST_ACTOR + 1
-            );
+            record["eventType"] = kind;
+            assert_eq!(hint(&record).kind, HintKind::Accepted);
+        }
+        for kind in [
+            json!("AwsVpceEvent"),
+            json!("AwsCloudTrailInsight"),
+            json!("AwsConsoleAction"),
+            json!("AwsConsoleSignIn"),
+            json!("AwsApiCall "),
+            json!(""),
+            json!(7),
+            json!(["AwsApiCall"]),
+        ] {
+            record["eventType"] = kind.clone();
+            assert_eq!(ignored(&record), Ignored::NoCall, "{kind}");
+            // Alone, by EventBridge under either name, and by SNS.
+            let event =
+                |name: &str| json!({"source": "aws.ec2", "detail-type": name, "detail": record});
+            let by_event = event("AWS API Call via CloudTrail");
+            let by_sns = json!({"Type": "Notification", "Message": by_event.to_string()});
+            for body in [
+                record.clone(),
+                by_event,
+                event("AWS Network Activity Event via CloudTrail"),
+                by_sns,
+            ] {
+                let read = crate::decode::decode(&body.to_string(), &OwnRoles::default());
+                assert_eq!(read, Ok(Decoded::Ignored(Ignored::NoCall)), "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_aws_spells_is_compared_without_case() {
+        let request = json!({"ServiceId": SERVICE, "VpcEndpointId": ONE});
+        for (name, kind) in [
+            ("acceptvpcendpointconnections", HintKind::Accepted),
+            ("REJECTVPCENDPOINTCONNECTIONS", HintKind::Rejected),
+            ("deleteVpcEndpoints", HintKind::Deleted),
+            ("createVpcEndpoint", HintKind::Requested),
+        ] {
+            let mut call = call(name, &request, &Value::Null);
+            call["eventSource"] = json!("EC2.amazonaws.com");
+            assert_eq!(hint(&call).kind, kind, "{name}");
+            let event = json!({"source": "AWS.EC2", "detail-type": "aws api call via cloudtrail", "detail": call});
+            for body in [call, event] {
+                let read = crate::decode::decode(&body.to_string(), &OwnRoles::default());
+                assert!(
+                    matches!(&read, Ok(Decoded::Hints(hints)) if hints[0].kind == kind),
+                    "{read:?}"
+                );
+            }
         }
     }
 
@@ -564,12 +629,7 @@ mod tests {
 
     #[test]
     fn other_calls_are_ignored_and_a_call_without_a_name_is_malformed() {
-        for name in [
-            "DescribeVpcEndpointConnections",
-            "RunInstances",
-            "",
-            "acceptvpcendpointconnections",
-        ] {
+        for name in ["DescribeVpcEndpointConnections", "RunInstances", ""] {
             assert_eq!(
                 ignored(&call(name, &json!({"x": ONE}), &Value::Null)),
                 Ignored::OtherCall

@@ -11,15 +11,15 @@ pub enum Malformed {
     /// There is nothing in it.
     #[error("the body is empty")]
     Empty,
-    /// Text, but not inside an SNS notification.
-    #[error("the body is neither JSON nor inside an SNS notification ({reason}): {shown}")]
+    /// Text that is no event and tells of none.
+    #[error("the body is not JSON and names neither an endpoint nor a service ({reason}): {shown}")]
     NotJson {
         /// What the JSON parser says.
         reason: String,
         /// How the body begins.
         shown: String,
     },
-    /// JSON of none of the shapes that we know.
+    /// JSON of none of the shapes that we know, that names neither an endpoint nor a service.
     #[error("the JSON is none of the events that are understood here: {shown}")]
     NotAnEvent {
         /// How the JSON begins.

@@ -1,16 +1,13 @@
 //! The ids in a text or a document whose layout is nobody's promise.
 
-use gatekeeper_core::hint::Subject;
+use std::collections::HashSet;
+use std::hash::Hash;
+
+use gatekeeper_core::hint::{MOST_ENDPOINTS, MOST_SERVICES, Subject};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use serde_json::Value;
 
-/// More endpoints than this are not looked up one by one: asking for all of the service is cheaper,
-/// and a record cannot make us do more than that.
-pub(super) const MOST_ENDPOINTS: usize = 100;
-/// The same for services.
-pub(super) const MOST_SERVICES: usize = 10;
-
-/// Ids in the order in which they were found, each once.
+/// Ids in the order in which they were found, each once, up to as many as are looked up one by one.
 #[derive(Debug, Default)]
 pub(super) struct Mentioned {
     services: UpTo<ServiceId, MOST_SERVICES>,
@@ -55,7 +52,7 @@ impl Mentioned {
         let before = self.endpoints.found.len();
         self.endpoints
             .found
-            .retain(|endpoint| !others.endpoints.found.contains(endpoint));
+            .retain(|endpoint| !others.endpoints.known.contains(endpoint));
         before > 0 && self.endpoints.found.is_empty() && !self.endpoints.more
     }
 
@@ -84,6 +81,7 @@ impl Mentioned {
 #[derive(Debug)]
 struct UpTo<T, const MOST: usize> {
     found: Vec<T>,
+    known: HashSet<T>,
     more: bool,
 }
 
@@ -91,19 +89,21 @@ impl<T, const MOST: usize> Default for UpTo<T, MOST> {
     fn default() -> Self {
         Self {
             found: Vec::new(),
+            known: HashSet::new(),
             more: false,
         }
     }
 }
 
-impl<T: PartialEq, const MOST: usize> UpTo<T, MOST> {
+impl<T: Clone + Eq + Hash, const MOST: usize> UpTo<T, MOST> {
     fn add(&mut self, item: T) {
-        if self.more || self.found.contains(&item) {
+        if self.more || self.known.contains(&item) {
             return;
         }
         if self.found.len() == MOST {
             self.more = true;
         } else {
+            self.known.insert(item.clone());
             self.found.push(item);
         }
     }

@@ -7,7 +7,9 @@
 //! | event | gives |
 //! | --- | --- |
 //! | SNS connection notification, whatever its text | the ids in it, else the service, else the topic |
-//! | AWS CloudTrail record of one of four EC2 calls | the ids in it and who called |
+//! | its text alone, by raw message delivery | the ids in it, else what it says has happened |
+//! | AWS CloudTrail record of one of four EC2 calls | the ids in it |
+//! | the same as EventBridge's event of our own account | who accepted or rejected, besides |
 //! | our own `Connection Requested` | its `service_id` and `endpoint_id` |
 //! | any other event of these kinds | [`Ignored`] |
 //! | anything else | [`Malformed`] |
@@ -23,7 +25,9 @@ mod shape;
 #[cfg(test)]
 mod tests;
 
-use gatekeeper_core::hint::Hint;
+use std::collections::HashSet;
+
+use gatekeeper_core::hint::{Budget, Hint};
 
 pub use invocation::{Invocation, Record, invocation, records_of};
 pub use malformed::Malformed;
@@ -49,6 +53,8 @@ pub enum Ignored {
     OtherService,
     /// An API call that has nothing to do with connections.
     OtherCall,
+    /// What CloudTrail recorded is no call.
+    NoCall,
     /// An EventBridge event that is neither an API call nor one of ours.
     OtherEvent,
     /// SNS asks to confirm a subscription.
@@ -66,6 +72,7 @@ impl Ignored {
             Self::CallFailed => "call_failed",
             Self::OtherService => "other_service",
             Self::OtherCall => "other_call",
+            Self::NoCall => "no_call",
             Self::OtherEvent => "other_event",
             Self::SubscriptionConfirmation => "subscription_confirmation",
             Self::UnsubscribeConfirmation => "unsubscribe_confirmation",
@@ -73,13 +80,29 @@ impl Ignored {
     }
 }
 
-/// Reads the body of one record.
+/// Reads the body of one record. However much it holds, it has no more looked up than
+/// [`Budget::of_record`] allows.
 ///
-/// `own_roles` are the roles that this deployment calls EC2 with.
+/// `own_roles` are the roles that this deployment calls EC2 with. By them its own account is known.
 ///
 /// # Errors
 /// [`Malformed`] if the body is no event that this function understands. A body that holds several
 /// events is malformed only if none of them gives a hint: what can be looked at is looked at.
 pub fn decode(body: &str, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
-    shape::read_text(body, shape::Within::new(own_roles))
+    let decoded = shape::read_text(body, shape::Within::new(own_roles))?;
+    Ok(match decoded {
+        Decoded::Hints(hints) => Decoded::Hints(within_budget(hints)),
+        ignored @ Decoded::Ignored(_) => ignored,
+    })
+}
+
+/// The hints as far as one record may have us look, each once.
+fn within_budget(hints: Vec<Hint>) -> Vec<Hint> {
+    let mut budget = Budget::of_record();
+    let mut known = HashSet::new();
+    hints
+        .into_iter()
+        .map(|hint| budget.admit(hint))
+        .filter(|hint| known.insert(hint.clone()))
+        .collect()
 }

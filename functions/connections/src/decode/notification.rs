@@ -43,13 +43,26 @@ pub(super) fn read(
     let topic = text("TopicArn")
         .filter(|arn| arn.starts_with("arn:") && arn.len() <= LONGEST_TOPIC_ARN)
         .map_or(Subject::Everything, |arn| Subject::Topic(arn.to_owned()));
-    let kind = kind(message, text("Subject"));
-    let hints = mentioned.subjects(topic).into_iter().map(|subject| Hint {
+    Ok(hints_of(mentioned, topic, kind(message, text("Subject"))))
+}
+
+/// Reads the text of a notification without its envelope; none if it names no ids and does not say that
+/// something happened, since then it is anything.
+pub(super) fn read_bare(message: &Value) -> Option<Decoded> {
+    let mentioned = Mentioned::in_value(message);
+    let kind = kind(message, None);
+    let tells = !mentioned.is_empty() || kind != HintKind::Unspecified;
+    tells.then(|| hints_of(mentioned, Subject::Everything, kind))
+}
+
+fn hints_of(mentioned: Mentioned, fallback: Subject, kind: HintKind) -> Decoded {
+    let subjects = mentioned.subjects(fallback).into_iter();
+    let hints = subjects.map(|subject| Hint {
         kind,
         subject,
         actor: None,
     });
-    Ok(Decoded::Hints(hints.collect()))
+    Decoded::Hints(hints.collect())
 }
 
 /// What happened, if a field of the message or the subject says so in one of the words that the

@@ -38,6 +38,12 @@ impl OwnRoles {
         Ok(Self(roles.collect::<Result<_, _>>()?))
     }
 
+    /// Whether an account is the one that this deployment is in: that of its roles. Without roles it is
+    /// not known, and then none is.
+    pub(super) fn are_of(&self, account: &str) -> bool {
+        self.0.iter().any(|role| role.account.as_str() == account)
+    }
+
     /// Whether the `userIdentity` of a CloudTrail record is a session of one of these roles.
     pub(super) fn made(&self, user_identity: &Value) -> bool {
         let issuer = user_identity
@@ -153,6 +159,17 @@ mod tests {
         let identity = json!({"arn": "arn:aws:sts::111122223333:assumed-role/connections/x"});
         assert!(!OwnRoles::default().made(&identity));
         assert_eq!(OwnRoles::parse([]), Ok(OwnRoles::default()));
+    }
+
+    #[test]
+    fn the_account_is_known_by_the_roles() {
+        let roles = own("arn:aws:iam::001122223333:role/connections");
+        assert!(roles.are_of("001122223333"));
+        for other in ["1122223333", "444455556666", "", "001122223333 "] {
+            assert!(!roles.are_of(other), "{other:?}");
+        }
+        assert!(!OwnRoles::default().are_of(""));
+        assert!(!OwnRoles::default().are_of("001122223333"));
     }
 
     #[test]

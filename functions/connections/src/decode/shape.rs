@@ -30,6 +30,11 @@ impl<'a> Within<'a> {
         }
     }
 
+    /// Whether it is the body itself, and not inside another event.
+    pub(super) fn is_outermost(self) -> bool {
+        self.depth == 0
+    }
+
     /// One event further in.
     pub(super) fn deeper(self) -> Result<Self, Malformed> {
         if self.depth == DEEPEST {
@@ -94,6 +99,7 @@ impl<'a> Shape<'a> {
             });
         }
         let of_an_api = sender.is_some_and(|sender| {
+            let sender = sender.to_ascii_lowercase();
             sender.ends_with(".amazonaws.com") || sender.ends_with(".amazonaws.com.cn")
         });
         (of_an_api && text("eventName").is_some()).then_some(Self::CloudTrail(object))
@@ -122,10 +128,13 @@ impl<'a> Shape<'a> {
                 ("privatelink.gatekeeper", "Connection Requested") => {
                     connection_requested::read(event)
                 }
-                ("aws.ec2", "AWS API Call via CloudTrail") => {
-                    cloudtrail::read_event(event, within.own_roles)
+                (source, name) if is_of_cloudtrail(name) => {
+                    if source.eq_ignore_ascii_case("aws.ec2") {
+                        cloudtrail::read_event(event, within)
+                    } else {
+                        Ok(Decoded::Ignored(Ignored::OtherCall))
+                    }
                 }
-                (_, "AWS API Call via CloudTrail") => Ok(Decoded::Ignored(Ignored::OtherCall)),
                 _ => Ok(Decoded::Ignored(Ignored::OtherEvent)),
             },
             Self::CloudTrail(call) => cloudtrail::read(call, within.own_roles),
@@ -133,18 +142,29 @@ impl<'a> Shape<'a> {
     }
 }
 
-/// Reads a text that must be an event.
+/// Whether an event tells of what CloudTrail recorded: `AWS API Call via CloudTrail` and its like.
+fn is_of_cloudtrail(detail_type: &str) -> bool {
+    let name = detail_type.to_ascii_lowercase();
+    name.starts_with("aws ") && name.ends_with(" via cloudtrail")
+}
+
+/// Reads a text that must be an event, or the text of a notification without SNS's envelope, which is
+/// how it comes where the subscription has raw message delivery.
 pub(super) fn read_text(text: &str, within: Within<'_>) -> Result<Decoded, Malformed> {
     match serde_json::from_str::<Value>(text) {
         Ok(value) => read_value(&value, within),
-        Err(error) => Err(Malformed::not_json(text, &error)),
+        Err(error) => notification::read_bare(&Value::from(text))
+            .ok_or_else(|| Malformed::not_json(text, &error)),
     }
 }
 
 fn read_value(value: &Value, within: Within<'_>) -> Result<Decoded, Malformed> {
-    match Shape::of(value) {
-        Some(shape) => shape.read(within),
-        None => Err(Malformed::not_an_event(value)),
+    let bare = || notification::read_bare(value);
+    match Shape::of(value).map(|shape| shape.read(within)) {
+        // As in SNS's envelope: the ids in what looks like an event of AWS's own count.
+        Some(Ok(ignored @ Decoded::Ignored(Ignored::OtherEvent))) => Ok(bare().unwrap_or(ignored)),
+        Some(read) => read,
+        None => bare().ok_or_else(|| Malformed::not_an_event(value)),
     }
 }
 

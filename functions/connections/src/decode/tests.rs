@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use gatekeeper_core::hint::{Hint, HintKind, Subject};
+use gatekeeper_core::hint::{Hint, HintKind, MOST_ENDPOINTS, MOST_SERVICES, MOST_TOPICS, Subject};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -13,7 +13,6 @@ const ONE: &str = "vpce-0123456789abcdef0";
 const TWO: &str = "vpce-0fedcba9876543210";
 const TOPIC: &str = "arn:aws:sns:eu-central-1:111122223333:privatelink-connections";
 const ADMIN: &str = "arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_NetworkAdmin_0123456789abcdef/alice@example.com";
-const CONSUMER: &str = "arn:aws:iam::444455556666:user/bob";
 
 macro_rules! fixtures {
     ($($name:literal),+ $(,)?) => {
@@ -61,7 +60,7 @@ fn hint(kind: HintKind, subject: Subject, actor: Option<&str>) -> Decoded {
     Decoded::Hints(vec![Hint {
         kind,
         subject,
-        actor: actor.map(ToOwned::to_owned),
+        actor: actor.map(|arn| arn.parse().unwrap()),
     }])
 }
 
@@ -84,16 +83,14 @@ fn expected(name: &str) -> Decoded {
         "sns-notification-text" => hint(HintKind::Unspecified, one(), None),
         "sns-notification-empty" => hint(HintKind::Unspecified, topic(), None),
         "sns-subscription-confirmation" => Decoded::Ignored(Ignored::SubscriptionConfirmation),
-        "cloudtrail-create-forwarded" => hint(HintKind::Requested, one(), Some(CONSUMER)),
+        "cloudtrail-create-forwarded" => hint(HintKind::Requested, one(), None),
         "cloudtrail-create-aws-service" => Decoded::Ignored(Ignored::OtherService),
-        "cloudtrail-delete-forwarded" => hint(
-            HintKind::Deleted,
-            endpoints(None, &[ONE, TWO]),
-            Some(CONSUMER),
-        ),
-        "cloudtrail-accept" | "cloudtrail-record" | "sns-eventbridge" => {
-            hint(HintKind::Accepted, one(), Some(ADMIN))
+        "cloudtrail-delete-forwarded" => {
+            hint(HintKind::Deleted, endpoints(None, &[ONE, TWO]), None)
         }
+        "cloudtrail-accept" => hint(HintKind::Accepted, one(), Some(ADMIN)),
+        // Not by EventBridge, or not by it alone.
+        "cloudtrail-record" | "sns-eventbridge" => hint(HintKind::Accepted, one(), None),
         "cloudtrail-accept-items" => hint(
             HintKind::Accepted,
             endpoints(Some(SERVICE), &[ONE, TWO]),
@@ -105,6 +102,17 @@ fn expected(name: &str) -> Decoded {
         "connection-requested" => hint(HintKind::Requested, one(), None),
         "other-event" => Decoded::Ignored(Ignored::OtherEvent),
         other => panic!("no expectation for {other}"),
+    }
+}
+
+/// The same where it comes from whoever likes to send it.
+fn nameless(said: Decoded) -> Decoded {
+    match said {
+        Decoded::Hints(mut hints) => {
+            hints.iter_mut().for_each(|hint| hint.actor = None);
+            Decoded::Hints(hints)
+        }
+        ignored @ Decoded::Ignored(_) => ignored,
     }
 }
 
@@ -141,7 +149,7 @@ fn handed_over(payload: Value) -> (bool, Vec<Result<Decoded, Malformed>>) {
 }
 
 #[test]
-fn each_event_says_the_same_alone_and_in_every_wrapping() {
+fn each_event_says_the_same_alone_and_in_every_wrapping_but_for_names() {
     for (name, text) in SINGLE {
         let said = expected(name);
         assert_eq!(decoded(text), Ok(said.clone()), "{name}");
@@ -155,6 +163,8 @@ fn each_event_says_the_same_alone_and_in_every_wrapping() {
             (true, vec![Ok(said.clone()), Ok(said.clone())]),
             "{name} in a queue"
         );
+        // Whoever wraps an event could write any name into it.
+        let said = nameless(said);
         assert_eq!(
             handed_over(by_sns(text)),
             (false, vec![Ok(said.clone())]),
@@ -203,7 +213,7 @@ fn batches_as_lambda_hands_them_over() {
 #[test]
 fn what_is_no_event_is_malformed_in_one_short_sentence() {
     let none = "the JSON is none of the events that are understood here: ";
-    let text = "the body is neither JSON nor inside an SNS notification ";
+    let text = "the body is not JSON and names neither an endpoint nor a service ";
     for (body, sentence) in [
         ("", "the body is empty".to_owned()),
         (" \n", "the body is empty".to_owned()),
@@ -217,7 +227,11 @@ fn what_is_no_event_is_malformed_in_one_short_sentence() {
             r#"{"Records":[{}]}"#,
             format!(r#"{none}{{"Records":[{{}}]}}"#),
         ),
-        ("\"vpce-0a1b2c3d\"", format!("{none}\"vpce-0a1b2c3d\"")),
+        ("\"a word\"", format!("{none}\"a word\"")),
+        (
+            r#"{"id":"vpce-nfn-0a1b2c3d","event":"please Accept"}"#,
+            format!(r#"{none}{{"event":"please Accept","id":"vpce-nfn-0a1b2c3d"}}"#),
+        ),
         (
             r#"{"Type":"Notification"}"#,
             format!(r#"{none}{{"Type":"Notification"}}"#),
@@ -285,8 +299,15 @@ fn several_events_in_one_body_give_all_their_hints() {
     };
     let other = parsed(SINGLE[16].1);
     let mixed = json!({"Records": [{"not": "known"}, accept]}).to_string();
-    assert_eq!(decoded(&mixed), Ok(expected("cloudtrail-accept")));
-    let Ok(Decoded::Hints(hints)) = decoded(&body(&[&bad, &accept, &other, &accept])) else {
+    let accepted = nameless(expected("cloudtrail-accept"));
+    assert_eq!(decoded(&mixed), Ok(accepted.clone()));
+    // The same twice is the same.
+    assert_eq!(
+        decoded(&body(&[&bad, &accept, &other, &accept])),
+        Ok(accepted)
+    );
+    let delete = parsed(SINGLE[8].1);
+    let Ok(Decoded::Hints(hints)) = decoded(&body(&[&bad, &accept, &other, &delete])) else {
         panic!("no hints");
     };
     assert_eq!(hints.len(), 2);
@@ -313,6 +334,228 @@ fn nothing_that_an_event_says_of_an_owner_changes_what_is_read() {
         assert_eq!(decoded(&other), Ok(expected(name)), "{name}");
     }
     assert!(changed >= 10, "{changed}");
+}
+
+/// An accept as EventBridge hands it over, with something changed.
+fn accept_with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut event = parsed(SINGLE[9].1);
+    change(&mut event);
+    event
+}
+
+fn actor_of(body: &Value) -> Option<String> {
+    match decoded(&body.to_string()) {
+        Ok(Decoded::Hints(hints)) => {
+            let [hint] = &hints[..] else {
+                panic!("{hints:?}")
+            };
+            hint.actor.as_ref().map(ToString::to_string)
+        }
+        other => panic!("{other:?} from {body}"),
+    }
+}
+
+#[test]
+fn only_eventbridge_with_a_call_in_our_own_account_names_anybody() {
+    let own = accept_with(|_| {});
+    assert_eq!(actor_of(&own).as_deref(), Some(ADMIN));
+    let text = own.to_string();
+    let enveloped = notified(&text);
+    for body in [
+        // Without EventBridge's shape.
+        own["detail"].clone(),
+        json!({"Records": [own["detail"]]}),
+        json!({"Records": [own]}),
+        // Inside SNS's envelope, whatever that is inside of.
+        enveloped.clone(),
+        by_sns(&text),
+        by_sns(&enveloped.to_string()),
+        notified(&own["detail"].to_string()),
+        notified(&enveloped.to_string()),
+        notified(&queued(&[&text]).to_string()),
+        notified(&json!({"Records": [own]}).to_string()),
+        queued(&[&enveloped.to_string()]),
+        // A queue's record in another's body.
+        queued(&[&text]),
+        json!({"eventSource": "aws:sqs", "body": text}),
+        // What only PutEvents makes, which cannot send in the name of aws.ec2.
+        accept_with(|event| event["detail"] = json!(event["detail"].to_string())),
+    ] {
+        assert_eq!(actor_of(&body), None, "{body}");
+    }
+}
+
+#[test]
+fn a_call_in_another_account_or_in_an_unknown_one_names_nobody() {
+    let account = |path: &'static str, value: Value| {
+        accept_with(move |event| *event.pointer_mut(path).unwrap() = value)
+    };
+    let without = |path: &'static str, name: &'static str| {
+        accept_with(move |event| {
+            let part = event.pointer_mut(path).unwrap().as_object_mut().unwrap();
+            part.remove(name).unwrap();
+        })
+    };
+    for body in [
+        account("/account", json!("444455556666")),
+        account("/account", json!(111_122_223_333_u64)),
+        account("/account", json!("111122223333 ")),
+        account("/detail/recipientAccountId", json!("444455556666")),
+        account("/detail/recipientAccountId", json!(null)),
+        account("/detail/recipientAccountId", json!(["111122223333"])),
+        without("", "account"),
+        without("/detail", "recipientAccountId"),
+    ] {
+        assert_eq!(actor_of(&body), None, "{body}");
+    }
+    // Whose roles are not known does not know its account.
+    let own = accept_with(|_| {}).to_string();
+    let Ok(Decoded::Hints(hints)) = decode(&own, &OwnRoles::default()) else {
+        panic!("no hints");
+    };
+    assert_eq!(hints[0].actor, None);
+}
+
+#[test]
+fn only_a_principal_of_our_own_account_is_a_name() {
+    let by = |identity: Value| accept_with(|event| event["detail"]["userIdentity"] = identity);
+    for good in [
+        "arn:aws:iam::111122223333:root",
+        "arn:aws:iam::111122223333:user/alice",
+        "arn:aws-us-gov:sts::111122223333:assumed-role/NetworkAdmin/alice@example.com",
+        "arn:aws:sts::111122223333:federated-user/alice",
+    ] {
+        let named = actor_of(&by(json!({"type": "IAMUser", "arn": good})));
+        assert_eq!(named.as_deref(), Some(good));
+    }
+    let long = format!("arn:aws:iam::111122223333:user/{}", "x".repeat(5000));
+    for bad in [
+        json!({"arn": "arn:aws:iam::999999999999:user/evil", "accountId": "111122223333"}),
+        json!({"arn": "alice@example.com"}),
+        json!({"arn": "x\nDecided by  alice@example.com"}),
+        json!({"arn": "arn:aws:iam::111122223333:user/a\nDecided by  bob"}),
+        json!({"arn": "arn:aws:s3:::111122223333"}),
+        json!({"arn": long}),
+        json!({"arn": ["arn:aws:iam::111122223333:user/alice"]}),
+        json!({"type": "AWSAccount", "principalId": "AIDA:x", "accountId": "111122223333"}),
+        json!({"type": "AWSService", "invokedBy": "vpce.amazonaws.com"}),
+        json!({}),
+        json!(null),
+        json!("arn:aws:iam::111122223333:user/alice"),
+    ] {
+        assert_eq!(actor_of(&by(bad.clone())), None, "{bad}");
+    }
+    // Who creates and deletes endpoints decides nothing.
+    for name in ["CreateVpcEndpoint", "DeleteVpcEndpoints"] {
+        let call = accept_with(|event| event["detail"]["eventName"] = json!(name));
+        assert_eq!(actor_of(&call), None, "{name}");
+    }
+}
+
+/// With raw message delivery, SNS hands over a notification's text without an envelope.
+#[test]
+fn a_notification_without_its_envelope_says_what_it_says_within() {
+    let everything = |kind| hint(kind, Subject::Everything, None);
+    let one = |kind, service| hint(kind, endpoints(service, &[ONE]), None);
+    let service = Some(SERVICE);
+    for (text, said) in [
+        (format!("{ONE} asks"), one(HintKind::Unspecified, None)),
+        (
+            format!("Endpoint:\n{ONE}\nService:\ncom.amazonaws.vpce.eu-central-1.{SERVICE}\n"),
+            one(HintKind::Unspecified, service),
+        ),
+        (
+            json!({"vpcEndpointId": ONE, "serviceId": SERVICE, "event": "Connect"}).to_string(),
+            one(HintKind::Requested, service),
+        ),
+        (
+            json!([{"a": {"b": [ONE]}}, "REJECT"]).to_string(),
+            one(HintKind::Rejected, None),
+        ),
+        (json!(ONE).to_string(), one(HintKind::Unspecified, None)),
+        (
+            format!("{{\"cut\": \"{ONE}\", "),
+            one(HintKind::Unspecified, None),
+        ),
+        (
+            format!("about {SERVICE}"),
+            hint(
+                HintKind::Unspecified,
+                Subject::Service(SERVICE.parse().unwrap()),
+                None,
+            ),
+        ),
+        // No ids, and yet a word that only a notification has as a field.
+        (
+            json!({"event": "Connect"}).to_string(),
+            everything(HintKind::Requested),
+        ),
+        ("Accept".to_owned(), everything(HintKind::Accepted)),
+        // In the dress of an event of AWS's own.
+        (
+            json!({"source": "aws.vpce", "detail-type": "Connection State Change",
+                "detail": {"event": "Connect", "vpcEndpointId": ONE}})
+            .to_string(),
+            one(HintKind::Requested, None),
+        ),
+    ] {
+        assert_eq!(decoded(&text), Ok(said.clone()), "{text}");
+        assert_eq!(
+            handed_over(queued(&[&text])),
+            (true, vec![Ok(said)]),
+            "{text}"
+        );
+    }
+    // A known event that is malformed is not rescued by its ids.
+    let bad = json!({"source": "privatelink.gatekeeper", "detail-type": "Connection Requested",
+        "detail": {"endpoint_id": "vpce-nope", "note": ONE}});
+    assert!(matches!(
+        decoded(&bad.to_string()),
+        Err(Malformed::Field { .. })
+    ));
+}
+
+/// However large a record is and however events lie inside one another, it has only so much looked up.
+#[test]
+fn no_record_has_more_looked_up_than_its_budget() {
+    let id = |n: usize| format!("vpce-{n:017x}");
+    let deletion = |n: usize| {
+        let ids: Vec<String> = (n * 100..(n + 1) * 100).map(id).collect();
+        json!({"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": {
+            "eventSource": "ec2.amazonaws.com", "eventName": "DeleteVpcEndpoints",
+            "requestParameters": {"x": ids.join(" ")}}})
+    };
+    let accept = |n: usize| {
+        json!({"eventSource": "ec2.amazonaws.com", "eventName": "AcceptVpcEndpointConnections",
+            "requestParameters": {"ServiceId": format!("vpce-svc-{n:017x}"), "VpcEndpointId": id(n)}})
+    };
+    let by_topic = |n: usize| json!({"Type": "Notification", "TopicArn": format!("arn:aws:sns:{n}"), "Message": ""});
+    let batches: [Vec<Value>; 3] = [
+        (0..90).map(deletion).collect(),
+        (0..1000).map(accept).collect(),
+        (0..1000).map(by_topic).collect(),
+    ];
+    for batch in batches {
+        let bodies: Vec<String> = batch.iter().map(Value::to_string).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        let nested = queued(&bodies).to_string();
+        for body in [nested.clone(), notified(&nested).to_string()] {
+            let Ok(Decoded::Hints(hints)) = decoded(&body) else {
+                panic!("no hints");
+            };
+            let ids: usize = hints
+                .iter()
+                .map(|hint| hint.subject.endpoints().len())
+                .sum();
+            assert!(ids <= MOST_ENDPOINTS, "{ids}");
+            let others = hints
+                .iter()
+                .filter(|hint| hint.subject.endpoints().is_empty());
+            assert!(others.count() <= MOST_SERVICES + MOST_TOPICS + 1);
+            // What is beyond is looked for among everything, and not forgotten.
+            assert!(hints.iter().any(|hint| hint.subject == Subject::Everything));
+        }
+    }
 }
 
 #[test]
@@ -467,7 +710,7 @@ fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseEr
             for hint in hints {
                 match &hint.subject {
                     Subject::Endpoints { endpoint_ids, .. } => {
-                        prop_assert!((1..=mentioned::MOST_ENDPOINTS).contains(&endpoint_ids.len()));
+                        prop_assert!((1..=MOST_ENDPOINTS).contains(&endpoint_ids.len()));
                         for id in endpoint_ids {
                             prop_assert!(text.contains(id.as_str()), "{} is not in {}", id, text);
                         }

@@ -1,6 +1,6 @@
 //! How a review ended, out of its request's history.
 
-use gatekeeper_core::request::{Cause, Ec2Answer, Status, Transition};
+use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 
 use super::decides;
 
@@ -9,6 +9,8 @@ use super::decides;
 pub(super) struct Ending<'a> {
     /// Who or what decided, and why; none if that cannot be told any more.
     pub(super) decision: Option<&'a Transition>,
+    /// The request's version that came with it.
+    decided_in: u64,
     /// What came of it; none as long as EC2 has not been asked.
     outcome: Option<&'a Transition>,
 }
@@ -18,9 +20,10 @@ pub(super) fn of(history: &[Transition], review: u64) -> Ending<'_> {
     let opened = usize::try_from(review).unwrap_or(usize::MAX);
     let mut ending = Ending {
         decision: None,
+        decided_in: 0,
         outcome: None,
     };
-    for transition in history.iter().skip(opened) {
+    for (version, transition) in (1..).zip(history).skip(opened) {
         if transition.to == Status::InReview {
             // Before EC2 was asked, the policy changed: another review says how that ends.
             ending.outcome = Some(transition);
@@ -28,6 +31,7 @@ pub(super) fn of(history: &[Transition], review: u64) -> Ending<'_> {
         }
         if decides(transition) {
             ending.decision = Some(transition);
+            ending.decided_in = version;
         }
         if !matches!(transition.to, Status::Accepting | Status::Rejecting) {
             ending.outcome = Some(transition);
@@ -37,10 +41,26 @@ pub(super) fn of(history: &[Transition], review: u64) -> Ending<'_> {
     ending
 }
 
-impl Ending<'_> {
+impl<'a> Ending<'a> {
     /// Whether nothing more comes of it.
     pub(super) fn is_final(&self) -> bool {
         self.outcome.is_some()
+    }
+
+    /// Who decided. It may have become known later who it was.
+    pub(super) fn decider(&self, request: &'a Request) -> Option<&'a Actor> {
+        let decision = self.decision?;
+        match &decision.actor {
+            Actor::Unknown | Actor::Found if request.decided_in == self.decided_in => {
+                Some(&request.decided_by)
+            }
+            actor => Some(actor),
+        }
+    }
+
+    /// Whom AWS CloudTrail names for the decision beside who is on record.
+    pub(super) fn also_named(&self, request: &Request) -> Option<String> {
+        request.other_names.words(self.decided_in)
     }
 
     /// Where it led, or is to lead.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
+use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::connection::{Connection, Phase};
-use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
 use gatekeeper_core::message::Message;
-use gatekeeper_core::plan::{Plan, Seen, plan};
+use gatekeeper_core::plan::{Plan, Seen, Why, plan};
 use gatekeeper_core::policy::{OutOfBand, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
 use gatekeeper_core::review;
@@ -187,6 +187,10 @@ impl Gatekeeper {
         let plan = self.plan_for(sighting, request.as_ref());
         match (plan, &sighting.connection, request) {
             (Plan::Nothing, _, request) => self.unchanged(sighting, request).await,
+            // Until then the names would be forgotten: the event comes again when the record stands.
+            (Plan::Leave(Why::Claimed | Why::Lag), _, Some(_)) if !sighting.callers.is_empty() => {
+                Err(Retryable::Contended(sighting.endpoint_id.clone()).into())
+            }
             (Plan::Leave(why), _, _) => Ok(finished(Outcome::Left(why))),
             (Plan::Judge, Some(connection), request) => {
                 self.judge(sighting, connection, request, knowledge, turn)
@@ -207,16 +211,50 @@ impl Gatekeeper {
         }
     }
 
-    /// The record is as it should be; but perhaps an event names who made it so.
+    /// The record is as it should be; but perhaps an event names who made it so: AWS CloudTrail tells
+    /// that minutes after EC2 shows that somebody did.
     async fn unchanged(
         &self,
         sighting: &Sighting,
         request: Option<Request>,
     ) -> Result<Attempt, Arc<Error>> {
-        if let Some(request) = &request {
-            self.name_late_actor(sighting, request).await?;
+        let unchanged = |request: Option<Request>| {
+            let request = request.map(Box::new);
+            Ok(finished(Outcome::Unchanged(request)))
+        };
+        let Some(request) = request else {
+            return unchanged(None);
+        };
+        let mut after = request.noted();
+        let learned = after.learn(&sighting.callers, self.clock.now());
+        if !learned.is_news() {
+            return unchanged(Some(request));
         }
-        Ok(finished(Outcome::Unchanged(request.map(Box::new))))
+        if request.claimed_until.is_some() {
+            // Somebody began to cut it, and will end that; a name is no reason to do it for them.
+            return Err(Retryable::Contended(request.endpoint_id).into());
+        }
+        let mut notes = Vec::new();
+        // Of what was there before nobody was told; of what others do, only where the service wants it.
+        if learned.name && request.decided_by == Actor::Unknown {
+            match self.tables.settings_of(&request.service_id).await {
+                Ok(settings) if settings.out_of_band == Some(OutOfBand::Record) => {}
+                Err(error) if error.is_retryable() => return Err(error),
+                // Settings that cannot be read keep nobody from being named.
+                Ok(_) | Err(_) => notes.push(Kind::DeciderNamed),
+            }
+        }
+        if learned.contradiction {
+            notes.push(Kind::DeciderContradicted);
+        }
+        let recorded = self
+            .tables
+            .record(&Write {
+                notes,
+                ..Write::of(Some(&request), &after)
+            })
+            .await?;
+        Ok(attempt_to_name(sighting, recorded, Some(&request), after))
     }
 
     /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and write
@@ -394,7 +432,7 @@ impl Gatekeeper {
             ec2: None,
             votes: Vec::new(),
         };
-        let after = match (&sighting.connection, cause) {
+        let mut after = match (&sighting.connection, cause) {
             (Some(connection), Cause::OutOfBand) => {
                 let verdict = match knowledge.view(connection) {
                     Ok(None) => return Ok(Attempt::ReadAgain),
@@ -421,9 +459,10 @@ impl Gatekeeper {
                     },
                 };
                 let found = request.is_none() && was_there_before(connection, knowledge);
-                transition.actor = match out_of_band_actor(sighting, to) {
-                    Actor::Unknown if found => Actor::Found,
-                    actor => actor,
+                transition.actor = match sighting.callers.iter().find(|one| one.led_to(to)) {
+                    Some(caller) => Actor::Iam(caller.arn.to_string()),
+                    None if found => Actor::Found,
+                    None => Actor::Unknown,
                 };
                 let past_policy = to == Status::Accepted
                     && verdict.decision != Decision::Accept
@@ -446,29 +485,18 @@ impl Gatekeeper {
                 None => return Ok(finished(Outcome::Unchanged(None))),
             },
         };
+        let learned = after.learn(&sighting.callers, now);
+        let contradicted = learned.contradiction.then_some(Kind::DeciderContradicted);
         let recorded = self
             .tables
             .record(&Write {
                 transition: Some(&transition),
                 told,
+                notes: contradicted.into_iter().collect(),
                 ..Write::of(request.as_ref(), &after)
             })
             .await?;
-        Ok(attempt_of(recorded, request.as_ref(), after))
-    }
-
-    /// CloudTrail tells who decided without us minutes after EC2 shows that somebody did.
-    async fn name_late_actor(
-        &self,
-        sighting: &Sighting,
-        request: &Request,
-    ) -> Result<(), Arc<Error>> {
-        let actor = out_of_band_actor(sighting, request.status);
-        let nameless = matches!(request.decided_by, Actor::Unknown | Actor::Found);
-        if nameless && actor != Actor::Unknown {
-            self.tables.name_actor(request, &actor).await?;
-        }
-        Ok(())
+        Ok(attempt_to_name(sighting, recorded, request.as_ref(), after))
     }
 }
 
@@ -495,6 +523,19 @@ pub(super) fn attempt_of(
         }
         Recorded::Lost(winner) => finished(Outcome::Lost(winner)),
         Recorded::PolicyChanged | Recorded::LimitReached => Attempt::ReadAgain,
+    }
+}
+
+/// The same for a write that may name somebody: what they did may be what the winner wrote down.
+fn attempt_to_name(
+    sighting: &Sighting,
+    recorded: Recorded,
+    before: Option<&Request>,
+    request: Request,
+) -> Attempt {
+    match recorded {
+        Recorded::Lost(_) if !sighting.callers.is_empty() => Attempt::ReadAgain,
+        recorded => attempt_of(recorded, before, request),
     }
 }
 
@@ -556,14 +597,6 @@ fn consumer_of(sighting: &Sighting, items: &Items) -> Option<(ServiceId, Account
             let request = items.request(&sighting.endpoint_id).ok()??;
             Some((request.service_id, request.account_id))
         }
-    }
-}
-
-fn out_of_band_actor(sighting: &Sighting, to: Status) -> Actor {
-    match (&sighting.actor, to) {
-        (Some((HintKind::Accepted, arn)), Status::Accepted)
-        | (Some((HintKind::Rejected, arn)), Status::Rejected) => Actor::Iam(arn.clone()),
-        _ => Actor::Unknown,
     }
 }
 

@@ -37,8 +37,8 @@ mod watch;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
+use gatekeeper_core::caller::Caller;
 use gatekeeper_core::connection::Connection;
-use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::Scope;
 use jiff::{SignedDuration, Timestamp};
@@ -90,8 +90,8 @@ struct Sighting {
     connection: Option<Connection>,
     /// Not later than EC2 was asked.
     seen_at: Timestamp,
-    /// Who decided without us, where an event names them and for what.
-    actor: Option<(HintKind, String)>,
+    /// Who accepted or rejected it, by AWS CloudTrail's events.
+    callers: Vec<Caller>,
 }
 
 impl Sighting {
@@ -101,7 +101,7 @@ impl Sighting {
             endpoint_id: connection.endpoint_id.clone(),
             connection: Some(connection),
             seen_at,
-            actor: None,
+            callers: Vec::new(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Connection;
-use gatekeeper_core::hint::{Hint, HintKind, Subject};
+use gatekeeper_core::hint::{ByEndpoint, Hint, HintKind, Subject};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
@@ -49,20 +49,26 @@ impl Gatekeeper {
 
     async fn handle_all(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
         let managed = match self.ec2.managed_services().await {
-            Ok(managed) => managed,
+            Ok(managed) => managed.iter().cloned().collect::<BTreeSet<ServiceId>>(),
             Err(error) => return self.fail_all(hints, error),
         };
-        let endpoints = self.handle_endpoints(hints, &managed, deadline).await;
+        // Everything that is looked up for each endpoint or each hint is put together once: whoever may
+        // send events chooses how many there are.
+        let by_endpoint = ByEndpoint::of(hints);
+        let endpoints = self
+            .handle_endpoints(&by_endpoint, &managed, deadline)
+            .await;
         let consumers = self.handle_consumers(hints, &managed, deadline).await;
         let services = self.handle_services(hints, &managed, deadline).await;
         hints
             .iter()
             .enumerate()
             .map(|(index, hint)| {
-                if let Some(handled) = consumers.get(&index).or(services.get(&index)) {
+                if let Some(handled) = consumers.get(&index).or(services.get(&hint.subject)) {
                     return handled.clone();
                 }
-                endpoints_of(hint)
+                hint.subject
+                    .endpoints()
                     .iter()
                     .filter_map(|id| endpoints.get(id))
                     .find(|handled| handled.is_err())
@@ -74,29 +80,27 @@ impl Gatekeeper {
     /// Settles the endpoints that the hints name.
     async fn handle_endpoints(
         &self,
-        hints: &[Hint],
-        managed: &[ServiceId],
+        hints: &ByEndpoint<'_>,
+        managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<EndpointId, Handled> {
-        let ids = all_endpoints_of(hints);
-        if ids.is_empty() {
+        if hints.is_empty() {
             return BTreeMap::new();
         }
         let mut refused = BTreeMap::new();
-        let seen = self.sightings(hints, ids.clone(), managed, &mut refused);
+        let seen = self.sightings(hints, managed, &mut refused);
         let sightings = match seen.await {
             Ok(sightings) => sightings,
             Err(error) => {
                 self.report(&error, None);
-                return ids
-                    .into_iter()
-                    .map(|id| (id, Err(Arc::clone(&error))))
-                    .collect();
+                let ids = hints.ids().into_iter();
+                return ids.map(|id| (id, Err(Arc::clone(&error)))).collect();
             }
         };
+        let is_edited = |id| hints.get(id).is_some_and(|said| said.is_edited);
         let edited: Vec<Connection> = sightings
             .iter()
-            .filter(|sighting| is_edited(hints, &sighting.endpoint_id))
+            .filter(|sighting| is_edited(&sighting.endpoint_id))
             .filter_map(|sighting| sighting.connection.clone())
             .collect();
         let settled = self.settle(sightings, deadline).await;
@@ -122,7 +126,7 @@ impl Gatekeeper {
     async fn handle_consumers(
         &self,
         hints: &[Hint],
-        managed: &[ServiceId],
+        managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
         let mut wanted: BTreeMap<Option<&ServiceId>, BTreeSet<&AccountId>> = BTreeMap::new();
@@ -175,7 +179,7 @@ impl Gatekeeper {
         &self,
         service: Option<&ServiceId>,
         accounts: &BTreeSet<&AccountId>,
-        managed: &[ServiceId],
+        managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> Result<BTreeMap<AccountId, Arc<Error>>, Arc<Error>> {
         let seen_at = self.clock.now();
@@ -251,18 +255,18 @@ impl Gatekeeper {
     /// so are those that neither EC2 nor we know, and those that EC2 refuses to look for.
     async fn sightings(
         &self,
-        hints: &[Hint],
-        mut missing: BTreeSet<EndpointId>,
-        managed: &[ServiceId],
+        hints: &ByEndpoint<'_>,
+        managed: &BTreeSet<ServiceId>,
         refused: &mut BTreeMap<EndpointId, Arc<Error>>,
     ) -> Result<Vec<Sighting>, Arc<Error>> {
         let seen_at = self.clock.now();
+        let mut missing = hints.ids();
         let mut seen = self.look(hints, &mut missing, managed, refused).await?;
         let mut sightings = self.unlisted(&mut missing, managed, seen_at).await?;
 
         // What nobody knows is too new for EC2 to list, or was never there: look again, then leave
         // it to reconcile.
-        missing.retain(|id| may_be_new(hints, id, managed));
+        missing.retain(|id| hints.get(id).is_some_and(|said| said.may_be_new(managed)));
         for _ in 0..self.limits.look_again {
             if missing.is_empty() {
                 break;
@@ -279,8 +283,9 @@ impl Gatekeeper {
                 tracing::info!(%endpoint_id, service_id = %connection.service_id, "the endpoint's service is not managed; nothing is done");
                 continue;
             }
+            let said = hints.get(&endpoint_id);
             sightings.push(Sighting {
-                actor: actor_for(hints, &endpoint_id),
+                callers: said.map_or(Vec::new(), |said| said.callers(&connection.service_id)),
                 endpoint_id,
                 connection: Some(connection),
                 seen_at,
@@ -293,9 +298,9 @@ impl Gatekeeper {
     /// no longer.
     async fn look(
         &self,
-        hints: &[Hint],
+        hints: &ByEndpoint<'_>,
         missing: &mut BTreeSet<EndpointId>,
-        managed: &[ServiceId],
+        managed: &BTreeSet<ServiceId>,
         refused: &mut BTreeMap<EndpointId, Arc<Error>>,
     ) -> Result<Vec<Connection>, Arc<Error>> {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
@@ -316,7 +321,7 @@ impl Gatekeeper {
     async fn unlisted(
         &self,
         missing: &mut BTreeSet<EndpointId>,
-        managed: &[ServiceId],
+        managed: &BTreeSet<ServiceId>,
         seen_at: Timestamp,
     ) -> Result<Vec<Sighting>, Arc<Error>> {
         let mut sightings = Vec::new();
@@ -325,7 +330,7 @@ impl Gatekeeper {
         }
         let keys = missing.iter().cloned().map(Key::Request).collect();
         let items = self.tables.read(keys).await?;
-        let mut consumers: BTreeMap<(ServiceId, AccountId), Listed> = BTreeMap::new();
+        let mut consumers: BTreeMap<(ServiceId, AccountId), OfConsumer> = BTreeMap::new();
         let known: Vec<EndpointId> = missing
             .iter()
             .filter(|id| items.get(&Key::Request((*id).clone())).is_some())
@@ -342,58 +347,57 @@ impl Gatekeeper {
                 let consumer = (request.service_id, request.account_id);
                 if !consumers.contains_key(&consumer) {
                     let listed = self.ec2.of_consumer(&consumer.0, &consumer.1).await?;
-                    consumers.insert(consumer.clone(), listed);
+                    consumers.insert(consumer.clone(), OfConsumer::of(listed));
                 }
                 if let Some(listed) = consumers.get(&consumer) {
                     if listed.unreadable.contains(&endpoint_id) {
                         continue;
                     }
-                    let mut all = listed.connections.iter();
-                    connection = all.find(|c| c.endpoint_id == endpoint_id).cloned();
+                    connection = listed.connections.get(&endpoint_id).cloned();
                 }
             }
             sightings.push(Sighting {
                 endpoint_id,
                 connection,
                 seen_at,
-                actor: None,
+                callers: Vec::new(),
             });
         }
         Ok(sightings)
     }
 
-    /// Settles whole services, for hints that name no endpoint. Answers by the hint's index.
-    async fn handle_services(
+    /// Settles whole services, for hints that name no endpoint. Answers by what the hints point at.
+    async fn handle_services<'a>(
         &self,
-        hints: &[Hint],
-        managed: &[ServiceId],
+        hints: &'a [Hint],
+        managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
-    ) -> BTreeMap<usize, Handled> {
-        let mut topics: BTreeMap<&str, Result<Vec<ServiceId>, Arc<Error>>> = BTreeMap::new();
-        let mut wanted: BTreeMap<ServiceId, Wanted> = BTreeMap::new();
-        let mut by_hint = BTreeMap::new();
-        for (index, hint) in hints.iter().enumerate() {
-            let services = match &hint.subject {
-                Subject::Endpoints { .. } | Subject::Consumer { .. } => continue,
-                Subject::Service(id) => Ok(managed.iter().filter(|m| *m == id).cloned().collect()),
-                Subject::Everything => Ok(managed.to_vec()),
-                Subject::Topic(arn) => {
-                    if !topics.contains_key(arn.as_str()) {
-                        let services = self.services_of_topic(arn, managed).await;
-                        topics.insert(arn, services);
-                    }
-                    topics.get(arn.as_str()).cloned().unwrap_or(Ok(Vec::new()))
-                }
-            };
-            for id in services.iter().flatten() {
-                let wanted = wanted.entry(id.clone()).or_default();
+    ) -> BTreeMap<&'a Subject, Handled> {
+        // Many hints may point at the same.
+        let mut subjects: BTreeMap<&Subject, Wanted> = BTreeMap::new();
+        for hint in hints {
+            if matches!(
+                hint.subject,
+                Subject::Service(_) | Subject::Topic(_) | Subject::Everything
+            ) {
+                let wanted = subjects.entry(&hint.subject).or_default();
                 wanted.all |= which_for(hint.kind) == Which::All;
                 wanted.audits |= hint.kind == HintKind::PolicyEdited;
             }
-            by_hint.insert(index, services);
+        }
+        let mut services: BTreeMap<ServiceId, Wanted> = BTreeMap::new();
+        let mut stands_for = BTreeMap::new();
+        for (subject, wanted) in subjects {
+            let stood_for = self.services_of(subject, managed).await;
+            for id in stood_for.iter().flatten() {
+                let service = services.entry(id.clone()).or_default();
+                service.all |= wanted.all;
+                service.audits |= wanted.audits;
+            }
+            stands_for.insert(subject, stood_for);
         }
         let mut handled: BTreeMap<ServiceId, Handled> = BTreeMap::new();
-        for (service, Wanted { all, audits }) in wanted {
+        for (service, Wanted { all, audits }) in services {
             let which = if all { Which::All } else { Which::Waiting };
             let report = self.settle_service(&service, which, audits, deadline).await;
             let outcome = match report {
@@ -406,9 +410,9 @@ impl Gatekeeper {
             };
             handled.insert(service, outcome);
         }
-        by_hint
+        stands_for
             .into_iter()
-            .map(|(index, services)| {
+            .map(|(subject, services)| {
                 let handled = services.and_then(|services| {
                     services
                         .iter()
@@ -416,31 +420,41 @@ impl Gatekeeper {
                         .find(|handled| handled.is_err())
                         .map_or(Ok(()), Clone::clone)
                 });
-                (index, handled)
+                (subject, handled)
             })
             .collect()
+    }
+
+    /// The managed services that a hint points at as a whole.
+    async fn services_of(
+        &self,
+        subject: &Subject,
+        managed: &BTreeSet<ServiceId>,
+    ) -> Result<Vec<ServiceId>, Arc<Error>> {
+        match subject {
+            Subject::Service(id) => Ok(managed.get(id).cloned().into_iter().collect()),
+            Subject::Everything => Ok(managed.iter().cloned().collect()),
+            Subject::Topic(arn) => self.services_of_topic(arn, managed).await,
+            Subject::Endpoints { .. } | Subject::Consumer { .. } => Ok(Vec::new()),
+        }
     }
 
     /// The managed services that a topic stands for; all of them if EC2 knows of none.
     async fn services_of_topic(
         &self,
         arn: &str,
-        managed: &[ServiceId],
+        managed: &BTreeSet<ServiceId>,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
-        let notifying = match self.ec2.services_notifying(arn).await {
-            Ok(services) => services,
+        let notifying: BTreeSet<ServiceId> = match self.ec2.services_notifying(arn).await {
+            Ok(services) => services.into_iter().collect(),
             Err(error) => {
                 self.report(&error, None);
                 return Err(error);
             }
         };
-        let ours: Vec<ServiceId> = managed
-            .iter()
-            .filter(|id| notifying.contains(id))
-            .cloned()
-            .collect();
+        let ours: Vec<ServiceId> = managed.intersection(&notifying).cloned().collect();
         Ok(if ours.is_empty() {
-            managed.to_vec()
+            managed.iter().cloned().collect()
         } else {
             ours
         })
@@ -456,65 +470,41 @@ struct Wanted {
     audits: bool,
 }
 
-/// Whether the policy about an endpoint is said to have been edited.
-fn is_edited(hints: &[Hint], id: &EndpointId) -> bool {
-    hints
-        .iter()
-        .any(|hint| hint.kind == HintKind::PolicyEdited && endpoints_of(hint).contains(id))
+/// One consumer's connections to one service, by endpoint.
+struct OfConsumer {
+    connections: BTreeMap<EndpointId, Connection>,
+    unreadable: BTreeSet<EndpointId>,
 }
 
-fn endpoints_of(hint: &Hint) -> &[EndpointId] {
-    match &hint.subject {
-        Subject::Endpoints { endpoint_ids, .. } => endpoint_ids,
-        Subject::Consumer { .. }
-        | Subject::Service(_)
-        | Subject::Topic(_)
-        | Subject::Everything => &[],
+impl OfConsumer {
+    fn of(listed: Listed) -> Self {
+        let by_id = |connection: Connection| (connection.endpoint_id.clone(), connection);
+        Self {
+            connections: listed.connections.into_iter().map(by_id).collect(),
+            unreadable: listed.unreadable.into_iter().collect(),
+        }
     }
-}
-
-fn all_endpoints_of(hints: &[Hint]) -> BTreeSet<EndpointId> {
-    hints.iter().flat_map(endpoints_of).cloned().collect()
-}
-
-/// The services that the hints about an endpoint name; none for a hint that names none.
-fn services_named<'a>(
-    hints: &'a [Hint],
-    id: &'a EndpointId,
-) -> impl Iterator<Item = (HintKind, Option<&'a ServiceId>)> {
-    hints.iter().filter_map(move |hint| match &hint.subject {
-        Subject::Endpoints {
-            service_id,
-            endpoint_ids,
-        } if endpoint_ids.contains(id) => Some((hint.kind, service_id.as_ref())),
-        _ => None,
-    })
 }
 
 /// Where to look for endpoints if EC2 does not look for single ones: the services that the hints
 /// name, if they name one for each; else all.
-fn services_to_search(hints: &[Hint], ids: &[EndpointId], managed: &[ServiceId]) -> Vec<ServiceId> {
-    let named: Option<BTreeSet<&ServiceId>> = ids
-        .iter()
-        .flat_map(|id| services_named(hints, id))
-        .map(|(_, service)| service)
-        .collect();
-    match named {
-        Some(named) => managed
-            .iter()
-            .filter(|id| named.contains(id))
-            .cloned()
-            .collect(),
-        None => managed.to_vec(),
+fn services_to_search(
+    hints: &ByEndpoint<'_>,
+    ids: &[EndpointId],
+    managed: &BTreeSet<ServiceId>,
+) -> Vec<ServiceId> {
+    let mut named: BTreeSet<&ServiceId> = BTreeSet::new();
+    for id in ids {
+        match hints.get(id).and_then(|said| said.services()) {
+            Some(services) => named.extend(services),
+            None => return managed.iter().cloned().collect(),
+        }
     }
-}
-
-/// Whether an endpoint that EC2 does not list may be about to be listed, among what is ours.
-fn may_be_new(hints: &[Hint], id: &EndpointId, managed: &[ServiceId]) -> bool {
-    services_named(hints, id).any(|(kind, service)| {
-        !matches!(kind, HintKind::Deleted | HintKind::PolicyEdited)
-            && service.is_none_or(|service| managed.contains(service))
-    })
+    named
+        .into_iter()
+        .filter(|id| managed.contains(*id))
+        .cloned()
+        .collect()
 }
 
 /// What to look at for an event that names no endpoint. A request is among what waits; the rest is
@@ -526,13 +516,4 @@ fn which_for(kind: HintKind) -> Which {
             Which::All
         }
     }
-}
-
-/// Who is said to have decided about an endpoint, and what.
-fn actor_for(hints: &[Hint], endpoint_id: &EndpointId) -> Option<(HintKind, String)> {
-    hints
-        .iter()
-        .filter(|hint| matches!(hint.kind, HintKind::Accepted | HintKind::Rejected))
-        .filter(|hint| endpoints_of(hint).contains(endpoint_id))
-        .find_map(|hint| Some((hint.kind, hint.actor.clone()?)))
 }

@@ -296,7 +296,7 @@ impl Gatekeeper {
                     connection: listed.remove(&endpoint_id),
                     endpoint_id,
                     seen_at,
-                    actor: None,
+                    callers: Vec::new(),
                 })
                 .collect();
             for (id, error) in again.refused {

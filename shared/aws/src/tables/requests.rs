@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::approver::ApproverId;
+use gatekeeper_core::caller::OtherNames;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::judge::Verdict;
 use gatekeeper_core::policy::ServiceName;
@@ -35,6 +35,9 @@ struct RequestItem {
     revision: u64,
     verdict: Verdict,
     decided_by: Actor,
+    decided_in: u64,
+    #[serde(default, skip_serializing_if = "OtherNames::is_empty")]
+    other_names: OtherNames,
     opened_at: Timestamp,
     status_since: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +101,8 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         revision: request.revision,
         verdict: request.verdict,
         decided_by: request.decided_by,
+        decided_in: request.decided_in,
+        other_names: request.other_names,
         opened_at: request.opened_at,
         status_since: request.status_since,
         claimed_until: request.claimed_until,
@@ -140,6 +145,8 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         revision: item.revision,
         verdict: item.verdict,
         decided_by: item.decided_by,
+        decided_in: item.decided_in,
+        other_names: item.other_names,
         opened_at: item.opened_at,
         status_since: item.status_since,
         claimed_until: item.claimed_until,
@@ -201,8 +208,8 @@ impl Slots {
 
     /// How many are held by other endpoints than this one.
     pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
-        let others = self.endpoints.iter().filter(|id| *id != endpoint.as_str());
-        u32::try_from(others.count()).unwrap_or(u32::MAX)
+        let own = usize::from(self.endpoints.contains(endpoint.as_str()));
+        u32::try_from(self.endpoints.len().saturating_sub(own)).unwrap_or(u32::MAX)
     }
 }
 
@@ -289,11 +296,12 @@ impl Tables {
         for (account, connected) in connected {
             let slots = items.slots(service, account)?;
             let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+            let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
             let others = slots
                 .endpoints
                 .iter()
                 .filter_map(|id| id.parse::<EndpointId>().ok())
-                .filter(|id| !connected.contains(id));
+                .filter(|id| !is_connected.contains(id));
             let others: Vec<EndpointId> = others.collect();
             suspects.extend(others.iter().cloned().map(Key::Request));
             let lacking: Vec<&EndpointId> = connected.iter().filter(|id| !held(id)).collect();
@@ -353,11 +361,12 @@ impl Tables {
         slots: &Slots,
         connected: &[EndpointId],
     ) -> Result<bool, Arc<Error>> {
+        let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
         let suspects: Vec<EndpointId> = slots
             .endpoints
             .iter()
             .filter_map(|id| id.parse().ok())
-            .filter(|id| !connected.contains(id))
+            .filter(|id| !is_connected.contains(id))
             .collect();
         let keys = suspects.iter().cloned().map(Key::Request).collect();
         let items = self.read(keys).await?;
@@ -384,41 +393,6 @@ impl Tables {
             .await
             .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots))?;
         Ok(true)
-    }
-
-    /// Writes the name of who decided without us, where it became known only later. No transition,
-    /// so no history row: the request is as it was, and the row says "unknown".
-    pub(crate) async fn name_actor(
-        &self,
-        request: &Request,
-        actor: &Actor,
-    ) -> Result<(), Arc<Error>> {
-        let actor = serde_dynamo::to_attribute_value(actor)
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        let sent = self
-            .client
-            .update_item()
-            .table_name(&self.requests)
-            .set_key(Some(Key::Request(request.endpoint_id.clone()).item()))
-            .update_expression("SET decided_by = :actor")
-            .condition_expression("version = :version")
-            .expression_attribute_values(":actor", actor)
-            .expression_attribute_values(":version", super::number(request.version))
-            .send()
-            .await;
-        match sent {
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                // The request has moved on; the name belongs to what it was.
-                Ok(())
-            }
-            sent => sent
-                .map(drop)
-                .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots)),
-        }
     }
 
     /// The endpoints with an open request on a service, from the index, page by page: no more is
@@ -485,6 +459,7 @@ impl Tables {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatekeeper_core::caller::OtherName;
     use gatekeeper_core::judge::{Decision, FailedCondition};
     use gatekeeper_core::request::{Cause, Ec2Answer};
     use gatekeeper_core::vote::{Channel, Choice};
@@ -519,6 +494,15 @@ mod tests {
             revision: 5,
             verdict: verdict(),
             decided_by: actor,
+            decided_in: 2,
+            other_names: OtherNames {
+                listed: vec![OtherName {
+                    version: 2,
+                    name: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
+                    at: "2026-11-20T12:05:00Z".parse().unwrap(),
+                }],
+                more: true,
+            },
             opened_at: "2026-11-20T12:00:00.123456789Z".parse().unwrap(),
             status_since: "2026-11-20T12:00:01Z".parse().unwrap(),
             claimed_until: Some("2026-11-20T12:02:01Z".parse().unwrap()),
