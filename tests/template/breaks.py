@@ -492,6 +492,7 @@ for ALARM in (
     "MalformedPolicyEditsAlarm",
     "BypassedServicesAlarm",
     "RevocationsHeldAlarm",
+    "UnmanagedServicesAlarm",
     "UndecidableReviewsAlarm",
     "ApprovalsErrorsAlarm",
     "ApprovalsThrottlesAlarm",
@@ -532,7 +533,13 @@ for TITLE, PATH, VALUE in (
     set_to("alarms_are_of_this_stack", TITLE, PATH, VALUE)
 set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailuresAlarm/Properties/EvaluationPeriods", 1)
 set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
-for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableReviewsAlarm", "UnheardTopicsAlarm"):
+for ALARM in (
+    "BypassedServicesAlarm",
+    "RevocationsHeldAlarm",
+    "UndecidableReviewsAlarm",
+    "UnheardTopicsAlarm",
+    "UnmanagedServicesAlarm",
+):
     set_to(
         "alarms_on_what_reconcile_finds_last_to_its_next_run",
         f"{ALARM} is over before the next run",

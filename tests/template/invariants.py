@@ -113,6 +113,7 @@ FOUND = (
     "RevocationsHeld",
     "UndecidableReviews",
     "UnheardTopics",
+    "UnmanagedServices",
 )
 TELLING = ("MalformedPolicyEdits", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}

@@ -146,6 +146,7 @@ impl Prompts {
             Kind::NobodyMayDecide
             | Kind::QuorumOutOfReach
             | Kind::AcceptRefused
+            | Kind::StaysRejected
             | Kind::WouldRevoke
             | Kind::RevocationStarted
             | Kind::RevocationUndone

@@ -21,6 +21,9 @@
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
+//! | [`findings`] | what is known to be wrong with a service, and when that is told |
+//! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
+//! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
@@ -31,6 +34,7 @@ pub mod audit;
 mod chat;
 pub mod connection;
 pub mod edit;
+pub mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod hint;
@@ -40,6 +44,8 @@ pub mod judge;
 pub mod message;
 pub mod plan;
 pub mod policy;
+pub mod purge;
+pub mod rejection;
 pub mod request;
 pub mod review;
 pub mod token;

@@ -38,7 +38,7 @@ use std::sync::{Arc, Mutex};
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::HintKind;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::policy::Scope;
+use gatekeeper_core::policy::{Entry, Scope};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::announcer::Announcer;
@@ -90,6 +90,8 @@ struct Sighting {
     seen_at: Timestamp,
     /// Who decided without us, where an event names them and for what.
     actor: Option<(HintKind, String)>,
+    /// The entries that DynamoDB has just deleted at their `purge_at`, where an event says so.
+    purged: Arc<[Entry]>,
 }
 
 impl Sighting {
@@ -100,6 +102,7 @@ impl Sighting {
             connection: Some(connection),
             seen_at,
             actor: None,
+            purged: Arc::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::policy::Entry;
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
@@ -28,13 +29,27 @@ impl Gatekeeper {
     /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
     /// that failed is to be handed over again.
     pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+        self.handle_edits(hints, Vec::new(), deadline).await
+    }
+
+    /// As [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that DynamoDB
+    /// deleted at their `purge_at`: that is named where it is the cause of what follows.
+    pub async fn handle_edits(
+        &self,
+        hints: &[Hint],
+        purged: Vec<Entry>,
+        deadline: Deadline,
+    ) -> Vec<Handled> {
         if hints.is_empty() {
             return Vec::new();
         }
         let end = deadline.earlier(TO_ANSWER).0;
         match self
             .clock
-            .until_done(end, self.handle_all(hints, deadline).boxed())
+            .until_done(
+                end,
+                self.handle_all(hints, &purged.into(), deadline).boxed(),
+            )
             .await
         {
             Some(handled) => handled,
@@ -47,14 +62,25 @@ impl Gatekeeper {
         hints.iter().map(|_| Err(Arc::clone(&error))).collect()
     }
 
-    async fn handle_all(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+    async fn handle_all(
+        &self,
+        hints: &[Hint],
+        purged: &Arc<[Entry]>,
+        deadline: Deadline,
+    ) -> Vec<Handled> {
         let managed = match self.ec2.managed_services().await {
             Ok(managed) => managed,
             Err(error) => return self.fail_all(hints, error),
         };
-        let endpoints = self.handle_endpoints(hints, &managed, deadline).await;
-        let consumers = self.handle_consumers(hints, &managed, deadline).await;
-        let services = self.handle_services(hints, &managed, deadline).await;
+        let endpoints = self
+            .handle_endpoints(hints, purged, &managed, deadline)
+            .await;
+        let consumers = self
+            .handle_consumers(hints, purged, &managed, deadline)
+            .await;
+        let services = self
+            .handle_services(hints, purged, &managed, deadline)
+            .await;
         hints
             .iter()
             .enumerate()
@@ -75,6 +101,7 @@ impl Gatekeeper {
     async fn handle_endpoints(
         &self,
         hints: &[Hint],
+        purged: &Arc<[Entry]>,
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> BTreeMap<EndpointId, Handled> {
@@ -82,7 +109,7 @@ impl Gatekeeper {
         if ids.is_empty() {
             return BTreeMap::new();
         }
-        let sightings = match self.sightings(hints, ids.clone(), managed).await {
+        let mut sightings = match self.sightings(hints, ids.clone(), managed).await {
             Ok(sightings) => sightings,
             Err(error) => {
                 self.report(&error, None);
@@ -92,6 +119,9 @@ impl Gatekeeper {
                     .collect();
             }
         };
+        for sighting in &mut sightings {
+            sighting.purged = Arc::clone(purged);
+        }
         let edited: Vec<Connection> = sightings
             .iter()
             .filter(|sighting| is_edited(hints, &sighting.endpoint_id))
@@ -99,7 +129,9 @@ impl Gatekeeper {
             .collect();
         let settled = self.settle(sightings, deadline).await;
         self.finish_announcements(&settled, deadline).await;
-        let audited = self.audit_edited(&settled, edited.clone(), deadline).await;
+        let audited = self
+            .audit_edited(&settled, edited.clone(), purged, deadline)
+            .await;
         let mut handled: BTreeMap<EndpointId, Handled> = settled
             .into_iter()
             .map(|(id, settled)| (id, settled.map(|_| ())))
@@ -116,6 +148,7 @@ impl Gatekeeper {
     async fn handle_consumers(
         &self,
         hints: &[Hint],
+        purged: &Arc<[Entry]>,
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
@@ -137,7 +170,7 @@ impl Gatekeeper {
         let mut failed: BTreeMap<(Option<&ServiceId>, &AccountId), Arc<Error>> = BTreeMap::new();
         for (service, accounts) in wanted {
             match self
-                .settle_consumers(service, &accounts, managed, deadline)
+                .settle_consumers(service, &accounts, purged, managed, deadline)
                 .await
             {
                 Ok(failures) => {
@@ -169,6 +202,7 @@ impl Gatekeeper {
         &self,
         service: Option<&ServiceId>,
         accounts: &BTreeSet<&AccountId>,
+        purged: &Arc<[Entry]>,
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> Result<BTreeMap<AccountId, Arc<Error>>, Arc<Error>> {
@@ -187,10 +221,15 @@ impl Gatekeeper {
         for slice in listed.chunks(self.limits.slice.max(1)) {
             let sightings = slice
                 .iter()
-                .map(|connection| Sighting::of(connection.clone(), seen_at))
+                .map(|connection| Sighting {
+                    purged: Arc::clone(purged),
+                    ..Sighting::of(connection.clone(), seen_at)
+                })
                 .collect();
             let settled = self.settle(sightings, deadline).await;
-            let audited = self.audit_edited(&settled, slice.to_vec(), deadline).await;
+            let audited = self
+                .audit_edited(&settled, slice.to_vec(), purged, deadline)
+                .await;
             for connection in slice {
                 let settled = settled.get(&connection.endpoint_id);
                 let failure = settled.and_then(|settled| settled.as_ref().err());
@@ -214,6 +253,7 @@ impl Gatekeeper {
         &self,
         settled: &Settled,
         connections: Vec<Connection>,
+        purged: &Arc<[Entry]>,
         deadline: Deadline,
     ) -> Result<(), Arc<Error>> {
         let mut services: BTreeMap<ServiceId, Vec<Connection>> = BTreeMap::new();
@@ -224,6 +264,7 @@ impl Gatekeeper {
         for (service, connections) in services {
             let audited = async {
                 let mut auditor = self.begin_audit(&service, self.clock.now()).await?;
+                auditor.purged = Arc::clone(purged);
                 self.audit(&mut auditor, settled, &connections, deadline)
                     .await?;
                 Ok::<_, Arc<Error>>(auditor)
@@ -277,6 +318,7 @@ impl Gatekeeper {
                 endpoint_id,
                 connection: Some(connection),
                 seen_at,
+                purged: Arc::default(),
             });
         }
         Ok(sightings)
@@ -347,6 +389,7 @@ impl Gatekeeper {
                 connection,
                 seen_at,
                 actor: None,
+                purged: Arc::default(),
             });
         }
         Ok(sightings)
@@ -356,6 +399,7 @@ impl Gatekeeper {
     async fn handle_services(
         &self,
         hints: &[Hint],
+        purged: &Arc<[Entry]>,
         managed: &[ServiceId],
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
@@ -385,7 +429,9 @@ impl Gatekeeper {
         let mut handled: BTreeMap<ServiceId, Handled> = BTreeMap::new();
         for (service, Wanted { all, audits }) in wanted {
             let which = if all { Which::All } else { Which::Waiting };
-            let report = self.settle_service(&service, which, audits, deadline).await;
+            let report = self
+                .settle_service(&service, which, audits, purged, deadline)
+                .await;
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => report.first_failure.map_or(Ok(()), Err),
