@@ -19,6 +19,7 @@
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`confirmed`] | what of an announcement the tables say too |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
@@ -32,6 +33,7 @@ pub mod announcement;
 pub mod approver;
 pub mod audit;
 mod chat;
+pub mod confirmed;
 pub mod connection;
 pub mod edit;
 pub mod findings;

@@ -20,6 +20,7 @@ mod decisions;
 mod drift;
 mod events;
 mod faults;
+mod forged;
 mod limits;
 mod listed;
 mod local_world;
