@@ -13,6 +13,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::Response;
 use dynoxide::Database;
+use dynoxide::actions::update_time_to_live::{TimeToLiveSpecification, UpdateTimeToLiveRequest};
 use gatekeeper_aws::clock::Clock;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -215,6 +216,33 @@ impl DynamoDb {
     pub fn stream_records(&self, table: &str) -> Result<Vec<Value>, String> {
         let read = self.0.streams.read(&self.0.engine, table);
         read.map_err(|error| error.to_string())
+    }
+
+    /// Has DynamoDB delete the items of a table some time after this attribute says, as its time to live does.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn set_time_to_live(&self, table: &str, attribute: &str) -> Result<(), String> {
+        let set = self.0.engine.update_time_to_live(UpdateTimeToLiveRequest {
+            table_name: table.to_owned(),
+            time_to_live_specification: TimeToLiveSpecification {
+                attribute_name: attribute.to_owned(),
+                enabled: true,
+            },
+        });
+        set.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// Deletes what time to live lets be deleted; at AWS that takes up to days. Answers how many items.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn delete_expired(&self) -> Result<usize, String> {
+        let swept = self.0.engine.sweep_ttl();
+        let swept = swept.map_err(|error| error.to_string())?;
+        let writes = u64::try_from(swept).unwrap_or(u64::MAX);
+        self.0.writes.fetch_add(writes, Ordering::Relaxed);
+        Ok(swept)
     }
 
     fn take_fault(&self, operation: &str) -> Option<Fault> {

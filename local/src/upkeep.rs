@@ -31,6 +31,9 @@ impl Upkeep {
         }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_RECONCILE) {
+            if let Err(error) = world.delete_expired() {
+                tracing::error!(%error, "DynamoDB's time to live does nothing");
+            }
             world.reconcile().await;
         }
         if let Some(slack) = &world.slack {

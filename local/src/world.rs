@@ -474,6 +474,11 @@ impl World {
         make_tables(&tables)
             .await
             .map_err(|error| WorldError::Make("the tables", error))?;
+        for table in [ALLOWLIST, REQUESTS] {
+            dynamodb
+                .set_time_to_live(table, "purge_at")
+                .map_err(|error| WorldError::Make("the tables' time to live", error))?;
+        }
         dynamodb.reset_calls();
         let fed_by_queue = Arc::clone(gatekeepers.of(Function::Connections));
         let handler = Arc::new(Handler::new(fed_by_queue, own_roles.clone()));
@@ -603,6 +608,19 @@ impl World {
         Arc::new(self.way.gatekeeper(&name, &self.config))
     }
 
+    /// The same, deployed with other settings.
+    #[must_use]
+    pub fn instance_with(
+        &self,
+        function: Function,
+        nth: usize,
+        change: impl FnOnce(&mut Config),
+    ) -> Arc<Gatekeeper> {
+        let mut config = self.config.clone();
+        change(&mut config);
+        Arc::new(self.way.gatekeeper(&format!("{function}-{nth}"), &config))
+    }
+
     /// The function `connections`.
     #[must_use]
     pub fn handler(&self) -> Arc<Handler> {
@@ -697,6 +715,16 @@ impl World {
             .await
             .map(drop)
             .map_err(|error| made("a removal", &error))
+    }
+
+    /// Has DynamoDB delete the items whose `purge_at` has passed. Answers how many; those of the allowlist
+    /// are edits.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn delete_expired(&self) -> Result<usize, WorldError> {
+        let deleted = self.dynamodb.delete_expired();
+        deleted.map_err(|error| WorldError::Make("a deletion by time to live", error))
     }
 
     /// Hands what the allowlist table's stream holds to the function `policy-changes`, as Lambda

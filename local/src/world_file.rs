@@ -19,6 +19,7 @@ use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Principal, Revoke,
     Rule, Scope, ServiceName, ServiceSettings,
 };
+use gatekeeper_core::purge;
 use jiff::Timestamp;
 use local_aws::{ConnectionEvent, Ec2, NewConnection, NewService, State};
 use serde::Deserialize;
@@ -173,6 +174,7 @@ struct WrittenEntry {
     ticket: Option<String>,
     reason: Option<String>,
     created_by: Option<String>,
+    purge_at: Option<i64>,
 }
 
 fn time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
@@ -448,6 +450,9 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             created_by: one.created_by,
         };
         let entry = Entry::new(rule.clone(), conditions, about)
+            .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?
+            .with_purge_at(one.purge_at);
+        purge::check(&entry)
             .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?;
         entries.push(entry);
     }

@@ -540,6 +540,7 @@ for ALARM in (
     "MalformedPolicyEditsAlarm",
     "BypassedServicesAlarm",
     "RevocationsHeldAlarm",
+    "UnmanagedServicesAlarm",
     "UndecidableReviewsAlarm",
     "ApprovalsErrorsAlarm",
     "ApprovalsThrottlesAlarm",
@@ -581,7 +582,14 @@ for TITLE, PATH, VALUE in (
     set_to("alarms_are_of_this_stack", TITLE, PATH, VALUE)
 set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailuresAlarm/Properties/EvaluationPeriods", 1)
 set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
-for ALARM in ("BypassedServicesAlarm", "RevocationsHeldAlarm", "UndecidableReviewsAlarm", "UnexpectedPolicyKeysAlarm", "UnheardTopicsAlarm"):
+for ALARM in (
+    "BypassedServicesAlarm",
+    "RevocationsHeldAlarm",
+    "UndecidableReviewsAlarm",
+    "UnexpectedPolicyKeysAlarm",
+    "UnheardTopicsAlarm",
+    "UnmanagedServicesAlarm",
+):
     set_to(
         "alarms_on_what_reconcile_finds_last_to_its_next_run",
         f"{ALARM} is over before the next run",

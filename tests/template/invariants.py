@@ -117,6 +117,7 @@ FOUND = (
     "UndecidableReviews",
     "UnexpectedPolicyKeys",
     "UnheardTopics",
+    "UnmanagedServices",
 )
 TELLING = ("MalformedPolicyEdits", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}

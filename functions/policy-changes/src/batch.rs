@@ -6,6 +6,7 @@ use std::sync::Arc;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use gatekeeper_aws::error::Error;
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
+use gatekeeper_core::policy::Entry;
 
 use crate::decode::Record;
 
@@ -13,6 +14,7 @@ use crate::decode::Record;
 #[derive(Debug)]
 pub struct Batch {
     hints: Vec<Hint>,
+    purged: Vec<Entry>,
     /// For each record its sequence number, and which hint it waits for.
     records: Vec<(Option<String>, Option<usize>)>,
 }
@@ -47,20 +49,32 @@ impl Batch {
                 hints.len() - 1
             })
         };
+        let mut purged = Vec::new();
         let records = records
             .into_iter()
             .map(|record| {
+                purged.extend(record.edit.purged);
                 let hint = record.edit.subject.map(&mut hint_for);
                 (record.sequence_number, hint)
             })
             .collect();
-        Self { hints, records }
+        Self {
+            hints,
+            purged,
+            records,
+        }
     }
 
     /// Where to look.
     #[must_use]
     pub fn hints(&self) -> &[Hint] {
         &self.hints
+    }
+
+    /// The entries that DynamoDB's time to live took away.
+    #[must_use]
+    pub fn purged(&self) -> &[Entry] {
+        &self.purged
     }
 
     /// Answers for the records, from what came of the hints, in their order.

@@ -6,7 +6,7 @@
 use gatekeeper_aws::tables::decode_image;
 use gatekeeper_core::edit::{concerned, subject_of, subject_of_key};
 use gatekeeper_core::hint::Subject;
-use gatekeeper_core::policy::PolicyItem;
+use gatekeeper_core::policy::{Entry, PolicyItem};
 use gatekeeper_core::policy_key::{Meaning, PolicyKey};
 use serde_json::{Value, json};
 
@@ -26,12 +26,14 @@ pub struct Record {
 pub struct Edit {
     /// Whose connections are to be looked at; none if the edit can change nothing for anybody.
     pub subject: Option<Subject>,
-    /// Why the item, as it is now, cannot be understood; somebody must act.
+    /// What is wrong with the item as it is now, most often that it cannot be understood; somebody must act.
     pub malformed: Option<Malformed>,
-    /// Why the item could not be understood before this edit, which put it right or took it away.
+    /// What was wrong with the item before this edit, which put it right or took it away.
     pub mended: Option<Malformed>,
     /// The item's key, if judging does not read it: who decides has to know of it.
     pub unexpected_key: Option<PolicyKey>,
+    /// The entry, where it was DynamoDB's time to live that took it away.
+    pub purged: Option<Entry>,
 }
 
 /// Reads the payload of an invocation.
@@ -65,6 +67,12 @@ fn record(record: &Value) -> Record {
         };
     };
     let name = record.get("eventName").and_then(Value::as_str);
+    let before = image(change, "OldImage", name != Some("INSERT"));
+    let after = image(change, "NewImage", name != Some("REMOVE"));
+    let purged = match &before {
+        Ok(Some(PolicyItem::Entry(entry))) if is_by_time_to_live(record) => Some(entry.clone()),
+        _ => None,
+    };
     Record {
         sequence_number: change
             .get("SequenceNumber")
@@ -73,15 +81,23 @@ fn record(record: &Value) -> Record {
             .filter(|number| !number.is_empty())
             .map(ToOwned::to_owned),
         edit: Edit {
+            purged,
             unexpected_key: policy_key(change)
                 .filter(|key| key.meaning() != Some(Meaning::Expected)),
-            ..edit(
-                change,
-                image(change, "OldImage", name != Some("INSERT")),
-                image(change, "NewImage", name != Some("REMOVE")),
-            )
+            ..edit(change, before, after)
         },
     }
+}
+
+/// Whether it was DynamoDB's time to live that took the item away. In a Region that has the deletion from
+/// another one, the record does not say so.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>
+fn is_by_time_to_live(record: &Value) -> bool {
+    let says =
+        |pointer: &str, word: &str| record.pointer(pointer).and_then(Value::as_str) == Some(word);
+    says("/eventName", "REMOVE")
+        && says("/userIdentity/type", "Service")
+        && says("/userIdentity/principalId", "dynamodb.amazonaws.com")
 }
 
 type Image = Result<Option<PolicyItem>, Malformed>;
@@ -98,8 +114,12 @@ fn image(change: &Value, name: &'static str, expected: bool) -> Image {
 fn edit(change: &Value, before: Image, after: Image) -> Edit {
     let (earlier, now) = match (before, after) {
         (Ok(before), Ok(after)) => {
+            let malformed = after.as_ref().and_then(Malformed::of);
+            let mended = before.as_ref().and_then(Malformed::of);
             return Edit {
                 subject: concerned(before.as_ref(), after.as_ref()),
+                mended: mended.filter(|_| malformed.is_none()),
+                malformed,
                 ..Edit::default()
             };
         }
@@ -118,7 +138,7 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
             .or_else(|| subject_of_key(&policy_key(change)?)),
         malformed: now.or(missing),
         mended,
-        unexpected_key: None,
+        ..Edit::default()
     }
 }
 

@@ -117,8 +117,7 @@ fn an_edit_says_whom_it_concerns() {
                 item(
                     SERVICE,
                     "allow#012345678901",
-                    json!({"max_connections": {"N": "1"}, "customer": {"S": "Example Ltd"},
-                           "purge_at": {"N": "1800000000"}}),
+                    json!({"max_connections": {"N": "1"}, "customer": {"S": "Example Ltd"}}),
                 ),
             ),
             Edit::default(),
@@ -158,11 +157,113 @@ fn an_edit_says_whom_it_concerns() {
     }
 }
 
+/// An entry that ends, and may be deleted at this second.
+fn ending(purge_at: &str, expires_at: Option<&str>) -> Value {
+    let mut item = item(
+        SERVICE,
+        "allow#012345678901",
+        json!({"purge_at": {"N": purge_at}}),
+    );
+    if let Some(end) = expires_at {
+        item["expires_at"] = json!({ "S": end });
+    }
+    item
+}
+
 #[test]
-fn what_dynamodb_removes_itself_is_an_edit_like_any_other() {
+fn what_dynamodb_removes_itself_is_an_edit_like_any_other_that_says_so() {
+    let by = |kind: &str, principal: &str| json!({"type": kind, "principalId": principal});
+    let of_dynamodb = by("Service", "dynamodb.amazonaws.com");
+    let told = |record: &Value| {
+        let edit = edit_of(record);
+        assert_eq!(edit.subject, Some(consumer()), "{record}");
+        edit.purged.map(|entry| entry.rule().to_string())
+    };
     let mut record = removed(allow(1));
-    record["userIdentity"] = json!({"type": "Service", "principalId": "dynamodb.amazonaws.com"});
-    assert_eq!(edit_of(&record), concerns(consumer()));
+    assert_eq!(told(&record), None, "somebody removed it");
+    record["userIdentity"] = of_dynamodb.clone();
+    let rule = format!("allow {ACCOUNT} on {SERVICE}");
+    assert_eq!(told(&record), Some(rule));
+    for other in [
+        by("service", "dynamodb.amazonaws.com"),
+        by("Service", "DynamoDB.amazonaws.com"),
+        by("Service", "dynamodb.amazonaws.com.example.com"),
+        by("Service", "dynamodb.amazonaws.com "),
+        by("AssumedRole", "dynamodb.amazonaws.com"),
+        by("Service", "replication.dynamodb.amazonaws.com"),
+        json!({"principalId": "dynamodb.amazonaws.com"}),
+        json!({"type": "Service"}),
+        json!("dynamodb.amazonaws.com"),
+        json!(null),
+    ] {
+        record["userIdentity"] = other;
+        assert_eq!(told(&record), None, "{record}");
+    }
+    // Only a deletion is one.
+    let mut put = inserted(allow(1));
+    put["userIdentity"] = of_dynamodb.clone();
+    assert_eq!(told(&put), None);
+    let mut changed = modified(allow(1), allow(2));
+    changed["userIdentity"] = of_dynamodb.clone();
+    assert_eq!(told(&changed), None);
+    // What nobody understood says nothing of whom it let in.
+    let mut record = removed(misspelt());
+    record["userIdentity"] = of_dynamodb;
+    assert_eq!(told(&record), None);
+}
+
+#[test]
+fn an_entry_that_may_be_deleted_before_it_ends_is_told_as_wrong_and_holds() {
+    let end = Some("2027-01-15T08:00:00Z");
+    let seconds = "1800000000";
+    for (item, expected) in [
+        (ending("1800000001", end), None),
+        (ending(seconds, end), Some("is not after expires_at")),
+        (ending("1799999999", end), Some("is not after expires_at")),
+        (ending(seconds, None), Some("stands without expires_at")),
+        (ending("-1", end), Some("is before 1970")),
+        (ending("1800000001000", end), Some("not milliseconds")),
+    ] {
+        for record in [inserted(item.clone()), modified(allow(1), item.clone())] {
+            let edit = edit_of(&record);
+            assert_eq!(edit.subject, Some(consumer()), "{record}");
+            let said = edit.malformed.map(|wrong| wrong.to_string());
+            assert_eq!(said.is_some(), expected.is_some(), "{said:?}");
+            if let (Some(said), Some(expected)) = (said, expected) {
+                let named = format!("the allowlist item {SERVICE} / allow#{ACCOUNT} is wrong: ");
+                assert!(
+                    said.starts_with(&named) && said.contains(expected),
+                    "{said}"
+                );
+            }
+        }
+        // Taken away, or put right, it is wrong no longer.
+        for record in [removed(item.clone()), modified(item.clone(), allow(1))] {
+            let edit = edit_of(&record);
+            assert_eq!(edit.malformed, None, "{record}");
+            assert_eq!(edit.mended.is_some(), expected.is_some(), "{record}");
+        }
+    }
+    // A number that is none says so, and stops what it concerns, as every wrong type does.
+    for number in ["1800000000.5", "1E+40"] {
+        let said = edit_of(&inserted(ending(number, end))).malformed.unwrap();
+        let said = said.to_string();
+        assert!(
+            said.contains("cannot be understood: purge_at is "),
+            "{said}"
+        );
+        assert!(
+            said.contains("a whole number of seconds since 1970"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn when_an_entry_may_be_deleted_concerns_nobody() {
+    let end = Some("2027-01-15T08:00:00Z");
+    let record = modified(ending("1800000001", end), ending("1800000002", end));
+    assert_eq!(edit_of(&record), Edit::default());
 }
 
 #[test]

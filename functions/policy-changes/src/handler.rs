@@ -40,7 +40,10 @@ impl Handler {
         }
         let unfollowed = self.follow_keys(&mut records).await;
         let batch = Batch::new(records);
-        let handled = self.gatekeeper.handle(batch.hints(), deadline).await;
+        let handled = self
+            .gatekeeper
+            .handle_edits(batch.hints(), batch.purged().to_vec(), deadline)
+            .await;
         Ok(batch.answer(&handled).and(unfollowed))
     }
 
@@ -66,8 +69,7 @@ impl Handler {
         failed
     }
 
-    /// An edit that makes no sense is logged once and counted: what it concerns waits until somebody
-    /// puts the item right.
+    /// An edit that makes no sense is logged once and counted: somebody has to put the item right.
     fn tell(
         &self,
         Record {
@@ -76,12 +78,30 @@ impl Handler {
         }: &Record,
     ) {
         let sequence_number = sequence_number.as_deref();
-        if let Some(malformed) = &edit.malformed {
-            tracing::error!(
+        if let Some(entry) = &edit.purged
+            && !entry.is_expired(self.gatekeeper.clock().now())
+        {
+            tracing::warn!(
                 sequence_number,
-                error = chain(malformed),
-                "an edit of the allowlist cannot be understood"
+                rule = %entry.rule(),
+                "DynamoDB deleted an entry of the allowlist at its purge_at, before it expired"
             );
+        }
+        if let Some(malformed) = &edit.malformed {
+            let error = chain(malformed);
+            if malformed.stops_what_it_concerns() {
+                tracing::error!(
+                    sequence_number,
+                    error,
+                    "an edit of the allowlist cannot be understood"
+                );
+            } else {
+                tracing::error!(
+                    sequence_number,
+                    error,
+                    "an entry of the allowlist says wrongly when DynamoDB may delete it"
+                );
+            }
             self.gatekeeper
                 .metrics()
                 .put("MalformedPolicyEdits", Unit::Count, 1.0, &[]);
@@ -89,7 +109,7 @@ impl Handler {
             tracing::info!(
                 sequence_number,
                 error = chain(mended),
-                "an allowlist item that could not be understood was put right or removed"
+                "an allowlist item that was wrong was put right or removed"
             );
         } else if edit.subject.is_none() {
             tracing::debug!(sequence_number, "an edit of the allowlist concerns nobody");

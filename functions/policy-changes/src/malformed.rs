@@ -1,6 +1,8 @@
 //! What is wrong with a record or a payload, in one sentence that stays short whatever they hold.
 
 use gatekeeper_aws::error::Permanent;
+use gatekeeper_core::policy::PolicyItem;
+use gatekeeper_core::purge::{self, InvalidPurge};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
@@ -23,6 +25,15 @@ pub enum Malformed {
         item: String,
         /// What is wrong with it.
         detail: String,
+    },
+    /// An image is an allowlist entry, and when DynamoDB may delete it is wrong. It can be understood, and
+    /// holds.
+    #[error("the allowlist item {item} is wrong: {detail}")]
+    Purge {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it.
+        detail: InvalidPurge,
     },
     /// An image is not there.
     #[error("the record has no {image} of {item}; the stream must carry new and old images")]
@@ -52,6 +63,23 @@ impl Malformed {
                 detail: shortened(&other.to_string()),
             },
         }
+    }
+
+    /// What is wrong with an entry that can be understood.
+    pub(crate) fn of(item: &PolicyItem) -> Option<Self> {
+        let PolicyItem::Entry(entry) = item else {
+            return None;
+        };
+        let rule = entry.rule();
+        Some(Self::Purge {
+            detail: purge::check(entry).err()?,
+            item: format!("{} / {}#{}", rule.service_id, rule.effect, rule.principal),
+        })
+    }
+
+    /// Whether what it is about waits until somebody puts it right.
+    pub(crate) fn stops_what_it_concerns(&self) -> bool {
+        !matches!(self, Self::Purge { .. })
     }
 
     pub(crate) fn no_image(item: &str, image: &'static str) -> Self {

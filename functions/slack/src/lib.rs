@@ -10,9 +10,9 @@
 //! | [`failure`] | what kept a message from being posted |
 //! | [`handler`] | an invocation in, an answer out |
 //!
-//! An announcement says where to look, and what is told once. What a review's message shows is what the
-//! request and its history say now, so that it does not matter in which order announcements come, or how
-//! often.
+//! An announcement only says where to look. What is shown is what the request, its history and what is known
+//! of the service say now: so it does not matter in which order announcements come, or how often, and one that
+//! somebody forged shows nothing that is not so, and keeps nothing that is so from being shown.
 
 pub mod config;
 pub mod decode;

@@ -1,5 +1,8 @@
 //! Messages that are posted once each, and those of reviews, which are kept up to date.
 //!
+//! What is shown is what the tables say. A record of the queue only says where to look: whoever may publish
+//! could have made it.
+//!
 //! Whoever posts or changes a message has its item in the requests table to themselves while they do,
 //! until they are done or their claim ends. So two instances never do it twice, and none puts something
 //! older over something newer. Where a claim ended and nobody wrote down what came of it, the message is
@@ -12,6 +15,7 @@ use gatekeeper_aws::tables::{Posting, Tables};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::announcement::{Announcement, Kind};
 use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::confirmed::confirmed;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_slack_api::blocks::Message;
@@ -92,34 +96,58 @@ impl Prompts {
         announcements: &[&Announcement],
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let Some(first) = announcements.first() else {
-            return Ok(());
-        };
-        let channel = self.channel_of(&first.service_id).await?;
-        let request = loop {
-            let tried = self.bring_up_to_date(endpoint, channel.as_ref(), deadline);
+        let (request, channel) = loop {
+            let tried = self.bring_up_to_date(endpoint, deadline);
             match tried.await {
                 Err(failure) if failure.passes_soon() => self.pause(failure, deadline).await?,
                 done => break done?,
             }
         };
+        let once = announcements.iter().copied().filter(|it| is_told_once(it));
+        let once: Vec<&Announcement> = once.collect();
+        if once.is_empty() {
+            return Ok(());
+        }
+        let Some(request) = request else {
+            for told in once {
+                not_shown(told);
+            }
+            return Ok(());
+        };
         let Some(channel) = channel else {
             return Ok(());
         };
-        let mut in_order = announcements.to_vec();
-        in_order.sort_by_key(|told| told.at);
-        for told in in_order {
-            self.tell_once_of(told, request.as_ref(), &channel, deadline)
+        let history = self.tables.history(endpoint).await?;
+        let mut shown: Vec<Announcement> = Vec::new();
+        for told in once {
+            match confirmed(told, &request, &history) {
+                Some(told) => shown.push(told),
+                None => not_shown(told),
+            }
+        }
+        shown.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
+        for told in &shown {
+            self.tell_once_of(told, &request, &channel, deadline)
                 .await?;
         }
         Ok(())
     }
 
-    /// Tells of an alarm, once.
+    /// Tells of an alarm, once, if it is so by what is known of the service.
     pub(crate) async fn tell_alarm(&self, told: &Alarm, deadline: Deadline) -> Result<(), Failure> {
+        let known = self.tables.findings(&told.service_id).await?;
+        let Some(told) = known.alarm(&told.service_id, told.finding, told.kind) else {
+            tracing::warn!(
+                service_id = %told.service_id,
+                finding = told.finding.as_str(),
+                kind = told.kind.as_str(),
+                "an alarm says what is not so, or not any more; it is not shown"
+            );
+            return Ok(());
+        };
         match self.channel_of(&told.service_id).await? {
             Some(channel) => {
-                let message = render::alarm(told);
+                let message = render::alarm(&told);
                 self.tell_once(&told.id, &channel, None, &message, deadline)
                     .await
             }
@@ -127,38 +155,23 @@ impl Prompts {
         }
     }
 
-    /// What this announcement tells beyond what the reviews' messages show.
+    /// Shows what is told once of a connection, as the tables have it.
     async fn tell_once_of(
         &self,
         told: &Announcement,
-        now: Option<&Request>,
+        now: &Request,
         channel: &SlackChannelId,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        match told.kind {
-            Kind::ReviewOpened | Kind::VoteCast | Kind::Accepted | Kind::Rejected | Kind::Gone => {
-                Ok(())
-            }
-            Kind::ReviewReminder => match now {
-                Some(request) => self.remind(told, request, channel, deadline).await,
-                None => Ok(()),
-            },
-            Kind::NobodyMayDecide
-            | Kind::QuorumOutOfReach
-            | Kind::AcceptRefused
-            | Kind::WouldRevoke
-            | Kind::RevocationStarted
-            | Kind::RevocationUndone
-            | Kind::Revoked
-            | Kind::AcceptedOutOfBand
-            | Kind::RejectedOutOfBand
-            | Kind::DeciderNamed
-            | Kind::DeciderContradicted => {
-                let message = render::notice(told, now);
-                self.tell_once(&told.id, channel, None, &message, deadline)
-                    .await
-            }
+        if told.kind == Kind::ReviewReminder {
+            return self.remind(told, now, channel, deadline).await;
         }
+        if !is_told_once(told) {
+            return Ok(());
+        }
+        let message = render::notice(told, Some(now));
+        self.tell_once(&told.id, channel, None, &message, deadline)
+            .await
     }
 
     /// Reminds people in the thread of a review's message, while it waits.
@@ -169,13 +182,6 @@ impl Prompts {
         channel: &SlackChannelId,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let waits = told
-            .review
-            .as_ref()
-            .is_some_and(|review| request.is_open_review(review.number));
-        if !waits {
-            return Ok(());
-        }
         let prompts = self.tables.prompts(&request.endpoint_id).await?;
         let prompt = prompts
             .iter()
@@ -196,23 +202,23 @@ impl Prompts {
     }
 
     /// Has the messages of an endpoint's reviews show how things stand, and posts one for the review that
-    /// is open and has none. Answers the request as it stands.
+    /// is open and has none. Answers the request as it stands, and the channel of its service.
     async fn bring_up_to_date(
         &self,
         endpoint: &EndpointId,
-        channel: Option<&SlackChannelId>,
         deadline: Deadline,
-    ) -> Result<Option<Request>, Failure> {
+    ) -> Result<(Option<Request>, Option<SlackChannelId>), Failure> {
         // In this order: whoever changes a message meanwhile changes its item, and then ours is not
         // written; so the request is never older than what is shown.
         let mut prompts = self.tables.prompts(endpoint).await?;
         let Some(request) = self.tables.request(endpoint).await? else {
-            return Ok(None);
+            return Ok((None, None));
         };
+        let channel = self.channel_of(&request.service_id).await?;
         let waiting = request
             .review
             .filter(|_| request.status == Status::InReview);
-        if let (Some(review), Some(channel)) = (waiting, channel) {
+        if let (Some(review), Some(channel)) = (waiting, &channel) {
             let is_there =
                 |prompt: &Posting| prompt.review == Some(review) && prompt.channel == *channel;
             if !prompts.iter().any(is_there) {
@@ -226,13 +232,13 @@ impl Prompts {
             Some(_) => it.shown < request.revision && (!it.is_over || is_contradicted),
         });
         if prompts.is_empty() {
-            return Ok(Some(request));
+            return Ok((Some(request), channel));
         }
         let history = self.tables.history(endpoint).await?;
         for mut prompt in prompts {
             self.show(&mut prompt, &request, &history, deadline).await?;
         }
-        Ok(Some(request))
+        Ok((Some(request), channel))
     }
 
     /// Has the message of a review show how it stands.
@@ -558,6 +564,35 @@ impl Prompts {
         self.clock.sleep(PAUSE).await;
         Ok(())
     }
+}
+
+/// Whether an announcement tells something beyond what the reviews' messages show.
+fn is_told_once(told: &Announcement) -> bool {
+    match told.kind {
+        Kind::ReviewOpened | Kind::VoteCast | Kind::Accepted | Kind::Rejected | Kind::Gone => false,
+        Kind::ReviewReminder
+        | Kind::NobodyMayDecide
+        | Kind::QuorumOutOfReach
+        | Kind::AcceptRefused
+        | Kind::StaysRejected
+        | Kind::WouldRevoke
+        | Kind::RevocationStarted
+        | Kind::RevocationUndone
+        | Kind::Revoked
+        | Kind::AcceptedOutOfBand
+        | Kind::RejectedOutOfBand
+        | Kind::DeciderNamed
+        | Kind::DeciderContradicted => true,
+    }
+}
+
+/// Notes that an announcement says what the tables do not: it is forged, or so late that it is over.
+fn not_shown(told: &Announcement) {
+    tracing::warn!(
+        endpoint_id = %told.endpoint_id,
+        kind = told.kind.as_str(),
+        "an announcement says what is not so, or not any more; it is not shown"
+    );
 }
 
 fn slack_channel(posting: &Posting) -> Result<ChannelId, Failure> {

@@ -237,6 +237,7 @@ pub fn alarm(told: &Alarm) -> Message {
                 "This was seen last, and may be so still.",
             ))),
         ),
+        alarm::Kind::AlarmEnded if told.deleted => ("This is over, with the deletion of", None),
         alarm::Kind::AlarmEnded => ("This is over, of", None),
     };
     let lead = Mrkdwn::literal("*")

@@ -50,6 +50,9 @@ fn request() -> Request {
         past_policy: false,
         reported_at: None,
         retried_at: None,
+        stays_rejected: None,
+        out_of_reach_since: None,
+        purged: None,
     }
 }
 
@@ -521,7 +524,12 @@ fn an_alarm_says_what_is_wrong_and_what_to_do() {
     );
     let over = Alarm::new(&service, finding, alarm::Kind::AlarmEnded, at(0));
     has(&super::alarm(&over), &["*This is over, of*"]);
-    let unmanaged = super::alarm(&Alarm::unmanaged(&service, finding, at(0)));
+    let unmanaged = super::alarm(&Alarm::ended(
+        &service,
+        finding,
+        alarm::Ending::Unmanaged,
+        at(0),
+    ));
     has(
         &unmanaged,
         &["does not look any more at", "may be so still"],

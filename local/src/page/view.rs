@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use askama::filters::HtmlSafe;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
+use gatekeeper_core::purge;
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
@@ -12,7 +13,7 @@ use super::act::{
     ADD_APPROVER, ADD_ENTRY, CHAT, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, form_of, settings_of,
 };
 use super::chat::{Modal, Part};
-use super::forms::Form;
+use super::forms::{Form, sentence};
 use super::mrkdwn::Span;
 use super::read::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
@@ -134,6 +135,12 @@ impl<'a> View<'a> {
             told.push(format!("{word} {end:.0}"));
         }
         told
+    }
+
+    /// What is wrong with when DynamoDB may delete an entry.
+    fn purge_problem(entry: &Entry) -> Option<String> {
+        let wrong = purge::check(entry).err()?;
+        Some(sentence(&wrong.to_string()))
     }
 
     /// What was said of a service's settings, in words.

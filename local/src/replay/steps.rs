@@ -34,7 +34,9 @@ pub(super) async fn play(
         .map(|why| format!("{}:{why}", args.world.display()));
     let mut problems: Vec<String> = refused.collect();
 
-    // Edits act at once, through the table's stream; reconcile does what they cannot.
+    // Edits act at once, through the table's stream; reconcile does what they cannot. What DynamoDB may
+    // delete by now is an edit of its own.
+    world.delete_expired()?;
     let left = world.follow_edits().await?;
     if left > 0 {
         problems.push(format!(

@@ -35,6 +35,18 @@ impl Kind {
     }
 }
 
+/// Why a finding is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It is not there any more.
+    Over,
+    /// Its service is not managed any more, and is not looked at.
+    Unmanaged,
+    /// Its service was deleted.
+    Deleted,
+}
+
 /// One message about one service. Serialized, it is the document that machines get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -58,6 +70,9 @@ pub struct Alarm {
     /// looked at. Left out of the document if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmanaged: bool,
+    /// Whether it ends because the service was deleted. Left out of the document if not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 impl Alarm {
@@ -79,14 +94,16 @@ impl Alarm {
             meaning: finding.meaning().to_owned(),
             remedy: finding.remedy().to_owned(),
             unmanaged: false,
+            deleted: false,
         }
     }
 
-    /// The end of a finding whose service is not managed any more.
+    /// The end of a finding.
     #[must_use]
-    pub fn unmanaged(service_id: &ServiceId, finding: Finding, at: Timestamp) -> Self {
+    pub fn ended(service_id: &ServiceId, finding: Finding, ending: Ending, at: Timestamp) -> Self {
         Self {
-            unmanaged: true,
+            unmanaged: ending == Ending::Unmanaged,
+            deleted: ending == Ending::Deleted,
             ..Self::new(service_id, finding, Kind::AlarmEnded, at)
         }
     }
@@ -114,6 +131,13 @@ impl Alarm {
                 "PrivateLink alarm dropped",
                 format!(
                     "{service}\n\nThe service is not managed by Gatekeeper any more, as of {:.0}, and is not looked at. The last that was seen:\n\n{}\n",
+                    self.at, self.meaning
+                ),
+            ),
+            Kind::AlarmEnded if self.deleted => (
+                "PrivateLink alarm over",
+                format!(
+                    "{service}\n\nThe service was deleted: EC2 has none of this id, as of {:.0}. So this is over:\n\n{}\n",
                     self.at, self.meaning
                 ),
             ),
@@ -180,7 +204,7 @@ mod tests {
         let message = over.message().unwrap();
         assert!(message.text.contains("This is over"));
         assert!(!message.document.contains("unmanaged"));
-        let unmanaged = Alarm::unmanaged(&service, finding, at(0));
+        let unmanaged = Alarm::ended(&service, finding, Ending::Unmanaged, at(0));
         let message = unmanaged.message().unwrap();
         assert!(
             message
@@ -191,5 +215,10 @@ mod tests {
         assert!(message.document.contains("\"unmanaged\":true"));
         let read: Alarm = serde_json::from_str(&message.document).unwrap();
         assert_eq!(read, unmanaged);
+        let deleted = Alarm::ended(&service, finding, Ending::Deleted, at(0));
+        let message = deleted.message().unwrap();
+        assert!(message.text.contains("The service was deleted"));
+        assert!(message.document.contains("\"deleted\":true"));
+        assert!(!message.document.contains("unmanaged"));
     }
 }

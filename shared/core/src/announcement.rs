@@ -15,6 +15,7 @@ use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::message::{Audience, Message};
 use crate::policy::ServiceName;
+use crate::rejection;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use crate::vote::{Choice, Vote};
 
@@ -38,6 +39,8 @@ pub enum Kind {
     Rejected,
     /// EC2 would not accept a connection that became allowed after it had been rejected.
     AcceptRefused,
+    /// An entry allows a connection that people rejected, and that stays so.
+    StaysRejected,
     /// Nothing allows an accepted connection any more; the service only reports it.
     WouldRevoke,
     /// An accepted connection will be cut, and when.
@@ -60,7 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 18] = [
         Kind::ReviewOpened,
         Kind::ReviewReminder,
         Kind::NobodyMayDecide,
@@ -69,6 +72,7 @@ impl Kind {
         Kind::Accepted,
         Kind::Rejected,
         Kind::AcceptRefused,
+        Kind::StaysRejected,
         Kind::WouldRevoke,
         Kind::RevocationStarted,
         Kind::RevocationUndone,
@@ -92,6 +96,7 @@ impl Kind {
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
             Self::AcceptRefused => "accept_refused",
+            Self::StaysRejected => "stays_rejected",
             Self::WouldRevoke => "would_revoke",
             Self::RevocationStarted => "revocation_started",
             Self::RevocationUndone => "revocation_undone",
@@ -195,7 +200,10 @@ pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
     let mut told = about(request, kind, at);
     told.id = format!("{}.{}", told.id, kind.as_str());
     match (kind, request.votes.last()) {
-        (Kind::WouldRevoke, _) => told.reason = objection(request, &request.verdict),
+        (Kind::WouldRevoke, _) => {
+            told.reason = objection(request, &request.verdict, request.purged.as_ref());
+        }
+        (Kind::StaysRejected, _) => told.reason = rejection::why(request),
         (Kind::VoteCast, Some(vote)) => told.reason = vote.to_string(),
         (Kind::DeciderNamed, _) => {
             told.reason = "AWS CloudTrail tells by now who it was.".to_owned();
@@ -368,7 +376,7 @@ impl Announcement {
             Kind::VoteCast => "PrivateLink vote",
             Kind::Accepted => "PrivateLink accepted",
             Kind::Rejected => "PrivateLink rejected",
-            Kind::AcceptRefused => "PrivateLink needs a new endpoint",
+            Kind::AcceptRefused | Kind::StaysRejected => "PrivateLink needs a new endpoint",
             Kind::WouldRevoke => "PrivateLink no longer allowed",
             Kind::RevocationStarted => "PrivateLink will be cut",
             Kind::RevocationUndone => "PrivateLink will not be cut",
@@ -471,6 +479,7 @@ impl Announcement {
             Kind::AcceptRefused => {
                 "is allowed by now, but EC2 does not accept its endpoint any more."
             }
+            Kind::StaysRejected => "is allowed by now, but its endpoint was rejected and stays so.",
             Kind::WouldRevoke => "is connected, and is not allowed to be.",
             Kind::RevocationStarted => "is connected, is not allowed to be, and will be cut.",
             Kind::RevocationUndone => "was to be cut, and stays connected.",
@@ -515,6 +524,16 @@ impl Announcement {
                 "The endpoint was rejected before, and that cannot be taken back. Ask the consumer \
                  to delete it and to create a new one: that one will be accepted as long as the \
                  allowlist says so. This endpoint is not tried again.",
+            ),
+            Kind::StaysRejected => Some(
+                "What people rejected is not accepted because of an entry. Ask the consumer to delete \
+                 the endpoint and to create a new one: that one will be accepted as long as the \
+                 allowlist says so.",
+            ),
+            Kind::RejectedOutOfBand if self.verdict.decision == Decision::Accept => Some(
+                "The allowlist allows it. Where the service's setting out_of_band is revert, it is tried \
+                 again, once. Else it stays rejected: ask the consumer to delete the endpoint and to \
+                 create a new one.",
             ),
             Kind::WouldRevoke => Some(
                 "Nothing is cut: the service's setting revoke is report. With enforce it would be.",

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::connection::Organization;
 use crate::judge::{Decision, FailedCondition, Verdict};
-use crate::policy::{OutOfBand, Principal, Revoke, ServiceSettings};
+use crate::policy::{OutOfBand, Principal, Revoke, Rule, ServiceSettings};
+use crate::purge;
 use crate::request::{Actor, Request, Status};
 
 /// Hours between telling that a connection will be cut and cutting it, if no setting says.
@@ -91,8 +92,8 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     };
     let mode = settings.revoke.unwrap_or_default();
     // Somebody let it in past the policy, and the service undoes that.
-    let undone = settings.out_of_band == Some(OutOfBand::Revert) && request.past_policy;
-    let cuts = mode == Revoke::Enforce || undone;
+    let undone = is_undone(request, settings);
+    let cuts = cuts(request, settings);
     match (request.status, standing) {
         (Status::Revoking, Standing::Carried) => Audit::Restore,
         (Status::Revoking, _) if !cuts => Audit::Restore,
@@ -139,15 +140,45 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     }
 }
 
-/// Why a connection that is there may not stay, in one sentence.
+/// Whether a connection would be cut, or begin its grace period, and is not for no other reason than that
+/// the allowlist holds no entry for the service (safety rule S2).
 #[must_use]
-pub fn objection(request: &Request, verdict: &Verdict) -> String {
-    match verdict.rule {
+pub fn is_withheld(
+    request: &Request,
+    standing: Standing,
+    settings: &ServiceSettings,
+    policy_is_empty: bool,
+) -> bool {
+    policy_is_empty
+        && standing == Standing::Withdrawn
+        && matches!(request.status, Status::Accepted | Status::Revoking)
+        && cuts(request, settings)
+}
+
+/// Whether the service cuts what is not allowed: it enforces, or it undoes what somebody let in past the
+/// policy.
+fn cuts(request: &Request, settings: &ServiceSettings) -> bool {
+    settings.revoke.unwrap_or_default() == Revoke::Enforce || is_undone(request, settings)
+}
+
+fn is_undone(request: &Request, settings: &ServiceSettings) -> bool {
+    settings.out_of_band == Some(OutOfBand::Revert) && request.past_policy
+}
+
+/// Why a connection that is there may not stay. `purged` is the entry without which it may not, where
+/// DynamoDB deleted it before it expired.
+#[must_use]
+pub fn objection(request: &Request, verdict: &Verdict, purged: Option<&Rule>) -> String {
+    let why = match verdict.rule {
         Some(_) => verdict.reason.clone(),
         None => format!(
             "No allowlist entry allows account {} on {} any more.",
             request.account_id, request.service_id
         ),
+    };
+    match purged {
+        Some(rule) => format!("{why} {}", purge::told(rule)),
+        None => why,
     }
 }
 
@@ -161,7 +192,7 @@ pub fn at_most(settings: &ServiceSettings) -> usize {
 mod tests {
     use super::*;
     use crate::fixtures::{at, request};
-    use crate::policy::{Effect, Rule};
+    use crate::policy::Effect;
 
     fn rule(effect: Effect, principal: &str) -> Rule {
         Rule {
@@ -468,6 +499,96 @@ mod tests {
         assert_eq!(
             audit(&revoking, Standing::Withdrawn, &settings, empty),
             Audit::Stay
+        );
+    }
+
+    #[test]
+    fn revocation_is_withheld_only_where_the_service_cuts_and_the_policy_is_empty() {
+        let past_policy = |mut request: Request| {
+            request.past_policy = true;
+            request
+        };
+        let plain = |request: Request| request;
+        let accepted = || request(Status::Accepted);
+        use OutOfBand::{Alert, Revert};
+        use Revoke::{Enforce, Off, Report};
+        let table = [
+            (
+                plain(accepted()),
+                Standing::Withdrawn,
+                settings(Enforce, Alert),
+                true,
+            ),
+            (
+                plain(request(Status::Revoking)),
+                Standing::Withdrawn,
+                settings(Enforce, Alert),
+                true,
+            ),
+            (
+                past_policy(accepted()),
+                Standing::Withdrawn,
+                settings(Off, Revert),
+                true,
+            ),
+            (
+                plain(accepted()),
+                Standing::Withdrawn,
+                settings(Off, Revert),
+                false,
+            ),
+            (
+                plain(accepted()),
+                Standing::Withdrawn,
+                settings(Report, Alert),
+                false,
+            ),
+            (
+                plain(accepted()),
+                Standing::Carried,
+                settings(Enforce, Alert),
+                false,
+            ),
+            (
+                plain(accepted()),
+                Standing::Unsure,
+                settings(Enforce, Alert),
+                false,
+            ),
+            (
+                plain(accepted()),
+                Standing::Denied,
+                settings(Enforce, Alert),
+                false,
+            ),
+            (
+                plain(request(Status::Rejected)),
+                Standing::Withdrawn,
+                settings(Enforce, Alert),
+                false,
+            ),
+        ];
+        for (index, (request, standing, settings, expected)) in table.into_iter().enumerate() {
+            let withheld = |empty| is_withheld(&request, standing, &settings, empty);
+            assert_eq!(withheld(true), expected, "row {index}");
+            assert!(!withheld(false), "row {index}: there is an entry");
+        }
+    }
+
+    #[test]
+    fn an_objection_names_what_dynamodb_deleted() {
+        let request = request(Status::Accepted);
+        let deleted = rule(Effect::Allow, "012345678901");
+        let unlisted = verdict(Decision::Review, None, vec![]);
+        assert!(!objection(&request, &unlisted, None).contains("DynamoDB"));
+        let why = objection(&request, &unlisted, Some(&deleted));
+        assert!(
+            why.starts_with("No allowlist entry allows account 012345678901"),
+            "{why}"
+        );
+        assert!(
+            why.contains("DynamoDB deleted the entry \"allow 012345678901 on *\""),
+            "{why}"
         );
     }
 

@@ -62,5 +62,8 @@ pub(crate) fn request(status: Status) -> Request {
         past_policy: false,
         reported_at: None,
         retried_at: None,
+        stays_rejected: None,
+        out_of_reach_since: None,
+        purged: None,
     }
 }

@@ -22,8 +22,12 @@
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`confirmed`] | what of an announcement the tables say too |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
+//! | [`findings`] | what is known to be wrong with a service, and when that is told |
+//! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
+//! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
@@ -34,8 +38,10 @@ pub mod audit;
 pub mod batch;
 pub mod caller;
 mod chat;
+pub mod confirmed;
 pub mod connection;
 pub mod edit;
+pub mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod hint;
@@ -46,6 +52,8 @@ pub mod message;
 pub mod plan;
 pub mod policy;
 pub mod policy_key;
+pub mod purge;
+pub mod rejection;
 pub mod request;
 pub mod review;
 pub mod token;

@@ -138,9 +138,8 @@ pub fn plan(
         (Status::Accepting, Phase::Rejected) => out_of_band(Status::Rejected),
         (Status::Rejecting, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
 
-        (Status::Rejected, Phase::Rejected) if request.may_be_tried_again() && !young => {
-            Plan::Judge
-        }
+        // It may be allowed by now: it is tried again, or people are told that it is in vain.
+        (Status::Rejected, Phase::Rejected) if !young => Plan::Judge,
         (Status::Rejected, Phase::Rejected) => Plan::Nothing,
 
         // EC2 contradicts the record: its lag at first, drift later.
@@ -348,14 +347,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_rejected_is_tried_again_once_and_not_at_once() {
+    fn what_was_rejected_is_judged_again_and_not_at_once() {
         let rejected = connection(ConnectionState::Rejected);
         let mut request = request(Status::Rejected);
         let planned_at = |request: &Request, now| planned(Some(request), Some(&rejected), at(now));
         assert_eq!(planned_at(&request, 59), Plan::Nothing);
         assert_eq!(planned_at(&request, 60), Plan::Judge);
+        // Whether it is tried again is for `rejection` to say, once it is known to be allowed.
         request.retried_at = Some(at(0));
-        assert_eq!(planned_at(&request, 60), Plan::Nothing);
+        assert_eq!(planned_at(&request, 60), Plan::Judge);
         // Between decision and outcome, EC2 was perhaps never asked.
         request.status = Status::Accepting;
         assert_eq!(planned_at(&request, 60), Plan::Judge);

@@ -62,6 +62,7 @@ pub struct Entry {
     rule: Rule,
     conditions: Conditions,
     about: About,
+    purge_at: Option<i64>,
 }
 
 /// When an entry holds. An absent condition always holds.
@@ -122,7 +123,15 @@ impl Entry {
             rule,
             conditions,
             about,
+            purge_at: None,
         })
+    }
+
+    /// The entry with the second, since 1970, after which DynamoDB may delete it. It decides nothing;
+    /// [`purge`](crate::purge) says when it is wrong.
+    #[must_use]
+    pub fn with_purge_at(self, purge_at: Option<i64>) -> Self {
+        Self { purge_at, ..self }
     }
 
     /// Which entry this is.
@@ -141,6 +150,12 @@ impl Entry {
     #[must_use]
     pub fn about(&self) -> &About {
         &self.about
+    }
+
+    /// After which second, since 1970, DynamoDB may delete it.
+    #[must_use]
+    pub fn purge_at(&self) -> Option<i64> {
+        self.purge_at
     }
 
     /// Whether the entry counts for nothing any more (safety rule S3).

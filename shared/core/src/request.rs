@@ -22,6 +22,7 @@ use crate::connection::Connection;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::policy::{Rule, ServiceName};
+use crate::rejection::StaysRejected;
 use crate::vote::Vote;
 
 /// Where a request stands.
@@ -382,6 +383,13 @@ pub struct Request {
     /// When a connection that had been rejected was tried again, because it had become allowed.
     /// Once is all.
     pub retried_at: Option<Timestamp>,
+    /// The allow of which people know that it cannot take effect, since the connection stays rejected.
+    pub stays_rejected: Option<StaysRejected>,
+    /// Since when fewer people may decide its open review than must approve.
+    pub out_of_reach_since: Option<Timestamp>,
+    /// The entry that DynamoDB deleted before it expired, where that is why people know that an accepted
+    /// connection would be cut.
+    pub purged: Option<Rule>,
 }
 
 /// A transition that [`LEGAL`] does not hold, or that does not start where the request stands.
@@ -435,6 +443,9 @@ impl Request {
             past_policy: false,
             reported_at: None,
             retried_at: None,
+            stays_rejected: None,
+            out_of_reach_since: None,
+            purged: None,
         })
     }
 
@@ -490,6 +501,15 @@ impl Request {
             } else {
                 self.retried_at
             },
+            stays_rejected: match (transition.cause, &self.verdict.rule) {
+                (Cause::Refused, Some(allow)) => Some(StaysRejected {
+                    allow: allow.clone(),
+                    told_at: transition.at,
+                }),
+                _ => None,
+            },
+            out_of_reach_since: None,
+            purged: None,
             ..reviewed
         })
     }

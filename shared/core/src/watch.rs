@@ -25,6 +25,10 @@ pub enum Finding {
     CloudTrailRuleMissing,
     /// More connections would have to be cut than one run may cut, so none is.
     TooManyRevocations,
+    /// Connections would have to be cut, and none is, since the allowlist holds no entry for the service.
+    AllowlistEmpty,
+    /// The service was looked after and is not managed any more, and is still there.
+    NoLongerManaged,
     /// Nobody is subscribed to the topic for announcements.
     AnnouncementsUnheard,
     /// There are approvers who can be asked by e-mail only, and nobody is subscribed to their topic.
@@ -46,6 +50,8 @@ impl Finding {
             Self::NotificationIncomplete => "notification_incomplete",
             Self::CloudTrailRuleMissing => "cloud_trail_rule_missing",
             Self::TooManyRevocations => "too_many_revocations",
+            Self::AllowlistEmpty => "allowlist_empty",
+            Self::NoLongerManaged => "no_longer_managed",
             Self::AnnouncementsUnheard => "announcements_unheard",
             Self::ApprovalsUnheard => "approvals_unheard",
             Self::AlarmsUnheard => "alarms_unheard",
@@ -55,7 +61,13 @@ impl Finding {
     /// Whether it lets connections in past Gatekeeper, or hides them from it.
     #[must_use]
     pub fn is_bypass(self) -> bool {
-        self != Self::TooManyRevocations && !self.is_unheard()
+        !self.holds_revocations() && self != Self::NoLongerManaged && !self.is_unheard()
+    }
+
+    /// Whether it keeps connections from being cut that the policy allows no longer.
+    #[must_use]
+    pub fn holds_revocations(self) -> bool {
+        matches!(self, Self::TooManyRevocations | Self::AllowlistEmpty)
     }
 
     /// Whether a topic has nobody who listens, so that people are not told what they must know.
@@ -102,6 +114,15 @@ impl Finding {
             Self::TooManyRevocations => {
                 "More connections would have to be cut than one run may cut, so none is cut."
             }
+            Self::AllowlistEmpty => {
+                "Connections that nothing allows any more would have to be cut, and none is: the \
+                 allowlist holds no entry for the service, which may be a mistake."
+            }
+            Self::NoLongerManaged => {
+                "Gatekeeper looked after the service and does not any more: it has lost its tag, or \
+                 its place in the parameter ManagedServices. Requests wait undecided, nothing is \
+                 revoked, and who accepts or rejects there is not recorded."
+            }
             Self::AnnouncementsUnheard => {
                 "No subscription to the topic for announcements is confirmed: nobody is told of \
                  decisions and reviews."
@@ -145,6 +166,15 @@ impl Finding {
                 "Check that the allowlist says what you mean. If it does, raise the service's setting \
                  revoke_at_most until they are cut."
             }
+            Self::AllowlistEmpty => {
+                "To cut a connection, deny its account: a deny is an entry. To keep it, write an \
+                 entry that allows it, or set the service's revoke to off."
+            }
+            Self::NoLongerManaged => {
+                "If that is not meant, put back the tag (aws ec2 create-tags --resources <the \
+                 service's id> --tags Key=privatelink-gatekeeper,Value=managed) or its id in \
+                 ManagedServices, then look through the connections that came in meanwhile."
+            }
             Self::AnnouncementsUnheard => {
                 "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \
                  them confirm."
@@ -159,6 +189,18 @@ impl Finding {
             }
         }
     }
+}
+
+/// What EC2 says of a service that was looked after and is not among the managed ones, when it is
+/// asked for it by its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlisted {
+    /// It is managed all the same: the list was behind.
+    Managed,
+    /// It is there, and is not managed.
+    Unmanaged,
+    /// There is no such service any more.
+    Deleted,
 }
 
 /// How a service is configured, as far as it matters here. What is none could not be looked at.

@@ -1,6 +1,7 @@
 //! What others did without Gatekeeper, and what was rejected before it became allowed.
 
 use gatekeeper_core::request::{Cause, Status};
+use gatekeeper_local::world::World;
 use local_aws::State;
 
 use crate::support::*;
@@ -179,4 +180,124 @@ async fn what_an_entry_has_allowed_since_is_not_reverted_though_nothing_was_revo
         );
         assert_eq!(state(&world, 3), Some(State::Available), "{setting}");
     }
+}
+
+/// The connection 5 was rejected before Gatekeeper looked; the others are pending, of accounts of their own.
+const IN_VAIN: &str = r#"
+services:
+  - service_id: vpce-svc-0a1b2c3d4e5f60718
+connections:
+  - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
+  - {endpoint_id: vpce-00000000000000004, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000004"}
+  - {endpoint_id: vpce-00000000000000005, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000005", state: rejected}
+policy:
+  entries:
+    - {service_id: "*", principal: "999999999999", effect: deny}
+  approvers:
+    - {id: alice@example.com, services: ["*"]}
+"#;
+
+/// How often it was told of an endpoint that an entry comes too late.
+fn told_in_vain(world: &World, n: u32) -> usize {
+    let told = told_of(world, n);
+    told.iter().filter(|kind| *kind == "stays_rejected").count()
+}
+
+#[tokio::test]
+async fn an_allow_that_comes_too_late_is_told_once_whoever_rejected_it() {
+    let world = world_of(IN_VAIN).await;
+    world.reconcile().await;
+    // Alice rejects one, somebody on the console the other.
+    let voted = vote(&world, &by_link(&world, "alice", 3), &rejection()).await;
+    assert_eq!(word(&voted), "decided");
+    somebody_rejects(&world, 4);
+    runs(&world, 2).await;
+    for n in 3..=5 {
+        assert_eq!(told_in_vain(&world, n), 0, "{n}: nothing allows it");
+        allow(&world, "*", &format!("{n:012}")).await;
+    }
+    edited(&world).await;
+    runs(&world, 3).await;
+    for (n, who) in [
+        (3, "alice@example.com rejected it"),
+        (4, "somebody rejected it without Gatekeeper"),
+        (5, "it was rejected before Gatekeeper looked"),
+    ] {
+        assert_eq!(status(&world, n).await, Some(Status::Rejected));
+        assert_eq!(told_in_vain(&world, n), 1, "{n}");
+        let mut mails = world.sns.inbox().into_iter().map(|mail| mail.message);
+        let about =
+            |mail: &String| mail.contains(endpoint(n).as_str()) && mail.contains("stays so");
+        let mail = mails.find(about).unwrap();
+        assert!(
+            mail.contains(who) && mail.contains("create a new one"),
+            "{mail}"
+        );
+    }
+    // It goes and comes back: whoever writes it again is told again.
+    remove(&world, "*", "allow", "000000000003").await;
+    edited(&world).await;
+    runs(&world, 1).await;
+    allow(&world, "*", "000000000003").await;
+    edited(&world).await;
+    runs(&world, 3).await;
+    assert_eq!([3, 4, 5].map(|n| told_in_vain(&world, n)), [2, 1, 1]);
+    assert_eq!(world.ec2.calls_of("AcceptVpcEndpointConnections"), 0);
+}
+
+#[tokio::test]
+async fn whoever_rejects_what_is_allowed_is_told_then_and_not_again() {
+    for (setting, expected) in [("alert", vec!["rejected_out_of_band"]), ("record", vec![])] {
+        let world = world_of(WORLD).await;
+        settings(&world, &format!("out_of_band: {setting}")).await;
+        world.reconcile().await;
+        minutes_pass(&world, 5);
+        somebody_rejects(&world, 1);
+        runs(&world, 4).await;
+        let told = told_of(&world, 1);
+        assert_eq!(told[1..], expected, "{setting}");
+        if setting == "alert" {
+            let mail = world.sns.inbox().pop().unwrap().message;
+            assert!(mail.contains("create a new one"), "{mail}");
+        }
+        // Another entry is another matter.
+        allow(&world, "*", "000000000001").await;
+        remove(&world, SERVICE, "allow", "000000000001").await;
+        edited(&world).await;
+        runs(&world, 2).await;
+        assert_eq!(told_in_vain(&world, 1), 1, "{setting}");
+    }
+}
+
+#[tokio::test]
+async fn what_ec2_did_not_take_back_is_told_once_for_the_entry_that_it_was_tried_for() {
+    let world = world_of(WORLD).await;
+    world.reconcile().await;
+    remove(&world, "*", "deny", "000000000002").await;
+    allow(&world, "*", "000000000002").await;
+    minutes_pass(&world, 5);
+    runs(&world, 4).await;
+    assert_eq!(told_of(&world, 2), ["rejected", "accept_refused"]);
+    allow(&world, SERVICE, "000000000002").await;
+    edited(&world).await;
+    runs(&world, 3).await;
+    assert_eq!(
+        told_of(&world, 2),
+        ["rejected", "accept_refused", "stays_rejected"]
+    );
+}
+
+#[tokio::test]
+async fn a_run_that_is_killed_tells_once_that_an_allow_comes_too_late() {
+    let ready = async || {
+        let world = world_of(IN_VAIN).await;
+        runs(&world, 1).await;
+        allow(&world, "*", "000000000005").await;
+        world
+    };
+    reconcile_killed_everywhere(ready, async |world, n| {
+        runs(world, 2).await;
+        assert_eq!(told_in_vain(world, 5), 1, "killed after {n}");
+    })
+    .await;
 }

@@ -412,3 +412,85 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
     world.reconcile().await;
     assert_eq!(state(&world, 1), Some(State::Rejected));
 }
+
+/// How often it was told that revocation is withheld, and that it is not any more; and what is measured.
+fn withheld(world: &World) -> (usize, usize, Option<f64>) {
+    let told = |kind| alarms(world, "allowlist_empty", kind);
+    let metrics = world
+        .gatekeeper(gatekeeper_local::function::Function::Reconcile)
+        .metrics();
+    (
+        told("alarm_started"),
+        told("alarm_ended"),
+        metrics.last("RevocationsHeld"),
+    )
+}
+
+async fn without_entries(settings: &str) -> World {
+    let world = all_accepted(settings).await;
+    for (scope, account) in [(SERVICE, 1), (SERVICE, 2), ("*", 3)] {
+        remove(&world, scope, "allow", &format!("{account:012}")).await;
+    }
+    edited(&world).await;
+    runs(&world, 3).await;
+    for n in 1..=3 {
+        assert_eq!(
+            status(&world, n).await,
+            Some(Status::Accepted),
+            "nobody is cut"
+        );
+    }
+    world
+}
+
+#[tokio::test]
+async fn that_nobody_is_cut_for_an_empty_allowlist_is_one_alarm() {
+    // It ends when there is an entry again, or nothing would be cut.
+    let world = without_entries("revoke: enforce, revoke_grace_hours: 0").await;
+    assert_eq!(withheld(&world), (1, 0, Some(1.0)));
+    let mail = world.sns.inbox().pop().unwrap().message;
+    assert!(mail.contains("deny its account"), "{mail}");
+    for n in 1..=3 {
+        allow(&world, "*", &format!("{n:012}")).await;
+    }
+    runs(&world, 2).await;
+    assert_eq!(withheld(&world), (1, 1, Some(0.0)));
+
+    let world = without_entries("revoke: enforce, revoke_grace_hours: 0").await;
+    put_policy(
+        &world,
+        r#"{service_id: "*", principal: "000000000001", effect: deny}"#,
+    )
+    .await;
+    settings(
+        &world,
+        "revoke: enforce, revoke_grace_hours: 0, revoke_at_most: 1",
+    )
+    .await;
+    runs(&world, 1).await;
+    assert_eq!(withheld(&world).1, 1, "a deny is an entry");
+
+    let world = without_entries("revoke: enforce, revoke_grace_hours: 0").await;
+    settings(&world, "revoke: off").await;
+    runs(&world, 2).await;
+    assert_eq!(withheld(&world), (1, 1, Some(0.0)));
+}
+
+#[tokio::test]
+async fn an_empty_allowlist_is_no_alarm_where_nothing_would_be_cut() {
+    for settings in ["revoke: off", "revoke: report", "out_of_band: revert"] {
+        let world = without_entries(settings).await;
+        assert_eq!(withheld(&world), (0, 0, Some(0.0)), "{settings}");
+    }
+    // Whom approvers let in needs no entry.
+    let world = world_of(&format!(
+        "services:\n  - service_id: {SERVICE}\nconnections:\n  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\"}}\npolicy:\n  settings:\n    - {{service_id: \"*\", revoke: enforce}}\n  approvers:\n    - {{id: alice@example.com, services: [\"*\"]}}\n",
+        endpoint(1)
+    ))
+    .await;
+    world.reconcile().await;
+    vote(&world, &by_link(&world, "alice", 1), &approval()).await;
+    runs(&world, 3).await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+    assert_eq!(withheld(&world), (0, 0, Some(0.0)));
+}

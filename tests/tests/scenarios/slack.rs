@@ -90,6 +90,11 @@ impl Workspace {
         self.handle(&self.instance(), &news).await
     }
 
+    /// Delivers announcements of somebody's making; the records that come back.
+    pub(crate) async fn deliver_these(&self, documents: &[Value]) -> Vec<String> {
+        self.handle(&self.instance(), &batch(documents)).await
+    }
+
     async fn handle(&self, instance: &Handler, batch: &Value) -> Vec<String> {
         self.within(instance, batch, 60).await
     }
@@ -511,16 +516,21 @@ async fn a_bad_record_and_a_channel_that_is_not_there_spoil_no_other() {
         json!({"schema": "other"}),
     );
     bad["kind"] = good["kind"].clone();
-    let mut alarm = documents(&space.world)
-        .into_iter()
-        .find(|document| document["finding"].is_string())
-        .unwrap();
-    // A service of another stack, say, whose channel is gone.
-    alarm["service_id"] = json!("vpce-svc-00000000000000002");
-    let text = "services: []\npolicy:\n  settings:\n    \
+    // A service whose channel is gone, and which lets everybody ask.
+    let text = "services:\n  - {service_id: vpce-svc-00000000000000002, principals: [\"*\"]}\n\
+                policy:\n  settings:\n    \
                 - {service_id: vpce-svc-00000000000000002, slack_channel: C0GONE}\n";
     let file = gatekeeper_local::world_file::WorldFile::parse(text).unwrap();
     file.put_into(&space.world).await.unwrap();
+    minutes_pass(&space.world, 5);
+    space.world.reconcile().await;
+    let alarm = documents(&space.world)
+        .into_iter()
+        .find(|document| {
+            document["service_id"] == "vpce-svc-00000000000000002"
+                && document["finding"] == "anyone_may_ask"
+        })
+        .unwrap();
     let news = batch(&[bad, alarm, good]);
     assert_eq!(space.handle(&space.instance(), &news).await, ["m1"]);
     assert_eq!(space.only_message().buttons(), ["approve", "reject"]);

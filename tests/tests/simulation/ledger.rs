@@ -466,9 +466,11 @@ impl Ledger {
             "accepted" | "accepted_out_of_band" | "revocation_undone" | "would_revoke" => {
                 row.to == "accepted"
             }
-            "rejected" | "rejected_out_of_band" | "revoked" | "accept_refused" => {
-                row.to == "rejected"
-            }
+            "rejected"
+            | "rejected_out_of_band"
+            | "revoked"
+            | "accept_refused"
+            | "stays_rejected" => row.to == "rejected",
             "revocation_started" => row.to == "revoking",
             "decider_named" | "decider_contradicted" => {
                 matches!(row.to.as_str(), "accepted" | "rejected" | "revoking")

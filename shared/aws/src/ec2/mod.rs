@@ -390,6 +390,51 @@ impl Ec2 {
         Ok(found)
     }
 
+    /// Which of these services EC2 lists, and whether each is managed.
+    pub(crate) async fn are_managed(
+        &self,
+        services: &[ServiceId],
+    ) -> Result<BTreeMap<ServiceId, bool>, Arc<Error>> {
+        let (key, value) = MANAGED_TAG;
+        let mut found = BTreeMap::new();
+        for chunk in services.chunks(VALUES_PER_FILTER) {
+            let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
+            for service in self.configurations(ids).await? {
+                let Some(Ok(id)) = service.service_id().map(str::parse) else {
+                    continue;
+                };
+                let mut tags = service.tags().iter();
+                let is_managed = match &self.managed {
+                    Managed::Tagged => {
+                        tags.any(|tag| tag.key() == Some(key) && tag.value() == Some(value))
+                    }
+                    Managed::Listed(listed) => listed.contains(&id),
+                };
+                found.insert(id, is_managed);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether EC2 says that there is no such service. That it leaves one out of a list says nothing.
+    pub(crate) async fn is_deleted(&self, service: &ServiceId) -> Result<bool, Arc<Error>> {
+        self.describes.wait().await;
+        let asked = self
+            .client
+            .describe_vpc_endpoint_service_configurations()
+            .service_ids(service.as_str())
+            .send()
+            .await;
+        match asked {
+            Ok(_) => Ok(false),
+            Err(error) if is_unknown_service(error.code()) => Ok(true),
+            Err(error) => {
+                let operation = "DescribeVpcEndpointServiceConfigurations";
+                Err(failed(operation, error, Retryable::DescribeServices))
+            }
+        }
+    }
+
     /// The connection notifications of all services.
     pub(crate) async fn notifications(
         &self,
@@ -483,6 +528,15 @@ impl Ec2 {
 
 fn service_ids<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Vec<ServiceId> {
     ids.flatten().filter_map(|id| id.parse().ok()).collect()
+}
+
+/// Whether an error's code says that there is no such service. EC2 spells it in two ways.
+fn is_unknown_service(code: Option<&str>) -> bool {
+    let known = [
+        "InvalidVpcEndpointServiceId.NotFound",
+        "InvalidVpcEndpointService.NotFound",
+    ];
+    code.is_some_and(|code| known.iter().any(|known| known.eq_ignore_ascii_case(code)))
 }
 
 type DescribeError = aws_sdk_ec2::error::SdkError<

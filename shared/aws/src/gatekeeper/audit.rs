@@ -7,12 +7,15 @@
 use std::sync::Arc;
 
 use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::audit::{Audit, Run, Standing, at_most, audit, objection, standing};
+use gatekeeper_core::audit::{
+    Audit, Run, Standing, at_most, audit, is_withheld, objection, standing,
+};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::judge::{Usage, Verdict, judge};
 use gatekeeper_core::message::Message;
-use gatekeeper_core::policy::{OutOfBand, Revoke, ServiceSettings};
+use gatekeeper_core::policy::{Entry, OutOfBand, Revoke, Rule, ServiceSettings};
+use gatekeeper_core::purge;
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use jiff::Timestamp;
 
@@ -37,6 +40,10 @@ pub(super) struct Auditor {
     cuts: Bounded,
     /// Whether a part of the policy could not be read: then nothing is revoked (safety rule S2).
     unreadable: bool,
+    /// Whether a connection would be cut if the allowlist held an entry for the service.
+    withheld: bool,
+    /// The entries that DynamoDB has just deleted at their `purge_at`.
+    pub(super) purged: Arc<[Entry]>,
 }
 
 /// A connection that does not seem to be allowed. It is judged once more before anything is done
@@ -54,6 +61,8 @@ struct Assessed {
     standing: Standing,
     /// What shows that the policy is not empty, where the standing rests on that.
     entry: Option<Ground>,
+    /// The entry without which it stands so, where DynamoDB has just deleted it.
+    purged: Option<Rule>,
     /// What is to be done about it.
     action: Audit,
     /// When it was judged.
@@ -66,6 +75,7 @@ struct Confirmed {
     request: Request,
     verdict: Verdict,
     grounds: Vec<Ground>,
+    purged: Option<Rule>,
     action: Audit,
 }
 
@@ -85,6 +95,9 @@ pub(super) struct Audited {
     /// Whether more connections had to be cut, or to be told of, than one run may; none if it could
     /// not be found out.
     pub(super) held: Option<bool>,
+    /// Whether connections had to be cut, or to be told of, and are not because the allowlist holds no
+    /// entry for the service; none if it could not be found out.
+    pub(super) withheld: Option<bool>,
 }
 
 impl Bounded {
@@ -116,6 +129,8 @@ impl Gatekeeper {
             starts: Bounded::default(),
             cuts: Bounded::default(),
             unreadable: false,
+            withheld: false,
+            purged: Arc::default(),
         })
     }
 
@@ -195,6 +210,7 @@ impl Gatekeeper {
                 let after = Request {
                     verdict: assessed.verdict,
                     reported_at: Some(assessed.at),
+                    purged: assessed.purged,
                     ..request.noted()
                 };
                 self.note(request, after, Told::Note(Kind::WouldRevoke))
@@ -204,6 +220,7 @@ impl Gatekeeper {
                 let after = Request {
                     verdict: assessed.verdict,
                     reported_at: None,
+                    purged: None,
                     past_policy: request.past_policy && assessed.standing != Standing::Carried,
                     ..request.noted()
                 };
@@ -243,11 +260,15 @@ impl Gatekeeper {
             policy_is_empty: entry.is_none(),
         };
         let action = audit(request, standing, &auditor.settings, run);
+        auditor.withheld |= is_withheld(request, standing, &auditor.settings, run.policy_is_empty);
+        let purged = &auditor.purged;
+        let purged = purge::cause(purged, &view.policy, connection, place, &verdict, at);
         Ok(Some(Assessed {
             view,
             verdict,
             standing,
             entry,
+            purged: purged.cloned(),
             action,
             at,
         }))
@@ -333,6 +354,7 @@ impl Gatekeeper {
         let (starts, cuts) = (auditor.starts.all(at_most), auditor.cuts.all(at_most));
         let held = starts.is_none() || cuts.is_none();
         done.held = Some(held);
+        done.withheld = Some(auditor.withheld);
         if held {
             tracing::error!(
                 service_id = %auditor.service,
@@ -408,6 +430,7 @@ impl Gatekeeper {
                 request,
                 verdict: assessed.verdict,
                 grounds,
+                purged: assessed.purged,
                 action: assessed.action,
             });
         }
@@ -424,9 +447,10 @@ impl Gatekeeper {
             request,
             verdict,
             grounds,
+            purged,
             ..
         } = confirmed;
-        let why = objection(&request, &verdict);
+        let why = objection(&request, &verdict, purged.as_ref());
         let change = Change {
             to: Status::Revoking,
             cause: Cause::Revoked,

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
 use gatekeeper_core::message::Message;
 use gatekeeper_core::plan::{Plan, Seen, Why, plan};
 use gatekeeper_core::policy::{OutOfBand, ServiceSettings};
+use gatekeeper_core::purge;
+use gatekeeper_core::rejection::{Rejection, StaysRejected, rejection};
 use gatekeeper_core::request::{Actor, Cause, Request, SlotChange, Status, Transition};
 use gatekeeper_core::review;
+use jiff::Timestamp;
 
 use super::knowledge::Knowledge;
 use super::review::{Asked, by_votes, names};
@@ -280,12 +283,22 @@ impl Gatekeeper {
         };
         let now = self.clock.now();
         let place = knowledge.place(connection);
-        let verdict = judge(&view.policy, connection, place, usage, now);
+        let mut verdict = judge(&view.policy, connection, place, usage, now);
+        let purged = &sighting.purged;
+        if let Some(rule) = purge::cause(purged, &view.policy, connection, place, &verdict, now) {
+            verdict.reason = format!("{} {}", verdict.reason, purge::told(rule));
+        }
         let settings = view.policy.settings_of(service);
         if let Some(request) = &request
-            && stays_rejected(connection, request, &verdict, &settings)
+            && request.status == Status::Rejected
+            && connection.state.phase() == Phase::Rejected
         {
-            return self.unchanged(sighting, Some(request.clone())).await;
+            let rejection = rejection(request, &verdict, place, &settings);
+            if rejection != Rejection::TryAgain {
+                return self
+                    .stay_rejected(sighting, request, verdict, rejection)
+                    .await;
+            }
         }
         let governing = view
             .policy
@@ -387,6 +400,41 @@ impl Gatekeeper {
         Ok(attempt_of(recorded, request.as_ref(), after))
     }
 
+    /// A connection stays rejected. Where an entry allows it by now, people are told that this is in vain,
+    /// once for each such entry.
+    async fn stay_rejected(
+        &self,
+        sighting: &Sighting,
+        request: &Request,
+        verdict: Verdict,
+        rejection: Rejection,
+    ) -> Result<Attempt, Arc<Error>> {
+        let (stays_rejected, told) = match rejection {
+            Rejection::Tell(allow) => {
+                let told_at = self.clock.now();
+                let stays = StaysRejected { allow, told_at };
+                (Some(stays), Told::Note(Kind::StaysRejected))
+            }
+            Rejection::Forget => (None, Told::Nothing),
+            Rejection::TryAgain | Rejection::Stay => {
+                return self.unchanged(sighting, Some(request.clone())).await;
+            }
+        };
+        let after = Request {
+            verdict,
+            stays_rejected,
+            ..request.noted()
+        };
+        let recorded = self
+            .tables
+            .record(&Write {
+                told,
+                ..Write::of(Some(request), &after)
+            })
+            .await?;
+        Ok(attempt_of(recorded, Some(request), after))
+    }
+
     /// Takes up a decision that was recorded but not carried out, unless somebody else does.
     async fn claim(
         &self,
@@ -472,6 +520,11 @@ impl Gatekeeper {
                     names(&view, connection).put_on(&mut after);
                 }
                 after.past_policy = past_policy;
+                if let (false, Ok(Some(view))) = (found, knowledge.view(connection)) {
+                    let settings = view.policy.settings_of(&connection.service_id);
+                    after.stays_rejected =
+                        rejected_all_the_same(&after, knowledge.place(connection), &settings, now);
+                }
                 after
             }
             _ => match &request {
@@ -555,19 +608,24 @@ fn next(
     })
 }
 
-/// Whether a connection that EC2 rejected is to stay so: the policy does not accept it, or it was
-/// others who rejected it and the service lets their decisions stand.
-fn stays_rejected(
-    connection: &Connection,
-    request: &Request,
-    verdict: &Verdict,
+/// The allow under which somebody rejected a connection: that it is in vain is no news to them, and what
+/// tells of the rejection says so.
+fn rejected_all_the_same(
+    after: &Request,
+    place: &Organization,
     settings: &ServiceSettings,
-) -> bool {
-    let by_others = matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
-    connection.state.phase() == Phase::Rejected
-        && request.status == Status::Rejected
-        && (verdict.decision != Decision::Accept
-            || (by_others && settings.out_of_band != Some(OutOfBand::Revert)))
+    now: Timestamp,
+) -> Option<StaysRejected> {
+    if after.status != Status::Rejected {
+        return None;
+    }
+    match rejection(after, &after.verdict, place, settings) {
+        Rejection::Tell(allow) => Some(StaysRejected {
+            allow,
+            told_at: now,
+        }),
+        _ => None,
+    }
 }
 
 /// Whether a connection that has no request was there before its service was first looked through.

@@ -40,7 +40,7 @@ use std::sync::{Arc, Mutex};
 use gatekeeper_core::caller::Caller;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::policy::Scope;
+use gatekeeper_core::policy::{Entry, Scope};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::announcer::Announcer;
@@ -92,6 +92,8 @@ struct Sighting {
     seen_at: Timestamp,
     /// Who accepted or rejected it, by AWS CloudTrail's events.
     callers: Vec<Caller>,
+    /// The entries that DynamoDB has just deleted at their `purge_at`, where an event says so.
+    purged: Arc<[Entry]>,
 }
 
 impl Sighting {
@@ -102,6 +104,7 @@ impl Sighting {
             connection: Some(connection),
             seen_at,
             callers: Vec::new(),
+            purged: Arc::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::{ByEndpoint, Hint, HintKind, Subject};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::policy::Entry;
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
@@ -28,13 +29,27 @@ impl Gatekeeper {
     /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
     /// that failed is to be handed over again.
     pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+        self.handle_edits(hints, Vec::new(), deadline).await
+    }
+
+    /// As [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that DynamoDB
+    /// deleted at their `purge_at`: that is named where it is the cause of what follows.
+    pub async fn handle_edits(
+        &self,
+        hints: &[Hint],
+        purged: Vec<Entry>,
+        deadline: Deadline,
+    ) -> Vec<Handled> {
         if hints.is_empty() {
             return Vec::new();
         }
         let end = deadline.earlier(TO_ANSWER).0;
         match self
             .clock
-            .until_done(end, self.handle_all(hints, deadline).boxed())
+            .until_done(
+                end,
+                self.handle_all(hints, &purged.into(), deadline).boxed(),
+            )
             .await
         {
             Some(handled) => handled,
@@ -47,7 +62,12 @@ impl Gatekeeper {
         hints.iter().map(|_| Err(Arc::clone(&error))).collect()
     }
 
-    async fn handle_all(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+    async fn handle_all(
+        &self,
+        hints: &[Hint],
+        purged: &Arc<[Entry]>,
+        deadline: Deadline,
+    ) -> Vec<Handled> {
         let managed = match self.ec2.managed_services().await {
             Ok(managed) => managed.iter().cloned().collect::<BTreeSet<ServiceId>>(),
             Err(error) => return self.fail_all(hints, error),
@@ -56,10 +76,14 @@ impl Gatekeeper {
         // send events chooses how many there are.
         let by_endpoint = ByEndpoint::of(hints);
         let endpoints = self
-            .handle_endpoints(&by_endpoint, &managed, deadline)
+            .handle_endpoints(&by_endpoint, purged, &managed, deadline)
             .await;
-        let consumers = self.handle_consumers(hints, &managed, deadline).await;
-        let services = self.handle_services(hints, &managed, deadline).await;
+        let consumers = self
+            .handle_consumers(hints, purged, &managed, deadline)
+            .await;
+        let services = self
+            .handle_services(hints, purged, &managed, deadline)
+            .await;
         hints
             .iter()
             .enumerate()
@@ -81,6 +105,7 @@ impl Gatekeeper {
     async fn handle_endpoints(
         &self,
         hints: &ByEndpoint<'_>,
+        purged: &Arc<[Entry]>,
         managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<EndpointId, Handled> {
@@ -89,7 +114,7 @@ impl Gatekeeper {
         }
         let mut refused = BTreeMap::new();
         let seen = self.sightings(hints, managed, &mut refused);
-        let sightings = match seen.await {
+        let mut sightings = match seen.await {
             Ok(sightings) => sightings,
             Err(error) => {
                 self.report(&error, None);
@@ -97,6 +122,9 @@ impl Gatekeeper {
                 return ids.map(|id| (id, Err(Arc::clone(&error)))).collect();
             }
         };
+        for sighting in &mut sightings {
+            sighting.purged = Arc::clone(purged);
+        }
         let is_edited = |id| hints.get(id).is_some_and(|said| said.is_edited);
         let edited: Vec<Connection> = sightings
             .iter()
@@ -105,7 +133,9 @@ impl Gatekeeper {
             .collect();
         let settled = self.settle(sightings, deadline).await;
         self.finish_announcements(&settled, deadline).await;
-        let audited = self.audit_edited(&settled, edited.clone(), deadline).await;
+        let audited = self
+            .audit_edited(&settled, edited.clone(), purged, deadline)
+            .await;
         let mut handled: BTreeMap<EndpointId, Handled> = settled
             .into_iter()
             .map(|(id, settled)| (id, settled.map(|_| ())))
@@ -126,6 +156,7 @@ impl Gatekeeper {
     async fn handle_consumers(
         &self,
         hints: &[Hint],
+        purged: &Arc<[Entry]>,
         managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<usize, Handled> {
@@ -147,7 +178,7 @@ impl Gatekeeper {
         let mut failed: BTreeMap<(Option<&ServiceId>, &AccountId), Arc<Error>> = BTreeMap::new();
         for (service, accounts) in wanted {
             match self
-                .settle_consumers(service, &accounts, managed, deadline)
+                .settle_consumers(service, &accounts, purged, managed, deadline)
                 .await
             {
                 Ok(failures) => {
@@ -179,6 +210,7 @@ impl Gatekeeper {
         &self,
         service: Option<&ServiceId>,
         accounts: &BTreeSet<&AccountId>,
+        purged: &Arc<[Entry]>,
         managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> Result<BTreeMap<AccountId, Arc<Error>>, Arc<Error>> {
@@ -197,10 +229,15 @@ impl Gatekeeper {
         for slice in listed.chunks(self.limits.slice.max(1)) {
             let sightings = slice
                 .iter()
-                .map(|connection| Sighting::of(connection.clone(), seen_at))
+                .map(|connection| Sighting {
+                    purged: Arc::clone(purged),
+                    ..Sighting::of(connection.clone(), seen_at)
+                })
                 .collect();
             let settled = self.settle(sightings, deadline).await;
-            let audited = self.audit_edited(&settled, slice.to_vec(), deadline).await;
+            let audited = self
+                .audit_edited(&settled, slice.to_vec(), purged, deadline)
+                .await;
             for connection in slice {
                 let settled = settled.get(&connection.endpoint_id);
                 let failure = settled.and_then(|settled| settled.as_ref().err());
@@ -224,6 +261,7 @@ impl Gatekeeper {
         &self,
         settled: &Settled,
         connections: Vec<Connection>,
+        purged: &Arc<[Entry]>,
         deadline: Deadline,
     ) -> Result<(), Arc<Error>> {
         let mut services: BTreeMap<ServiceId, Vec<Connection>> = BTreeMap::new();
@@ -234,6 +272,7 @@ impl Gatekeeper {
         for (service, connections) in services {
             let audited = async {
                 let mut auditor = self.begin_audit(&service, self.clock.now()).await?;
+                auditor.purged = Arc::clone(purged);
                 self.audit(&mut auditor, settled, &connections, deadline)
                     .await?;
                 Ok::<_, Arc<Error>>(auditor)
@@ -289,6 +328,7 @@ impl Gatekeeper {
                 endpoint_id,
                 connection: Some(connection),
                 seen_at,
+                purged: Arc::default(),
             });
         }
         Ok(sightings)
@@ -361,6 +401,7 @@ impl Gatekeeper {
                 connection,
                 seen_at,
                 callers: Vec::new(),
+                purged: Arc::default(),
             });
         }
         Ok(sightings)
@@ -370,6 +411,7 @@ impl Gatekeeper {
     async fn handle_services<'a>(
         &self,
         hints: &'a [Hint],
+        purged: &Arc<[Entry]>,
         managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<&'a Subject, Handled> {
@@ -399,7 +441,9 @@ impl Gatekeeper {
         let mut handled: BTreeMap<ServiceId, Handled> = BTreeMap::new();
         for (service, Wanted { all, audits }) in services {
             let which = if all { Which::All } else { Which::Waiting };
-            let report = self.settle_service(&service, which, audits, deadline).await;
+            let report = self
+                .settle_service(&service, which, audits, purged, deadline)
+                .await;
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => report.first_failure.map_or(Ok(()), Err),

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use futures_util::FutureExt as _;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::policy::Entry;
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
@@ -36,6 +37,8 @@ pub(super) struct Pass {
     /// listed here and not there has vanished, where one the other way round is only new.
     unlisted: BTreeSet<EndpointId>,
     auditor: Option<Auditor>,
+    /// The entries that DynamoDB has just deleted at their `purge_at`.
+    purged: Arc<[Entry]>,
     /// Whether connections may be cut, and not only told of.
     may_cut: bool,
     report: ServiceReport,
@@ -99,17 +102,20 @@ impl Gatekeeper {
             began,
             unlisted,
             auditor,
+            purged: Arc::default(),
             may_cut: true,
             report: ServiceReport::new(service),
         })
     }
 
-    /// Looks through one service at once, as far as an event gives reason to.
+    /// Looks through one service at once, as far as an event gives reason to. `purged` are entries that
+    /// DynamoDB has just deleted.
     pub(super) async fn settle_service(
         &self,
         service: &ServiceId,
         which: Which,
         audits: bool,
+        purged: &Arc<[Entry]>,
         deadline: Deadline,
     ) -> Result<ServiceReport, Arc<Error>> {
         let mut pass = match which {
@@ -122,12 +128,17 @@ impl Gatekeeper {
                 began: self.clock.now(),
                 unlisted: BTreeSet::new(),
                 auditor: None,
+                purged: Arc::default(),
                 may_cut: false,
                 report: ServiceReport::new(service.clone()),
             },
         };
         if !audits {
             pass.auditor = None;
+        }
+        pass.purged = Arc::clone(purged);
+        if let Some(auditor) = &mut pass.auditor {
+            auditor.purged = Arc::clone(purged);
         }
         while self.go_on(&mut pass, deadline).await? == Progress::More {}
         pass.may_cut = false;
@@ -217,7 +228,10 @@ impl Gatekeeper {
         }
         let sightings = slice
             .iter()
-            .map(|connection| Sighting::of(connection.clone(), seen_at))
+            .map(|connection| Sighting {
+                purged: Arc::clone(&pass.purged),
+                ..Sighting::of(connection.clone(), seen_at)
+            })
             .collect();
         let settled = self.settle(sightings, deadline).await;
         pass.report.connections += slice.len();
@@ -297,6 +311,7 @@ impl Gatekeeper {
                     endpoint_id,
                     seen_at,
                     callers: Vec::new(),
+                    purged: Arc::default(),
                 })
                 .collect();
             for (id, error) in again.refused {
@@ -329,6 +344,7 @@ impl Gatekeeper {
                 .await;
             pass.report.changed += audited.changed;
             pass.report.revocations_held = audited.held;
+            pass.report.revocations_withheld = audited.withheld;
         }
         self.remember_managed(&pass).await;
         pass.report
@@ -389,6 +405,7 @@ impl ServiceReport {
             oldest_review: None,
             undecidable: 0,
             revocations_held: None,
+            revocations_withheld: None,
         }
     }
 

@@ -59,6 +59,9 @@ pub struct ServiceReport {
     /// Whether connections are left that should be cut, because they are more than one run may cut;
     /// none if that could not be found out, as when the time did not reach to the end.
     pub revocations_held: Option<bool>,
+    /// Whether connections are left that should be cut, because the allowlist holds no entry for the
+    /// service; none if that could not be found out.
+    pub revocations_withheld: Option<bool>,
 }
 
 impl Gatekeeper {
@@ -77,6 +80,8 @@ impl Gatekeeper {
                     let found = seen.entry(report.service_id.clone()).or_default();
                     let held = report.revocations_held;
                     found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
+                    let withheld = report.revocations_withheld;
+                    found.extend(withheld.map(|withheld| (Finding::AllowlistEmpty, withheld)));
                 }
                 self.note_findings(Some(&services), &seen, deadline).await;
             }

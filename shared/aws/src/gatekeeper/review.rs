@@ -178,6 +178,11 @@ impl Gatekeeper {
         let deciders = deciders(&approvers.list, review);
         review.deciders = people(&deciders);
         review.approvals_required = review::approvals_required(settings);
+        review.out_of_reach_since = match review.out_of_reach_since {
+            _ if !review.is_out_of_reach() => None,
+            None => Some(self.clock.now()),
+            since => since,
+        };
         mark_void(review, &approvers.list);
         let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
         review.asked.retain(|id| may.contains(id));

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{Region, ServiceId};
@@ -138,6 +139,9 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
             .map(PolicyItem::Approver)
             .map_err(malformed);
     }
+    let mut item = item;
+    let purge_at = item.remove("purge_at").map(seconds).transpose();
+    let purge_at = purge_at.map_err(malformed)?.flatten();
     let item: EntryItem =
         serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
     let key = PolicyKey::new(item.service_id, item.rule);
@@ -155,8 +159,24 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
         created_by: item.created_by,
     };
     Entry::new(rule, conditions, about)
-        .map(PolicyItem::Entry)
+        .map(|entry| PolicyItem::Entry(entry.with_purge_at(purge_at)))
         .map_err(|error| malformed(error.to_string()))
+}
+
+/// A moment as DynamoDB's time to live takes it.
+fn seconds(value: AttributeValue) -> Result<Option<i64>, String> {
+    let shown = match value {
+        AttributeValue::Null(_) => return Ok(None),
+        AttributeValue::N(number) => match number.parse() {
+            Ok(seconds) => return Ok(Some(seconds)),
+            Err(_) => number,
+        },
+        AttributeValue::S(text) => format!("the text {text:?}"),
+        _ => "no number".to_owned(),
+    };
+    Err(format!(
+        "purge_at is {shown}; it must be a whole number of seconds since 1970"
+    ))
 }
 
 /// An entry as an allowlist item.
@@ -178,7 +198,7 @@ pub fn encode_entry(entry: &Entry) -> Result<Item, Permanent> {
         ticket: about.ticket,
         reason: about.reason,
         created_by: about.created_by,
-        purge_at: None,
+        purge_at: entry.purge_at(),
     })
     .map_err(|error| Permanent::Encode(Box::new(error)))
 }
@@ -537,7 +557,6 @@ impl Items {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_dynamodb::types::AttributeValue;
 
     fn item(pairs: &[(&str, AttributeValue)]) -> Item {
         pairs
@@ -573,6 +592,7 @@ mod tests {
         );
         assert_eq!(entry.conditions().max_connections, Some(2));
         assert_eq!(entry.about().customer.as_deref(), Some("Example GmbH"));
+        assert_eq!(entry.purge_at(), Some(1_800_000_000));
         let again = decode_policy_item(encode_entry(&entry).unwrap()).unwrap();
         assert_eq!(again, PolicyItem::Entry(entry));
     }
@@ -580,7 +600,14 @@ mod tests {
     #[test]
     fn what_cannot_be_understood_whole_is_not_understood_at_all() {
         let base = [("service_id", s("*")), ("rule", s("allow#012345678901"))];
-        let cases: [(&str, AttributeValue, &str); 8] = [
+        let whole = "it must be a whole number of seconds since 1970";
+        let number = |text: &str| AttributeValue::N(text.to_owned());
+        let cases: [(&str, AttributeValue, &str); 13] = [
+            ("purge_at", number("1800000000.5"), whole),
+            ("purge_at", number("1E+30"), whole),
+            ("purge_at", s("1800000000"), whole),
+            ("purge_at", s("2027-01-01T00:00:00Z"), whole),
+            ("purge_at", AttributeValue::Bool(true), whole),
             (
                 "expires",
                 s("2020-01-01T00:00:00Z"),

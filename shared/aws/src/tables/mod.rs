@@ -15,7 +15,7 @@
 //! | | `outbox` | a message's id | a message that is not published yet |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
-//! | | | `watch#<service>` | what is wrong with a service, and since when |
+//! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
@@ -52,7 +52,7 @@ pub(crate) use links::Link;
 pub use prompts::Posting;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
-pub(crate) use state::{Unfinished, Watched};
+pub(crate) use state::{LookedAfter, Unfinished, Watched};
 pub use stream::decode_image;
 
 /// An item as DynamoDB has it.

@@ -8,7 +8,8 @@ use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::caller::OtherNames;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::judge::Verdict;
-use gatekeeper_core::policy::ServiceName;
+use gatekeeper_core::policy::{Rule, ServiceName};
+use gatekeeper_core::rejection::StaysRejected;
 use gatekeeper_core::request::{Actor, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
@@ -74,6 +75,12 @@ struct RequestItem {
     reported_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     retried_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stays_rejected: Option<StaysRejected>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    out_of_reach_since: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purged: Option<Rule>,
 }
 
 /// A row of history: the transition, and which one it was.
@@ -122,6 +129,9 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         due: request.due,
         reported_at: request.reported_at,
         retried_at: request.retried_at,
+        stays_rejected: request.stays_rejected,
+        out_of_reach_since: request.out_of_reach_since,
+        purged: request.purged,
     })
 }
 
@@ -169,6 +179,9 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
         due: item.due,
         reported_at: item.reported_at,
         retried_at: item.retried_at,
+        stays_rejected: item.stays_rejected,
+        out_of_reach_since: item.out_of_reach_since,
+        purged: item.purged,
     })
 }
 
@@ -529,6 +542,12 @@ mod tests {
             due: Some("2026-11-21T12:00:01Z".parse().unwrap()),
             reported_at: None,
             retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),
+            stays_rejected: Some(StaysRejected {
+                allow: verdict().rule.unwrap(),
+                told_at: "2026-11-20T12:00:02Z".parse().unwrap(),
+            }),
+            out_of_reach_since: Some("2026-11-20T12:00:03Z".parse().unwrap()),
+            purged: verdict().rule,
         }
     }
 

@@ -1,26 +1,33 @@
 //! What the product remembers about itself: where a reconcile stopped, since when it has looked
 //! through each service, and what is wrong with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
-use gatekeeper_core::alarm::{Alarm, Kind};
+use aws_sdk_dynamodb::types::{
+    CancellationReason, DeleteRequest, Put, TransactWriteItem, WriteRequest,
+};
+use gatekeeper_core::alarm::Alarm;
+use gatekeeper_core::findings::{Ended, Findings};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::message::Message;
-use gatekeeper_core::watch::Finding;
-use jiff::Timestamp;
+use gatekeeper_core::watch::{Finding, Unlisted};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys::STATE;
-use super::outbox::encode_message;
+use super::outbox::{WRITES_PER_CALL, encode_message};
 use super::requests::encode;
-use super::{Items, Key, Tables, all_of, number, text};
+use super::{Item, Items, Key, Tables, all_of, number, text};
 use crate::error::{Class, Error, Permanent, Retryable, class_of, failed};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
+/// What the names of the items begin with that say since when a service has been looked through.
+const MANAGED: &str = "managed#";
+/// How long what is known of a service is kept after it was deleted.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,28 +45,94 @@ struct CursorItem {
     unfinished: Vec<Unfinished>,
 }
 
-/// What is known to be wrong with a service.
-#[derive(Debug, Serialize, Deserialize)]
+/// What is known to be wrong with a service, and was.
+#[derive(Debug)]
 pub(crate) struct Watched {
-    pk: String,
-    sk: String,
     /// How often it was written; 0 if it is not there yet.
     revision: u64,
-    /// What, and since when.
-    pub(crate) findings: BTreeMap<Finding, Timestamp>,
+    pub(crate) findings: Findings,
+    /// When EC2 was found to have no such service any more.
+    pub(crate) deleted_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct WatchedItem {
+    pk: String,
+    sk: String,
+    revision: u64,
+    findings: BTreeMap<Finding, Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    ended: BTreeMap<Finding, Ended>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    deleted_at: Option<Timestamp>,
+    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purge_at: Option<i64>,
+}
+
+/// The services that are, or were, looked after.
+#[derive(Debug, Default)]
+pub(crate) struct LookedAfter {
+    /// What is known of each that something was told of; of one whose item cannot be read, why.
+    pub(crate) watched: BTreeMap<ServiceId, Result<Watched, Arc<Error>>>,
+    /// Those that were looked through from end to end.
+    pub(crate) looked_through: BTreeSet<ServiceId>,
+}
+
+impl LookedAfter {
+    /// Those that are not among the managed ones any more, and of which it is not known that they were
+    /// deleted.
+    pub(crate) fn unlisted(&self, managed: &[ServiceId]) -> Vec<ServiceId> {
+        let is_deleted = |id: &ServiceId| {
+            let watched = self
+                .watched
+                .get(id)
+                .and_then(|watched| watched.as_ref().ok());
+            watched.is_some_and(|watched| watched.deleted_at.is_some())
+        };
+        let known = self.watched.keys().chain(&self.looked_through);
+        let known: BTreeSet<&ServiceId> = known.collect();
+        known
+            .into_iter()
+            .filter(|id| !managed.contains(id) && !is_deleted(id))
+            .cloned()
+            .collect()
+    }
 }
 
 impl Watched {
     /// Of a service that nothing is known of.
-    pub(crate) fn new(service: &ServiceId) -> Self {
-        let (pk, sk) = Key::State(format!("{WATCH}{service}")).values();
+    pub(crate) fn new() -> Self {
         Self {
-            pk,
-            sk,
             revision: 0,
-            findings: BTreeMap::new(),
+            findings: Findings::default(),
+            deleted_at: None,
         }
     }
+
+    fn read(item: Item) -> Result<Self, serde_dynamo::Error> {
+        let item: WatchedItem = serde_dynamo::from_item(item)?;
+        Ok(Self {
+            revision: item.revision,
+            findings: Findings {
+                standing: item.findings,
+                ended: item.ended,
+            },
+            deleted_at: item.deleted_at,
+        })
+    }
+}
+
+fn watched_key(service: &ServiceId) -> Key {
+    Key::State(format!("{WATCH}{service}"))
+}
+
+fn unreadable(service: &ServiceId, error: &serde_dynamo::Error) -> Arc<Error> {
+    let malformed = Permanent::MalformedRequest {
+        item: watched_key(service).to_string(),
+        detail: error.to_string(),
+    };
+    malformed.into()
 }
 
 fn cursor() -> Key {
@@ -103,7 +176,7 @@ impl Tables {
 
     /// Where that is remembered.
     pub(crate) fn managed_key(service: &ServiceId) -> Key {
-        Key::State(format!("managed#{service}"))
+        Key::State(format!("{MANAGED}{service}"))
     }
 
     /// Remembers, the first time, that a service has been looked through: what comes after is under
@@ -126,101 +199,131 @@ impl Tables {
             .map_err(|error| failed("UpdateItem", error, Retryable::RememberState))
     }
 
-    /// What is known to be wrong with each service; of one whose item cannot be read, why.
-    pub(crate) async fn watched(
-        &self,
-    ) -> Result<BTreeMap<ServiceId, Result<Watched, Arc<Error>>>, Arc<Error>> {
+    /// The services that are looked after, or were.
+    pub(crate) async fn looked_after(&self) -> Result<LookedAfter, Arc<Error>> {
+        // Both kinds of items in one query. What else lies between them is passed over.
         let query = self
             .client
             .query()
             .table_name(&self.requests)
             .consistent_read(true)
-            .key_condition_expression("pk = :state AND begins_with(sk, :watch)")
+            .key_condition_expression("pk = :state AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":state", text(STATE))
-            .expression_attribute_values(":watch", text(WATCH));
-        let mut watched = BTreeMap::new();
+            .expression_attribute_values(":first", text(MANAGED))
+            .expression_attribute_values(":last", text(format!("{WATCH}~")));
+        let mut known = LookedAfter::default();
         for item in all_of(query, Retryable::ReadTables).await? {
             let name = item.get("sk").and_then(|name| name.as_s().ok()).cloned();
-            let service = name.as_deref().and_then(|name| name.strip_prefix(WATCH));
-            let Some(Ok(service)) = service.map(str::parse) else {
-                continue;
-            };
-            let read = serde_dynamo::from_item(item).map_err(|error| {
-                let malformed = Permanent::MalformedRequest {
-                    item: format!("{STATE} / {WATCH}{service}"),
-                    detail: error.to_string(),
-                };
-                malformed.into()
-            });
-            watched.insert(service, read);
+            let of =
+                |kind| -> Option<ServiceId> { name.as_deref()?.strip_prefix(kind)?.parse().ok() };
+            if let Some(service) = of(MANAGED) {
+                known.looked_through.insert(service);
+            } else if let Some(service) = of(WATCH) {
+                let read = Watched::read(item).map_err(|error| unreadable(&service, &error));
+                known.watched.insert(service, read);
+            }
         }
-        Ok(watched)
+        Ok(known)
     }
 
-    /// Brings what is known of a service up to date with what was just seen: each finding, and
-    /// whether it is there. What was not looked at stays as it was. Answers the messages about what
-    /// began and what ended; they lie in the outbox.
+    /// What is known to be wrong with a service, and was.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
+        let key = watched_key(service);
+        let items = self.read([key.clone()].into()).await?;
+        let Some(item) = items.get(&key).cloned() else {
+            return Ok(Findings::default());
+        };
+        let read = Watched::read(item).map_err(|error| unreadable(service, &error));
+        Ok(read?.findings)
+    }
+
+    /// Brings what is known of a managed service up to date with what was just seen: each finding, and
+    /// whether it is there. What was not looked at stays as it was. One that `is_new` is remembered, though
+    /// nothing be wrong with it. Answers the messages about what began and what ended; they lie in the
+    /// outbox.
     pub(crate) async fn note_findings(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
         seen: &BTreeMap<Finding, bool>,
+        is_new: bool,
     ) -> Result<Vec<Message>, Arc<Error>> {
-        let now = self.clock.now();
-        let mut alarms = Vec::new();
-        for (finding, is_there) in seen {
-            let kind = match (watched.findings.contains_key(finding), is_there) {
-                (false, true) => {
-                    watched.findings.insert(*finding, now);
-                    Kind::AlarmStarted
-                }
-                (true, false) => {
-                    watched.findings.remove(finding);
-                    Kind::AlarmEnded
-                }
-                (true, true) | (false, false) => continue,
-            };
-            alarms.push(Alarm::new(service, *finding, kind, now));
-        }
-        self.write_watched(watched, &alarms).await
+        let alarms = watched.findings.note(service, seen, self.clock.now());
+        let was_deleted = watched.deleted_at.take().is_some();
+        let changed = was_deleted || (is_new && watched.revision == 0);
+        self.write_watched(service, watched, &alarms, changed).await
     }
 
-    /// Ends all that is known to be wrong with a service, since it is not managed any more. Answers
-    /// the messages about it; they lie in the outbox.
-    pub(crate) async fn end_findings(
+    /// Notes what EC2 says of a service that is not among the managed ones any more. Answers the messages
+    /// about it; they lie in the outbox.
+    pub(crate) async fn note_unlisted(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
+        unlisted: Unlisted,
     ) -> Result<Vec<Message>, Arc<Error>> {
         let now = self.clock.now();
-        let ended = std::mem::take(&mut watched.findings);
-        let alarms: Vec<Alarm> = ended
-            .into_keys()
-            .map(|finding| Alarm::unmanaged(service, finding, now))
-            .collect();
-        self.write_watched(watched, &alarms).await
+        let alarms = watched.findings.leave(service, unlisted, now);
+        let is_deleted = unlisted == Unlisted::Deleted;
+        if is_deleted {
+            watched.deleted_at = Some(now);
+        }
+        self.write_watched(service, watched, &alarms, is_deleted)
+            .await
     }
 
-    /// Writes what is known of a service with the messages about what changed; nothing, if nothing
-    /// did.
+    /// Forgets that a service was looked through, since there is none such any more.
+    pub(crate) async fn forget_managed(&self, services: &[ServiceId]) -> Result<(), Arc<Error>> {
+        let mut writes = Vec::new();
+        for service in services {
+            let key = Self::managed_key(service).item();
+            let delete = DeleteRequest::builder()
+                .set_key(Some(key))
+                .build()
+                .map_err(|error| Permanent::Encode(Box::new(error)))?;
+            writes.push(WriteRequest::builder().delete_request(delete).build());
+        }
+        for chunk in writes.chunks(WRITES_PER_CALL) {
+            self.write_all(chunk.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is known of a service with the messages about what changed; nothing, if there are none
+    /// and nothing else `changed`.
     async fn write_watched(
         &self,
+        service: &ServiceId,
         watched: &mut Watched,
         alarms: &[Alarm],
+        changed: bool,
     ) -> Result<Vec<Message>, Arc<Error>> {
         let messages: Vec<Message> = alarms
             .iter()
             .map(Alarm::message)
             .collect::<Result<_, _>>()
             .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        if messages.is_empty() {
+        if messages.is_empty() && !changed {
             return Ok(messages);
         }
         let revision = watched.revision;
         watched.revision += 1;
+        let (pk, sk) = watched_key(service).values();
+        let kept = watched.deleted_at.and_then(|at| at.checked_add(KEPT).ok());
         let put = Put::builder()
             .table_name(&self.requests)
-            .set_item(Some(encode(&*watched)?));
+            .set_item(Some(encode(WatchedItem {
+                pk,
+                sk,
+                revision: watched.revision,
+                findings: watched.findings.standing.clone(),
+                ended: watched.findings.ended.clone(),
+                deleted_at: watched.deleted_at,
+                purge_at: kept.map(Timestamp::as_second),
+            })?));
         let put = if revision == 0 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {

@@ -1,0 +1,212 @@
+//! What becomes of a connection that stays rejected at EC2 while the policy allows it by now.
+//!
+//! What the policy or a deadline rejected is tried again, once; so is what somebody else rejected, where
+//! the service undoes what others do. The rest stays rejected, and whoever wrote the entry is told, once,
+//! that only a new endpoint comes of it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::connection::Organization;
+use crate::judge::{Decision, FailedCondition, Verdict};
+use crate::policy::{OutOfBand, Rule, ServiceSettings};
+use crate::request::{Actor, Request};
+
+/// An allow that cannot take effect, since the connection stays rejected, and since when people know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaysRejected {
+    /// The entry.
+    pub allow: Rule,
+    /// When it was told.
+    pub told_at: Timestamp,
+}
+
+/// What is to be done about a rejected connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rejection {
+    /// Ask EC2 to accept it after all.
+    TryAgain,
+    /// Tell people that this entry cannot take effect.
+    Tell(Rule),
+    /// Take note that the entry that was told of is not there any more: should it come back, it is news.
+    Forget,
+    /// Nothing.
+    Stay,
+}
+
+/// Decides about a connection that is rejected, on record and at EC2.
+#[must_use]
+pub fn rejection(
+    request: &Request,
+    verdict: &Verdict,
+    organization: &Organization,
+    settings: &ServiceSettings,
+) -> Rejection {
+    let by_others = matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
+    let stands = by_others && settings.out_of_band != Some(OutOfBand::Revert);
+    let told_of = request.stays_rejected.as_ref().map(|told| &told.allow);
+    match (verdict.decision, &verdict.rule) {
+        (Decision::Accept, _) if request.may_be_tried_again() && !stands => Rejection::TryAgain,
+        (Decision::Accept, Some(rule)) if told_of != Some(rule) => Rejection::Tell(rule.clone()),
+        (Decision::Accept, _) => Rejection::Stay,
+        // It is there, and a limit or a Region stands in its way for now.
+        (_, rule) if told_of.is_none() || rule.as_ref() == told_of => Rejection::Stay,
+        _ if is_unsure(verdict, organization) => Rejection::Stay,
+        _ => Rejection::Forget,
+    }
+}
+
+/// Whether nobody can tell at the moment which entries matter.
+fn is_unsure(verdict: &Verdict, organization: &Organization) -> bool {
+    let doubtful =
+        |failed: &FailedCondition| matches!(failed, FailedCondition::OrganizationUnknown { .. });
+    *organization == Organization::Failed || verdict.failed.iter().any(doubtful)
+}
+
+/// Why a connection that an entry allows stays rejected, in one sentence.
+#[must_use]
+pub fn why(request: &Request) -> String {
+    let who = match &request.decided_by {
+        Actor::Approver(id) => format!("{id} rejected it"),
+        Actor::Iam(arn) => format!("{arn} rejected it without Gatekeeper"),
+        Actor::Unknown => "somebody rejected it without Gatekeeper".to_owned(),
+        Actor::Found => "it was rejected before Gatekeeper looked".to_owned(),
+        _ => "EC2 does not take back that it was rejected".to_owned(),
+    };
+    let entry = request.stays_rejected.as_ref().map_or_else(
+        || "An entry allows it now".to_owned(),
+        |stays| format!("The rule \"{}\" allows it now", stays.allow),
+    );
+    format!("{entry}, but {who}, and it stays rejected.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{at, request};
+    use crate::policy::Effect;
+    use crate::request::Status;
+
+    fn rule(effect: Effect, principal: &str) -> Rule {
+        Rule {
+            service_id: "*".parse().unwrap(),
+            principal: principal.parse().unwrap(),
+            effect,
+        }
+    }
+
+    fn allow() -> Rule {
+        rule(Effect::Allow, "012345678901")
+    }
+
+    fn verdict(decision: Decision, rule: Option<Rule>) -> Verdict {
+        Verdict {
+            decision,
+            rule,
+            failed: Vec::new(),
+            reason: String::new(),
+        }
+    }
+
+    fn rejected_by(actor: Actor) -> Request {
+        let mut request = request(Status::Rejected);
+        request.decided_by = actor;
+        request
+    }
+
+    fn settings(out_of_band: OutOfBand) -> ServiceSettings {
+        ServiceSettings {
+            out_of_band: Some(out_of_band),
+            ..ServiceSettings::default()
+        }
+    }
+
+    fn decided(request: &Request, verdict: &Verdict, out_of_band: OutOfBand) -> Rejection {
+        let known = Organization::Known(None);
+        rejection(request, verdict, &known, &settings(out_of_band))
+    }
+
+    #[test]
+    fn what_people_rejected_stays_so_and_whoever_allows_it_is_told() {
+        use Rejection::{Tell, TryAgain};
+        let iam = || Actor::Iam("arn:aws:iam::111122223333:role/Admin".to_owned());
+        let table = [
+            (Actor::Policy(None), OutOfBand::Alert, TryAgain),
+            (Actor::Schedule, OutOfBand::Alert, TryAgain),
+            (
+                Actor::Approver("alice@example.com".to_owned()),
+                OutOfBand::Revert,
+                Tell(allow()),
+            ),
+            (Actor::Found, OutOfBand::Revert, Tell(allow())),
+            (Actor::Unknown, OutOfBand::Record, Tell(allow())),
+            (Actor::Unknown, OutOfBand::Alert, Tell(allow())),
+            (iam(), OutOfBand::Alert, Tell(allow())),
+            (iam(), OutOfBand::Revert, TryAgain),
+            (Actor::Unknown, OutOfBand::Revert, TryAgain),
+        ];
+        for (actor, out_of_band, expected) in table {
+            let mut request = rejected_by(actor.clone());
+            let accept = verdict(Decision::Accept, Some(allow()));
+            let found = decided(&request, &accept, out_of_band);
+            assert_eq!(found, expected, "{actor:?} {out_of_band:?}");
+            // Once is all, whoever rejected it.
+            request.retried_at = Some(at(0));
+            let found = decided(&request, &accept, out_of_band);
+            assert_eq!(found, Tell(allow()), "{actor:?} {out_of_band:?}");
+        }
+    }
+
+    #[test]
+    fn an_allow_is_told_of_once_until_it_goes_and_comes_back() {
+        let mut request = rejected_by(Actor::Found);
+        let told =
+            |request: &Request, verdict: &Verdict| decided(request, verdict, OutOfBand::Alert);
+        let accept = verdict(Decision::Accept, Some(allow()));
+        let review = verdict(Decision::Review, None);
+        assert_eq!(told(&request, &review), Rejection::Stay);
+        assert_eq!(told(&request, &accept), Rejection::Tell(allow()));
+        request.stays_rejected = Some(StaysRejected {
+            allow: allow(),
+            told_at: at(0),
+        });
+        assert_eq!(told(&request, &accept), Rejection::Stay);
+        // Another entry is another matter.
+        let other = rule(Effect::Allow, "*");
+        let by_other = verdict(Decision::Accept, Some(other.clone()));
+        assert_eq!(told(&request, &by_other), Rejection::Tell(other));
+        // Its limit is reached for a while: it is there all the time.
+        let limited = verdict(Decision::Review, Some(allow()));
+        assert_eq!(told(&request, &limited), Rejection::Stay);
+        // A look-up that fails is no news, now or when it is over.
+        let failed = rejection(
+            &request,
+            &review,
+            &Organization::Failed,
+            &ServiceSettings::default(),
+        );
+        assert_eq!(failed, Rejection::Stay);
+        let mut doubtful = verdict(Decision::Review, Some(rule(Effect::Allow, "*")));
+        doubtful.failed = vec![FailedCondition::OrganizationUnknown {
+            rule: rule(Effect::Deny, "o-1/*"),
+        }];
+        assert_eq!(told(&request, &doubtful), Rejection::Stay);
+        assert_eq!(told(&request, &review), Rejection::Forget);
+        let deny = verdict(Decision::Reject, Some(rule(Effect::Deny, "*")));
+        assert_eq!(told(&request, &deny), Rejection::Forget);
+    }
+
+    #[test]
+    fn it_says_who_rejected_it_and_which_entry_comes_too_late() {
+        let mut request = rejected_by(Actor::Approver("alice@example.com".to_owned()));
+        request.stays_rejected = Some(StaysRejected {
+            allow: allow(),
+            told_at: at(0),
+        });
+        assert_eq!(
+            why(&request),
+            "The rule \"allow 012345678901 on *\" allows it now, but alice@example.com rejected it, and \
+             it stays rejected."
+        );
+    }
+}
