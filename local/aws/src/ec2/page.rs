@@ -3,7 +3,7 @@ use crate::error::AwsError;
 use crate::page::Page;
 use crate::query::Params;
 
-/// The bounds of `MaxResults`: "This value can be between 5 and 1,000; if MaxResults is given a value larger than 1,000,
+/// The bounds of `MaxResults`: "This value can be between 5 and 1,000; if `MaxResults` is given a value larger than 1,000,
 /// only 1,000 results are returned." (EC2's API model, of endpoint operations)
 const LEAST: u64 = 5;
 const MOST: usize = 1000;
