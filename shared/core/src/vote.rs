@@ -164,7 +164,7 @@ impl Ballot {
 }
 
 /// Whether a character shows nothing by itself, and may turn around what stands beside it.
-fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     matches!(
         c,
         '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
