@@ -392,7 +392,8 @@ impl Gatekeeper {
             void: false,
         });
         mark_void(&mut voted, &approvers.list);
-        let decision = by_votes(&voted, approvers, &view, &settings, now);
+        let required = review::approvals_required(&settings);
+        let decision = by_votes(&voted, approvers, Some(&view), required, now);
         let (after, transition, grounds) = match decision {
             Some((transition, grounds)) => {
                 let mut after = voted.after(&transition).map_err(Permanent::Illegal)?;
