@@ -22,7 +22,7 @@ const BODY_LIMIT: usize = 10 << 20;
 /// The API's routes. Which methods there are, the function says.
 pub(crate) fn router(handler: Arc<Handler>, clock: Clock) -> Router {
     Router::new()
-        .route("/a/{token}", any(answer))
+        .route("/a/{*token}", any(answer))
         .route("/slack/interactions", any(answer))
         .with_state((handler, clock))
 }

@@ -8,7 +8,7 @@ from stack import check, many
 
 ROOT = Path(__file__).resolve().parents[2]
 
-ROUTES = {"GET /a/{token}", "HEAD /a/{token}", "POST /a/{token}"}
+ROUTES = {"GET /a/{token+}", "HEAD /a/{token+}", "POST /a/{token+}"}
 SLACK_ROUTES = {"POST /slack/interactions"}
 # What the access log may hold. None of these tells where somebody went, or from where they came.
 LOGGED = {

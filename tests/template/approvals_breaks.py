@@ -17,7 +17,7 @@ set_to(
         },
     },
 )
-set_to(ROUTES, "any method", "ApprovalsVoteRoute/Properties/RouteKey", "ANY /a/{token}")
+set_to(ROUTES, "any method", "ApprovalsVoteRoute/Properties/RouteKey", "ANY /a/{token+}")
 set_to(ROUTES, "made by the way", "ApprovalsApi/Properties/Target", {"Fn::GetAtt": ["ApprovalsFunction", "Arn"]})
 set_to(ROUTES, "open to scripts", "ApprovalsApi/Properties/CorsConfiguration", {"AllowOrigins": ["*"]})
 set_to(ROUTES, "a second way in", "Extra", {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}})
@@ -46,7 +46,7 @@ set_to(
     THROTTLED,
     "no limits for one route",
     "ApprovalsStage/Properties/RouteSettings",
-    {"POST /a/{token}": {"ThrottlingRateLimit": 10000}},
+    {"POST /a/{token+}": {"ThrottlingRateLimit": 10000}},
 )
 set_to(THROTTLED, "not what links lead to", "ApprovalsStage/Properties/StageName", "v1")
 

@@ -50,7 +50,9 @@ impl<'a> Route<'a> {
             return Self::Interactions;
         }
         match path.strip_prefix("/a/") {
-            Some(token) if !token.is_empty() && !token.contains('/') => Self::Link(token),
+            // With whatever was left behind it: what of it is a token, and whether nothing that matters
+            // follows, is the token's to say.
+            Some(token) if !token.is_empty() => Self::Link(token),
             _ => Self::Nowhere,
         }
     }
@@ -159,8 +161,8 @@ mod tests {
             ("/slack/interactions/", Route::Nowhere),
             ("/a/", Route::Nowhere),
             ("/a", Route::Nowhere),
-            ("/a/x/", Route::Nowhere),
-            ("/a/x/y", Route::Nowhere),
+            ("/a/x/", Route::Link("x/")),
+            ("/a/x/y", Route::Link("x/y")),
             ("/A/x", Route::Nowhere),
             ("//a/x", Route::Nowhere),
             ("a/x", Route::Nowhere),

@@ -44,7 +44,8 @@ pub fn standing(request: &Request, verdict: &Verdict, organization: &Organizatio
         _ if *organization == Organization::Failed => Standing::Unsure,
         // The rule that let it in cannot be asked any more.
         _ if *organization == Organization::Off && by_path(&request.decided_by) => Standing::Unsure,
-        _ if verdict.failed.iter().any(doubtful) => Standing::Unsure,
+        // Where nothing lists it, it falls whether the deny applies or not.
+        (_, Some(_)) if verdict.failed.iter().any(doubtful) => Standing::Unsure,
         _ if matches!(request.decided_by, Actor::Approver(_)) => Standing::Carried,
         (Decision::Review, Some(_)) if verdict.failed.iter().all(over_limit) => Standing::Carried,
         _ => Standing::Withdrawn,

@@ -37,6 +37,14 @@ impl Verdict {
             .iter()
             .any(|condition| matches!(condition, FailedCondition::MaxConnections { .. }))
     }
+
+    /// Whether it names a deny as one that may apply.
+    #[must_use]
+    pub fn doubts(&self, deny: &Rule) -> bool {
+        self.failed.iter().any(
+            |condition| matches!(condition, FailedCondition::OrganizationUnknown { rule } if rule == deny),
+        )
+    }
 }
 
 /// What is to be done with a connection that waits.
@@ -124,14 +132,40 @@ pub fn judge(
     }
 
     // A deny that cannot be ruled out must not be overtaken by an allow that can be read.
-    let doubt = concerning(Effect::Deny)
-        .filter(|entry| region_is_named(entry, connection))
-        .find(|entry| is_in_doubt(&entry.rule().principal, organization));
+    let doubts = doubts(policy, connection, organization, now);
 
     match matching(Effect::Allow).max_by_key(|entry| specificity(entry.rule())) {
-        Some(entry) => governed(entry, doubt, connection, usage),
-        None => unlisted(policy, connection, organization),
+        Some(entry) => governed(entry, doubts, connection, usage),
+        None => unlisted(policy, doubts, connection, organization),
     }
+}
+
+/// The denies for Organizations paths that may apply to a connection: nobody knows where its account
+/// sits.
+#[must_use]
+pub fn doubts(
+    policy: &Policy,
+    connection: &Connection,
+    organization: &Organization,
+    now: Timestamp,
+) -> Vec<Rule> {
+    let may_apply = |entry: &&Entry| {
+        entry.rule().effect == Effect::Deny
+            && !entry.is_expired(now)
+            && entry.rule().service_id.covers(&connection.service_id)
+            && region_is_named(entry, connection)
+            && is_in_doubt(&entry.rule().principal, organization)
+    };
+    let entries = policy.entries.iter().filter(may_apply);
+    entries.map(|entry| entry.rule().clone()).collect()
+}
+
+/// As many of them are written into a verdict, which is kept and sent.
+const DOUBTS_NAMED: usize = 20;
+
+fn unknown(doubts: Vec<Rule>) -> impl Iterator<Item = FailedCondition> {
+    let named = doubts.into_iter().take(DOUBTS_NAMED);
+    named.map(|rule| FailedCondition::OrganizationUnknown { rule })
 }
 
 fn principal_matches(
@@ -206,12 +240,7 @@ fn denied(entry: &Entry, connection: &Connection) -> Verdict {
     }
 }
 
-fn governed(
-    entry: &Entry,
-    doubt: Option<&Entry>,
-    connection: &Connection,
-    usage: Usage,
-) -> Verdict {
+fn governed(entry: &Entry, doubts: Vec<Rule>, connection: &Connection, usage: Usage) -> Verdict {
     let service = whereabouts(&entry.rule().service_id);
     let subject = who(entry, connection);
     let mut failed = Vec::new();
@@ -244,15 +273,12 @@ fn governed(
             max,
         });
     }
-    if let Some(deny) = doubt {
+    if let Some(deny) = doubts.first() {
         objections.push(format!(
-            "unless the rule \"{}\" applies, and where the account sits in the organization is not known",
-            deny.rule()
+            "unless the rule \"{deny}\" applies, and where the account sits in the organization is not known"
         ));
-        failed.push(FailedCondition::OrganizationUnknown {
-            rule: deny.rule().clone(),
-        });
     }
+    failed.extend(unknown(doubts));
     let (decision, reason) = if failed.is_empty() {
         (
             Decision::Accept,
@@ -275,7 +301,12 @@ fn governed(
     }
 }
 
-fn unlisted(policy: &Policy, connection: &Connection, organization: &Organization) -> Verdict {
+fn unlisted(
+    policy: &Policy,
+    doubts: Vec<Rule>,
+    connection: &Connection,
+    organization: &Organization,
+) -> Verdict {
     let mut on_unlisted = policy
         .settings_of(&connection.service_id)
         .on_unlisted
@@ -301,10 +332,15 @@ fn unlisted(policy: &Policy, connection: &Connection, organization: &Organizatio
             Decision::Reject
         }
     };
+    let failed = match decision {
+        // Whoever decides is told which denies may apply.
+        Decision::Review => unknown(doubts).collect(),
+        Decision::Accept | Decision::Reject => Vec::new(),
+    };
     Verdict {
         decision,
         rule: None,
-        failed: Vec::new(),
+        failed,
         reason,
     }
 }

@@ -449,6 +449,32 @@ fn every_failed_condition_is_named_in_one_sentence() {
 }
 
 #[test]
+fn denies_that_nobody_can_rule_out_are_named_to_whoever_decides() {
+    let named = |entries: &[&str], organization: &Organization| {
+        let policy = policy(entries);
+        let verdict = judged(&policy, organization, 0);
+        let doubts = doubts(&policy, &connection(), organization, now());
+        assert!(doubts.len() > 20 || doubts.iter().all(|deny| verdict.doubts(deny)));
+        assert_eq!(verdict.failed.len(), doubts.len().min(20));
+        doubts.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let (off, outside) = (Organization::Off, Organization::Known(None));
+    let allowed = "allow 012345678901 on *";
+    let two = ["deny o-1/* on *", "deny o-2/* on *"];
+    for organization in [&off, &Organization::Failed] {
+        assert_eq!(named(&two, organization), two);
+        assert_eq!(named(&[allowed, two[0], two[1]], organization), two);
+        let elsewhere = "deny o-1/* on * regions=us-east-1";
+        let other = format!("deny o-1/* on {OTHER_SERVICE}");
+        assert_eq!(named(&[elsewhere, &other, allowed], organization), [""; 0]);
+    }
+    assert_eq!(named(&[allowed, two[0], two[1]], &outside), [""; 0]);
+    let many: Vec<String> = (0..30).map(|n| format!("deny o-{n}/* on *")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(named(&many, &off).len(), 30);
+}
+
+#[test]
 fn the_customer_is_named_where_it_is_known() {
     let known = entry("allow 012345678901 on *");
     let about = About {

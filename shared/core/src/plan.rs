@@ -6,8 +6,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::connection::{Connection, Phase};
+use crate::connection::{Connection, Organization, Phase};
+use crate::judge::{Decision, Verdict};
+use crate::policy::Rule;
 use crate::request::{Actor, Cause, Request, Status};
+use crate::vote::{Choice, Vote};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +22,8 @@ pub enum Plan {
     /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and enforce
     /// what it says.
     Judge,
-    /// People decided, and it was not carried out yet: enforce it as it stands.
+    /// People rejected it, and that was not carried out yet: enforce it as it stands. It needs their
+    /// right, which was there when it was recorded, and no policy.
     Enforce,
     /// EC2 shows an outcome that the record lacks: write it down.
     Record {
@@ -39,6 +43,8 @@ pub enum Why {
     Lag,
     /// EC2 answered with a state this version does not know.
     UnknownState,
+    /// People approved it, and whether a deny that came since applies cannot be looked up.
+    DenyUnknown,
 }
 
 impl Why {
@@ -49,6 +55,7 @@ impl Why {
             Self::Claimed => "claimed",
             Self::Lag => "lag",
             Self::UnknownState => "unknown_state",
+            Self::DenyUnknown => "deny_unknown",
         }
     }
 }
@@ -115,7 +122,8 @@ pub fn plan(
         (Status::InReview, Phase::Rejected) => out_of_band(Status::Rejected),
 
         // Decided, and EC2 was perhaps never asked.
-        (Status::Accepting | Status::Rejecting, Phase::Waiting) => match request.decided_by {
+        (Status::Accepting, Phase::Waiting) => Plan::Judge,
+        (Status::Rejecting, Phase::Waiting) => match request.decided_by {
             // People's decision stands; a rule's is asked again, since it may have changed since.
             Actor::Approver(_) | Actor::Iam(_) | Actor::Schedule => Plan::Enforce,
             Actor::Policy(_) | Actor::Aws | Actor::Unknown | Actor::Found => Plan::Judge,
@@ -153,6 +161,63 @@ pub fn plan(
     }
 }
 
+/// What becomes of people's approval that EC2 has not carried out yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approval {
+    /// It stands, whether the policy would ask people or not.
+    Stands,
+    /// A deny has come since, and wins (safety rule S3): the connection is judged anew. Who had decided
+    /// what, and what came of it, in words.
+    Overtaken(String),
+    /// A deny has come since, and whether it applies cannot be looked up now.
+    Unsure,
+}
+
+/// Holds people's approval against what the policy says now. `doubts` are the denies that may apply, where
+/// nobody knows where the account sits; those that the approval was given in spite of do not count.
+#[must_use]
+pub fn approval(
+    request: &Request,
+    verdict: &Verdict,
+    doubts: &[Rule],
+    organization: &Organization,
+) -> Approval {
+    if verdict.decision == Decision::Reject && verdict.rule.is_some() {
+        return Approval::Overtaken(format!(
+            "Approved by {}, and denied before EC2 accepted it: {}",
+            approvers_of(request),
+            verdict.reason
+        ));
+    }
+    match doubts.iter().find(|deny| !request.verdict.doubts(deny)) {
+        None => Approval::Stands,
+        Some(_) if *organization == Organization::Failed => Approval::Unsure,
+        Some(deny) => Approval::Overtaken(format!(
+            "Approved by {}, and before EC2 accepted it the rule \"{deny}\" was written, of which nobody \
+             knows whether it applies: {}",
+            approvers_of(request),
+            verdict.reason
+        )),
+    }
+}
+
+fn approvers_of(request: &Request) -> String {
+    let approves = |vote: &&Vote| vote.choice == Choice::Approve && !vote.void;
+    let votes = request.votes.iter().filter(approves);
+    let names: Vec<&str> = votes.map(|vote| vote.approver.as_str()).collect();
+    if names.is_empty() {
+        return request.decided_by.to_string();
+    }
+    names.join(" and ")
+}
+
+/// Whether people approved a request, and EC2 has not accepted it yet.
+#[must_use]
+pub fn is_approved_by_people(request: &Request) -> bool {
+    request.status == Status::Accepting
+        && matches!(request.decided_by, Actor::Approver(_) | Actor::Iam(_))
+}
+
 fn unrecorded(phase: Phase) -> Plan {
     match phase {
         Phase::Waiting => Plan::Judge,
@@ -174,6 +239,9 @@ mod tests {
     use super::*;
     use crate::connection::ConnectionState;
     use crate::fixtures::{at, connection, request};
+    use crate::judge::FailedCondition;
+    use crate::policy::Effect;
+    use crate::vote::Channel;
 
     const LAG: SignedDuration = SignedDuration::from_secs(60);
 
@@ -396,13 +464,139 @@ mod tests {
     }
 
     #[test]
-    fn what_people_decided_is_not_judged_again() {
+    fn what_people_rejected_is_carried_out_and_what_they_approved_is_held_against_the_policy() {
+        let waiting = connection(ConnectionState::PendingAcceptance);
+        let people = [
+            Actor::Approver("alice@example.com".to_owned()),
+            Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned()),
+        ];
+        for actor in people {
+            let planned_as = |status| {
+                let mut request = request(status);
+                request.decided_by = actor.clone();
+                assert_eq!(
+                    is_approved_by_people(&request),
+                    status == Status::Accepting,
+                    "{status}"
+                );
+                planned(Some(&request), Some(&waiting), at(86_400))
+            };
+            assert_eq!(planned_as(Status::Rejecting), Plan::Enforce);
+            assert_eq!(planned_as(Status::Accepting), Plan::Judge);
+        }
+        let mut missed = request(Status::Rejecting);
+        missed.decided_by = Actor::Schedule;
+        let plan = planned(Some(&missed), Some(&waiting), at(86_400));
+        assert_eq!(plan, Plan::Enforce);
+    }
+
+    fn rule(text: &str) -> Rule {
+        let (effect, principal) = match text.split_once(' ').unwrap() {
+            ("deny", principal) => (Effect::Deny, principal),
+            (_, principal) => (Effect::Allow, principal),
+        };
+        Rule {
+            service_id: "*".parse().unwrap(),
+            principal: principal.parse().unwrap(),
+            effect,
+        }
+    }
+
+    /// What the policy says, as far as an approval asks.
+    fn says(decision: Decision, rule: Option<Rule>, doubts: &[Rule]) -> Verdict {
+        let unknown = |rule: &Rule| FailedCondition::OrganizationUnknown { rule: rule.clone() };
+        Verdict {
+            decision,
+            rule,
+            failed: doubts.iter().map(unknown).collect(),
+            reason: "Because.".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_a_deny_overtakes_an_approval_that_ec2_has_not_taken() {
+        let (allow, deny) = (rule("allow 012345678901"), rule("deny 012345678901"));
+        let (path, other) = (rule("deny o-1/*"), rule("deny o-2/*"));
+        let (off, failed) = (Organization::Off, Organization::Failed);
+        let outside = Organization::Known(None);
+        let (review, reject) = (Decision::Review, Decision::Reject);
+        let none: &[Rule] = &[];
+        let (one, both) = ([path.clone()], [path, other]);
+        // What the policy said when it was approved, what it says now, where the account sits.
+        let table = [
+            (none, review, None, none, &off, "stands"),
+            (none, Decision::Accept, Some(&allow), none, &off, "stands"),
+            (none, review, Some(&allow), none, &outside, "stands"),
+            // The service rejects what is not listed, by now. Nobody denied this one.
+            (none, reject, None, none, &off, "stands"),
+            (none, reject, Some(&deny), none, &off, "overtaken"),
+            (none, reject, Some(&deny), none, &failed, "overtaken"),
+            (&one, reject, Some(&deny), &one, &failed, "overtaken"),
+            (none, review, None, &one, &off, "overtaken"),
+            (&one, review, None, &one, &off, "stands"),
+            (&one, review, None, &both, &off, "overtaken"),
+            (&both, review, None, &one, &off, "stands"),
+            (none, review, None, &one, &failed, "unsure"),
+            (&one, review, None, &one, &failed, "stands"),
+            (&one, reject, None, &both, &off, "overtaken"),
+        ];
+        for (then, decision, rule, doubts, organization, expected) in table {
+            let mut request = request(Status::Accepting);
+            request.decided_by = Actor::Approver("bob@example.com".to_owned());
+            request.verdict = says(review, None, then);
+            let verdict = says(decision, rule.cloned(), &[]);
+            let word = match approval(&request, &verdict, doubts, organization) {
+                Approval::Stands => "stands",
+                Approval::Overtaken(_) => "overtaken",
+                Approval::Unsure => "unsure",
+            };
+            assert_eq!(
+                word, expected,
+                "{then:?}, now {decision:?} by {rule:?} but for {doubts:?}, {organization:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_approved_and_which_deny_overtook_it_is_said() {
+        let vote = |name: &str, void| Vote {
+            approver: name.parse().unwrap(),
+            choice: Choice::Approve,
+            reason: String::new(),
+            at: at(0),
+            channel: Channel::Iam,
+            void,
+        };
         let mut request = request(Status::Accepting);
-        request.decided_by = Actor::Approver("alice@example.com".to_owned());
-        let connection = connection(ConnectionState::PendingAcceptance);
+        request.decided_by = Actor::Approver("bob@example.com".to_owned());
+        let said = |request: &Request, verdict: &Verdict, doubts: &[Rule]| match approval(
+            request,
+            verdict,
+            doubts,
+            &Organization::Off,
+        ) {
+            Approval::Overtaken(words) => words,
+            other => panic!("{other:?}"),
+        };
+        let denied = says(Decision::Reject, Some(rule("deny 012345678901")), &[]);
         assert_eq!(
-            planned(Some(&request), Some(&connection), at(86_400)),
-            Plan::Enforce
+            said(&request, &denied, &[]),
+            "Approved by bob@example.com, and denied before EC2 accepted it: Because."
+        );
+        request.votes = vec![
+            vote("alice@example.com", false),
+            vote("carol@example.com", true),
+            vote("bob@example.com", false),
+        ];
+        assert_eq!(
+            said(&request, &denied, &[]),
+            "Approved by alice@example.com and bob@example.com, and denied before EC2 accepted it: Because."
+        );
+        let unlisted = says(Decision::Review, None, &[]);
+        assert_eq!(
+            said(&request, &unlisted, &[rule("deny o-1/*")]),
+            "Approved by alice@example.com and bob@example.com, and before EC2 accepted it the rule \
+             \"deny o-1/* on *\" was written, of which nobody knows whether it applies: Because."
         );
     }
 

@@ -523,6 +523,33 @@ impl Request {
         }
     }
 
+    /// Whether EC2 says of the connection what the request does: whose it is, on which service, and from
+    /// where.
+    #[must_use]
+    pub fn is_about(&self, connection: &Connection) -> bool {
+        self.service_id == connection.service_id
+            && self.account_id == connection.owner
+            && self.region == connection.region
+    }
+
+    /// The request with what EC2 says of whose connection it is (safety rule S4). Whoever has voted on
+    /// another's counts no more, and is asked anew. What holds a slot keeps what it holds it by.
+    #[must_use]
+    pub fn corrected_by(&self, connection: &Connection) -> Request {
+        if self.is_about(connection) || self.status.holds_slot() {
+            return self.clone();
+        }
+        Request {
+            service_id: connection.service_id.clone(),
+            account_id: connection.owner.clone(),
+            region: connection.region.clone(),
+            votes: Vec::new(),
+            asked: BTreeSet::new(),
+            letters_at: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether EC2 may be asked, once, to accept this rejected connection after all, if the policy
     /// says so now. What approvers rejected stays so, and what was rejected before we looked.
     #[must_use]
@@ -685,6 +712,41 @@ mod tests {
                 .to_string(),
             "a request cannot go from accepted to gone (ended)"
         );
+    }
+
+    #[test]
+    fn whose_connection_it_is_ec2_says_and_votes_on_anothers_are_none() {
+        use crate::connection::ConnectionState;
+        use crate::fixtures::{at, connection};
+        use crate::vote::{Channel, Choice, Vote};
+
+        let mut asked = request(Status::InReview);
+        asked.asked = ["alice@example.com".parse().unwrap()].into();
+        asked.letters_at = Some(at(0));
+        asked.votes.push(Vote {
+            approver: "alice@example.com".parse().unwrap(),
+            choice: Choice::Approve,
+            reason: String::new(),
+            at: at(0),
+            channel: Channel::Email,
+            void: false,
+        });
+        let same = connection(ConnectionState::Rejected);
+        assert!(asked.is_about(&same));
+        assert_eq!(asked.corrected_by(&same), asked);
+        let (mut owner, mut service, mut region) = (same.clone(), same.clone(), same);
+        owner.owner = "999999999999".parse().unwrap();
+        service.service_id = "vpce-svc-00000000000000001".parse().unwrap();
+        region.region = "us-east-1".parse().unwrap();
+        for other in [owner, service, region] {
+            assert!(!asked.is_about(&other));
+            let corrected = asked.corrected_by(&other);
+            assert!(corrected.is_about(&other));
+            assert!(corrected.votes.is_empty() && corrected.asked.is_empty());
+            assert_eq!(corrected.letters_at, None);
+            let accepted = request(Status::Accepted);
+            assert_eq!(accepted.corrected_by(&other), accepted);
+        }
     }
 
     #[test]

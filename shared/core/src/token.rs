@@ -7,6 +7,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
+use crate::vote::is_unseen;
+
+/// A token in a link has so many characters.
+const LENGTH: usize = 43;
+/// A link is encoded once by whoever forwards it, and perhaps again by what opens it.
+const ENCODED_AT_MOST: usize = 3;
+
 /// 256 random bits, as a link carries them. Only its [`TokenHash`] is kept.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
@@ -31,6 +38,26 @@ impl Token {
     #[must_use]
     pub fn reveal(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// The token in the last part of a link's path, as people paste it: perhaps encoded, broken across
+    /// lines, or with what a sentence or a mail program leaves behind it, such as `.`, `)`, `>` or `/`. The
+    /// token itself must be whole, and no letter or digit may follow it.
+    ///
+    /// # Errors
+    /// [`InvalidToken`].
+    pub fn from_link(text: &str) -> Result<Self, InvalidToken> {
+        let mut plain = text.to_owned();
+        for _ in 0..ENCODED_AT_MOST {
+            plain = decoded(&plain);
+        }
+        let is_nothing = |c: char| c.is_whitespace() || c.is_control() || is_unseen(c);
+        plain.retain(|c| !is_nothing(c));
+        let (token, rest) = plain.split_at_checked(LENGTH).ok_or(InvalidToken)?;
+        if rest.contains(char::is_alphanumeric) {
+            return Err(InvalidToken);
+        }
+        token.parse()
     }
 
     /// What is kept of it.
@@ -61,10 +88,35 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let mut bits = [0; 32];
         match URL_SAFE_NO_PAD.decode_slice(text, &mut bits) {
-            Ok(32) if text.len() == 43 => Ok(Self(bits)),
+            Ok(32) if text.len() == LENGTH => Ok(Self(bits)),
             _ => Err(InvalidToken),
         }
     }
+}
+
+/// Takes percent-encoding off, once. What is none stays as it is.
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part.split_at_checked(2).and_then(|(code, rest)| {
+            // The parser takes a sign as well.
+            let is_hex = code.bytes().all(|c| c.is_ascii_hexdigit());
+            let byte = u8::from_str_radix(code, 16).ok().filter(|_| is_hex)?;
+            Some((byte, rest))
+        });
+        match byte {
+            Some((byte, rest)) => {
+                bytes.push(byte);
+                bytes.extend(rest.as_bytes());
+            }
+            None => {
+                bytes.push(b'%');
+                bytes.extend(part.as_bytes());
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 impl fmt::Debug for Token {
@@ -87,7 +139,73 @@ mod tests {
         assert_ne!(token.hash(), Token::new([0xac; 32]).hash());
     }
 
+    /// As it stands in a URL, with everything encoded that may be.
+    fn encoded(text: &str) -> String {
+        text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    }
+
+    #[test]
+    fn what_is_left_behind_a_link_is_passed_over() {
+        // Its text has both characters that are no letter and no digit.
+        let token = Token::new([0xfb; 32]);
+        let text = token.reveal();
+        assert!(text.contains('-') || text.contains('_'), "{text}");
+        for rest in [
+            "", ".", ",", ";", ":", "!", "?", ")", "]", "}", ">", "\"", "'", "`", "/", "//", "/>",
+            ").", ">)", "*", "_", "-", "=", "&", "\\", "|", "»", "”", "’", "…", "。", " ", "\n",
+            "\r\n", "\t", "\u{a0}", "\u{200b}", "\u{feff}", "%", "%.", " .\r\n",
+        ] {
+            let opened =
+                |link: String| assert!(Token::from_link(&link) == Ok(token.clone()), "{link:?}");
+            opened(format!("{text}{rest}"));
+            opened(format!("{text}{}", encoded(rest)));
+            opened(encoded(&format!("{text}{rest}")));
+            opened(encoded(&encoded(&format!("{text}{rest}"))));
+        }
+        let (head, tail) = text.split_at(20);
+        for broken in [
+            "\r\n", "\n", " ", "\n    ", "%0A", "%0D%0A", "%20", "\u{ad}\n",
+        ] {
+            let link = format!("{head}{broken}{tail}");
+            let opens = Token::from_link(&link) == Ok(token.clone());
+            assert_eq!(opens, !broken.contains('\u{ad}'), "{link:?}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_more_of_a_token_is_not_passed_over() {
+        let text = Token::new([0x5a; 32]).reveal();
+        let short = text.split_at(42).0;
+        for link in [
+            format!("{text}A"),
+            format!("{text}.A"),
+            format!("{text}/x"),
+            format!("{text}%41"),
+            format!("{text}%2"),
+            format!("{text}é"),
+            format!("x{text}"),
+            format!("({text}"),
+            format!("{text}{text}"),
+            short.to_owned(),
+            format!("{short}."),
+            format!("{short}="),
+            format!("{short}%2E"),
+            String::new(),
+            "/".to_owned(),
+            "é".repeat(43),
+        ] {
+            assert!(Token::from_link(&link) == Err(InvalidToken), "{link:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_text_opens_but_what_holds_the_whole_token(text in "\\PC{0,60}") {
+            if let Ok(token) = Token::from_link(&text) {
+                prop_assert_eq!(Token::from_link(&token.reveal()), Ok(token));
+            }
+        }
+
         #[test]
         fn a_token_is_read_as_it_is_shown(bits: [u8; 32]) {
             let token = Token::new(bits);

@@ -47,6 +47,8 @@ mod telling;
 mod unexpected_keys;
 mod unmanaged;
 mod votes;
+mod votes_observed;
+mod votes_overtaken;
 mod votes_races;
 mod votes_regressions;
 mod watch;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::item::{text, time};
 use crate::ledger::{Endpoint, Fact, Ledger, Request};
-use crate::policy::{Policy, Says, Subject};
+use crate::policy::{Policy, Says, Standing, Subject};
 
 /// How long the product may take from judging to recording: no function runs longer.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(5);
@@ -28,6 +28,14 @@ impl Ledger {
             after.status.as_str(),
             row.map_or("claimed", |row| text(row, "cause")),
         );
+        // S3: what people approved is taken up only where no deny has come since.
+        if status == "accepting"
+            && row.is_none()
+            && item["decided_by"]["kind"] == "approver"
+            && self.policy.standing(subject, self.clock.now()) == Standing::Denied
+        {
+            self.broken("S3", format!("{short}: denied, and approved by people"));
+        }
         let by_policy = item["decided_by"]["kind"] == "policy";
         let decides = matches!(status, "accepting" | "rejecting" | "revoking");
         if !decides || !(by_policy || cause == "deadline" || status == "revoking") {

@@ -8,9 +8,9 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
-use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
+use gatekeeper_core::judge::{Decision, Usage, Verdict, doubts, judge};
 use gatekeeper_core::message::Message;
-use gatekeeper_core::plan::{Plan, Seen, Why, plan};
+use gatekeeper_core::plan::{Approval, Plan, Seen, Why, approval, is_approved_by_people, plan};
 use gatekeeper_core::policy::{OutOfBand, ServiceSettings};
 use gatekeeper_core::purge;
 use gatekeeper_core::rejection::{Rejection, StaysRejected, rejection};
@@ -290,6 +290,22 @@ impl Gatekeeper {
         }
         let settings = view.policy.settings_of(service);
         if let Some(request) = &request
+            && is_approved_by_people(request)
+            && connection.state.phase() == Phase::Waiting
+        {
+            let doubts = doubts(&view.policy, connection, place, now);
+            match approval(request, &verdict, &doubts, place) {
+                Approval::Stands => {
+                    let verdict = request.verdict.clone();
+                    return self
+                        .claim(request, verdict, view.preconditions_of_accept())
+                        .await;
+                }
+                Approval::Unsure => return Ok(finished(Outcome::Left(Why::DenyUnknown))),
+                Approval::Overtaken(words) => verdict.reason = words,
+            }
+        }
+        if let Some(request) = &request
             && request.status == Status::Rejected
             && connection.state.phase() == Phase::Rejected
         {
@@ -357,13 +373,17 @@ impl Gatekeeper {
                 );
             } else {
                 let approvers = self.approvers(knowledge).await?;
-                match by_votes(request, approvers, &view, &settings, now) {
+                let required = review::approvals_required(&settings);
+                let corrected = request.corrected_by(connection);
+                match by_votes(&corrected, approvers, Some(&view), required, now) {
                     // As many are asked for no longer, so that the votes suffice.
                     Some(decision) => (transition, grounds) = decision,
                     None => {
                         let names = names(&view, connection);
                         return self
-                            .keep_in_review(request, verdict, &settings, names, approvers)
+                            .keep_in_review(
+                                request, connection, verdict, &settings, names, approvers,
+                            )
                             .await;
                     }
                 }
@@ -447,7 +467,10 @@ impl Gatekeeper {
             Actor::Policy(_) => Actor::Policy(verdict.rule.clone()),
             person => person.clone(),
         };
-        after.verdict = verdict;
+        // What is said of it stays, and with it who had decided otherwise before.
+        if (verdict.decision, &verdict.rule) != (request.verdict.decision, &request.verdict.rule) {
+            after.verdict = verdict;
+        }
         after.claimed_until = self.clock.now().checked_add(self.limits.claim).ok();
         let recorded = self
             .tables
@@ -603,7 +626,10 @@ fn next(
         None => Request::open(connection, verdict, transition).map_err(Permanent::Illegal)?,
         Some(request) => Request {
             verdict,
-            ..request.after(transition).map_err(Permanent::Illegal)?
+            ..request
+                .corrected_by(connection)
+                .after(transition)
+                .map_err(Permanent::Illegal)?
         },
     })
 }

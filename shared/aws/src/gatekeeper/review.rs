@@ -53,19 +53,18 @@ pub(super) struct Asked {
 }
 
 /// The decision that the votes on a review come to, and what it rests on; none while they do not
-/// suffice.
+/// suffice. Where the policy cannot be read, they may reject, and never approve.
 pub(super) fn by_votes(
     request: &Request,
     approvers: &Approvers,
-    view: &PolicyView,
-    settings: &ServiceSettings,
+    view: Option<&PolicyView>,
+    required: u32,
     now: Timestamp,
 ) -> Option<(Transition, Vec<Ground>)> {
-    let required = review::approvals_required(settings);
     let (to, choice, votes, grounds) = match tally(request, &approvers.list, required) {
         Tally::Waiting { .. } => return None,
         Tally::Approved(votes) => {
-            let grounds = view.grounds_of_approval(approvers, &votes);
+            let grounds = view?.grounds_of_approval(approvers, &votes);
             (Status::Accepting, Choice::Approve, votes, grounds)
         }
         Tally::Rejected(vote) => {
@@ -113,6 +112,7 @@ impl Gatekeeper {
     pub(super) async fn keep_in_review(
         &self,
         request: &Request,
+        connection: &Connection,
         verdict: Verdict,
         settings: &ServiceSettings,
         names: Names,
@@ -121,7 +121,7 @@ impl Gatekeeper {
         let now = self.clock.now();
         let mut after = Request {
             verdict,
-            ..request.clone()
+            ..request.corrected_by(connection)
         };
         names.put_on(&mut after);
         set_deadline(&mut after, settings);

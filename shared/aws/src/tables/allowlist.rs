@@ -443,11 +443,18 @@ impl PolicyView {
         self.grounds_of(Decision::Reject, None)
     }
 
-    /// What a verdict rests on. An accept rests on its allow, on there being none that would govern
-    /// before it, and on there being no deny; a
-    /// reject on its deny, or on nothing being listed. A review lets nobody in and cuts nobody off.
+    /// What a verdict rests on. An accept rests on what every accept rests on, on its allow, and on there
+    /// being none that would govern before it; a reject on its deny, or on nothing being listed. A review
+    /// lets nobody in and cuts nobody off.
     pub(crate) fn grounds(&self, verdict: &Verdict) -> Vec<Ground> {
         self.grounds_of(verdict.decision, verdict.rule.as_ref())
+    }
+
+    /// What every accept rests on besides its own allow or approvers, whoever decided it, when it is decided
+    /// and whenever it is taken up again: that no deny has come or changed, under whatever key (safety rule
+    /// S3).
+    pub(crate) fn preconditions_of_accept(&self) -> Vec<Ground> {
+        self.grounds_that(may_deny, &[])
     }
 
     /// What a revocation rests on: its deny; or that nothing else allows the connection. And that
@@ -465,19 +472,24 @@ impl PolicyView {
     /// What an approval by people rests on: that nothing denies the connection, that as many are asked
     /// for, and that each who approved may still decide.
     pub(crate) fn grounds_of_approval(&self, approvers: &Approvers, votes: &[Vote]) -> Vec<Ground> {
-        let matters = |key: &Key| may_deny(key) || matches!(key, Key::Settings(_));
-        let mut grounds = self.grounds_that(matters, &VOTED_SETTINGS);
+        let settings = |key: &Key| matches!(key, Key::Settings(_));
+        let mut grounds = self.preconditions_of_accept();
+        grounds.extend(self.grounds_that(settings, &VOTED_SETTINGS));
         grounds.extend(votes.iter().map(|vote| approvers.ground(&vote.approver)));
         grounds
     }
 
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
+        let mut grounds = match decision {
+            Decision::Accept => self.preconditions_of_accept(),
+            Decision::Reject | Decision::Review => Vec::new(),
+        };
         let matters = |key: &Key| match (decision, key.rule()) {
             (Decision::Review, _) => false,
-            (Decision::Accept, _) if may_deny(key) => true,
             // An allow that would govern before this one may ask for more.
             (Decision::Accept, Some(rule)) => {
-                governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
+                rule.effect == Effect::Allow
+                    && governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
             }
             (Decision::Accept, None) => false,
             (Decision::Reject, rule) => match (governing, rule) {
@@ -486,7 +498,8 @@ impl PolicyView {
                 (None, None) => matches!(key, Key::Settings(_)),
             },
         };
-        self.grounds_that(matters, &JUDGED_SETTINGS)
+        grounds.extend(self.grounds_that(matters, &JUDGED_SETTINGS));
+        grounds
     }
 
     fn grounds_that(
