@@ -50,6 +50,8 @@ pub enum Subject {
     },
     /// Every connection of one service.
     Service(ServiceId),
+    /// The Transit Gateway attachments of one service; none for every managed service.
+    Attachments(Option<ServiceId>),
     /// Every connection of the services whose connection notification publishes to this topic.
     Topic(String),
     /// Every connection of every managed service.

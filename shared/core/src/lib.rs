@@ -8,6 +8,8 @@
 //! | --- | --- |
 //! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
+//! | [`listing`] | reading EC2's list: connections, Transit Gateway attachments, what cannot be read |
+//! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
 //! | [`policy`] | allowlist entries and service settings |
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
@@ -27,6 +29,7 @@
 pub mod alarm;
 pub mod announcement;
 pub mod approver;
+pub mod attachment;
 pub mod audit;
 mod chat;
 pub mod connection;
@@ -37,6 +40,7 @@ pub mod hint;
 pub mod ids;
 pub mod invitation;
 pub mod judge;
+pub mod listing;
 pub mod message;
 pub mod plan;
 pub mod policy;

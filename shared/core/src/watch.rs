@@ -25,6 +25,8 @@ pub enum Finding {
     CloudTrailRuleMissing,
     /// More connections would have to be cut than one run may cut, so none is.
     TooManyRevocations,
+    /// EC2 lists Transit Gateway attachments among the service's connections.
+    TransitGatewayAttachments,
     /// Nobody is subscribed to the topic for announcements.
     AnnouncementsUnheard,
     /// There are approvers who can be asked by e-mail only, and nobody is subscribed to their topic.
@@ -46,6 +48,7 @@ impl Finding {
             Self::NotificationIncomplete => "notification_incomplete",
             Self::CloudTrailRuleMissing => "cloud_trail_rule_missing",
             Self::TooManyRevocations => "too_many_revocations",
+            Self::TransitGatewayAttachments => "transit_gateway_attachments",
             Self::AnnouncementsUnheard => "announcements_unheard",
             Self::ApprovalsUnheard => "approvals_unheard",
             Self::AlarmsUnheard => "alarms_unheard",
@@ -55,7 +58,11 @@ impl Finding {
     /// Whether it lets connections in past Gatekeeper, or hides them from it.
     #[must_use]
     pub fn is_bypass(self) -> bool {
-        self != Self::TooManyRevocations && !self.is_unheard()
+        let is_another = matches!(
+            self,
+            Self::TooManyRevocations | Self::TransitGatewayAttachments
+        );
+        !is_another && !self.is_unheard()
     }
 
     /// Whether a topic has nobody who listens, so that people are not told what they must know.
@@ -102,6 +109,10 @@ impl Finding {
             Self::TooManyRevocations => {
                 "More connections would have to be cut than one run may cut, so none is cut."
             }
+            Self::TransitGatewayAttachments => {
+                "EC2 lists Transit Gateway attachments among the service's connections, which \
+                 Gatekeeper neither accepts nor rejects."
+            }
             Self::AnnouncementsUnheard => {
                 "No subscription to the topic for announcements is confirmed: nobody is told of \
                  decisions and reviews."
@@ -144,6 +155,10 @@ impl Finding {
             Self::TooManyRevocations => {
                 "Check that the allowlist says what you mean. If it does, raise the service's setting \
                  revoke_at_most until they are cut."
+            }
+            Self::TransitGatewayAttachments => {
+                "List them (aws ec2 describe-vpc-endpoint-connections), and decide yourself (aws ec2 \
+                 accept-vpc-endpoint-connections --transit-gateway-attachment-ids)."
             }
             Self::AnnouncementsUnheard => {
                 "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \

@@ -55,11 +55,13 @@ impl Gatekeeper {
         let endpoints = self.handle_endpoints(hints, &managed, deadline).await;
         let consumers = self.handle_consumers(hints, &managed, deadline).await;
         let services = self.handle_services(hints, &managed, deadline).await;
+        let attachments = self.handle_attachments(hints, &managed, deadline).await;
         hints
             .iter()
             .enumerate()
             .map(|(index, hint)| {
-                if let Some(handled) = consumers.get(&index).or(services.get(&index)) {
+                let others = [&consumers, &services, &attachments];
+                if let Some(handled) = others.iter().find_map(|others| others.get(&index)) {
                     return handled.clone();
                 }
                 endpoints_of(hint)
@@ -292,9 +294,12 @@ impl Gatekeeper {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
         let services = services_to_search(hints, &ids, managed);
         let listed = self.ec2.connections(&ids, &services).await?;
-        for id in &listed.unreadable {
-            missing.remove(id);
-        }
+        missing.retain(|endpoint_id| {
+            if listed.is_attachment(endpoint_id) {
+                tracing::info!(%endpoint_id, "the endpoint is a Transit Gateway attachment's, which people decide at EC2; nothing is done");
+            }
+            !listed.leaves_alone(endpoint_id)
+        });
         // An answer to a question we did not ask is no answer.
         let mut connections = listed.connections;
         connections.retain(|connection| missing.remove(&connection.endpoint_id));
@@ -335,7 +340,7 @@ impl Gatekeeper {
                     consumers.insert(consumer.clone(), listed);
                 }
                 if let Some(listed) = consumers.get(&consumer) {
-                    if listed.unreadable.contains(&endpoint_id) {
+                    if listed.leaves_alone(&endpoint_id) {
                         continue;
                     }
                     let mut all = listed.connections.iter();
@@ -364,7 +369,9 @@ impl Gatekeeper {
         let mut by_hint = BTreeMap::new();
         for (index, hint) in hints.iter().enumerate() {
             let services = match &hint.subject {
-                Subject::Endpoints { .. } | Subject::Consumer { .. } => continue,
+                Subject::Endpoints { .. } | Subject::Consumer { .. } | Subject::Attachments(_) => {
+                    continue;
+                }
                 Subject::Service(id) => Ok(managed.iter().filter(|m| *m == id).cloned().collect()),
                 Subject::Everything => Ok(managed.to_vec()),
                 Subject::Topic(arn) => {
@@ -388,7 +395,10 @@ impl Gatekeeper {
             let report = self.settle_service(&service, which, audits, deadline).await;
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
-                Ok(report) => report.first_failure.map_or(Ok(()), Err),
+                Ok(report) => {
+                    self.tell_of_attachments(&report, deadline).await;
+                    report.first_failure.map_or(Ok(()), Err)
+                }
                 Err(error) => {
                     self.report(&error, None);
                     Err(error)
@@ -458,6 +468,7 @@ fn endpoints_of(hint: &Hint) -> &[EndpointId] {
         Subject::Endpoints { endpoint_ids, .. } => endpoint_ids,
         Subject::Consumer { .. }
         | Subject::Service(_)
+        | Subject::Attachments(_)
         | Subject::Topic(_)
         | Subject::Everything => &[],
     }

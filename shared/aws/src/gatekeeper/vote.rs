@@ -499,7 +499,7 @@ impl Gatekeeper {
         let seen_at = self.clock.now();
         let (ids, services) = ([request.endpoint_id.clone()], [request.service_id.clone()]);
         let listed = self.ec2.connections(&ids, &services).await?;
-        let is_listed = !listed.connections.is_empty();
+        let is_listed = !listed.connections.is_empty() || listed.leaves_alone(&request.endpoint_id);
         let sightings = listed.connections.into_iter();
         let sightings = sightings.map(|connection| Sighting::of(connection, seen_at));
         let settled = self.settle(sightings.collect(), deadline).boxed().await;

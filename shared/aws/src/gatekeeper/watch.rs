@@ -8,7 +8,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, look};
 
-use super::Gatekeeper;
+use super::{Gatekeeper, ServiceReport};
 use crate::clock::Deadline;
 use crate::tables::Watched;
 use crate::telemetry::Unit;
@@ -103,13 +103,15 @@ impl Gatekeeper {
         listened.heard
     }
 
-    /// Writes down what was seen, tells people what is new, and measures what stands: what could
-    /// not be looked at is on the metrics as it was before. Nothing stands any more of a service
+    /// Writes down what was seen, and what the passes found that is not decided here; tells people
+    /// what is new, and measures what stands: what could not be looked at is on the metrics as it
+    /// was before. Nothing stands any more of a service
     /// that is not among `managed`, which is none if they could not be listed.
     pub(super) async fn note_findings(
         &self,
         managed: Option<&[ServiceId]>,
         seen: &Seen,
+        reports: &mut [ServiceReport],
         deadline: Deadline,
     ) {
         for (service, seen) in seen {
@@ -146,6 +148,15 @@ impl Gatekeeper {
                 Ok(new) => messages.extend(new),
                 Err(error) => self.report(&error, None),
             }
+        }
+        for report in reports {
+            let service = &report.service_id;
+            let watched = known
+                .entry(service.clone())
+                .or_insert_with(|| Ok(Watched::new(service)));
+            // Why it cannot be read is said above.
+            let Ok(watched) = watched else { continue };
+            messages.extend(self.note_left_alone(report, watched).await);
         }
         self.announce(messages, deadline).await;
         let standing: Vec<BTreeSet<Finding>> = known

@@ -1,12 +1,13 @@
 //! What the product remembers about itself: where a reconcile stopped, since when it has looked
 //! through each service, and what is wrong with each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use gatekeeper_core::alarm::{Alarm, Kind};
+use gatekeeper_core::attachment::Tally;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::Finding;
@@ -16,11 +17,14 @@ use serde::{Deserialize, Serialize};
 use super::keys::STATE;
 use super::outbox::encode_message;
 use super::requests::encode;
-use super::{Items, Key, Tables, all_of, number, text};
+use super::{Item, Items, Key, Tables, all_of, number, text};
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
+/// Of so many connections without a date it is remembered since when they are seen: an item's size
+/// has its limit.
+const MOST_REMEMBERED: usize = 1000;
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +43,7 @@ struct CursorItem {
 }
 
 /// What is known to be wrong with a service.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pk: String,
     sk: String,
@@ -47,6 +51,23 @@ pub(crate) struct Watched {
     revision: u64,
     /// What, and since when.
     pub(crate) findings: BTreeMap<Finding, Timestamp>,
+    /// How many Transit Gateway attachments there were last; none if people were not told of any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attachments: Option<Tally>,
+    /// What is not decided and has no date, and since when it is seen.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) first_seen: BTreeMap<String, Timestamp>,
+}
+
+/// What a look at a service found that is not decided.
+#[derive(Debug)]
+pub(crate) struct LeftAlone {
+    /// Its Transit Gateway attachments.
+    pub(crate) attachments: Tally,
+    /// What has no date, by name.
+    pub(crate) undated: BTreeSet<String>,
+    /// Whether all of the service was looked at: what was not found is then not there.
+    pub(crate) is_all: bool,
 }
 
 impl Watched {
@@ -58,6 +79,8 @@ impl Watched {
             sk,
             revision: 0,
             findings: BTreeMap::new(),
+            attachments: None,
+            first_seen: BTreeMap::new(),
         }
     }
 }
@@ -145,16 +168,20 @@ impl Tables {
             let Some(Ok(service)) = service.map(str::parse) else {
                 continue;
             };
-            let read = serde_dynamo::from_item(item).map_err(|error| {
-                let malformed = Permanent::MalformedRequest {
-                    item: format!("{STATE} / {WATCH}{service}"),
-                    detail: error.to_string(),
-                };
-                malformed.into()
-            });
+            let read = read_watched(&service, item);
             watched.insert(service, read);
         }
         Ok(watched)
+    }
+
+    /// What is known to be wrong with one service.
+    pub(crate) async fn watched_of(&self, service: &ServiceId) -> Result<Watched, Arc<Error>> {
+        let key = Key::State(format!("{WATCH}{service}"));
+        let items = self.read([key.clone()].into()).await?;
+        match items.get(&key) {
+            Some(item) => read_watched(service, item.clone()),
+            None => Ok(Watched::new(service)),
+        }
     }
 
     /// Brings what is known of a service up to date with what was just seen: each finding, and
@@ -182,7 +209,56 @@ impl Tables {
             };
             alarms.push(Alarm::new(service, *finding, kind, now));
         }
+        if alarms.is_empty() {
+            return Ok(Vec::new());
+        }
         self.write_watched(watched, &alarms).await
+    }
+
+    /// Brings what is known of a service up to date with what was found there and is not decided.
+    /// People are told when there are attachments, again when more wait or more are connected than
+    /// before, and when none is left. Answers the messages; they lie in the outbox.
+    pub(crate) async fn note_left_alone(
+        &self,
+        service: &ServiceId,
+        watched: &mut Watched,
+        found: &LeftAlone,
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let (before, now) = (watched.clone(), self.clock.now());
+        let told = before.attachments.unwrap_or_default();
+        let tally = if found.is_all {
+            found.attachments
+        } else {
+            found.attachments.at_least(told)
+        };
+        let finding = Finding::TransitGatewayAttachments;
+        let mut alarm = None;
+        if tally.listed() == 0 {
+            if watched.attachments.take().is_some() {
+                alarm = Some(Alarm::new(service, finding, Kind::AlarmEnded, now));
+            }
+            watched.findings.remove(&finding);
+        } else {
+            if before.attachments.is_none() || tally.is_more_than(told) {
+                alarm = Some(Alarm::attachments(service, tally, now));
+            }
+            watched.attachments = Some(tally);
+            watched.findings.entry(finding).or_insert(now);
+        }
+        if found.is_all {
+            watched
+                .first_seen
+                .retain(|name, _| found.undated.contains(name));
+        }
+        for name in &found.undated {
+            if watched.first_seen.len() < MOST_REMEMBERED {
+                watched.first_seen.entry(name.clone()).or_insert(now);
+            }
+        }
+        if *watched == before {
+            return Ok(Vec::new());
+        }
+        self.write_watched(watched, alarm.as_slice()).await
     }
 
     /// Ends all that is known to be wrong with a service, since it is not managed any more. Answers
@@ -194,15 +270,19 @@ impl Tables {
     ) -> Result<Vec<Message>, Arc<Error>> {
         let now = self.clock.now();
         let ended = std::mem::take(&mut watched.findings);
+        watched.attachments = None;
+        watched.first_seen.clear();
         let alarms: Vec<Alarm> = ended
             .into_keys()
             .map(|finding| Alarm::unmanaged(service, finding, now))
             .collect();
+        if alarms.is_empty() {
+            return Ok(Vec::new());
+        }
         self.write_watched(watched, &alarms).await
     }
 
-    /// Writes what is known of a service with the messages about what changed; nothing, if nothing
-    /// did.
+    /// Writes what is known of a service, with the messages about what changed.
     async fn write_watched(
         &self,
         watched: &mut Watched,
@@ -213,9 +293,6 @@ impl Tables {
             .map(Alarm::message)
             .collect::<Result<_, _>>()
             .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        if messages.is_empty() {
-            return Ok(messages);
-        }
         let revision = watched.revision;
         watched.revision += 1;
         let put = Put::builder()
@@ -251,6 +328,16 @@ impl Tables {
             )),
         }
     }
+}
+
+fn read_watched(service: &ServiceId, item: Item) -> Result<Watched, Arc<Error>> {
+    serde_dynamo::from_item(item).map_err(|error| {
+        let malformed = Permanent::MalformedRequest {
+            item: format!("{STATE} / {WATCH}{service}"),
+            detail: error.to_string(),
+        };
+        malformed.into()
+    })
 }
 
 /// Whether nothing else is wrong with a transaction than that somebody was quicker.
