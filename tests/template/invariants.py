@@ -109,6 +109,7 @@ BESIDES = {
 FOUND = (
     "BypassedServices",
     "OldestReviewSeconds",
+    "OldestUndecidedAttachmentSeconds",
     "OldestUndecidedSeconds",
     "RevocationsHeld",
     "UndecidableReviews",

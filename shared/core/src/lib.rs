@@ -10,6 +10,7 @@
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
 //! | [`listing`] | reading EC2's list: connections, Transit Gateway attachments, what cannot be read |
 //! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
+//! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`policy`] | allowlist entries and service settings |
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
@@ -40,6 +41,7 @@ pub mod hint;
 pub mod ids;
 pub mod invitation;
 pub mod judge;
+pub mod left_alone;
 pub mod listing;
 pub mod message;
 pub mod plan;

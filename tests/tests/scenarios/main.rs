@@ -12,8 +12,10 @@
 #[path = "../shared/recorded.rs"]
 mod recorded;
 
+mod answers;
 mod approvals_page;
 mod approvals_slack;
+mod attachments;
 mod costs;
 mod crash;
 mod decisions;
@@ -26,6 +28,7 @@ mod local_world;
 mod logs;
 mod oddities;
 mod organizations;
+mod paging;
 mod policy_changes;
 mod race;
 mod regressions;
@@ -40,6 +43,7 @@ mod slack;
 mod subscriptions;
 mod support;
 mod telling;
+mod unreadable;
 mod votes;
 mod votes_races;
 mod votes_regressions;

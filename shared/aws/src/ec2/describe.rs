@@ -37,8 +37,8 @@ pub(crate) struct Page {
 }
 
 impl Listed {
-    /// Whether EC2 lists an endpoint in a way that lets nothing be said of it: it is there, or may
-    /// be, and is to be left alone.
+    /// Whether EC2 lists an endpoint, which is not among the connections, in a way that lets nothing
+    /// be said of it: it is there, or may be, and is to be left alone.
     pub(crate) fn leaves_alone(&self, id: &EndpointId) -> bool {
         let mut unreadable = self.unreadable.iter();
         // One whose id cannot be read may be any.

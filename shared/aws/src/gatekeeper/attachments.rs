@@ -6,13 +6,14 @@ use std::sync::Arc;
 use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::hint::{Hint, Subject};
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::left_alone::Found;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::Finding;
 
 use super::observe::Handled;
 use super::{Gatekeeper, ServiceReport};
 use crate::clock::Deadline;
-use crate::tables::{LeftAlone, Watched};
+use crate::tables::Watched;
 
 impl Gatekeeper {
     /// Looks for the attachments that the hints tell of. Answers by the hint's index.
@@ -82,10 +83,10 @@ impl Gatekeeper {
         warn_of(service, attachments);
         let noted = async {
             let mut watched = self.tables.watched_of(service).await?;
-            let found = LeftAlone {
+            let found = Found {
                 attachments: attachments.tally(),
                 // Reconcile remembers what has no date.
-                undated: watched.first_seen.keys().cloned().collect(),
+                undated: watched.left_alone.first_seen().keys().cloned().collect(),
                 is_all: true,
             };
             let tables = &self.tables;
@@ -119,13 +120,15 @@ impl Gatekeeper {
             .union(attachments.undated())
             .cloned()
             .collect();
-        let found = LeftAlone {
+        let found = Found {
             attachments: report.attachments.tally(),
             undated,
             is_all: report.is_whole,
         };
         let noted = self.tables.note_left_alone(service, watched, &found).await;
-        report.first_seen.clone_from(&watched.first_seen);
+        report
+            .first_seen
+            .clone_from(watched.left_alone.first_seen());
         noted.unwrap_or_else(|error| {
             self.report(&error, None);
             Vec::new()

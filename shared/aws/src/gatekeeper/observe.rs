@@ -294,15 +294,16 @@ impl Gatekeeper {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
         let services = services_to_search(hints, &ids, managed);
         let listed = self.ec2.connections(&ids, &services).await?;
+        // An answer to a question we did not ask is no answer.
+        let asked_for = |connection: &&Connection| missing.remove(&connection.endpoint_id);
+        let connections = listed.connections.iter().filter(asked_for).cloned();
+        let connections: Vec<Connection> = connections.collect();
         missing.retain(|endpoint_id| {
             if listed.is_attachment(endpoint_id) {
                 tracing::info!(%endpoint_id, "the endpoint is a Transit Gateway attachment's, which people decide at EC2; nothing is done");
             }
             !listed.leaves_alone(endpoint_id)
         });
-        // An answer to a question we did not ask is no answer.
-        let mut connections = listed.connections;
-        connections.retain(|connection| missing.remove(&connection.endpoint_id));
         Ok(connections)
     }
 
@@ -340,11 +341,11 @@ impl Gatekeeper {
                     consumers.insert(consumer.clone(), listed);
                 }
                 if let Some(listed) = consumers.get(&consumer) {
-                    if listed.leaves_alone(&endpoint_id) {
-                        continue;
-                    }
                     let mut all = listed.connections.iter();
                     connection = all.find(|c| c.endpoint_id == endpoint_id).cloned();
+                    if connection.is_none() && listed.leaves_alone(&endpoint_id) {
+                        continue;
+                    }
                 }
             }
             sightings.push(Sighting {

@@ -322,8 +322,10 @@ impl Gatekeeper {
                     .collect();
             let sightings = chunk
                 .iter()
-                .filter(|id| !again.leaves_alone(id))
-                .filter(|id| !pass.lists_nameless || listed.contains_key(*id))
+                .filter(|id| {
+                    let is_left_alone = pass.lists_nameless || again.leaves_alone(id);
+                    listed.contains_key(*id) || !is_left_alone
+                })
                 // Of what a resumed pass did not list, most was listed in the run before.
                 .filter(|id| !pass.resumed || !listed.contains_key(*id))
                 .cloned()

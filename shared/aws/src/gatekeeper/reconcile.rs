@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::attachment::Attachments;
+use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
@@ -70,6 +70,18 @@ pub struct ServiceReport {
 }
 
 impl ServiceReport {
+    /// Since when the oldest connection waits that is neither decided nor left to people.
+    #[must_use]
+    pub fn oldest_undecided(&self) -> Option<Timestamp> {
+        self.undecided.oldest(&self.first_seen)
+    }
+
+    /// How many Transit Gateway attachments EC2 lists.
+    #[must_use]
+    pub fn attachments(&self) -> Tally {
+        self.attachments.tally()
+    }
+
     /// The Transit Gateway attachments that wait for people to decide at EC2.
     pub(super) fn undecided_attachments(&self, now: Timestamp) -> Undecided {
         let mut undecided = Undecided::default();
@@ -205,8 +217,8 @@ impl Gatekeeper {
             let oldest = done.services.iter().filter_map(since).min();
             oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64())
         };
-        let oldest_undecided = age(&|report| report.undecided.oldest(&report.first_seen));
-        let oldest_undecided_attachment = age(&|report| {
+        let oldest_undecided = age(&ServiceReport::oldest_undecided);
+        let oldest_attachment = age(&|report| {
             let undecided = report.undecided_attachments(now);
             undecided.oldest(&report.first_seen)
         });
@@ -216,10 +228,7 @@ impl Gatekeeper {
             .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
         for (name, value) in [
             ("OldestUndecidedSeconds", oldest_undecided),
-            (
-                "OldestUndecidedAttachmentSeconds",
-                oldest_undecided_attachment,
-            ),
+            ("OldestUndecidedAttachmentSeconds", oldest_attachment),
             ("OldestReviewSeconds", oldest_review),
         ] {
             self.metrics.put(name, Unit::Seconds, value, &[]);
@@ -239,7 +248,7 @@ impl Gatekeeper {
             changed,
             undecidable,
             oldest_undecided_seconds = oldest_undecided,
-            oldest_undecided_attachment_seconds = oldest_undecided_attachment,
+            oldest_undecided_attachment_seconds = oldest_attachment,
             oldest_review_seconds = oldest_review,
             "reconciled"
         );

@@ -50,7 +50,7 @@ pub(crate) use links::Link;
 pub use prompts::Posting;
 pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
-pub(crate) use state::{LeftAlone, Unfinished, Watched};
+pub(crate) use state::{Unfinished, Watched};
 pub use stream::decode_image;
 
 /// An item as DynamoDB has it.

@@ -1,14 +1,14 @@
 //! What the product remembers about itself: where a reconcile stopped, since when it has looked
 //! through each service, and what is wrong with each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 use gatekeeper_core::alarm::{Alarm, Kind};
-use gatekeeper_core::attachment::Tally;
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::left_alone::{Found, LeftAlone, News};
 use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
@@ -22,9 +22,6 @@ use crate::error::{Error, Permanent, Retryable, failed};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
-/// Of so many connections without a date it is remembered since when they are seen: an item's size
-/// has its limit.
-const MOST_REMEMBERED: usize = 1000;
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +40,7 @@ struct CursorItem {
 }
 
 /// What is known to be wrong with a service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pk: String,
     sk: String,
@@ -51,23 +48,9 @@ pub(crate) struct Watched {
     revision: u64,
     /// What, and since when.
     pub(crate) findings: BTreeMap<Finding, Timestamp>,
-    /// How many Transit Gateway attachments there were last; none if people were not told of any.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    attachments: Option<Tally>,
-    /// What is not decided and has no date, and since when it is seen.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) first_seen: BTreeMap<String, Timestamp>,
-}
-
-/// What a look at a service found that is not decided.
-#[derive(Debug)]
-pub(crate) struct LeftAlone {
-    /// Its Transit Gateway attachments.
-    pub(crate) attachments: Tally,
-    /// What has no date, by name.
-    pub(crate) undated: BTreeSet<String>,
-    /// Whether all of the service was looked at: what was not found is then not there.
-    pub(crate) is_all: bool,
+    /// What it has that is not decided.
+    #[serde(default)]
+    pub(crate) left_alone: LeftAlone,
 }
 
 impl Watched {
@@ -79,8 +62,7 @@ impl Watched {
             sk,
             revision: 0,
             findings: BTreeMap::new(),
-            attachments: None,
-            first_seen: BTreeMap::new(),
+            left_alone: LeftAlone::default(),
         }
     }
 }
@@ -216,48 +198,31 @@ impl Tables {
     }
 
     /// Brings what is known of a service up to date with what was found there and is not decided.
-    /// People are told when there are attachments, again when more wait or more are connected than
-    /// before, and when none is left. Answers the messages; they lie in the outbox.
+    /// Answers the messages about it; they lie in the outbox.
     pub(crate) async fn note_left_alone(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
-        found: &LeftAlone,
+        found: &Found,
     ) -> Result<Vec<Message>, Arc<Error>> {
-        let (before, now) = (watched.clone(), self.clock.now());
-        let told = before.attachments.unwrap_or_default();
-        let tally = if found.is_all {
-            found.attachments
-        } else {
-            found.attachments.at_least(told)
-        };
+        let (before, now) = (watched.left_alone.clone(), self.clock.now());
         let finding = Finding::TransitGatewayAttachments;
-        let mut alarm = None;
-        if tally.listed() == 0 {
-            if watched.attachments.take().is_some() {
-                alarm = Some(Alarm::new(service, finding, Kind::AlarmEnded, now));
-            }
-            watched.findings.remove(&finding);
-        } else {
-            if before.attachments.is_none() || tally.is_more_than(told) {
-                alarm = Some(Alarm::attachments(service, tally, now));
-            }
-            watched.attachments = Some(tally);
-            watched.findings.entry(finding).or_insert(now);
-        }
-        if found.is_all {
-            watched
-                .first_seen
-                .retain(|name, _| found.undated.contains(name));
-        }
-        for name in &found.undated {
-            if watched.first_seen.len() < MOST_REMEMBERED {
-                watched.first_seen.entry(name.clone()).or_insert(now);
-            }
-        }
-        if *watched == before {
+        let news = watched.left_alone.note(found, now);
+        if watched.left_alone == before {
             return Ok(Vec::new());
         }
+        let alarm = match news {
+            Some(News::More(tally)) => {
+                // Since when it is so as it was told last.
+                watched.findings.insert(finding, now);
+                Some(Alarm::attachments(service, tally, now))
+            }
+            Some(News::Over) => {
+                watched.findings.remove(&finding);
+                Some(Alarm::new(service, finding, Kind::AlarmEnded, now))
+            }
+            None => None,
+        };
         self.write_watched(watched, alarm.as_slice()).await
     }
 
@@ -270,8 +235,7 @@ impl Tables {
     ) -> Result<Vec<Message>, Arc<Error>> {
         let now = self.clock.now();
         let ended = std::mem::take(&mut watched.findings);
-        watched.attachments = None;
-        watched.first_seen.clear();
+        watched.left_alone = LeftAlone::default();
         let alarms: Vec<Alarm> = ended
             .into_keys()
             .map(|finding| Alarm::unmanaged(service, finding, now))
