@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError;
-use aws_sdk_ec2::types::{Filter, VpcEndpointConnection};
+use aws_sdk_ec2::types::{Filter, State, VpcEndpointConnection};
 use gatekeeper_core::attachment::Attachment;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::ids::{EndpointId, Region, ServiceId};
@@ -137,7 +137,7 @@ fn read_item(item: &VpcEndpointConnection, named: &Named, home: &Region) -> Read
         owner: item.vpc_endpoint_owner(),
         region: item.vpc_endpoint_region(),
         // The SDK decodes EC2's real spelling as an unknown variant; its text is the truth.
-        state: item.vpc_endpoint_state().map(|state| state.as_str()),
+        state: item.vpc_endpoint_state().map(State::as_str),
         created_at: item
             .creation_timestamp()
             .and_then(|time| Timestamp::from_second(time.secs()).ok()),
