@@ -571,6 +571,7 @@ for ALARM in (
     "UnheardTopicsAlarm",
     "ReviewWaitsAlarm",
     "UndecidedAlarm",
+    "UndecidedAttachmentsAlarm",
 ):
     BREAKS.append(("everything_that_can_fail_has_an_alarm", f"no {ALARM}", without_alarm(ALARM)))
 without("everything_that_can_fail_has_an_alarm", "refused calls are not told", "RefusedAlarm/Properties/Metrics/2")

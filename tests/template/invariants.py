@@ -112,6 +112,7 @@ BESIDES = {
 FOUND = (
     "BypassedServices",
     "OldestReviewSeconds",
+    "OldestUndecidedAttachmentSeconds",
     "OldestUndecidedSeconds",
     "RevocationsHeld",
     "UndecidableReviews",

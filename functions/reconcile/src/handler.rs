@@ -44,7 +44,8 @@ pub fn into_response(done: Reconciled) -> Result<Value, Arc<Error>> {
                 "connections": report.connections,
                 "changed": report.changed,
                 "failures": report.failures,
-                "oldest_undecided": report.oldest_undecided.map(|since| since.to_string()),
+                "oldest_undecided": report.oldest_undecided().map(|since| since.to_string()),
+                "attachments": report.attachments(),
                 "oldest_review": report.oldest_review.map(|since| since.to_string()),
                 "revocations_held": report.revocations_held,
             })

@@ -24,6 +24,11 @@ pub enum CallPhase {
 /// use the simulator.
 pub type OnCall = Arc<dyn Fn(&str, CallPhase) + Send + Sync>;
 
+/// Answers a call over HTTP in the simulator's stead: given the action and the document that would be answered, or none
+/// where the call is refused, the document to answer; none to leave it as it is. For answers that the simulator does
+/// not give.
+pub type OnAnswer = Arc<dyn Fn(&str, Option<&str>) -> Option<String> + Send + Sync>;
+
 /// One call over HTTP, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
@@ -55,6 +60,7 @@ pub struct Control {
     log: Mutex<VecDeque<CallRecord>>,
     faults: Mutex<Faults>,
     on_call: Mutex<Option<OnCall>>,
+    on_answer: Mutex<Option<OnAnswer>>,
     identities: Mutex<HashMap<String, String>>,
     released: watch::Sender<u64>,
 }
@@ -66,6 +72,7 @@ impl Control {
             log: Mutex::default(),
             faults: Mutex::default(),
             on_call: Mutex::default(),
+            on_answer: Mutex::default(),
             identities: Mutex::default(),
             released: watch::Sender::new(0),
         }
@@ -117,6 +124,11 @@ impl Control {
         *lock(&self.on_call) = hook;
     }
 
+    /// Sets or removes what answers in the simulator's stead.
+    pub fn set_on_answer(&self, hook: Option<OnAnswer>) {
+        *lock(&self.on_answer) = hook;
+    }
+
     /// Says which IAM principal an access key id (for a consumer: the account) belongs to. The default is
     /// `arn:aws:iam::<account>:user/local`.
     pub fn set_identity(&self, access_key: impl Into<String>, arn: impl Into<String>) {
@@ -144,6 +156,12 @@ impl Control {
         if let Some(hook) = hook {
             hook(action, phase);
         }
+    }
+
+    /// What is answered in the simulator's stead.
+    pub(crate) fn answer_instead(&self, action: &str, document: Option<&str>) -> Option<String> {
+        let hook = lock(&self.on_answer).clone();
+        hook.and_then(|hook| hook(action, document))
     }
 
     pub(crate) fn take_fault(&self, action: &str, params: &Params) -> Option<FaultKind> {

@@ -97,6 +97,8 @@ async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) ->
                 api.run(&call)
             }
         };
+        let document = result.as_ref().ok().map(String::as_str);
+        let result = control.answer_instead(&action, document).map_or(result, Ok);
         let reply = |status, document| reply(A::PROTOCOL, status, &request_id, document);
         match result {
             Ok(document) => Outcome::of(reply(StatusCode::OK, document)),

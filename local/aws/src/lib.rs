@@ -34,7 +34,7 @@ mod xml;
 
 pub use caller::Caller;
 pub use clock::{Clock, ManualClock, system_clock};
-pub use control::{CallPhase, CallRecord, Control, OnCall};
+pub use control::{CallPhase, CallRecord, Control, OnAnswer, OnCall};
 pub use ec2::{
     Attachment, AttachmentListing, Connection, ConnectionEvent, ConnectionNotification, Ec2,
     Ec2Config, Ec2Options, NewAttachment, NewConnection, NewEndpoint, NewService, Notification,

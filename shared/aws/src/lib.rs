@@ -8,6 +8,7 @@
 //! | [`subscriptions`] | approvers' e-mail subscriptions |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
 //! | `organizations` | where an account sits in AWS Organizations |
+//! | `paging` | lists that AWS hands out page by page |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
 //! | `topics` | whether anybody is subscribed to the topics |
 //! | [`announcer`] | publishing to SNS |
@@ -27,6 +28,7 @@ pub mod ec2;
 pub mod error;
 pub mod gatekeeper;
 mod organizations;
+mod paging;
 mod rules;
 pub mod secrets;
 pub mod subscriptions;

@@ -18,6 +18,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::error::{Error, Retryable, chain, failed};
+use crate::paging;
 use crate::telemetry::Metrics;
 
 /// AWS allows organizational units five levels deep; a path longer than this is no path.
@@ -146,8 +147,15 @@ impl Organizations {
         {
             return Ok(Some(parent.clone()));
         }
-        let sent = self.client.list_parents().child_id(child).send().await;
-        let listed = match sent {
+        let call = self.client.list_parents().child_id(child);
+        let page = |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                let output = call.send().await?;
+                Ok((output.parents, output.next_token))
+            }
+        };
+        let listed = match paging::all(page).await {
             Ok(listed) => listed,
             Err(error)
                 if is_account
@@ -160,7 +168,7 @@ impl Organizations {
             Err(error) => return Err(failed("ListParents", error, Retryable::LookUpAccount)),
         };
         // There is exactly one, says AWS.
-        let parent = listed.parents().iter().find_map(|parent| {
+        let parent = listed.iter().find_map(|parent| {
             let known = matches!(
                 parent.r#type(),
                 Some(ParentType::Root | ParentType::OrganizationalUnit)

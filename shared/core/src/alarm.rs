@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::attachment::{self, Tally};
 use crate::chat::Notification;
 use crate::ids::ServiceId;
 use crate::message::{Audience, Message};
@@ -18,7 +19,7 @@ pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It was found.
+    /// It was found, or there is more of it than was told.
     AlarmStarted,
     /// It is found no longer.
     AlarmEnded,
@@ -66,6 +67,10 @@ pub struct Alarm {
     pub meaning: String,
     /// What to do.
     pub remedy: String,
+    /// How many Transit Gateway attachments EC2 lists, where that is the finding. Left out of the
+    /// document else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachments: Option<Tally>,
     /// Whether it ends for no other reason than that the service is not managed any more, and is not
     /// looked at. Left out of the document if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -93,8 +98,21 @@ impl Alarm {
             at,
             meaning: finding.meaning().to_owned(),
             remedy: finding.remedy().to_owned(),
+            attachments: None,
             unmanaged: false,
             deleted: false,
+        }
+    }
+
+    /// The beginning of the finding that EC2 lists Transit Gateway attachments, or that it lists more.
+    #[must_use]
+    pub fn attachments(service_id: &ServiceId, tally: Tally, at: Timestamp) -> Self {
+        let finding = Finding::TransitGatewayAttachments;
+        Self {
+            meaning: tally.meaning(),
+            remedy: attachment::remedy(service_id),
+            attachments: Some(tally),
+            ..Self::new(service_id, finding, Kind::AlarmStarted, at)
         }
     }
 
@@ -194,6 +212,26 @@ mod tests {
         assert_eq!(read, alarm);
         let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
         assert_ne!(over.id, alarm.id);
+    }
+
+    #[test]
+    fn an_alarm_about_attachments_holds_their_count_and_the_command() {
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let tally = Tally {
+            waiting: 2,
+            connected: 1,
+            rejected: 0,
+        };
+        let alarm = Alarm::attachments(&service, tally, at(0));
+        let message = alarm.message().unwrap();
+        assert!(message.subject.is_ascii() && message.subject.len() < 100);
+        assert!(message.text.contains("3 Transit Gateway attachments"));
+        assert!(message.text.contains(&attachment::list_command(&service)));
+        let document: serde_json::Value = serde_json::from_str(&message.document).unwrap();
+        let counts = serde_json::json!({"waiting": 2, "connected": 1, "rejected": 0});
+        assert_eq!(document["attachments"], counts);
+        let over = Alarm::new(&service, alarm.finding, Kind::AlarmEnded, at(1));
+        assert!(!over.message().unwrap().document.contains("\"attachments\""));
     }
 
     #[test]

@@ -468,7 +468,7 @@ fn is_among(subject: &Subject, connection: &Connection) -> bool {
             account_id,
         } => of(service_id) && *account_id == connection.owner,
         Subject::Service(id) => *id == connection.service_id,
-        Subject::Topic(_) => false,
+        Subject::Attachments(_) | Subject::Topic(_) => false,
         Subject::Everything => true,
     }
 }

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{Alarm, Ending, Kind};
+use crate::attachment::Tally;
 use crate::ids::ServiceId;
+use crate::left_alone::News;
 use crate::watch::{Finding, Unlisted};
 
 /// What is known to be wrong with a service, and the last that was.
@@ -17,6 +19,8 @@ pub struct Findings {
     /// What was wrong, and how that ended last. Kept for whoever shows messages, so that what they show is
     /// what is so, and not what a message says.
     pub ended: BTreeMap<Finding, Ended>,
+    /// How many Transit Gateway attachments there were last; none if there were none.
+    pub attachments: Option<Tally>,
 }
 
 /// How a finding ended.
@@ -47,6 +51,24 @@ impl Findings {
         news.collect()
     }
 
+    /// Takes note of what became of the service's Transit Gateway attachments. Answers what is news.
+    pub fn note_attachments(
+        &mut self,
+        service: &ServiceId,
+        news: News,
+        now: Timestamp,
+    ) -> Option<Alarm> {
+        let finding = Finding::TransitGatewayAttachments;
+        match news {
+            News::More(tally) => {
+                // Since when it is so as it was told last.
+                self.standing.insert(finding, now);
+                Some(Alarm::attachments(service, tally, now))
+            }
+            News::Over => self.end(service, finding, Ending::Over, now),
+        }
+    }
+
     /// What becomes of them where the service is not among the managed ones. Answers what is news.
     pub fn leave(&mut self, service: &ServiceId, unlisted: Unlisted, now: Timestamp) -> Vec<Alarm> {
         let (begun, ending) = match unlisted {
@@ -73,7 +95,12 @@ impl Findings {
         match kind {
             Kind::AlarmStarted => {
                 let since = self.standing.get(&finding)?;
-                Some(Alarm::new(service, finding, kind, *since))
+                Some(match self.attachments {
+                    Some(tally) if finding == Finding::TransitGatewayAttachments => {
+                        Alarm::attachments(service, tally, *since)
+                    }
+                    _ => Alarm::new(service, finding, kind, *since),
+                })
             }
             Kind::AlarmEnded => {
                 let ended = self.ended.get(&finding)?;

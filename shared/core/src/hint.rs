@@ -57,6 +57,8 @@ pub enum Subject {
     },
     /// Every connection of one service.
     Service(ServiceId),
+    /// The Transit Gateway attachments of one service; none for every managed service.
+    Attachments(Option<ServiceId>),
     /// Every connection of the services whose connection notification publishes to this topic.
     Topic(String),
     /// Every connection of every managed service.
@@ -69,7 +71,11 @@ impl Subject {
     pub fn endpoints(&self) -> &[EndpointId] {
         match self {
             Self::Endpoints { endpoint_ids, .. } => endpoint_ids,
-            Self::Consumer { .. } | Self::Service(_) | Self::Topic(_) | Self::Everything => &[],
+            Self::Consumer { .. }
+            | Self::Service(_)
+            | Self::Attachments(_)
+            | Self::Topic(_)
+            | Self::Everything => &[],
         }
     }
 }

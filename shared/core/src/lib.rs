@@ -8,6 +8,9 @@
 //! | --- | --- |
 //! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
+//! | [`listing`] | reading EC2's list: connections, Transit Gateway attachments, what cannot be read |
+//! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
+//! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`policy`] | allowlist entries and service settings |
 //! | [`policy_key`] | what the key of an allowlist item means, however it is written |
 //! | [`approver`] | who may decide a review |
@@ -34,6 +37,7 @@
 pub mod alarm;
 pub mod announcement;
 pub mod approver;
+pub mod attachment;
 pub mod audit;
 pub mod batch;
 pub mod caller;
@@ -48,6 +52,8 @@ pub mod hint;
 pub mod ids;
 pub mod invitation;
 pub mod judge;
+pub mod left_alone;
+pub mod listing;
 pub mod message;
 pub mod plan;
 pub mod policy;

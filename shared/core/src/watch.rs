@@ -29,6 +29,10 @@ pub enum Finding {
     AllowlistEmpty,
     /// The service was looked after and is not managed any more, and is still there.
     NoLongerManaged,
+    /// EC2 lists Transit Gateway attachments among the service's connections.
+    TransitGatewayAttachments,
+    /// Items of the allowlist that concern the service have keys that judging does not read.
+    UnexpectedPolicyKeys,
     /// Nobody is subscribed to the topic for announcements.
     AnnouncementsUnheard,
     /// There are approvers who can be asked by e-mail only, and nobody is subscribed to their topic.
@@ -52,6 +56,8 @@ impl Finding {
             Self::TooManyRevocations => "too_many_revocations",
             Self::AllowlistEmpty => "allowlist_empty",
             Self::NoLongerManaged => "no_longer_managed",
+            Self::TransitGatewayAttachments => "transit_gateway_attachments",
+            Self::UnexpectedPolicyKeys => "unexpected_policy_keys",
             Self::AnnouncementsUnheard => "announcements_unheard",
             Self::ApprovalsUnheard => "approvals_unheard",
             Self::AlarmsUnheard => "alarms_unheard",
@@ -61,7 +67,11 @@ impl Finding {
     /// Whether it lets connections in past Gatekeeper, or hides them from it.
     #[must_use]
     pub fn is_bypass(self) -> bool {
-        !self.holds_revocations() && self != Self::NoLongerManaged && !self.is_unheard()
+        let is_another = matches!(
+            self,
+            Self::NoLongerManaged | Self::TransitGatewayAttachments | Self::UnexpectedPolicyKeys
+        );
+        !self.holds_revocations() && !is_another && !self.is_unheard()
     }
 
     /// Whether it keeps connections from being cut that the policy allows no longer.
@@ -123,6 +133,15 @@ impl Finding {
                  its place in the parameter ManagedServices. Requests wait undecided, nothing is \
                  revoked, and who accepts or rejects there is not recorded."
             }
+            Self::TransitGatewayAttachments => {
+                "EC2 lists Transit Gateway attachments among the service's connections, which \
+                 Gatekeeper neither accepts nor rejects."
+            }
+            Self::UnexpectedPolicyKeys => {
+                "Items of the allowlist for the service, or for every service, have keys that judging \
+                 does not read. An allow among them lets nobody in; whom a deny among them may mean \
+                 is rejected where that is certain, and waits otherwise."
+            }
             Self::AnnouncementsUnheard => {
                 "No subscription to the topic for announcements is confirmed: nobody is told of \
                  decisions and reviews."
@@ -174,6 +193,14 @@ impl Finding {
                 "If that is not meant, put back the tag (aws ec2 create-tags --resources <the \
                  service's id> --tags Key=privatelink-gatekeeper,Value=managed) or its id in \
                  ManagedServices, then look through the connections that came in meanwhile."
+            }
+            Self::TransitGatewayAttachments => {
+                "List them (aws ec2 describe-vpc-endpoint-connections), and decide yourself (aws ec2 \
+                 accept-vpc-endpoint-connections --transit-gateway-attachment-ids)."
+            }
+            Self::UnexpectedPolicyKeys => {
+                "The log of the function reconcile names each item and what to write instead. Write the \
+                 right item first, then delete the wrong one."
             }
             Self::AnnouncementsUnheard => {
                 "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \

@@ -1,6 +1,7 @@
 //! Every line that the functions log in these tests, at the most talkative level, is read for what must
 //! not be in it. A line with a secret panics whoever logged it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -14,6 +15,21 @@ const TOKEN_CHARACTERS: usize = 43;
 
 /// Tokens that tests have read out of letters.
 static TOKENS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// What tests wait to read in the log, and the lines in which it stood.
+static MARKS: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
+
+/// Has lines with this text kept from now on. Tests run at the same time: each takes a text of its own.
+pub(crate) fn keep(mark: &str) {
+    let mut marks = MARKS.lock().unwrap_or_else(PoisonError::into_inner);
+    marks.entry(mark.to_owned()).or_default();
+}
+
+/// The lines with this text, since it was asked for.
+pub(crate) fn kept(mark: &str) -> Vec<String> {
+    let marks = MARKS.lock().unwrap_or_else(PoisonError::into_inner);
+    marks.get(mark).cloned().unwrap_or_default()
+}
 
 /// Has all logs read from now on.
 pub(crate) fn watch() {
@@ -37,6 +53,13 @@ struct Reader;
 impl io::Write for Reader {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
+        let mut marks = MARKS.lock().unwrap_or_else(PoisonError::into_inner);
+        for (mark, lines) in marks.iter_mut() {
+            if text.contains(mark.as_str()) {
+                lines.push(text.clone().into_owned());
+            }
+        }
+        drop(marks);
         let leak = leak_in(&text);
         assert!(
             leak.is_none(),

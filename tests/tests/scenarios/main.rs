@@ -12,8 +12,10 @@
 #[path = "../shared/recorded.rs"]
 mod recorded;
 
+mod answers;
 mod approvals_page;
 mod approvals_slack;
+mod attachments;
 mod costs;
 mod crash;
 mod decisions;
@@ -28,6 +30,7 @@ mod logs;
 mod names;
 mod oddities;
 mod organizations;
+mod paging;
 mod policy_changes;
 mod purge;
 mod race;
@@ -46,6 +49,7 @@ mod support;
 mod telling;
 mod unexpected_keys;
 mod unmanaged;
+mod unreadable;
 mod votes;
 mod votes_observed;
 mod votes_overtaken;

@@ -118,14 +118,17 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
         Err(why) => return Ok(Decoded::Ignored(why)),
     };
     // A call that certainly was about connections, but does not say which, is a reason to look at all.
-    let hints = mentioned
-        .subjects(Subject::Everything)
-        .into_iter()
-        .map(|subject| Hint {
-            kind,
-            subject,
-            actor: None,
-        });
+    let subjects = match kind {
+        HintKind::Accepted | HintKind::Rejected => {
+            mentioned.subjects_of_decision(Subject::Everything)
+        }
+        _ => mentioned.subjects(Subject::Everything),
+    };
+    let hints = subjects.into_iter().map(|subject| Hint {
+        kind,
+        subject,
+        actor: None,
+    });
     Ok(Decoded::Hints(hints.collect()))
 }
 
@@ -325,6 +328,45 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_decision_about_attachments_is_a_reason_to_look_for_them_and_for_nothing_else() {
+        let tgw = "tgw-attach-0123456789abcdef0";
+        for (request, expected) in [
+            (
+                json!({"ServiceId": SERVICE, "TransitGatewayAttachmentId": tgw}),
+                Subject::Attachments(Some(SERVICE.parse().unwrap())),
+            ),
+            (
+                json!({"ServiceId": SERVICE, "TransitGatewayAttachmentId": [{"tag": 1, "content": tgw}], "VpcEndpointId": ""}),
+                Subject::Attachments(Some(SERVICE.parse().unwrap())),
+            ),
+            (
+                json!({"transitGatewayAttachmentIdSet": {"items": [tgw]}}),
+                Subject::Attachments(None),
+            ),
+            // An endpoint is looked at, whatever else is named.
+            (
+                json!({"ServiceId": SERVICE, "TransitGatewayAttachmentId": tgw, "VpcEndpointId": ONE}),
+                endpoints(Some(SERVICE), &[ONE]),
+            ),
+        ] {
+            for name in [
+                "AcceptVpcEndpointConnections",
+                "RejectVpcEndpointConnections",
+            ] {
+                let wrapped = json!({format!("{name}Request"): request});
+                for request in [&request, &wrapped] {
+                    let hint = hint(&call(name, request, &Value::Null));
+                    assert_eq!(hint.subject, expected, "{request}");
+                }
+            }
+        }
+        // What is no decision names none.
+        let request = json!({"VpcEndpointId": tgw});
+        let hint = hint(&call("DeleteVpcEndpoints", &request, &Value::Null));
+        assert_eq!(hint.subject, Subject::Everything);
     }
 
     #[test]

@@ -12,6 +12,8 @@ use serde_json::Value;
 pub(super) struct Mentioned {
     services: UpTo<ServiceId, MOST_SERVICES>,
     endpoints: UpTo<EndpointId, MOST_ENDPOINTS>,
+    /// Whether there is the id of a Transit Gateway attachment.
+    attachments: bool,
 }
 
 impl Mentioned {
@@ -26,7 +28,11 @@ impl Mentioned {
         // One pass that stops to remember at the limits. Collecting everything first, without
         // repeats, would take quadratic time on a text that is nothing but ids.
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        for word in words.filter(|word| word.starts_with("vpce-")) {
+        for word in words {
+            self.attachments |= word.starts_with("tgw-attach-");
+            if !word.starts_with("vpce-") {
+                continue;
+            }
             if let Ok(endpoint) = word.parse() {
                 self.endpoints.add(endpoint);
             } else if let Ok(service) = word.parse() {
@@ -56,11 +62,25 @@ impl Mentioned {
         before > 0 && self.endpoints.found.is_empty() && !self.endpoints.more
     }
 
+    /// Where to look for what a call decided: where [`Mentioned::subjects`] says, unless it names
+    /// attachments and no endpoint.
+    pub(super) fn subjects_of_decision(self, fallback: Subject) -> Vec<Subject> {
+        if !self.attachments || !self.endpoints.found.is_empty() {
+            return self.subjects(fallback);
+        }
+        if self.services.found.is_empty() || self.services.more {
+            return vec![Subject::Attachments(None)];
+        }
+        let services = self.services.found.into_iter();
+        services.map(|id| Subject::Attachments(Some(id))).collect()
+    }
+
     /// Where to look: at the endpoints, else at their services, else where `fallback` says.
     pub(super) fn subjects(self, fallback: Subject) -> Vec<Subject> {
         let Self {
             mut services,
             endpoints,
+            ..
         } = self;
         if !endpoints.found.is_empty() && !endpoints.more {
             // Of several services nothing says which endpoint belongs to which.

@@ -716,7 +716,7 @@ fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseEr
                         }
                     }
                     Subject::Topic(arn) => prop_assert!(arn.starts_with("arn:")),
-                    Subject::Service(_) | Subject::Everything => {}
+                    Subject::Service(_) | Subject::Attachments(_) | Subject::Everything => {}
                     // Who owns an endpoint is EC2's to say (S4).
                     Subject::Consumer { .. } => prop_assert!(false, "{:?}", hint),
                 }

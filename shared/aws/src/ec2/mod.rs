@@ -1,18 +1,19 @@
 //! Asking EC2 what is, and making it agree with a decision. No EC2 type leaves this module.
 
+mod attachments;
 mod bucket;
+mod describe;
 mod enforce;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_ec2::types::{
-    ConnectionNotification, Filter, ServiceConfiguration, VpcEndpointConnection,
-};
+use aws_sdk_ec2::types::{ConnectionNotification, Filter, ServiceConfiguration};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::batch::{BatchSize, Batches};
-use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
+use gatekeeper_core::connection::{ConnectionState, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::request::Enforcement;
 use gatekeeper_core::watch::Notification;
@@ -23,7 +24,10 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits, MANAGED_TAG, Managed};
 use crate::error::{Class, Error, Retryable, class, failed};
+use crate::paging;
 use bucket::Bucket;
+use describe::DescribeError;
+pub(crate) use describe::{Listed, Page};
 use enforce::KnownSize;
 pub(crate) use enforce::{CallFailure, Enforced, FailureKind, ItemFailure};
 
@@ -47,23 +51,6 @@ pub struct Ec2 {
     tagged: Mutex<Option<(Timestamp, Arc<[ServiceId]>)>>,
     /// Set once EC2 has refused the documented `vpc-endpoint-id` filter, as public reports have it.
     no_endpoint_filter: AtomicBool,
-}
-
-/// One page of connections.
-pub(crate) struct Page {
-    pub(crate) connections: Vec<Connection>,
-    /// Endpoints that EC2 lists in a way that cannot be understood: there, and to be left alone.
-    pub(crate) unreadable: Vec<EndpointId>,
-    pub(crate) next: Option<String>,
-}
-
-/// All that EC2 listed, its pages put together.
-#[derive(Default)]
-pub(crate) struct Listed {
-    pub(crate) connections: Vec<Connection>,
-    pub(crate) unreadable: Vec<EndpointId>,
-    /// Endpoints that EC2 refuses to look for, each by itself: it calls the id malformed, for example.
-    pub(crate) refused: BTreeMap<EndpointId, Arc<Error>>,
 }
 
 /// How a service is configured.
@@ -134,17 +121,12 @@ impl Ec2 {
         if left.is_empty() {
             return Ok(found);
         }
+        let asked_for: BTreeSet<EndpointId> = left.into_iter().collect();
         for service in services {
             let filters = vec![filter("service-id", [service.as_str()])];
-            let listed = self.list(filters).await.map_err(describe_failed)?;
-            let asked_for = |id: &EndpointId| left.contains(id);
-            let connections = listed.connections.into_iter();
-            found
-                .connections
-                .extend(connections.filter(|c| asked_for(&c.endpoint_id)));
-            found
-                .unreadable
-                .extend(listed.unreadable.into_iter().filter(asked_for));
+            let mut listed = self.list(filters).await.map_err(describe_failed)?;
+            listed.retain(|id| asked_for.contains(id));
+            found.add(listed);
         }
         Ok(found)
     }
@@ -163,8 +145,7 @@ impl Ec2 {
             match self.list(vec![filter("vpc-endpoint-id", values)]).await {
                 Ok(listed) => {
                     batches.took(ids.len());
-                    found.connections.extend(listed.connections);
-                    found.unreadable.extend(listed.unreadable);
+                    found.add(listed);
                 }
                 Err(error) if is_about(&error, &ids) => {
                     let named = EndpointId::find_all_in(error.message().unwrap_or_default());
@@ -214,6 +195,18 @@ impl Ec2 {
             .collect())
     }
 
+    /// The Transit Gateway attachments of a service. All is listed for them: EC2 has a filter for an
+    /// attachment's id, and none for whatever has one.
+    pub(crate) async fn attachments(&self, service: &ServiceId) -> Result<Attachments, Arc<Error>> {
+        let filters = vec![filter("service-id", [service.as_str()])];
+        let listed = self.list(filters).await.map_err(describe_failed)?;
+        let mut attachments = Attachments::default();
+        for item in listed.attachments {
+            attachments.add(item);
+        }
+        Ok(attachments)
+    }
+
     /// One page of a service's connections. A page may be empty and still have a next one.
     pub(crate) async fn page(
         &self,
@@ -241,90 +234,9 @@ impl Ec2 {
             )];
             filters.extend(service.map(|id| filter("service-id", [id.as_str()])));
             filters.extend(which.filter());
-            let listed = self.list(filters).await.map_err(describe_failed)?;
-            found.connections.extend(listed.connections);
-            found.unreadable.extend(listed.unreadable);
+            found.add(self.list(filters).await.map_err(describe_failed)?);
         }
         Ok(found)
-    }
-
-    async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
-        let mut all = Listed::default();
-        let mut token = None;
-        loop {
-            let page = self.describe(filters.clone(), token).await?;
-            all.connections.extend(page.connections);
-            all.unreadable.extend(page.unreadable);
-            token = page.next;
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-
-    async fn describe(
-        &self,
-        filters: Vec<Filter>,
-        token: Option<String>,
-    ) -> Result<Page, DescribeError> {
-        self.describes.wait().await;
-        let output = self
-            .client
-            .describe_vpc_endpoint_connections()
-            .set_filters(Some(filters))
-            .max_results(self.limits.page)
-            .set_next_token(token)
-            .send()
-            .await?;
-        let next = output
-            .next_token()
-            .filter(|t| !t.is_empty())
-            .map(str::to_owned);
-        let mut page = Page {
-            connections: Vec::new(),
-            unreadable: Vec::new(),
-            next,
-        };
-        for item in output.vpc_endpoint_connections() {
-            match self.connection(item) {
-                Some(connection) => page.connections.push(connection),
-                None => page
-                    .unreadable
-                    .extend(item.vpc_endpoint_id().and_then(|id| id.parse().ok())),
-            }
-        }
-        Ok(page)
-    }
-
-    /// EC2's item as ours. One that lacks an id, such as a transit gateway attachment, is no
-    /// endpoint connection; it is passed over and must not spoil its page.
-    fn connection(&self, item: &VpcEndpointConnection) -> Option<Connection> {
-        let parsed = || -> Option<Connection> {
-            Some(Connection {
-                service_id: item.service_id()?.parse().ok()?,
-                endpoint_id: item.vpc_endpoint_id()?.parse().ok()?,
-                owner: item.vpc_endpoint_owner()?.parse().ok()?,
-                region: match item.vpc_endpoint_region() {
-                    Some(region) => region.parse().ok()?,
-                    // Left out for endpoints in the service's own Region.
-                    None => self.home.clone(),
-                },
-                // The SDK decodes EC2's real spelling as an unknown variant; its text is the truth.
-                state: item.vpc_endpoint_state()?.as_str().to_owned().into(),
-                created_at: item
-                    .creation_timestamp()
-                    .and_then(|time| Timestamp::from_second(time.secs()).ok()),
-            })
-        };
-        let connection = parsed();
-        if connection.is_none() {
-            tracing::warn!(
-                service_id = item.service_id(),
-                endpoint_id = item.vpc_endpoint_id(),
-                "EC2 lists a connection without the ids of an endpoint connection; it is passed over"
-            );
-        }
-        connection
     }
 
     /// The services whose connections are ours to decide.
@@ -378,7 +290,7 @@ impl Ec2 {
                 };
                 let gateway = service.service_type().iter().any(|kind| {
                     let kind = kind.service_type();
-                    kind.is_some_and(|kind| kind.as_str().starts_with("Gateway"))
+                    kind.is_some_and(|kind| is_gateway(kind.as_str()))
                 });
                 let configured = Configured {
                     acceptance_required: service.acceptance_required().unwrap_or(false),
@@ -451,11 +363,11 @@ impl Ec2 {
                     .connection_notification_arn()
                     .unwrap_or_default()
                     .to_owned(),
-                enabled: state.is_none_or(|state| state.as_str() != "Disabled"),
+                enabled: state.is_none_or(|state| !says(state.as_str(), "Disabled")),
                 tells_of_requests: one
                     .connection_events()
                     .iter()
-                    .any(|event| event == "Connect"),
+                    .any(|event| says(event, "Connect")),
             });
         }
         Ok(found)
@@ -465,56 +377,64 @@ impl Ec2 {
         &self,
         filter: Filter,
     ) -> Result<Vec<ServiceConfiguration>, Arc<Error>> {
-        self.describes.wait().await;
-        self.client
+        let call = self
+            .client
             .describe_vpc_endpoint_service_configurations()
-            .filters(filter)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointServiceConfigurations";
-                failed(operation, error, Retryable::DescribeServices)
-            })
+            .filters(filter);
+        let page = |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                self.describes.wait().await;
+                let output = call.send().await?;
+                Ok((output.service_configurations, output.next_token))
+            }
+        };
+        paging::all(page).await.map_err(|error| {
+            let operation = "DescribeVpcEndpointServiceConfigurations";
+            failed(operation, error, Retryable::DescribeServices)
+        })
     }
 
     async fn connection_notifications(
         &self,
         filter: Option<Filter>,
     ) -> Result<Vec<ConnectionNotification>, Arc<Error>> {
-        self.describes.wait().await;
-        self.client
+        let call = self
+            .client
             .describe_vpc_endpoint_connection_notifications()
-            .set_filters(filter.map(|filter| vec![filter]))
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointConnectionNotifications";
-                failed(operation, error, Retryable::DescribeNotifications)
-            })
+            .set_filters(filter.map(|filter| vec![filter]));
+        let page = |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                self.describes.wait().await;
+                let output = call.send().await?;
+                Ok((output.connection_notification_set, output.next_token))
+            }
+        };
+        paging::all(page).await.map_err(|error| {
+            let operation = "DescribeVpcEndpointConnectionNotifications";
+            failed(operation, error, Retryable::DescribeNotifications)
+        })
     }
 
     /// Whether a service's permissions let every AWS account ask.
     pub(crate) async fn anyone_may_ask(&self, service: &ServiceId) -> Result<bool, Arc<Error>> {
-        self.describes.wait().await;
-        let listed = self
+        let call = self
             .client
             .describe_vpc_endpoint_service_permissions()
-            .service_id(service.as_str())
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(|error| {
-                let operation = "DescribeVpcEndpointServicePermissions";
-                failed(operation, error, Retryable::WatchServices)
-            })?;
+            .service_id(service.as_str());
+        let page = |token| {
+            let call = call.clone().set_next_token(token);
+            async move {
+                self.describes.wait().await;
+                let output = call.send().await?;
+                Ok((output.allowed_principals, output.next_token))
+            }
+        };
+        let listed = paging::all(page).await.map_err(|error| {
+            let operation = "DescribeVpcEndpointServicePermissions";
+            failed(operation, error, Retryable::WatchServices)
+        })?;
         Ok(listed.iter().any(|one| one.principal() == Some("*")))
     }
 
@@ -524,6 +444,17 @@ impl Ec2 {
             Enforcement::Reject => &self.rejects,
         }
     }
+}
+
+/// Whether EC2 says this. It spells one and the same value now this way, now that.
+fn says(text: &str, value: &str) -> bool {
+    text.eq_ignore_ascii_case(value)
+}
+
+/// Whether a service of this type has no interface endpoints: `Gateway`, `GatewayLoadBalancer`.
+fn is_gateway(kind: &str) -> bool {
+    let start = kind.get(.."Gateway".len());
+    start.is_some_and(|start| says(start, "Gateway"))
 }
 
 fn service_ids<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Vec<ServiceId> {
@@ -538,10 +469,6 @@ fn is_unknown_service(code: Option<&str>) -> bool {
     ];
     code.is_some_and(|code| known.iter().any(|known| known.eq_ignore_ascii_case(code)))
 }
-
-type DescribeError = aws_sdk_ec2::error::SdkError<
-    aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError,
->;
 
 /// Whether EC2 refused the call for one of the endpoints that it was asked for.
 fn is_about(error: &DescribeError, ids: &[EndpointId]) -> bool {

@@ -13,6 +13,7 @@
 //! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
 //! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
 //! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
+//! | attachments | `attachments.rs` | tells of Transit Gateway attachments, which are not decided here |
 //! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper, and whether anybody listens |
 //!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
@@ -21,6 +22,7 @@
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
 mod announce;
+mod attachments;
 mod audit;
 mod decide;
 mod enforce;
@@ -31,6 +33,7 @@ mod pass;
 mod reconcile;
 mod review;
 mod settle;
+mod undecided;
 mod vote;
 mod watch;
 

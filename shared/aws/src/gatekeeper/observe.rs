@@ -84,11 +84,15 @@ impl Gatekeeper {
         let services = self
             .handle_services(hints, purged, &managed, deadline)
             .await;
+        let attachments = self.handle_attachments(hints, &managed, deadline).await;
         hints
             .iter()
             .enumerate()
             .map(|(index, hint)| {
-                if let Some(handled) = consumers.get(&index).or(services.get(&hint.subject)) {
+                let of_subject = services
+                    .get(&hint.subject)
+                    .or_else(|| attachments.get(&hint.subject));
+                if let Some(handled) = consumers.get(&index).or(of_subject) {
                     return handled.clone();
                 }
                 hint.subject
@@ -345,14 +349,21 @@ impl Gatekeeper {
     ) -> Result<Vec<Connection>, Arc<Error>> {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
         let services = services_to_search(hints, &ids, managed);
-        let listed = self.ec2.connections(&ids, &services).await?;
-        for id in listed.unreadable.iter().chain(listed.refused.keys()) {
+        let mut listed = self.ec2.connections(&ids, &services).await?;
+        for id in listed.refused.keys() {
             missing.remove(id);
         }
-        refused.extend(listed.refused);
+        refused.append(&mut listed.refused);
         // An answer to a question we did not ask is no answer.
-        let mut connections = listed.connections;
-        connections.retain(|connection| missing.remove(&connection.endpoint_id));
+        let asked_for = |connection: &&Connection| missing.remove(&connection.endpoint_id);
+        let connections = listed.connections.iter().filter(asked_for).cloned();
+        let connections: Vec<Connection> = connections.collect();
+        missing.retain(|endpoint_id| {
+            if listed.is_attachment(endpoint_id) {
+                tracing::info!(%endpoint_id, "the endpoint is a Transit Gateway attachment's, which people decide at EC2; nothing is done");
+            }
+            !listed.leaves_alone(endpoint_id)
+        });
         Ok(connections)
     }
 
@@ -390,7 +401,7 @@ impl Gatekeeper {
                     consumers.insert(consumer.clone(), OfConsumer::of(listed));
                 }
                 if let Some(listed) = consumers.get(&consumer) {
-                    if listed.unreadable.contains(&endpoint_id) {
+                    if listed.leaves_alone(&endpoint_id) {
                         continue;
                     }
                     connection = listed.connections.get(&endpoint_id).cloned();
@@ -446,7 +457,10 @@ impl Gatekeeper {
                 .await;
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
-                Ok(report) => report.first_failure.map_or(Ok(()), Err),
+                Ok(report) => {
+                    self.tell_of_attachments(&report, deadline).await;
+                    report.first_failure.map_or(Ok(()), Err)
+                }
                 Err(error) => {
                     self.report(&error, None);
                     Err(error)
@@ -479,7 +493,9 @@ impl Gatekeeper {
             Subject::Service(id) => Ok(managed.get(id).cloned().into_iter().collect()),
             Subject::Everything => Ok(managed.iter().cloned().collect()),
             Subject::Topic(arn) => self.services_of_topic(arn, managed).await,
-            Subject::Endpoints { .. } | Subject::Consumer { .. } => Ok(Vec::new()),
+            Subject::Endpoints { .. } | Subject::Consumer { .. } | Subject::Attachments(_) => {
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -517,16 +533,21 @@ struct Wanted {
 /// One consumer's connections to one service, by endpoint.
 struct OfConsumer {
     connections: BTreeMap<EndpointId, Connection>,
-    unreadable: BTreeSet<EndpointId>,
+    listed: Listed,
 }
 
 impl OfConsumer {
     fn of(listed: Listed) -> Self {
-        let by_id = |connection: Connection| (connection.endpoint_id.clone(), connection);
+        let by_id = |connection: &Connection| (connection.endpoint_id.clone(), connection.clone());
         Self {
-            connections: listed.connections.into_iter().map(by_id).collect(),
-            unreadable: listed.unreadable.into_iter().collect(),
+            connections: listed.connections.iter().map(by_id).collect(),
+            listed,
         }
+    }
+
+    /// Whether an endpoint is there, or may be, in a way that lets nothing be said of it.
+    fn leaves_alone(&self, id: &EndpointId) -> bool {
+        !self.connections.contains_key(id) && self.listed.leaves_alone(id)
     }
 }
 

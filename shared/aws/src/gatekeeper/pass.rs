@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use futures_util::FutureExt as _;
+use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::policy::Entry;
@@ -13,10 +14,12 @@ use jiff::Timestamp;
 use super::audit::{Audited, Auditor};
 use super::reconcile::ServiceReport;
 use super::settle::{Outcome, Settled};
+use super::undecided::Undecided;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
-use crate::ec2::Which;
+use crate::ec2::{Listed, Which};
 use crate::error::{Error, Permanent, Retryable};
+use crate::paging::Pages;
 use crate::tables::Unfinished;
 
 /// Endpoints that are asked for by id at the same time.
@@ -32,10 +35,14 @@ pub(super) struct Pass {
     page: Option<OpenPage>,
     /// Whether it went on where another run stopped, and has not seen the pages before.
     resumed: bool,
+    /// The pages that were asked for.
+    pages: Pages,
     began: Timestamp,
     /// Open requests that no page has listed yet. Read before EC2 is asked: an endpoint that is
     /// listed here and not there has vanished, where one the other way round is only new.
     unlisted: BTreeSet<EndpointId>,
+    /// Whether something was listed whose endpoint cannot be read: it may be any that is not listed.
+    lists_nameless: bool,
     auditor: Option<Auditor>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     purged: Arc<[Entry]>,
@@ -69,6 +76,26 @@ impl Pass {
         self.resumed
     }
 
+    /// Takes note of what EC2 lists and nothing can be done about: it is there, and not decided.
+    fn note_left_alone(&mut self, listed: &Listed, seen_at: Timestamp) {
+        for unreadable in &listed.unreadable {
+            match &unreadable.endpoint_id {
+                Some(id) => _ = self.unlisted.remove(id),
+                None => self.lists_nameless = true,
+            }
+            if !unreadable.has_ended {
+                let undecided = &mut self.report.undecided;
+                undecided.note(&unreadable.name, unreadable.created_at, seen_at);
+            }
+        }
+        for attachment in &listed.attachments {
+            if let Some(id) = &attachment.endpoint_id {
+                self.unlisted.remove(id);
+            }
+            self.report.attachments.add(attachment.clone());
+        }
+    }
+
     /// Where to go on.
     pub(super) fn unfinished(&self) -> Unfinished {
         Unfinished {
@@ -97,10 +124,12 @@ impl Gatekeeper {
         Ok(Pass {
             which: Which::All,
             resumed: token.is_some(),
+            pages: Pages::from(token.as_deref()),
             token,
             page: None,
             began,
             unlisted,
+            lists_nameless: false,
             auditor,
             purged: Arc::default(),
             may_cut: true,
@@ -125,8 +154,10 @@ impl Gatekeeper {
                 token: None,
                 page: None,
                 resumed: false,
+                pages: Pages::default(),
                 began: self.clock.now(),
                 unlisted: BTreeSet::new(),
+                lists_nameless: false,
                 auditor: None,
                 purged: Arc::default(),
                 may_cut: false,
@@ -192,21 +223,24 @@ impl Gatekeeper {
             // EC2 does not know the token any more.
             Err(error) if pass.token.is_some() && pass.resumed && is_refused(&error) => {
                 pass.token = None;
+                pass.pages = Pages::default();
                 pass.resumed = false;
                 return Ok(None);
             }
             Err(error) => return Err(error),
         };
-        for id in &page.unreadable {
-            pass.unlisted.remove(id);
-        }
-        for connection in &page.connections {
+        let next = pass
+            .pages
+            .next(page.next.as_deref())
+            .map_err(|error| Retryable::DescribeConnections(Box::new(error)))?;
+        pass.note_left_alone(&page.listed, seen_at);
+        for connection in &page.listed.connections {
             pass.unlisted.remove(&connection.endpoint_id);
         }
         Ok(Some(OpenPage {
-            rest: page.connections,
+            rest: page.listed.connections,
             seen_at,
-            next: page.next,
+            next,
         }))
     }
 
@@ -284,23 +318,28 @@ impl Gatekeeper {
         let service = pass.service().clone();
         for chunk in ids.chunks(IDS_AT_ONCE) {
             self.must_have_time(deadline)?;
+            let asked_at = self.clock.now();
             let seen_at = if pass.resumed {
                 self.clock.now()
             } else {
                 pass.began
             };
-            let again = self
+            let mut again = self
                 .ec2
                 .connections(chunk, std::slice::from_ref(&service))
                 .await?;
-            let mut listed: BTreeMap<EndpointId, Connection> = again
-                .connections
-                .into_iter()
-                .map(|connection| (connection.endpoint_id.clone(), connection))
-                .collect();
+            pass.note_left_alone(&again, asked_at);
+            let mut listed: BTreeMap<EndpointId, Connection> =
+                std::mem::take(&mut again.connections)
+                    .into_iter()
+                    .map(|connection| (connection.endpoint_id.clone(), connection))
+                    .collect();
             let sightings = chunk
                 .iter()
-                .filter(|id| !again.unreadable.contains(id) && !again.refused.contains_key(id))
+                .filter(|id| {
+                    let is_left_alone = pass.lists_nameless || again.leaves_alone(id);
+                    listed.contains_key(*id) || !is_left_alone
+                })
                 // Of what a resumed pass did not list, most was listed in the run before.
                 .filter(|id| !pass.resumed || !listed.contains_key(*id))
                 .cloned()
@@ -337,6 +376,7 @@ impl Gatekeeper {
         if !is_done || pass.resumed || pass.which != Which::All {
             return pass.report;
         }
+        pass.report.is_whole = true;
         if let Some(auditor) = pass.auditor.take() {
             let audited = self
                 .finish_audit(auditor, pass.may_cut, deadline)
@@ -401,7 +441,10 @@ impl ServiceReport {
             changed: 0,
             failures: 0,
             first_failure: None,
-            oldest_undecided: None,
+            undecided: Undecided::default(),
+            attachments: Attachments::default(),
+            is_whole: false,
+            first_seen: BTreeMap::new(),
             oldest_review: None,
             undecidable: 0,
             revocations_held: None,
@@ -452,8 +495,8 @@ impl ServiceReport {
                     }
                 }
                 Some(Ok(Outcome::Left(_)) | Err(_)) => {
-                    let since = connection.created_at.unwrap_or(seen_at);
-                    self.oldest_undecided = older(self.oldest_undecided, since);
+                    let name = connection.endpoint_id.as_str();
+                    self.undecided.note(name, connection.created_at, seen_at);
                 }
                 Some(Ok(Outcome::Unchanged(None) | Outcome::Lost(_))) | None => {}
             }

@@ -6,17 +6,19 @@
 //! thousand requests holds up nobody else's; a run that comes near its end stops in good order, and
 //! the next one goes on from there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
 use super::Gatekeeper;
 use super::pass::{Pass, Progress};
+use super::undecided::Undecided;
 use super::watch::Seen;
 use crate::clock::Deadline;
 use crate::error::Error;
@@ -29,7 +31,7 @@ const WIND_UP: Duration = Duration::from_secs(30);
 /// What a reconcile run found and did.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Each managed service that was looked through, to its end or as far as the time went.
+    /// Each managed service that was looked through, to its end or as far as the run came.
     pub services: Vec<ServiceReport>,
     /// The services that could not, and why.
     pub failed: Vec<(Option<ServiceId>, Arc<Error>)>,
@@ -50,8 +52,14 @@ pub struct ServiceReport {
     pub failures: usize,
     /// The first of these failures; one that is worth another try if there is any.
     pub first_failure: Option<Arc<Error>>,
-    /// Since when the oldest connection waits that is neither decided nor left to people.
-    pub oldest_undecided: Option<Timestamp>,
+    /// The connections that are neither decided nor left to people.
+    pub(super) undecided: Undecided,
+    /// The Transit Gateway attachments, which are not ours to decide.
+    pub(super) attachments: Attachments,
+    /// Whether the service was looked through from its beginning to its end.
+    pub(super) is_whole: bool,
+    /// Since when what has no date was seen, as far as it is remembered.
+    pub(super) first_seen: BTreeMap<String, Timestamp>,
     /// Since when the oldest review waits for people.
     pub oldest_review: Option<Timestamp>,
     /// How many reviews need more people than may decide them.
@@ -62,6 +70,29 @@ pub struct ServiceReport {
     /// Whether connections are left that should be cut, because the allowlist holds no entry for the
     /// service; none if that could not be found out.
     pub revocations_withheld: Option<bool>,
+}
+
+impl ServiceReport {
+    /// Since when the oldest connection waits that is neither decided nor left to people.
+    #[must_use]
+    pub fn oldest_undecided(&self) -> Option<Timestamp> {
+        self.undecided.oldest(&self.first_seen)
+    }
+
+    /// How many Transit Gateway attachments EC2 lists.
+    #[must_use]
+    pub fn attachments(&self) -> Tally {
+        self.attachments.tally()
+    }
+
+    /// The Transit Gateway attachments that wait for people to decide at EC2.
+    pub(super) fn undecided_attachments(&self, now: Timestamp) -> Undecided {
+        let mut undecided = Undecided::default();
+        for attachment in self.attachments.waiting() {
+            undecided.note(&attachment.name, attachment.created_at, now);
+        }
+        undecided
+    }
 }
 
 impl Gatekeeper {
@@ -83,12 +114,14 @@ impl Gatekeeper {
                     let withheld = report.revocations_withheld;
                     found.extend(withheld.map(|withheld| (Finding::AllowlistEmpty, withheld)));
                 }
-                self.note_findings(Some(&services), &seen, deadline).await;
+                self.note_findings(Some(&services), &seen, &mut done.services, deadline)
+                    .await;
             }
             Err(error) => {
                 self.report(&error, None);
                 done.failed.push((None, error));
-                self.note_findings(None, &Seen::new(), deadline).await;
+                self.note_findings(None, &Seen::new(), &mut [], deadline)
+                    .await;
             }
         }
         // Last, so that SNS being away keeps nobody from being decided.
@@ -152,6 +185,9 @@ impl Gatekeeper {
                 Err(error) => {
                     self.report(&error, None);
                     done.failed.push((Some(pass.service().clone()), error));
+                    // What it saw waits all the same.
+                    done.services
+                        .push(self.end_pass(pass, false, deadline).await);
                 }
             }
         }
@@ -183,17 +219,22 @@ impl Gatekeeper {
     fn measure(&self, done: &Reconciled) {
         let changed: usize = done.services.iter().map(|report| report.changed).sum();
         let now = self.clock.now();
-        let age = |since: fn(&ServiceReport) -> Option<Timestamp>| {
+        let age = |since: &dyn Fn(&ServiceReport) -> Option<Timestamp>| {
             let oldest = done.services.iter().filter_map(since).min();
             oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64())
         };
-        let oldest_undecided = age(|report| report.oldest_undecided);
-        let oldest_review = age(|report| report.oldest_review);
+        let oldest_undecided = age(&ServiceReport::oldest_undecided);
+        let oldest_attachment = age(&|report| {
+            let undecided = report.undecided_attachments(now);
+            undecided.oldest(&report.first_seen)
+        });
+        let oldest_review = age(&|report| report.oldest_review);
         let changed = u32::try_from(changed).unwrap_or(u32::MAX);
         self.metrics
             .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
         for (name, value) in [
             ("OldestUndecidedSeconds", oldest_undecided),
+            ("OldestUndecidedAttachmentSeconds", oldest_attachment),
             ("OldestReviewSeconds", oldest_review),
         ] {
             self.metrics.put(name, Unit::Seconds, value, &[]);
@@ -213,6 +254,7 @@ impl Gatekeeper {
             changed,
             undecidable,
             oldest_undecided_seconds = oldest_undecided,
+            oldest_undecided_attachment_seconds = oldest_attachment,
             oldest_review_seconds = oldest_review,
             "reconciled"
         );

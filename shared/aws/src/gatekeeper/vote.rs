@@ -1012,11 +1012,13 @@ fn is_among(managed: Option<&[ServiceId]>, service: &ServiceId) -> bool {
 
 /// An endpoint's connection from what EC2 listed; none if it is not there.
 fn read_from(listed: Listed, id: &EndpointId) -> Result<Option<Connection>, Unrecorded> {
-    if listed.unreadable.contains(id) {
-        return Err(Unrecorded::Unreadable);
-    }
-    let mut connections = listed.connections.into_iter();
-    match connections.find(|connection| connection.endpoint_id == *id) {
+    let is_listed = |connection: &&Connection| connection.endpoint_id == *id;
+    let connection = listed.connections.iter().find(is_listed).cloned();
+    let mut unreadable = listed.unreadable.iter();
+    let is_named = unreadable.any(|one| one.endpoint_id.as_ref() == Some(id));
+    match connection {
+        _ if is_named || listed.is_attachment(id) => Err(Unrecorded::Unreadable),
+        None if listed.leaves_alone(id) => Err(Unrecorded::Unreadable),
         Some(connection) if connection.state.phase() == Phase::Unknown => {
             Err(Unrecorded::UnknownState(connection.state))
         }
@@ -1040,6 +1042,7 @@ fn connection_of(request: &Request) -> Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatekeeper_core::listing::Unreadable;
 
     #[test]
     fn what_ec2_lists_is_voted_on_only_where_it_can_be_read() {
@@ -1052,10 +1055,20 @@ mod tests {
             state: state.to_owned().into(),
             created_at: None,
         };
+        // A name that is no id stands for one that cannot be read.
+        let unreadable_one = |id: &&str| Unreadable {
+            name: (*id).to_owned(),
+            service_id: None,
+            endpoint_id: id.parse().ok(),
+            field: "vpcEndpointOwner",
+            why: "is missing".to_owned(),
+            created_at: None,
+            has_ended: false,
+        };
         let read = |connections: &[Connection], unreadable: &[&str]| {
             let listed = Listed {
                 connections: connections.to_vec(),
-                unreadable: unreadable.iter().map(|id| id.parse().unwrap()).collect(),
+                unreadable: unreadable.iter().map(unreadable_one).collect(),
                 ..Listed::default()
             };
             read_from(listed, &id)
@@ -1069,6 +1082,9 @@ mod tests {
         );
         assert_eq!(read(&[other, waits.clone()], &[]), Ok(Some(waits.clone())));
         assert_eq!(read(&[], &[id.as_str()]), Err(Unrecorded::Unreadable));
+        assert_eq!(read(&[], &["?"]), Err(Unrecorded::Unreadable));
+        let listed = Some(waits.clone());
+        assert_eq!(read(std::slice::from_ref(&waits), &["?"]), Ok(listed));
         // Listed twice, once in a way that cannot be read: that may be the one that counts.
         assert_eq!(read(&[waits], &[id.as_str()]), Err(Unrecorded::Unreadable));
         let state = ConnectionState::Unknown("hibernating".to_owned());

@@ -10,7 +10,7 @@ use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, Unlisted, look};
 
-use super::Gatekeeper;
+use super::{Gatekeeper, ServiceReport};
 use crate::clock::Deadline;
 use crate::error::Error;
 use crate::tables::{LookedAfter, Watched};
@@ -106,13 +106,15 @@ impl Gatekeeper {
         listened.heard
     }
 
-    /// Writes down what was seen, tells people what is new, and measures what stands: what could
-    /// not be looked at is on the metrics as it was before. A service that was looked after and is not
-    /// among `managed` is looked for; these are none if they could not be listed.
+    /// Writes down what was seen, and what the passes found that is not decided here; tells people what is
+    /// new, and measures what stands: what could not be looked at is on the metrics as it was before. A
+    /// service that was looked after and is not among `managed` is looked for; these are none if they could
+    /// not be listed.
     pub(super) async fn note_findings(
         &self,
         managed: Option<&[ServiceId]>,
         seen: &Seen,
+        reports: &mut [ServiceReport],
         deadline: Deadline,
     ) {
         for (service, seen) in seen {
@@ -155,6 +157,16 @@ impl Gatekeeper {
                 Err(error) => Err(Arc::clone(error)),
             };
             noted(done);
+        }
+        for report in reports {
+            let service = &report.service_id;
+            let watched = known
+                .watched
+                .entry(service.clone())
+                .or_insert_with(|| Ok(Watched::new()));
+            // Why it cannot be read is said above.
+            let Ok(watched) = watched else { continue };
+            messages.extend(self.note_left_alone(report, watched).await);
         }
         self.announce(messages, deadline).await;
         self.forget_deleted(&known).await;

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::findings::{Ended, Findings};
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::left_alone::{Found, LeftAlone};
 use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::{Finding, Unlisted};
 use jiff::{SignedDuration, Timestamp};
@@ -51,6 +52,8 @@ pub(crate) struct Watched {
     /// How often it was written; 0 if it is not there yet.
     revision: u64,
     pub(crate) findings: Findings,
+    /// What it has that is not decided.
+    pub(crate) left_alone: LeftAlone,
     /// When EC2 was found to have no such service any more.
     pub(crate) deleted_at: Option<Timestamp>,
 }
@@ -63,6 +66,8 @@ struct WatchedItem {
     findings: BTreeMap<Finding, Timestamp>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     ended: BTreeMap<Finding, Ended>,
+    #[serde(default)]
+    left_alone: LeftAlone,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deleted_at: Option<Timestamp>,
     /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
@@ -106,6 +111,7 @@ impl Watched {
         Self {
             revision: 0,
             findings: Findings::default(),
+            left_alone: LeftAlone::default(),
             deleted_at: None,
         }
     }
@@ -117,7 +123,9 @@ impl Watched {
             findings: Findings {
                 standing: item.findings,
                 ended: item.ended,
+                attachments: item.left_alone.attachments(),
             },
+            left_alone: item.left_alone,
             deleted_at: item.deleted_at,
         })
     }
@@ -231,13 +239,17 @@ impl Tables {
     /// # Errors
     /// If DynamoDB cannot be read, or the item makes no sense.
     pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
+        Ok(self.watched_of(service).await?.findings)
+    }
+
+    /// What is known of one service.
+    pub(crate) async fn watched_of(&self, service: &ServiceId) -> Result<Watched, Arc<Error>> {
         let key = watched_key(service);
         let items = self.read([key.clone()].into()).await?;
         let Some(item) = items.get(&key).cloned() else {
-            return Ok(Findings::default());
+            return Ok(Watched::new());
         };
-        let read = Watched::read(item).map_err(|error| unreadable(service, &error));
-        Ok(read?.findings)
+        Watched::read(item).map_err(|error| unreadable(service, &error))
     }
 
     /// Brings what is known of a managed service up to date with what was just seen: each finding, and
@@ -257,6 +269,22 @@ impl Tables {
         self.write_watched(service, watched, &alarms, changed).await
     }
 
+    /// Brings what is known of a service up to date with what was found there and is not decided.
+    /// Answers the messages about it; they lie in the outbox.
+    pub(crate) async fn note_left_alone(
+        &self,
+        service: &ServiceId,
+        watched: &mut Watched,
+        found: &Found,
+    ) -> Result<Vec<Message>, Arc<Error>> {
+        let (before, now) = (watched.left_alone.clone(), self.clock.now());
+        let news = watched.left_alone.note(found, now);
+        let changed = watched.left_alone != before;
+        let alarm = news.and_then(|news| watched.findings.note_attachments(service, news, now));
+        self.write_watched(service, watched, alarm.as_slice(), changed)
+            .await
+    }
+
     /// Notes what EC2 says of a service that is not among the managed ones any more. Answers the messages
     /// about it; they lie in the outbox.
     pub(crate) async fn note_unlisted(
@@ -267,6 +295,9 @@ impl Tables {
     ) -> Result<Vec<Message>, Arc<Error>> {
         let now = self.clock.now();
         let alarms = watched.findings.leave(service, unlisted, now);
+        if unlisted != Unlisted::Managed {
+            watched.left_alone = LeftAlone::default();
+        }
         let is_deleted = unlisted == Unlisted::Deleted;
         if is_deleted {
             watched.deleted_at = Some(now);
@@ -321,6 +352,7 @@ impl Tables {
                 revision: watched.revision,
                 findings: watched.findings.standing.clone(),
                 ended: watched.findings.ended.clone(),
+                left_alone: watched.left_alone.clone(),
                 deleted_at: watched.deleted_at,
                 purge_at: kept.map(Timestamp::as_second),
             })?));

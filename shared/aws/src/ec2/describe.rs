@@ -1,0 +1,167 @@
+//! Asking EC2 for connections, page by page, and reading what it lists.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use aws_sdk_ec2::error::SdkError;
+use aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError;
+use aws_sdk_ec2::types::{Filter, State, VpcEndpointConnection};
+use gatekeeper_core::attachment::Attachment;
+use gatekeeper_core::connection::Connection;
+use gatekeeper_core::ids::{EndpointId, Region, ServiceId};
+use gatekeeper_core::listing::{Item, Read, Unreadable, read};
+use jiff::Timestamp;
+
+use super::Ec2;
+use super::attachments::{Named, ReadAlong};
+use crate::error::Error;
+use crate::paging::Pages;
+
+/// Of the connections on one page that cannot be read, so many are told one by one.
+const TOLD: usize = 20;
+
+pub(super) type DescribeError = SdkError<DescribeVpcEndpointConnectionsError>;
+
+/// What EC2 listed.
+#[derive(Debug, Default)]
+pub(crate) struct Listed {
+    /// What can be judged.
+    pub(crate) connections: Vec<Connection>,
+    /// What cannot be read: there, and to be left alone.
+    pub(crate) unreadable: Vec<Unreadable>,
+    /// The items of Transit Gateway attachments: there, and never to be judged.
+    pub(crate) attachments: Vec<Attachment>,
+    /// Endpoints that EC2 refuses to look for, each by itself: it calls the id malformed, for example.
+    pub(crate) refused: BTreeMap<EndpointId, Arc<Error>>,
+}
+
+/// One page of it.
+pub(crate) struct Page {
+    pub(crate) listed: Listed,
+    /// The token of the next page.
+    pub(crate) next: Option<String>,
+}
+
+impl Listed {
+    /// Whether EC2 lists an endpoint, which is not among the connections, in a way that lets nothing
+    /// be said of it: it is there, or may be, and is to be left alone.
+    pub(crate) fn leaves_alone(&self, id: &EndpointId) -> bool {
+        let mut unreadable = self.unreadable.iter();
+        // One whose id cannot be read may be any.
+        unreadable.any(|one| one.endpoint_id.as_ref().is_none_or(|one| one == id))
+            || self.is_attachment(id)
+    }
+
+    /// Whether an endpoint belongs to a Transit Gateway attachment.
+    pub(crate) fn is_attachment(&self, id: &EndpointId) -> bool {
+        let mut attachments = self.attachments.iter();
+        attachments.any(|one| one.endpoint_id.as_ref() == Some(id))
+    }
+
+    /// Adds what else was listed.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.connections.extend(more.connections);
+        self.unreadable.extend(more.unreadable);
+        self.attachments.extend(more.attachments);
+        self.refused.extend(more.refused);
+    }
+
+    /// Leaves out what is certainly about another endpoint.
+    pub(super) fn retain(&mut self, asked_for: impl Fn(&EndpointId) -> bool) {
+        let may_be = |id: &Option<EndpointId>| id.as_ref().is_none_or(&asked_for);
+        self.connections.retain(|one| asked_for(&one.endpoint_id));
+        self.unreadable.retain(|one| may_be(&one.endpoint_id));
+        self.attachments
+            .retain(|one| one.endpoint_id.as_ref().is_some_and(&asked_for));
+    }
+}
+
+impl Ec2 {
+    /// All pages of what the filters let through.
+    pub(super) async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
+        let mut all = Listed::default();
+        let mut pages = Pages::default();
+        let mut token = None;
+        loop {
+            let page = self.describe(filters.clone(), token).await?;
+            all.add(page.listed);
+            token = pages
+                .next(page.next.as_deref())
+                .map_err(SdkError::construction_failure)?;
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// One page. It may be empty and still have a next one.
+    pub(super) async fn describe(
+        &self,
+        filters: Vec<Filter>,
+        token: Option<String>,
+    ) -> Result<Page, DescribeError> {
+        self.describes.wait().await;
+        let along = ReadAlong::default();
+        let output = self
+            .client
+            .describe_vpc_endpoint_connections()
+            .set_filters(Some(filters))
+            .max_results(self.limits.page)
+            .set_next_token(token)
+            .customize()
+            .interceptor(along.clone())
+            .send()
+            .await?;
+        let named = along.items().map_err(SdkError::construction_failure)?;
+        let mut listed = Listed::default();
+        for (item, named) in output.vpc_endpoint_connections().iter().zip(&named) {
+            match read_item(item, named, &self.home) {
+                Read::Connection(connection) => listed.connections.push(connection),
+                Read::Attachment(attachment) => listed.attachments.push(attachment),
+                Read::Unreadable(unreadable) => {
+                    if listed.unreadable.len() < TOLD {
+                        tell(&unreadable);
+                    }
+                    listed.unreadable.push(unreadable);
+                }
+            }
+        }
+        if listed.unreadable.len() > TOLD {
+            let more = listed.unreadable.len() - TOLD;
+            tracing::warn!(more, "and so many more connections that cannot be read");
+        }
+        Ok(Page {
+            listed,
+            next: output.next_token,
+        })
+    }
+}
+
+fn read_item(item: &VpcEndpointConnection, named: &Named, home: &Region) -> Read {
+    let item = Item {
+        service_id: item.service_id(),
+        endpoint_id: item.vpc_endpoint_id(),
+        owner: item.vpc_endpoint_owner(),
+        region: item.vpc_endpoint_region(),
+        // The SDK decodes EC2's real spelling as an unknown variant; its text is the truth.
+        state: item.vpc_endpoint_state().map(State::as_str),
+        created_at: item
+            .creation_timestamp()
+            .and_then(|time| Timestamp::from_second(time.secs()).ok()),
+        connection_id: item.vpc_endpoint_connection_id(),
+        attachment_id: named.id.as_deref(),
+        attachment_owner: named.owner.as_deref(),
+    };
+    read(&item, home)
+}
+
+fn tell(unreadable: &Unreadable) {
+    tracing::warn!(
+        connection = unreadable.name,
+        service_id = unreadable.service_id.as_ref().map(ServiceId::as_str),
+        endpoint_id = unreadable.endpoint_id.as_ref().map(EndpointId::as_str),
+        field = unreadable.field,
+        error = %unreadable,
+        "EC2 lists a connection that cannot be read; nothing is decided about it"
+    );
+}

@@ -1,0 +1,154 @@
+//! Transit Gateway attachments: people are told of them, and decide them at EC2.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatekeeper_core::attachment::Attachments;
+use gatekeeper_core::hint::{Hint, Subject};
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::left_alone::Found;
+use gatekeeper_core::message::Message;
+use gatekeeper_core::watch::Finding;
+
+use super::observe::Handled;
+use super::{Gatekeeper, ServiceReport};
+use crate::clock::Deadline;
+use crate::tables::Watched;
+
+impl Gatekeeper {
+    /// Looks for the attachments that the hints tell of. Answers by what the hints point at.
+    pub(super) async fn handle_attachments<'a>(
+        &self,
+        hints: &'a [Hint],
+        managed: &BTreeSet<ServiceId>,
+        deadline: Deadline,
+    ) -> BTreeMap<&'a Subject, Handled> {
+        let mut looked: BTreeMap<&ServiceId, Handled> = BTreeMap::new();
+        let mut by_subject = BTreeMap::new();
+        for hint in hints {
+            let Subject::Attachments(named) = &hint.subject else {
+                continue;
+            };
+            if by_subject.contains_key(&hint.subject) {
+                continue;
+            }
+            let services = managed
+                .iter()
+                .filter(|id| named.as_ref().is_none_or(|named| named == *id));
+            let mut handled = Ok(());
+            for service in services {
+                if !looked.contains_key(service) {
+                    let looked_now = self.look_for_attachments(service, deadline).await;
+                    looked.insert(service, looked_now);
+                }
+                if let Some(Err(error)) = looked.get(service) {
+                    handled = Err(Arc::clone(error));
+                }
+            }
+            by_subject.insert(&hint.subject, handled);
+        }
+        by_subject
+    }
+
+    /// Tells of the attachments that a pass came upon. What it did not look for is looked for now,
+    /// so that the count is right; if that fails, it is reconcile's.
+    pub(super) async fn tell_of_attachments(&self, report: &ServiceReport, deadline: Deadline) {
+        if report.attachments.tally().listed() == 0 {
+            return;
+        }
+        let service = &report.service_id;
+        // What fails here is reported there.
+        let _ = if report.is_whole {
+            let attachments = &report.attachments;
+            self.note_attachments(service, attachments, deadline).await
+        } else {
+            self.look_for_attachments(service, deadline).await
+        };
+    }
+
+    async fn look_for_attachments(&self, service: &ServiceId, deadline: Deadline) -> Handled {
+        match self.ec2.attachments(service).await {
+            Ok(attachments) => self.note_attachments(service, &attachments, deadline).await,
+            Err(error) => {
+                self.report(&error, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down how many attachments a service has, and tells people what is new.
+    async fn note_attachments(
+        &self,
+        service: &ServiceId,
+        attachments: &Attachments,
+        deadline: Deadline,
+    ) -> Handled {
+        warn_of(service, attachments);
+        let noted = async {
+            let mut watched = self.tables.watched_of(service).await?;
+            let found = Found {
+                attachments: attachments.tally(),
+                // Reconcile remembers what has no date.
+                undated: watched.left_alone.first_seen().keys().cloned().collect(),
+                is_all: true,
+            };
+            let tables = &self.tables;
+            tables.note_left_alone(service, &mut watched, &found).await
+        };
+        match noted.await {
+            Ok(messages) => {
+                self.announce(messages, deadline).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.report(&error, None);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down what a pass of reconcile found and does not decide. Answers the messages about
+    /// it, which lie in the outbox.
+    pub(super) async fn note_left_alone(
+        &self,
+        report: &mut ServiceReport,
+        watched: &mut Watched,
+    ) -> Vec<Message> {
+        let service = &report.service_id;
+        warn_of(service, &report.attachments);
+        let attachments = report.undecided_attachments(self.clock.now());
+        let undated: BTreeSet<String> = report
+            .undecided
+            .undated()
+            .union(attachments.undated())
+            .cloned()
+            .collect();
+        let found = Found {
+            attachments: report.attachments.tally(),
+            undated,
+            is_all: report.is_whole,
+        };
+        let noted = self.tables.note_left_alone(service, watched, &found).await;
+        report
+            .first_seen
+            .clone_from(watched.left_alone.first_seen());
+        noted.unwrap_or_else(|error| {
+            self.report(&error, None);
+            Vec::new()
+        })
+    }
+}
+
+fn warn_of(service: &ServiceId, attachments: &Attachments) {
+    let tally = attachments.tally();
+    if tally.listed() > 0 {
+        tracing::warn!(
+            service_id = %service,
+            finding = Finding::TransitGatewayAttachments.as_str(),
+            waiting = tally.waiting,
+            connected = tally.connected,
+            rejected = tally.rejected,
+            "{}", tally.meaning()
+        );
+    }
+}
