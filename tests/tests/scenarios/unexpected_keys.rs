@@ -437,4 +437,28 @@ async fn it_is_told_in_every_run_until_it_is_corrected() {
     edited(&world).await;
     world.reconcile().await;
     assert_eq!(count(), Some(0.0));
+    for kind in ["alarm_started", "alarm_ended"] {
+        assert_eq!(alarms(&world, "unexpected_policy_keys", kind), 1, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn people_approve_nobody_whom_a_key_may_be_meant_to_deny() {
+    let world = world_of(OPEN).await;
+    approver(&world, r#"{id: alice@example.com, services: ["*"]}"#).await;
+    for n in 1..=2 {
+        somebody_asks(&world, n, &format!("{n:012}"));
+    }
+    world.reconcile().await;
+    put_key(&world, "*", "Deny#000000000001").await;
+    edited(&world).await;
+    for n in 1..=2 {
+        vote(&world, &by_link(&world, "alice", n), &approval()).await;
+    }
+    assert_eq!(status(&world, 1).await, Some(Status::InReview));
+    assert_eq!(state(&world, 1), Some(State::PendingAcceptance));
+    assert_eq!(status(&world, 2).await, Some(Status::Accepted));
+    // A rejection needs no policy.
+    vote(&world, &by_link(&world, "alice", 1), &rejection()).await;
+    assert_eq!(status(&world, 1).await, Some(Status::Rejected));
 }

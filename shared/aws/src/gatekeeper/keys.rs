@@ -1,7 +1,7 @@
 //! Unexpected keys in the allowlist: remembered for who decides, and told of in every run until they
 //! are corrected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
@@ -33,8 +33,12 @@ impl Gatekeeper {
 
     /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
     /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
-    /// decides.
-    pub async fn look_through_keys(&self, services: &[ServiceId], deadline: Deadline) {
+    /// decides. Answers whether unexpected keys concern each service, as far as that is known.
+    pub async fn look_through_keys(
+        &self,
+        services: &[ServiceId],
+        deadline: Deadline,
+    ) -> BTreeMap<ServiceId, bool> {
         let scopes: BTreeSet<Scope> = services
             .iter()
             .cloned()
@@ -45,10 +49,13 @@ impl Gatekeeper {
         let reading = self.tables.look_through_keys(&scopes).boxed();
         let known = match self.clock.until_done(part.0, reading).await {
             Some(Ok(known)) => known,
-            Some(Err(error)) => return self.report(&error, None),
+            Some(Err(error)) => {
+                self.report(&error, None);
+                return BTreeMap::new();
+            }
             None => {
                 tracing::warn!("there was no time to look through the allowlist's keys");
-                return;
+                return BTreeMap::new();
             }
         };
         let mut count = 0;
@@ -61,6 +68,15 @@ impl Gatekeeper {
         let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         self.metrics
             .put("UnexpectedPolicyKeys", Unit::Count, count, &[]);
+        let has_some = |scope: Scope| {
+            let keys = known.get(&Some(scope));
+            keys.is_some_and(|keys| keys.parts().iter().any(|part| !part.is_empty()))
+        };
+        let concerns = |service: &ServiceId| {
+            let mut scopes = Scope::all_of(service).into_iter();
+            (service.clone(), scopes.any(has_some))
+        };
+        services.iter().map(concerns).collect()
     }
 
     /// What keeps connections undecided is a failure; the rest only has to be corrected.

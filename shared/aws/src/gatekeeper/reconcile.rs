@@ -102,11 +102,15 @@ impl Gatekeeper {
         let mut done = Reconciled::default();
         match self.ec2.managed_services().await {
             Ok(services) => {
-                self.look_through_keys(&services, deadline).boxed().await;
+                let unexpected = self.look_through_keys(&services, deadline).boxed().await;
                 self.reconcile_services(&services, &mut done, deadline)
                     .boxed()
                     .await;
                 let mut seen = self.look_at_services(&services, deadline).await;
+                for (service, is_there) in unexpected {
+                    let found = seen.entry(service).or_default();
+                    found.insert(Finding::UnexpectedPolicyKeys, is_there);
+                }
                 for report in &done.services {
                     let found = seen.entry(report.service_id.clone()).or_default();
                     let held = report.revocations_held;
