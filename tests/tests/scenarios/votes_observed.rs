@@ -87,13 +87,14 @@ fn title(response: &Response) -> String {
 }
 
 fn told_why(voted: Voted) -> Unrecorded {
-    match voted {
+    let why = match voted {
         Voted::Unrecorded(why, dossier) => {
             assert!(dossier.request.votes.is_empty(), "nothing of it is kept");
-            why
+            Ok(why)
         }
-        other => panic!("{other:?}"),
-    }
+        other => Err(other),
+    };
+    why.expect("it is not recorded")
 }
 
 type Happens = fn(&World);
@@ -418,7 +419,7 @@ async fn whoever_waits_in_slack_is_answered_in_time_though_ec2_never_answers() {
     let hangs = |action: &str| {
         world
             .ec2
-            .inject(Fault::new(action, FaultKind::Hang).always())
+            .inject(Fault::new(action, FaultKind::Hang).always());
     };
     hangs(DESCRIBE);
     let begun = Instant::now();

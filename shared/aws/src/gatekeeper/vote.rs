@@ -1077,7 +1077,7 @@ mod tests {
         let other = connection("vpce-00000000000000009", "hibernating");
         assert_eq!(read(&[], &[]), Ok(None));
         assert_eq!(
-            read(&[other.clone()], &["vpce-00000000000000008"]),
+            read(std::slice::from_ref(&other), &["vpce-00000000000000008"]),
             Ok(None)
         );
         assert_eq!(read(&[other, waits.clone()], &[]), Ok(Some(waits.clone())));
