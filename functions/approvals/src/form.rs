@@ -1,6 +1,6 @@
 //! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
 
-use gatekeeper_core::vote::{Ballot, Choice};
+use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 
 use crate::http::Request;
 use crate::words;
@@ -19,6 +19,8 @@ pub(crate) struct Entered {
 pub(crate) struct Faults {
     /// With all of it: it is not what our page sends.
     pub(crate) form: Option<&'static str>,
+    /// Nothing is wrong with it, and it was not recorded: why, and what to do.
+    pub(crate) unrecorded: Option<Unrecorded>,
     pub(crate) choice: Option<&'static str>,
     pub(crate) reason: Option<String>,
     pub(crate) typed: Option<&'static str>,

@@ -3,7 +3,9 @@
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
 
-use crate::form::{self, Entered, MISTYPED};
+use gatekeeper_core::vote::Unrecorded;
+
+use crate::form::{self, Entered, Faults, MISTYPED};
 use crate::http::{Request, Response};
 use crate::page::{self, Notice};
 use crate::standing::Outcome;
@@ -30,11 +32,7 @@ pub(crate) async fn decide(
         typed: entered.typed.clone(),
     };
     match gatekeeper.vote(&voter, &ballot, deadline).await {
-        Ok(voted) => {
-            // Where it is shown again, the form was whole but for this.
-            entered.faults.typed = Some(MISTYPED);
-            shown(gatekeeper, voted.into(), &entered)
-        }
+        Ok(voted) => shown(gatekeeper, voted.into(), entered),
         // The gatekeeper has told of it.
         Err(_) => page::notice(Notice::Unavailable),
     }
@@ -46,17 +44,33 @@ async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Respons
         typed: String::new(),
     };
     match gatekeeper.view(&voter).await {
-        Ok(view) => shown(gatekeeper, view.into(), &entered),
+        Ok(view) => shown(gatekeeper, view.into(), entered),
         // As above.
         Err(_) => page::notice(Notice::Unavailable),
     }
 }
 
-/// The page for what came of it; if that is the form, as it was filled in.
-fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, entered: &Entered) -> Response {
+/// The page for what came of it; if that is the form, as it was filled in, which was whole but for what is
+/// said with it.
+fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Response {
     let now = gatekeeper.clock().now();
     match outcome {
-        Outcome::Open(dossier) | Outcome::Mistyped(dossier) => page::open(&dossier, entered, now),
+        Outcome::Open(dossier) => page::open(&dossier, &entered, now),
+        Outcome::Mistyped(dossier) => {
+            entered.faults.typed = Some(MISTYPED);
+            page::open(&dossier, &entered, now)
+        }
+        Outcome::Unrecorded(why, dossier) => {
+            if why == Unrecorded::Corrected {
+                // What was filled in was about another's connection.
+                entered = Entered::default();
+            }
+            entered.faults = Faults {
+                unrecorded: Some(why),
+                ..Faults::default()
+            };
+            page::open(&dossier, &entered, now)
+        }
         Outcome::Stands(standing, dossier) => page::standing(standing, &dossier, now),
         Outcome::Expired => page::notice(Notice::Expired),
         Outcome::Invalid | Outcome::NotAnApprover => page::notice(Notice::Invalid),

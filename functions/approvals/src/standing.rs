@@ -4,7 +4,7 @@
 use gatekeeper_aws::gatekeeper::{Dossier, View, Voted};
 use gatekeeper_core::approver::Bar;
 use gatekeeper_core::request::Status;
-use gatekeeper_core::vote::Choice;
+use gatekeeper_core::vote::{Choice, Unrecorded};
 
 use crate::words;
 
@@ -14,6 +14,8 @@ pub(crate) enum Outcome {
     Open(Box<Dossier>),
     /// What they typed is not the end of the endpoint's id.
     Mistyped(Box<Dossier>),
+    /// Nothing was recorded, and they may vote again.
+    Unrecorded(Unrecorded, Box<Dossier>),
     /// There is nothing for them to do.
     Stands(Standing, Box<Dossier>),
     /// Their link, or the review's time, is over.
@@ -37,12 +39,16 @@ pub(crate) enum Standing {
     Done,
     /// Their vote decided; EC2 has not answered yet.
     Recorded,
+    /// Their vote decided, and came to nothing: something else had happened meanwhile.
+    Overtaken,
     /// They voted again, which changes nothing.
     Already,
     /// They voted after it had been decided.
     TooLate,
     /// They may not decide this one.
     Barred(Bar),
+    /// Nobody decides here about this service any more.
+    Unmanaged,
 }
 
 impl From<View> for Outcome {
@@ -52,6 +58,7 @@ impl From<View> for Outcome {
             View::Voted(dossier) => Self::Stands(Standing::HaveVoted, dossier),
             View::Decided(dossier) => Self::Stands(Standing::IsDecided, dossier),
             View::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
+            View::Unmanaged(dossier) => Self::Stands(Standing::Unmanaged, dossier),
             View::Expired => Self::Expired,
             View::Invalid => Self::Invalid,
             View::NotAnApprover => Self::NotAnApprover,
@@ -65,9 +72,12 @@ impl From<Voted> for Outcome {
             Voted::Waiting(dossier) => Self::Stands(Standing::Waiting, dossier),
             Voted::Decided(dossier) => Self::Stands(Standing::Done, dossier),
             Voted::Recorded(dossier) => Self::Stands(Standing::Recorded, dossier),
+            Voted::Overtaken(dossier) => Self::Stands(Standing::Overtaken, dossier),
+            Voted::Unrecorded(why, dossier) => Self::Unrecorded(why, dossier),
             Voted::Already(dossier) => Self::Stands(Standing::Already, dossier),
             Voted::TooLate(dossier) => Self::Stands(Standing::TooLate, dossier),
             Voted::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
+            Voted::Unmanaged(dossier) => Self::Stands(Standing::Unmanaged, dossier),
             Voted::Mistyped(dossier) => Self::Mistyped(dossier),
             Voted::Expired => Self::Expired,
             Voted::Invalid => Self::Invalid,
@@ -77,11 +87,26 @@ impl From<Voted> for Outcome {
 }
 
 impl Standing {
-    /// The headline. Each tells what it is from all others.
+    /// The headline. Each tells what it is from all others, and begins with what happened where that was
+    /// none of Gatekeeper's doing.
     pub(crate) fn title(self, dossier: &Dossier) -> String {
         let request = &dossier.request;
         let is_open = request.status == Status::InReview;
         let stands = words::standing(request.status);
+        let meanwhile = words::meanwhile(dossier);
+        match (self, meanwhile) {
+            (Self::IsDecided, Some(happened)) => return happened.to_owned(),
+            (Self::TooLate, Some(happened)) => {
+                return format!("{happened}, so your vote does not count");
+            }
+            (Self::Overtaken, Some(happened)) => {
+                return format!("{happened}, so your vote came to nothing");
+            }
+            (Self::Already, Some(happened)) => {
+                return format!("{happened}, and you had voted before");
+            }
+            _ => {}
+        }
         match self {
             Self::Waiting => format!("Your vote counts: {}", words::still_needed(dossier)),
             Self::HaveVoted => format!("You have voted: {}", words::still_needed(dossier)),
@@ -93,6 +118,8 @@ impl Standing {
             Self::TooLate => format!("Too late: the connection is {stands}"),
             Self::Recorded => format!("Recorded: the connection is {stands}"),
             Self::Done => format!("Done: the connection is {stands}"),
+            Self::Overtaken => format!("Your vote came to nothing: the connection is {stands}"),
+            Self::Unmanaged => "Gatekeeper does not look after this service any more".to_owned(),
             Self::Barred(Bar::OwnAccount) => "You may not decide about your own account".to_owned(),
             Self::Barred(Bar::OtherService) => "You may not decide about this service".to_owned(),
         }
@@ -132,7 +159,15 @@ impl Standing {
                 }
                 _ => voted.to_owned(),
             },
+            Self::Overtaken => format!(
+                "{voted} That was recorded, and when EC2 was asked, something else had happened already."
+            ),
             Self::Barred(bar) => words::barred(bar, request),
+            Self::Unmanaged => format!(
+                "Nothing is decided here about {service}, and nobody is asked: it was taken from \
+                 Gatekeeper, or its tag was removed. Whoever looks after the service decides on the AWS \
+                 console."
+            ),
         }
     }
 }

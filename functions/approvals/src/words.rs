@@ -92,6 +92,21 @@ pub(crate) fn decision(dossier: &Dossier) -> Option<&Transition> {
     newest_first.find(decides)
 }
 
+/// What happened to the connection without Gatekeeper, as the beginning of a headline; none where it was
+/// decided here, or is not decided.
+pub(crate) fn meanwhile(dossier: &Dossier) -> Option<&'static str> {
+    let status = dossier.request.status;
+    if status == Status::Gone {
+        return Some("The endpoint was deleted meanwhile, or failed or expired");
+    }
+    let decision = decision(dossier)?;
+    match (decision.cause, status) {
+        (Cause::OutOfBand, Status::Accepted) => Some("Somebody else accepted it meanwhile"),
+        (Cause::OutOfBand, Status::Rejected) => Some("Somebody else rejected it meanwhile"),
+        _ => None,
+    }
+}
+
 /// Who made that decision. It may have become known later who it was.
 pub(crate) fn decider<'a>(dossier: &'a Dossier, decision: &'a Transition) -> &'a Actor {
     match &decision.actor {

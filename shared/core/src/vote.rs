@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::approver::{Approver, ApproverId, deciders, people};
+use crate::connection::ConnectionState;
 use crate::ids::EndpointId;
-use crate::request::Request;
+use crate::request::{Enforcement, Request, Status};
 
 /// A reason is no longer than this, in characters.
 pub const REASON_LIMIT: usize = 1000;
@@ -160,6 +161,79 @@ impl Ballot {
             return Err(InvalidBallot::NoReason);
         }
         Ok(Self { choice, reason })
+    }
+}
+
+/// Why a vote was not recorded, though it may be cast: nothing of it is kept, and it can be cast again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// EC2, which is asked before a vote counts, did not say in time what the connection is.
+    Silent,
+    /// EC2 does not list the endpoint. It may be about to.
+    NotListed,
+    /// EC2 lists it, and not as a connection that can be read.
+    Unreadable,
+    /// EC2 shows a state that this version does not know.
+    UnknownState(ConnectionState),
+    /// EC2 says that the connection is another's, or another service's, than whoever voted was shown.
+    Corrected,
+    /// It approves, and the policy cannot be read (safety rule S2); what is wrong with it.
+    Policy(String),
+}
+
+impl fmt::Display for Unrecorded {
+    /// Why, and what to do, in sentences for whoever voted.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str(
+                "EC2 is asked before a vote counts, and did not answer in time. Vote again in a moment.",
+            ),
+            Self::NotListed => f.write_str(
+                "EC2 does not list this endpoint at the moment, and may do so again shortly. Vote again in \
+                 a few minutes.",
+            ),
+            Self::Unreadable => f.write_str(
+                "EC2 lists this connection in a way that Gatekeeper cannot read, so nobody can decide about \
+                 it here. Tell whoever looks after Gatekeeper, and vote again once that is mended.",
+            ),
+            Self::UnknownState(state) => write!(
+                f,
+                "EC2 shows this connection as {state:?}, which Gatekeeper does not know, so nobody can decide \
+                 about it here. Tell whoever looks after Gatekeeper, and vote again once that has passed.",
+                state = state.as_str()
+            ),
+            Self::Corrected => f.write_str(
+                "EC2 says otherwise whose connection this is than what you were shown. What EC2 says is shown \
+                 from now on: look at it, and vote again.",
+            ),
+            Self::Policy(wrong) => write!(
+                f,
+                "Nothing is approved while the policy cannot be read: {wrong:.400}. Somebody has to correct that; \
+                 then vote again. A rejection counts all the same."
+            ),
+        }
+    }
+}
+
+/// What came of a decision by votes, when EC2 had been asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// EC2 did what was decided.
+    Done,
+    /// EC2 has not answered yet.
+    Pending,
+    /// Something else had happened meanwhile: what was decided came to nothing.
+    Overtaken,
+}
+
+/// Reads from where a request stands what came of the decision that had brought it to `decided`.
+#[must_use]
+pub fn effect(decided: Status, now: Status) -> Effect {
+    let wanted = decided.pending_enforcement().map(Enforcement::outcome);
+    match now {
+        now if wanted == Some(now) => Effect::Done,
+        now if now == decided => Effect::Pending,
+        _ => Effect::Overtaken,
     }
 }
 

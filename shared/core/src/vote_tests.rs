@@ -175,3 +175,47 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_vote_did_not_do_is_not_called_its_effect() {
+    use Effect::{Done, Overtaken, Pending};
+    use Status::{Accepted, Accepting, Gone, InReview, Rejected, Rejecting, Revoking};
+    let effects = |decided| Status::ALL.map(|now| (now, effect(decided, now)));
+    let expected = |done, pending| {
+        Status::ALL.map(|now| match now {
+            now if now == done => (now, Done),
+            now if now == pending => (now, Pending),
+            now => (now, Overtaken),
+        })
+    };
+    assert_eq!(effects(Accepting), expected(Accepted, Accepting));
+    assert_eq!(effects(Rejecting), expected(Rejected, Rejecting));
+    for overtaken in [InReview, Rejected, Rejecting, Revoking, Gone] {
+        assert_eq!(effect(Accepting, overtaken), Overtaken, "{overtaken}");
+    }
+}
+
+#[test]
+fn whoever_votes_in_vain_is_told_why_and_what_to_do() {
+    let wrong = "the allowlist item * / settings makes no sense".to_owned();
+    let all = [
+        (Unrecorded::Silent, "did not answer in time"),
+        (Unrecorded::NotListed, "does not list"),
+        (Unrecorded::Unreadable, "cannot read"),
+        (
+            Unrecorded::UnknownState("hibernating".to_owned().into()),
+            "\"hibernating\"",
+        ),
+        (Unrecorded::Corrected, "otherwise whose"),
+        (Unrecorded::Policy(wrong), "* / settings makes no sense"),
+    ];
+    for (why, expected) in all {
+        let words = why.to_string();
+        assert!(words.contains(expected), "{words}");
+        assert!(words.to_lowercase().contains("vote again"), "{words}");
+        assert!(
+            words.ends_with('.') && !words.contains(['\n', '\u{0}']),
+            "{words}"
+        );
+    }
+}

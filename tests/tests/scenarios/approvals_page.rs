@@ -224,6 +224,8 @@ async fn one_rejection_rejects_with_its_reason() {
 #[tokio::test]
 async fn programs_that_open_links_and_send_forms_decide_nothing() {
     let world = one_suffices().await;
+    // As the function does when it starts: it asks which services are managed, and remembers that for a while.
+    world.gatekeeper(Function::Approvals).warm_up().await;
     let before = contents(&world).await;
     let (ec2, sns) = (world.ec2.calls(), world.sns.calls());
     let links = [3, 9].into_iter().flat_map(|n| {

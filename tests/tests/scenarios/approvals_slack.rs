@@ -10,7 +10,7 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
 use gatekeeper_local::function::Function;
-use local_aws::{Fault, FaultKind, Interaction, State};
+use local_aws::{Fault, FaultKind, Interaction, NewService, State};
 use serde_json::json;
 
 use crate::slack::{CHANNEL, TOKEN, Workspace, secret};
@@ -582,4 +582,102 @@ async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
         );
         app.space.world.dynamodb.clear_faults();
     }
+}
+
+#[tokio::test]
+async fn what_happened_at_ec2_meanwhile_is_said_first_and_a_press_does_not_undo_it() {
+    let app = App::new().await;
+    let modal = app.ask_to_reject("U0ALICE").await;
+    somebody_accepts(&app.space.world, 3);
+    app.send_in("U0ALICE", &modal, "No.").await;
+    let (_, shown, _) = app.modal("U0ALICE");
+    assert!(
+        shown.contains("Somebody else accepted it meanwhile, so your vote does not count"),
+        "{shown}"
+    );
+    assert!(shown.contains("Decided by somebody else on 20 November 2026"));
+    assert_eq!(app.status().await, Some(Status::Accepted));
+    assert_ne!(state(&app.space.world, 3), Some(State::Rejected));
+    let told = app.press("U0CAROL", "reject").await.unwrap();
+    assert!(
+        told.starts_with("*Somebody else accepted it meanwhile*"),
+        "{told}"
+    );
+
+    let app = App::new().await;
+    somebody_rejects(&app.space.world, 3);
+    let told = app.press("U0ALICE", "approve").await.unwrap();
+    assert!(
+        told.starts_with("*Somebody else rejected it meanwhile, so your vote does not count*"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn where_ec2_does_not_answer_whoever_pressed_is_asked_to_vote_again() {
+    let app = App::new().await;
+    let modal = app.ask_to_reject("U0ALICE").await;
+    let mute = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);
+    app.space.world.ec2.inject(mute.always());
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(told.starts_with("*Not recorded*"), "{told}");
+    assert!(told.contains("Vote again in a moment"), "{told}");
+    app.send_in("U0ALICE", &modal, "No contract.").await;
+    let (_, shown, error) = app.modal("U0ALICE");
+    assert!(
+        shown.contains("May "),
+        "the form stays, with what was written: {shown}"
+    );
+    assert!(error.unwrap().contains("Vote again in a moment"));
+    assert_eq!(request(&app.space.world, 3).await.unwrap().votes, []);
+    app.space.world.ec2.clear_faults();
+    app.send_in("U0ALICE", &modal, "No contract.").await;
+    assert_eq!(app.status().await, Some(Status::Rejected));
+    app.space.assert_quiet();
+}
+
+#[tokio::test]
+async fn while_the_policy_cannot_be_read_a_press_approves_nothing_and_a_rejection_counts() {
+    let app = App::new().await;
+    malformed(&app.space.world, "*", "allow#*").await;
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(
+        told.contains("Nothing is approved while the policy cannot be read"),
+        "{told}"
+    );
+    let modal = app.ask_to_reject("U0ALICE").await;
+    app.send_in("U0ALICE", &modal, "No.").await;
+    assert_eq!(app.status().await, Some(Status::Rejected));
+}
+
+#[tokio::test]
+async fn a_press_about_a_service_that_is_not_managed_any_more_is_told_so() {
+    let app = App::new().await;
+    let world = &app.space.world;
+    let modal = app.ask_to_reject("U0ALICE").await;
+    let untagged = NewService::new()
+        .id(SERVICE)
+        .owner(gatekeeper_local::world::PROVIDER)
+        .region("us-east-1");
+    world.ec2.put_service(untagged);
+    minutes_pass(world, 5);
+    for button in ["approve", "reject"] {
+        let told = app.press("U0CAROL", button).await.unwrap();
+        assert!(
+            told.contains("*Gatekeeper does not look after this service any more*"),
+            "{button}: {told}"
+        );
+    }
+    assert!(
+        app.space.slack.views("U0CAROL").is_empty(),
+        "no modal opens"
+    );
+    app.send_in("U0ALICE", &modal, "No.").await;
+    assert!(
+        app.modal("U0ALICE")
+            .1
+            .contains("does not look after this service")
+    );
+    assert_eq!(app.status().await, Some(Status::InReview));
+    assert_eq!(state(world, 3), Some(State::PendingAcceptance));
 }

@@ -41,6 +41,7 @@ mod subscriptions;
 mod support;
 mod telling;
 mod votes;
+mod votes_observed;
 mod votes_overtaken;
 mod votes_races;
 mod votes_regressions;

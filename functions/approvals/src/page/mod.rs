@@ -13,7 +13,7 @@ mod standing;
 use askama::Template;
 use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::vote::TYPED;
-use gatekeeper_core::vote::{Choice, REASON_LIMIT};
+use gatekeeper_core::vote::{Choice, REASON_LIMIT, Unrecorded};
 use jiff::Timestamp;
 
 pub(crate) use notice::Notice;
@@ -67,10 +67,13 @@ struct Noticed {
 pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Response {
     let question = words::question(&dossier.request);
     let faults = &entered.faults;
-    let (status, title) = match (faults.any(), faults.form) {
-        (false, _) => (200, question.clone()),
-        (true, None) => (422, format!("Not sent yet: {question}")),
-        (true, Some(_)) => (400, format!("Not sent: {question}")),
+    let (status, title) = match (faults.any(), faults.form, &faults.unrecorded) {
+        (false, _, _) => (200, question.clone()),
+        (true, None, None) => (422, format!("Not sent yet: {question}")),
+        (true, Some(_), _) => (400, format!("Not sent: {question}")),
+        (true, None, Some(Unrecorded::Silent)) => (503, format!("Not recorded: {question}")),
+        // Nothing failed, and it will not pass in a moment.
+        (true, None, Some(_)) => (409, format!("Not recorded: {question}")),
     };
     let page = Open {
         style: STYLE,
@@ -85,7 +88,7 @@ pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Resp
         reason_limit: REASON_LIMIT,
         typed: TYPED,
     };
-    rendered(status, &page)
+    again_in_a_moment(rendered(status, &page))
 }
 
 /// What an approval does now.
@@ -118,9 +121,13 @@ pub(crate) fn notice(notice: Notice) -> Response {
         title: notice.title(),
         paragraphs: notice.paragraphs(),
     };
-    let response = rendered(notice.status(), &page);
-    match notice {
-        Notice::Unavailable => response.header("retry-after", "5"),
+    again_in_a_moment(rendered(notice.status(), &page))
+}
+
+/// Says when to try again what did not work now.
+fn again_in_a_moment(response: Response) -> Response {
+    match response.status {
+        503 => response.header("retry-after", "5"),
         _ => response,
     }
 }

@@ -16,6 +16,7 @@ impl Mark {
     pub(super) fn of(standing: Standing, dossier: &Dossier) -> Self {
         let (class, sign, word) = match (standing, dossier.request.status) {
             (Standing::Barred(_), Status::InReview) => ("wait", "–", "Not yours to decide"),
+            (Standing::Unmanaged, Status::InReview) => ("wait", "–", "Not decided here"),
             (_, Status::InReview) => ("wait", "…", "In review"),
             (_, Status::Accepting) => ("yes", "…", "Being accepted"),
             (_, Status::Accepted) => ("yes", "✓", "Accepted"),
@@ -38,7 +39,7 @@ pub(super) fn status(standing: Standing) -> u16 {
         | Standing::Already => 200,
         Standing::Recorded => 202,
         Standing::Barred(_) => 403,
-        Standing::TooLate => 409,
+        Standing::TooLate | Standing::Overtaken | Standing::Unmanaged => 409,
     }
 }
 
@@ -51,7 +52,12 @@ pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<&'static str
         Standing::Waiting | Standing::Recorded | Standing::Done => {
             Some("You can close this page. Your link is used up and does not work again.")
         }
-        Standing::TooLate => Some("How it was decided, and by whom, stands below."),
+        Standing::TooLate | Standing::Overtaken => {
+            Some("How it was decided, and by whom, stands below.")
+        }
+        Standing::Unmanaged => Some(
+            "Should Gatekeeper look after it again while the connection waits, your link works as before.",
+        ),
         _ => None,
     }
 }

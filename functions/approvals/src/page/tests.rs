@@ -5,7 +5,7 @@ use gatekeeper_core::approver::Bar;
 use gatekeeper_core::connection::{Connection, ConnectionState};
 use gatekeeper_core::judge::{Decision, FailedCondition, Verdict};
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
-use gatekeeper_core::vote::{Channel, Choice, Vote};
+use gatekeeper_core::vote::{Channel, Choice, Unrecorded, Vote};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::form::Faults;
 
-const ALL: [Standing; 9] = [
+const ALL: [Standing; 11] = [
     Standing::HaveVoted,
     Standing::IsDecided,
     Standing::Waiting,
@@ -21,6 +21,8 @@ const ALL: [Standing; 9] = [
     Standing::Recorded,
     Standing::Already,
     Standing::TooLate,
+    Standing::Overtaken,
+    Standing::Unmanaged,
     Standing::Barred(Bar::OwnAccount),
     Standing::Barred(Bar::OtherService),
 ];
@@ -427,6 +429,100 @@ fn a_failure_says_when_to_try_again() {
     let page = notice(Notice::Unavailable);
     assert_eq!((page.status, header(&page, "retry-after")), (503, "5"));
     assert!(page.body.contains("Trying again is safe"));
+}
+
+#[test]
+fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
+    let unrecorded = |why| Entered {
+        choice: Some(Choice::Reject),
+        reason: "No contract.".to_owned(),
+        typed: "bcdef0".to_owned(),
+        faults: Faults {
+            unrecorded: Some(why),
+            ..Faults::default()
+        },
+    };
+    let page = open(&review(), &unrecorded(Unrecorded::Silent), now());
+    assert_eq!((page.status, header(&page, "retry-after")), (503, "5"));
+    let html = &page.body;
+    assert!(html.contains("<title>Not recorded: May Example GmbH connect to Payments API?"));
+    let alert = between(html, "<div class=\"alert\" role=\"alert\">", "</div>");
+    assert!(alert.contains("did not answer in time. Vote again in a moment."));
+    assert!(between(html, "id=\"choice-reject\"", ">").contains(" checked"));
+    assert!(html.contains("No contract.</textarea>") && html.contains("value=\"bcdef0\""));
+    let (_, body) = html.split_once("</style>").unwrap();
+    assert!(
+        !body.contains("aria-invalid"),
+        "nothing is wrong with the form"
+    );
+    let wrong = Unrecorded::Policy("the item <b> makes no sense".to_owned());
+    let page = open(&review(), &unrecorded(wrong), now());
+    assert_eq!(
+        page.status, 409,
+        "it is no failure of ours, and does not pass by itself"
+    );
+    assert!(page.body.contains("the item &#60;b&#62; makes no sense"));
+}
+
+/// A review that ended without Gatekeeper.
+fn ended(to: Status, cause: Cause) -> Dossier {
+    let mut dossier = then(review(), to, cause, "EC2 shows it.");
+    let actor = match cause {
+        Cause::OutOfBand => Actor::Unknown,
+        _ => Actor::Aws,
+    };
+    dossier.history[1].actor = actor.clone();
+    dossier.request.decided_by = actor;
+    dossier
+}
+
+#[test]
+fn what_happened_without_gatekeeper_comes_first() {
+    for (to, cause, happened) in [
+        (
+            Status::Accepted,
+            Cause::OutOfBand,
+            "Somebody else accepted it meanwhile",
+        ),
+        (
+            Status::Rejected,
+            Cause::OutOfBand,
+            "Somebody else rejected it meanwhile",
+        ),
+        (
+            Status::Gone,
+            Cause::Ended,
+            "The endpoint was deleted meanwhile, or failed or expired",
+        ),
+    ] {
+        let dossier = ended(to, cause);
+        let title = |stands: Standing| stands.title(&dossier);
+        assert_eq!(title(Standing::IsDecided), happened);
+        assert_eq!(
+            title(Standing::TooLate),
+            format!("{happened}, so your vote does not count")
+        );
+        assert_eq!(
+            title(Standing::Overtaken),
+            format!("{happened}, so your vote came to nothing")
+        );
+        assert_eq!(
+            title(Standing::Already),
+            format!("{happened}, and you had voted before")
+        );
+    }
+    // What was decided here is not somebody else's doing, though it was accepted on the console before.
+    let accepted = ended(Status::Accepted, Cause::OutOfBand);
+    let revoking = then(accepted, Status::Revoking, Cause::Revoked, "Denied.");
+    assert_eq!(
+        Standing::IsDecided.title(&revoking),
+        "Decided already: the connection is accepted, and will be cut"
+    );
+    let denied = decided([Status::Rejecting, Status::Rejected]);
+    assert_eq!(
+        Standing::Overtaken.title(&denied),
+        "Your vote came to nothing: the connection is rejected"
+    );
 }
 
 proptest! {

@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use gatekeeper_aws::clients::Clients;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
-use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Voted, Voter};
 use gatekeeper_aws::secrets::SlackSecrets;
 use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
@@ -180,6 +180,8 @@ impl Slack {
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
         match self.clock.until_done(budget.answer, vote).await {
+            // What they wrote stays, to be sent again.
+            Some(Ok(Voted::Unrecorded(why, _))) => wrong(&why.to_string()),
             Some(Ok(voted)) => {
                 let told = said(&voted.into(), &modal.by.user);
                 answer(&SubmissionAnswer::update(told.modal(remembered)))

@@ -42,6 +42,13 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
             "Nothing is decided yet".to_owned(),
             "Press again in a moment.".to_owned(),
         ),
+        Outcome::Unrecorded(why, _) => {
+            return Said {
+                title: "Not recorded".to_owned(),
+                meaning: why.to_string(),
+                is_failure: true,
+            };
+        }
         Outcome::Expired => (
             "The time for this review is over".to_owned(),
             "It is being rejected, as the service's settings say.".to_owned(),
@@ -69,7 +76,7 @@ fn stands(standing: Standing, dossier: &Dossier) -> String {
     let meaning = standing.meaning(dossier);
     let tells_who = matches!(
         standing,
-        Standing::IsDecided | Standing::TooLate | Standing::Already
+        Standing::IsDecided | Standing::TooLate | Standing::Overtaken | Standing::Already
     );
     match words::decision(dossier) {
         Some(decision) if tells_who => format!(
