@@ -310,19 +310,21 @@ fn what_cannot_be_understood_is_told_and_what_can_be_is_looked_at() {
                 "the allowlist item vpce-svc-0a1b2c3d4e5f60718 / settings cannot be understood: unknown field `note`",
             ),
         ),
-        // Nothing does.
+        // A key that judging does not read concerns whom it shows without doubt, here nobody in
+        // particular.
         (
             inserted(elsewhere("permit#1")),
-            None,
+            Some(Subject::Service(SERVICE.parse().unwrap())),
             Some(no_rule.as_str()),
             None,
         ),
         (
             removed(elsewhere("permit#1")),
-            None,
+            Some(Subject::Service(SERVICE.parse().unwrap())),
             None,
             Some(no_rule.as_str()),
         ),
+        // Nothing says where to look.
         (
             inserted(unnamed),
             None,
@@ -614,5 +616,40 @@ proptest! {
         let beside = decoded(&[value, inserted(allow(1))]);
         let alone = decoded(&[inserted(allow(1))]);
         prop_assert_eq!(&beside[1..], &alone[..]);
+    }
+}
+
+#[test]
+fn an_unexpected_key_is_told_and_concerns_whom_it_shows() {
+    let account = || {
+        Some(Subject::Consumer {
+            service_id: Some(SERVICE.parse().unwrap()),
+            account_id: ACCOUNT.parse().unwrap(),
+        })
+    };
+    let arn = format!("deny#arn:aws:iam::{ACCOUNT}:root");
+    let name = format!("com.amazonaws.vpce.us-east-1.{SERVICE}");
+    let capital = format!("Deny#{ACCOUNT}");
+    let deny = format!("deny#{ACCOUNT}");
+    let allow = format!("Allow#{ACCOUNT}");
+    for (service_id, rule, subject, is_malformed) in [
+        (SERVICE, arn.as_str(), account(), false),
+        (SERVICE, capital.as_str(), account(), true),
+        (name.as_str(), deny.as_str(), account(), true),
+        (SERVICE, allow.as_str(), None, true),
+        ("payments", deny.as_str(), None, true),
+    ] {
+        let key = PolicyKey::new(service_id, rule);
+        let written = edit_of(&inserted(item(service_id, rule, json!({}))));
+        assert_eq!(written.unexpected_key, Some(key.clone()));
+        assert_eq!(written.subject, subject, "{key}");
+        assert_eq!(written.malformed.is_some(), is_malformed, "{key}");
+        let taken_away = edit_of(&removed(item(service_id, rule, json!({}))));
+        assert_eq!(taken_away.unexpected_key, Some(key.clone()));
+        assert_eq!(taken_away.subject, subject, "{key}");
+    }
+    for rule in [deny.as_str(), "settings", "allow#*"] {
+        let edit = edit_of(&inserted(item(SERVICE, rule, json!({}))));
+        assert_eq!(edit.unexpected_key, None, "{rule}");
     }
 }

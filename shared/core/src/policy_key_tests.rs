@@ -388,7 +388,12 @@ proptest! {
         separator in "[#:= /_-]{1,2}",
         group in "[-. _]?",
     ) {
-        let number = format!("{}{group}{}{group}{}", &digits[..4], &digits[4..8], &digits[8..]);
+        let groups: Vec<String> = digits
+            .as_bytes()
+            .chunks(4)
+            .map(|group| String::from_utf8(group.to_vec()).unwrap())
+            .collect();
+        let number = groups.join(&group);
         let text = format!("{effect}{separator}{number}");
         let own = Connection { owner: digits.parse().unwrap(), ..connection() };
         let keys = of(&[&text]);

@@ -56,7 +56,7 @@ fn malformed_edits(world: &World) -> Option<f64> {
 fn reason(world: &World, kind: &str) -> String {
     let told = documents(world);
     let told = told.iter().find(|document| document["kind"] == kind);
-    let told = told.unwrap_or_else(|| panic!("{kind} is told"));
+    let told = told.expect(kind);
     format!(
         "{} {}",
         told["reason"].as_str().unwrap(),

@@ -139,7 +139,7 @@ async fn seen(world: &World) -> Expected {
         (one, two) if one == waits && accepted(&two) => Expected::OneWaits,
         (one, two) if one == waits && two == waits => Expected::BothWait,
         (one, two) if accepted(&one) && accepted(&two) => Expected::Nobody,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

@@ -12,6 +12,7 @@ use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
 use super::Gatekeeper;
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent};
+use crate::tables::ScopeKeys;
 use crate::telemetry::Unit;
 
 /// At most this part of a run's time goes into reading keys: connections wait meanwhile.
@@ -59,7 +60,7 @@ impl Gatekeeper {
             }
         };
         let mut count = 0;
-        for part in known.values().flat_map(|keys| keys.parts()) {
+        for part in known.values().flat_map(ScopeKeys::parts) {
             count += part.denying + part.allowing;
             for key in &part.keys {
                 self.tell_of_key(key);

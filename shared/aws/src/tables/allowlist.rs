@@ -639,7 +639,7 @@ mod tests {
             (
                 "rule",
                 s("permit#012345678901"),
-                "it must be allow#<principal>",
+                "its key cannot be understood",
             ),
         ];
         for (name, value, expected) in cases {

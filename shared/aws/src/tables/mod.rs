@@ -54,6 +54,7 @@ pub(crate) use record::{Recorded, Told, Write};
 pub(crate) use requests::Slots;
 pub(crate) use state::{LookedAfter, Unfinished, Watched};
 pub use stream::decode_image;
+pub(crate) use unexpected_keys::ScopeKeys;
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::policy::Scope;
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, UnexpectedKeys};
@@ -166,23 +167,23 @@ impl Tables {
         scopes: &BTreeSet<Scope>,
     ) -> Result<BTreeMap<Option<Scope>, ScopeKeys>, Arc<Error>> {
         let now = self.clock.now();
-        let of_none = self.scope_keys(None).await?.keys;
-        if of_none.is_older_than(SCAN_EVERY, now) {
-            self.scan_keys(scopes).await?;
+        let all: Vec<Option<Scope>> = scopes.iter().cloned().map(Some).chain([None]).collect();
+        let keys = all.iter().cloned().map(Key::UnexpectedKeys).collect();
+        let mut items = self.read(keys).await?;
+        let is_old = |items: &Items, scope: &Option<Scope>, age| {
+            let known = items.unexpected_keys(scope.as_ref());
+            known.is_none_or(|keys| keys.is_older_than(age, now))
+        };
+        if is_old(&items, &None, SCAN_EVERY) {
+            self.scan_keys(&all, &mut items).await?;
         } else {
-            let keys = scopes.iter().cloned().map(Some).map(Key::UnexpectedKeys);
-            let items = self.read(keys.collect()).await?;
             for scope in scopes {
-                let known = items.unexpected_keys(Some(scope));
-                if known.is_none_or(|keys| keys.is_older_than(READ_EVERY, now)) {
+                if is_old(&items, &Some(scope.clone()), READ_EVERY) {
                     let stored = stored(&items, Some(scope));
-                    self.renew_keys(scope, stored).await?;
+                    items.extend(self.renew_keys(scope, stored).await?);
                 }
             }
         }
-        let all: Vec<Option<Scope>> = scopes.iter().cloned().map(Some).chain([None]).collect();
-        let keys = all.iter().cloned().map(Key::UnexpectedKeys).collect();
-        let items = self.read(keys).await?;
         let known = all.into_iter().filter_map(|scope| {
             let keys = items.unexpected_keys(scope.as_ref())?;
             Some((scope, keys))
@@ -190,14 +191,13 @@ impl Tables {
         Ok(known.collect())
     }
 
-    /// Reads all keys of the table, and remembers them scope by scope: of these scopes, and of what
-    /// else has something unexpected.
-    async fn scan_keys(&self, scopes: &BTreeSet<Scope>) -> Result<(), Arc<Error>> {
-        let mut stored = BTreeMap::new();
-        for scope in scopes.iter().cloned().map(Some).chain([None]) {
-            let keys = self.scope_keys(scope.as_ref()).await?;
-            stored.insert(scope, keys);
-        }
+    /// Reads all keys of the table, and remembers them scope by scope. Of a service that is not managed
+    /// nothing is decided; when it is, its item is made.
+    async fn scan_keys(
+        &self,
+        scopes: &[Option<Scope>],
+        items: &mut Items,
+    ) -> Result<(), Arc<Error>> {
         let read_at = self.clock.now();
         let mut found: BTreeMap<Option<Scope>, [Vec<PolicyKey>; 2]> = BTreeMap::new();
         for key in self.all_keys().await? {
@@ -208,21 +208,19 @@ impl Tables {
                 if is_own { own } else { elsewhere }.push(key);
             }
         }
-        // Of a service that is not managed nothing is decided. When it is, its item is made.
-        // What belongs to no scope comes first in order and is written last: it says that the scan is
-        // done.
-        for (scope, stored) in stored.into_iter().rev() {
-            let [own, elsewhere] = found.remove(&scope).unwrap_or_default();
+        // What belongs to no scope is last: its item says that the scan is done.
+        for scope in scopes {
+            let stored = stored(items, scope.as_ref());
+            let [own, elsewhere] = found.remove(scope).unwrap_or_default();
             let keys = ScopeKeys {
                 own: UnexpectedKeys::of(own),
                 elsewhere: UnexpectedKeys::of(elsewhere),
                 read_at,
                 ..stored.keys.clone()
             };
-            if self.put_keys(&stored, keys).await?.is_none() {
-                // Somebody was quicker, and may know of an edit that the scan did not see.
-                return Err(overtaken());
-            }
+            // Whoever was quicker may know of an edit that the scan did not see.
+            let item = self.put_keys(&stored, keys).await?.ok_or_else(overtaken)?;
+            items.extend(Items::of(Key::UnexpectedKeys(scope.clone()), item));
         }
         Ok(())
     }
@@ -257,7 +255,7 @@ impl Tables {
             Err(error)
                 if error
                     .as_service_error()
-                    .is_some_and(|error| error.is_conditional_check_failed_exception()) =>
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
             {
                 Ok(None)
             }
