@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gatekeeper_aws::clock::Clock;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::item::{plain, text, time};
 use crate::policy::{Policy, Subject};
@@ -95,6 +95,8 @@ pub(crate) struct Ledger {
     /// The policy as each caller has read it since its run began.
     pub(crate) readings: BTreeMap<String, Vec<Policy>>,
     tokens: BTreeSet<String>,
+    /// What is known to be wrong with each service, by its item.
+    findings: BTreeMap<String, Value>,
     /// The letters that approvers got: about which endpoint, in which review, to whom, and the token.
     pub(crate) letters: Vec<(String, u64, String, String)>,
     /// Links that were used.
@@ -121,6 +123,7 @@ impl Ledger {
             began: BTreeMap::new(),
             readings: BTreeMap::new(),
             tokens: BTreeSet::new(),
+            findings: BTreeMap::new(),
             letters: Vec::new(),
             used: BTreeSet::new(),
         }
@@ -195,13 +198,13 @@ impl Ledger {
             return;
         }
         let (mut request, mut row, mut announced) = (None, None, Vec::new());
-        let mut findings = false;
+        let mut findings = None;
         for part in body["TransactItems"].as_array().into_iter().flatten() {
             if let Some(put) = part.get("Put") {
                 let item = plain(&put["Item"]);
                 match (text(&item, "pk"), text(&item, "sk")) {
                     ("outbox", id) => announced.push(id.to_owned()),
-                    ("state", _) => findings = true,
+                    ("state", _) => findings = Some(item),
                     (_, "request") => request = Some(item),
                     (_, sk) if sk.starts_with("history#") => row = Some(item),
                     _ => {}
@@ -218,7 +221,9 @@ impl Ledger {
         }
         if let Some(item) = request {
             self.moved(&item, row.as_ref(), !announced.is_empty());
-        } else if row.is_some() || announced.is_empty() == findings {
+        } else if let (None, Some(item)) = (row, findings) {
+            self.found(&item, !announced.is_empty());
+        } else {
             self.broken(
                 "S6",
                 "a history row or an announcement was written without its request",
@@ -227,6 +232,17 @@ impl Ledger {
         for id in announced {
             self.outbox.insert(id.clone());
             self.called_for.insert(id);
+        }
+    }
+
+    /// What is known to be wrong with a service was written: nothing begins or ends that is not told.
+    fn found(&mut self, item: &Value, announced: bool) {
+        let service = text(item, "sk").to_owned();
+        let empty = || Value::Object(Map::new());
+        let now = item.get("findings").cloned().unwrap_or_else(empty);
+        let before = self.findings.insert(service.clone(), now.clone());
+        if (before.unwrap_or_else(empty) != now) != announced {
+            self.broken("S6", format!("{service}: told {announced}, and {now}"));
         }
     }
 
