@@ -175,7 +175,7 @@ async fn other_web_pages_reach_nothing_of_the_local_world_but_its_pages() {
     let world = world_of(WORLD).await;
     let publish = format!(
         "Action=Publish&Version=2010-03-31&TopicArn={}&Message=x",
-        world.announcements_topic
+        world.notification_topic
     );
     let create = format!(
         "Action=CreateVpcEndpoint&Version=2016-11-15&VpcId=vpc-1&VpcEndpointType=Interface\
