@@ -7,7 +7,7 @@ use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
 /// How many characters of what cannot be understood an error shows.
-const SHOWN: usize = 200;
+const SHOWN: usize = 400;
 
 /// Why a record does not say, or not wholly, what was edited. It will not say more the next time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -311,7 +311,7 @@ pub fn advice(key: &PolicyKey) -> String {
                 principal => format!("deny#{principal}"),
             };
             format!(
-                "its key cannot be understood and may be meant as a deny, so {who} stays undecided. \
+                "its key is not one that is read and may be meant as a deny, so {who} stays undecided. \
                  If it is one, write it anew with service_id \"{}\" and rule \"{example}\", and \
                  delete this item",
                 rule.service_id

@@ -639,7 +639,7 @@ mod tests {
             (
                 "rule",
                 s("permit#012345678901"),
-                "its key cannot be understood",
+                "its key is not one that is read",
             ),
         ];
         for (name, value, expected) in cases {
