@@ -164,3 +164,23 @@ async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
         assert_eq!(slots(&world, &format!("{n:012}")).await, truth, "{n}");
     }
 }
+
+#[tokio::test]
+async fn votes_that_suffice_by_now_let_in_whom_the_limit_keeps_out() {
+    let world = world_of(OPEN).await;
+    for name in ["alice", "bob"] {
+        let item = format!("{{id: {name}@example.com, services: [\"*\"]}}");
+        approver(&world, &item).await;
+    }
+    let entry =
+        r#"{service_id: "*", principal: "000000000001", effect: allow, max_connections: 0}"#;
+    put_policy(&world, entry).await;
+    settings(&world, "approvals_required: 2").await;
+    somebody_asks(&world, 1, "000000000001");
+    world.reconcile().await;
+    let voted = vote(&world, &by_link(&world, "alice", 1), &approval()).await;
+    assert_eq!(word(&voted), "waiting");
+    settings(&world, "approvals_required: 1").await;
+    world.reconcile().await;
+    assert_eq!(status(&world, 1).await, Some(Status::Accepted));
+}

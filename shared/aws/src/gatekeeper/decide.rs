@@ -400,6 +400,8 @@ impl Gatekeeper {
             let approvers = self.approvers(knowledge).await?;
             asked = self.open_review(&mut after, &settings, approvers);
         }
+        // People let in whom the limit keeps out.
+        let max_connections = max_connections.filter(|_| transition.cause == Cause::Judged);
         let recorded = self
             .tables
             .record(&Write {
