@@ -173,9 +173,12 @@ async fn votes_that_suffice_by_now_let_in_whom_the_limit_keeps_out() {
         approver(&world, &item).await;
     }
     let entry =
-        r#"{service_id: "*", principal: "000000000001", effect: allow, max_connections: 0}"#;
+        r#"{service_id: "*", principal: "000000000001", effect: allow, max_connections: 1}"#;
     put_policy(&world, entry).await;
     settings(&world, "approvals_required: 2").await;
+    somebody_asks(&world, 2, "000000000001");
+    world.reconcile().await;
+    assert_eq!(status(&world, 2).await, Some(Status::Accepted));
     somebody_asks(&world, 1, "000000000001");
     world.reconcile().await;
     let voted = vote(&world, &by_link(&world, "alice", 1), &approval()).await;
