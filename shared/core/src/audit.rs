@@ -141,6 +141,20 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
     }
 }
 
+/// Whether anything can become of a request: where the service neither cuts nor reports, only what has a
+/// note on it is looked at, so that the policy need not be read for the rest. What was let in past the
+/// policy has one until an entry allows it, whatever a later setting undoes.
+#[must_use]
+pub fn concerns(request: &Request, settings: &ServiceSettings) -> bool {
+    let acts = settings.revoke.unwrap_or_default() != Revoke::Off
+        || settings.out_of_band == Some(OutOfBand::Revert);
+    match request.status {
+        Status::Revoking => true,
+        Status::Accepted => acts || request.reported_at.is_some() || request.past_policy,
+        _ => false,
+    }
+}
+
 /// Whether a connection would be cut, or begin its grace period, and is not for no other reason than that
 /// the allowlist holds no entry for the service (safety rule S2).
 #[must_use]

@@ -27,9 +27,13 @@ pub fn expiry(now: Timestamp) -> Timestamp {
 /// Whether the links to a review die soon, so that whoever has not voted should get new ones.
 #[must_use]
 pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
-    review
-        .letters_at
-        .is_some_and(|at| now.duration_since(at) >= RENEWED_AFTER)
+    links_old_at(review).is_some_and(|at| at <= now)
+}
+
+/// From when on the links to a review die soon; none if nobody has one.
+#[must_use]
+pub fn links_old_at(review: &Request) -> Option<Timestamp> {
+    review.letters_at?.checked_add(RENEWED_AFTER).ok()
 }
 
 /// The message that asks one approver, from what everybody is told. None for a request that is in no

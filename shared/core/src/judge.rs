@@ -8,6 +8,7 @@
 //! 3. Nothing matches: the service's `on_unlisted`, **review** unless it says reject.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -140,8 +141,8 @@ pub fn judge(
     }
 }
 
-/// The denies for Organizations paths that may apply to a connection: nobody knows where its account
-/// sits.
+/// The denies for Organizations paths that may apply to a connection, in order: nobody knows where its
+/// account sits.
 #[must_use]
 pub fn doubts(
     policy: &Policy,
@@ -157,7 +158,21 @@ pub fn doubts(
             && is_in_doubt(&entry.rule().principal, organization)
     };
     let entries = policy.entries.iter().filter(may_apply);
-    entries.map(|entry| entry.rule().clone()).collect()
+    let rules: BTreeSet<&Rule> = entries.map(Entry::rule).collect();
+    rules.into_iter().cloned().collect()
+}
+
+/// Whether an entry's principal and service match a connection, or may match it as far as anybody knows.
+#[must_use]
+pub fn may_match(entry: &Entry, connection: &Connection, organization: &Organization) -> bool {
+    let Rule {
+        service_id,
+        principal,
+        ..
+    } = entry.rule();
+    service_id.covers(&connection.service_id)
+        && (principal_matches(principal, connection, organization)
+            || is_in_doubt(principal, organization))
 }
 
 /// As many of them are written into a verdict, which is kept and sent.

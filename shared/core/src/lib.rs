@@ -1,5 +1,5 @@
-//! What decides, and nothing else: ids, policy, [`judge`](judge::judge), the request status machine,
-//! and the [`plan`](plan::plan) that compares a request with EC2.
+//! What decides, and nothing else: ids, policy, [`judge`](judge::judge), the request status machine, and
+//! [`decide`](decide::next), which makes a change out of what was read.
 //!
 //! No I/O, no async, no AWS crate, no clock: time comes in as an argument. Everything here compiles
 //! and tests in seconds, and everything that could connect a stranger or cut a customer off is here.
@@ -23,6 +23,12 @@
 //! | [`token`] | the secret in a link to a review |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
+//! | [`observation`] | what EC2 said of an endpoint, and when |
+//! | [`precondition`] | which items a decision rests on |
+//! | [`decide`] | what is known of a connection → what is to be done now |
+//! | [`foretell`] | what would happen under a given policy at a given time |
+//! | [`change`] | a change of a request with all that is written with it |
+//! | [`messages`] | what is told of a change, as facts |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
@@ -41,13 +47,16 @@ pub mod attachment;
 pub mod audit;
 pub mod batch;
 pub mod caller;
+pub mod change;
 mod chat;
 pub mod confirmed;
 pub mod connection;
+pub mod decide;
 pub mod edit;
 pub mod findings;
 #[cfg(test)]
 mod fixtures;
+pub mod foretell;
 pub mod hint;
 pub mod ids;
 pub mod invitation;
@@ -55,9 +64,12 @@ pub mod judge;
 pub mod left_alone;
 pub mod listing;
 pub mod message;
+pub mod messages;
+pub mod observation;
 pub mod plan;
 pub mod policy;
 pub mod policy_key;
+pub mod precondition;
 pub mod purge;
 pub mod rejection;
 pub mod request;

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::approver::{Approver, SlackChannelId};
+use crate::connection::Connection;
 use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, id};
 
 /// The endpoint services an entry or a setting speaks of.
@@ -307,20 +308,27 @@ pub enum PolicyItem {
 }
 
 impl Policy {
-    /// Whose account it is, by the most particular entry that says so, of those that were read for one
-    /// connection. As it fits into a line of a letter, where a line of its own would look like ours.
+    /// Whose connection it is, by the most particular entry for its endpoint or account that names a
+    /// customer. As it fits into a line of an e-mail, where a line of its own would look like ours.
     #[must_use]
-    pub fn customer(&self) -> Option<String> {
-        let customer_of = |of: fn(&Principal) -> bool| {
-            let mut entries = self.entries.iter();
-            entries.find_map(|entry| {
-                let customer = entry.about().customer.as_deref()?;
-                of(&entry.rule().principal).then_some(customer)
-            })
-        };
-        customer_of(|principal| matches!(principal, Principal::Endpoint(_)))
-            .or_else(|| customer_of(|principal| matches!(principal, Principal::Account(_))))
-            .map(one_line)
+    pub fn customer_of(&self, connection: &Connection) -> Option<String> {
+        let named = self.entries.iter().filter_map(|entry| {
+            let rule = entry.rule();
+            let is_theirs = match &rule.principal {
+                Principal::Endpoint(id) => *id == connection.endpoint_id,
+                Principal::Account(id) => *id == connection.owner,
+                Principal::Organization(_) | Principal::Anyone => false,
+            };
+            let customer = entry.about().customer.as_deref()?;
+            (is_theirs && rule.service_id.covers(&connection.service_id)).then_some((
+                &rule.principal,
+                &rule.service_id,
+                rule.effect,
+                customer,
+            ))
+        });
+        // Endpoint before account, the own service before all, allow before deny.
+        named.min().map(|(_, _, _, customer)| one_line(customer))
     }
 
     /// The settings that hold for a service: its own, then those of `*`, field by field. What
@@ -452,6 +460,7 @@ impl fmt::Display for Rule {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::ConnectionState;
 
     fn rule(effect: Effect) -> Rule {
         Rule {
@@ -495,17 +504,26 @@ mod tests {
             };
             Entry::new(rule, Conditions::default(), about).unwrap()
         };
+        let connection = crate::fixtures::connection(ConnectionState::Available);
         let mut policy = Policy::default();
-        assert_eq!(policy.customer(), None);
+        assert_eq!(policy.customer_of(&connection), None);
         policy.entries.push(entry("*", "Anybody"));
-        assert_eq!(policy.customer(), None, "that is nobody's name");
+        assert_eq!(
+            policy.customer_of(&connection),
+            None,
+            "that is nobody's name"
+        );
         policy
             .entries
             .push(entry("012345678901", "Example\n\tGmbH"));
-        assert_eq!(policy.customer().unwrap(), "Example GmbH");
+        assert_eq!(policy.customer_of(&connection).unwrap(), "Example GmbH");
+        policy.entries.push(entry("000000000009", "A Stranger"));
         let long = "ü".repeat(300);
         policy.entries.push(entry("vpce-0123456789abcdef0", &long));
-        assert_eq!(policy.customer().unwrap().chars().count(), 201);
+        assert_eq!(
+            policy.customer_of(&connection).unwrap().chars().count(),
+            201
+        );
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub fn cause<'a>(
         let was = judge(&before, connection, organization, Usage::default(), now);
         was.rule.as_ref() == Some(entry.rule()) && was.decision != verdict.decision
     };
-    purged.iter().find(decides).map(Entry::rule)
+    purged.iter().filter(decides).map(Entry::rule).min()
 }
 
 /// How it is told that an entry's deletion is the cause, in one sentence.

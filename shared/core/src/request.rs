@@ -563,6 +563,16 @@ impl Request {
             }
     }
 
+    /// Who is behind what EC2 is asked to do.
+    #[must_use]
+    pub fn enforcer(&self) -> Actor {
+        match self.status {
+            // Who let it in is remembered until it is cut.
+            Status::Revoking => Actor::Policy(self.verdict.rule.clone()),
+            _ => self.decided_by.clone(),
+        }
+    }
+
     /// Whether it waits for people, and there is nobody who may decide.
     #[must_use]
     pub fn nobody_may_decide(&self) -> bool {

@@ -40,18 +40,24 @@ pub fn is_over(review: &Request, now: Timestamp) -> bool {
         && review.deadline.is_some_and(|deadline| deadline <= now)
 }
 
-/// Whether it is time to remind people of a review: `remind_hours` after it opened, and after each
-/// reminder twice the pause before it, up to a week. A `remind_hours` of 0 reminds nobody.
+/// Whether it is time to remind people of a review.
 #[must_use]
 pub fn is_reminder_due(review: &Request, settings: &ServiceSettings, now: Timestamp) -> bool {
+    reminder_due_at(review, settings).is_some_and(|at| at <= now)
+}
+
+/// When people are to be reminded of a review next: `remind_hours` after it opened, and after each reminder
+/// twice the pause before it, up to a week. A `remind_hours` of 0 reminds nobody.
+#[must_use]
+pub fn reminder_due_at(review: &Request, settings: &ServiceSettings) -> Option<Timestamp> {
     let first = i64::from(settings.remind_hours.unwrap_or(0));
     if first == 0 {
-        return false;
+        return None;
     }
     let doubled = (0..review.reminders.min(16)).fold(first, |pause, _| pause.saturating_mul(2));
     let pause = SignedDuration::from_hours(doubled.min(LONGEST_SILENCE_HOURS.max(first)));
     let since = review.reminded_at.unwrap_or(review.status_since);
-    now.duration_since(since) >= pause
+    since.checked_add(pause).ok()
 }
 
 #[cfg(test)]

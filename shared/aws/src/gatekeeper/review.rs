@@ -34,7 +34,7 @@ pub(super) struct Names {
 pub(super) fn names(view: &PolicyView, connection: &Connection) -> Names {
     Names {
         service: view.policy.settings_of(&connection.service_id).name,
-        customer: view.policy.customer(),
+        customer: view.policy.customer_of(connection),
     }
 }
 

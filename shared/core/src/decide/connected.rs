@@ -1,0 +1,166 @@
+//! What is connected, held against the policy.
+//!
+//! A connection is told of first and cut by a later run, when its grace period is over. How many a run may
+//! begin or cut is bounded; whoever runs this counts them before the first is written (safety rule S7): see
+//! [`Change::revokes`].
+
+use jiff::Timestamp;
+
+use super::{Action, Facts, LeaveReason, Moments, Need, illegal};
+use crate::announcement::Kind;
+use crate::audit::{Audit, Run, Standing, audit, concerns, is_withheld, objection, standing};
+use crate::change::Change;
+use crate::connection::Connection;
+use crate::judge::{Usage, Verdict, judge};
+use crate::precondition::{PolicyItemId, PolicyRead, Precondition};
+use crate::purge;
+use crate::request::{Actor, Cause, Request, Status, Transition};
+
+/// Holds a connection against the policy.
+pub(super) fn audited(
+    facts: &Facts<'_>,
+    connection: &Connection,
+    request: &Request,
+    now: Timestamp,
+    moments: &mut Moments,
+) -> Action {
+    let Some(run) = facts.audit else {
+        return Action::Nothing;
+    };
+    let read = match facts.policy {
+        None => return Action::Need(Need::Policy),
+        Some(Err(error)) => return Action::Leave(LeaveReason::Unreadable(error.clone())),
+        Some(Ok(read)) => read,
+    };
+    let settings = read.policy.settings_of(&connection.service_id);
+    if !concerns(request, &settings) {
+        return Action::Nothing;
+    }
+    moments.note_expiries(facts, read);
+    moments.note(request.due);
+    let (policy, place) = (&read.policy, facts.organization);
+    // As if it used no place: lowering a limit never cuts what is there.
+    let verdict = judge(policy, connection, place, Usage::default(), now);
+    let standing = standing(request, &verdict, place);
+    let entry = match (standing, run.entry) {
+        (Standing::Withdrawn, None) => return Action::Need(Need::AnyEntry),
+        (Standing::Withdrawn, Some(entry)) => entry,
+        // What shows that the allowlist is not empty matters for no other.
+        _ => None,
+    };
+    let found = audit(
+        request,
+        standing,
+        &settings,
+        Run {
+            began: run.began,
+            now,
+            policy_is_empty: entry.is_none(),
+        },
+    );
+    let purged = &facts.observation.purged;
+    let purged = purge::cause(purged, policy, connection, place, &verdict, now).cloned();
+    match found {
+        Audit::Stay if is_withheld(request, standing, &settings, entry.is_none()) => {
+            Action::Leave(LeaveReason::AllowlistEmpty)
+        }
+        Audit::Stay => Action::Nothing,
+        Audit::Report => {
+            let after = Request {
+                verdict,
+                reported_at: Some(now),
+                purged,
+                ..request.noted()
+            };
+            write(Change::note(request, after).telling([Kind::WouldRevoke], now))
+        }
+        Audit::Forget => {
+            let after = Request {
+                verdict,
+                reported_at: None,
+                purged: None,
+                past_policy: request.past_policy && standing != Standing::Carried,
+                ..request.noted()
+            };
+            write(Change::note(request, after))
+        }
+        Audit::Restore => {
+            let preconditions = read.preconditions_of(&verdict);
+            let reason = match standing {
+                Standing::Carried => format!("{} It stays connected.", verdict.reason),
+                Standing::Unsure | Standing::Denied | Standing::Withdrawn => {
+                    "The service does not revoke it any more; it stays connected.".to_owned()
+                }
+            };
+            let to = (Status::Accepted, Cause::Restored, None);
+            moved(request, verdict, to, reason, preconditions, now)
+        }
+        Audit::Start { due } => {
+            let preconditions = of_revocation(read, &verdict, run.entry);
+            let why = objection(request, &verdict, purged.as_ref());
+            let reason = format!("{why} It is cut at {due:.0} unless it is allowed by then.");
+            let to = (Status::Revoking, Cause::Revoked, Some(due));
+            moved(request, verdict, to, reason, preconditions, now)
+        }
+        Audit::Cut => {
+            let preconditions = of_revocation(read, &verdict, run.entry);
+            let after = Request {
+                verdict,
+                claimed_until: facts.claim_end(now),
+                ..request.noted()
+            };
+            write(Change::note(request, after).on(preconditions))
+        }
+    }
+}
+
+/// What a revocation rests on; where it rests on nothing allowing the connection, also on the allowlist not
+/// being empty.
+fn of_revocation(
+    read: &PolicyRead,
+    verdict: &Verdict,
+    entry: Option<Option<&PolicyItemId>>,
+) -> Vec<Precondition> {
+    let mut preconditions = read.preconditions_of_revocation(verdict);
+    // A transaction takes each item once.
+    let is_new = |entry: &&PolicyItemId| !preconditions.iter().any(|one| one.item == **entry);
+    let entry = entry.flatten().filter(is_new).cloned();
+    preconditions.extend(entry.map(Precondition::presence_of));
+    preconditions
+}
+
+/// A transition by the policy.
+fn moved(
+    request: &Request,
+    verdict: Verdict,
+    (to, cause, due): (Status, Cause, Option<Timestamp>),
+    reason: String,
+    preconditions: Vec<Precondition>,
+    now: Timestamp,
+) -> Action {
+    let transition = Transition {
+        from: Some(request.status),
+        to,
+        cause,
+        at: now,
+        actor: Actor::Policy(verdict.rule.clone()),
+        reason,
+        ec2: None,
+        votes: Vec::new(),
+    };
+    match request.after(&transition) {
+        Ok(after) => {
+            let after = Request {
+                verdict,
+                due,
+                ..after
+            };
+            write(Change::transition(Some(request), after, transition).on(preconditions))
+        }
+        Err(error) => illegal(&error),
+    }
+}
+
+fn write(change: Change) -> Action {
+    Action::Write(Box::new(change))
+}

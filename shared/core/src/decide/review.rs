@@ -1,0 +1,191 @@
+//! A review's life: who is asked when it opens, who is reminded while it is open, and what the votes on it
+//! come to.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Facts, Moments, waiting};
+use crate::announcement::Kind;
+use crate::approver::{Approver, ApproverId, deciders, people};
+use crate::change::Change;
+use crate::connection::Connection;
+use crate::invitation::{are_links_old, links_old_at};
+use crate::judge::Verdict;
+use crate::messages::Ask;
+use crate::policy::{OnDeadline, ServiceSettings};
+use crate::precondition::{PolicyRead, Precondition};
+use crate::request::{Actor, Cause, Request, Status, Transition};
+use crate::review::{approvals_required, deadline, is_reminder_due, reminder_due_at};
+use crate::vote::{Choice, Tally, mark_void, reason_of, tally, vote_of};
+
+impl Moments {
+    /// Notes when an open review is to be looked at again.
+    pub(super) fn note_review(&mut self, review: &Request, settings: &ServiceSettings) {
+        if settings.on_deadline == Some(OnDeadline::Reject) {
+            self.note(deadline(review, settings));
+        }
+        self.note(reminder_due_at(review, settings));
+        self.note(links_old_at(review));
+    }
+}
+
+/// Whom a review that opens has told and asked.
+#[derive(Default)]
+pub(super) struct Opened {
+    pub(super) told: Option<Kind>,
+    pub(super) ask: Option<Ask>,
+}
+
+/// Fills in what a review that opens needs to know, and says who is to be told of it.
+pub(super) fn open(
+    facts: &Facts<'_>,
+    review: &mut Request,
+    settings: &ServiceSettings,
+    approvers: &[Approver],
+    now: Timestamp,
+) -> Opened {
+    let new = look_for_deciders(facts, review, settings, approvers, now);
+    set_deadline(review, settings);
+    if !new.is_empty() {
+        review.letters_at = Some(now);
+    }
+    Opened {
+        told: (review.is_out_of_reach() && review.deciders > 0).then_some(Kind::QuorumOutOfReach),
+        ask: Some(Ask {
+            kind: Kind::ReviewOpened,
+            approvers: new,
+        }),
+    }
+}
+
+/// A review that stays one: who may decide it by now is asked, people are reminded if it is time, and what
+/// they read of it is kept true. None if there is nothing to write.
+pub(super) fn kept(
+    facts: &Facts<'_>,
+    request: &Request,
+    connection: &Connection,
+    verdict: Verdict,
+    read: &PolicyRead,
+    now: Timestamp,
+) -> Option<Change> {
+    let approvers = facts.approvers?;
+    let settings = read.policy.settings_of(&connection.service_id);
+    let mut after = Request {
+        verdict,
+        ..request.corrected_by(connection)
+    };
+    waiting::name(&mut after, read, connection);
+    set_deadline(&mut after, &settings);
+    let new = look_for_deciders(facts, &mut after, &settings, approvers, now);
+    let reminds = is_reminder_due(request, &settings, now);
+    let renews = are_links_old(request, now);
+    if !reminds && !renews && after == *request {
+        return None;
+    }
+    let mut told = match (request.deciders, after.deciders) {
+        (0, 1..) => Some(Kind::ReviewOpened),
+        (1.., 0) => Some(Kind::NobodyMayDecide),
+        _ => (!request.is_out_of_reach() && after.is_out_of_reach())
+            .then_some(Kind::QuorumOutOfReach),
+    };
+    let mut ask = Ask {
+        kind: Kind::ReviewOpened,
+        approvers: new,
+    };
+    if reminds {
+        after.reminders = request.reminders.saturating_add(1);
+        after.reminded_at = Some(now);
+        told = told.or(Some(Kind::ReviewReminder));
+    }
+    if !ask.approvers.is_empty() && after.letters_at.is_none() {
+        after.letters_at = Some(now);
+    }
+    if reminds || renews {
+        ask = Ask {
+            kind: Kind::ReviewReminder,
+            approvers: silent(&after, approvers),
+        };
+        after.letters_at = Some(now);
+    }
+    after.revision = request.noted().revision;
+    Some(
+        Change::note(request, after)
+            .telling(told, now)
+            .asking(Some(ask)),
+    )
+}
+
+/// The decision that the votes on a review come to, and what it rests on; none while they do not suffice.
+/// Where the policy cannot be read, they may reject, and never approve.
+pub(crate) fn by_votes(
+    request: &Request,
+    approvers: &[Approver],
+    read: Option<&PolicyRead>,
+    required: u32,
+    now: Timestamp,
+) -> Option<(Transition, Vec<Precondition>)> {
+    let (to, choice, votes, preconditions) = match tally(request, approvers, required) {
+        Tally::Waiting { .. } => return None,
+        Tally::Approved(votes) => {
+            let preconditions = read?.preconditions_of_approval(&votes);
+            (Status::Accepting, Choice::Approve, votes, preconditions)
+        }
+        Tally::Rejected(vote) => {
+            let preconditions = vec![Precondition::right_of(&vote.approver)];
+            (Status::Rejecting, Choice::Reject, vec![vote], preconditions)
+        }
+    };
+    let last = votes.last()?;
+    let transition = Transition {
+        from: Some(request.status),
+        to,
+        cause: Cause::Voted,
+        at: now,
+        actor: Actor::Approver(last.approver.to_string()),
+        reason: reason_of(&votes, choice, required),
+        ec2: None,
+        votes: Vec::new(),
+    };
+    Some((transition, preconditions))
+}
+
+/// Notes on a review who may decide it, and answers those of them who have not been asked yet and are now.
+fn look_for_deciders(
+    facts: &Facts<'_>,
+    review: &mut Request,
+    settings: &ServiceSettings,
+    approvers: &[Approver],
+    now: Timestamp,
+) -> BTreeSet<ApproverId> {
+    let deciders = deciders(approvers, review);
+    review.deciders = people(&deciders);
+    review.approvals_required = approvals_required(settings);
+    review.out_of_reach_since = match review.out_of_reach_since {
+        _ if !review.is_out_of_reach() => None,
+        None => Some(now),
+        since => since,
+    };
+    mark_void(review, approvers);
+    let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
+    review.asked.retain(|id| may.contains(id));
+    if !facts.setup.asks_by_email {
+        return BTreeSet::new();
+    }
+    let new: BTreeSet<ApproverId> = may.difference(&review.asked).cloned().collect();
+    review.asked.extend(new.iter().cloned());
+    new
+}
+
+/// Those who were asked and have not voted, under whichever of their names.
+fn silent(review: &Request, approvers: &[Approver]) -> BTreeSet<ApproverId> {
+    let asked = |approver: &&Approver| review.asked.contains(&approver.id);
+    let is_silent = |approver: &&Approver| vote_of(review, approver, approvers).is_none();
+    let silent = approvers.iter().filter(asked).filter(is_silent);
+    silent.map(|approver| approver.id.clone()).collect()
+}
+
+fn set_deadline(review: &mut Request, settings: &ServiceSettings) {
+    review.deadline = deadline(review, settings);
+    review.deadline_rejects = settings.on_deadline == Some(OnDeadline::Reject);
+}

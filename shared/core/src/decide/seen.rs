@@ -1,0 +1,196 @@
+//! What EC2 shows and the record lacks: somebody else decided, EC2 did what it was asked, or the endpoint is
+//! gone. And who did it, where events name them.
+
+use jiff::Timestamp;
+
+use super::{Action, Facts, LeaveReason, Moments, Need, illegal, waiting};
+use crate::announcement::Kind;
+use crate::change::Change;
+use crate::connection::{Connection, Organization};
+use crate::judge::{Decision, Verdict, judge};
+use crate::policy::{OutOfBand, ServiceSettings};
+use crate::rejection::{Rejection, StaysRejected, rejection};
+use crate::request::{Actor, Cause, Request, Status, Transition};
+
+/// Writes down what EC2 shows, with what the policy says of it.
+pub(super) fn recorded(
+    facts: &Facts<'_>,
+    request: Option<&Request>,
+    (to, cause): (Status, Cause),
+    now: Timestamp,
+    moments: &mut Moments,
+) -> Action {
+    let observation = facts.observation;
+    let mut transition = Transition {
+        from: request.map(|request| request.status),
+        to,
+        cause,
+        at: now,
+        actor: Actor::Aws,
+        reason: reason(observation.connection.as_ref(), to, cause),
+        ec2: None,
+        votes: Vec::new(),
+    };
+    let mut is_quiet = false;
+    let after = match (&observation.connection, cause, request) {
+        (Some(connection), Cause::OutOfBand, _) => {
+            let (Some(policy), Some(_)) = (facts.policy, facts.usage) else {
+                return Action::Need(Need::Policy);
+            };
+            let verdict = match policy {
+                Ok(read) => {
+                    moments.note_expiries(facts, read);
+                    let (policy, place) = (&read.policy, facts.organization);
+                    judge(policy, connection, place, facts.usage(), now)
+                }
+                // What happened is a fact, whatever the policy would have said of it.
+                Err(error) => Verdict {
+                    decision: Decision::Review,
+                    rule: None,
+                    failed: Vec::new(),
+                    reason: format!("What the policy says is not known: {error}."),
+                },
+            };
+            let is_found = request.is_none() && was_there_before(facts, connection);
+            transition.actor = match observation.callers.iter().find(|one| one.led_to(to)) {
+                Some(caller) => Actor::Iam(caller.arn.to_string()),
+                None if is_found => Actor::Found,
+                None => Actor::Unknown,
+            };
+            let past_policy = to == Status::Accepted
+                && verdict.decision != Decision::Accept
+                && transition.actor != Actor::Found;
+            let after = waiting::after(request, connection, verdict, &transition);
+            after.map(|mut after| {
+                after.past_policy = past_policy;
+                if let Ok(read) = policy {
+                    let settings = read.policy.settings_of(&connection.service_id);
+                    is_quiet = settings.out_of_band == Some(OutOfBand::Record);
+                    waiting::name(&mut after, read, connection);
+                    if !is_found {
+                        after.stays_rejected = in_vain(&after, facts.organization, &settings, now);
+                    }
+                }
+                after
+            })
+        }
+        (_, _, Some(request)) => {
+            if cause == Cause::Enforced {
+                transition.actor = request.enforcer();
+            }
+            request.after(&transition)
+        }
+        // Only what is connected or rejected is recorded unasked, and EC2 listed that.
+        (_, _, None) => return Action::Nothing,
+    };
+    let mut after = match after {
+        Ok(after) => after,
+        Err(error) => return illegal(&error),
+    };
+    let learned = after.learn(&observation.callers, now);
+    let contradicted = learned.contradiction.then_some(Kind::DeciderContradicted);
+    let mut change = Change::transition(request, after, transition);
+    if is_quiet {
+        change.messages.announcements.clear();
+    }
+    Action::Write(Box::new(change.telling(contradicted, now)))
+}
+
+/// The record is as it should be; but perhaps an event names who made it so: AWS CloudTrail tells that
+/// minutes after EC2 shows that somebody did.
+pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Action {
+    let mut after = request.noted();
+    let learned = after.learn(&facts.observation.callers, now);
+    if !learned.is_news() {
+        return Action::Nothing;
+    }
+    if request.claimed_until.is_some() {
+        // Somebody began to cut it, and will end that; a name is no reason to do it for them.
+        return Action::Leave(LeaveReason::NameWaits);
+    }
+    let mut told = Vec::new();
+    // Of what was there before nobody was told; of what others do, only where the service wants it.
+    if learned.name && request.decided_by == Actor::Unknown {
+        let is_quiet = match facts.policy {
+            None => return Action::Need(Need::Policy),
+            Some(Ok(read)) => {
+                let settings = read.policy.settings_of(&request.service_id);
+                settings.out_of_band == Some(OutOfBand::Record)
+            }
+            // Settings that cannot be read keep nobody from being named.
+            Some(Err(_)) => false,
+        };
+        told.extend((!is_quiet).then_some(Kind::DeciderNamed));
+    }
+    told.extend(learned.contradiction.then_some(Kind::DeciderContradicted));
+    Action::Write(Box::new(Change::note(request, after).telling(told, now)))
+}
+
+/// A connection stays rejected. Where an entry allows it by now, people are told that this is in vain, once
+/// for each such entry.
+pub(super) fn stays_rejected(
+    facts: &Facts<'_>,
+    request: &Request,
+    verdict: Verdict,
+    rejection: Rejection,
+    now: Timestamp,
+) -> Action {
+    let (stays_rejected, told) = match rejection {
+        Rejection::Tell(allow) => {
+            let told_at = now;
+            let stays = StaysRejected { allow, told_at };
+            (Some(stays), Some(Kind::StaysRejected))
+        }
+        Rejection::Forget => (None, None),
+        Rejection::TryAgain | Rejection::Stay => return named(facts, request, now),
+    };
+    let after = Request {
+        verdict,
+        stays_rejected,
+        ..request.noted()
+    };
+    Action::Write(Box::new(Change::note(request, after).telling(told, now)))
+}
+
+/// The allow under which somebody rejected a connection: that it is in vain is no news to them, and what
+/// tells of the rejection says so.
+fn in_vain(
+    after: &Request,
+    organization: &Organization,
+    settings: &ServiceSettings,
+    now: Timestamp,
+) -> Option<StaysRejected> {
+    if after.status != Status::Rejected {
+        return None;
+    }
+    match rejection(after, &after.verdict, organization, settings) {
+        Rejection::Tell(allow) => Some(StaysRejected {
+            allow,
+            told_at: now,
+        }),
+        _ => None,
+    }
+}
+
+/// Whether a connection that has no request was there before its service was first looked through.
+fn was_there_before(facts: &Facts<'_>, connection: &Connection) -> bool {
+    match (connection.created_at, facts.managed_since) {
+        (Some(created), Some(since)) => created < since,
+        _ => true,
+    }
+}
+
+fn reason(connection: Option<&Connection>, to: Status, cause: Cause) -> String {
+    let shows = connection.map_or_else(
+        || "EC2 no longer lists the endpoint".to_owned(),
+        |connection| format!("EC2 shows the connection as {}", connection.state),
+    );
+    match (cause, to) {
+        (Cause::OutOfBand, Status::Accepted) => {
+            format!("{shows}; it was accepted without Gatekeeper.")
+        }
+        (Cause::OutOfBand, _) => format!("{shows}; it was rejected without Gatekeeper."),
+        (Cause::Enforced, _) => format!("{shows}: it did what it was asked."),
+        _ => format!("{shows}."),
+    }
+}

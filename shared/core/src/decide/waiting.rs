@@ -1,0 +1,248 @@
+//! What waits for a decision, or is rejected and may be allowed by now: the policy is asked, and what it
+//! says is written down.
+
+use jiff::Timestamp;
+
+use super::{Action, Facts, LeaveReason, Moments, Need, illegal, review, seen};
+use crate::change::Change;
+use crate::connection::{Connection, Phase};
+use crate::judge::{Verdict, doubts, judge};
+use crate::plan::{Approval, Why, approval, is_approved_by_people};
+use crate::precondition::{PolicyRead, Precondition};
+use crate::purge;
+use crate::rejection::{Rejection, rejection};
+use crate::request::{Actor, Cause, IllegalTransition, Request, Status, Transition};
+use crate::review::{approvals_required, missed_deadline};
+
+/// Asks the policy about a connection.
+pub(super) fn judged(
+    facts: &Facts<'_>,
+    connection: &Connection,
+    request: Option<&Request>,
+    now: Timestamp,
+    moments: &mut Moments,
+) -> Action {
+    let read = match facts.policy {
+        None => return Action::Need(Need::Policy),
+        Some(Err(error)) => return Action::Leave(LeaveReason::Unreadable(error.clone())),
+        Some(Ok(read)) => read,
+    };
+    let Some(usage) = facts.usage else {
+        return Action::Need(Need::Policy);
+    };
+    moments.note_expiries(facts, read);
+    let phase = connection.state.phase();
+    let mut verdict = verdict(facts, read, connection, now);
+    let settings = read.policy.settings_of(&connection.service_id);
+    if let Some(request) = request
+        && is_approved_by_people(request)
+        && phase == Phase::Waiting
+    {
+        let doubts = doubts(&read.policy, connection, facts.organization, now);
+        match approval(request, &verdict, &doubts, facts.organization) {
+            Approval::Stands => {
+                let (verdict, preconditions) =
+                    (request.verdict.clone(), read.preconditions_of_accept());
+                return write(claimed(facts, request, verdict, preconditions, now));
+            }
+            Approval::Unsure => return Action::Leave(LeaveReason::Plan(Why::DenyUnknown)),
+            Approval::Overtaken(words) => verdict.reason = words,
+        }
+    }
+    if let Some(request) = request
+        && request.status == Status::Rejected
+        && phase == Phase::Rejected
+    {
+        let rejection = rejection(request, &verdict, facts.organization, &settings);
+        if rejection != Rejection::TryAgain {
+            return seen::stays_rejected(facts, request, verdict, rejection, now);
+        }
+    }
+    let governing = read.policy.entries.iter();
+    let mut governing = governing.filter(|entry| Some(entry.rule()) == verdict.rule.as_ref());
+    let limit = governing.find_map(|entry| entry.conditions().max_connections);
+    // The limit also counts what was connected before anybody counted; and before somebody is told that a
+    // limit is reached, what holds a place for nobody is found.
+    let is_uncounted = limit.is_some() && !usage.is_counted;
+    if is_uncounted || (verdict.is_over_limit() && !usage.is_compared) {
+        return Action::Need(Need::Usage);
+    }
+
+    let mut to = verdict.decision.status();
+    // EC2 rejected it already, and there is nothing that people could decide.
+    if to == Status::InReview && phase == Phase::Rejected {
+        to = Status::Rejecting;
+    }
+    let transition = Transition {
+        from: request.map(|request| request.status),
+        to,
+        cause: Cause::Judged,
+        at: now,
+        actor: Actor::Policy(verdict.rule.clone()),
+        reason: verdict.reason.clone(),
+        ec2: None,
+        votes: Vec::new(),
+    };
+    let preconditions = read.preconditions_of(&verdict);
+    let decision = match request.filter(|request| request.status == to) {
+        None => Decision {
+            transition,
+            preconditions,
+            // People let in whom the limit keeps out.
+            limit,
+        },
+        Some(request) if to.pending_enforcement().is_some() => {
+            return write(claimed(facts, request, verdict, preconditions, now));
+        }
+        // A review that stays one, unless its time is over or its votes suffice by now.
+        Some(request) => {
+            moments.note_review(request, &settings);
+            if let Some(deadline) = missed_deadline(request, &settings, now) {
+                Decision {
+                    transition: Transition {
+                        to: Status::Rejecting,
+                        cause: Cause::Deadline,
+                        actor: Actor::Schedule,
+                        reason: format!(
+                            "Nobody decided by {deadline:.0}, and the service rejects reviews at \
+                             their deadline."
+                        ),
+                        ..transition
+                    },
+                    preconditions: read.preconditions_of_deadline(),
+                    limit: None,
+                }
+            } else {
+                let Some(approvers) = facts.approvers else {
+                    return Action::Need(Need::Approvers);
+                };
+                let required = approvals_required(&settings);
+                let corrected = request.corrected_by(connection);
+                match review::by_votes(&corrected, approvers, Some(read), required, now) {
+                    // As many are asked for no longer, so that the votes suffice.
+                    Some((transition, preconditions)) => Decision {
+                        transition,
+                        preconditions,
+                        limit: None,
+                    },
+                    None => {
+                        let kept = review::kept(facts, request, connection, verdict, read, now);
+                        return kept.map_or(Action::Nothing, write);
+                    }
+                }
+            }
+        }
+    };
+    decided(facts, request, connection, verdict, read, decision, now)
+}
+
+/// A decision that changes a request's status.
+struct Decision {
+    transition: Transition,
+    preconditions: Vec<Precondition>,
+    /// How many connections the consumer may have, where it is let in by an entry with a limit.
+    limit: Option<u32>,
+}
+
+fn decided(
+    facts: &Facts<'_>,
+    request: Option<&Request>,
+    connection: &Connection,
+    verdict: Verdict,
+    read: &PolicyRead,
+    decision: Decision,
+    now: Timestamp,
+) -> Action {
+    let Decision {
+        transition,
+        preconditions,
+        limit,
+    } = decision;
+    let mut after = match after(request, connection, verdict, &transition) {
+        Ok(after) => after,
+        Err(error) => return illegal(&error),
+    };
+    name(&mut after, read, connection);
+    after.claimed_until = transition
+        .to
+        .pending_enforcement()
+        .and(facts.claim_end(now));
+    let mut opened = review::Opened::default();
+    if transition.to == Status::InReview {
+        let Some(approvers) = facts.approvers else {
+            return Action::Need(Need::Approvers);
+        };
+        let settings = read.policy.settings_of(&connection.service_id);
+        opened = review::open(facts, &mut after, &settings, approvers, now);
+    }
+    write(
+        Change::transition(request, after, transition)
+            .on(preconditions)
+            .within(limit)
+            .telling(opened.told, now)
+            .asking(opened.ask),
+    )
+}
+
+/// What the policy says of the connection now, and of which deleted entry that comes.
+fn verdict(
+    facts: &Facts<'_>,
+    read: &PolicyRead,
+    connection: &Connection,
+    now: Timestamp,
+) -> Verdict {
+    let (policy, place) = (&read.policy, facts.organization);
+    let mut verdict = judge(policy, connection, place, facts.usage(), now);
+    let purged = &facts.observation.purged;
+    if let Some(rule) = purge::cause(purged, policy, connection, place, &verdict, now) {
+        verdict.reason = format!("{} {}", verdict.reason, purge::told(rule));
+    }
+    verdict
+}
+
+/// Takes up a decision that was recorded and not carried out: whoever writes this asks EC2.
+pub(super) fn claimed(
+    facts: &Facts<'_>,
+    request: &Request,
+    verdict: Verdict,
+    preconditions: Vec<Precondition>,
+    now: Timestamp,
+) -> Change {
+    let mut after = request.noted();
+    after.decided_by = match &request.decided_by {
+        Actor::Policy(_) => Actor::Policy(verdict.rule.clone()),
+        person => person.clone(),
+    };
+    // What is said of it stays, and with it who had decided otherwise before.
+    if (verdict.decision, &verdict.rule) != (request.verdict.decision, &request.verdict.rule) {
+        after.verdict = verdict;
+    }
+    after.claimed_until = facts.claim_end(now);
+    Change::note(request, after).on(preconditions)
+}
+
+/// The request after a transition that came with a verdict.
+pub(super) fn after(
+    request: Option<&Request>,
+    connection: &Connection,
+    verdict: Verdict,
+    transition: &Transition,
+) -> Result<Request, IllegalTransition> {
+    match request {
+        None => Request::open(connection, verdict, transition),
+        Some(request) => Ok(Request {
+            verdict,
+            ..request.corrected_by(connection).after(transition)?
+        }),
+    }
+}
+
+/// Puts on a request what people call those whom it is about, as the policy says.
+pub(super) fn name(request: &mut Request, read: &PolicyRead, connection: &Connection) {
+    request.service_name = read.policy.settings_of(&connection.service_id).name;
+    request.customer = read.policy.customer_of(connection);
+}
+
+fn write(change: Change) -> Action {
+    Action::Write(Box::new(change))
+}
