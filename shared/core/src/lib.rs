@@ -26,6 +26,7 @@
 //! | [`observation`] | what EC2 said of an endpoint, and when |
 //! | [`precondition`] | which items a decision rests on |
 //! | [`decide`] | what is known of a connection → what is to be done now |
+//! | [`enforcement`] | what EC2 did about a decision → the change that writes it down |
 //! | [`foretell`] | what would happen under a given policy at a given time |
 //! | [`change`] | a change of a request with all that is written with it |
 //! | [`messages`] | what is told of a change, as facts |
@@ -53,6 +54,7 @@ pub mod confirmed;
 pub mod connection;
 pub mod decide;
 pub mod edit;
+pub mod enforcement;
 pub mod findings;
 #[cfg(test)]
 mod fixtures;
