@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Enforcement, IllegalTransition};
 
 /// A failure's cause, whatever it is.
@@ -209,6 +210,12 @@ impl Step {
             Self::Enforce => "enforce",
             Self::Announce => "announce",
         }
+    }
+}
+
+impl From<UnreadablePolicy> for Permanent {
+    fn from(UnreadablePolicy { item, detail }: UnreadablePolicy) -> Self {
+        Self::MalformedPolicy { item, detail }
     }
 }
 

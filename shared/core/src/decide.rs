@@ -27,7 +27,7 @@ use crate::judge::Usage;
 use crate::observation::Observation;
 use crate::plan::{self, Plan, Seen, plan};
 use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
-use crate::request::Request;
+use crate::request::{IllegalTransition, Request};
 
 /// What is known of one connection. Whatever is none was not read.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,7 @@ pub enum LeaveReason {
     /// It would be revoked, and is not because the allowlist holds no entry for the service (safety rule S2).
     AllowlistEmpty,
     /// The change is one that the status machine does not know. Only a bug can cause that.
-    Illegal(String),
+    Illegal(IllegalTransition),
 }
 
 impl LeaveReason {
@@ -251,9 +251,8 @@ impl Facts<'_> {
     }
 }
 
-/// Writes a transition down, unless the status machine does not know it.
-fn illegal(error: &crate::request::IllegalTransition) -> Action {
-    Action::Leave(LeaveReason::Illegal(error.to_string()))
+fn illegal(error: IllegalTransition) -> Action {
+    Action::Leave(LeaveReason::Illegal(error))
 }
 
 #[cfg(test)]

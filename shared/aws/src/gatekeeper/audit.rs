@@ -1,39 +1,47 @@
 //! Audit: hold what is connected against the policy, and revoke what it allows no longer.
 //!
-//! A connection is told of first and cut by a later run, when its grace period is over. What one run
-//! may begin or cut is bounded for each service; where more would have to be, it does neither and
-//! says so (safety rule S7).
+//! Whether, and when, is core's to say. Here is what takes a whole service: what one run may begin or cut is
+//! bounded for each service; where more would have to be, it does neither and says so (safety rule S7).
 
 use std::sync::Arc;
 
-use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::audit::{
-    Audit, Run, Standing, at_most, audit, is_withheld, objection, standing,
-};
+use gatekeeper_core::audit::{at_most, concerns};
+use gatekeeper_core::change::Revocation;
 use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::decide::LeaveReason;
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::judge::{Usage, Verdict, judge};
-use gatekeeper_core::message::Message;
-use gatekeeper_core::policy::{Entry, OutOfBand, Revoke, Rule, ServiceSettings};
-use gatekeeper_core::purge;
-use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::observation::Observation;
+use gatekeeper_core::policy::{Entry, ServiceSettings};
+use gatekeeper_core::request::Request;
 use jiff::Timestamp;
+use tokio::sync::OnceCell;
 
-use super::Gatekeeper;
-use super::knowledge::Knowledge;
-use super::settle::{Outcome, Settled};
-use crate::clock::Deadline;
-use crate::error::{Error, Permanent};
-use crate::tables::{Ground, PolicyView, Recorded, Told, Write};
+use super::facts::{AnyEntry, Known};
+use super::log::Log;
+use super::outcome::{Outcome, Settled};
+use super::pipeline::{Auditing, Decided, Pipeline, Turn};
+use crate::clock::{Clock, Deadline};
+use crate::error::Error;
+use crate::tables::Tables;
+
+/// Holds what is connected against the policy.
+#[derive(Debug)]
+pub(super) struct Auditor {
+    pipeline: Arc<Pipeline>,
+    tables: Arc<Tables>,
+    clock: Clock,
+    margin: std::time::Duration,
+    log: Log,
+}
 
 /// One service's audit, as far as it has come.
 #[derive(Debug)]
-pub(super) struct Auditor {
+pub(super) struct ServiceAudit {
     service: ServiceId,
     began: Timestamp,
     settings: ServiceSettings,
     /// An entry of the allowlist, once it was looked for.
-    entry: Option<Option<Ground>>,
+    entry: OnceCell<AnyEntry>,
     /// What is to begin its grace period.
     starts: Bounded,
     /// Whose grace period is over.
@@ -52,31 +60,6 @@ pub(super) struct Auditor {
 struct Candidate {
     connection: Connection,
     request: Request,
-}
-
-/// How a connection stands by the policy as it was read.
-struct Assessed {
-    view: PolicyView,
-    verdict: Verdict,
-    standing: Standing,
-    /// What shows that the policy is not empty, where the standing rests on that.
-    entry: Option<Ground>,
-    /// The entry without which it stands so, where DynamoDB has just deleted it.
-    purged: Option<Rule>,
-    /// What is to be done about it.
-    action: Audit,
-    /// When it was judged.
-    at: Timestamp,
-}
-
-/// What is certain about a candidate, and what it rests on.
-#[derive(Debug)]
-struct Confirmed {
-    request: Request,
-    verdict: Verdict,
-    grounds: Vec<Ground>,
-    purged: Option<Rule>,
-    action: Audit,
 }
 
 /// As many candidates as may be acted on, and how many there were in all: nothing is done where
@@ -114,18 +97,54 @@ impl Bounded {
     }
 }
 
-impl Gatekeeper {
+impl ServiceAudit {
+    /// The run that audits, where it may write these revocations.
+    fn auditing(&self, may_start: bool, may_cut: bool) -> Auditing<'_> {
+        Auditing {
+            began: self.began,
+            entry: &self.entry,
+            may_start,
+            may_cut,
+        }
+    }
+
+    /// What EC2 said of a connection when this service was looked at.
+    fn observation(&self, connection: Connection) -> Observation {
+        Observation {
+            purged: Arc::clone(&self.purged),
+            ..Observation::of(connection, self.began)
+        }
+    }
+}
+
+impl Auditor {
+    pub(super) fn new(
+        pipeline: Arc<Pipeline>,
+        tables: Arc<Tables>,
+        clock: Clock,
+        margin: std::time::Duration,
+        log: Log,
+    ) -> Self {
+        Self {
+            pipeline,
+            tables,
+            clock,
+            margin,
+            log,
+        }
+    }
+
     /// Begins the audit of a service; `began` is not later than anything it will see.
-    pub(super) async fn begin_audit(
+    pub(super) async fn begin(
         &self,
         service: &ServiceId,
         began: Timestamp,
-    ) -> Result<Auditor, Arc<Error>> {
-        Ok(Auditor {
+    ) -> Result<ServiceAudit, Arc<Error>> {
+        Ok(ServiceAudit {
             service: service.clone(),
             began,
             settings: self.tables.settings_of(service).await?,
-            entry: None,
+            entry: OnceCell::new(),
             starts: Bounded::default(),
             cuts: Bounded::default(),
             unreadable: false,
@@ -135,13 +154,12 @@ impl Gatekeeper {
     }
 
     /// Audits some of the service's connections, as they were settled just now. What may be done at
-    /// once is done; what is bounded waits for [`Self::finish_audit`].
+    /// once is done; what is bounded waits for [`Self::finish`].
     pub(super) async fn audit(
         &self,
-        auditor: &mut Auditor,
+        audit: &mut ServiceAudit,
         settled: &Settled,
         connections: &[Connection],
-        deadline: Deadline,
     ) -> Result<Audited, Arc<Error>> {
         let audited: Vec<(&Connection, &Request)> = connections
             .iter()
@@ -150,216 +168,98 @@ impl Gatekeeper {
                 Some(Ok(Outcome::Unchanged(Some(request)))) => Some((connection, &**request)),
                 _ => None,
             })
-            .filter(|(_, request)| auditor.concerns(request))
+            .filter(|(_, request)| concerns(request, &audit.settings))
             .collect();
         let mut done = Audited::default();
         if audited.is_empty() {
             return Ok(done);
         }
-        let mut knowledge = Knowledge::default();
+        let requests = audited.iter().map(|(_, request)| *request);
+        let mut known = Known::default().with_requests(requests);
         let to_read: Vec<&Connection> = audited.iter().map(|(connection, _)| *connection).collect();
-        self.learn(&mut knowledge, &to_read, [].into()).await?;
-        let mut messages = Vec::new();
+        self.pipeline
+            .facts
+            .read(&mut known, &to_read, [].into())
+            .await?;
         for (connection, request) in audited {
-            match self
-                .audit_one(auditor, connection, request, &knowledge)
-                .await
-            {
-                Ok(Some((changed, message))) => {
-                    done.changed += usize::from(changed);
-                    messages.extend(message);
+            let decided = self
+                .decide_one(audit, connection, &known, (false, false))
+                .await;
+            // As the policy says by now.
+            if let Some(Ok(read)) = known.policy(connection) {
+                audit.settings = read.policy.settings_of(&audit.service);
+            }
+            let at_most = at_most(&audit.settings);
+            let candidate = || Candidate {
+                connection: connection.clone(),
+                request: request.clone(),
+            };
+            match decided {
+                Ok(Decided::Finished(Outcome::Changed { .. })) => done.changed += 1,
+                Ok(Decided::Finished(Outcome::Left(LeaveReason::AllowlistEmpty))) => {
+                    audit.withheld = true;
                 }
-                Ok(None) => {}
+                Ok(Decided::Finished(_) | Decided::ToEnforce(_)) => {}
+                Ok(Decided::HeldBack(Revocation::Start)) => {
+                    audit.starts.push(candidate(), at_most);
+                }
+                Ok(Decided::HeldBack(Revocation::Cut)) => audit.cuts.push(candidate(), at_most),
                 Err(error) => {
-                    auditor.unreadable = true;
-                    self.report(&error, Some(&connection.endpoint_id));
+                    audit.unreadable = true;
+                    self.log.failure(&error, Some(&connection.endpoint_id));
                 }
             }
         }
-        self.announce(messages, deadline).await;
         Ok(done)
     }
 
-    /// Audits one connection. Answers whether its status changed, and what there is to tell.
-    async fn audit_one(
+    /// Decides about one connection, and logs what changed.
+    async fn decide_one(
         &self,
-        auditor: &mut Auditor,
+        audit: &ServiceAudit,
         connection: &Connection,
-        request: &Request,
-        knowledge: &Knowledge,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let Some(assessed) = self.assess(auditor, connection, request, knowledge).await? else {
-            return Ok(None);
-        };
-        let candidate = || Candidate {
-            connection: connection.clone(),
-            request: request.clone(),
-        };
-        let at_most = at_most(&auditor.settings);
-        match assessed.action {
-            Audit::Stay => Ok(None),
-            Audit::Start { .. } => {
-                auditor.starts.push(candidate(), at_most);
-                Ok(None)
-            }
-            Audit::Cut => {
-                auditor.cuts.push(candidate(), at_most);
-                Ok(None)
-            }
-            Audit::Report => {
-                let after = Request {
-                    verdict: assessed.verdict,
-                    reported_at: Some(assessed.at),
-                    purged: assessed.purged,
-                    ..request.noted()
-                };
-                self.note(request, after, Told::Note(Kind::WouldRevoke))
-                    .await
-            }
-            Audit::Forget => {
-                let after = Request {
-                    verdict: assessed.verdict,
-                    reported_at: None,
-                    purged: None,
-                    past_policy: request.past_policy && assessed.standing != Standing::Carried,
-                    ..request.noted()
-                };
-                self.note(request, after, Told::Nothing).await
-            }
-            Audit::Restore => {
-                let grounds = assessed.view.grounds(&assessed.verdict);
-                self.restore(request, assessed.verdict, assessed.standing, grounds)
-                    .await
-            }
-        }
-    }
-
-    /// Holds a connection against the policy as it was read; none if it was not read for it.
-    async fn assess(
-        &self,
-        auditor: &mut Auditor,
-        connection: &Connection,
-        request: &Request,
-        knowledge: &Knowledge,
-    ) -> Result<Option<Assessed>, Arc<Error>> {
-        let Some(view) = knowledge.view(connection)? else {
-            return Ok(None);
-        };
-        let at = self.clock.now();
-        let place = knowledge.place(connection);
-        let verdict = judge(&view.policy, connection, place, Usage::default(), at);
-        auditor.settings = view.policy.settings_of(&connection.service_id);
-        let standing = standing(request, &verdict, place);
-        let entry = match standing {
-            Standing::Withdrawn => self.entry_for(auditor).await?,
-            _ => None,
-        };
-        let run = Run {
-            began: auditor.began,
-            now: at,
-            policy_is_empty: entry.is_none(),
-        };
-        let action = audit(request, standing, &auditor.settings, run);
-        auditor.withheld |= is_withheld(request, standing, &auditor.settings, run.policy_is_empty);
-        let purged = &auditor.purged;
-        let purged = purge::cause(purged, &view.policy, connection, place, &verdict, at);
-        Ok(Some(Assessed {
-            view,
-            verdict,
-            standing,
-            entry,
-            purged: purged.cloned(),
-            action,
-            at,
-        }))
-    }
-
-    /// An entry that shows that the policy is not empty, looked for once in an audit.
-    async fn entry_for(&self, auditor: &mut Auditor) -> Result<Option<Ground>, Arc<Error>> {
-        if let Some(entry) = &auditor.entry {
-            return Ok(entry.clone());
-        }
-        let entry = self.tables.any_entry(&auditor.service).await?;
-        if entry.is_none() {
-            tracing::warn!(
-                service_id = %auditor.service,
-                "the allowlist holds no entry for the service, so nothing is revoked for want of one"
-            );
-        }
-        auditor.entry = Some(entry.clone());
-        Ok(entry)
-    }
-
-    /// Takes a note on a request whose status does not change.
-    async fn note(
-        &self,
-        before: &Request,
-        after: Request,
-        told: Told,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let recorded = self
-            .tables
-            .record(&Write {
-                told,
-                ..Write::of(Some(before), &after)
-            })
+        known: &Known,
+        (may_start, may_cut): (bool, bool),
+    ) -> Result<Decided, Arc<Error>> {
+        let begun = self.clock.now();
+        let decided = self
+            .pipeline
+            .decide_one(
+                &audit.observation(connection.clone()),
+                known,
+                &mut Turn::default(),
+                Some(audit.auditing(may_start, may_cut)),
+            )
             .await?;
-        Ok(match recorded {
-            Recorded::Written(messages) => Some((false, messages.into_iter().next())),
-            // Whoever was quicker changed what there was to note.
-            _ => None,
-        })
-    }
-
-    async fn restore(
-        &self,
-        request: &Request,
-        verdict: Verdict,
-        standing: Standing,
-        grounds: Vec<Ground>,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let reason = match standing {
-            Standing::Carried => format!("{} It stays connected.", verdict.reason),
-            Standing::Unsure | Standing::Denied | Standing::Withdrawn => {
-                "The service does not revoke it any more; it stays connected.".to_owned()
-            }
-        };
-        self.change(
-            request,
-            Change {
-                to: Status::Accepted,
-                cause: Cause::Restored,
-                reason,
-                verdict,
-                due: None,
-                grounds,
-            },
-        )
-        .await
+        if let Decided::Finished(outcome) = &decided {
+            let spent = self.clock.now().duration_since(begun);
+            self.log.outcome(outcome, spent.as_millis_f64());
+        }
+        Ok(decided)
     }
 
     /// Acts on what the audit found, if it is not too much of it. Cutting is for runs that see the
     /// whole service.
-    pub(super) async fn finish_audit(
+    pub(super) async fn finish(
         &self,
-        mut auditor: Auditor,
+        mut audit: ServiceAudit,
         may_cut: bool,
         deadline: Deadline,
     ) -> Audited {
         let mut done = Audited::default();
-        if auditor.unreadable {
+        if audit.unreadable {
             return done;
         }
-        let at_most = at_most(&auditor.settings);
-        let (starts, cuts) = (auditor.starts.all(at_most), auditor.cuts.all(at_most));
+        let at_most = at_most(&audit.settings);
+        let (starts, cuts) = (audit.starts.all(at_most), audit.cuts.all(at_most));
         let held = starts.is_none() || cuts.is_none();
         done.held = Some(held);
-        done.withheld = Some(auditor.withheld);
+        done.withheld = Some(audit.withheld);
         if held {
             tracing::error!(
-                service_id = %auditor.service,
-                to_begin = auditor.starts.count,
-                to_cut = auditor.cuts.count,
+                service_id = %audit.service,
+                to_begin = audit.starts.count,
+                to_cut = audit.cuts.count,
                 at_most,
                 "more connections would have to be cut than one run may cut; none is"
             );
@@ -368,214 +268,67 @@ impl Gatekeeper {
         if may_cut {
             candidates.extend(cuts.unwrap_or_default());
         }
-        let confirmed = match self.confirm(&mut auditor, candidates).await {
-            Ok(confirmed) => confirmed,
-            Err(error) => {
-                self.report(&error, None);
-                return done;
-            }
-        };
-        let mut messages = Vec::new();
-        let mut to_cut = Vec::new();
-        for one in confirmed {
-            match one.action {
-                Audit::Start { due } => match self.start(one, due).await {
-                    Ok(Some((_, message))) => {
-                        done.changed += 1;
-                        messages.extend(message);
-                    }
-                    Ok(None) => {}
-                    Err(error) => self.report(&error, None),
-                },
-                Audit::Cut if may_cut => to_cut.push(one),
-                // It is not what it was any more; the next run sees what it is.
-                _ => {}
-            }
+        match self.revoke(&audit, candidates, may_cut, deadline).await {
+            Ok(changed) => done.changed += changed,
+            Err(error) => self.log.failure(&error, None),
         }
-        self.announce(messages, deadline).await;
-        done.changed += self.cut(to_cut, deadline).await;
         done
     }
 
-    /// Judges candidates once more, by the policy as it is now.
-    async fn confirm(
+    /// Judges candidates once more, by the policy as it is now, and revokes: those whose grace period
+    /// begins, and those that are cut. Answers how many requests it changed.
+    async fn revoke(
         &self,
-        auditor: &mut Auditor,
+        audit: &ServiceAudit,
         candidates: Vec<Candidate>,
-    ) -> Result<Vec<Confirmed>, Arc<Error>> {
-        let mut confirmed = Vec::new();
+        may_cut: bool,
+        deadline: Deadline,
+    ) -> Result<usize, Arc<Error>> {
         if candidates.is_empty() {
-            return Ok(confirmed);
+            return Ok(0);
         }
-        let mut knowledge = Knowledge::default();
+        let begun = self.clock.now();
+        let requests = candidates.iter().map(|one| &one.request);
+        let mut known = Known::default().with_requests(requests);
         let connections: Vec<&Connection> = candidates.iter().map(|one| &one.connection).collect();
-        self.learn(&mut knowledge, &connections, [].into()).await?;
-        for Candidate {
-            connection,
-            request,
-        } in candidates
-        {
-            let Some(assessed) = self
-                .assess(auditor, &connection, &request, &knowledge)
-                .await?
-            else {
-                continue;
-            };
-            let mut grounds = assessed.view.grounds_of_revocation(&assessed.verdict);
-            // A transaction takes each item once.
-            let is_new = |entry: &Ground| !grounds.iter().any(|ground| ground.key == entry.key);
-            let entry = assessed.entry.filter(is_new);
-            grounds.extend(entry);
-            confirmed.push(Confirmed {
-                request,
-                verdict: assessed.verdict,
-                grounds,
-                purged: assessed.purged,
-                action: assessed.action,
-            });
-        }
-        Ok(confirmed)
-    }
-
-    /// Begins a grace period.
-    async fn start(
-        &self,
-        confirmed: Confirmed,
-        due: Timestamp,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let Confirmed {
-            request,
-            verdict,
-            grounds,
-            purged,
-            ..
-        } = confirmed;
-        let why = objection(&request, &verdict, purged.as_ref());
-        let change = Change {
-            to: Status::Revoking,
-            cause: Cause::Revoked,
-            reason: format!("{why} It is cut at {due:.0} unless it is allowed by then."),
-            verdict,
-            due: Some(due),
-            grounds,
-        };
-        self.change(&request, change).await
-    }
-
-    /// Moves a request on, if policy and record are as they were read.
-    async fn change(
-        &self,
-        request: &Request,
-        change: Change,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
-        let begun = self.clock.now();
-        let transition = Transition {
-            from: Some(request.status),
-            to: change.to,
-            cause: change.cause,
-            at: begun,
-            actor: Actor::Policy(change.verdict.rule.clone()),
-            reason: change.reason,
-            ec2: None,
-            votes: Vec::new(),
-        };
-        let after = Request {
-            verdict: change.verdict,
-            due: change.due,
-            ..request.after(&transition).map_err(Permanent::Illegal)?
-        };
-        let recorded = self
-            .tables
-            .record(&Write {
-                transition: Some(&transition),
-                grounds: change.grounds,
-                told: Told::Transition,
-                ..Write::of(Some(request), &after)
-            })
+        self.pipeline
+            .facts
+            .read(&mut known, &connections, [].into())
             .await?;
-        Ok(match recorded {
-            Recorded::Written(messages) => {
-                let outcome = Outcome::Changed {
-                    from: Some(request.status),
-                    request: Box::new(after),
-                };
-                let spent = self.clock.now().duration_since(begun);
-                self.tell(&outcome, spent.as_millis_f64());
-                Some((true, messages.into_iter().next()))
+        let mut certain = Vec::new();
+        for connection in connections {
+            // What cannot be judged for one of them revokes none (safety rule S2).
+            let decided = self.decide_one(audit, connection, &known, (false, false));
+            if let Decided::HeldBack(_) = decided.await? {
+                certain.push(connection);
             }
-            // The next run sees how it is now.
-            Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => None,
-        })
-    }
-
-    /// Cuts: claims each request, as long as policy and record are as they were read, and has EC2
-    /// reject the connections.
-    async fn cut(&self, confirmed: Vec<Confirmed>, deadline: Deadline) -> usize {
-        let begun = self.clock.now();
-        let mut undone = Vec::new();
-        for candidate in confirmed {
-            if !deadline.leaves(&self.clock, self.limits.margin) {
-                break;
-            }
-            let after = Request {
-                verdict: candidate.verdict,
-                claimed_until: self.clock.now().checked_add(self.limits.claim).ok(),
-                ..candidate.request.noted()
-            };
-            let recorded = self
-                .tables
-                .record(&Write {
-                    grounds: candidate.grounds,
-                    ..Write::of(Some(&candidate.request), &after)
-                })
-                .await;
-            match recorded {
-                Ok(Recorded::Written(_)) => undone.push((Some(Status::Revoking), after)),
-                Ok(_) => {}
-                Err(error) => self.report(&error, Some(&candidate.request.endpoint_id)),
+        }
+        let mut changed = 0;
+        let mut to_cut = Vec::new();
+        for connection in certain {
+            let has_time = deadline.leaves(&self.clock, self.margin);
+            let may = (true, may_cut && has_time);
+            match self.decide_one(audit, connection, &known, may).await {
+                Ok(Decided::Finished(Outcome::Changed { .. })) => changed += 1,
+                Ok(Decided::ToEnforce(decision)) => to_cut.push(decision),
+                // It is not what it was any more; the next run sees what it is.
+                Ok(Decided::Finished(_) | Decided::HeldBack(_)) => {}
+                Err(error) => self.log.failure(&error, Some(&connection.endpoint_id)),
             }
         }
         let mut settled = Settled::new();
-        let mut messages = Vec::new();
-        for done in self.enforce(undone, deadline).await {
-            match done.outcome {
-                Ok((outcome, told)) => {
-                    messages.extend(told);
+        for (endpoint_id, outcome) in self.pipeline.enforcer.enforce(to_cut, deadline).await {
+            match outcome {
+                Ok(outcome) => {
                     let spent = self.clock.now().duration_since(begun);
-                    self.tell(&outcome, spent.as_millis_f64());
-                    settled.insert(done.endpoint_id, Ok(outcome));
+                    self.log.outcome(&outcome, spent.as_millis_f64());
+                    settled.insert(endpoint_id, Ok(outcome));
                 }
-                Err(error) => self.report(&error, Some(&done.endpoint_id)),
+                Err(error) => self.log.failure(&error, Some(&endpoint_id)),
             }
         }
-        self.announce(messages, deadline).await;
-        // Others of the same consumers may have waited for their slots.
-        let others = self.settle_freed(&settled, deadline).await;
-        settled.len() + others.len()
-    }
-}
-
-/// A transition to record.
-struct Change {
-    to: Status,
-    cause: Cause,
-    reason: String,
-    verdict: Verdict,
-    due: Option<Timestamp>,
-    grounds: Vec<Ground>,
-}
-
-impl Auditor {
-    /// Whether anything can become of a request: where the service neither cuts nor reports, only
-    /// what has a note on it is looked at, so that the policy need not be read for the rest. What was
-    /// let in past the policy has one until an entry allows it, whatever a later setting undoes.
-    fn concerns(&self, request: &Request) -> bool {
-        let acts = self.settings.revoke.unwrap_or_default() != Revoke::Off
-            || self.settings.out_of_band == Some(OutOfBand::Revert);
-        match request.status {
-            Status::Revoking => true,
-            Status::Accepted => acts || request.reported_at.is_some() || request.past_policy,
-            _ => false,
-        }
+        // Others of the same consumers may have waited for their places.
+        let others = self.pipeline.settle_waiting(&settled, deadline).await;
+        Ok(changed + settled.len() + others.len())
     }
 }

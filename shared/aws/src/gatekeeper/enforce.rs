@@ -7,70 +7,83 @@ use std::sync::Arc;
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::batch::Batches;
-use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::enforcement::{CallResult, Refusal};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::message::Message;
-use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Enforcement, Request, Status, Transition};
-
+use gatekeeper_core::request::{Enforcement, Request, Status};
 use jiff::Timestamp;
 
-use super::Gatekeeper;
-use super::decide::enforcer;
-use super::settle::Outcome;
-use crate::clock::Deadline;
-use crate::ec2::{CallFailure, Enforced, FailureKind, ItemFailure};
+use super::outcome::{Outcome, Settled};
+use crate::clock::{Clock, Deadline};
+use crate::ec2::{CallFailure, Ec2, Enforced, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Recorded, Told, Write};
+use crate::tables::{Recorded, Tables};
 
-/// A request whose decision is to be carried out, and its status before the decision.
-type Undone = (Option<Status>, Request);
-
-/// What came of carrying out one decision.
-pub(super) struct Done {
-    pub(super) endpoint_id: EndpointId,
-    pub(super) outcome: Result<(Outcome, Vec<Message>), Arc<Error>>,
+/// Asks EC2 to carry decisions out.
+#[derive(Debug)]
+pub(super) struct Enforcer {
+    ec2: Arc<Ec2>,
+    tables: Arc<Tables>,
+    clock: Clock,
+    /// How many outcomes are written at the same time.
+    concurrency: usize,
 }
 
-/// What EC2 did about one connection.
-struct Effect {
-    to: Status,
-    cause: Cause,
-    reason: String,
-    answer: Ec2Answer,
+/// A decision that EC2 is to carry out.
+#[derive(Debug)]
+pub(super) struct ToEnforce {
+    /// Where the request stood before it was decided; none if it is new.
+    pub(super) from: Option<Status>,
+    /// The request, claimed by us.
+    pub(super) request: Request,
 }
 
 /// What EC2 did about the connections of one call.
-type Effects = BTreeMap<EndpointId, Result<Effect, Arc<Error>>>;
+type CallResults = BTreeMap<EndpointId, Result<CallResult, Arc<Error>>>;
 
-impl Gatekeeper {
+impl Enforcer {
+    pub(super) fn new(
+        ec2: Arc<Ec2>,
+        tables: Arc<Tables>,
+        clock: Clock,
+        concurrency: usize,
+    ) -> Self {
+        Self {
+            ec2,
+            tables,
+            clock,
+            concurrency,
+        }
+    }
+
     /// Carries decisions out: all accepts and all rejects of one service in as few calls as EC2 allows.
-    pub(super) async fn enforce(&self, undone: Vec<Undone>, deadline: Deadline) -> Vec<Done> {
-        let mut groups: BTreeMap<(ServiceId, Enforcement), Vec<Undone>> = BTreeMap::new();
-        for (from, request) in undone {
-            if let Some(enforcement) = request.status.pending_enforcement() {
-                let group = (request.service_id.clone(), enforcement);
-                groups.entry(group).or_default().push((from, request));
+    pub(super) async fn enforce(&self, decisions: Vec<ToEnforce>, deadline: Deadline) -> Settled {
+        let mut groups: BTreeMap<(ServiceId, Enforcement), Vec<ToEnforce>> = BTreeMap::new();
+        for decision in decisions {
+            if let Some(enforcement) = decision.request.status.pending_enforcement() {
+                let group = (decision.request.service_id.clone(), enforcement);
+                groups.entry(group).or_default().push(decision);
             }
         }
-        let mut done = Vec::new();
-        for ((service, enforcement), undone) in groups {
-            let ids = undone.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
-            let mut batches = Batches::new(ids, self.ec2.batch_size(enforcement));
+        let mut settled = Settled::new();
+        for ((service, enforcement), decisions) in groups {
+            let ids = decisions.iter().map(|one| one.request.endpoint_id.clone());
+            let size = self.ec2.batch_size(enforcement);
+            let mut batches = Batches::new(ids.collect(), size);
             loop {
                 let next = batches.next_call();
                 self.ec2.remember_batch_size(enforcement, batches.size());
                 let Some(ids) = next else { break };
-                let called: Vec<&Undone> = undone
+                let called: Vec<&ToEnforce> = decisions
                     .iter()
-                    .filter(|(_, request)| ids.contains(&request.endpoint_id))
+                    .filter(|one| ids.contains(&one.request.endpoint_id))
                     .collect();
-                let effects = self
+                let results = self
                     .ask(enforcement, &service, &called, &mut batches, deadline)
                     .await;
-                done.extend(self.write_down(&called, effects).await);
+                settled.extend(self.write_down(&called, results).await);
             }
         }
-        done
+        settled
     }
 
     /// Asks EC2 once, and finds out what it did for each connection; nothing for those that are to be asked
@@ -79,11 +92,14 @@ impl Gatekeeper {
         &self,
         enforcement: Enforcement,
         service: &ServiceId,
-        called: &[&Undone],
+        called: &[&ToEnforce],
         batches: &mut Batches,
         deadline: Deadline,
-    ) -> Effects {
-        let ids: Vec<EndpointId> = called.iter().map(|(_, r)| r.endpoint_id.clone()).collect();
+    ) -> CallResults {
+        let ids: Vec<EndpointId> = called
+            .iter()
+            .map(|one| one.request.endpoint_id.clone())
+            .collect();
         let until = claimed_until(called, deadline);
         let asked = self.ec2.enforce(enforcement, service, &ids, until).await;
         let (answered, enforced) = match asked {
@@ -95,7 +111,7 @@ impl Gatekeeper {
                     batches.surplus(surplus);
                     (answered, enforced)
                 } else if batches.refused(&surplus, &[], true) {
-                    return Effects::new();
+                    return CallResults::new();
                 } else {
                     (surplus, enforced)
                 }
@@ -109,7 +125,7 @@ impl Gatekeeper {
                         error = failure.text(),
                         "EC2 refused to {enforcement} them in one call; they are divided"
                     );
-                    return Effects::new();
+                    return CallResults::new();
                 }
                 let enforced = Enforced::none_of(&ids, &failure);
                 (ids, enforced)
@@ -121,19 +137,11 @@ impl Gatekeeper {
                 return left_undone(enforcement, ids, failure, claims_end);
             }
         };
-        let mut effects = Effects::new();
+        let mut results = CallResults::new();
         let mut unsure = BTreeMap::new();
         for id in answered {
-            let effect = match enforced.failure_of(&id) {
-                None => Ok(Effect {
-                    to: enforcement.outcome(),
-                    cause: Cause::Enforced,
-                    reason: format!("EC2 was asked to {enforcement} the connection and did."),
-                    answer: Ec2Answer {
-                        code: "ok".to_owned(),
-                        request_id: enforced.request_id.clone(),
-                    },
-                }),
+            let result = match enforced.failure_of(&id) {
+                None => Ok(CallResult::done(enforcement, enforced.request_id.clone())),
                 Some(failure) => match failure.kind {
                     FailureKind::Passing => Err(not_done(enforcement, &id, failure)),
                     FailureKind::Forbidden => Err(Permanent::Forbidden {
@@ -154,13 +162,13 @@ impl Gatekeeper {
                     }
                 },
             };
-            effects.insert(id, effect);
+            results.insert(id, result);
         }
         if !unsure.is_empty() {
             let looked = self.look_closer(enforcement, service, called, unsure).await;
-            effects.extend(looked);
+            results.extend(looked);
         }
-        effects
+        results
     }
 
     /// EC2 did not do these, and what it says of them is not to be relied upon: what became of them is what
@@ -169,9 +177,9 @@ impl Gatekeeper {
         &self,
         enforcement: Enforcement,
         service: &ServiceId,
-        called: &[&Undone],
+        called: &[&ToEnforce],
         unsure: BTreeMap<EndpointId, &ItemFailure>,
-    ) -> Effects {
+    ) -> CallResults {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
         let seen = match self
             .ec2
@@ -189,11 +197,15 @@ impl Gatekeeper {
                 return (id, Err(Arc::clone(error)));
             }
             let connection = seen.connections.iter().find(|one| one.endpoint_id == id);
-            let tried_again = called
-                .iter()
-                .any(|(_, request)| request.endpoint_id == id && request.retried_at.is_some());
-            let effect = resolve(enforcement, connection, tried_again, failure);
-            let effect = effect.ok_or_else(|| match (connection, failure.kind) {
+            let mut requests = called.iter().map(|one| &one.request);
+            let request = requests.find(|request| request.endpoint_id == id);
+            let refusal = Refusal {
+                code: failure.code(),
+                is_about_state: failure.kind == FailureKind::State,
+            };
+            let result = request
+                .and_then(|request| CallResult::shown(request, enforcement, connection, refusal));
+            let result = result.ok_or_else(|| match (connection, failure.kind) {
                 (Some(_), FailureKind::Size | FailureKind::Other) => Permanent::Refused {
                     enforcement,
                     endpoint_id: id.clone(),
@@ -205,91 +217,67 @@ impl Gatekeeper {
                 // It is being changed, is about to be listed, or is gone and still listed.
                 _ => not_done(enforcement, &id, failure),
             });
-            (id, effect)
+            (id, result)
         };
         unsure.into_iter().map(look).collect()
     }
 
     /// Records what EC2 did.
-    async fn write_down(&self, called: &[&Undone], mut effects: Effects) -> Vec<Done> {
+    async fn write_down(&self, called: &[&ToEnforce], mut results: CallResults) -> Settled {
         let recordings: Vec<_> = called
             .iter()
-            .filter_map(|(from, request)| {
-                let effect = effects.remove(&request.endpoint_id)?;
-                Some(self.write_one(*from, request, effect).boxed())
+            .filter_map(|decision| {
+                let result = results.remove(&decision.request.endpoint_id)?;
+                Some(self.write_one(decision, result).boxed())
             })
             .collect();
         stream::iter(recordings)
-            .buffered(self.limits.concurrency)
+            .buffered(self.concurrency)
             .collect()
             .await
     }
 
     async fn write_one(
         &self,
-        from: Option<Status>,
-        request: &Request,
-        effect: Result<Effect, Arc<Error>>,
-    ) -> Done {
-        let outcome = match effect {
-            Ok(effect) => self.record_effect(from, request, effect).await,
+        decision: &ToEnforce,
+        result: Result<CallResult, Arc<Error>>,
+    ) -> (EndpointId, Result<Outcome, Arc<Error>>) {
+        let outcome = match result {
+            Ok(result) => self.record(decision, result).await,
             Err(error) => Err(error),
         };
-        Done {
-            endpoint_id: request.endpoint_id.clone(),
-            outcome,
-        }
+        (decision.request.endpoint_id.clone(), outcome)
     }
 
-    async fn record_effect(
+    async fn record(
         &self,
-        from: Option<Status>,
-        request: &Request,
-        effect: Effect,
-    ) -> Result<(Outcome, Vec<Message>), Arc<Error>> {
-        let transition = Transition {
-            from: Some(request.status),
-            to: effect.to,
-            cause: effect.cause,
-            at: self.clock.now(),
-            actor: match effect.cause {
-                Cause::Enforced | Cause::Refused => enforcer(request),
-                Cause::Ended => Actor::Aws,
-                _ => Actor::Unknown,
-            },
-            reason: effect.reason,
-            ec2: Some(effect.answer),
-            votes: Vec::new(),
-        };
-        let after = request.after(&transition).map_err(Permanent::Illegal)?;
-        let recorded = self
-            .tables
-            .record(&Write {
-                transition: Some(&transition),
-                told: Told::Transition,
-                ..Write::of(Some(request), &after)
-            })
-            .await?;
-        Ok(match recorded {
-            Recorded::Written(messages) => {
-                let request = Box::new(after);
-                (Outcome::Changed { from, request }, messages)
-            }
+        decision: &ToEnforce,
+        result: CallResult,
+    ) -> Result<Outcome, Arc<Error>> {
+        let request = &decision.request;
+        let change = result
+            .change(request, self.clock.now())
+            .map_err(Permanent::Illegal)?;
+        match self.tables.record(&change, Vec::new()).await? {
+            Recorded::Written => Ok(Outcome::Changed {
+                from: decision.from,
+                request: Box::new(change.after),
+            }),
             // Another handler took the claim over and wrote the outcome down.
-            Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), Vec::new()),
+            Recorded::Lost(Some(winner)) => Ok(Outcome::Lost(Some(winner))),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
-                return Err(Retryable::Contended(request.endpoint_id.clone()).into());
+                Err(Retryable::Contended(request.endpoint_id.clone()).into())
             }
-        })
+        }
     }
 }
 
 /// The deadline, or the end of the first of our claims on these requests if that comes sooner: what
 /// is asked for after it may meanwhile have been decided otherwise by somebody else.
-fn claimed_until(called: &[&Undone], deadline: Deadline) -> Deadline {
+fn claimed_until(called: &[&ToEnforce], deadline: Deadline) -> Deadline {
     let claims = called
         .iter()
-        .map(|(_, request)| request.claimed_until.unwrap_or(Timestamp::MIN));
+        .map(|one| one.request.claimed_until.unwrap_or(Timestamp::MIN));
     Deadline(claims.fold(deadline.0, Timestamp::min))
 }
 
@@ -299,7 +287,7 @@ fn left_undone(
     ids: Vec<EndpointId>,
     failure: CallFailure,
     claims_end: bool,
-) -> Effects {
+) -> CallResults {
     let failure: Result<ItemFailure, Arc<Error>> = match failure {
         CallFailure::Forbidden(error) | CallFailure::Service(error) => Err(error.into()),
         CallFailure::OutOfTime(error) => Err(error.into()),
@@ -330,61 +318,4 @@ fn not_done(
         code: failure.text(),
     }
     .into()
-}
-
-/// What a connection's state says about a call that EC2 did not take for it; none if it cannot be told yet,
-/// as while EC2's descriptions lag.
-fn resolve(
-    enforcement: Enforcement,
-    connection: Option<&Connection>,
-    tried_again: bool,
-    failure: &ItemFailure,
-) -> Option<Effect> {
-    // One that is not listed may be gone, and may be about to be listed.
-    let connection = connection?;
-    let phase = connection.state.phase();
-    let shown = connection.state.as_str();
-    let answer = Ec2Answer {
-        code: failure.code().to_owned(),
-        request_id: None,
-    };
-    let (to, cause, reason) = match (enforcement, phase) {
-        (Enforcement::Accept, Phase::Connected) | (Enforcement::Reject, Phase::Rejected) => (
-            enforcement.outcome(),
-            Cause::Enforced,
-            format!("EC2 shows the connection as {shown} already."),
-        ),
-        (Enforcement::Accept, Phase::Rejected) if tried_again => match failure.kind {
-            FailureKind::State => (
-                Status::Rejected,
-                Cause::Refused,
-                format!(
-                    "The policy allows it now, but EC2 does not accept a connection that was \
-                     rejected ({}).",
-                    failure.code()
-                ),
-            ),
-            // It was rejected before, so that this tells nothing.
-            _ => return None,
-        },
-        (Enforcement::Accept, Phase::Rejected) => (
-            Status::Rejected,
-            Cause::OutOfBand,
-            "EC2 shows the connection as rejected; it was rejected without Gatekeeper.".to_owned(),
-        ),
-        (_, Phase::Ended) => (
-            Status::Gone,
-            Cause::Ended,
-            format!("EC2 shows the endpoint as {shown}."),
-        ),
-        (Enforcement::Reject, Phase::Connected) | (_, Phase::Waiting | Phase::Unknown) => {
-            return None;
-        }
-    };
-    Some(Effect {
-        to,
-        cause,
-        reason,
-        answer,
-    })
 }

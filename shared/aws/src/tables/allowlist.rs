@@ -1,4 +1,4 @@
-//! Allowlist items to policy and back, and what of the policy a verdict rests on.
+//! Allowlist items to policy and back.
 //!
 //! An item is read strictly: an attribute nobody knows may be a condition misspelt, and passing it
 //! over would let in whom it was meant to keep out (safety rule S2).
@@ -11,16 +11,15 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{Region, ServiceId};
-use gatekeeper_core::judge::{Decision, Verdict, outranks};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
-use gatekeeper_core::vote::Vote;
+use gatekeeper_core::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::approvers::{Approvers, decode_approver};
+use super::approvers::decode_approver;
 use super::keys::{APPROVERS, SETTINGS};
 use super::unexpected_keys::policy_key;
 use super::{Item, Items, Key, Tables, all_of, text};
@@ -51,17 +50,6 @@ struct EntryItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purge_at: Option<i64>,
 }
-
-/// The conditions that a verdict rests on: an entry in which none of these changed says the same.
-const JUDGED: [&str; 3] = ["max_connections", "regions", "expires_at"];
-/// What of the unexpected keys a decision rests on.
-const REMEMBERED_KEYS: [&str; 1] = ["hash"];
-/// The settings that a rejection may rest on.
-const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
-/// The settings that a decision by votes rests on.
-const VOTED_SETTINGS: [&str; 3] = ["approvals_required", "on_deadline", "review_hours"];
-/// The settings that a revocation may rest on.
-const REVOKING_SETTINGS: [&str; 4] = ["on_unlisted", "revoke", "revoke_at_most", "out_of_band"];
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -261,12 +249,14 @@ fn rule_of(key: &PolicyKey) -> Result<Rule, String> {
     })
 }
 
-/// By what key an entry is read that has this item.
-fn key_of(item: &Item, rule: &Rule) -> Key {
-    let expected = Key::Entry(rule.clone());
+/// By what name an entry is read that has this item.
+fn id_of(item: &Item, rule: &Rule) -> PolicyItemId {
+    let expected = PolicyItemId::Entry(rule.clone());
     match policy_key(item) {
-        Some(key) if (key.service_id.clone(), key.rule.clone()) != expected.values() => {
-            Key::UnexpectedDeny(key, rule.clone())
+        Some(key)
+            if (key.service_id.clone(), key.rule.clone()) != Key::from(&expected).values() =>
+        {
+            PolicyItemId::UnexpectedDeny(key, rule.clone())
         }
         _ => expected,
     }
@@ -323,7 +313,7 @@ impl Tables {
     pub(crate) async fn any_entry(
         &self,
         service: &ServiceId,
-    ) -> Result<Option<Ground>, Arc<Error>> {
+    ) -> Result<Option<(PolicyItemId, Item)>, Arc<Error>> {
         for scope in [Scope::Service(service.clone()), Scope::Every] {
             for effect in ["allow#", "deny#"] {
                 let output = self
@@ -334,11 +324,7 @@ impl Tables {
                     .map_err(|error| failed("Query", error, Retryable::ReadTables))?;
                 for item in output.items.unwrap_or_default() {
                     if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
-                        return Ok(Some(Ground {
-                            key: key_of(&item, entry.rule()),
-                            item: Some(item),
-                            attributes: &[],
-                        }));
+                        return Ok(Some((id_of(&item, entry.rule()), item)));
                     }
                 }
             }
@@ -358,16 +344,83 @@ impl Tables {
     }
 }
 
-/// The policy as it was read for one connection: the parsed policy, and the items it came from.
-#[derive(Debug)]
-pub(crate) struct PolicyView {
-    pub(crate) policy: Policy,
-    items: Vec<(Key, Option<Item>)>,
+/// Puts together what was read for a connection, whose account sits there. It must have been read whole: see
+/// [`Items::covers_policy`].
+///
+/// # Errors
+/// [`UnreadablePolicy`] for an item that cannot be understood and may concern the connection (safety rule
+/// S2).
+pub(crate) fn policy_of(
+    connection: &Connection,
+    organization: &Organization,
+    items: &Items,
+    denies: &PathDenies,
+) -> Result<PolicyRead, UnreadablePolicy> {
+    let scopes = Scope::all_of(&connection.service_id);
+    for keys in scopes
+        .iter()
+        .filter_map(|scope| items.unexpected_keys(Some(scope)))
+    {
+        for part in keys.parts() {
+            if let Some(objection) = part.objection(connection, organization) {
+                return Err(UnreadablePolicy {
+                    item: objection.key().to_string(),
+                    detail: objection.to_string(),
+                });
+            }
+        }
+    }
+    let mut read = PolicyRead {
+        policy: Policy::default(),
+        items: PolicyItemId::all_of(connection, organization),
+    };
+    let unexpected = items.unexpected_denies(connection, organization);
+    read.items.extend(unexpected);
+    for item in &read.items {
+        if matches!(item, PolicyItemId::UnexpectedKeys(_)) {
+            continue;
+        }
+        let Some(item) = items.get(&Key::from(item)).cloned() else {
+            continue;
+        };
+        match understood(item)? {
+            PolicyItem::Entry(entry) => read.policy.entries.push(entry),
+            PolicyItem::Settings(scope, settings) => {
+                read.policy.settings.insert(scope, settings);
+            }
+            PolicyItem::Approver(_) => {}
+        }
+    }
+    for item in scopes
+        .iter()
+        .filter_map(|scope| denies.0.get(scope))
+        .flatten()
+    {
+        // What keys are not written as they are read was looked at above.
+        let is_expected = |key: &PolicyKey| key.meaning() == Some(Meaning::Expected);
+        if policy_key(item).is_none_or(|key| is_expected(&key))
+            && let PolicyItem::Entry(entry) = understood(item.clone())?
+        {
+            read.policy.entries.push(entry);
+        }
+    }
+    Ok(read)
 }
 
-/// Something that must not have changed when a decision is recorded.
+fn understood(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
+    let name = item_name(&item);
+    decode_policy_item(item).map_err(|error| match error {
+        Permanent::MalformedPolicy { item, detail } => UnreadablePolicy { item, detail },
+        error => UnreadablePolicy {
+            item: name,
+            detail: error.to_string(),
+        },
+    })
+}
+
+/// An item that must be as it was read when a change is written.
 #[derive(Debug, Clone)]
-pub(crate) struct Ground {
+pub(crate) struct ItemCheck {
     pub(crate) key: Key,
     /// The item as it was read; none if it was absent.
     pub(crate) item: Option<Item>,
@@ -375,168 +428,14 @@ pub(crate) struct Ground {
     pub(crate) attributes: &'static [&'static str],
 }
 
-impl PolicyView {
-    /// Puts together what was read for a connection, whose account sits there. It must have been read
-    /// whole: see [`Items::covers_policy`].
-    ///
-    /// # Errors
-    /// [`Permanent::MalformedPolicy`] for an item that cannot be understood and may concern the
-    /// connection (safety rule S2).
-    pub(crate) fn new(
-        connection: &Connection,
-        organization: &Organization,
-        items: &Items,
-        denies: &PathDenies,
-    ) -> Result<Self, Permanent> {
-        let mut view = Self {
-            policy: Policy::default(),
-            items: Vec::new(),
-        };
-        let scopes = Scope::all_of(&connection.service_id);
-        for keys in scopes
-            .iter()
-            .filter_map(|scope| items.unexpected_keys(Some(scope)))
-        {
-            for part in keys.parts() {
-                if let Some(objection) = part.objection(connection, organization) {
-                    return Err(Permanent::MalformedPolicy {
-                        item: objection.key().to_string(),
-                        detail: objection.to_string(),
-                    });
-                }
-            }
-        }
-        let mut keys = Key::policy_of(connection, organization);
-        keys.extend(items.unexpected_denies(connection, organization));
-        for key in keys {
-            let item = items.get(&key).cloned();
-            if let Some(item) = item.clone().filter(|_| key.is_policy()) {
-                match decode_policy_item(item)? {
-                    PolicyItem::Entry(entry) => view.policy.entries.push(entry),
-                    PolicyItem::Settings(scope, settings) => {
-                        view.policy.settings.insert(scope, settings);
-                    }
-                    PolicyItem::Approver(_) => {}
-                }
-            }
-            view.items.push((key, item));
-        }
-        for item in scopes
-            .iter()
-            .filter_map(|scope| denies.0.get(scope))
-            .flatten()
-        {
-            // What keys are not written as they are read was looked at above.
-            let is_expected = |key: &PolicyKey| key.meaning() == Some(Meaning::Expected);
-            if policy_key(item).is_none_or(|key| is_expected(&key))
-                && let PolicyItem::Entry(entry) = decode_policy_item(item.clone())?
-            {
-                view.policy.entries.push(entry);
-            }
-        }
-        Ok(view)
-    }
-
-    /// What the rejection of a review at its deadline rests on: that the settings are as they are,
-    /// and that nobody was allowed meanwhile.
-    pub(crate) fn grounds_of_deadline(&self) -> Vec<Ground> {
-        self.grounds_of(Decision::Reject, None)
-    }
-
-    /// What a verdict rests on. An accept rests on what every accept rests on, on its allow, and on there
-    /// being none that would govern before it; a reject on its deny, or on nothing being listed. A review
-    /// lets nobody in and cuts nobody off.
-    pub(crate) fn grounds(&self, verdict: &Verdict) -> Vec<Ground> {
-        self.grounds_of(verdict.decision, verdict.rule.as_ref())
-    }
-
-    /// What every accept rests on besides its own allow or approvers, whoever decided it, when it is decided
-    /// and whenever it is taken up again: that no deny has come or changed, under whatever key (safety rule
-    /// S3).
-    pub(crate) fn preconditions_of_accept(&self) -> Vec<Ground> {
-        self.grounds_that(may_deny, &[])
-    }
-
-    /// What a revocation rests on: its deny; or that nothing else allows the connection. And that
-    /// the service still revokes.
-    pub(crate) fn grounds_of_revocation(&self, verdict: &Verdict) -> Vec<Ground> {
-        let denied = verdict.decision == Decision::Reject;
-        let matters = |key: &Key| match (key.rule(), &verdict.rule) {
-            (None, _) => matches!(key, Key::Settings(_)),
-            (Some(rule), Some(deny)) if denied => deny == rule,
-            (Some(rule), _) => rule.effect == Effect::Allow,
-        };
-        self.grounds_that(matters, &REVOKING_SETTINGS)
-    }
-
-    /// What an approval by people rests on: that nothing denies the connection, that as many are asked
-    /// for, and that each who approved may still decide.
-    pub(crate) fn grounds_of_approval(&self, approvers: &Approvers, votes: &[Vote]) -> Vec<Ground> {
-        let settings = |key: &Key| matches!(key, Key::Settings(_));
-        let mut grounds = self.preconditions_of_accept();
-        grounds.extend(self.grounds_that(settings, &VOTED_SETTINGS));
-        grounds.extend(votes.iter().map(|vote| approvers.ground(&vote.approver)));
-        grounds
-    }
-
-    fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
-        let mut grounds = match decision {
-            Decision::Accept => self.preconditions_of_accept(),
-            Decision::Reject | Decision::Review => Vec::new(),
-        };
-        let matters = |key: &Key| match (decision, key.rule()) {
-            (Decision::Review, _) => false,
-            // An allow that would govern before this one may ask for more.
-            (Decision::Accept, Some(rule)) => {
-                rule.effect == Effect::Allow
-                    && governing.is_some_and(|allow| allow == rule || outranks(rule, allow))
-            }
-            (Decision::Accept, None) => false,
-            (Decision::Reject, rule) => match (governing, rule) {
-                (Some(deny), rule) => Some(deny) == rule,
-                (None, Some(rule)) => rule.effect == Effect::Allow,
-                (None, None) => matches!(key, Key::Settings(_)),
-            },
-        };
-        grounds.extend(self.grounds_that(matters, &JUDGED_SETTINGS));
-        grounds
-    }
-
-    fn grounds_that(
-        &self,
-        matters: impl Fn(&Key) -> bool,
-        settings: &'static [&'static str],
-    ) -> Vec<Ground> {
-        self.items
-            .iter()
-            .filter(|(key, _)| matters(key))
-            .map(|(key, item)| Ground {
-                key: key.clone(),
-                item: item.clone(),
-                attributes: match key {
-                    Key::Settings(_) => settings,
-                    Key::UnexpectedKeys(_) => &REMEMBERED_KEYS,
-                    _ => &JUDGED,
-                },
-            })
-            .collect()
-    }
-}
-
-/// Whether an item may hold a deny, or tell of one: every accept rests on there being none.
-fn may_deny(key: &Key) -> bool {
-    matches!(key, Key::UnexpectedKeys(_))
-        || key.rule().is_some_and(|rule| rule.effect == Effect::Deny)
-}
-
 impl Items {
-    /// The keys of the denies for a connection that are not written as they are read. None are known
-    /// where the unexpected keys were not read.
+    /// The denies for a connection whose keys are not written as they are read. None are known where the
+    /// unexpected keys were not read.
     pub(crate) fn unexpected_denies(
         &self,
         connection: &Connection,
         organization: &Organization,
-    ) -> Vec<Key> {
+    ) -> Vec<PolicyItemId> {
         let scopes = Scope::all_of(&connection.service_id);
         let known = scopes
             .iter()
@@ -545,7 +444,9 @@ impl Items {
         for keys in known {
             for part in keys.parts() {
                 let of_part = part.denies(connection, organization);
-                denies.extend(of_part.map(|(key, rule)| Key::UnexpectedDeny(key.clone(), rule)));
+                denies.extend(
+                    of_part.map(|(key, rule)| PolicyItemId::UnexpectedDeny(key.clone(), rule)),
+                );
             }
         }
         denies
@@ -558,12 +459,13 @@ impl Items {
         connection: &Connection,
         organization: &Organization,
     ) -> bool {
+        let keys = |items: Vec<PolicyItemId>| items.iter().map(Key::from).collect::<Vec<_>>();
         let scopes = Scope::all_of(&connection.service_id);
         scopes
             .iter()
             .all(|scope| self.unexpected_keys(Some(scope)).is_some())
-            && self.covers(&Key::policy_of(connection, organization))
-            && self.covers(&self.unexpected_denies(connection, organization))
+            && self.covers(&keys(PolicyItemId::all_of(connection, organization)))
+            && self.covers(&keys(self.unexpected_denies(connection, organization)))
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowlist::decode_policy_item;
 use super::keys::{APPROVER, APPROVERS};
-use super::{Ground, Item, Key, Tables, all_of, text};
+use super::{Item, Key, Tables, all_of, text};
 use crate::error::{Error, Permanent, Retryable};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,9 +32,6 @@ struct ApproverItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
-
-/// What a vote rests on: the right of whoever cast it.
-const RIGHTS: [&str; 4] = ["services", "own_accounts", "slack_user_id", "iam_principal"];
 
 /// Reads an item of the approvers' partition; what is wrong with it if it makes no sense.
 pub(super) fn decode_approver(item: Item) -> Result<Approver, String> {
@@ -84,14 +81,9 @@ pub(crate) struct Approvers {
 }
 
 impl Approvers {
-    /// What must not have changed for this approver's vote to count.
-    pub(crate) fn ground(&self, id: &ApproverId) -> Ground {
-        Ground {
-            key: Key::Approver(id.clone()),
-            // Nobody's absence is a right: whoever was not read must be there, and have none.
-            item: Some(self.items.get(id).cloned().unwrap_or_default()),
-            attributes: &RIGHTS,
-        }
+    /// An approver's item as it was read.
+    pub(crate) fn item(&self, id: &ApproverId) -> Option<&Item> {
+        self.items.get(id)
     }
 }
 

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use gatekeeper_core::approver::{ApproverId, SlackChannelId};
-use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
-use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
+use gatekeeper_core::policy::{Rule, Scope};
 use gatekeeper_core::policy_key::{self, PolicyKey};
+use gatekeeper_core::precondition::PolicyItemId;
 use gatekeeper_core::token::TokenHash;
 
 use super::{Item, Tables, text};
@@ -119,42 +119,17 @@ impl Key {
             (sort.to_owned(), text(sort_value)),
         ])
     }
+}
 
-    /// The rule of an entry, by whichever key it is read.
-    pub(super) fn rule(&self) -> Option<&Rule> {
-        match self {
-            Self::Entry(rule) | Self::UnexpectedDeny(_, rule) => Some(rule),
-            _ => None,
+impl From<&PolicyItemId> for Key {
+    fn from(item: &PolicyItemId) -> Self {
+        match item.clone() {
+            PolicyItemId::Settings(scope) => Self::Settings(scope),
+            PolicyItemId::Entry(rule) => Self::Entry(rule),
+            PolicyItemId::UnexpectedDeny(key, rule) => Self::UnexpectedDeny(key, rule),
+            PolicyItemId::UnexpectedKeys(scope) => Self::UnexpectedKeys(Some(scope)),
+            PolicyItemId::Approver(id) => Self::Approver(id),
         }
-    }
-
-    /// Every policy item that could bear on a connection, and no other: its own service and `*`,
-    /// with each principal that it is, both effects, the settings, and what is remembered of the keys
-    /// there.
-    pub(crate) fn policy_of(connection: &Connection, organization: &Organization) -> Vec<Key> {
-        let mut principals = vec![
-            Principal::Endpoint(connection.endpoint_id.clone()),
-            Principal::Account(connection.owner.clone()),
-            Principal::Anyone,
-        ];
-        if let Organization::Known(Some(place)) = organization {
-            principals.extend(place.branches().into_iter().map(Principal::Organization));
-        }
-        let mut keys = Vec::new();
-        for service_id in [Scope::Service(connection.service_id.clone()), Scope::Every] {
-            keys.push(Key::Settings(service_id.clone()));
-            keys.push(Key::UnexpectedKeys(Some(service_id.clone())));
-            for principal in &principals {
-                for effect in [Effect::Allow, Effect::Deny] {
-                    keys.push(Key::Entry(Rule {
-                        service_id: service_id.clone(),
-                        principal: principal.clone(),
-                        effect,
-                    }));
-                }
-            }
-        }
-        keys
     }
 }
 

@@ -1,8 +1,7 @@
-//! Recording a transition: the only gate. One transaction moves the request, writes its history
-//! row, changes the slots, checks that the policy still says what was judged, and puts the
+//! Recording a change: the only gate. One transaction moves the request, writes its history
+//! row, changes the usage, checks that the policy still says what was judged, and puts the
 //! announcement into the outbox: all of it or nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,15 +10,14 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem, Update,
 };
-use gatekeeper_core::announcement::{Kind, announcement, note};
-use gatekeeper_core::approver::ApproverId;
+use gatekeeper_core::announcement::note;
+use gatekeeper_core::change::{Change, UsageChange};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::invitation::invitation;
 use gatekeeper_core::message::Message;
-use gatekeeper_core::request::{Request, SlotChange, Transition};
-use gatekeeper_core::token::TokenHash;
+use gatekeeper_core::request::Request;
 
-use super::allowlist::Ground;
+use super::allowlist::ItemCheck;
 use super::outbox::encode_message;
 use super::requests::{decode_request, encode_history, encode_request};
 use super::{Item, Key, Tables, number, text};
@@ -29,68 +27,16 @@ use crate::error::{Class, Error, Permanent, Retryable, class};
 /// How often a transaction that ran into another one is tried.
 const ATTEMPTS: u32 = 6;
 
-/// What is to be written.
-#[derive(Debug)]
-pub(crate) struct Write<'a> {
-    /// The request as it was read; none if there was none.
-    pub(crate) before: Option<&'a Request>,
-    /// The request as it is to be, of the next revision.
-    pub(crate) after: &'a Request,
-    /// What leads there; none to claim a request, or to note something on it, without changing its
-    /// status.
-    pub(crate) transition: Option<&'a Transition>,
-    /// What must not have changed since it was judged.
-    pub(crate) grounds: Vec<Ground>,
-    /// The limit under which a slot is taken; none takes one without asking.
-    pub(crate) max_connections: Option<u32>,
-    /// Who is to be told what.
-    pub(crate) told: Told,
-    /// What is to be told besides, of the request as it is to be.
-    pub(crate) notes: Vec<Kind>,
-    /// Which approvers are to be asked, in the words of this kind.
-    pub(crate) invited: Option<(Kind, BTreeSet<ApproverId>)>,
-    /// The link that a vote uses up.
-    pub(crate) link: Option<&'a TokenHash>,
-}
-
-impl<'a> Write<'a> {
-    /// A write that tells nobody and rests on nothing but the request.
-    pub(crate) fn of(before: Option<&'a Request>, after: &'a Request) -> Self {
-        Self {
-            before,
-            after,
-            transition: None,
-            grounds: Vec::new(),
-            max_connections: None,
-            told: Told::Nothing,
-            notes: Vec::new(),
-            invited: None,
-            link: None,
-        }
-    }
-}
-
-/// What is announced of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Nothing.
-    Nothing,
-    /// The transition, if it is one that people need to hear of.
-    Transition,
-    /// This, though the status did not change.
-    Note(Kind),
-}
-
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// Written. The messages that it left in the outbox.
-    Written(Vec<Message>),
+    /// Written.
+    Written,
     /// Somebody else changed the request first; this is how it stands now.
     Lost(Option<Box<Request>>),
     /// The policy is not what was judged any more.
     PolicyChanged,
-    /// The last slot went to another connection.
+    /// The last place under the limit went to another connection.
     LimitReached,
 }
 
@@ -99,17 +45,20 @@ pub(crate) enum Recorded {
 enum Part {
     Request,
     History,
-    Slots,
-    Ground,
-    Link,
+    Usage,
+    Precondition,
     Outbox,
 }
 
 impl Tables {
-    /// Writes a transition and all that goes with it, or nothing.
-    pub(crate) async fn record(&self, write: &Write<'_>) -> Result<Recorded, Arc<Error>> {
-        let endpoint_id = &write.after.endpoint_id;
-        let (parts, items, messages) = self.transaction(write)?;
+    /// Writes a change and all that goes with it, or nothing. `checks` are the items that it rests on.
+    pub(crate) async fn record(
+        &self,
+        change: &Change,
+        checks: Vec<ItemCheck>,
+    ) -> Result<Recorded, Arc<Error>> {
+        let endpoint_id = &change.after.endpoint_id;
+        let (parts, items) = self.transaction(change, &checks)?;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 0;
         loop {
@@ -121,7 +70,7 @@ impl Tables {
                 .send()
                 .await;
             let error = match sent {
-                Ok(_) => return Ok(Recorded::Written(messages)),
+                Ok(_) => return Ok(Recorded::Written),
                 Err(error) => error,
             };
             if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
@@ -162,64 +111,40 @@ impl Tables {
 
     fn transaction(
         &self,
-        write: &Write<'_>,
-    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Vec<Message>), Permanent> {
+        change: &Change,
+        checks: &[ItemCheck],
+    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>), Permanent> {
         let mut parts = vec![Part::Request];
-        let mut items = vec![self.put_request(write)?];
-        let after = write.after;
-        if let Some(transition) = write.transition {
+        let mut items = vec![self.put_request(change)?];
+        if let Some(transition) = &change.transition {
             parts.push(Part::History);
-            let row = encode_history(after, transition)?;
-            items.push(self.put_new(row)?);
-            if let Some(slots) = self.change_slots(write, transition)? {
-                parts.push(Part::Slots);
-                items.push(slots);
-            }
+            items.push(self.put_new(encode_history(&change.after, transition)?)?);
         }
-        let told = match (write.told, write.transition) {
-            (Told::Transition, Some(transition)) => announcement(after, transition),
-            (Told::Note(kind), _) => Some(note(after, kind, self.clock.now())),
-            (Told::Nothing, _) | (Told::Transition, None) => None,
-        };
-        let mut messages = Vec::new();
-        let notes = write
-            .notes
-            .iter()
-            .map(|kind| note(after, *kind, self.clock.now()));
-        for told in told.into_iter().chain(notes) {
-            messages.push(told.message().map_err(unwritable)?);
+        if let Some(usage) = self.change_usage(change)? {
+            parts.push(Part::Usage);
+            items.push(usage);
         }
-        if let Some((kind, approvers)) = &write.invited {
-            let told = note(after, *kind, self.clock.now());
-            for approver in approvers {
-                messages.extend(invitation(after, &told, approver).map_err(unwritable)?);
-            }
-        }
-        for message in &messages {
+        for message in messages_of(change)? {
             parts.push(Part::Outbox);
-            items.push(self.put_new(encode_message(message)?)?);
+            items.push(self.put_new(encode_message(&message)?)?);
         }
-        if let Some(link) = write.link {
-            parts.push(Part::Link);
-            items.push(self.use_up(link)?);
+        for check in checks {
+            parts.push(Part::Precondition);
+            items.push(self.check(check)?);
         }
-        for ground in &write.grounds {
-            parts.push(Part::Ground);
-            items.push(self.check(ground)?);
-        }
-        Ok((parts, items, messages))
+        Ok((parts, items))
     }
 
-    fn put_request(&self, write: &Write<'_>) -> Result<TransactWriteItem, Permanent> {
+    fn put_request(&self, change: &Change) -> Result<TransactWriteItem, Permanent> {
         let put = Put::builder()
             .table_name(&self.requests)
-            .set_item(Some(encode_request(write.after)?))
+            .set_item(Some(encode_request(&change.after)?))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match write.before {
+        let put = match change.before_revision {
             None => put.condition_expression("attribute_not_exists(pk)"),
-            Some(before) => put
+            Some(revision) => put
                 .condition_expression("revision = :revision")
-                .expression_attribute_values(":revision", number(before.revision)),
+                .expression_attribute_values(":revision", number(revision)),
         };
         Ok(TransactWriteItem::builder()
             .put(put.build().map_err(encoding)?)
@@ -236,23 +161,19 @@ impl Tables {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn change_slots(
-        &self,
-        write: &Write<'_>,
-        transition: &Transition,
-    ) -> Result<Option<TransactWriteItem>, Permanent> {
-        let after = write.after;
+    fn change_usage(&self, change: &Change) -> Result<Option<TransactWriteItem>, Permanent> {
+        let after = &change.after;
         let key = Key::Slots(after.service_id.clone(), after.account_id.clone());
         let id = after.endpoint_id.to_string();
         let update = Update::builder()
             .table_name(&self.requests)
             .set_key(Some(key.item()))
             .expression_attribute_values(":own", AttributeValue::Ss(vec![id.clone()]));
-        let update = match (transition.slot_change(), write.max_connections) {
-            (SlotChange::Keep, _) => return Ok(None),
-            (SlotChange::Release, _) => update.update_expression("DELETE endpoints :own"),
-            (SlotChange::Take, None) => update.update_expression("ADD endpoints :own"),
-            (SlotChange::Take, Some(max)) => update
+        let update = match change.usage {
+            UsageChange::Keep => return Ok(None),
+            UsageChange::Release => update.update_expression("DELETE endpoints :own"),
+            UsageChange::Take { at_most: None } => update.update_expression("ADD endpoints :own"),
+            UsageChange::Take { at_most: Some(max) } => update
                 .update_expression("ADD endpoints :own")
                 .condition_expression(
                     "attribute_not_exists(endpoints) OR size(endpoints) < :max OR contains(endpoints, :id)",
@@ -267,17 +188,17 @@ impl Tables {
         ))
     }
 
-    fn check(&self, ground: &Ground) -> Result<TransactWriteItem, Permanent> {
+    fn check(&self, one: &ItemCheck) -> Result<TransactWriteItem, Permanent> {
         let check = ConditionCheck::builder()
-            .table_name(self.table_of(&ground.key))
-            .set_key(Some(ground.key.item()));
-        let (partition, _) = ground.key.names();
-        let check = match &ground.item {
+            .table_name(self.table_of(&one.key))
+            .set_key(Some(one.key.item()));
+        let (partition, _) = one.key.names();
+        let check = match &one.item {
             None => check.condition_expression(format!("attribute_not_exists({partition})")),
             Some(item) => {
                 let mut check = check;
                 let mut condition = format!("attribute_exists({partition})");
-                for name in ground.attributes {
+                for name in one.attributes {
                     // By placeholder: some of them are words that DynamoDB keeps to itself.
                     check = check.expression_attribute_names(format!("#{name}"), *name);
                     match item.get(*name) {
@@ -336,8 +257,8 @@ fn cancelled(
                 });
             }
 
-            Part::Ground | Part::Link => outcome = Some(Recorded::PolicyChanged),
-            Part::Slots => {
+            Part::Precondition => outcome = Some(Recorded::PolicyChanged),
+            Part::Usage => {
                 if outcome.is_none() {
                     outcome = Some(Recorded::LimitReached);
                 }
@@ -364,4 +285,23 @@ fn unwritable(error: serde_json::Error) -> Permanent {
 
 fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Permanent {
     Permanent::Encode(Box::new(error))
+}
+
+fn messages_of(change: &Change) -> Result<Vec<Message>, Permanent> {
+    let after = &change.after;
+    let mut messages = Vec::new();
+    for told in &change.messages.announcements {
+        messages.push(told.message().map_err(unwritable)?);
+    }
+    if let Some(ask) = &change.messages.ask {
+        let told = note(
+            after,
+            ask.kind,
+            after.letters_at.unwrap_or(after.status_since),
+        );
+        for approver in &ask.approvers {
+            messages.extend(invitation(after, &told, approver).map_err(unwritable)?);
+        }
+    }
+    Ok(messages)
 }

@@ -157,7 +157,7 @@ fn moved(
             };
             write(Change::transition(Some(request), after, transition).on(preconditions))
         }
-        Err(error) => illegal(&error),
+        Err(error) => illegal(error),
     }
 }
 

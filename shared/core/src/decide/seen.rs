@@ -85,7 +85,7 @@ pub(super) fn recorded(
     };
     let mut after = match after {
         Ok(after) => after,
-        Err(error) => return illegal(&error),
+        Err(error) => return illegal(error),
     };
     let learned = after.learn(&observation.callers, now);
     let contradicted = learned.contradiction.then_some(Kind::DeciderContradicted);

@@ -160,7 +160,7 @@ fn decided(
     } = decision;
     let mut after = match after(request, connection, verdict, &transition) {
         Ok(after) => after,
-        Err(error) => return illegal(&error),
+        Err(error) => return illegal(error),
     };
     name(&mut after, read, connection);
     after.claimed_until = transition

@@ -1,0 +1,234 @@
+//! Reading the facts that a decision needs: the requests, the policy, where accounts sit, who may decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::try_join_all;
+use gatekeeper_core::connection::{Connection, Organization};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::policy::Scope;
+use gatekeeper_core::precondition::{PolicyItemId, PolicyRead, Precondition, UnreadablePolicy};
+use gatekeeper_core::request::Request;
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+
+use super::log::Log;
+use crate::error::{Error, Permanent};
+use crate::organizations::{Organizations, Places};
+use crate::tables::{Approvers, Item, ItemCheck, Items, Key, PathDenies, Slots, Tables, policy_of};
+
+/// What was read for a number of connections. It says of what it does not hold that it was not read.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    items: Items,
+    denies: PathDenies,
+    places: Places,
+    /// Requests that are known without having been read here.
+    requests: BTreeMap<EndpointId, Request>,
+    /// Read when somebody has to be asked.
+    approvers: OnceCell<Approvers>,
+}
+
+/// An entry that shows that the allowlist is not empty for a service.
+pub(super) type AnyEntry = Option<(PolicyItemId, Item)>;
+
+impl Known {
+    /// Adds requests as they are known from before.
+    pub(super) fn with_requests<'a>(mut self, requests: impl Iterator<Item = &'a Request>) -> Self {
+        let by_id = requests.map(|request| (request.endpoint_id.clone(), request.clone()));
+        self.requests.extend(by_id);
+        self
+    }
+
+    /// The request of an endpoint, if there is one.
+    pub(super) fn request(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Permanent> {
+        match self.requests.get(endpoint_id) {
+            Some(request) => Ok(Some(request.clone())),
+            None => self.items.request(endpoint_id),
+        }
+    }
+
+    /// Where the consumer's account sits.
+    pub(super) fn place(&self, connection: &Connection) -> &Organization {
+        self.places
+            .get(&connection.owner)
+            .unwrap_or(&Organization::Failed)
+    }
+
+    /// Whether all was read that bears on a connection.
+    pub(super) fn covers(&self, connection: &Connection) -> bool {
+        let place = self.places.get(&connection.owner);
+        place.is_some_and(|place| {
+            self.items.covers_policy(connection, place)
+                && (is_certain(place) || self.denies.covers(&connection.service_id))
+        })
+    }
+
+    /// The policy as it bears on a connection, or what of it cannot be understood; none if it was not read
+    /// for it.
+    pub(super) fn policy(
+        &self,
+        connection: &Connection,
+    ) -> Option<Result<PolicyRead, UnreadablePolicy>> {
+        let place = self.place(connection);
+        self.covers(connection)
+            .then(|| policy_of(connection, place, &self.items, &self.denies))
+    }
+
+    /// The consumer's connections that count.
+    pub(super) fn slots(&self, connection: &Connection) -> Result<Slots, Permanent> {
+        self.items
+            .slots(&connection.service_id, &connection.owner)
+    }
+
+    /// Since when a service is looked after; none if it is not yet.
+    pub(super) fn managed_since(&self, service: &ServiceId) -> Option<Timestamp> {
+        Tables::managed_since(&self.items, service)
+    }
+
+    /// The approvers, if they were read.
+    pub(super) fn approvers(&self) -> Option<&Approvers> {
+        self.approvers.get()
+    }
+
+    /// The items that a change rests on, as they were read.
+    pub(super) fn checks(
+        &self,
+        preconditions: &[Precondition],
+        entry: Option<&AnyEntry>,
+    ) -> Vec<ItemCheck> {
+        let entry = entry.and_then(Option::as_ref);
+        let check = |precondition: &Precondition| {
+            let id = &precondition.item;
+            let key = Key::from(id);
+            let item = match (id, entry) {
+                (PolicyItemId::Approver(approver), _) => {
+                    let approvers = self.approvers.get();
+                    // Who was not read must be there, and have no right.
+                    let right = approvers.and_then(|approvers| approvers.item(approver));
+                    Some(right.cloned().unwrap_or_default())
+                }
+                (id, Some((of_entry, item))) if id == of_entry => Some(item.clone()),
+                _ => self.items.get(&key).cloned(),
+            };
+            ItemCheck {
+                key,
+                item,
+                attributes: precondition.attributes,
+            }
+        };
+        preconditions.iter().map(check).collect()
+    }
+}
+
+/// Reads facts.
+#[derive(Debug)]
+pub(super) struct FactReader {
+    tables: Arc<Tables>,
+    organizations: Organizations,
+    log: Log,
+}
+
+impl FactReader {
+    pub(super) fn new(tables: Arc<Tables>, organizations: Organizations, log: Log) -> Self {
+        Self {
+            tables,
+            organizations,
+            log,
+        }
+    }
+
+    /// Reads who may decide reviews, at most once for all that this serves.
+    pub(super) async fn read_approvers<'a>(
+        &self,
+        known: &'a Known,
+    ) -> Result<&'a Approvers, Arc<Error>> {
+        let read = async {
+            let approvers = self.tables.approvers().await?;
+            for error in &approvers.malformed {
+                self.log.failure(error, None);
+            }
+            Ok(approvers)
+        };
+        known.approvers.get_or_try_init(|| read).await
+    }
+
+    /// Looks for some entry that speaks of a service, at most once.
+    pub(super) async fn read_any_entry(
+        &self,
+        service: &ServiceId,
+        entry: &OnceCell<AnyEntry>,
+    ) -> Result<(), Arc<Error>> {
+        let read = async {
+            let entry = self.tables.any_entry(service).await?;
+            if entry.is_none() {
+                tracing::warn!(
+                    service_id = %service,
+                    "the allowlist holds no entry for the service, so nothing is revoked for want of one"
+                );
+            }
+            Ok::<_, Arc<Error>>(entry)
+        };
+        entry.get_or_try_init(|| read).await.map(|_| ())
+    }
+
+    /// Reads all that bears on these connections, and `others` besides, consistently and in as few calls as
+    /// it takes. What was read before is read again.
+    pub(super) async fn read(
+        &self,
+        known: &mut Known,
+        connections: &[&Connection],
+        others: BTreeSet<Key>,
+    ) -> Result<(), Arc<Error>> {
+        let accounts: BTreeSet<AccountId> = connections.iter().map(|c| c.owner.clone()).collect();
+        known
+            .places
+            .extend(self.organizations.places(accounts).await);
+        let mut keys = others;
+        let mut scopes = BTreeSet::new();
+        let mut in_doubt = BTreeSet::new();
+        for connection in connections {
+            let place = known.place(connection);
+            let policy = PolicyItemId::all_of(connection, place);
+            keys.extend(policy.iter().map(Key::from));
+            keys.insert(Tables::managed_key(&connection.service_id));
+            keys.insert(Key::Slots(
+                connection.service_id.clone(),
+                connection.owner.clone(),
+            ));
+            scopes.extend(Scope::all_of(&connection.service_id));
+            if !is_certain(place) {
+                in_doubt.extend(Scope::all_of(&connection.service_id));
+            }
+        }
+        let (mut items, ()) = tokio::try_join!(
+            self.tables.read(keys),
+            self.tables.read_path_denies(&mut known.denies, in_doubt)
+        )?;
+        let fresh = scopes
+            .iter()
+            .map(|scope| self.tables.freshen_keys(&items, scope).boxed());
+        let fresh: Vec<_> = try_join_all(fresh).await?;
+        for fresh in fresh.into_iter().flatten() {
+            items.extend(fresh);
+        }
+        // Hardly ever is there one.
+        let unexpected: BTreeSet<Key> = connections
+            .iter()
+            .flat_map(|connection| items.unexpected_denies(connection, known.place(connection)))
+            .map(|item| Key::from(&item))
+            .collect();
+        if !unexpected.is_empty() {
+            items.extend(self.tables.read(unexpected).await?);
+        }
+        known.items.extend(items);
+        Ok(())
+    }
+}
+
+/// Whether it is known which Organizations paths cover the account, so that each deny for one can be named
+/// by its key.
+fn is_certain(place: &Organization) -> bool {
+    matches!(place, Organization::Known(_))
+}

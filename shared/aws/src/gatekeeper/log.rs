@@ -1,0 +1,91 @@
+//! What the steps log and measure.
+
+use std::sync::Arc;
+
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::request::Status;
+
+use super::outcome::Outcome;
+use crate::error::{Error, chain};
+use crate::telemetry::{Metrics, Unit};
+
+/// Writes log lines with the metrics that go with them.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    metrics: Metrics,
+}
+
+impl Log {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+
+    /// Logs a failure, once, here where it is handled: `error` where somebody must act.
+    pub(super) fn failure(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
+        let step = error.step().as_str();
+        let error_type = error.error_type();
+        let endpoint_id = endpoint_id.map(EndpointId::as_str);
+        if error.is_retryable() {
+            tracing::warn!(
+                step,
+                error_type,
+                endpoint_id,
+                error = chain(&**error),
+                "a step failed and will be tried again"
+            );
+        } else {
+            tracing::error!(
+                step,
+                error_type,
+                endpoint_id,
+                error = chain(&**error),
+                "a step failed; somebody must act"
+            );
+        }
+        self.metrics.count_failure(error);
+    }
+
+    /// One wide line for each connection that changed, and the metrics that go with it.
+    pub(super) fn outcome(&self, outcome: &Outcome, duration_ms: f64) {
+        match outcome {
+            Outcome::Changed { from, request } => {
+                tracing::info!(
+                    endpoint_id = %request.endpoint_id,
+                    service_id = %request.service_id,
+                    account_id = %request.account_id,
+                    region = %request.region,
+                    verdict = request.verdict.decision.as_str(),
+                    rule = request.verdict.rule.as_ref().map(ToString::to_string),
+                    reason = request.verdict.reason,
+                    decided_by = %request.decided_by,
+                    from = from.map(Status::as_str),
+                    to = request.status.as_str(),
+                    version = request.version,
+                    duration_ms,
+                    "decision"
+                );
+                let outcome = request.status.as_str();
+                self.metrics
+                    .put("Requests", Unit::Count, 1.0, &[("outcome", outcome)]);
+                self.metrics.put(
+                    "DecisionLatency",
+                    Unit::Milliseconds,
+                    duration_ms,
+                    &[("outcome", outcome)],
+                );
+            }
+            Outcome::Lost(Some(request)) => {
+                tracing::info!(
+                    endpoint_id = %request.endpoint_id,
+                    status = request.status.as_str(),
+                    version = request.version,
+                    decided_by = %request.decided_by,
+                    since = %request.status_since,
+                    "somebody else decided first"
+                );
+            }
+            Outcome::Left(reason) => tracing::debug!(reason = reason.as_str(), "left alone"),
+            Outcome::Lost(None) | Outcome::Unchanged(_) => {}
+        }
+    }
+}

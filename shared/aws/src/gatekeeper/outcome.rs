@@ -1,0 +1,53 @@
+//! What came of a connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gatekeeper_core::decide::LeaveReason;
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::judge::Decision;
+use gatekeeper_core::request::{Request, Status};
+
+use crate::error::Error;
+
+/// What came of one connection.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The record already agreed with EC2 and the policy.
+    Unchanged(Option<Box<Request>>),
+    /// It was left alone for now.
+    Left(LeaveReason),
+    /// Somebody else decided first; this is what stands, if it is known.
+    Lost(Option<Box<Request>>),
+    /// The request changed.
+    Changed {
+        /// Where it stood; none if it is new.
+        from: Option<Status>,
+        /// The request as it stands now.
+        request: Box<Request>,
+    },
+}
+
+/// What came of each connection.
+pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
+
+/// The consumers of whose connections one counts less than before, by service: others may have waited for
+/// its place.
+pub(super) fn consumers_with_room(
+    settled: &Settled,
+) -> BTreeMap<ServiceId, BTreeSet<AccountId>> {
+    let mut consumers: BTreeMap<ServiceId, BTreeSet<AccountId>> = BTreeMap::new();
+    for outcome in settled.values() {
+        let Ok(Outcome::Changed { from, request }) = outcome else {
+            continue;
+        };
+        let held = from.is_some_and(Status::holds_slot);
+        // Between deciding to accept it and EC2's answer it counted as well.
+        let briefly = request.verdict.decision == Decision::Accept;
+        if !request.status.holds_slot() && (held || briefly) {
+            let accounts = consumers.entry(request.service_id.clone()).or_default();
+            accounts.insert(request.account_id.clone());
+        }
+    }
+    consumers
+}

@@ -1,0 +1,503 @@
+//! The one way in which a decision is made and carried out, for any number of connections that were
+//! observed:
+//!
+//! 1. [`Pipeline::settle`] takes observations and answers what came of each.
+//! 2. [`Pipeline::decide`] reads what they have in common, at once, and takes each consumer's connections in
+//!    turn.
+//! 3. [`Pipeline::decide_one`] asks [`next`](gatekeeper_core::decide::next) what is to be done: it reads what
+//!    is missing and asks again, or writes the change.
+//! 4. [`Enforcer::enforce`](super::enforce::Enforcer::enforce) has EC2 carry out what was decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
+use gatekeeper_core::change::{Change, Revocation, UsageChange};
+use gatekeeper_core::connection::{Connection, Organization, Phase};
+use gatekeeper_core::decide::{
+    Action, AuditRun, Facts, LeaveReason, Need, Next, Setup, UsageRead, next,
+};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::observation::Observation;
+use gatekeeper_core::plan::{Plan, Seen, plan};
+use gatekeeper_core::request::{Cause, Request};
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+
+use super::enforce::{Enforcer, ToEnforce};
+use super::facts::{AnyEntry, FactReader, Known};
+use super::log::Log;
+use super::outcome::{Outcome, Settled, consumers_with_room};
+use crate::clock::{Clock, Deadline};
+use crate::config::Limits;
+use crate::ec2::{Ec2, Which};
+use crate::error::{Error, Permanent, Retryable};
+use crate::tables::{Key, Recorded, Slots, Tables};
+
+/// How often a connection is decided anew because request, policy or usage changed meanwhile.
+const ATTEMPTS: u32 = 4;
+
+/// Decides and carries decisions out.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) facts: FactReader,
+    pub(super) enforcer: Enforcer,
+    ec2: Arc<Ec2>,
+    tables: Arc<Tables>,
+    setup: Setup,
+    clock: Clock,
+    limits: Limits,
+    log: Log,
+}
+
+/// What came of deciding about one connection.
+#[derive(Debug)]
+pub(super) enum Decided {
+    /// A decision is written, and EC2 is to be asked.
+    ToEnforce(ToEnforce),
+    /// There is nothing more to do.
+    Finished(Outcome),
+    /// It would be revoked so. That was not written: whoever audits counts them first.
+    HeldBack(Revocation),
+}
+
+/// A run that holds what is connected against the policy.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Auditing<'a> {
+    /// When it began.
+    pub(super) began: Timestamp,
+    /// An entry of the allowlist for the service, once it was looked for.
+    pub(super) entry: &'a OnceCell<AnyEntry>,
+    /// Whether what would begin a grace period is written.
+    pub(super) may_start: bool,
+    /// Whether what would cut a connection is written.
+    pub(super) may_cut: bool,
+}
+
+/// What one consumer's connections to one service share while they are decided in turn.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// The consumer's usage, as of the last that was read or taken.
+    slots: Option<Slots>,
+    /// Whether it was compared with what EC2 shows.
+    is_compared: bool,
+}
+
+type Answer = (EndpointId, Result<Decided, Arc<Error>>);
+
+impl Pipeline {
+    #[expect(clippy::too_many_arguments, reason = "each is a client or a setting of its own")]
+    pub(super) fn new(
+        facts: FactReader,
+        enforcer: Enforcer,
+        ec2: Arc<Ec2>,
+        tables: Arc<Tables>,
+        asks_by_email: bool,
+        clock: Clock,
+        limits: Limits,
+        log: Log,
+    ) -> Self {
+        let setup = Setup {
+            lag: limits.lag,
+            claim: limits.claim,
+            asks_by_email,
+        };
+        Self {
+            facts,
+            enforcer,
+            ec2,
+            tables,
+            setup,
+            clock,
+            limits,
+            log,
+        }
+    }
+
+    /// How the product is set up.
+    pub(super) fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// Decides, records and enforces. Answers for every observation, and for what else of the same
+    /// consumers could be decided once there was room under a limit.
+    pub(super) async fn settle(
+        &self,
+        observations: Vec<Observation>,
+        deadline: Deadline,
+    ) -> Settled {
+        let mut settled = self.settle_once(observations, deadline).boxed().await;
+        let freed = self.settle_waiting(&settled, deadline).await;
+        settled.extend(freed);
+        settled
+    }
+
+    /// Settles what waits of the consumers that have room for a connection more than before.
+    pub(super) async fn settle_waiting(&self, settled: &Settled, deadline: Deadline) -> Settled {
+        let mut others = Settled::new();
+        for (service, accounts) in consumers_with_room(settled) {
+            if !deadline.leaves(&self.clock, self.limits.margin) {
+                // Reconcile finds those that wait.
+                return others;
+            }
+            let seen_at = self.clock.now();
+            let accounts = Vec::from_iter(accounts);
+            let listed = self
+                .ec2
+                .of_consumers(Some(&service), &accounts, Which::Waiting)
+                .await;
+            match listed {
+                Ok(listed) => {
+                    let waiting: Vec<Observation> = listed
+                        .connections
+                        .into_iter()
+                        .filter(|connection| connection.state.phase() == Phase::Waiting)
+                        .map(|connection| Observation::of(connection, seen_at))
+                        .collect();
+                    if !waiting.is_empty() {
+                        others.extend(self.settle_once(waiting, deadline).boxed().await);
+                    }
+                }
+                Err(error) => self.log.failure(&error, None),
+            }
+        }
+        others
+    }
+
+    async fn settle_once(&self, observations: Vec<Observation>, deadline: Deadline) -> Settled {
+        let begun = self.clock.now();
+        let mut settled = Settled::new();
+        let mut to_enforce = Vec::new();
+        for (endpoint_id, decided) in self.decide(observations, deadline).await {
+            let outcome = match decided {
+                Ok(Decided::ToEnforce(decision)) => {
+                    to_enforce.push(decision);
+                    continue;
+                }
+                Ok(Decided::Finished(outcome)) => Ok(outcome),
+                // Nobody audits here.
+                Ok(Decided::HeldBack(_)) => Ok(Outcome::Unchanged(None)),
+                Err(error) => Err(error),
+            };
+            settled.insert(endpoint_id, outcome);
+        }
+        settled.extend(self.enforcer.enforce(to_enforce, deadline).await);
+        let spent = self.clock.now().duration_since(begun).as_millis_f64();
+        let mut out_of_time = None;
+        for (endpoint_id, outcome) in &settled {
+            match outcome {
+                Ok(outcome) => self.log.outcome(outcome, spent),
+                Err(error) if error.is_out_of_time() => out_of_time = Some(error),
+                Err(error) => self.log.failure(error, Some(endpoint_id)),
+            }
+        }
+        // Once for all of them: they have nothing to do with it.
+        if let Some(error) = out_of_time {
+            self.log.failure(error, None);
+        }
+        settled
+    }
+
+    /// Brings each request to its next status. One read serves them all; connections of one consumer follow
+    /// each other, since they may compete for the last place under a limit.
+    async fn decide(&self, observations: Vec<Observation>, deadline: Deadline) -> Vec<Answer> {
+        let mut known = Known::default();
+        if let Err(error) = self.read_for(&mut known, &observations).await {
+            let failed = |one: Observation| (one.endpoint_id, Err(Arc::clone(&error)));
+            return observations.into_iter().map(failed).collect();
+        }
+        let known = &known;
+        let mut consumers: BTreeMap<_, Vec<Observation>> = BTreeMap::new();
+        for observation in observations {
+            let consumer = consumer_of(&observation, known);
+            consumers.entry(consumer).or_default().push(observation);
+        }
+        for observations in consumers.values_mut() {
+            // What waits goes before what is tried again: they may want the same place.
+            observations.sort_by_key(|one| one.phase() != Phase::Waiting);
+        }
+        let turns: Vec<_> = consumers
+            .into_values()
+            .map(|observations| self.decide_in_turn(observations, known, deadline).boxed())
+            .collect();
+        stream::iter(turns)
+            .buffered(self.limits.concurrency)
+            .concat()
+            .await
+    }
+
+    /// Reads the requests, and the policy for what waits; then the policy for what else turns out to need
+    /// it: most of what reconcile sees is long settled.
+    async fn read_for(
+        &self,
+        known: &mut Known,
+        observations: &[Observation],
+    ) -> Result<(), Arc<Error>> {
+        let requests = observations
+            .iter()
+            .map(|one| Key::Request(one.endpoint_id.clone()))
+            .collect();
+        let waiting: Vec<&Connection> = observations
+            .iter()
+            .filter(|one| one.phase() == Phase::Waiting)
+            .filter_map(|one| one.connection.as_ref())
+            .collect();
+        self.facts.read(known, &waiting, requests).await?;
+        let more: Vec<&Connection> = observations
+            .iter()
+            .filter(|one| self.needs_policy(one, known))
+            .filter_map(|one| one.connection.as_ref())
+            .filter(|connection| !known.covers(connection))
+            .collect();
+        if more.is_empty() {
+            return Ok(());
+        }
+        self.facts.read(known, &more, BTreeSet::new()).await
+    }
+
+    fn needs_policy(&self, observation: &Observation, known: &Known) -> bool {
+        // A request that cannot be read fails alone, in its turn.
+        let Ok(request) = known.request(&observation.endpoint_id) else {
+            return false;
+        };
+        let seen = Seen {
+            connection: observation.connection.as_ref(),
+            at: observation.seen_at,
+        };
+        let plan = plan(
+            request.as_ref(),
+            seen,
+            self.clock.now(),
+            self.limits.lag,
+        );
+        matches!(
+            plan,
+            Plan::Judge
+                | Plan::Record {
+                    cause: Cause::OutOfBand,
+                    ..
+                }
+        )
+    }
+
+    async fn decide_in_turn(
+        &self,
+        observations: Vec<Observation>,
+        known: &Known,
+        deadline: Deadline,
+    ) -> Vec<Answer> {
+        let mut turn = Turn::default();
+        let mut answers = Vec::with_capacity(observations.len());
+        for observation in observations {
+            let decided = if deadline.leaves(&self.clock, self.limits.margin) {
+                self.decide_one(&observation, known, &mut turn, None).await
+            } else {
+                Err(Retryable::OutOfTime.into())
+            };
+            answers.push((observation.endpoint_id, decided));
+        }
+        answers
+    }
+
+    /// Decides about one connection by what is known, reads what is missing, and writes the change.
+    pub(super) async fn decide_one(
+        &self,
+        observation: &Observation,
+        known: &Known,
+        turn: &mut Turn,
+        audit: Option<Auditing<'_>>,
+    ) -> Result<Decided, Arc<Error>> {
+        let contended = || Retryable::Contended(observation.endpoint_id.clone());
+        let mut own: Option<Known> = None;
+        let mut attempts = 1;
+        loop {
+            let known = own.as_ref().unwrap_or(known);
+            let request = known.request(&observation.endpoint_id)?;
+            let next = self.next(observation, request.as_ref(), known, turn, audit)?;
+            let is_stale = match next.action {
+                Action::Nothing => {
+                    let request = request.map(Box::new);
+                    return Ok(Decided::Finished(Outcome::Unchanged(request)));
+                }
+                Action::Leave(reason) => {
+                    return match reason {
+                        // The event comes again when the record stands.
+                        LeaveReason::NameWaits => Err(contended().into()),
+                        LeaveReason::Unreadable(what) => Err(Permanent::from(what).into()),
+                        LeaveReason::Illegal(error) => Err(Permanent::Illegal(error).into()),
+                        reason => Ok(Decided::Finished(Outcome::Left(reason))),
+                    };
+                }
+                Action::Need(Need::Policy) => true,
+                Action::Need(Need::Approvers) => {
+                    self.facts.read_approvers(known).await?;
+                    false
+                }
+                Action::Need(Need::AnyEntry) => {
+                    if let (Some(audit), Some(request)) = (audit, &request) {
+                        let service = &request.service_id;
+                        self.facts.read_any_entry(service, audit.entry).await?;
+                    }
+                    false
+                }
+                Action::Need(Need::Usage) => {
+                    self.compare_usage(observation, known, turn).await?
+                }
+                Action::Write(change) => {
+                    if let (Some(revocation), Some(audit)) = (change.revokes(), audit)
+                        && !audit.may(revocation)
+                    {
+                        return Ok(Decided::HeldBack(revocation));
+                    }
+                    let entry = audit.and_then(|audit| audit.entry.get());
+                    let checks = known.checks(&change.preconditions, entry);
+                    match self.tables.record(&change, checks).await? {
+                        Recorded::Written => return Ok(written(*change, turn)),
+                        Recorded::Lost(winner) => {
+                            let stands = winner.as_ref().map(|winner| winner.version);
+                            let was = request.as_ref().map(|request| request.version);
+                            // Somebody took a note, or a claim, and decided nothing; or what an event names
+                            // somebody for may be what the winner wrote down.
+                            let again = stands.is_some() && stands == was;
+                            if !again && observation.callers.is_empty() {
+                                return Ok(Decided::Finished(Outcome::Lost(winner)));
+                            }
+                            true
+                        }
+                        Recorded::PolicyChanged | Recorded::LimitReached => true,
+                    }
+                }
+            };
+            if is_stale {
+                if attempts == ATTEMPTS {
+                    return Err(contended().into());
+                }
+                attempts += 1;
+                own = Some(self.read_anew(observation).await?);
+                turn.slots = None;
+            }
+        }
+    }
+
+    /// Asks what is to be done by what is known.
+    fn next(
+        &self,
+        observation: &Observation,
+        request: Option<&Request>,
+        known: &Known,
+        turn: &mut Turn,
+        audit: Option<Auditing<'_>>,
+    ) -> Result<Next, Permanent> {
+        let connection = observation.connection.as_ref();
+        let policy = connection.and_then(|connection| known.policy(connection));
+        let usage = match (connection, &policy) {
+            (Some(connection), Some(_)) => {
+                let slots = match turn.slots.take() {
+                    Some(slots) => slots,
+                    None => known.slots(connection)?,
+                };
+                let usage = UsageRead {
+                    others: slots.others(&connection.endpoint_id),
+                    is_counted: slots.counted,
+                    is_compared: turn.is_compared,
+                };
+                turn.slots = Some(slots);
+                Some(usage)
+            }
+            _ => None,
+        };
+        let entry = audit.map(|audit| audit.entry.get());
+        let entry = entry.map(|entry| entry.map(|entry| entry.as_ref().map(|(id, _)| id)));
+        let facts = Facts {
+            observation,
+            request,
+            policy: policy.as_ref().map(Result::as_ref),
+            organization: connection.map_or(&Organization::Failed, |one| known.place(one)),
+            usage,
+            approvers: known.approvers().map(|approvers| &*approvers.list),
+            managed_since: connection.and_then(|one| known.managed_since(&one.service_id)),
+            audit: audit.map(|audit| AuditRun {
+                began: audit.began,
+                entry: entry.flatten(),
+            }),
+            setup: self.setup,
+        };
+        Ok(next(&facts, self.clock.now()))
+    }
+
+    async fn read_anew(&self, observation: &Observation) -> Result<Known, Arc<Error>> {
+        let mut known = Known::default();
+        let request = BTreeSet::from([Key::Request(observation.endpoint_id.clone())]);
+        let connection: Vec<&Connection> = observation.connection.iter().collect();
+        self.facts.read(&mut known, &connection, request).await?;
+        Ok(known)
+    }
+
+    /// Has the consumer's usage agree with what EC2 shows. Answers whether it has to be read again.
+    async fn compare_usage(
+        &self,
+        observation: &Observation,
+        known: &Known,
+        turn: &mut Turn,
+    ) -> Result<bool, Arc<Error>> {
+        let Some(connection) = &observation.connection else {
+            return Ok(true);
+        };
+        let slots = match &turn.slots {
+            Some(slots) => slots.clone(),
+            None => known.slots(connection)?,
+        };
+        let (service, owner) = (&connection.service_id, &connection.owner);
+        let connected = self.ec2.connected(service, owner).await?;
+        if !slots.counted {
+            // The limit also counts what was connected before we were there to count it.
+            self.tables.count_slots(service, owner, &connected).await?;
+            return Ok(true);
+        }
+        turn.is_compared = true;
+        self.tables
+            .mend_slots(service, owner, &slots, &connected)
+            .await
+    }
+}
+
+impl Auditing<'_> {
+    fn may(&self, revocation: Revocation) -> bool {
+        match revocation {
+            Revocation::Start => self.may_start,
+            Revocation::Cut => self.may_cut,
+        }
+    }
+}
+
+/// What a change that is written leads to.
+fn written(change: Change, turn: &mut Turn) -> Decided {
+    let (from, usage) = (change.from(), change.usage);
+    let request = Box::new(change.after);
+    if let (UsageChange::Take { .. }, Some(slots)) = (usage, &mut turn.slots) {
+        slots.take(&request.endpoint_id);
+    }
+    if request.claimed_until.is_some() {
+        let request = *request;
+        return Decided::ToEnforce(ToEnforce { from, request });
+    }
+    Decided::Finished(match change.transition {
+        // A note was taken on it, and nothing decided.
+        None => Outcome::Unchanged(Some(request)),
+        Some(_) => Outcome::Changed { from, request },
+    })
+}
+
+/// The service and account whose usage an observation may change.
+fn consumer_of(observation: &Observation, known: &Known) -> Option<(ServiceId, AccountId)> {
+    match &observation.connection {
+        Some(connection) => Some((connection.service_id.clone(), connection.owner.clone())),
+        // A request that cannot be read changes none.
+        None => {
+            let request = known.request(&observation.endpoint_id).ok()??;
+            Some((request.service_id, request.account_id))
+        }
+    }
+}
+
