@@ -3,10 +3,11 @@
 
 use jiff::Timestamp;
 
-use crate::announcement::{Kind, announcement, note};
+use crate::announcement::Kind;
 use crate::messages::{Ask, Messages};
 use crate::precondition::Precondition;
 use crate::request::{Cause, Request, SlotChange, Status, Transition};
+use crate::token::TokenHash;
 
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Change {
     pub preconditions: Vec<Precondition>,
     /// What becomes of the consumer's usage.
     pub usage: UsageChange,
+    /// The link that a vote uses up.
+    pub consumes: Option<TokenHash>,
     /// What is to be told of it.
     pub messages: Messages,
 }
@@ -58,6 +61,7 @@ impl Change {
             transition: None,
             preconditions: Vec::new(),
             usage: UsageChange::Keep,
+            consumes: None,
             messages: Messages::default(),
         }
     }
@@ -72,10 +76,8 @@ impl Change {
                 SlotChange::Take => UsageChange::Take { at_most: None },
                 SlotChange::Release => UsageChange::Release,
             },
-            messages: Messages {
-                announcements: announcement(&after, &transition).into_iter().collect(),
-                ask: None,
-            },
+            consumes: None,
+            messages: Messages::of_transition(&after, &transition),
             after,
             transition: Some(transition),
             preconditions: Vec::new(),
@@ -89,12 +91,19 @@ impl Change {
         self
     }
 
+    /// The same, and it uses up a link.
+    #[must_use]
+    pub fn using(mut self, link: Option<TokenHash>) -> Self {
+        self.consumes = link;
+        self
+    }
+
     /// The same, and this is told besides, of the request as it is to be.
     #[must_use]
     pub fn telling(mut self, kinds: impl IntoIterator<Item = Kind>, now: Timestamp) -> Self {
-        let notes = kinds.into_iter().map(|kind| note(&self.after, kind, now));
-        let notes: Vec<_> = notes.collect();
-        self.messages.announcements.extend(notes);
+        for kind in kinds {
+            self.messages = self.messages.and_note(&self.after, kind, now);
+        }
         self
     }
 

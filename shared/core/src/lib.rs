@@ -29,8 +29,9 @@
 //! | [`enforcement`] | what EC2 did about a decision → the change that writes it down |
 //! | [`foretell`] | what would happen under a given policy at a given time |
 //! | [`change`] | a change of a request with all that is written with it |
-//! | [`messages`] | what is told of a change, as facts |
 //! | [`watch`] | what lets connections in past Gatekeeper |
+//! | [`messages`] | what a change has to tell, as facts |
+//! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
 //! | [`invitation`] | what one approver is told of a review |
@@ -68,6 +69,7 @@ pub mod listing;
 pub mod message;
 pub mod messages;
 pub mod observation;
+pub mod outbox;
 pub mod plan;
 pub mod policy;
 pub mod policy_key;

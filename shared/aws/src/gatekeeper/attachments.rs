@@ -7,21 +7,30 @@ use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::hint::{Hint, Subject};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::left_alone::Found;
-use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::Finding;
 
+use super::log::Log;
 use super::observe::Handled;
-use super::{Gatekeeper, ServiceReport};
-use crate::clock::Deadline;
-use crate::tables::Watched;
+use super::report::ServiceReport;
+use crate::clock::Clock;
+use crate::ec2::Ec2;
+use crate::tables::{Tables, Watched};
 
-impl Gatekeeper {
+/// Looks after Transit Gateway attachments, and what else is left alone.
+#[derive(Debug)]
+pub(super) struct AttachmentWatch {
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) log: Log,
+}
+
+impl AttachmentWatch {
     /// Looks for the attachments that the hints tell of. Answers by what the hints point at.
-    pub(super) async fn handle_attachments<'a>(
+    pub(super) async fn handle<'a>(
         &self,
         hints: &'a [Hint],
         managed: &BTreeSet<ServiceId>,
-        deadline: Deadline,
     ) -> BTreeMap<&'a Subject, Handled> {
         let mut looked: BTreeMap<&ServiceId, Handled> = BTreeMap::new();
         let mut by_subject = BTreeMap::new();
@@ -38,7 +47,7 @@ impl Gatekeeper {
             let mut handled = Ok(());
             for service in services {
                 if !looked.contains_key(service) {
-                    let looked_now = self.look_for_attachments(service, deadline).await;
+                    let looked_now = self.look_for_attachments(service).await;
                     looked.insert(service, looked_now);
                 }
                 if let Some(Err(error)) = looked.get(service) {
@@ -52,7 +61,7 @@ impl Gatekeeper {
 
     /// Tells of the attachments that a pass came upon. What it did not look for is looked for now,
     /// so that the count is right; if that fails, it is reconcile's.
-    pub(super) async fn tell_of_attachments(&self, report: &ServiceReport, deadline: Deadline) {
+    pub(super) async fn tell_of(&self, report: &ServiceReport) {
         if report.attachments.tally().listed() == 0 {
             return;
         }
@@ -60,29 +69,24 @@ impl Gatekeeper {
         // What fails here is reported there.
         let _ = if report.is_whole {
             let attachments = &report.attachments;
-            self.note_attachments(service, attachments, deadline).await
+            self.note_attachments(service, attachments).await
         } else {
-            self.look_for_attachments(service, deadline).await
+            self.look_for_attachments(service).await
         };
     }
 
-    async fn look_for_attachments(&self, service: &ServiceId, deadline: Deadline) -> Handled {
+    async fn look_for_attachments(&self, service: &ServiceId) -> Handled {
         match self.ec2.attachments(service).await {
-            Ok(attachments) => self.note_attachments(service, &attachments, deadline).await,
+            Ok(attachments) => self.note_attachments(service, &attachments).await,
             Err(error) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 Err(error)
             }
         }
     }
 
     /// Writes down how many attachments a service has, and tells people what is new.
-    async fn note_attachments(
-        &self,
-        service: &ServiceId,
-        attachments: &Attachments,
-        deadline: Deadline,
-    ) -> Handled {
+    async fn note_attachments(&self, service: &ServiceId, attachments: &Attachments) -> Handled {
         warn_of(service, attachments);
         let noted = async {
             let mut watched = self.tables.watched_of(service).await?;
@@ -95,25 +99,15 @@ impl Gatekeeper {
             let tables = &self.tables;
             tables.note_left_alone(service, &mut watched, &found).await
         };
-        match noted.await {
-            Ok(messages) => {
-                self.announce(messages, deadline).await;
-                Ok(())
-            }
-            Err(error) => {
-                self.report(&error, None);
-                Err(error)
-            }
+        let noted = noted.await;
+        if let Err(error) = &noted {
+            self.log.failure(error, None);
         }
+        noted
     }
 
-    /// Writes down what a pass of reconcile found and does not decide. Answers the messages about
-    /// it, which lie in the outbox.
-    pub(super) async fn note_left_alone(
-        &self,
-        report: &mut ServiceReport,
-        watched: &mut Watched,
-    ) -> Vec<Message> {
+    /// Writes down what a pass of reconcile found and does not decide, and has news of it told.
+    pub(super) async fn note_left_alone(&self, report: &mut ServiceReport, watched: &mut Watched) {
         let service = &report.service_id;
         warn_of(service, &report.attachments);
         let attachments = report.undecided_attachments(self.clock.now());
@@ -132,10 +126,9 @@ impl Gatekeeper {
         report
             .first_seen
             .clone_from(watched.left_alone.first_seen());
-        noted.unwrap_or_else(|error| {
-            self.report(&error, None);
-            Vec::new()
-        })
+        if let Err(error) = noted {
+            self.log.failure(&error, None);
+        }
     }
 }
 

@@ -78,8 +78,7 @@ impl Known {
 
     /// The consumer's connections that count.
     pub(super) fn slots(&self, connection: &Connection) -> Result<Slots, Permanent> {
-        self.items
-            .slots(&connection.service_id, &connection.owner)
+        self.items.slots(&connection.service_id, &connection.owner)
     }
 
     /// Since when a service is looked after; none if it is not yet.

@@ -9,25 +9,34 @@ use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::Scope;
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
 
-use super::Gatekeeper;
-use crate::clock::Deadline;
+use super::log::Log;
+use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Permanent};
-use crate::tables::ScopeKeys;
-use crate::telemetry::Unit;
+use crate::tables::{ScopeKeys, Tables};
+use crate::telemetry::{Metrics, Unit};
 
 /// At most this part of a run's time goes into reading keys: connections wait meanwhile.
 const PART: u32 = 4;
 
-impl Gatekeeper {
+/// Looks after unexpected keys.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
+
+impl Keys {
     /// Has what is remembered agree with an edit of an item whose key is unexpected, before anything is
     /// decided by that edit.
     ///
     /// # Errors
     /// What kept it from being remembered. It is logged here.
-    pub async fn follow_key(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
+    pub(super) async fn follow(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
         let followed = self.tables.follow_key(key).await;
         if let Err(error) = &followed {
-            self.report(error, None);
+            self.log.failure(error, None);
         }
         followed
     }
@@ -35,7 +44,7 @@ impl Gatekeeper {
     /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
     /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
     /// decides. Answers whether unexpected keys concern each service, as far as that is known.
-    pub async fn look_through_keys(
+    pub(super) async fn look_through(
         &self,
         services: &[ServiceId],
         deadline: Deadline,
@@ -51,7 +60,7 @@ impl Gatekeeper {
         let known = match self.clock.until_done(part.0, reading).await {
             Some(Ok(known)) => known,
             Some(Err(error)) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 return BTreeMap::new();
             }
             None => {
@@ -87,7 +96,7 @@ impl Gatekeeper {
                 item: key.to_string(),
                 detail: advice(key),
             };
-            self.report(&malformed.into(), None);
+            self.log.failure(&malformed.into(), None);
         } else {
             tracing::warn!(item = %key, "an item of the allowlist has an unexpected key: {}", advice(key));
         }

@@ -1,135 +1,195 @@
 //! The one way a decision is made, whatever brought the connection here:
 //!
-//! | step | file | does |
-//! | --- | --- | --- |
-//! | observe | [`observe`](self) | asks EC2 about what an event hints at |
-//! | judge, record | `decide.rs` | reads the policy, judges, writes the request's next status |
-//! | enforce | `enforce.rs` | makes EC2 agree, reads what it did, writes that down |
-//! | announce | `announce.rs` | publishes what came of it |
+//! 1. An entry finds out which connections to look at, and **observes** what EC2 says of them: for events
+//!    [`Events`](observe::Events), for a whole service [`Passes`](pass::Passes), for the schedule
+//!    [`Reconciler`](reconcile::Reconciler), for a vote [`Voting`](vote::Voting).
+//! 2. [`Pipeline::settle`](pipeline::Pipeline::settle) takes what was observed.
+//! 3. [`FactReader::read`](facts::FactReader::read) reads what decisions rest on, for all of them at once.
+//! 4. [`Pipeline::decide_one`](pipeline::Pipeline::decide_one) asks core's
+//!    [`next`](gatekeeper_core::decide::next), which **decides**, reads what that lacks and asks again.
+//! 5. [`Tables::record`](crate::tables::Tables::record) **records** the change, in one transaction: the only
+//!    gate. What there is to tell lies in the outbox then; [`announcements`](crate::announcements) sends it.
+//! 6. [`Enforcer::enforce`](enforce::Enforcer::enforce) makes EC2 agree, reads what it did for each
+//!    connection, and records that.
 //!
-//! | besides | file | does |
-//! | --- | --- | --- |
-//! | keys | `keys.rs` | remembers and tells which keys of the allowlist judging does not read |
-//! | audit | `audit.rs` | holds what is connected against the policy, and revokes |
-//! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
-//! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
-//! | attachments | `attachments.rs` | tells of Transit Gateway attachments, which are not decided here |
-//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper, and whether anybody listens |
+//! [`Auditor`](audit::Auditor) takes what is connected through steps 3 to 6 once more, for a whole service at
+//! once, and bounds how much one run may revoke.
 //!
-//! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
-//! and [`Gatekeeper::reconcile`] (the schedule; `pass.rs` for one service) only find out which
-//! connections to settle.
+//! Each step is a struct that holds just the clients it needs, so that its type shows what it can touch. No
+//! rule is here, and no word for people: both are core's.
+//!
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
-mod announce;
 mod attachments;
 mod audit;
-mod decide;
 mod enforce;
+mod facts;
 mod keys;
-mod knowledge;
+mod log;
 mod observe;
+mod outcome;
 mod pass;
+mod pipeline;
 mod reconcile;
-mod review;
-mod settle;
+mod report;
 mod undecided;
 mod vote;
 mod watch;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use gatekeeper_core::caller::Caller;
-use gatekeeper_core::connection::Connection;
-use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::hint::Hint;
+use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::{Entry, Scope};
-use jiff::{SignedDuration, Timestamp};
+use gatekeeper_core::policy_key::PolicyKey;
+use gatekeeper_core::vote::Ballot;
+use jiff::SignedDuration;
 
-use crate::announcer::Announcer;
+use self::attachments::AttachmentWatch;
+use self::audit::Auditor;
+use self::enforce::Enforcer;
+use self::facts::FactReader;
+use self::keys::Keys;
+use self::log::Log;
+use self::observe::Events;
+use self::pass::Passes;
+use self::pipeline::Pipeline;
+use self::reconcile::Reconciler;
+use self::vote::Voting;
+use self::watch::ServiceWatch;
 use crate::clients::Clients;
-use crate::clock::Clock;
-use crate::config::{Config, Limits};
+use crate::clock::{Clock, Deadline};
+use crate::config::Config;
 use crate::ec2::Ec2;
 use crate::error::{Error, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
 use crate::tables::{Key, Tables};
 use crate::telemetry::Metrics;
-use crate::topics::Topics;
 
-pub use reconcile::{Reconciled, ServiceReport};
-pub use settle::Outcome;
+pub use observe::Handled;
+pub use outcome::Outcome;
+pub use reconcile::Reconciled;
+pub use report::ServiceReport;
 pub use vote::{Dossier, View, Voted, Voter};
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
 
-/// Decides connection requests. Holds all clients; share it between invocations.
+/// Decides connection requests. Share it between invocations.
 #[derive(Debug)]
 pub struct Gatekeeper {
-    ec2: Ec2,
-    tables: Tables,
-    announcer: Announcer,
-    organizations: Organizations,
-    rules: Rules,
-    topics: Topics,
-    /// Where the function `approvals` is reached, if approvers are sent links.
-    approvals: Option<String>,
-    /// Where services' connection notifications should go.
-    notification_topic: Option<String>,
-    /// The services of which it is remembered that they were looked through.
-    looked_through: Mutex<BTreeSet<ServiceId>>,
+    events: Events,
+    reconciler: Reconciler,
+    voting: Voting,
+    keys: Arc<Keys>,
+    ec2: Arc<Ec2>,
+    tables: Arc<Tables>,
     clock: Clock,
-    limits: Limits,
     metrics: Metrics,
-}
-
-/// A connection to settle, as it was seen.
-#[derive(Debug, Clone)]
-struct Sighting {
-    endpoint_id: EndpointId,
-    /// What EC2 says; none if it does not list the endpoint.
-    connection: Option<Connection>,
-    /// Not later than EC2 was asked.
-    seen_at: Timestamp,
-    /// Who accepted or rejected it, by AWS CloudTrail's events.
-    callers: Vec<Caller>,
-    /// The entries that DynamoDB has just deleted at their `purge_at`, where an event says so.
-    purged: Arc<[Entry]>,
-}
-
-impl Sighting {
-    /// A connection as EC2 listed it.
-    fn of(connection: Connection, seen_at: Timestamp) -> Self {
-        Self {
-            endpoint_id: connection.endpoint_id.clone(),
-            connection: Some(connection),
-            seen_at,
-            callers: Vec::new(),
-            purged: Arc::default(),
-        }
-    }
 }
 
 impl Gatekeeper {
     /// Puts a gatekeeper together. Talks to nobody yet.
     #[must_use]
     pub fn new(clients: &Clients, config: &Config, clock: Clock, metrics: Metrics) -> Self {
-        Self {
-            ec2: Ec2::new(clients, config, clock.clone()),
-            tables: Tables::new(clients, config, clock.clone()),
-            announcer: Announcer::new(clients, config),
-            organizations: Organizations::new(clients, config, clock.clone(), metrics.clone()),
+        let limits = &config.limits;
+        let log = Log::new(metrics.clone());
+        let ec2 = Arc::new(Ec2::new(clients, config, clock.clone()));
+        let tables = Arc::new(Tables::new(clients, config, clock.clone()));
+        let organizations = Organizations::new(clients, config, clock.clone(), metrics.clone());
+        let looked_through = Arc::new(Mutex::default());
+        let pipeline = Arc::new(Pipeline::new(
+            FactReader::new(Arc::clone(&tables), organizations, log.clone()),
+            Enforcer::new(
+                Arc::clone(&ec2),
+                Arc::clone(&tables),
+                clock.clone(),
+                limits.concurrency,
+            ),
+            Arc::clone(&ec2),
+            Arc::clone(&tables),
+            config.asks_by_email,
+            clock.clone(),
+            limits.clone(),
+            log.clone(),
+        ));
+        let auditor = Arc::new(Auditor::new(
+            Arc::clone(&pipeline),
+            Arc::clone(&tables),
+            clock.clone(),
+            limits.margin,
+            log.clone(),
+        ));
+        let passes = Arc::new(Passes {
+            pipeline: Arc::clone(&pipeline),
+            auditor: Arc::clone(&auditor),
+            ec2: Arc::clone(&ec2),
+            tables: Arc::clone(&tables),
+            looked_through: Arc::clone(&looked_through),
+            clock: clock.clone(),
+            limits: limits.clone(),
+            log: log.clone(),
+        });
+        let keys = Arc::new(Keys {
+            tables: Arc::clone(&tables),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            log: log.clone(),
+        });
+        let attachments = Arc::new(AttachmentWatch {
+            ec2: Arc::clone(&ec2),
+            tables: Arc::clone(&tables),
+            clock: clock.clone(),
+            log: log.clone(),
+        });
+        let watch = Arc::new(ServiceWatch {
+            attachments: Arc::clone(&attachments),
+            ec2: Arc::clone(&ec2),
+            tables: Arc::clone(&tables),
             rules: Rules::new(clients, config),
-            topics: Topics::new(clients, config),
-            approvals: config
-                .approvals
-                .as_ref()
-                .map(|approvals| approvals.url.clone()),
             notification_topic: config.notification_topic.clone(),
-            looked_through: Mutex::default(),
-            limits: config.limits.clone(),
+            looked_through,
+            clock: clock.clone(),
+            limits: limits.clone(),
+            metrics: metrics.clone(),
+            log: log.clone(),
+        });
+        Self {
+            events: Events {
+                pipeline: Arc::clone(&pipeline),
+                auditor,
+                passes: Arc::clone(&passes),
+                attachments,
+                ec2: Arc::clone(&ec2),
+                tables: Arc::clone(&tables),
+                clock: clock.clone(),
+                limits: limits.clone(),
+                log: log.clone(),
+            },
+            reconciler: Reconciler {
+                passes,
+                keys: Arc::clone(&keys),
+                watch,
+                ec2: Arc::clone(&ec2),
+                tables: Arc::clone(&tables),
+                clock: clock.clone(),
+                limits: limits.clone(),
+                metrics: metrics.clone(),
+                log: log.clone(),
+            },
+            voting: Voting {
+                pipeline,
+                ec2: Arc::clone(&ec2),
+                tables: Arc::clone(&tables),
+                clock: clock.clone(),
+                metrics: metrics.clone(),
+                log,
+            },
+            keys,
+            ec2,
+            tables,
             clock,
             metrics,
         }
@@ -154,7 +214,7 @@ impl Gatekeeper {
     }
 
     /// Opens connections to AWS while the function still has the whole CPU, so that the first
-    /// request does not pay for it. What fails here will fail, and be told, where it matters.
+    /// request does not pay for it. Errors are ignored here; the first real call reports them.
     pub async fn warm_up(&self) {
         // Lambda allows ten seconds for all of the start.
         let Some(soon) = self.clock.now().checked_add(WARM_UP).ok() else {
@@ -176,28 +236,67 @@ impl Gatekeeper {
         }
     }
 
-    /// Logs a failure, once, here where it is handled: `error` where somebody must act.
-    fn report(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
-        let step = error.step().as_str();
-        let error_type = error.error_type();
-        let endpoint_id = endpoint_id.map(EndpointId::as_str);
-        if error.is_retryable() {
-            tracing::warn!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed and will be tried again"
-            );
-        } else {
-            tracing::error!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed; somebody must act"
-            );
-        }
-        self.metrics.count_failure(error);
+    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
+    /// that failed is to be handed over again.
+    pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
+        self.events.handle(hints, Vec::new(), deadline).await
+    }
+
+    /// As [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that DynamoDB
+    /// deleted at their `purge_at`: that is named where it is the cause of what follows.
+    pub async fn handle_edits(
+        &self,
+        hints: &[Hint],
+        purged: Vec<Entry>,
+        deadline: Deadline,
+    ) -> Vec<Handled> {
+        self.events.handle(hints, purged, deadline).await
+    }
+
+    /// Has what is remembered agree with an edit of an item whose key is unexpected, before anything is
+    /// decided by that edit.
+    ///
+    /// # Errors
+    /// What kept it from being remembered. It is logged here.
+    pub async fn follow_key(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
+        self.keys.follow(key).await
+    }
+
+    /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
+    /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
+    /// decides. Answers whether unexpected keys concern each service, as far as that is known.
+    pub async fn look_through_keys(
+        &self,
+        services: &[ServiceId],
+        deadline: Deadline,
+    ) -> BTreeMap<ServiceId, bool> {
+        self.keys.look_through(services, deadline).await
+    }
+
+    /// Compares everything and settles the difference. A service that fails does not hold up the
+    /// others.
+    pub async fn reconcile(&self, deadline: Deadline) -> Reconciled {
+        self.reconciler.reconcile(deadline).await
+    }
+
+    /// How a review stands for whoever looks at it. Changes nothing.
+    ///
+    /// # Errors
+    /// What kept the tables from being read. It is logged here.
+    pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+        self.voting.view(voter).await
+    }
+
+    /// Casts a vote, and has EC2 do what it decides.
+    ///
+    /// # Errors
+    /// What kept it from being recorded. It is logged here, and safe to try again.
+    pub async fn vote(
+        &self,
+        voter: &Voter,
+        ballot: &Ballot,
+        deadline: Deadline,
+    ) -> Result<Voted, Arc<Error>> {
+        self.voting.vote(voter, ballot, deadline).await
     }
 }

@@ -8,33 +8,47 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::hint::{ByEndpoint, Hint, HintKind, Subject};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::observation::Observation;
 use gatekeeper_core::policy::Entry;
 use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
-use super::settle::Settled;
-use super::{Gatekeeper, Sighting};
-use crate::clock::Deadline;
-use crate::ec2::{Listed, Which};
+use super::attachments::AttachmentWatch;
+use super::audit::Auditor;
+use super::log::Log;
+use super::outcome::Settled;
+use super::pass::Passes;
+use super::pipeline::Pipeline;
+use crate::clock::{Clock, Deadline};
+use crate::config::Limits;
+use crate::ec2::{Ec2, Listed, Which};
 use crate::error::{Error, Retryable};
-use crate::tables::Key;
+use crate::tables::{Key, Tables};
 
 /// What came of a hint: all it pointed at is settled, or an error says what is left to do.
-pub(super) type Handled = Result<(), Arc<Error>>;
+pub type Handled = Result<(), Arc<Error>>;
 
 /// What an invocation keeps back to answer for records whose work did not get done.
 const TO_ANSWER: Duration = Duration::from_secs(2);
 
-impl Gatekeeper {
-    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
-    /// that failed is to be handed over again.
-    pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
-        self.handle_edits(hints, Vec::new(), deadline).await
-    }
+/// Settles what events hint at.
+#[derive(Debug)]
+pub(super) struct Events {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) auditor: Arc<Auditor>,
+    pub(super) passes: Arc<Passes>,
+    pub(super) attachments: Arc<AttachmentWatch>,
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) log: Log,
+}
 
-    /// As [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that DynamoDB
-    /// deleted at their `purge_at`: that is named where it is the cause of what follows.
-    pub async fn handle_edits(
+impl Events {
+    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one that failed
+    /// is to be handed over again.
+    pub(super) async fn handle(
         &self,
         hints: &[Hint],
         purged: Vec<Entry>,
@@ -58,7 +72,7 @@ impl Gatekeeper {
     }
 
     fn fail_all(&self, hints: &[Hint], error: Arc<Error>) -> Vec<Handled> {
-        self.report(&error, None);
+        self.log.failure(&error, None);
         hints.iter().map(|_| Err(Arc::clone(&error))).collect()
     }
 
@@ -84,7 +98,7 @@ impl Gatekeeper {
         let services = self
             .handle_services(hints, purged, &managed, deadline)
             .await;
-        let attachments = self.handle_attachments(hints, &managed, deadline).await;
+        let attachments = self.attachments.handle(hints, &managed).await;
         hints
             .iter()
             .enumerate()
@@ -117,26 +131,25 @@ impl Gatekeeper {
             return BTreeMap::new();
         }
         let mut refused = BTreeMap::new();
-        let seen = self.sightings(hints, managed, &mut refused);
-        let mut sightings = match seen.await {
-            Ok(sightings) => sightings,
+        let seen = self.observations(hints, managed, &mut refused);
+        let mut observations = match seen.await {
+            Ok(observations) => observations,
             Err(error) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 let ids = hints.ids().into_iter();
                 return ids.map(|id| (id, Err(Arc::clone(&error)))).collect();
             }
         };
-        for sighting in &mut sightings {
-            sighting.purged = Arc::clone(purged);
+        for observation in &mut observations {
+            observation.purged = Arc::clone(purged);
         }
         let is_edited = |id| hints.get(id).is_some_and(|said| said.is_edited);
-        let edited: Vec<Connection> = sightings
+        let edited: Vec<Connection> = observations
             .iter()
-            .filter(|sighting| is_edited(&sighting.endpoint_id))
-            .filter_map(|sighting| sighting.connection.clone())
+            .filter(|observation| is_edited(&observation.endpoint_id))
+            .filter_map(|observation| observation.connection.clone())
             .collect();
-        let settled = self.settle(sightings, deadline).await;
-        self.finish_announcements(&settled, deadline).await;
+        let settled = self.pipeline.settle(observations, deadline).await;
         let audited = self
             .audit_edited(&settled, edited.clone(), purged, deadline)
             .await;
@@ -150,7 +163,7 @@ impl Gatekeeper {
             }
         }
         for (id, error) in refused {
-            self.report(&error, Some(&id));
+            self.log.failure(&error, Some(&id));
             handled.insert(id, Err(error));
         }
         handled
@@ -193,7 +206,7 @@ impl Gatekeeper {
                     }
                 }
                 Err(error) => {
-                    self.report(&error, None);
+                    self.log.failure(&error, None);
                     let all = accounts.into_iter();
                     failed.extend(all.map(|account| ((service, account), Arc::clone(&error))));
                 }
@@ -231,14 +244,14 @@ impl Gatekeeper {
         });
         let mut failures = BTreeMap::new();
         for slice in listed.chunks(self.limits.slice.max(1)) {
-            let sightings = slice
+            let observations = slice
                 .iter()
-                .map(|connection| Sighting {
+                .map(|connection| Observation {
                     purged: Arc::clone(purged),
-                    ..Sighting::of(connection.clone(), seen_at)
+                    ..Observation::of(connection.clone(), seen_at)
                 })
                 .collect();
-            let settled = self.settle(sightings, deadline).await;
+            let settled = self.pipeline.settle(observations, deadline).await;
             let audited = self
                 .audit_edited(&settled, slice.to_vec(), purged, deadline)
                 .await;
@@ -275,18 +288,19 @@ impl Gatekeeper {
         }
         for (service, connections) in services {
             let audited = async {
-                let mut auditor = self.begin_audit(&service, self.clock.now()).await?;
+                let mut auditor = self.auditor.begin(&service, self.clock.now()).await?;
                 auditor.purged = Arc::clone(purged);
-                self.audit(&mut auditor, settled, &connections, deadline)
+                self.auditor
+                    .audit(&mut auditor, settled, &connections)
                     .await?;
                 Ok::<_, Arc<Error>>(auditor)
             };
             match audited.await {
                 Ok(auditor) => {
-                    self.finish_audit(auditor, false, deadline).await;
+                    self.auditor.finish(auditor, false, deadline).await;
                 }
                 Err(error) => {
-                    self.report(&error, None);
+                    self.log.failure(&error, None);
                     return Err(error);
                 }
             }
@@ -296,16 +310,16 @@ impl Gatekeeper {
 
     /// What EC2 says of the endpoints now. Those of services that are not ours are left out, and
     /// so are those that neither EC2 nor we know, and those that EC2 refuses to look for.
-    async fn sightings(
+    async fn observations(
         &self,
         hints: &ByEndpoint<'_>,
         managed: &BTreeSet<ServiceId>,
         refused: &mut BTreeMap<EndpointId, Arc<Error>>,
-    ) -> Result<Vec<Sighting>, Arc<Error>> {
+    ) -> Result<Vec<Observation>, Arc<Error>> {
         let seen_at = self.clock.now();
         let mut missing = hints.ids();
         let mut seen = self.look(hints, &mut missing, managed, refused).await?;
-        let mut sightings = self.unlisted(&mut missing, managed, seen_at).await?;
+        let mut observations = self.unlisted(&mut missing, managed, seen_at).await?;
 
         // What nobody knows is too new for EC2 to list, or was never there: look again, then leave
         // it to reconcile.
@@ -327,7 +341,7 @@ impl Gatekeeper {
                 continue;
             }
             let said = hints.get(&endpoint_id);
-            sightings.push(Sighting {
+            observations.push(Observation {
                 callers: said.map_or(Vec::new(), |said| said.callers(&connection.service_id)),
                 endpoint_id,
                 connection: Some(connection),
@@ -335,7 +349,7 @@ impl Gatekeeper {
                 purged: Arc::default(),
             });
         }
-        Ok(sightings)
+        Ok(observations)
     }
 
     /// Asks EC2 for the endpoints that are missing; those that it lists, or refuses to look for, are missing
@@ -374,10 +388,10 @@ impl Gatekeeper {
         missing: &mut BTreeSet<EndpointId>,
         managed: &BTreeSet<ServiceId>,
         seen_at: Timestamp,
-    ) -> Result<Vec<Sighting>, Arc<Error>> {
-        let mut sightings = Vec::new();
+    ) -> Result<Vec<Observation>, Arc<Error>> {
+        let mut observations = Vec::new();
         if missing.is_empty() {
-            return Ok(sightings);
+            return Ok(observations);
         }
         let keys = missing.iter().cloned().map(Key::Request).collect();
         let items = self.tables.read(keys).await?;
@@ -407,7 +421,7 @@ impl Gatekeeper {
                     connection = listed.connections.get(&endpoint_id).cloned();
                 }
             }
-            sightings.push(Sighting {
+            observations.push(Observation {
                 endpoint_id,
                 connection,
                 seen_at,
@@ -415,7 +429,7 @@ impl Gatekeeper {
                 purged: Arc::default(),
             });
         }
-        Ok(sightings)
+        Ok(observations)
     }
 
     /// Settles whole services, for hints that name no endpoint. Answers by what the hints point at.
@@ -453,16 +467,17 @@ impl Gatekeeper {
         for (service, Wanted { all, audits }) in services {
             let which = if all { Which::All } else { Which::Waiting };
             let report = self
+                .passes
                 .settle_service(&service, which, audits, purged, deadline)
                 .await;
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => {
-                    self.tell_of_attachments(&report, deadline).await;
+                    self.attachments.tell_of(&report).await;
                     report.first_failure.map_or(Ok(()), Err)
                 }
                 Err(error) => {
-                    self.report(&error, None);
+                    self.log.failure(&error, None);
                     Err(error)
                 }
             };
@@ -508,7 +523,7 @@ impl Gatekeeper {
         let notifying: BTreeSet<ServiceId> = match self.ec2.services_notifying(arn).await {
             Ok(services) => services.into_iter().collect(),
             Err(error) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 return Err(error);
             }
         };

@@ -33,9 +33,7 @@ pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
 
 /// The consumers of whose connections one counts less than before, by service: others may have waited for
 /// its place.
-pub(super) fn consumers_with_room(
-    settled: &Settled,
-) -> BTreeMap<ServiceId, BTreeSet<AccountId>> {
+pub(super) fn consumers_with_room(settled: &Settled) -> BTreeMap<ServiceId, BTreeSet<AccountId>> {
     let mut consumers: BTreeMap<ServiceId, BTreeSet<AccountId>> = BTreeMap::new();
     for outcome in settled.values() {
         let Ok(Outcome::Changed { from, request }) = outcome else {

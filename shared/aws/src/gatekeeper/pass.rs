@@ -1,26 +1,26 @@
 //! One pass through one service's connections, page by page and slice by slice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::observation::Observation;
 use gatekeeper_core::policy::Entry;
-use gatekeeper_core::request::Status;
 use jiff::Timestamp;
 
-use super::audit::{Audited, Auditor};
-use super::reconcile::ServiceReport;
-use super::settle::{Outcome, Settled};
-use super::undecided::Undecided;
-use super::{Gatekeeper, Sighting};
-use crate::clock::Deadline;
-use crate::ec2::{Listed, Which};
+use super::audit::{Audited, Auditor, ServiceAudit};
+use super::log::Log;
+use super::outcome::Settled;
+use super::pipeline::Pipeline;
+use super::report::ServiceReport;
+use crate::clock::{Clock, Deadline};
+use crate::config::Limits;
+use crate::ec2::{Ec2, Listed, Which};
 use crate::error::{Error, Permanent, Retryable};
 use crate::paging::Pages;
-use crate::tables::Unfinished;
+use crate::tables::{Tables, Unfinished};
 
 /// Endpoints that are asked for by id at the same time.
 const IDS_AT_ONCE: usize = 1000;
@@ -43,7 +43,7 @@ pub(super) struct Pass {
     unlisted: BTreeSet<EndpointId>,
     /// Whether something was listed whose endpoint cannot be read: it may be any that is not listed.
     lists_nameless: bool,
-    auditor: Option<Auditor>,
+    audit: Option<ServiceAudit>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     purged: Arc<[Entry]>,
     /// Whether connections may be cut, and not only told of.
@@ -105,7 +105,21 @@ impl Pass {
     }
 }
 
-impl Gatekeeper {
+/// Passes through services' connections.
+#[derive(Debug)]
+pub(super) struct Passes {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) auditor: Arc<Auditor>,
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    /// The services of which it is remembered that they were looked through.
+    pub(super) looked_through: Arc<Mutex<BTreeSet<ServiceId>>>,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) log: Log,
+}
+
+impl Passes {
     /// Begins a pass through all of a service's connections, at a page that an earlier run stopped
     /// at or at the beginning.
     pub(super) async fn begin_pass(
@@ -115,10 +129,11 @@ impl Gatekeeper {
     ) -> Result<Pass, Arc<Error>> {
         let began = self.clock.now();
         // The audit alone needs the settings: what waits is decided without them.
-        let auditor = self
-            .begin_audit(&service, began)
+        let audit = self
+            .auditor
+            .begin(&service, began)
             .await
-            .map_err(|error| self.report(&error, None))
+            .map_err(|error| self.log.failure(&error, None))
             .ok();
         let unlisted = self.tables.open_requests(&service).await?;
         Ok(Pass {
@@ -130,7 +145,7 @@ impl Gatekeeper {
             began,
             unlisted,
             lists_nameless: false,
-            auditor,
+            audit,
             purged: Arc::default(),
             may_cut: true,
             report: ServiceReport::new(service),
@@ -158,18 +173,18 @@ impl Gatekeeper {
                 began: self.clock.now(),
                 unlisted: BTreeSet::new(),
                 lists_nameless: false,
-                auditor: None,
+                audit: None,
                 purged: Arc::default(),
                 may_cut: false,
                 report: ServiceReport::new(service.clone()),
             },
         };
         if !audits {
-            pass.auditor = None;
+            pass.audit = None;
         }
         pass.purged = Arc::clone(purged);
-        if let Some(auditor) = &mut pass.auditor {
-            auditor.purged = Arc::clone(purged);
+        if let Some(audit) = &mut pass.audit {
+            audit.purged = Arc::clone(purged);
         }
         while self.go_on(&mut pass, deadline).await? == Progress::More {}
         pass.may_cut = false;
@@ -258,29 +273,29 @@ impl Gatekeeper {
             if error.is_out_of_time() {
                 return Err(error);
             }
-            self.report(&error, None);
+            self.log.failure(&error, None);
         }
-        let sightings = slice
+        let observations = slice
             .iter()
-            .map(|connection| Sighting {
+            .map(|connection| Observation {
                 purged: Arc::clone(&pass.purged),
-                ..Sighting::of(connection.clone(), seen_at)
+                ..Observation::of(connection.clone(), seen_at)
             })
             .collect();
-        let settled = self.settle(sightings, deadline).await;
+        let settled = self.pipeline.settle(observations, deadline).await;
         pass.report.connections += slice.len();
         pass.report.count(&settled);
         pass.report.note_pending(&settled, slice, seen_at);
-        let audited = match &mut pass.auditor {
-            Some(auditor) => self.audit(auditor, &settled, slice, deadline).await,
+        let audited = match &mut pass.audit {
+            Some(audit) => self.auditor.audit(audit, &settled, slice).await,
             None => Ok(Audited::default()),
         };
         match audited {
             Ok(audited) => pass.report.changed += audited.changed,
             Err(error) => {
                 // A policy that cannot be read revokes nothing (safety rule S2).
-                pass.auditor = None;
-                self.report(&error, None);
+                pass.audit = None;
+                self.log.failure(&error, None);
                 pass.report.fail(error);
             }
         }
@@ -334,7 +349,7 @@ impl Gatekeeper {
                     .into_iter()
                     .map(|connection| (connection.endpoint_id.clone(), connection))
                     .collect();
-            let sightings = chunk
+            let observations = chunk
                 .iter()
                 .filter(|id| {
                     let is_left_alone = pass.lists_nameless || again.leaves_alone(id);
@@ -345,7 +360,7 @@ impl Gatekeeper {
                 .cloned()
                 .collect::<Vec<_>>()
                 .into_iter()
-                .map(|endpoint_id| Sighting {
+                .map(|endpoint_id| Observation {
                     connection: listed.remove(&endpoint_id),
                     endpoint_id,
                     seen_at,
@@ -354,10 +369,10 @@ impl Gatekeeper {
                 })
                 .collect();
             for (id, error) in again.refused {
-                self.report(&error, Some(&id));
+                self.log.failure(&error, Some(&id));
                 pass.report.fail(error);
             }
-            let settled = self.settle(sightings, deadline).await;
+            let settled = self.pipeline.settle(observations, deadline).await;
             pass.report.count(&settled);
             all_had_time(&settled)?;
         }
@@ -377,9 +392,10 @@ impl Gatekeeper {
             return pass.report;
         }
         pass.report.is_whole = true;
-        if let Some(auditor) = pass.auditor.take() {
+        if let Some(audit) = pass.audit.take() {
             let audited = self
-                .finish_audit(auditor, pass.may_cut, deadline)
+                .auditor
+                .finish(audit, pass.may_cut, deadline)
                 .boxed()
                 .await;
             pass.report.changed += audited.changed;
@@ -405,7 +421,7 @@ impl Gatekeeper {
             Ok(()) => {
                 known().insert(service.clone());
             }
-            Err(error) => self.report(&error, None),
+            Err(error) => self.log.failure(&error, None),
         }
     }
 
@@ -431,75 +447,4 @@ fn all_had_time(settled: &Settled) -> Result<(), Arc<Error>> {
 
 fn is_refused(error: &Error) -> bool {
     matches!(error, Error::Permanent(Permanent::RefusedCall { .. }))
-}
-
-impl ServiceReport {
-    fn new(service_id: ServiceId) -> Self {
-        Self {
-            service_id,
-            connections: 0,
-            changed: 0,
-            failures: 0,
-            first_failure: None,
-            undecided: Undecided::default(),
-            attachments: Attachments::default(),
-            is_whole: false,
-            first_seen: BTreeMap::new(),
-            oldest_review: None,
-            undecidable: 0,
-            revocations_held: None,
-            revocations_withheld: None,
-        }
-    }
-
-    fn fail(&mut self, error: Arc<Error>) {
-        self.failures += 1;
-        // One that is worth another try says more about what is left to do.
-        let outweighs = |first: &Arc<Error>| error.is_retryable() && !first.is_retryable();
-        if self.first_failure.as_ref().is_none_or(outweighs) {
-            self.first_failure = Some(error);
-        }
-    }
-
-    fn count(&mut self, settled: &Settled) {
-        for outcome in settled.values() {
-            match outcome {
-                Ok(Outcome::Changed { request, .. }) => {
-                    self.changed += 1;
-                    self.undecidable += usize::from(request.is_out_of_reach());
-                }
-                Ok(Outcome::Unchanged(Some(request))) => {
-                    self.undecidable += usize::from(request.is_out_of_reach());
-                }
-                Ok(_) => {}
-                // It was not its turn yet.
-                Err(error) if error.is_out_of_time() => {}
-                Err(error) => self.fail(Arc::clone(error)),
-            }
-        }
-    }
-
-    /// Since when those wait that wait still.
-    fn note_pending(&mut self, settled: &Settled, slice: &[Connection], seen_at: Timestamp) {
-        let older = |known: Option<Timestamp>, since: Timestamp| {
-            Some(known.map_or(since, |known| known.min(since)))
-        };
-        let waiting = slice
-            .iter()
-            .filter(|connection| connection.state.phase() == Phase::Waiting);
-        for connection in waiting {
-            match settled.get(&connection.endpoint_id) {
-                Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {
-                    if request.status == Status::InReview {
-                        self.oldest_review = older(self.oldest_review, request.status_since);
-                    }
-                }
-                Some(Ok(Outcome::Left(_)) | Err(_)) => {
-                    let name = connection.endpoint_id.as_str();
-                    self.undecided.note(name, connection.created_at, seen_at);
-                }
-                Some(Ok(Outcome::Unchanged(None) | Outcome::Lost(_))) | None => {}
-            }
-        }
-    }
 }

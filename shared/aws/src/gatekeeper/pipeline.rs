@@ -87,7 +87,10 @@ pub(super) struct Turn {
 type Answer = (EndpointId, Result<Decided, Arc<Error>>);
 
 impl Pipeline {
-    #[expect(clippy::too_many_arguments, reason = "each is a client or a setting of its own")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a client or a setting of its own"
+    )]
     pub(super) fn new(
         facts: FactReader,
         enforcer: Enforcer,
@@ -265,12 +268,7 @@ impl Pipeline {
             connection: observation.connection.as_ref(),
             at: observation.seen_at,
         };
-        let plan = plan(
-            request.as_ref(),
-            seen,
-            self.clock.now(),
-            self.limits.lag,
-        );
+        let plan = plan(request.as_ref(), seen, self.clock.now(), self.limits.lag);
         matches!(
             plan,
             Plan::Judge
@@ -341,9 +339,7 @@ impl Pipeline {
                     }
                     false
                 }
-                Action::Need(Need::Usage) => {
-                    self.compare_usage(observation, known, turn).await?
-                }
+                Action::Need(Need::Usage) => self.compare_usage(observation, known, turn).await?,
                 Action::Write(change) => {
                     if let (Some(revocation), Some(audit)) = (change.revokes(), audit)
                         && !audit.may(revocation)
@@ -500,4 +496,3 @@ fn consumer_of(observation: &Observation, known: &Known) -> Option<(ServiceId, A
         }
     }
 }
-

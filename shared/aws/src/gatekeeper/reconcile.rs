@@ -6,24 +6,26 @@
 //! thousand requests holds up nobody else's; a run that comes near its end stops in good order, and
 //! the next one goes on from there.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
-use super::Gatekeeper;
-use super::pass::{Pass, Progress};
-use super::undecided::Undecided;
-use super::watch::Seen;
-use crate::clock::Deadline;
+use super::keys::Keys;
+use super::log::Log;
+use super::pass::{Pass, Passes, Progress};
+use super::report::ServiceReport;
+use super::watch::{Seen, ServiceWatch};
+use crate::clock::{Clock, Deadline};
+use crate::config::Limits;
+use crate::ec2::Ec2;
 use crate::error::Error;
-use crate::tables::Unfinished;
-use crate::telemetry::Unit;
+use crate::tables::{Tables, Unfinished};
+use crate::telemetry::{Metrics, Unit};
 
 /// The most that a run keeps back of its time to finish what it began.
 const WIND_UP: Duration = Duration::from_secs(30);
@@ -39,74 +41,32 @@ pub struct Reconciled {
     pub unfinished: Vec<ServiceId>,
 }
 
-/// What was found and done for one service.
+/// Compares everything and settles the difference.
 #[derive(Debug)]
-pub struct ServiceReport {
-    /// Which service.
-    pub service_id: ServiceId,
-    /// How many connections EC2 lists.
-    pub connections: usize,
-    /// How many requests changed.
-    pub changed: usize,
-    /// How many connections could not be settled; each is reported in the log.
-    pub failures: usize,
-    /// The first of these failures; one that is worth another try if there is any.
-    pub first_failure: Option<Arc<Error>>,
-    /// The connections that are neither decided nor left to people.
-    pub(super) undecided: Undecided,
-    /// The Transit Gateway attachments, which are not ours to decide.
-    pub(super) attachments: Attachments,
-    /// Whether the service was looked through from its beginning to its end.
-    pub(super) is_whole: bool,
-    /// Since when what has no date was seen, as far as it is remembered.
-    pub(super) first_seen: BTreeMap<String, Timestamp>,
-    /// Since when the oldest review waits for people.
-    pub oldest_review: Option<Timestamp>,
-    /// How many reviews need more people than may decide them.
-    pub undecidable: usize,
-    /// Whether connections are left that should be cut, because they are more than one run may cut;
-    /// none if that could not be found out, as when the time did not reach to the end.
-    pub revocations_held: Option<bool>,
-    /// Whether connections are left that should be cut, because the allowlist holds no entry for the
-    /// service; none if that could not be found out.
-    pub revocations_withheld: Option<bool>,
+pub(super) struct Reconciler {
+    pub(super) passes: Arc<Passes>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) watch: Arc<ServiceWatch>,
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
 }
 
-impl ServiceReport {
-    /// Since when the oldest connection waits that is neither decided nor left to people.
-    #[must_use]
-    pub fn oldest_undecided(&self) -> Option<Timestamp> {
-        self.undecided.oldest(&self.first_seen)
-    }
-
-    /// How many Transit Gateway attachments EC2 lists.
-    #[must_use]
-    pub fn attachments(&self) -> Tally {
-        self.attachments.tally()
-    }
-
-    /// The Transit Gateway attachments that wait for people to decide at EC2.
-    pub(super) fn undecided_attachments(&self, now: Timestamp) -> Undecided {
-        let mut undecided = Undecided::default();
-        for attachment in self.attachments.waiting() {
-            undecided.note(&attachment.name, attachment.created_at, now);
-        }
-        undecided
-    }
-}
-
-impl Gatekeeper {
+impl Reconciler {
     /// Compares everything and settles the difference. A service that fails does not hold up the
     /// others.
-    pub async fn reconcile(&self, deadline: Deadline) -> Reconciled {
+    pub(super) async fn reconcile(&self, deadline: Deadline) -> Reconciled {
         let mut done = Reconciled::default();
         match self.ec2.managed_services().await {
             Ok(services) => {
-                let unexpected = self.look_through_keys(&services, deadline).boxed().await;
+                let unexpected = self.keys.look_through(&services, deadline).boxed().await;
                 self.reconcile_services(&services, &mut done, deadline)
                     .boxed()
                     .await;
-                let mut seen = self.look_at_services(&services, deadline).await;
+                let mut seen = self.watch.look_at_services(&services, deadline).await;
                 for (service, is_there) in unexpected {
                     let found = seen.entry(service).or_default();
                     found.insert(Finding::UnexpectedPolicyKeys, is_there);
@@ -118,18 +78,18 @@ impl Gatekeeper {
                     let withheld = report.revocations_withheld;
                     found.extend(withheld.map(|withheld| (Finding::AllowlistEmpty, withheld)));
                 }
-                self.note_findings(Some(&services), &seen, &mut done.services, deadline)
+                self.watch
+                    .note_findings(Some(&services), &seen, &mut done.services, deadline)
                     .await;
             }
             Err(error) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 done.failed.push((None, error));
-                self.note_findings(None, &Seen::new(), &mut [], deadline)
+                self.watch
+                    .note_findings(None, &Seen::new(), &mut [], deadline)
                     .await;
             }
         }
-        // Last, so that SNS being away keeps nobody from being decided.
-        self.sweep_outbox(deadline).await;
         self.measure(&done);
         done
     }
@@ -141,7 +101,7 @@ impl Gatekeeper {
         deadline: Deadline,
     ) {
         let left_over = self.tables.unfinished().await.unwrap_or_else(|error| {
-            self.report(&error, None);
+            self.log.failure(&error, None);
             Vec::new()
         });
         let had_left_over = !left_over.is_empty();
@@ -155,10 +115,14 @@ impl Gatekeeper {
                 break;
             }
             let mut pass = if let Some(next) = queue.pop_front() {
-                match self.begin_pass(next.service_id.clone(), next.token).await {
+                match self
+                    .passes
+                    .begin_pass(next.service_id.clone(), next.token)
+                    .await
+                {
                     Ok(pass) => pass,
                     Err(error) => {
-                        self.report(&error, None);
+                        self.log.failure(&error, None);
                         done.failed.push((Some(next.service_id), error));
                         continue;
                     }
@@ -168,7 +132,7 @@ impl Gatekeeper {
             } else {
                 break;
             };
-            match self.go_on(&mut pass, stop).await {
+            match self.passes.go_on(&mut pass, stop).await {
                 Ok(Progress::More) => under_way.push_back(pass),
                 Ok(Progress::Done) => {
                     if pass.is_resumed() {
@@ -179,7 +143,7 @@ impl Gatekeeper {
                         });
                     }
                     done.services
-                        .push(self.end_pass(pass, true, deadline).await);
+                        .push(self.passes.end_pass(pass, true, deadline).await);
                 }
                 Err(error) if error.is_out_of_time() => {
                     // The others first, the next time.
@@ -187,11 +151,11 @@ impl Gatekeeper {
                     break;
                 }
                 Err(error) => {
-                    self.report(&error, None);
+                    self.log.failure(&error, None);
                     done.failed.push((Some(pass.service().clone()), error));
                     // What it saw waits all the same.
                     done.services
-                        .push(self.end_pass(pass, false, deadline).await);
+                        .push(self.passes.end_pass(pass, false, deadline).await);
                 }
             }
         }
@@ -200,7 +164,7 @@ impl Gatekeeper {
         for pass in under_way {
             unfinished.push(pass.unfinished());
             done.services
-                .push(self.end_pass(pass, false, deadline).await);
+                .push(self.passes.end_pass(pass, false, deadline).await);
         }
         done.unfinished = unfinished
             .iter()
@@ -215,7 +179,7 @@ impl Gatekeeper {
             }
             if let Err(error) = self.tables.leave_unfinished(unfinished).await {
                 // The next run begins anew.
-                self.report(&error, None);
+                self.log.failure(&error, None);
             }
         }
     }

@@ -11,10 +11,13 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
+use gatekeeper_core::change::Change;
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
+use gatekeeper_core::decide::by_votes;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::observation::Observation;
+use gatekeeper_core::precondition::{PolicyRead, Precondition};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review;
 use gatekeeper_core::token::{Token, TokenHash};
@@ -24,20 +27,21 @@ use gatekeeper_core::vote::{
 };
 use jiff::Timestamp;
 
-use super::knowledge::Knowledge;
-use super::review::by_votes;
-use super::settle::Outcome;
-use super::{Gatekeeper, Sighting};
+use super::enforce::ToEnforce;
+use super::facts::Known;
+use super::log::Log;
+use super::outcome::Outcome;
+use super::pipeline::Pipeline;
 use crate::clock::{Clock, Deadline};
-use crate::ec2::Listed;
+use crate::ec2::{Ec2, Listed};
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Approvers, Key, Link, PolicyView, Recorded, Told, Write};
-use crate::telemetry::Unit;
+use crate::tables::{Approvers, Key, Link, Recorded, Tables};
+use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// For how long whoever votes waits for EC2 to say what is, then for it to do what was decided, and then
-/// for SNS; and for all of it. What is not done by then is done by reconcile.
+/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and
+/// for all of it. What is not done by then is done by reconcile.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
 /// Slack shows an error after three seconds, all told.
 const PATIENCE_IN_SLACK: (Duration, Duration) =
@@ -150,6 +154,8 @@ struct Cast<'a> {
 struct Opened {
     hash: TokenHash,
     link: Link,
+    /// Which of the request's reviews.
+    review: u64,
     request: Request,
     approver: Approver,
     approvers: Approvers,
@@ -178,7 +184,7 @@ struct Observed {
 struct Case<'a> {
     request: Request,
     history: Vec<Transition>,
-    knowledge: &'a Knowledge,
+    knowledge: &'a Known,
     approvers: &'a Approvers,
     approver: &'a Approver,
 }
@@ -221,14 +227,11 @@ impl Case<'_> {
     /// What the policy says of the connection now.
     fn verdict(
         &self,
-        view: &PolicyView,
+        view: &PolicyRead,
         connection: &Connection,
         now: Timestamp,
     ) -> Result<Verdict, Permanent> {
-        let slots = self
-            .knowledge
-            .items
-            .slots(&connection.service_id, &connection.owner)?;
+        let slots = self.knowledge.slots(connection)?;
         let usage = Usage {
             others: slots.others(&connection.endpoint_id),
         };
@@ -274,15 +277,26 @@ impl std::fmt::Debug for Voter {
     }
 }
 
-impl Gatekeeper {
+/// Takes votes.
+#[derive(Debug)]
+pub(super) struct Voting {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
+
+impl Voting {
     /// How a review stands for whoever looks at it. Changes nothing.
     ///
     /// # Errors
     /// What kept the tables from being read. It is logged here.
-    pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+    pub(super) async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
         let view = self.try_to_view(voter).boxed().await;
         if let Err(error) = &view {
-            self.report(error, None);
+            self.log.failure(error, None);
         }
         view
     }
@@ -327,7 +341,7 @@ impl Gatekeeper {
         match self.clock.until_done(waits.until(&self.clock), asked).await {
             Some(Ok(managed)) => Some(managed),
             Some(Err(error)) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 None
             }
             None => {
@@ -343,7 +357,7 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// What kept it from being recorded. It is logged here, and safe to try again.
-    pub async fn vote(
+    pub(super) async fn vote(
         &self,
         voter: &Voter,
         ballot: &Ballot,
@@ -351,7 +365,7 @@ impl Gatekeeper {
     ) -> Result<Voted, Arc<Error>> {
         let voted = self.try_to_vote(voter, ballot, deadline).boxed().await;
         if let Err(error) = &voted {
-            self.report(error, None);
+            self.log.failure(error, None);
         }
         voted
     }
@@ -397,7 +411,7 @@ impl Gatekeeper {
                 let cast = Cast {
                     approver: opened.approver.id,
                     endpoint_id: opened.request.endpoint_id,
-                    review: opened.link.review,
+                    review: opened.review,
                     ballot,
                     channel: Channel::Email,
                     link: Some(&opened.hash),
@@ -477,7 +491,7 @@ impl Gatekeeper {
         };
         let (read, observed) = tokio::join!(self.read_for(&request).boxed(), observing.boxed());
         let (knowledge, history) = read?;
-        let approvers = self.approvers(&knowledge).await?;
+        let approvers = self.pipeline.facts.read_approvers(&knowledge).await?;
         let by_id = |approver: &&Approver| approver.id == cast.approver;
         let Some(approver) = approvers.list.iter().find(by_id) else {
             return Ok(Some(match cast.channel {
@@ -548,15 +562,15 @@ impl Gatekeeper {
     }
 
     /// What the tables say of what bears on a request, and how it came to where it stands.
-    async fn read_for(
-        &self,
-        request: &Request,
-    ) -> Result<(Knowledge, Vec<Transition>), Arc<Error>> {
+    async fn read_for(&self, request: &Request) -> Result<(Known, Vec<Transition>), Arc<Error>> {
         let connection = connection_of(request);
         let connections = [&connection];
-        let mut knowledge = Knowledge::default();
+        let mut knowledge = Known::default();
         let ((), history) = tokio::try_join!(
-            self.learn(&mut knowledge, &connections, [].into()).boxed(),
+            self.pipeline
+                .facts
+                .read(&mut knowledge, &connections, [].into())
+                .boxed(),
             self.tables.history(&request.endpoint_id).boxed()
         )?;
         Ok((knowledge, history))
@@ -590,7 +604,7 @@ impl Gatekeeper {
         match self.clock.until_done(until, asked).await {
             Some(Ok(answer)) => Some(answer),
             Some(Err(error)) => {
-                self.report(&error, Some(endpoint_id));
+                self.log.failure(&error, Some(endpoint_id));
                 None
             }
             None => {
@@ -630,14 +644,18 @@ impl Gatekeeper {
         seen_at: Timestamp,
         deadline: Deadline,
     ) -> Result<Settled<'a>, Arc<Error>> {
-        let sighting = Sighting {
+        let observation = Observation {
             endpoint_id: cast.endpoint_id.clone(),
             connection,
             seen_at,
             callers: Vec::new(),
             purged: Arc::default(),
         };
-        let settled = self.settle(vec![sighting], deadline).boxed().await;
+        let settled = self
+            .pipeline
+            .settle(vec![observation], deadline)
+            .boxed()
+            .await;
         let Some(request) = self.request_of(&cast.endpoint_id).await? else {
             return Ok(Settled::Over(Voted::Invalid));
         };
@@ -665,12 +683,12 @@ impl Gatekeeper {
         waits: Waits,
         deadline: Deadline,
     ) -> Result<Option<Voted>, Arc<Error>> {
-        let view = match case.knowledge.view(&connection) {
-            Ok(Some(view)) => Some(view),
-            Ok(None) => return Ok(None),
-            Err(error) => {
-                let error = Arc::new(Error::from(error));
-                self.report(&error, Some(&cast.endpoint_id));
+        let view = match case.knowledge.policy(&connection) {
+            Some(Ok(view)) => Some(view),
+            None => return Ok(None),
+            Some(Err(error)) => {
+                let error = Arc::new(Error::from(Permanent::from(error)));
+                self.log.failure(&error, Some(&cast.endpoint_id));
                 if cast.ballot.choice == Choice::Approve {
                     return Ok(Some(case.unrecorded(Unrecorded::Policy(error.to_string()))));
                 }
@@ -718,39 +736,32 @@ impl Gatekeeper {
         });
         mark_void(&mut voted, &approvers.list);
         let required = voted.approvals_required;
-        let decision = by_votes(&voted, approvers, view.as_ref(), required, now);
+        let decision = by_votes(&voted, &approvers.list, view.as_ref(), required, now);
         let (after, transition, grounds) = match decision {
             Some((transition, grounds)) => {
                 let mut after = voted.after(&transition).map_err(Permanent::Illegal)?;
                 after.verdict = verdict;
-                after.claimed_until = now.checked_add(self.limits.claim).ok();
+                after.claimed_until = now.checked_add(self.pipeline.setup().claim).ok();
                 (after, Some(transition), grounds)
             }
             None => (
                 voted.noted(),
                 None,
-                vec![approvers.ground(&case.approver.id)],
+                vec![Precondition::right_of(&case.approver.id)],
             ),
         };
-        let recorded = self
-            .tables
-            .record(&Write {
-                transition: transition.as_ref(),
-                grounds,
-                told: match transition {
-                    Some(_) => Told::Transition,
-                    None => Told::Note(Kind::VoteCast),
-                },
-                link: cast.link,
-                ..Write::of(Some(request), &after)
-            })
-            .await?;
-        let Recorded::Written(messages) = recorded else {
+        let change = match transition.clone() {
+            Some(transition) => Change::transition(Some(request), after.clone(), transition),
+            None => Change::note(request, after.clone()).telling([Kind::VoteCast], now),
+        };
+        let change = change.on(grounds).using(cast.link.cloned());
+        let checks = case.knowledge.checks(&change.preconditions, None);
+        let recorded = self.tables.record(&change, checks).await?;
+        let Recorded::Written = recorded else {
             return Ok(None);
         };
         self.note_vote(cast, &after);
         if transition.is_none() {
-            self.tell_people(messages, waits, deadline).await;
             let case = Case {
                 request: after,
                 ..case
@@ -758,7 +769,7 @@ impl Gatekeeper {
             return Ok(Some(Voted::Waiting(case.dossier())));
         }
         let decided = after.status;
-        let request = self.carry_out(after, messages, waits, deadline).await;
+        let request = self.carry_out(after, waits, deadline).await;
         let effect = effect(decided, request.status);
         let history = self.tables.history(&cast.endpoint_id).await?;
         let dossier = Case {
@@ -775,33 +786,28 @@ impl Gatekeeper {
     }
 
     /// Has EC2 do what was decided, as long as whoever voted waits. The request as it stands then.
-    async fn carry_out(
-        &self,
-        decided: Request,
-        mut messages: Vec<Message>,
-        waits: Waits,
-        deadline: Deadline,
-    ) -> Request {
+    async fn carry_out(&self, decided: Request, waits: Waits, deadline: Deadline) -> Request {
         let begun = self.clock.now();
         let until = waits.until(&self.clock);
-        let undone = vec![(Some(Status::InReview), decided.clone())];
-        let enforced = self.enforce(undone, deadline).boxed();
+        let decision = ToEnforce {
+            from: Some(Status::InReview),
+            request: decided.clone(),
+        };
+        let enforcer = &self.pipeline.enforcer;
+        let enforced = enforcer.enforce(vec![decision], deadline).boxed();
         let done = self.clock.until_done(until, enforced).await;
-        let outcome = done
-            .and_then(|done| done.into_iter().next())
-            .map(|done| done.outcome);
-        let result = match outcome {
-            Some(Ok((outcome, told))) => {
-                messages.extend(told);
+        let outcome = done.and_then(|done| done.into_values().next());
+        match outcome {
+            Some(Ok(outcome)) => {
                 let spent = self.clock.now().duration_since(begun);
-                self.tell(&outcome, spent.as_millis_f64());
+                self.log.outcome(&outcome, spent.as_millis_f64());
                 match outcome {
                     Outcome::Changed { request, .. } | Outcome::Lost(Some(request)) => *request,
                     _ => decided,
                 }
             }
             Some(Err(error)) => {
-                self.report(&error, Some(&decided.endpoint_id));
+                self.log.failure(&error, Some(&decided.endpoint_id));
                 decided
             }
             None => {
@@ -811,17 +817,6 @@ impl Gatekeeper {
                 );
                 decided
             }
-        };
-        self.tell_people(messages, waits, deadline).await;
-        result
-    }
-
-    /// Publishes as long as whoever voted waits; the rest stays in the outbox.
-    async fn tell_people(&self, messages: Vec<Message>, waits: Waits, deadline: Deadline) {
-        let until = waits.until(&self.clock);
-        let announced = self.announce(messages, deadline).boxed();
-        if self.clock.until_done(until, announced).await.is_none() {
-            tracing::warn!("SNS takes longer than whoever voted waits; reconcile will see to it");
         }
     }
 
@@ -864,8 +859,11 @@ impl Gatekeeper {
         let hash = token.hash();
         let items = self.tables.read([Key::Link(hash.clone())].into()).await?;
         let link = items.link(&hash)?;
-        let endpoint_id = match &link {
-            Some(link) => link.endpoint_id.clone(),
+        let named = link
+            .as_ref()
+            .and_then(|link| link.requests.first().cloned());
+        let endpoint_id = match &named {
+            Some((endpoint_id, _)) => endpoint_id.clone(),
             None => match "vpce-00000000".parse() {
                 Ok(id) => id,
                 // It is one.
@@ -879,7 +877,7 @@ impl Gatekeeper {
             self.tables.history(&endpoint_id).boxed(),
             self.managed_if_known(waits).map(Ok).boxed(),
         )?;
-        let (Some(link), Some(request)) = (link, request) else {
+        let (Some(link), Some((_, review)), Some(request)) = (link, named, request) else {
             return Ok(None);
         };
         let by_id = |approver: &&Approver| approver.id == link.approver;
@@ -887,13 +885,14 @@ impl Gatekeeper {
             return Ok(None);
         };
         let may = approver.may_decide(&request.service_id, &request.account_id);
-        if request.review != Some(link.review) || may == Err(Bar::OtherService) {
+        if request.review != Some(review) || may == Err(Bar::OtherService) {
             return Ok(None);
         }
         let is_managed = is_among(managed.as_deref(), &request.service_id);
         Ok(Some(Opened {
             hash,
             link,
+            review,
             request,
             approver,
             approvers,

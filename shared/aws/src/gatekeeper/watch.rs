@@ -1,25 +1,46 @@
-//! Watch: look for what lets connections in past Gatekeeper, and for topics that nobody listens to, and
-//! tell people when it begins and when it ends; and notice when a service that was looked after is not any
+//! Watch: look for what lets connections in past Gatekeeper, and tell people when it begins and when it
+//! ends; and notice when a service that was looked after is not any
 //! more.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::message::Message;
-use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, Unlisted, look};
+use gatekeeper_core::watch::{Finding, ServiceFacts, Unlisted, look};
 
-use super::{Gatekeeper, ServiceReport};
-use crate::clock::Deadline;
+use super::attachments::AttachmentWatch;
+use super::log::Log;
+use super::report::ServiceReport;
+use crate::clock::{Clock, Deadline};
+use crate::config::Limits;
+use crate::ec2::Ec2;
 use crate::error::Error;
-use crate::tables::{LookedAfter, Watched};
-use crate::telemetry::Unit;
+use crate::rules::Rules;
+use crate::tables::{LookedAfter, Tables, Watched};
+use crate::telemetry::{Metrics, Unit};
 
 /// What was seen of each service: each finding that could be looked for, and whether it is there.
 pub(super) type Seen = BTreeMap<ServiceId, BTreeMap<Finding, bool>>;
 
-impl Gatekeeper {
+/// Looks at how services are configured.
+#[derive(Debug)]
+pub(super) struct ServiceWatch {
+    pub(super) attachments: Arc<AttachmentWatch>,
+    pub(super) ec2: Arc<Ec2>,
+    pub(super) tables: Arc<Tables>,
+    pub(super) rules: Rules,
+    /// Where services' connection notifications should go.
+    pub(super) notification_topic: Option<String>,
+    /// The services of which it is remembered that they were looked through.
+    pub(super) looked_through: Arc<Mutex<BTreeSet<ServiceId>>>,
+    pub(super) clock: Clock,
+    pub(super) limits: Limits,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
+
+impl ServiceWatch {
     /// Looks at how the services are configured, as long as there is time. What cannot be looked at
     /// is reported, and left out.
     pub(super) async fn look_at_services(
@@ -43,30 +64,29 @@ impl Gatekeeper {
             .iter()
             .map(|service| self.ec2.anyone_may_ask(service).boxed())
             .collect();
-        let (configured, notifications, rule, heard, anyone) = tokio::join!(
+        let (configured, notifications, rule, anyone) = tokio::join!(
             self.ec2.configured(services),
             self.ec2.notifications(),
             self.rules.cloud_trail_rule(),
-            self.heard(),
             stream::iter(asked)
                 .buffered(self.limits.concurrency)
                 .collect::<Vec<_>>(),
         );
         let rule = rule.unwrap_or_else(|error| {
-            self.report(&error, None);
+            self.log.failure(&error, None);
             None
         });
         let notifications = notifications
-            .map_err(|error| self.report(&error, None))
+            .map_err(|error| self.log.failure(&error, None))
             .ok();
         let configured = configured.unwrap_or_else(|error| {
-            self.report(&error, None);
+            self.log.failure(&error, None);
             BTreeMap::new()
         });
         let mut seen = Seen::new();
         for (service, anyone) in services.iter().zip(anyone) {
             let configured = configured.get(service);
-            let anyone_may_ask = anyone.map_err(|error| self.report(&error, None)).ok();
+            let anyone_may_ask = anyone.map_err(|error| self.log.failure(&error, None)).ok();
             let facts = ServiceFacts {
                 acceptance_required: configured.map(|configured| configured.acceptance_required),
                 anyone_may_ask,
@@ -75,35 +95,12 @@ impl Gatekeeper {
                     .and(notifications.as_ref())
                     .map(|all| all.get(service).cloned().unwrap_or_default()),
                 cloud_trail_rule: rule,
-                heard,
+                ..ServiceFacts::default()
             };
             let found = look(&facts, self.notification_topic.as_deref());
             seen.insert(service.clone(), found);
         }
         seen
-    }
-
-    /// Whether anybody is subscribed to the topics. An announcement of one that nobody hears goes to the
-    /// others' subscribers, if to anybody: hence the metric, too.
-    async fn heard(&self) -> Heard {
-        if !self.topics.are_watched() {
-            return Heard::default();
-        }
-        let asks_by_mail = match self.tables.approvers().await {
-            Ok(approvers) => {
-                let mut approvers = approvers.list.iter();
-                Some(approvers.any(|approver| approver.slack_user_id.is_none()))
-            }
-            Err(error) => {
-                self.report(&error, None);
-                None
-            }
-        };
-        let listened = self.topics.listen(asks_by_mail).await;
-        for error in &listened.failures {
-            self.report(error, None);
-        }
-        listened.heard
     }
 
     /// Writes down what was seen, and what the passes found that is not decided here; tells people what is
@@ -124,12 +121,12 @@ impl Gatekeeper {
         }
         let mut known = match self.tables.looked_after().await {
             Ok(known) => known,
-            Err(error) => return self.report(&error, None),
+            Err(error) => return self.log.failure(&error, None),
         };
-        let mut messages = Vec::new();
-        let mut noted = |noted: Result<Vec<Message>, Arc<Error>>| match noted {
-            Ok(new) => messages.extend(new),
-            Err(error) => self.report(&error, None),
+        let noted = |noted: Result<(), Arc<Error>>| {
+            if let Err(error) = noted {
+                self.log.failure(&error, None);
+            }
         };
         let unlisted = match managed {
             Some(managed) => self.look_for(&known.unlisted(managed), deadline).await,
@@ -166,9 +163,8 @@ impl Gatekeeper {
                 .or_insert_with(|| Ok(Watched::new()));
             // Why it cannot be read is said above.
             let Ok(watched) = watched else { continue };
-            messages.extend(self.note_left_alone(report, watched).await);
+            self.attachments.note_left_alone(report, watched).await;
         }
-        self.announce(messages, deadline).await;
         self.forget_deleted(&known).await;
         let standing: Vec<BTreeSet<Finding>> = known
             .watched
@@ -195,14 +191,11 @@ impl Gatekeeper {
                 .filter(|findings| findings.iter().any(|finding| wanted(*finding)))
                 .count()
         };
-        let topics: BTreeSet<Finding> = standing.iter().flatten().copied().collect();
-        let unheard = topics.iter().filter(|finding| finding.is_unheard());
         let unmanaged = services(|finding| finding == Finding::NoLongerManaged);
         for (name, value) in [
             ("BypassedServices", services(Finding::is_bypass)),
             ("RevocationsHeld", services(Finding::holds_revocations)),
             ("UnmanagedServices", unmanaged),
-            ("UnheardTopics", unheard.count()),
         ] {
             let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
             self.metrics.put(name, Unit::Count, value, &[]);
@@ -239,7 +232,7 @@ impl Gatekeeper {
         let listed = match self.ec2.are_managed(services).await {
             Ok(listed) => listed,
             Err(error) => {
-                self.report(&error, None);
+                self.log.failure(&error, None);
                 return BTreeMap::new();
             }
         };
@@ -251,7 +244,7 @@ impl Gatekeeper {
                 None => match self.ec2.is_deleted(service).await {
                     Ok(is_deleted) => is_deleted.then_some(Unlisted::Deleted),
                     Err(error) => {
-                        self.report(&error, None);
+                        self.log.failure(&error, None);
                         None
                     }
                 },
@@ -283,7 +276,7 @@ impl Gatekeeper {
                     .unwrap_or_else(PoisonError::into_inner);
                 known.retain(|id| !deleted.contains(id));
             }
-            Err(error) => self.report(&error, None),
+            Err(error) => self.log.failure(&error, None),
         }
     }
 }

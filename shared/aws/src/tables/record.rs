@@ -1,6 +1,6 @@
 //! Recording a change: the only gate. One transaction moves the request, writes its history
-//! row, changes the usage, checks that the policy still says what was judged, and puts the
-//! announcement into the outbox: all of it or nothing.
+//! row, changes the usage, checks that what it rests on is as it was read, and puts what there
+//! is to tell into the outbox: all of it or nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +10,13 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem, Update,
 };
-use gatekeeper_core::announcement::note;
 use gatekeeper_core::change::{Change, UsageChange};
 use gatekeeper_core::ids::EndpointId;
-use gatekeeper_core::invitation::invitation;
-use gatekeeper_core::message::Message;
+use gatekeeper_core::outbox::OutboxItem;
 use gatekeeper_core::request::Request;
 
 use super::allowlist::ItemCheck;
-use super::outbox::encode_message;
+use super::outbox::encode_outbox;
 use super::requests::{decode_request, encode_history, encode_request};
 use super::{Item, Key, Tables, number, text};
 use crate::clock::jittered;
@@ -47,6 +45,7 @@ enum Part {
     History,
     Usage,
     Precondition,
+    Link,
     Outbox,
 }
 
@@ -124,9 +123,14 @@ impl Tables {
             parts.push(Part::Usage);
             items.push(usage);
         }
-        for message in messages_of(change)? {
+        let left = OutboxItem::of_change(&change.after, &change.messages, self.clock.now());
+        if let Some(left) = left {
             parts.push(Part::Outbox);
-            items.push(self.put_new(encode_message(&message)?)?);
+            items.push(self.put_new(encode_outbox(&left)?)?);
+        }
+        if let Some(link) = &change.consumes {
+            parts.push(Part::Link);
+            items.push(self.use_up(link)?);
         }
         for check in checks {
             parts.push(Part::Precondition);
@@ -257,7 +261,7 @@ fn cancelled(
                 });
             }
 
-            Part::Precondition => outcome = Some(Recorded::PolicyChanged),
+            Part::Precondition | Part::Link => outcome = Some(Recorded::PolicyChanged),
             Part::Usage => {
                 if outcome.is_none() {
                     outcome = Some(Recorded::LimitReached);
@@ -279,29 +283,6 @@ fn unrecorded(
     .into()
 }
 
-fn unwritable(error: serde_json::Error) -> Permanent {
-    Permanent::Encode(Box::new(error))
-}
-
 fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Permanent {
     Permanent::Encode(Box::new(error))
-}
-
-fn messages_of(change: &Change) -> Result<Vec<Message>, Permanent> {
-    let after = &change.after;
-    let mut messages = Vec::new();
-    for told in &change.messages.announcements {
-        messages.push(told.message().map_err(unwritable)?);
-    }
-    if let Some(ask) = &change.messages.ask {
-        let told = note(
-            after,
-            ask.kind,
-            after.letters_at.unwrap_or(after.status_since),
-        );
-        for approver in &ask.approvers {
-            messages.extend(invitation(after, &told, approver).map_err(unwritable)?);
-        }
-    }
-    Ok(messages)
 }

@@ -118,7 +118,8 @@ pub(super) fn kept(
 
 /// The decision that the votes on a review come to, and what it rests on; none while they do not suffice.
 /// Where the policy cannot be read, they may reject, and never approve.
-pub(crate) fn by_votes(
+#[must_use]
+pub fn by_votes(
     request: &Request,
     approvers: &[Approver],
     read: Option<&PolicyRead>,

@@ -1,0 +1,146 @@
+//! What was found and done for one service.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatekeeper_core::attachment::{Attachments, Tally};
+use gatekeeper_core::connection::{Connection, Phase};
+use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::request::Status;
+use jiff::Timestamp;
+
+use super::outcome::{Outcome, Settled};
+use super::undecided::Undecided;
+use crate::error::Error;
+
+/// What was found and done for one service.
+#[derive(Debug)]
+pub struct ServiceReport {
+    /// Which service.
+    pub service_id: ServiceId,
+    /// How many connections EC2 lists.
+    pub connections: usize,
+    /// How many requests changed.
+    pub changed: usize,
+    /// How many connections could not be settled; each is reported in the log.
+    pub failures: usize,
+    /// The first of these failures; one that is worth another try if there is any.
+    pub first_failure: Option<Arc<Error>>,
+    /// The connections that are neither decided nor left to people.
+    pub(super) undecided: Undecided,
+    /// The Transit Gateway attachments, which are not ours to decide.
+    pub(super) attachments: Attachments,
+    /// Whether the service was looked through from its beginning to its end.
+    pub(super) is_whole: bool,
+    /// Since when what has no date was seen, as far as it is remembered.
+    pub(super) first_seen: BTreeMap<String, Timestamp>,
+    /// Since when the oldest review waits for people.
+    pub oldest_review: Option<Timestamp>,
+    /// How many reviews need more people than may decide them.
+    pub undecidable: usize,
+    /// Whether connections are left that should be cut, because they are more than one run may cut;
+    /// none if that could not be found out, as when the time did not reach to the end.
+    pub revocations_held: Option<bool>,
+    /// Whether connections are left that should be cut, because the allowlist holds no entry for the
+    /// service; none if that could not be found out.
+    pub revocations_withheld: Option<bool>,
+}
+
+impl ServiceReport {
+    /// Since when the oldest connection waits that is neither decided nor left to people.
+    #[must_use]
+    pub fn oldest_undecided(&self) -> Option<Timestamp> {
+        self.undecided.oldest(&self.first_seen)
+    }
+
+    /// How many Transit Gateway attachments EC2 lists.
+    #[must_use]
+    pub fn attachments(&self) -> Tally {
+        self.attachments.tally()
+    }
+
+    /// The Transit Gateway attachments that wait for people to decide at EC2.
+    pub(super) fn undecided_attachments(&self, now: Timestamp) -> Undecided {
+        let mut undecided = Undecided::default();
+        for attachment in self.attachments.waiting() {
+            undecided.note(&attachment.name, attachment.created_at, now);
+        }
+        undecided
+    }
+}
+
+impl ServiceReport {
+    pub(super) fn new(service_id: ServiceId) -> Self {
+        Self {
+            service_id,
+            connections: 0,
+            changed: 0,
+            failures: 0,
+            first_failure: None,
+            undecided: Undecided::default(),
+            attachments: Attachments::default(),
+            is_whole: false,
+            first_seen: BTreeMap::new(),
+            oldest_review: None,
+            undecidable: 0,
+            revocations_held: None,
+            revocations_withheld: None,
+        }
+    }
+
+    pub(super) fn fail(&mut self, error: Arc<Error>) {
+        self.failures += 1;
+        // One that is worth another try says more about what is left to do.
+        let outweighs = |first: &Arc<Error>| error.is_retryable() && !first.is_retryable();
+        if self.first_failure.as_ref().is_none_or(outweighs) {
+            self.first_failure = Some(error);
+        }
+    }
+
+    pub(super) fn count(&mut self, settled: &Settled) {
+        for outcome in settled.values() {
+            match outcome {
+                Ok(Outcome::Changed { request, .. }) => {
+                    self.changed += 1;
+                    self.undecidable += usize::from(request.is_out_of_reach());
+                }
+                Ok(Outcome::Unchanged(Some(request))) => {
+                    self.undecidable += usize::from(request.is_out_of_reach());
+                }
+                Ok(_) => {}
+                // It was not its turn yet.
+                Err(error) if error.is_out_of_time() => {}
+                Err(error) => self.fail(Arc::clone(error)),
+            }
+        }
+    }
+
+    /// Since when those wait that wait still.
+    pub(super) fn note_pending(
+        &mut self,
+        settled: &Settled,
+        slice: &[Connection],
+        seen_at: Timestamp,
+    ) {
+        let older = |known: Option<Timestamp>, since: Timestamp| {
+            Some(known.map_or(since, |known| known.min(since)))
+        };
+        let waiting = slice
+            .iter()
+            .filter(|connection| connection.state.phase() == Phase::Waiting);
+        for connection in waiting {
+            match settled.get(&connection.endpoint_id) {
+                Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {
+                    if request.status == Status::InReview {
+                        self.oldest_review = older(self.oldest_review, request.status_since);
+                    }
+                }
+                Some(Ok(Outcome::Left(_)) | Err(_)) => {
+                    let name = connection.endpoint_id.as_str();
+                    self.undecided.note(name, connection.created_at, seen_at);
+                }
+                Some(Ok(Outcome::Unchanged(None) | Outcome::Lost(_))) | None => {}
+            }
+        }
+    }
+}
