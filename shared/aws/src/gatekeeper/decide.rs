@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::announcement::Kind;
+use gatekeeper_core::ballot::by_votes;
 use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, doubts, judge};
@@ -19,7 +20,7 @@ use gatekeeper_core::review;
 use jiff::Timestamp;
 
 use super::knowledge::Knowledge;
-use super::review::{Asked, by_votes, names};
+use super::review::{Asked, grounds_of, names};
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
@@ -375,7 +376,10 @@ impl Gatekeeper {
                 let approvers = self.approvers(knowledge).await?;
                 let required = review::approvals_required(&settings);
                 let corrected = request.corrected_by(connection);
-                match by_votes(&corrected, approvers, Some(&view), required, now) {
+                let decision = by_votes(&corrected, &approvers.list, true, required, now);
+                match decision.and_then(|(transition, rests_on)| {
+                    Some((transition, grounds_of(&rests_on, approvers, Some(&view))?))
+                }) {
                     // As many are asked for no longer, so that the votes suffice.
                     Some(decision) => (transition, grounds) = decision,
                     None => {

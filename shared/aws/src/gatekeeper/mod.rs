@@ -58,9 +58,10 @@ use crate::tables::{Key, Tables};
 use crate::telemetry::Metrics;
 use crate::topics::Topics;
 
+pub use gatekeeper_core::ballot::{Dossier, View};
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
-pub use vote::{Dossier, View, Voted, Voter};
+pub use vote::{Voted, Voter};
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);

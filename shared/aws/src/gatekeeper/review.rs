@@ -1,18 +1,18 @@
-//! Reviews: who is asked, who is reminded, and what the votes come to.
+//! Reviews: who is asked, who is reminded, and what a decision by votes rests on.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::approver::{Approver, ApproverId, deciders, people};
+use gatekeeper_core::ballot::RestsOn;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::invitation::are_links_old;
 use gatekeeper_core::judge::Verdict;
 use gatekeeper_core::policy::{OnDeadline, ServiceName, ServiceSettings};
-use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::request::Request;
 use gatekeeper_core::review;
-use gatekeeper_core::vote::{Choice, Tally, mark_void, reason_of, tally, vote_of};
-use jiff::Timestamp;
+use gatekeeper_core::vote::{mark_void, vote_of};
 
 use super::Gatekeeper;
 use super::decide::{Attempt, attempt_of, finished};
@@ -52,38 +52,22 @@ pub(super) struct Asked {
     pub(super) invited: Option<(Kind, BTreeSet<ApproverId>)>,
 }
 
-/// The decision that the votes on a review come to, and what it rests on; none while they do not
-/// suffice. Where the policy cannot be read, they may reject, and never approve.
-pub(super) fn by_votes(
-    request: &Request,
+/// What must not have changed for a decision by votes to be written. None where it needs the policy, and
+/// that was not read.
+pub(super) fn grounds_of(
+    rests_on: &RestsOn,
     approvers: &Approvers,
     view: Option<&PolicyView>,
-    required: u32,
-    now: Timestamp,
-) -> Option<(Transition, Vec<Ground>)> {
-    let (to, choice, votes, grounds) = match tally(request, &approvers.list, required) {
-        Tally::Waiting { .. } => return None,
-        Tally::Approved(votes) => {
-            let grounds = view?.grounds_of_approval(approvers, &votes);
-            (Status::Accepting, Choice::Approve, votes, grounds)
-        }
-        Tally::Rejected(vote) => {
-            let grounds = vec![approvers.ground(&vote.approver)];
-            (Status::Rejecting, Choice::Reject, vec![vote], grounds)
-        }
-    };
-    let last = votes.last()?;
-    let transition = Transition {
-        from: Some(request.status),
-        to,
-        cause: Cause::Voted,
-        at: now,
-        actor: Actor::Approver(last.approver.to_string()),
-        reason: reason_of(&votes, choice, required),
-        ec2: None,
-        votes: Vec::new(),
-    };
-    Some((transition, grounds))
+) -> Option<Vec<Ground>> {
+    let rights = rests_on.rights.iter().map(|id| approvers.ground(id));
+    let mut grounds: Vec<Ground> = rights.collect();
+    if rests_on.nothing_denies {
+        grounds.extend(view?.preconditions_of_accept());
+    }
+    if rests_on.settings {
+        grounds.extend(view?.settings_of_votes());
+    }
+    Some(grounds)
 }
 
 impl Gatekeeper {

@@ -16,11 +16,10 @@ use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
-use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::approvers::{Approvers, decode_approver};
+use super::approvers::decode_approver;
 use super::keys::{APPROVERS, SETTINGS};
 use super::unexpected_keys::policy_key;
 use super::{Item, Items, Key, Tables, all_of, text};
@@ -469,14 +468,9 @@ impl PolicyView {
         self.grounds_that(matters, &REVOKING_SETTINGS)
     }
 
-    /// What an approval by people rests on: that nothing denies the connection, that as many are asked
-    /// for, and that each who approved may still decide.
-    pub(crate) fn grounds_of_approval(&self, approvers: &Approvers, votes: &[Vote]) -> Vec<Ground> {
-        let settings = |key: &Key| matches!(key, Key::Settings(_));
-        let mut grounds = self.preconditions_of_accept();
-        grounds.extend(self.grounds_that(settings, &VOTED_SETTINGS));
-        grounds.extend(votes.iter().map(|vote| approvers.ground(&vote.approver)));
-        grounds
+    /// The settings that a decision by votes rests on.
+    pub(crate) fn settings_of_votes(&self) -> Vec<Ground> {
+        self.grounds_that(|key| matches!(key, Key::Settings(_)), &VOTED_SETTINGS)
     }
 
     fn grounds_of(&self, decision: Decision, governing: Option<&Rule>) -> Vec<Ground> {
