@@ -18,8 +18,6 @@ mod review;
 mod seen;
 mod waiting;
 
-pub use review::by_votes;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::approver::Approver;

@@ -20,6 +20,7 @@
 //! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`vote`] | what approvers say of a review, and what it comes to |
+//! | [`ballot`] | what becomes of a vote, from everything that is known when it is cast |
 //! | [`token`] | the secret in a link to a review |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
@@ -47,6 +48,7 @@ pub mod announcement;
 pub mod approver;
 pub mod attachment;
 pub mod audit;
+pub mod ballot;
 pub mod batch;
 pub mod caller;
 pub mod change;

@@ -6,7 +6,6 @@ use crate::connection::{Connection, Organization};
 use crate::judge::{Decision, Verdict, outranks};
 use crate::policy::{Effect, Policy, Principal, Rule, Scope};
 use crate::policy_key::PolicyKey;
-use crate::vote::Vote;
 
 /// Names an item that a decision may rest on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -157,18 +156,11 @@ impl PolicyRead {
         self.those(PolicyItemId::may_deny, &[])
     }
 
-    /// What an approval by people rests on: that nothing denies the connection, that as many are asked for,
-    /// and that each who approved may still decide.
+    /// What the number of votes that suffice rests on, and the time there is for them.
     #[must_use]
-    pub fn preconditions_of_approval(&self, votes: &[Vote]) -> Vec<Precondition> {
+    pub fn preconditions_of_votes(&self) -> Vec<Precondition> {
         let is_settings = |item: &PolicyItemId| matches!(item, PolicyItemId::Settings(_));
-        let mut preconditions = self.preconditions_of_accept();
-        preconditions.extend(self.those(is_settings, &VOTED_SETTINGS));
-        let rights = votes
-            .iter()
-            .map(|vote| Precondition::right_of(&vote.approver));
-        preconditions.extend(rights);
-        preconditions
+        self.those(is_settings, &VOTED_SETTINGS)
     }
 
     /// What a revocation rests on: its deny; or that nothing else allows the connection. And that the

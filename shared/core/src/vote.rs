@@ -271,18 +271,24 @@ pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally 
     };
     let mut voters = Vec::new();
     let mut approvals = Vec::new();
+    let mut rejections = Vec::new();
     for vote in &request.votes {
         let Some(approver) = decider(vote) else {
             continue;
         };
         match vote.choice {
-            Choice::Reject => return Tally::Rejected(vote.clone()),
+            Choice::Reject => rejections.push(vote),
             Choice::Approve => {
                 voters.push(approver);
                 approvals.push(vote.clone());
             }
         }
     }
+    let in_order = |vote: &Vote| (vote.at, vote.approver.clone());
+    if let Some(first) = rejections.into_iter().min_by_key(|vote| in_order(vote)) {
+        return Tally::Rejected(first.clone());
+    }
+    approvals.sort_by_key(in_order);
     let given = people(&voters);
     if given >= required.max(1) {
         Tally::Approved(approvals)

@@ -2,7 +2,7 @@
 //!
 //! 1. An entry finds out which connections to look at, and **observes** what EC2 says of them: for events
 //!    [`Events`](observe::Events), for a whole service [`Passes`](pass::Passes), for the schedule
-//!    [`Reconciler`](reconcile::Reconciler), for a vote [`Voting`](vote::Voting).
+//!    [`Reconciler`](reconcile::Reconciler), for a vote [`Votes`](vote::Votes).
 //! 2. [`Pipeline::settle`](pipeline::Pipeline::settle) takes what was observed.
 //! 3. [`FactReader::read`](facts::FactReader::read) reads what decisions rest on, for all of them at once.
 //! 4. [`Pipeline::decide_one`](pipeline::Pipeline::decide_one) asks core's
@@ -56,7 +56,7 @@ use self::observe::Events;
 use self::pass::Passes;
 use self::pipeline::Pipeline;
 use self::reconcile::Reconciler;
-use self::vote::Voting;
+use self::vote::Votes;
 use self::watch::ServiceWatch;
 use crate::clients::Clients;
 use crate::clock::{Clock, Deadline};
@@ -68,11 +68,12 @@ use crate::rules::Rules;
 use crate::tables::{Key, Tables};
 use crate::telemetry::Metrics;
 
+pub use gatekeeper_core::ballot::{Dossier, View};
 pub use observe::Handled;
 pub use outcome::Outcome;
 pub use reconcile::Reconciled;
 pub use report::ServiceReport;
-pub use vote::{Dossier, View, Voted, Voter};
+pub use vote::{Voted, Voter};
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
@@ -82,7 +83,7 @@ const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
 pub struct Gatekeeper {
     events: Events,
     reconciler: Reconciler,
-    voting: Voting,
+    votes: Votes,
     keys: Arc<Keys>,
     ec2: Arc<Ec2>,
     tables: Arc<Tables>,
@@ -179,7 +180,7 @@ impl Gatekeeper {
                 metrics: metrics.clone(),
                 log: log.clone(),
             },
-            voting: Voting {
+            votes: Votes {
                 pipeline,
                 ec2: Arc::clone(&ec2),
                 tables: Arc::clone(&tables),
@@ -284,7 +285,7 @@ impl Gatekeeper {
     /// # Errors
     /// What kept the tables from being read. It is logged here.
     pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
-        self.voting.view(voter).await
+        self.votes.view(voter).await
     }
 
     /// Casts a vote, and has EC2 do what it decides.
@@ -297,6 +298,6 @@ impl Gatekeeper {
         ballot: &Ballot,
         deadline: Deadline,
     ) -> Result<Voted, Arc<Error>> {
-        self.voting.vote(voter, ballot, deadline).await
+        self.votes.vote(voter, ballot, deadline).await
     }
 }

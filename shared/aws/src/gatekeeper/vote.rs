@@ -1,4 +1,5 @@
-//! Votes: who may cast one, what it comes to, and how its decision is carried out at once.
+//! Votes: finds who votes, reads what bears on it, asks EC2, has core say what is to be done
+//! (`core/ballot.rs`), writes it, and has it carried out at once.
 //!
 //! Whoever votes is found anew among the approvers each time, and so is the right of everybody whose
 //! vote counts; EC2 is asked whose connection it is and how it stands. What happened meanwhile without
@@ -9,22 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
-use gatekeeper_core::change::Change;
+use gatekeeper_core::ballot::{Answer, Cast, Dossier, Facts, Judged, View, answer, settled, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
-use gatekeeper_core::decide::by_votes;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
+use gatekeeper_core::judge::{Usage, Verdict, judge};
 use gatekeeper_core::observation::Observation;
-use gatekeeper_core::precondition::{PolicyRead, Precondition};
+use gatekeeper_core::policy::ServiceSettings;
+use gatekeeper_core::precondition::PolicyRead;
 use gatekeeper_core::request::{Request, Status, Transition};
-use gatekeeper_core::review;
 use gatekeeper_core::token::{Token, TokenHash};
-use gatekeeper_core::vote::{
-    Ballot, Channel, Choice, Effect, Tally, Unrecorded, Vote, effect, is_typed, mark_void, tally,
-    vote_of,
-};
+use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
 use jiff::Timestamp;
 
 use super::enforce::ToEnforce;
@@ -40,8 +36,8 @@ use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and
-/// for all of it. What is not done by then is done by reconcile.
+/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and for
+/// all of it. What is not done by then is done by reconcile.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
 /// Slack shows an error after three seconds, all told.
 const PATIENCE_IN_SLACK: (Duration, Duration) =
@@ -75,40 +71,6 @@ pub enum Voter {
     },
 }
 
-/// All that is to be known of a request, for whoever may decide it.
-#[derive(Debug, Clone)]
-pub struct Dossier {
-    /// The request as it stands.
-    pub request: Request,
-    /// How it came there, oldest first.
-    pub history: Vec<Transition>,
-    /// Who is looking.
-    pub approver: ApproverId,
-    /// How many approvals count at the moment.
-    pub given: u32,
-}
-
-/// How a review stands for whoever looks at it. Looking changes nothing.
-#[derive(Debug, Clone)]
-pub enum View {
-    /// They may vote.
-    Open(Box<Dossier>),
-    /// They have voted, and more people must.
-    Voted(Box<Dossier>),
-    /// It is decided, or over.
-    Decided(Box<Dossier>),
-    /// They may not decide this one.
-    Barred(Bar, Box<Dossier>),
-    /// Its service is not looked after any more.
-    Unmanaged(Box<Dossier>),
-    /// Their link, or the review's time, is over.
-    Expired,
-    /// There is no such link or review, or it is used, or whoever it was for is no approver any more.
-    Invalid,
-    /// They are no approver.
-    NotAnApprover,
-}
-
 /// What became of a vote.
 #[derive(Debug, Clone)]
 pub enum Voted {
@@ -140,8 +102,8 @@ pub enum Voted {
     NotAnApprover,
 }
 
-/// A vote that may be cast.
-struct Cast<'a> {
+/// A vote to be cast.
+struct Voting<'a> {
     approver: ApproverId,
     endpoint_id: EndpointId,
     review: u64,
@@ -160,7 +122,7 @@ struct Opened {
     approver: Approver,
     approvers: Approvers,
     history: Vec<Transition>,
-    is_managed: bool,
+    managed: Option<Arc<[ServiceId]>>,
 }
 
 /// For how long whoever votes waits.
@@ -184,17 +146,15 @@ struct Observed {
 struct Case<'a> {
     request: Request,
     history: Vec<Transition>,
-    knowledge: &'a Known,
     approvers: &'a Approvers,
     approver: &'a Approver,
 }
 
-/// What came of recording what EC2 says before a vote counts.
-enum Settled<'a> {
-    /// There is nothing left to vote on.
-    Over(Voted),
-    /// The review, as it is now.
-    Open(Box<Case<'a>>),
+/// What was read of the policy for a vote.
+struct Read {
+    view: PolicyRead,
+    verdict: Verdict,
+    settings: ServiceSettings,
 }
 
 impl Case<'_> {
@@ -203,40 +163,23 @@ impl Case<'_> {
             self.request,
             self.history,
             self.approver,
-            self.approvers,
+            &self.approvers.list,
         ))
     }
 
-    fn unrecorded(self, why: Unrecorded) -> Voted {
-        Voted::Unrecorded(why, self.dossier())
-    }
-
-    /// For whoever votes on a review that is not open.
-    fn over(self, review: u64) -> Voted {
-        match self.request.review {
-            Some(last) if last == review => Voted::TooLate(self.dossier()),
-            _ => Voted::Invalid,
-        }
-    }
-
-    fn may_decide(&self) -> Result<(), Bar> {
-        self.approver
-            .may_decide(&self.request.service_id, &self.request.account_id)
-    }
-
-    /// What the policy says of the connection now.
-    fn verdict(
-        &self,
-        view: &PolicyRead,
-        connection: &Connection,
-        now: Timestamp,
-    ) -> Result<Verdict, Permanent> {
-        let slots = self.knowledge.slots(connection)?;
-        let usage = Usage {
-            others: slots.others(&connection.endpoint_id),
-        };
-        let place = self.knowledge.place(connection);
-        Ok(judge(&view.policy, connection, place, usage, now))
+    /// What whoever votes is told, where nothing is written.
+    fn voted(self, refusal: Answer) -> Option<Voted> {
+        Some(match refusal {
+            Answer::Invalid => Voted::Invalid,
+            Answer::NotAnApprover => Voted::NotAnApprover,
+            Answer::Already => Voted::Already(self.dossier()),
+            Answer::TooLate => Voted::TooLate(self.dossier()),
+            Answer::Unmanaged => Voted::Unmanaged(self.dossier()),
+            Answer::Barred(bar) => Voted::Barred(bar, self.dossier()),
+            Answer::Expired => Voted::Expired,
+            Answer::Unrecorded(why) => Voted::Unrecorded(why, self.dossier()),
+            Answer::Settle(_) | Answer::Record(_) => return None,
+        })
     }
 }
 
@@ -279,7 +222,7 @@ impl std::fmt::Debug for Voter {
 
 /// Takes votes.
 #[derive(Debug)]
-pub(super) struct Voting {
+pub(super) struct Votes {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) ec2: Arc<Ec2>,
     pub(super) tables: Arc<Tables>,
@@ -288,7 +231,7 @@ pub(super) struct Voting {
     pub(super) log: Log,
 }
 
-impl Voting {
+impl Votes {
     /// How a review stands for whoever looks at it. Changes nothing.
     ///
     /// # Errors
@@ -327,11 +270,9 @@ impl Voting {
         if review.is_some() && review != request.review {
             return Ok(View::Invalid);
         }
-        let is_managed = is_among(managed.as_deref(), &request.service_id);
-        let now = self.clock.now();
-        Ok(view_of(
-            request, history, approver, &approvers, is_managed, now,
-        ))
+        let (managed, now) = (managed.as_deref(), self.clock.now());
+        let approvers = &approvers.list;
+        Ok(view(request, history, &approver, approvers, managed, now))
     }
 
     /// The services that are looked after; none if EC2 does not say so in time. Nobody is kept from
@@ -408,7 +349,7 @@ impl Voting {
                         View::NotAnApprover => Voted::NotAnApprover,
                     });
                 }
-                let cast = Cast {
+                let voting = Voting {
                     approver: opened.approver.id,
                     endpoint_id: opened.request.endpoint_id,
                     review: opened.review,
@@ -416,7 +357,7 @@ impl Voting {
                     channel: Channel::Email,
                     link: Some(&opened.hash),
                 };
-                self.cast(cast, waits, deadline).await
+                self.cast(voting, waits, deadline).await
             }
             Voter::Slack {
                 endpoint_id,
@@ -427,7 +368,7 @@ impl Voting {
                 let Some(approver) = self.approver_of(voter, &approvers) else {
                     return Ok(Voted::NotAnApprover);
                 };
-                let cast = Cast {
+                let voting = Voting {
                     approver: approver.id,
                     endpoint_id: endpoint_id.clone(),
                     review: *review,
@@ -435,7 +376,7 @@ impl Voting {
                     channel: Channel::Slack,
                     link: None,
                 };
-                self.cast(cast, waits, deadline).await
+                self.cast(voting, waits, deadline).await
             }
             Voter::Iam { endpoint_id, .. } => {
                 let approvers = self.tables.approvers().await?;
@@ -446,7 +387,7 @@ impl Voting {
                 let Some(review) = request.and_then(|request| request.review) else {
                     return Ok(Voted::Invalid);
                 };
-                let cast = Cast {
+                let voting = Voting {
                     approver: approver.id,
                     endpoint_id: endpoint_id.clone(),
                     review,
@@ -454,37 +395,37 @@ impl Voting {
                     channel: Channel::Iam,
                     link: None,
                 };
-                self.cast(cast, waits, deadline).await
+                self.cast(voting, waits, deadline).await
             }
         }
     }
 
     async fn cast(
         &self,
-        cast: Cast<'_>,
+        voting: Voting<'_>,
         waits: Waits,
         deadline: Deadline,
     ) -> Result<Voted, Arc<Error>> {
         for _ in 0..ATTEMPTS {
-            if let Some(voted) = self.try_to_cast(&cast, waits, deadline).await? {
+            if let Some(voted) = self.try_to_cast(&voting, waits, deadline).await? {
                 return Ok(voted);
             }
         }
-        Err(Retryable::Contended(cast.endpoint_id).into())
+        Err(Retryable::Contended(voting.endpoint_id).into())
     }
 
     /// One try; none if what it rests on changed meanwhile.
     async fn try_to_cast(
         &self,
-        cast: &Cast<'_>,
+        voting: &Voting<'_>,
         waits: Waits,
         deadline: Deadline,
     ) -> Result<Option<Voted>, Arc<Error>> {
-        let Some(request) = self.request_of(&cast.endpoint_id).await? else {
+        let Some(request) = self.request_of(&voting.endpoint_id).await? else {
             return Ok(Some(Voted::Invalid));
         };
         let observing = async {
-            match request.is_open_review(cast.review) {
+            match request.is_open_review(voting.review) {
                 true => self.observe_for(&request, waits).await,
                 false => None,
             }
@@ -492,73 +433,109 @@ impl Voting {
         let (read, observed) = tokio::join!(self.read_for(&request).boxed(), observing.boxed());
         let (knowledge, history) = read?;
         let approvers = self.pipeline.facts.read_approvers(&knowledge).await?;
-        let by_id = |approver: &&Approver| approver.id == cast.approver;
+        let (managed, seen_at, connection) = match observed {
+            Some(Observed {
+                managed,
+                listed,
+                at,
+            }) => {
+                let connection = self.listed_for(&request, listed, waits).await;
+                (Some(managed), at, connection)
+            }
+            None => (None, self.clock.now(), Err(Unrecorded::Silent)),
+        };
+        let now = self.clock.now();
+        let policy = match &connection {
+            Ok(Some(connection))
+                if request.is_about(connection) && connection.state.phase() == Phase::Waiting =>
+            {
+                match self.policy_for(&knowledge, connection, now)? {
+                    Some(policy) => policy,
+                    None => return Ok(None),
+                }
+            }
+            _ => Err("it was not read".to_owned()),
+        };
+        let judged = policy.as_ref().map(|read| Judged {
+            verdict: &read.verdict,
+            settings: &read.settings,
+        });
+        let answer = answer(&Facts {
+            request: &request,
+            review: voting.review,
+            connection: connection
+                .as_ref()
+                .map(Option::as_ref)
+                .map_err(Clone::clone),
+            managed: managed.as_deref(),
+            approvers: &approvers.list,
+            approver: &voting.approver,
+            ballot: voting.ballot,
+            channel: voting.channel,
+            policy: judged.map_err(String::as_str),
+            now,
+            claim: self.pipeline.setup().claim,
+        });
+        let by_id = |approver: &&Approver| approver.id == voting.approver;
         let Some(approver) = approvers.list.iter().find(by_id) else {
-            return Ok(Some(match cast.channel {
-                Channel::Email => Voted::Invalid,
-                Channel::Slack | Channel::Iam => Voted::NotAnApprover,
+            return Ok(Some(match answer {
+                Answer::NotAnApprover => Voted::NotAnApprover,
+                _ => Voted::Invalid,
             }));
         };
         let case = Case {
             request,
             history,
-            knowledge: &knowledge,
             approvers,
             approver,
         };
-        let request = &case.request;
-        if vote_of(request, approver, &approvers.list).is_some()
-            && request.review == Some(cast.review)
-        {
-            return Ok(Some(Voted::Already(case.dossier())));
-        }
-        if !request.is_open_review(cast.review) {
-            return Ok(Some(case.over(cast.review)));
-        }
-        let managed = observed.as_ref().map(|observed| &*observed.managed);
-        // A service that was taken from Gatekeeper is decided by others.
-        if !is_among(managed, &request.service_id) {
-            return Ok(Some(Voted::Unmanaged(case.dossier())));
-        }
-        if let Err(bar) = case.may_decide() {
-            return Ok(Some(Voted::Barred(bar, case.dossier())));
-        }
-        let Some(observed) = observed else {
-            return Ok(Some(case.unrecorded(Unrecorded::Silent)));
-        };
-        let connection = match self.listed_for(request, observed.listed, waits).await {
-            Ok(connection) => connection,
-            Err(why) => return Ok(Some(case.unrecorded(why))),
-        };
-        match connection {
-            Some(connection)
-                if connection.state.phase() == Phase::Waiting && request.is_about(&connection) =>
-            {
-                let seen_at = observed.at;
-                self.decide_by_vote(cast, case, (connection, seen_at), waits, deadline)
+        match answer {
+            Answer::Settle(why) => {
+                let observation = Observation {
+                    endpoint_id: voting.endpoint_id.clone(),
+                    connection: connection.unwrap_or_default(),
+                    seen_at,
+                    callers: Vec::new(),
+                    purged: Arc::default(),
+                };
+                self.settle_first(voting, case, observation, why, deadline)
                     .await
             }
-            Some(connection) if !observed.managed.contains(&connection.service_id) => {
-                Ok(Some(Voted::Unmanaged(case.dossier())))
+            Answer::Record(cast) => {
+                let read = policy.as_ref().ok().map(|read| &read.view);
+                self.write_vote(voting, case, *cast, (&knowledge, read), waits, deadline)
+                    .await
             }
-            otherwise => {
-                let again = match &otherwise {
-                    None => Some(Unrecorded::NotListed),
-                    Some(connection) if request.is_about(connection) => None,
-                    Some(_) => Some(Unrecorded::Corrected),
-                };
-                let voted = self
-                    .settle_first(cast, &case, otherwise, observed.at, deadline)
-                    .await?;
-                Ok(match voted {
-                    Settled::Over(voted) => Some(voted),
-                    Settled::Open(case) => again.map(|why| match case.may_decide() {
-                        Err(bar) => Voted::Barred(bar, case.dossier()),
-                        Ok(()) => case.unrecorded(why),
-                    }),
-                })
-            }
+            refusal => Ok(case.voted(refusal)),
         }
+    }
+
+    /// What the policy says of a connection, or what keeps it from being read; none if it must be read anew.
+    fn policy_for(
+        &self,
+        knowledge: &Known,
+        connection: &Connection,
+        now: Timestamp,
+    ) -> Result<Option<Result<Read, String>>, Arc<Error>> {
+        let view = match knowledge.policy(connection) {
+            Some(Ok(view)) => view,
+            None => return Ok(None),
+            Some(Err(error)) => {
+                let error = Arc::new(Error::from(Permanent::from(error)));
+                self.log.failure(&error, Some(&connection.endpoint_id));
+                return Ok(Some(Err(error.to_string())));
+            }
+        };
+        let slots = knowledge.slots(connection)?;
+        let usage = Usage {
+            others: slots.others(&connection.endpoint_id),
+        };
+        let place = knowledge.place(connection);
+        Ok(Some(Ok(Read {
+            verdict: judge(&view.policy, connection, place, usage, now),
+            settings: view.policy.settings_of(&connection.service_id),
+            view,
+        })))
     }
 
     /// What the tables say of what bears on a request, and how it came to where it stands.
@@ -634,134 +611,60 @@ impl Voting {
         }
     }
 
-    /// Records what EC2 says, or has the policy decide, before a vote counts: what came of that, or the
-    /// review as it is then, if it is still open.
-    async fn settle_first<'a>(
+    /// Records what EC2 shows, or has the policy decide, before a vote counts: what whoever votes is told;
+    /// none if it is to be looked at anew.
+    async fn settle_first(
         &self,
-        cast: &Cast<'_>,
-        case: &Case<'a>,
-        connection: Option<Connection>,
-        seen_at: Timestamp,
+        voting: &Voting<'_>,
+        case: Case<'_>,
+        observation: Observation,
+        why: Option<Unrecorded>,
         deadline: Deadline,
-    ) -> Result<Settled<'a>, Arc<Error>> {
-        let observation = Observation {
-            endpoint_id: cast.endpoint_id.clone(),
-            connection,
-            seen_at,
-            callers: Vec::new(),
-            purged: Arc::default(),
-        };
-        let settled = self
+    ) -> Result<Option<Voted>, Arc<Error>> {
+        let outcomes = self
             .pipeline
             .settle(vec![observation], deadline)
             .boxed()
             .await;
-        let Some(request) = self.request_of(&cast.endpoint_id).await? else {
-            return Ok(Settled::Over(Voted::Invalid));
+        let Some(request) = self.request_of(&voting.endpoint_id).await? else {
+            return Ok(Some(Voted::Invalid));
         };
+        if request.is_open_review(voting.review) {
+            // What failed of a decision that is recorded is tried again by others.
+            for outcome in outcomes.into_values() {
+                outcome?;
+            }
+        }
+        let answer = settled(&request, voting.review, case.approver, why);
         let case = Case {
             request,
-            history: self.tables.history(&cast.endpoint_id).await?,
-            ..*case
+            history: self.tables.history(&voting.endpoint_id).await?,
+            ..case
         };
-        if !case.request.is_open_review(cast.review) {
-            return Ok(Settled::Over(case.over(cast.review)));
-        }
-        // What failed of a decision that is recorded is tried again by others.
-        for outcome in settled.into_values() {
-            outcome?;
-        }
-        Ok(Settled::Open(Box::new(case)))
+        Ok(answer.and_then(|refusal| case.voted(refusal)))
     }
 
-    /// Records a vote on what EC2 has wait, and has EC2 do what it decides.
-    async fn decide_by_vote(
+    /// Writes a vote, and has EC2 do what it decides. None if something that it rests on changed meanwhile.
+    async fn write_vote(
         &self,
-        cast: &Cast<'_>,
+        voting: &Voting<'_>,
         case: Case<'_>,
-        (connection, seen_at): (Connection, Timestamp),
+        cast: Cast,
+        (known, read): (&Known, Option<&PolicyRead>),
         waits: Waits,
         deadline: Deadline,
     ) -> Result<Option<Voted>, Arc<Error>> {
-        let view = match case.knowledge.policy(&connection) {
-            Some(Ok(view)) => Some(view),
-            None => return Ok(None),
-            Some(Err(error)) => {
-                let error = Arc::new(Error::from(Permanent::from(error)));
-                self.log.failure(&error, Some(&cast.endpoint_id));
-                if cast.ballot.choice == Choice::Approve {
-                    return Ok(Some(case.unrecorded(Unrecorded::Policy(error.to_string()))));
-                }
-                // A rejection needs the right of whoever casts it, and no policy.
-                None
-            }
-        };
-        let now = self.clock.now();
-        let (request, approvers) = (&case.request, case.approvers);
-        let verdict = match &view {
-            Some(view) => case.verdict(view, &connection, now)?,
-            None => request.verdict.clone(),
-        };
-        if view.is_some() && verdict.decision != Decision::Review {
-            // The policy was edited and decides by itself; it does so now.
-            let settled = self
-                .settle_first(cast, &case, Some(connection), seen_at, deadline)
-                .await?;
-            return Ok(match settled {
-                Settled::Over(voted) => Some(voted),
-                Settled::Open(_) => None,
-            });
-        }
-        let settings = view
-            .as_ref()
-            .map(|view| view.policy.settings_of(&request.service_id));
-        let is_over = match &settings {
-            Some(settings) => review::missed_deadline(request, settings, now).is_some(),
-            None => review::is_over(request, now),
-        };
-        if is_over {
-            return Ok(Some(Voted::Expired));
-        }
-        let mut voted = request.clone();
-        if let Some(settings) = &settings {
-            voted.approvals_required = review::approvals_required(settings);
-        }
-        voted.votes.push(Vote {
-            approver: case.approver.id.clone(),
-            choice: cast.ballot.choice,
-            reason: cast.ballot.reason.clone(),
-            at: now,
-            channel: cast.channel,
-            void: false,
-        });
-        mark_void(&mut voted, &approvers.list);
-        let required = voted.approvals_required;
-        let decision = by_votes(&voted, &approvers.list, view.as_ref(), required, now);
-        let (after, transition, grounds) = match decision {
-            Some((transition, grounds)) => {
-                let mut after = voted.after(&transition).map_err(Permanent::Illegal)?;
-                after.verdict = verdict;
-                after.claimed_until = now.checked_add(self.pipeline.setup().claim).ok();
-                (after, Some(transition), grounds)
-            }
-            None => (
-                voted.noted(),
-                None,
-                vec![Precondition::right_of(&case.approver.id)],
-            ),
-        };
-        let change = match transition.clone() {
-            Some(transition) => Change::transition(Some(request), after.clone(), transition),
-            None => Change::note(request, after.clone()).telling([Kind::VoteCast], now),
-        };
-        let change = change.on(grounds).using(cast.link.cloned());
-        let checks = case.knowledge.checks(&change.preconditions, None);
-        let recorded = self.tables.record(&change, checks).await?;
-        let Recorded::Written = recorded else {
+        let Some(change) = cast.change(&case.request, read, self.clock.now()) else {
             return Ok(None);
         };
-        self.note_vote(cast, &after);
-        if transition.is_none() {
+        let change = change.using(voting.link.cloned());
+        let checks = known.checks(&change.preconditions, None);
+        let Recorded::Written = self.tables.record(&change, checks).await? else {
+            return Ok(None);
+        };
+        let (after, decides) = (change.after, change.transition.is_some());
+        self.note_vote(voting, &after);
+        if !decides {
             let case = Case {
                 request: after,
                 ..case
@@ -771,7 +674,7 @@ impl Voting {
         let decided = after.status;
         let request = self.carry_out(after, waits, deadline).await;
         let effect = effect(decided, request.status);
-        let history = self.tables.history(&cast.endpoint_id).await?;
+        let history = self.tables.history(&voting.endpoint_id).await?;
         let dossier = Case {
             request,
             history,
@@ -796,8 +699,7 @@ impl Voting {
         let enforcer = &self.pipeline.enforcer;
         let enforced = enforcer.enforce(vec![decision], deadline).boxed();
         let done = self.clock.until_done(until, enforced).await;
-        let outcome = done.and_then(|done| done.into_values().next());
-        match outcome {
+        match done.and_then(|done| done.into_values().next()) {
             Some(Ok(outcome)) => {
                 let spent = self.clock.now().duration_since(begun);
                 self.log.outcome(&outcome, spent.as_millis_f64());
@@ -820,15 +722,15 @@ impl Voting {
         }
     }
 
-    fn note_vote(&self, cast: &Cast<'_>, after: &Request) {
-        let choice = cast.ballot.choice.as_str();
+    fn note_vote(&self, voting: &Voting<'_>, after: &Request) {
+        let choice = voting.ballot.choice.as_str();
         tracing::info!(
             endpoint_id = %after.endpoint_id,
             service_id = %after.service_id,
             account_id = %after.account_id,
-            approver = %cast.approver,
+            approver = %voting.approver,
             choice,
-            channel = cast.channel.by(),
+            channel = voting.channel.by(),
             to = after.status.as_str(),
             version = after.version,
             "vote"
@@ -888,7 +790,6 @@ impl Voting {
         if request.review != Some(review) || may == Err(Bar::OtherService) {
             return Ok(None);
         }
-        let is_managed = is_among(managed.as_deref(), &request.service_id);
         Ok(Some(Opened {
             hash,
             link,
@@ -897,7 +798,7 @@ impl Voting {
             approver,
             approvers,
             history,
-            is_managed,
+            managed,
         }))
     }
 
@@ -937,76 +838,21 @@ impl Voting {
 
 impl Opened {
     fn dossier(self) -> Dossier {
-        Dossier::of(self.request, self.history, &self.approver, &self.approvers)
+        let approvers = &self.approvers.list;
+        Dossier::of(self.request, self.history, &self.approver, approvers)
     }
 
     /// How what it opens stands, for a link that is neither used nor out of time.
     fn view(self, now: Timestamp) -> View {
-        view_of(
+        view(
             self.request,
             self.history,
-            self.approver,
-            &self.approvers,
-            self.is_managed,
+            &self.approver,
+            &self.approvers.list,
+            self.managed.as_deref(),
             now,
         )
     }
-}
-
-impl Dossier {
-    fn of(
-        request: Request,
-        history: Vec<Transition>,
-        approver: &Approver,
-        approvers: &Approvers,
-    ) -> Self {
-        let given = match tally(&request, &approvers.list, u32::MAX) {
-            Tally::Waiting { given } => given,
-            Tally::Approved(votes) => u32::try_from(votes.len()).unwrap_or(u32::MAX),
-            Tally::Rejected(_) => 0,
-        };
-        Self {
-            request,
-            history,
-            approver: approver.id.clone(),
-            given,
-        }
-    }
-
-    /// What the approver said, if they did.
-    #[must_use]
-    pub fn own_vote(&self) -> Option<&Vote> {
-        let mut votes = self.request.votes.iter();
-        votes.find(|vote| vote.approver == self.approver)
-    }
-}
-
-fn view_of(
-    request: Request,
-    history: Vec<Transition>,
-    approver: Approver,
-    approvers: &Approvers,
-    is_managed: bool,
-    now: Timestamp,
-) -> View {
-    let is_open = request.status == Status::InReview;
-    let expired = review::is_over(&request, now);
-    let has_voted = vote_of(&request, &approver, &approvers.list).is_some();
-    let may = approver.may_decide(&request.service_id, &request.account_id);
-    let dossier = Box::new(Dossier::of(request, history, &approver, approvers));
-    match may {
-        _ if !is_open => View::Decided(dossier),
-        _ if !is_managed => View::Unmanaged(dossier),
-        Err(bar) => View::Barred(bar, dossier),
-        Ok(()) if has_voted => View::Voted(dossier),
-        Ok(()) if expired => View::Expired,
-        Ok(()) => View::Open(dossier),
-    }
-}
-
-/// Whether a service is among those that are looked after, as far as that is known.
-fn is_among(managed: Option<&[ServiceId]>, service: &ServiceId) -> bool {
-    managed.is_none_or(|managed| managed.contains(service))
 }
 
 /// An endpoint's connection from what EC2 listed; none if it is not there.

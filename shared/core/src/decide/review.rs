@@ -1,5 +1,4 @@
-//! A review's life: who is asked when it opens, who is reminded while it is open, and what the votes on it
-//! come to.
+//! A review's life: who is asked when it opens, who is reminded while it is open.
 
 use std::collections::BTreeSet;
 
@@ -14,10 +13,10 @@ use crate::invitation::{are_links_old, links_old_at};
 use crate::judge::Verdict;
 use crate::messages::Ask;
 use crate::policy::{OnDeadline, ServiceSettings};
-use crate::precondition::{PolicyRead, Precondition};
-use crate::request::{Actor, Cause, Request, Status, Transition};
+use crate::precondition::PolicyRead;
+use crate::request::Request;
 use crate::review::{approvals_required, deadline, is_reminder_due, reminder_due_at};
-use crate::vote::{Choice, Tally, mark_void, reason_of, tally, vote_of};
+use crate::vote::{mark_void, vote_of};
 
 impl Moments {
     /// Notes when an open review is to be looked at again.
@@ -114,41 +113,6 @@ pub(super) fn kept(
             .telling(told, now)
             .asking(Some(ask)),
     )
-}
-
-/// The decision that the votes on a review come to, and what it rests on; none while they do not suffice.
-/// Where the policy cannot be read, they may reject, and never approve.
-#[must_use]
-pub fn by_votes(
-    request: &Request,
-    approvers: &[Approver],
-    read: Option<&PolicyRead>,
-    required: u32,
-    now: Timestamp,
-) -> Option<(Transition, Vec<Precondition>)> {
-    let (to, choice, votes, preconditions) = match tally(request, approvers, required) {
-        Tally::Waiting { .. } => return None,
-        Tally::Approved(votes) => {
-            let preconditions = read?.preconditions_of_approval(&votes);
-            (Status::Accepting, Choice::Approve, votes, preconditions)
-        }
-        Tally::Rejected(vote) => {
-            let preconditions = vec![Precondition::right_of(&vote.approver)];
-            (Status::Rejecting, Choice::Reject, vec![vote], preconditions)
-        }
-    };
-    let last = votes.last()?;
-    let transition = Transition {
-        from: Some(request.status),
-        to,
-        cause: Cause::Voted,
-        at: now,
-        actor: Actor::Approver(last.approver.to_string()),
-        reason: reason_of(&votes, choice, required),
-        ec2: None,
-        votes: Vec::new(),
-    };
-    Some((transition, preconditions))
 }
 
 /// Notes on a review who may decide it, and answers those of them who have not been asked yet and are now.

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Action, Facts, LeaveReason, Moments, Need, illegal, review, seen};
+use crate::ballot::by_votes;
 use crate::change::Change;
 use crate::connection::{Connection, Phase};
 use crate::judge::{Verdict, doubts, judge};
@@ -118,7 +119,11 @@ pub(super) fn judged(
                 };
                 let required = approvals_required(&settings);
                 let corrected = request.corrected_by(connection);
-                match review::by_votes(&corrected, approvers, Some(read), required, now) {
+                let decision = by_votes(&corrected, approvers, true, required, now);
+                let decision = decision.and_then(|(transition, rests_on)| {
+                    Some((transition, rests_on.preconditions(Some(read))?))
+                });
+                match decision {
                     // As many are asked for no longer, so that the votes suffice.
                     Some((transition, preconditions)) => Decision {
                         transition,

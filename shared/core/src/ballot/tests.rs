@@ -1,0 +1,782 @@
+use super::*;
+use crate::connection::ConnectionState;
+use crate::fixtures::{at, connection, request};
+use crate::policy::{OnDeadline, Scope};
+use crate::review::approvals_required;
+use proptest::prelude::*;
+
+const CLAIM: SignedDuration = SignedDuration::from_secs(60);
+const UNREADABLE: &str = "the allowlist item * / settings makes no sense";
+
+/// Facts that own what [`Facts`] borrows.
+#[derive(Debug, Clone)]
+struct Known {
+    request: Request,
+    review: u64,
+    connection: Result<Option<Connection>, Unrecorded>,
+    managed: Option<Vec<ServiceId>>,
+    approvers: Vec<Approver>,
+    approver: ApproverId,
+    ballot: Ballot,
+    channel: Channel,
+    policy: Result<(Verdict, ServiceSettings), String>,
+    now: Timestamp,
+}
+
+impl Known {
+    fn answer(&self) -> Answer {
+        answer(&Facts {
+            request: &self.request,
+            review: self.review,
+            connection: self
+                .connection
+                .as_ref()
+                .map(Option::as_ref)
+                .map_err(Clone::clone),
+            managed: self.managed.as_deref(),
+            approvers: &self.approvers,
+            approver: &self.approver,
+            ballot: &self.ballot,
+            channel: self.channel,
+            policy: self
+                .policy
+                .as_ref()
+                .map(|(verdict, settings)| Judged { verdict, settings })
+                .map_err(String::as_str),
+            now: self.now,
+            claim: CLAIM,
+        })
+    }
+
+    fn word(&self) -> String {
+        word(&self.answer())
+    }
+}
+
+/// An answer in a few words.
+fn word(answer: &Answer) -> String {
+    match answer {
+        Answer::Invalid => "invalid".to_owned(),
+        Answer::NotAnApprover => "no approver".to_owned(),
+        Answer::Already => "already".to_owned(),
+        Answer::TooLate => "too late".to_owned(),
+        Answer::Unmanaged => "unmanaged".to_owned(),
+        Answer::Barred(bar) => format!("barred: {bar:?}"),
+        Answer::Expired => "expired".to_owned(),
+        Answer::Unrecorded(why) => format!("unrecorded: {}", in_a_word(why)),
+        Answer::Settle(None) => "settle".to_owned(),
+        Answer::Settle(Some(why)) => format!("settle, or {}", in_a_word(why)),
+        Answer::Record(cast) => match &cast.transition {
+            Some(transition) => format!("record: {}", transition.to),
+            None => "record".to_owned(),
+        },
+    }
+}
+
+fn in_a_word(why: &Unrecorded) -> &'static str {
+    match why {
+        Unrecorded::Silent => "silent",
+        Unrecorded::NotListed => "not listed",
+        Unrecorded::Unreadable => "unreadable",
+        Unrecorded::UnknownState(_) => "unknown state",
+        Unrecorded::Corrected => "corrected",
+        Unrecorded::Policy(_) => "policy",
+    }
+}
+
+fn id(name: &str) -> ApproverId {
+    format!("{name}@example.com").parse().unwrap()
+}
+
+fn approver(name: &str) -> Approver {
+    Approver {
+        id: id(name),
+        slack_user_id: None,
+        iam_principal: None,
+        services: ["*".parse().unwrap()].into(),
+        own_accounts: Default::default(),
+    }
+}
+
+fn vote(name: &str, choice: Choice) -> Vote {
+    Vote {
+        approver: id(name),
+        choice,
+        reason: String::new(),
+        at: at(1),
+        channel: Channel::Email,
+        void: false,
+    }
+}
+
+fn verdict(decision: Decision) -> Verdict {
+    Verdict {
+        decision,
+        reason: "As the policy says.".to_owned(),
+        ..request(Status::InReview).verdict
+    }
+}
+
+fn other_service() -> ServiceId {
+    "vpce-svc-00000000000000001".parse().unwrap()
+}
+
+/// Alice votes, everything is in order, and one vote decides.
+fn in_order(choice: Choice) -> Known {
+    let waits = connection(ConnectionState::PendingAcceptance);
+    Known {
+        request: request(Status::InReview),
+        review: 1,
+        managed: Some(vec![waits.service_id.clone()]),
+        connection: Ok(Some(waits)),
+        approvers: ["alice", "bob", "carol"].map(approver).into(),
+        approver: id("alice"),
+        ballot: Ballot::new(choice, "Because.").unwrap(),
+        channel: Channel::Email,
+        policy: Ok((verdict(Decision::Review), ServiceSettings::default())),
+        now: at(10),
+    }
+}
+
+/// The same with something changed.
+fn but(choice: Choice, change: impl Fn(&mut Known)) -> Known {
+    let mut known = in_order(choice);
+    change(&mut known);
+    known
+}
+
+fn shows(known: &mut Known, state: &str) {
+    known.connection = Ok(Some(connection(state.to_owned().into())));
+}
+
+/// What an answer is, to an approval and to a rejection.
+fn both(change: impl Fn(&mut Known)) -> [String; 2] {
+    [Choice::Approve, Choice::Reject].map(|choice| but(choice, &change).word())
+}
+
+#[test]
+fn every_fact_that_stands_against_a_vote_has_its_answer() {
+    type Row = (&'static str, fn(&mut Known), [&'static str; 2]);
+    let same = |answer: &'static str| [answer; 2];
+    let rows: [Row; 33] = [
+        (
+            "in order",
+            |_| {},
+            ["record: accepting", "record: rejecting"],
+        ),
+        (
+            "no approver, by link",
+            |k| drop(k.approvers.remove(0)),
+            same("invalid"),
+        ),
+        (
+            "no approver, in Slack",
+            |k| (k.channel, _) = (Channel::Slack, k.approvers.remove(0)),
+            same("no approver"),
+        ),
+        (
+            "no approver, by IAM",
+            |k| (k.channel, _) = (Channel::Iam, k.approvers.remove(0)),
+            same("no approver"),
+        ),
+        (
+            "voted",
+            |k| k.request.votes = vec![vote("alice", Choice::Approve)],
+            same("already"),
+        ),
+        (
+            "voted, and it is decided",
+            |k| {
+                k.request.votes = vec![vote("alice", Choice::Approve)];
+                k.request.status = Status::Accepted;
+            },
+            same("already"),
+        ),
+        (
+            "an earlier review",
+            |k| k.request.review = Some(7),
+            same("invalid"),
+        ),
+        ("a later review", |k| k.review = 7, same("invalid")),
+        (
+            "no review ever",
+            |k| k.request.review = None,
+            same("invalid"),
+        ),
+        (
+            "accepting",
+            |k| k.request.status = Status::Accepting,
+            same("too late"),
+        ),
+        (
+            "accepted",
+            |k| k.request.status = Status::Accepted,
+            same("too late"),
+        ),
+        (
+            "rejecting",
+            |k| k.request.status = Status::Rejecting,
+            same("too late"),
+        ),
+        (
+            "rejected",
+            |k| k.request.status = Status::Rejected,
+            same("too late"),
+        ),
+        (
+            "revoking",
+            |k| k.request.status = Status::Revoking,
+            same("too late"),
+        ),
+        (
+            "gone",
+            |k| k.request.status = Status::Gone,
+            same("too late"),
+        ),
+        (
+            "not managed",
+            |k| k.managed = Some(vec![other_service()]),
+            same("unmanaged"),
+        ),
+        (
+            "nothing managed",
+            |k| k.managed = Some(Vec::new()),
+            same("unmanaged"),
+        ),
+        (
+            "another's service",
+            |k| k.approvers[0].services.clear(),
+            same("barred: OtherService"),
+        ),
+        (
+            "their own account",
+            |k| k.approvers[0].own_accounts = [k.request.account_id.clone()].into(),
+            same("barred: OwnAccount"),
+        ),
+        (
+            "EC2 is silent",
+            |k| (k.connection, k.managed) = (Err(Unrecorded::Silent), None),
+            same("unrecorded: silent"),
+        ),
+        (
+            "EC2 did not say what is managed",
+            |k| k.managed = None,
+            same("unrecorded: silent"),
+        ),
+        (
+            "EC2's answer cannot be read",
+            |k| k.connection = Err(Unrecorded::Unreadable),
+            same("unrecorded: unreadable"),
+        ),
+        (
+            "a state that nobody knows",
+            |k| shows(k, "hibernating"),
+            same("unrecorded: unknown state"),
+        ),
+        (
+            "not listed",
+            |k| k.connection = Ok(None),
+            same("settle, or not listed"),
+        ),
+        ("connected", |k| shows(k, "available"), same("settle")),
+        ("rejected at EC2", |k| shows(k, "rejected"), same("settle")),
+        ("ended", |k| shows(k, "deleted"), same("settle")),
+        (
+            "another's connection",
+            |k| {
+                let mut other = connection(ConnectionState::PendingAcceptance);
+                other.owner = "999999999999".parse().unwrap();
+                k.connection = Ok(Some(other));
+            },
+            same("settle, or corrected"),
+        ),
+        (
+            "a connection to another service, which is not managed",
+            |k| {
+                let mut other = connection(ConnectionState::PendingAcceptance);
+                other.service_id = other_service();
+                k.connection = Ok(Some(other));
+            },
+            same("unmanaged"),
+        ),
+        (
+            "the policy cannot be read",
+            |k| k.policy = Err(UNREADABLE.to_owned()),
+            ["unrecorded: policy", "record: rejecting"],
+        ),
+        (
+            "the policy allows it",
+            |k| k.policy = Ok((verdict(Decision::Accept), ServiceSettings::default())),
+            same("settle"),
+        ),
+        (
+            "the policy denies it",
+            |k| k.policy = Ok((verdict(Decision::Reject), ServiceSettings::default())),
+            same("settle"),
+        ),
+        (
+            "two must approve",
+            |k| {
+                let settings = ServiceSettings {
+                    approvals_required: Some(2),
+                    ..ServiceSettings::default()
+                };
+                k.policy = Ok((verdict(Decision::Review), settings));
+            },
+            ["record", "record: rejecting"],
+        ),
+    ];
+    for (name, change, expected) in rows {
+        assert_eq!(both(change), expected, "{name}");
+    }
+}
+
+#[test]
+fn what_comes_first_in_the_list_answers_whatever_comes_later() {
+    // Each stands against the vote by itself, in the order of the module's list.
+    let against: [(fn(&mut Known), &str); 8] = [
+        (
+            |k| k.approvers.retain(|approver| approver.id != id("alice")),
+            "invalid",
+        ),
+        (
+            |k| k.request.votes = vec![vote("alice", Choice::Approve)],
+            "already",
+        ),
+        (|k| k.request.status = Status::Accepted, "too late"),
+        (|k| k.managed = Some(Vec::new()), "unmanaged"),
+        (
+            |k| k.approvers.iter_mut().for_each(|it| it.services.clear()),
+            "barred: OtherService",
+        ),
+        (
+            |k| k.connection = Err(Unrecorded::Unreadable),
+            "unrecorded: unreadable",
+        ),
+        (
+            |k| k.policy = Ok((verdict(Decision::Reject), ServiceSettings::default())),
+            "settle",
+        ),
+        (
+            |k| {
+                (k.request.deadline, k.request.deadline_rejects) = (Some(at(5)), true);
+                if let Ok((_, settings)) = &mut k.policy {
+                    (settings.review_hours, settings.on_deadline) =
+                        (Some(0), Some(OnDeadline::Reject));
+                }
+            },
+            "expired",
+        ),
+    ];
+    for (first, (_, expected)) in against.iter().enumerate() {
+        let known = but(Choice::Approve, |known| {
+            // The last in the list is made so first, since some say anew what others said before.
+            for (change, _) in against[first..].iter().rev() {
+                change(known);
+            }
+        });
+        assert_eq!(known.word(), *expected);
+    }
+}
+
+#[test]
+fn a_missed_deadline_is_read_from_the_policy_and_from_the_request_where_that_is_unknown() {
+    let table = [
+        // By the settings, by the request itself, and whether the policy can be read.
+        (Some((1, OnDeadline::Reject)), None, true, "expired"),
+        (
+            Some((1, OnDeadline::Keep)),
+            Some(true),
+            true,
+            "record: rejecting",
+        ),
+        (
+            Some((2, OnDeadline::Reject)),
+            Some(true),
+            true,
+            "record: rejecting",
+        ),
+        (None, Some(true), true, "record: rejecting"),
+        (None, Some(true), false, "expired"),
+        (None, Some(false), false, "record: rejecting"),
+        (None, None, false, "record: rejecting"),
+    ];
+    for (by_settings, by_request, is_read, expected) in table {
+        let known = but(Choice::Reject, |known| {
+            known.now = at(3600);
+            if let Some(rejects) = by_request {
+                (known.request.deadline, known.request.deadline_rejects) =
+                    (Some(at(3600)), rejects);
+            }
+            let settings = ServiceSettings {
+                review_hours: by_settings.map(|(hours, _)| hours),
+                on_deadline: by_settings.map(|(_, on_deadline)| on_deadline),
+                ..ServiceSettings::default()
+            };
+            known.policy = match is_read {
+                true => Ok((verdict(Decision::Review), settings)),
+                false => Err(UNREADABLE.to_owned()),
+            };
+        });
+        assert_eq!(
+            known.word(),
+            expected,
+            "{by_settings:?} {by_request:?} {is_read}"
+        );
+    }
+}
+
+#[test]
+fn a_vote_that_decides_is_written_with_all_that_it_rests_on() {
+    let known = but(Choice::Approve, |known| {
+        known.request.votes = vec![vote("bob", Choice::Approve)];
+        let settings = ServiceSettings {
+            approvals_required: Some(2),
+            ..ServiceSettings::default()
+        };
+        known.policy = Ok((verdict(Decision::Review), settings));
+    });
+    let Answer::Record(cast) = known.answer() else {
+        panic!("it counts")
+    };
+    let transition = cast.transition.unwrap();
+    assert_eq!(
+        transition.actor,
+        Actor::Approver("alice@example.com".to_owned())
+    );
+    assert_eq!(
+        transition.reason,
+        "Approved by bob@example.com and alice@example.com (2 of 2 needed). alice@example.com: Because."
+    );
+    assert_eq!(
+        cast.rests_on,
+        RestsOn {
+            rights: [id("alice"), id("bob")].into(),
+            nothing_denies: true,
+            settings: true,
+        }
+    );
+    let after = &cast.after;
+    assert_eq!(
+        (after.status, after.version, after.revision),
+        (Status::Accepting, 2, 2)
+    );
+    assert_eq!(after.verdict.reason, "As the policy says.");
+    assert_eq!(after.claimed_until, Some(at(10) + CLAIM));
+    assert_eq!(after.approvals_required, 2);
+    assert_eq!(cast.announces, [Kind::VoteCast]);
+}
+
+#[test]
+fn a_rejection_rests_on_one_right_and_needs_no_policy() {
+    let known = but(Choice::Reject, |known| {
+        known.request.votes = vec![vote("bob", Choice::Approve)];
+        known.request.approvals_required = 3;
+        known.policy = Err(UNREADABLE.to_owned());
+    });
+    let Answer::Record(cast) = known.answer() else {
+        panic!("it counts")
+    };
+    let rests_on = RestsOn {
+        rights: [id("alice")].into(),
+        ..RestsOn::default()
+    };
+    assert_eq!(cast.rests_on, rests_on);
+    assert_eq!(cast.after.status, Status::Rejecting);
+    assert_eq!(
+        cast.after.verdict, known.request.verdict,
+        "it is not known better"
+    );
+    assert_eq!(cast.after.approvals_required, 3);
+}
+
+#[test]
+fn a_vote_that_does_not_decide_rests_on_its_own_right() {
+    let known = but(Choice::Approve, |known| {
+        known.request.votes = vec![vote("bob", Choice::Approve)];
+        let settings = ServiceSettings {
+            approvals_required: Some(3),
+            ..ServiceSettings::default()
+        };
+        known.policy = Ok((verdict(Decision::Review), settings));
+        // Whose vote is void is noted besides.
+        known.approvers[1].services.clear();
+    });
+    let Answer::Record(cast) = known.answer() else {
+        panic!("it counts")
+    };
+    assert_eq!(cast.transition, None);
+    assert_eq!(cast.rests_on.rights, [id("alice")].into());
+    assert!(!cast.rests_on.nothing_denies && !cast.rests_on.settings);
+    let after = &cast.after;
+    assert_eq!((after.version, after.revision), (1, 2));
+    assert_eq!((after.votes.len(), after.claimed_until), (2, None));
+    assert!(after.votes[0].void && !after.votes[1].void);
+}
+
+#[test]
+fn what_was_settled_first_answers_where_the_review_is_over_or_something_stands_against_it() {
+    let alice = approver("alice");
+    let mut barred = alice.clone();
+    barred.services.clear();
+    let open = request(Status::InReview);
+    let decided = request(Status::Accepted);
+    let corrected = || Some(Unrecorded::Corrected);
+    let table = [
+        (&open, &alice, None, None),
+        (&open, &alice, corrected(), Some("unrecorded: corrected")),
+        (&open, &barred, corrected(), Some("barred: OtherService")),
+        (&decided, &alice, None, Some("invalid")),
+        (&decided, &alice, corrected(), Some("invalid")),
+    ];
+    for (request, approver, why, expected) in table {
+        let answer = settled(request, 1, approver, why);
+        assert_eq!(answer.as_ref().map(word).as_deref(), expected);
+    }
+    let mut over = decided;
+    over.review = Some(1);
+    assert_eq!(settled(&over, 1, &alice, None), Some(Answer::TooLate));
+}
+
+#[test]
+fn how_a_review_stands_for_whoever_looks() {
+    type Row = (&'static str, fn(&mut Known), &'static str);
+    let rows: [Row; 9] = [
+        ("in order", |_| {}, "open"),
+        (
+            "decided",
+            |k| k.request.status = Status::Accepted,
+            "decided",
+        ),
+        ("not managed", |k| k.managed = Some(Vec::new()), "unmanaged"),
+        ("nobody knows what is managed", |k| k.managed = None, "open"),
+        ("barred", |k| k.approvers[0].services.clear(), "barred"),
+        (
+            "voted",
+            |k| k.request.votes = vec![vote("alice", Choice::Approve)],
+            "voted",
+        ),
+        (
+            "somebody else voted",
+            |k| k.request.votes = vec![vote("bob", Choice::Approve)],
+            "open",
+        ),
+        (
+            "over",
+            |k| (k.request.deadline, k.request.deadline_rejects) = (Some(k.now), true),
+            "expired",
+        ),
+        (
+            "kept past its deadline",
+            |k| k.request.deadline = Some(k.now),
+            "open",
+        ),
+    ];
+    for (name, change, expected) in rows {
+        let known = but(Choice::Approve, change);
+        let looks = view(
+            known.request.clone(),
+            Vec::new(),
+            &known.approvers[0],
+            &known.approvers,
+            known.managed.as_deref(),
+            known.now,
+        );
+        let word = match looks {
+            View::Open(_) => "open",
+            View::Voted(_) => "voted",
+            View::Decided(_) => "decided",
+            View::Barred(..) => "barred",
+            View::Unmanaged(_) => "unmanaged",
+            View::Expired => "expired",
+            View::Invalid => "invalid",
+            View::NotAnApprover => "no approver",
+        };
+        assert_eq!(word, expected, "{name}");
+    }
+}
+
+const NAMES: [&str; 4] = ["alice", "bob", "carol", "mallory"];
+
+fn any_approver(name: &'static str) -> impl Strategy<Value = Approver> {
+    let bars = prop_oneof![8 => Just(""), 1 => Just("none"), 1 => Just("other"), 1 => Just("own")];
+    (bars, 0..4_u8).prop_map(move |(bar, slack)| {
+        let mut one = approver(name);
+        match bar {
+            "none" => one.services.clear(),
+            "other" => one.services = [Scope::Service(other_service())].into(),
+            "own" => one.own_accounts = [request(Status::InReview).account_id].into(),
+            _ => {}
+        }
+        one.slack_user_id = (slack == 0).then(|| "U0SHARED".parse().unwrap());
+        one
+    })
+}
+
+fn any_choice() -> impl Strategy<Value = Choice> {
+    prop_oneof![12 => Just(Choice::Approve), 1 => Just(Choice::Reject)]
+}
+
+fn any_vote() -> impl Strategy<Value = Vote> {
+    (0..4_usize, any_choice(), any::<bool>(), 0..20_i64).prop_map(
+        |(name, choice, void, seconds)| Vote {
+            void,
+            at: at(seconds),
+            ..vote(NAMES[name], choice)
+        },
+    )
+}
+
+fn any_connection() -> impl Strategy<Value = Result<Option<Connection>, Unrecorded>> {
+    let state = prop_oneof![
+        12 => Just("pendingAcceptance"),
+        1 => Just("available"),
+        1 => Just("rejected"),
+        1 => Just("deleted"),
+        1 => Just("hibernating"),
+    ];
+    let listed = (state, 0..24_u8).prop_map(|(state, whose)| {
+        let mut listed = connection(state.to_owned().into());
+        match whose {
+            0 => listed.owner = "999999999999".parse().unwrap(),
+            1 => listed.service_id = other_service(),
+            2 => listed.region = "us-east-1".parse().unwrap(),
+            _ => {}
+        }
+        Ok(Some(listed))
+    });
+    prop_oneof![
+        16 => listed,
+        1 => Just(Ok(None)),
+        1 => Just(Err(Unrecorded::Silent)),
+        1 => Just(Err(Unrecorded::Unreadable)),
+    ]
+}
+
+fn any_policy() -> impl Strategy<Value = Result<(Verdict, ServiceSettings), String>> {
+    let decision = prop_oneof![
+        12 => Just(Decision::Review),
+        1 => Just(Decision::Accept),
+        1 => Just(Decision::Reject),
+    ];
+    let read = (
+        decision,
+        proptest::option::of(0..4_u32),
+        proptest::option::of(0..2_u32),
+        any::<bool>(),
+    );
+    let read = read.prop_map(|(decision, required, hours, rejects)| {
+        let settings = ServiceSettings {
+            approvals_required: required,
+            review_hours: hours,
+            on_deadline: rejects.then_some(OnDeadline::Reject),
+            ..ServiceSettings::default()
+        };
+        Ok((verdict(decision), settings))
+    });
+    prop_oneof![12 => read, 1 => Just(Err(UNREADABLE.to_owned()))]
+}
+
+prop_compose! {
+    fn any_facts()(
+        status in prop_oneof![16 => Just(Status::InReview), 1 => proptest::sample::select(Status::ALL.to_vec())],
+        votes in proptest::collection::vec(any_vote(), 0..4),
+        connection in any_connection(),
+        managed in prop_oneof![
+            16 => Just(Some(vec![request(Status::InReview).service_id, other_service()])),
+            1 => Just(Some(vec![request(Status::InReview).service_id])),
+            1 => Just(Some(Vec::new())),
+            1 => Just(None),
+        ],
+        approvers in (any_approver("alice"), any_approver("bob"), any_approver("carol")),
+        count in prop_oneof![8 => Just(3_usize), 1 => 0..4_usize],
+        name in prop_oneof![8 => 0..3_usize, 1 => Just(3_usize)],
+        choice in any_choice(),
+        policy in any_policy(),
+        review in prop_oneof![16 => Just(1), 1 => 0..3_u64],
+        required in 0..4_u32,
+        over in proptest::option::weighted(0.2, any::<bool>()),
+        seconds in prop_oneof![16 => 0..60_i64, 1 => 3600..8000_i64],
+    ) -> Known {
+        let mut approvers = vec![approvers.0, approvers.1, approvers.2];
+        approvers.truncate(count);
+        let mut asked = request(status);
+        (asked.votes, asked.approvals_required) = (votes, required);
+        asked.review = Some(1);
+        if let Some(rejects) = over {
+            (asked.deadline, asked.deadline_rejects) = (Some(at(30)), rejects);
+        }
+        Known {
+            request: asked,
+            review,
+            connection,
+            managed,
+            approvers,
+            approver: id(NAMES[name]),
+            ballot: Ballot::new(choice, "Because.").unwrap(),
+            channel: Channel::Slack,
+            policy,
+            now: at(seconds),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn no_missing_fact_leads_to_a_vote_that_approves(known in any_facts()) {
+        let Answer::Record(cast) = known.answer() else {
+            return Ok(());
+        };
+        let own = cast.after.votes.last().unwrap();
+        prop_assert_eq!(&own.approver, &known.approver);
+        prop_assert_eq!(known.request.status, Status::InReview);
+        prop_assert!(cast.rests_on.rights.contains(&known.approver));
+        let approves = known.ballot.choice == Choice::Approve;
+        let accepts = cast.after.status == Status::Accepting;
+        prop_assert!(!accepts || approves, "only who approves lets in");
+        if !approves {
+            return Ok(());
+        }
+        let listed = known.connection.clone().unwrap().unwrap();
+        prop_assert_eq!(listed.state.phase(), Phase::Waiting);
+        prop_assert!(known.request.is_about(&listed));
+        prop_assert!(known.managed.clone().unwrap().contains(&listed.service_id));
+        let (verdict, settings) = known.policy.clone().unwrap();
+        prop_assert_eq!(verdict.decision, Decision::Review);
+        if accepts {
+            let rests_on = &cast.rests_on;
+            prop_assert!(rests_on.nothing_denies && rests_on.settings);
+            let rights = rests_on.rights.iter().filter(|id| {
+                let mut voters = known.approvers.iter();
+                voters.any(|one| one.id == **id && may_decide(&known.request, one).is_ok())
+            });
+            prop_assert!(rights.count() as u64 >= u64::from(approvals_required(&settings)));
+        }
+    }
+
+    #[test]
+    fn nothing_depends_on_the_order_of_approvers_or_votes(
+        known in any_facts(),
+        turn in 0..5_usize,
+    ) {
+        let mut other = known.clone();
+        other.approvers.reverse();
+        if !other.request.votes.is_empty() {
+            let by = turn % other.request.votes.len();
+            other.request.votes.rotate_left(by);
+            if turn % 2 == 1 {
+                other.request.votes.reverse();
+            }
+        }
+        let sorted = |answer: Answer| match answer {
+            Answer::Record(mut cast) => {
+                cast.after.votes.sort_by_key(|vote| format!("{vote:?}"));
+                Answer::Record(cast)
+            }
+            answer => answer,
+        };
+        prop_assert_eq!(sorted(known.answer()), sorted(other.answer()));
+    }
+}

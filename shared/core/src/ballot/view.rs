@@ -1,0 +1,101 @@
+//! How a review stands for whoever looks at it.
+
+use jiff::Timestamp;
+
+use super::{is_managed, may_decide};
+use crate::approver::{Approver, ApproverId, Bar};
+use crate::ids::ServiceId;
+use crate::request::{Request, Status, Transition};
+use crate::review;
+use crate::vote::{Tally, Vote, tally, vote_of};
+
+/// All that is to be known of a request, for whoever may decide it.
+#[derive(Debug, Clone)]
+pub struct Dossier {
+    /// The request as it stands.
+    pub request: Request,
+    /// How it came there, oldest first.
+    pub history: Vec<Transition>,
+    /// Who is looking.
+    pub approver: ApproverId,
+    /// How many approvals count at the moment.
+    pub given: u32,
+}
+
+/// How a review stands for whoever looks at it. Looking changes nothing.
+#[derive(Debug, Clone)]
+pub enum View {
+    /// They may vote.
+    Open(Box<Dossier>),
+    /// They have voted, and more people must.
+    Voted(Box<Dossier>),
+    /// It is decided, or over.
+    Decided(Box<Dossier>),
+    /// They may not decide this one.
+    Barred(Bar, Box<Dossier>),
+    /// Its service is not looked after any more.
+    Unmanaged(Box<Dossier>),
+    /// Their link, or the review's time, is over.
+    Expired,
+    /// There is no such link or review, or it is used, or whoever it was for is no approver any more.
+    Invalid,
+    /// They are no approver.
+    NotAnApprover,
+}
+
+impl Dossier {
+    /// What an approver is shown of a request, `approvers` being all that there are.
+    #[must_use]
+    pub fn of(
+        request: Request,
+        history: Vec<Transition>,
+        approver: &Approver,
+        approvers: &[Approver],
+    ) -> Self {
+        let given = match tally(&request, approvers, u32::MAX) {
+            Tally::Waiting { given } => given,
+            Tally::Approved(votes) => u32::try_from(votes.len()).unwrap_or(u32::MAX),
+            Tally::Rejected(_) => 0,
+        };
+        Self {
+            request,
+            history,
+            approver: approver.id.clone(),
+            given,
+        }
+    }
+
+    /// What the approver said, if they did.
+    #[must_use]
+    pub fn own_vote(&self) -> Option<&Vote> {
+        let mut votes = self.request.votes.iter();
+        votes.find(|vote| vote.approver == self.approver)
+    }
+}
+
+/// How the last review of a request stands for an approver. `managed` are the managed services, none if EC2
+/// did not say: nobody is kept from looking for that.
+#[must_use]
+pub fn view(
+    request: Request,
+    history: Vec<Transition>,
+    approver: &Approver,
+    approvers: &[Approver],
+    managed: Option<&[ServiceId]>,
+    now: Timestamp,
+) -> View {
+    let is_open = request.status == Status::InReview;
+    let is_managed = is_managed(managed, &request.service_id);
+    let expired = review::is_over(&request, now);
+    let has_voted = vote_of(&request, approver, approvers).is_some();
+    let may = may_decide(&request, approver);
+    let dossier = Box::new(Dossier::of(request, history, approver, approvers));
+    match may {
+        _ if !is_open => View::Decided(dossier),
+        _ if !is_managed => View::Unmanaged(dossier),
+        Err(bar) => View::Barred(bar, dossier),
+        Ok(()) if has_voted => View::Voted(dossier),
+        Ok(()) if expired => View::Expired,
+        Ok(()) => View::Open(dossier),
+    }
+}
