@@ -96,14 +96,14 @@ pub(super) fn audited(
             moved(request, verdict, to, reason, preconditions, now)
         }
         Audit::Start { due } => {
-            let preconditions = of_revocation(read, &verdict, run.entry);
+            let preconditions = of_revocation(read, &verdict, entry);
             let why = objection(request, &verdict, purged.as_ref());
             let reason = format!("{why} It is cut at {due:.0} unless it is allowed by then.");
             let to = (Status::Revoking, Cause::Revoked, Some(due));
             moved(request, verdict, to, reason, preconditions, now)
         }
         Audit::Cut => {
-            let preconditions = of_revocation(read, &verdict, run.entry);
+            let preconditions = of_revocation(read, &verdict, entry);
             let after = Request {
                 verdict,
                 claimed_until: facts.claim_end(now),
@@ -119,12 +119,12 @@ pub(super) fn audited(
 fn of_revocation(
     read: &PolicyRead,
     verdict: &Verdict,
-    entry: Option<Option<&PolicyItemId>>,
+    entry: Option<&PolicyItemId>,
 ) -> Vec<Precondition> {
     let mut preconditions = read.preconditions_of_revocation(verdict);
     // A transaction takes each item once.
     let is_new = |entry: &&PolicyItemId| !preconditions.iter().any(|one| one.item == **entry);
-    let entry = entry.flatten().filter(is_new).cloned();
+    let entry = entry.filter(is_new).cloned();
     preconditions.extend(entry.map(Precondition::presence_of));
     preconditions
 }
