@@ -10,7 +10,7 @@ use super::AnnouncementsConfig;
 use super::topics::Topics;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::tables::Tables;
+use crate::tables::{Tables, Watched};
 use crate::telemetry::{Metrics, Unit, report};
 
 /// Looks at the topics.
@@ -46,12 +46,16 @@ impl Look {
             ..ServiceFacts::default()
         };
         let seen = look(&facts, None);
-        let known = match self.tables.looked_after().await {
+        let mut known = match self.tables.looked_after().await {
             Ok(known) => known,
             Err(error) => return self.report(&error),
         };
         let mut standing: BTreeMap<Finding, bool> = seen.clone();
         standing.retain(|_, is_there| *is_there);
+        for service in known.looked_through {
+            let watched = known.watched.entry(service);
+            watched.or_insert_with(|| Ok(Watched::new()));
+        }
         for (service, watched) in known.watched {
             let mut watched = match watched {
                 Ok(watched) => watched,

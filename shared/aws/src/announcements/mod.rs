@@ -103,11 +103,15 @@ impl Announcements {
             }
         };
         let mut handled: BTreeMap<&OutboxKey, Handled> = BTreeMap::new();
-        let mut items = BTreeMap::new();
+        let mut items = Vec::new();
         for (key, left) in keys.iter().zip(left) {
             match left {
                 None => _ = handled.insert(key, Ok(())),
-                Some(Left::Item(item)) => _ = items.insert(key, *item),
+                // In the order in which it was written, and once, however often it is told.
+                Some(Left::Item(item)) if handled.insert(key, Ok(())).is_none() => {
+                    items.push((key, *item));
+                }
+                Some(Left::Item(_)) => {}
                 Some(Left::Unreadable(error)) => {
                     _ = handled.insert(key, Err(self.unreadable(error)));
                 }
@@ -148,6 +152,7 @@ impl Announcements {
             }
         }
         swept.due = due.len();
+        due.sort_by_key(|item| item.at);
         let sent = self.send(due, deadline).boxed().await;
         swept.failed += sent.iter().filter(|sent| sent.is_err()).count();
         Ok(swept)
