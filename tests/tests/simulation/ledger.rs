@@ -152,6 +152,21 @@ impl Ledger {
         others.count()
     }
 
+    /// The same, with those that EC2 shows as connected and no request tells of yet: whoever compares usage
+    /// with EC2 counts them.
+    pub(crate) fn others_shown(&self, subject: &Subject) -> usize {
+        let unrecorded = self.endpoints.iter().filter(|(id, endpoint)| {
+            let request = self.requests.get(*id);
+            let holds = |status: &str| matches!(status, "accepting" | "accepted" | "revoking");
+            **id != subject.endpoint
+                && endpoint.subject.service == subject.service
+                && endpoint.subject.account == subject.account
+                && matches!(endpoint.facts.last(), Some((_, Fact::Accepted)))
+                && !request.is_some_and(|request| holds(&request.status))
+        });
+        self.others(subject) + unrecorded.count()
+    }
+
     /// The engine has carried something out.
     pub(crate) fn engine_did(&mut self, operation: &str, request: &[u8], done: bool) {
         if !done {

@@ -55,7 +55,11 @@ impl Ledger {
             self.broken("S2", format!("{short}: the policy is empty"));
         }
         let others = self.others(subject);
-        let fits = |policy: &Policy| self.fits(policy, subject, others, judged, status, cause);
+        let counts = [others, self.others_shown(subject)];
+        let fits = |policy: &Policy| {
+            let mut counts = counts.iter();
+            counts.any(|others| self.fits(policy, subject, *others, judged, status, cause))
+        };
         let unreadable = self.policy.unreadable(subject);
         if unreadable.is_none() && fits(&self.policy) {
             return;
