@@ -125,7 +125,7 @@ FOUND = (
     "UnheardTopics",
     "UnmanagedServices",
 )
-TELLING = ("MalformedPolicyEdits", *FOUND)
+TELLING = ("MalformedPolicyEdits", "RefusedMessages", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 # What announcements acts on of the requests table's stream.

@@ -32,6 +32,7 @@
 //! | [`change`] | a change of a request with all that is written with it |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`messages`] | what a change has to tell, as facts |
+//! | [`allowance`] | how many e-mails one address takes |
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
@@ -44,6 +45,7 @@
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
 pub mod alarm;
+pub mod allowance;
 pub mod announcement;
 pub mod approver;
 pub mod attachment;

@@ -31,6 +31,10 @@ pub(crate) enum Key {
     Slots(ServiceId, AccountId),
     /// What is left to be sent of a write.
     Outbox(OutboxKey),
+    /// The same, put aside because SNS refused it for good, by its id.
+    Refused(String),
+    /// How many e-mails an approver's address was sent of late.
+    Allowance(ApproverId),
     /// The link that a token opens.
     Link(TokenHash),
     /// What the product remembers about itself, by name.
@@ -54,6 +58,8 @@ pub(super) const APPROVERS: &str = policy_key::APPROVERS;
 /// What an approver's sort key begins with.
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
+const REFUSED: &str = "refused";
+const ALLOWANCE: &str = "allowance";
 /// What the sort key of a prompt begins with.
 pub(super) const PROMPT: &str = "prompt#";
 const NOTICE: &str = "notice";
@@ -92,6 +98,8 @@ impl Key {
                 (format!("usage#{service}#{account}"), SLOTS.to_owned())
             }
             Self::Outbox(key) => (key.partition.to_string(), key.id.clone()),
+            Self::Refused(id) => (REFUSED.to_owned(), id.clone()),
+            Self::Allowance(id) => (format!("{ALLOWANCE}#{id}"), ALLOWANCE.to_owned()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::UnexpectedKeys(scope) => {

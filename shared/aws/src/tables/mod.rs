@@ -13,12 +13,15 @@
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
 //! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
+//! | | `allowance#<approver>` | `allowance` | how many e-mails an address was sent of late |
+//! | | `refused` | an item of the outbox | what SNS refused for good |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
+mod allowances;
 mod allowlist;
 mod approvers;
 mod batch_get;
