@@ -88,6 +88,7 @@ impl Gatekeeper {
             let mut watched = self.tables.watched_of(service).await?;
             let found = Found {
                 attachments: attachments.tally(),
+                evidence: attachments.evidence(),
                 // Reconcile remembers what has no date.
                 undated: watched.left_alone.first_seen().keys().cloned().collect(),
                 is_all: true,
@@ -125,6 +126,7 @@ impl Gatekeeper {
             .collect();
         let found = Found {
             attachments: report.attachments.tally(),
+            evidence: report.attachments.evidence(),
             undated,
             is_all: report.is_whole,
         };

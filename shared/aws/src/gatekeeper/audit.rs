@@ -4,6 +4,7 @@
 //! may begin or cut is bounded for each service; where more would have to be, it does neither and
 //! says so (safety rule S7).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatekeeper_core::announcement::Kind;
@@ -11,12 +12,14 @@ use gatekeeper_core::audit::{
     Audit, Run, Standing, at_most, audit, is_withheld, objection, standing,
 };
 use gatekeeper_core::connection::{Connection, Phase};
-use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::evidence::Evidence;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::judge::{Usage, Verdict, judge};
 use gatekeeper_core::message::Message;
 use gatekeeper_core::policy::{Entry, OutOfBand, Revoke, Rule, ServiceSettings};
 use gatekeeper_core::purge;
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::watch::{Finding, Seen};
 use jiff::Timestamp;
 
 use super::Gatekeeper;
@@ -40,8 +43,10 @@ pub(super) struct Auditor {
     cuts: Bounded,
     /// Whether a part of the policy could not be read: then nothing is revoked (safety rule S2).
     unreadable: bool,
-    /// Whether a connection would be cut if the allowlist held an entry for the service.
-    withheld: bool,
+    /// All that are to begin it, or to be cut.
+    to_revoke: BTreeSet<EndpointId>,
+    /// Those that would be cut if the allowlist held an entry for the service.
+    withheld: BTreeSet<EndpointId>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     pub(super) purged: Arc<[Entry]>,
 }
@@ -98,6 +103,8 @@ pub(super) struct Audited {
     /// Whether connections had to be cut, or to be told of, and are not because the allowlist holds no
     /// entry for the service; none if it could not be found out.
     pub(super) withheld: Option<bool>,
+    /// Both as findings, with the connections that they are about.
+    pub(super) seen: Seen,
 }
 
 impl Bounded {
@@ -129,7 +136,8 @@ impl Gatekeeper {
             starts: Bounded::default(),
             cuts: Bounded::default(),
             unreadable: false,
-            withheld: false,
+            to_revoke: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             purged: Arc::default(),
         })
     }
@@ -199,10 +207,12 @@ impl Gatekeeper {
         match assessed.action {
             Audit::Stay => Ok(None),
             Audit::Start { .. } => {
+                auditor.to_revoke.insert(request.endpoint_id.clone());
                 auditor.starts.push(candidate(), at_most);
                 Ok(None)
             }
             Audit::Cut => {
+                auditor.to_revoke.insert(request.endpoint_id.clone());
                 auditor.cuts.push(candidate(), at_most);
                 Ok(None)
             }
@@ -260,7 +270,9 @@ impl Gatekeeper {
             policy_is_empty: entry.is_none(),
         };
         let action = audit(request, standing, &auditor.settings, run);
-        auditor.withheld |= is_withheld(request, standing, &auditor.settings, run.policy_is_empty);
+        if is_withheld(request, standing, &auditor.settings, run.policy_is_empty) {
+            auditor.withheld.insert(request.endpoint_id.clone());
+        }
         let purged = &auditor.purged;
         let purged = purge::cause(purged, &view.policy, connection, place, &verdict, at);
         Ok(Some(Assessed {
@@ -354,7 +366,20 @@ impl Gatekeeper {
         let (starts, cuts) = (auditor.starts.all(at_most), auditor.cuts.all(at_most));
         let held = starts.is_none() || cuts.is_none();
         done.held = Some(held);
-        done.withheld = Some(auditor.withheld);
+        let withheld = !auditor.withheld.is_empty();
+        done.withheld = Some(withheld);
+        let evidence =
+            |ids: &BTreeSet<EndpointId>| Evidence::of(ids.iter().map(ToString::to_string));
+        done.seen = Seen::from([
+            (
+                Finding::TooManyRevocations,
+                held.then(|| evidence(&auditor.to_revoke)),
+            ),
+            (
+                Finding::AllowlistEmpty,
+                withheld.then(|| evidence(&auditor.withheld)),
+            ),
+        ]);
         if held {
             tracing::error!(
                 service_id = %auditor.service,

@@ -9,6 +9,8 @@ use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::policy::Entry;
 use gatekeeper_core::request::Status;
+use gatekeeper_core::waiting::Reviews;
+use gatekeeper_core::watch::Seen;
 use jiff::Timestamp;
 
 use super::audit::{Audited, Auditor};
@@ -385,6 +387,7 @@ impl Gatekeeper {
             pass.report.changed += audited.changed;
             pass.report.revocations_held = audited.held;
             pass.report.revocations_withheld = audited.withheld;
+            pass.report.seen = audited.seen;
         }
         self.remember_managed(&pass).await;
         pass.report
@@ -449,6 +452,9 @@ impl ServiceReport {
             undecidable: 0,
             revocations_held: None,
             revocations_withheld: None,
+            seen: Seen::new(),
+            reviews: Reviews::default(),
+            attachments_acknowledged: false,
         }
     }
 
@@ -487,6 +493,15 @@ impl ServiceReport {
         let waiting = slice
             .iter()
             .filter(|connection| connection.state.phase() == Phase::Waiting);
+        for connection in slice {
+            let request = match settled.get(&connection.endpoint_id) {
+                Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {
+                    Some(&**request)
+                }
+                _ => None,
+            };
+            self.reviews.note(connection, request);
+        }
         for connection in waiting {
             match settled.get(&connection.endpoint_id) {
                 Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {

@@ -13,7 +13,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::watch::Finding;
+use gatekeeper_core::waiting::{Reviews, Whose};
+use gatekeeper_core::watch::{self, Finding};
 use jiff::Timestamp;
 
 use super::Gatekeeper;
@@ -37,6 +38,8 @@ pub struct Reconciled {
     pub failed: Vec<(Option<ServiceId>, Arc<Error>)>,
     /// The services for which there was no time to the end; the next run goes on with them.
     pub unfinished: Vec<ServiceId>,
+    /// Those of them that were not looked at at all.
+    pub without_turn: Vec<ServiceId>,
 }
 
 /// What was found and done for one service.
@@ -62,6 +65,12 @@ pub struct ServiceReport {
     pub(super) first_seen: BTreeMap<String, Timestamp>,
     /// Since when the oldest review waits for people.
     pub oldest_review: Option<Timestamp>,
+    /// Its reviews, by whose they are.
+    pub(super) reviews: Reviews,
+    /// What was looked for in it: each finding, and the evidence for it.
+    pub(super) seen: watch::Seen,
+    /// Whether somebody acknowledged the Transit Gateway attachments that wait.
+    pub(super) attachments_acknowledged: bool,
     /// How many reviews need more people than may decide them.
     pub undecidable: usize,
     /// Whether connections are left that should be cut, because they are more than one run may cut;
@@ -107,16 +116,13 @@ impl Gatekeeper {
                     .boxed()
                     .await;
                 let mut seen = self.look_at_services(&services, deadline).await;
-                for (service, is_there) in unexpected {
+                for (service, evidence) in unexpected {
                     let found = seen.entry(service).or_default();
-                    found.insert(Finding::UnexpectedPolicyKeys, is_there);
+                    found.insert(Finding::UnexpectedPolicyKeys, evidence);
                 }
                 for report in &done.services {
                     let found = seen.entry(report.service_id.clone()).or_default();
-                    let held = report.revocations_held;
-                    found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
-                    let withheld = report.revocations_withheld;
-                    found.extend(withheld.map(|withheld| (Finding::AllowlistEmpty, withheld)));
+                    found.extend(report.seen.clone());
                 }
                 self.note_findings(Some(&services), &seen, &mut done.services, deadline)
                     .await;
@@ -147,6 +153,7 @@ impl Gatekeeper {
         let had_left_over = !left_over.is_empty();
         let mut queue: VecDeque<Unfinished> = in_turn(services, left_over).into();
         let mut under_way: VecDeque<Pass> = VecDeque::new();
+        let mut had_turn: BTreeSet<ServiceId> = BTreeSet::new();
         let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
 
         // First each service's first slice, then slice by slice of those that have more.
@@ -168,7 +175,11 @@ impl Gatekeeper {
             } else {
                 break;
             };
-            match self.go_on(&mut pass, stop).await {
+            let progress = self.go_on(&mut pass, stop).await;
+            if progress.is_ok() {
+                had_turn.insert(pass.service().clone());
+            }
+            match progress {
                 Ok(Progress::More) => under_way.push_back(pass),
                 Ok(Progress::Done) => {
                     if pass.is_resumed() {
@@ -206,10 +217,14 @@ impl Gatekeeper {
             .iter()
             .map(|one| one.service_id.clone())
             .collect();
+        let without_turn = done.unfinished.iter();
+        let without_turn = without_turn.filter(|service| !had_turn.contains(*service));
+        done.without_turn = without_turn.cloned().collect();
         if had_left_over || !unfinished.is_empty() {
             if !unfinished.is_empty() {
                 tracing::warn!(
                     services = unfinished.len(),
+                    without_turn = done.without_turn.len(),
                     "the run's time is up; the next one goes on from here"
                 );
             }
@@ -217,6 +232,26 @@ impl Gatekeeper {
                 // The next run begins anew.
                 self.report(&error, None);
             }
+        }
+    }
+
+    /// Those of accounts that are known and the others by themselves: what people leave alone of
+    /// strangers' must not hide a customer's.
+    fn measure_reviews(&self, done: &Reconciled) {
+        let now = self.clock.now();
+        let mut reviews = Reviews::default();
+        for report in &done.services {
+            reviews.add(&report.reviews);
+        }
+        for whose in Whose::ALL {
+            let account = [("account", whose.as_str())];
+            let oldest = reviews.oldest(whose);
+            let age = oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+            self.metrics
+                .put("OldestReviewSeconds", Unit::Seconds, age, &account);
+            let undecidable = count(reviews.undecidable(whose));
+            self.metrics
+                .put("UndecidableReviews", Unit::Count, undecidable, &account);
         }
     }
 
@@ -229,6 +264,9 @@ impl Gatekeeper {
         };
         let oldest_undecided = age(&ServiceReport::oldest_undecided);
         let oldest_attachment = age(&|report| {
+            if report.attachments_acknowledged {
+                return None;
+            }
             let undecided = report.undecided_attachments(now);
             undecided.oldest(&report.first_seen)
         });
@@ -239,22 +277,23 @@ impl Gatekeeper {
         for (name, value) in [
             ("OldestUndecidedSeconds", oldest_undecided),
             ("OldestUndecidedAttachmentSeconds", oldest_attachment),
-            ("OldestReviewSeconds", oldest_review),
         ] {
             self.metrics.put(name, Unit::Seconds, value, &[]);
         }
+        self.measure_reviews(done);
+        let unfinished = done.unfinished.len() - done.without_turn.len();
+        for (name, value) in [
+            ("ServicesWithoutTurn", done.without_turn.len()),
+            ("UnfinishedServices", unfinished),
+        ] {
+            self.metrics.put(name, Unit::Count, count(value), &[]);
+        }
         let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
-        let undecidable = u32::try_from(undecidable).unwrap_or(u32::MAX);
-        self.metrics.put(
-            "UndecidableReviews",
-            Unit::Count,
-            f64::from(undecidable),
-            &[],
-        );
         tracing::info!(
             services = done.services.len(),
             failed_services = done.failed.len(),
             unfinished_services = done.unfinished.len(),
+            services_without_turn = done.without_turn.len(),
             changed,
             undecidable,
             oldest_undecided_seconds = oldest_undecided,
@@ -263,6 +302,10 @@ impl Gatekeeper {
             "reconciled"
         );
     }
+}
+
+fn count(value: usize) -> f64 {
+    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
 /// The managed services: first what the last run left over, in its order, then the others.

@@ -15,7 +15,7 @@ use gatekeeper_core::judge::{Decision, Verdict, outranks};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
-use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, Stops, advice};
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -98,8 +98,10 @@ struct SettingsItem {
 /// [`Permanent::MalformedPolicy`], which names the item and what is wrong with it.
 pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
     let name = item_name(&item);
+    let stops = policy_key(&item).map_or(Stops::Nothing, |key| key.stops());
     let malformed = |detail: String| Permanent::MalformedPolicy {
         item: name.clone(),
+        stops,
         detail,
     };
     let is_settings = item
@@ -401,6 +403,7 @@ impl PolicyView {
                 if let Some(objection) = part.objection(connection, organization) {
                     return Err(Permanent::MalformedPolicy {
                         item: objection.key().to_string(),
+                        stops: Stops::UnexpectedKey,
                         detail: objection.to_string(),
                     });
                 }
