@@ -12,6 +12,7 @@
 #[path = "../shared/recorded.rs"]
 mod recorded;
 
+mod acknowledgements;
 mod answers;
 mod approvals_page;
 mod approvals_slack;
@@ -23,6 +24,7 @@ mod drift;
 mod events;
 mod faults;
 mod forged;
+mod hidden;
 mod limits;
 mod listed;
 mod local_world;
