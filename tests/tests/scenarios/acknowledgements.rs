@@ -289,10 +289,14 @@ async fn one_that_is_withdrawn_or_spoiled_silences_nothing_any_more() {
     acknowledge(&world, RULE, &["*"], 10).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0));
+    acknowledge(&world, RULE, &["*"], 20).await;
+    runs(&world, 1).await;
+    assert_eq!(counted(&world), (0.0, 1.0), "written anew");
+    assert_eq!(told(&world), (3, 2));
     put(&world, RULE, &[("evidence", texts(&["*"]))]).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (1.0, 0.0));
-    assert_eq!(told(&world), (2, 2));
+    assert_eq!(told(&world), (3, 3));
 }
 
 #[tokio::test]

@@ -212,8 +212,7 @@ async fn services_without_a_turn_are_measured() {
     slow(&world, "DescribeVpcEndpointConnections", 20);
     let done = world.reconcile_within(Duration::from_secs(60)).await;
     let [without_turn, unfinished] = unserved(&world);
-    assert!(without_turn > 0.0, "{done:?}");
-    assert_eq!(done.without_turn.len() + done.services.len(), 4, "{done:?}");
+    assert!(without_turn >= 2.0, "{done:?}");
     assert_eq!(
         without_turn + unfinished,
         f64::from(u32::try_from(done.unfinished.len()).unwrap())

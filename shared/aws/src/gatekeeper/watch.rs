@@ -259,44 +259,33 @@ impl Gatekeeper {
     /// `alarming` has, for each service, what is wrong with it and not acknowledged. Each metric is for
     /// one kind, so that one that stays hides no other.
     fn measure_findings(&self, alarming: &[BTreeSet<Finding>], acknowledged: usize) {
-        let services = |wanted: fn(Finding) -> bool| {
+        let services = |wanted: &dyn Fn(Finding) -> bool| {
             let services = alarming.iter();
             services
                 .filter(|findings| findings.iter().any(|finding| wanted(*finding)))
                 .count()
         };
+        let [bypassed, open, no_rule, held, withheld, unmanaged] = [
+            Finding::AcceptanceNotRequired,
+            Finding::AnyoneMayAsk,
+            Finding::CloudTrailRuleMissing,
+            Finding::TooManyRevocations,
+            Finding::AllowlistEmpty,
+            Finding::NoLongerManaged,
+        ]
+        .map(|one| services(&|finding| finding == one));
+        let unnotified = services(&Finding::is_about_notification);
         let all: BTreeSet<Finding> = alarming.iter().flatten().copied().collect();
         let unheard = all.iter().filter(|finding| finding.is_unheard());
-        let is_there = |finding: Finding| usize::from(all.contains(&finding));
         for (name, value) in [
-            (
-                "BypassedServices",
-                services(|finding| finding == Finding::AcceptanceNotRequired),
-            ),
-            (
-                "OpenServices",
-                services(|finding| finding == Finding::AnyoneMayAsk),
-            ),
-            (
-                "UnnotifiedServices",
-                services(Finding::is_about_notification),
-            ),
-            (
-                "CloudTrailRuleMissing",
-                is_there(Finding::CloudTrailRuleMissing),
-            ),
-            (
-                "RevocationsHeld",
-                services(|finding| finding == Finding::TooManyRevocations),
-            ),
-            (
-                "RevocationsWithheld",
-                services(|finding| finding == Finding::AllowlistEmpty),
-            ),
-            (
-                "UnmanagedServices",
-                services(|finding| finding == Finding::NoLongerManaged),
-            ),
+            ("BypassedServices", bypassed),
+            ("OpenServices", open),
+            ("UnnotifiedServices", unnotified),
+            // There is one for all services.
+            ("CloudTrailRuleMissing", no_rule.min(1)),
+            ("RevocationsHeld", held),
+            ("RevocationsWithheld", withheld),
+            ("UnmanagedServices", unmanaged),
             ("UnheardTopics", unheard.count()),
             ("AcknowledgedFindings", acknowledged),
         ] {
