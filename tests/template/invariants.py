@@ -118,7 +118,7 @@ FOUND = (
     "OpenServices",
     "RevocationsHeld",
     "RevocationsWithheld",
-    "ServicesWithoutTurn",
+    "ServicesNotReached",
     "UndecidableReviews",
     "UnexpectedPolicyKeys",
     "UnfinishedServices",
@@ -127,8 +127,8 @@ FOUND = (
     "UnnotifiedServices",
 )
 TELLING = ("MalformedPolicyEdits", *FOUND)
-# Those of which one that stays on would hide another: by dimension, the type in core whose words are its values.
-TOLD_APART = {
+# Those of which one that stays on would hide another are counted by a dimension: its name, the type in core whose words are its values.
+COUNTED_BY = {
     "MalformedPolicyEdits": ("stops", "Stops"),
     "OldestReviewSeconds": ("account", "Whose"),
     "UndecidableReviews": ("account", "Whose"),
@@ -710,7 +710,7 @@ def everything_that_can_fail_has_an_alarm(stack):
         if ("AWS/ApiGateway", "5xx", (("ApiId", f"${{{api}}}"),)) not in stack.watched():
             yield f"no alarm on failures of {api}"
     for metric in TELLING:
-        name, kind = TOLD_APART.get(metric, (None, None))
+        name, kind = COUNTED_BY.get(metric, (None, None))
         for dimensions in [((name, word),) for word in words_of(kind)] if kind else [()]:
             if ("PrivateLinkGatekeeper", metric, dimensions) not in stack.watched():
                 yield f"no alarm on {metric} {dict(dimensions)}"

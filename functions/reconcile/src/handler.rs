@@ -52,6 +52,6 @@ pub fn into_response(done: Reconciled) -> Result<Value, Arc<Error>> {
         })
         .collect();
     Ok(
-        json!({ "services": services, "unfinished": done.unfinished, "without_turn": done.without_turn }),
+        json!({ "services": services, "unfinished": done.unfinished, "not_reached": done.not_reached }),
     )
 }

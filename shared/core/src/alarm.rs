@@ -204,7 +204,7 @@ impl Alarm {
             Kind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
-                    "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n{}",
+                    "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {:.0}. You are told again if the evidence changes, and when it is over.\n{}",
                     self.meaning,
                     self.listed_evidence(),
                     self.remedy,

@@ -90,7 +90,7 @@ async fn days_pass(world: &World, days: u64) {
 const RULE: &str = "anyone_may_ask#vpce-svc-0a1b2c3d4e5f60718";
 
 /// How often the acknowledgement of the finding that anyone may ask was told to begin and to end.
-fn told(world: &World) -> (usize, usize) {
+fn announced(world: &World) -> (usize, usize) {
     let count = |kind| alarms(world, "anyone_may_ask", kind);
     (count("alarm_acknowledged"), count("acknowledgement_ended"))
 }
@@ -154,14 +154,14 @@ async fn evidence_that_changes_is_not_covered() {
     world.ec2.put_service(open().allow(ARN));
     runs(&world, 2).await;
     assert_eq!(counted(&world), (1.0, 0.0), "one more principal");
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     let over = last_document(&world, "acknowledgement_ended");
     assert_eq!(over["acknowledgement"]["ended"], "evidence_changed");
     // It is over for good, though the evidence be as it was.
     world.ec2.put_service(open());
     runs(&world, 2).await;
     assert_eq!(counted(&world), (1.0, 0.0));
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
 
     // Nor does one count that names other evidence from the beginning.
     let world = world_open().await;
@@ -170,7 +170,7 @@ async fn evidence_that_changes_is_not_covered() {
         runs(&world, 1).await;
         assert_eq!(counted(&world), (1.0, 0.0), "{evidence:?}");
     }
-    assert_eq!(told(&world), (0, 0));
+    assert_eq!(announced(&world), (0, 0));
 }
 
 fn last_document(world: &World, kind: &str) -> Value {
@@ -186,7 +186,7 @@ async fn it_is_announced_when_it_begins_and_when_it_ends() {
     let world = world_open().await;
     acknowledge(&world, RULE, &["*"], 10).await;
     runs(&world, 3).await;
-    assert_eq!(told(&world), (1, 0));
+    assert_eq!(announced(&world), (1, 0));
     let begun = last_document(&world, "alarm_acknowledged");
     let details = &begun["acknowledgement"];
     assert_eq!(details["acknowledged_by"], "alice@example.com");
@@ -198,7 +198,7 @@ async fn it_is_announced_when_it_begins_and_when_it_ends() {
     }
     days_pass(&world, 10).await;
     runs(&world, 2).await;
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     assert_eq!(counted(&world), (1.0, 0.0));
     let over = last_document(&world, "acknowledgement_ended");
     assert_eq!(over["acknowledgement"]["ended"], "time_up");
@@ -213,14 +213,14 @@ async fn it_ends_with_the_finding_and_does_not_cover_the_next() {
     runs(&world, 1).await;
     world.ec2.put_service(sound());
     runs(&world, 1).await;
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     let over = last_document(&world, "acknowledgement_ended");
     assert_eq!(over["acknowledgement"]["ended"], "finding_over");
     assert_eq!(counted(&world), (0.0, 0.0));
     world.ec2.put_service(open());
     runs(&world, 2).await;
     assert_eq!(counted(&world), (1.0, 0.0));
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     // Whoever means it anew writes it anew.
     acknowledge(&world, RULE, &["*"], 20).await;
     runs(&world, 1).await;
@@ -285,18 +285,18 @@ async fn one_that_is_withdrawn_or_spoiled_silences_nothing_any_more() {
     withdraw(&world, RULE).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (1.0, 0.0));
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     acknowledge(&world, RULE, &["*"], 10).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0));
     acknowledge(&world, RULE, &["*"], 20).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0), "written anew");
-    assert_eq!(told(&world), (3, 2));
+    assert_eq!(announced(&world), (3, 2));
     put(&world, RULE, &[("evidence", texts(&["*"]))]).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (1.0, 0.0));
-    assert_eq!(told(&world), (3, 3));
+    assert_eq!(announced(&world), (3, 3));
 }
 
 #[tokio::test]
@@ -322,8 +322,8 @@ async fn policy_that_cannot_be_read_cannot_be_acknowledged() {
     acknowledge(&world, &rule, &["* / Allow#000000000009"], 10).await;
     runs(&world, 2).await;
     assert_eq!(measured(&world, "UnexpectedPolicyKeys"), 1.0);
-    let told = alarms(&world, "unexpected_policy_keys", "alarm_acknowledged");
-    assert_eq!(told, 0);
+    let announced = alarms(&world, "unexpected_policy_keys", "alarm_acknowledged");
+    assert_eq!(announced, 0);
     assert_eq!(
         failed(&world, "Permanent.MalformedAcknowledgement"),
         Some(1.0),
@@ -401,7 +401,7 @@ async fn one_that_cannot_be_understood_silences_nothing_stops_nothing_and_is_tol
         allow(&world, SERVICE, "000000000001").await;
         runs(&world, 1).await;
         assert_eq!(counted(&world), (1.0, 0.0), "{expected}");
-        assert_eq!(told(&world), (0, 0));
+        assert_eq!(announced(&world), (0, 0));
         assert_eq!(
             failed(&world, "Permanent.MalformedAcknowledgement"),
             Some(1.0)
@@ -542,7 +542,7 @@ async fn functions_that_run_at_the_same_time_tell_of_it_once() {
     );
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
-    assert_eq!(told(&world), (1, 0));
+    assert_eq!(announced(&world), (1, 0));
 }
 
 #[tokio::test]
@@ -556,7 +556,7 @@ async fn what_cannot_be_written_down_silences_nothing() {
     world.dynamodb.clear_faults();
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0));
-    assert_eq!(told(&world), (1, 0));
+    assert_eq!(announced(&world), (1, 0));
 }
 
 #[tokio::test]
@@ -579,5 +579,104 @@ async fn a_world_file_holds_acknowledgements() {
             .unwrap_err()
             .to_string();
         assert!(error.contains(said), "{error}");
+    }
+}
+
+/// Acknowledges what was announced, by the items that the announcements hold.
+async fn acknowledge_all(world: &World, finding: &str) {
+    let inbox = world.sns.inbox();
+    let begun = inbox.iter().filter(|mail| {
+        let subject = mail.subject.clone().unwrap_or_default();
+        subject.starts_with(&format!("PrivateLink alarm: {finding} on"))
+    });
+    let mut items = 0;
+    for mail in begun {
+        let item = mail.message.lines().find(|line| line.starts_with('{'));
+        let item: Value = serde_json::from_str(item.unwrap()).unwrap();
+        let until = ("until", text("2026-12-01T00:00:00Z"));
+        let pieces = item["evidence"]["SS"].as_array().unwrap().iter();
+        let pieces: Vec<&str> = pieces.map(|one| one.as_str().unwrap()).collect();
+        let who = ("acknowledged_by", text("alice@example.com"));
+        let attributes = [("evidence", texts(&pieces)), who, until];
+        put(world, item["rule"]["S"].as_str().unwrap(), &attributes).await;
+        items += 1;
+    }
+    assert_eq!(items, 1, "{finding}");
+}
+
+#[tokio::test]
+async fn whatever_is_announced_can_be_acknowledged_by_the_item_in_the_announcement() {
+    let quiet = format!("services:\n  - {{service_id: {SERVICE}, notification: false}}\n");
+    let notified = format!("services:\n  - {{service_id: {SERVICE}}}\n");
+    let connected = format!(
+        "{notified}connections:\n  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\", state: available}}\npolicy:\n  settings:\n    - {{service_id: \"*\", revoke: enforce}}\n",
+        endpoint(1)
+    );
+    let rule = gatekeeper_local::world::CLOUD_TRAIL_RULE;
+    let events = [local_aws::ConnectionEvent::Delete];
+    type Spoil = Box<dyn Fn(&World)>;
+    let cases: Vec<(&str, &str, &str, Spoil)> = vec![
+        (
+            "notification_missing",
+            "UnnotifiedServices",
+            &quiet,
+            Box::new(|_| ()),
+        ),
+        (
+            "notification_elsewhere",
+            "UnnotifiedServices",
+            &quiet,
+            Box::new(move |world| {
+                let other = "arn:aws:sns:us-east-1:111122223333:other";
+                world.ec2.put_notification(SERVICE, other, events).unwrap();
+            }),
+        ),
+        (
+            "notification_incomplete",
+            "UnnotifiedServices",
+            &quiet,
+            Box::new(move |world| {
+                let ours = &world.notification_topic;
+                world.ec2.put_notification(SERVICE, ours, events).unwrap();
+            }),
+        ),
+        (
+            "cloud_trail_rule_missing",
+            "CloudTrailRuleMissing",
+            &notified,
+            Box::new(move |world| assert!(world.events.disable_rule(rule))),
+        ),
+        (
+            "allowlist_empty",
+            "RevocationsWithheld",
+            &connected,
+            Box::new(|_| ()),
+        ),
+        (
+            "no_longer_managed",
+            "UnmanagedServices",
+            &notified,
+            Box::new(|world| {
+                let untagged = NewService::new()
+                    .id(SERVICE)
+                    .owner(gatekeeper_local::world::PROVIDER)
+                    .region("us-east-1");
+                world.ec2.put_service(untagged);
+            }),
+        ),
+    ];
+    for (finding, metric, file, spoil) in cases {
+        let world = world_of(file).await;
+        if finding == "no_longer_managed" {
+            runs(&world, 1).await;
+        }
+        spoil(&world);
+        runs(&world, 2).await;
+        assert_eq!(measured(&world, metric), 1.0, "{finding}");
+        acknowledge_all(&world, finding).await;
+        runs(&world, 2).await;
+        assert_eq!(measured(&world, metric), 0.0, "{finding}");
+        assert_eq!(measured(&world, "AcknowledgedFindings"), 1.0, "{finding}");
+        assert_eq!(alarms(&world, finding, "alarm_acknowledged"), 1);
     }
 }

@@ -39,7 +39,7 @@ pub struct Reconciled {
     /// The services for which there was no time to the end; the next run goes on with them.
     pub unfinished: Vec<ServiceId>,
     /// Those of them that were not looked at at all.
-    pub without_turn: Vec<ServiceId>,
+    pub not_reached: Vec<ServiceId>,
 }
 
 /// What was found and done for one service.
@@ -153,7 +153,7 @@ impl Gatekeeper {
         let had_left_over = !left_over.is_empty();
         let mut queue: VecDeque<Unfinished> = in_turn(services, left_over).into();
         let mut under_way: VecDeque<Pass> = VecDeque::new();
-        let mut had_turn: BTreeSet<ServiceId> = BTreeSet::new();
+        let mut reached: BTreeSet<ServiceId> = BTreeSet::new();
         let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
 
         // First each service's first slice, then slice by slice of those that have more.
@@ -177,7 +177,7 @@ impl Gatekeeper {
             };
             let progress = self.go_on(&mut pass, stop).await;
             if progress.is_ok() {
-                had_turn.insert(pass.service().clone());
+                reached.insert(pass.service().clone());
             }
             match progress {
                 Ok(Progress::More) => under_way.push_back(pass),
@@ -217,14 +217,14 @@ impl Gatekeeper {
             .iter()
             .map(|one| one.service_id.clone())
             .collect();
-        let without_turn = done.unfinished.iter();
-        let without_turn = without_turn.filter(|service| !had_turn.contains(*service));
-        done.without_turn = without_turn.cloned().collect();
+        let not_reached = done.unfinished.iter();
+        let not_reached = not_reached.filter(|service| !reached.contains(*service));
+        done.not_reached = not_reached.cloned().collect();
         if had_left_over || !unfinished.is_empty() {
             if !unfinished.is_empty() {
                 tracing::warn!(
                     services = unfinished.len(),
-                    without_turn = done.without_turn.len(),
+                    not_reached = done.not_reached.len(),
                     "the run's time is up; the next one goes on from here"
                 );
             }
@@ -281,9 +281,9 @@ impl Gatekeeper {
             self.metrics.put(name, Unit::Seconds, value, &[]);
         }
         self.measure_reviews(done);
-        let unfinished = done.unfinished.len() - done.without_turn.len();
+        let unfinished = done.unfinished.len() - done.not_reached.len();
         for (name, value) in [
-            ("ServicesWithoutTurn", done.without_turn.len()),
+            ("ServicesNotReached", done.not_reached.len()),
             ("UnfinishedServices", unfinished),
         ] {
             self.metrics.put(name, Unit::Count, count(value), &[]);
@@ -293,7 +293,7 @@ impl Gatekeeper {
             services = done.services.len(),
             failed_services = done.failed.len(),
             unfinished_services = done.unfinished.len(),
-            services_without_turn = done.without_turn.len(),
+            services_not_reached = done.not_reached.len(),
             changed,
             undecidable,
             oldest_undecided_seconds = oldest_undecided,
