@@ -57,7 +57,7 @@ ASSUMED = {
     "telling_seconds": 0.3,  # what one request leaves to be told, at each of its changes
     "changes": 2,  # of a request that are told, each an invocation of its own
     "log_kb_per_sweep": 0.5,
-    "own_metrics_by_run": 7,  # those that each run of reconcile puts
+    "own_metrics_by_run": 18,  # those that each run of reconcile puts
     "own_metrics_by_request": 10,  # others, in each hour with a request
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
 }

@@ -1,6 +1,6 @@
 //! The deployment on one machine: what template.yaml makes at AWS, wired the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,10 +24,13 @@ use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
 use gatekeeper_aws::subscriptions::Subscriptions;
-use gatekeeper_aws::tables::{Tables, encode_approver, encode_entry, encode_settings};
+use gatekeeper_aws::tables::{
+    Tables, encode_acknowledgement, encode_approver, encode_entry, encode_settings,
+};
 use gatekeeper_aws::telemetry::Metrics;
 use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::{Answer, Handler};
+use gatekeeper_core::acknowledgement::Acknowledgement;
 use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Policy, Rule};
@@ -704,6 +707,18 @@ impl World {
         &self.config.requests_table
     }
 
+    /// Writes acknowledgements of findings into the allowlist table, over what is there.
+    ///
+    /// # Errors
+    /// What DynamoDB says.
+    pub async fn put_acknowledgements(
+        &self,
+        acknowledgements: &[Acknowledgement],
+    ) -> Result<(), WorldError> {
+        let items = acknowledgements.iter().map(encode_acknowledgement);
+        self.put_allowlist(items.collect()).await
+    }
+
     /// Writes a policy into the allowlist table, over what is there.
     ///
     /// # Errors
@@ -721,6 +736,13 @@ impl World {
             items.push(encode_approver(approver).map_err(|error| made("an approver", &error))?);
             subscribe_approver(&self.sns, &self.approvals_topic, &approver.id)?;
         }
+        self.put_allowlist(items).await
+    }
+
+    async fn put_allowlist(
+        &self,
+        items: Vec<HashMap<String, AttributeValue>>,
+    ) -> Result<(), WorldError> {
         for item in items {
             self.tables
                 .put_item()

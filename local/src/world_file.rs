@@ -10,6 +10,7 @@ mod steps;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use gatekeeper_core::acknowledgement::{Acknowledgement, Value};
 use gatekeeper_core::approver::{
     Approver, ApproverId, PrincipalPattern, SlackChannelId, SlackUserId,
 };
@@ -43,6 +44,8 @@ pub struct WorldFile {
     pub attachments: Vec<Attachment>,
     /// What decides.
     pub policy: Policy,
+    /// What people know of already.
+    pub acknowledgements: Vec<Acknowledgement>,
     /// What happens later, in this order.
     pub then: Vec<Step>,
 }
@@ -129,6 +132,19 @@ struct WrittenPolicy {
     entries: Vec<Spanned<WrittenEntry>>,
     #[serde(default)]
     approvers: Vec<Spanned<WrittenApprover>>,
+    #[serde(default)]
+    acknowledgements: Vec<Spanned<WrittenAcknowledgement>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAcknowledgement {
+    finding: String,
+    service_id: ServiceId,
+    evidence: Vec<String>,
+    acknowledged_by: String,
+    until: String,
+    reason: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -239,7 +255,10 @@ impl WorldFile {
         for attachment in written.attachments {
             world.attachments.push(known.attachment(attachment)?);
         }
-        world.policy = policy(written.policy)?;
+        let mut written_policy = written.policy;
+        let acknowledgements = std::mem::take(&mut written_policy.acknowledgements);
+        world.acknowledgements = acknowledged(acknowledgements)?;
+        world.policy = policy(written_policy)?;
         let mut course = steps::Course::new(&mut known, world.now, &world.policy);
         for step in written.then {
             world.then.push(course.step(step)?);
@@ -287,6 +306,7 @@ impl WorldFile {
                 .put_notification(id, topic, [ConnectionEvent::Connect])
                 .map_err(|error| WorldError::Make("a notification", error.to_string()))?;
         }
+        world.put_acknowledgements(&self.acknowledgements).await?;
         world.put_policy(&self.policy).await
     }
 }
@@ -391,6 +411,41 @@ fn put_connection(ec2: &Ec2, connection: &Connection) -> Result<(), WorldError> 
     )
     .map(drop)
     .map_err(|error| WorldError::Make("a connection", error.to_string()))
+}
+
+fn acknowledged(
+    written: Vec<Spanned<WrittenAcknowledgement>>,
+) -> Result<Vec<Acknowledgement>, BadWorld> {
+    let mut read: Vec<Acknowledgement> = Vec::new();
+    for one in written {
+        let line = line_of(&one);
+        let one = one.value;
+        let rule = format!("{}#{}", one.finding, one.service_id);
+        let texts = [
+            ("acknowledged_by", Some(one.acknowledged_by)),
+            ("until", Some(one.until)),
+            ("reason", one.reason),
+        ];
+        let texts = texts.into_iter().filter_map(|(name, text)| {
+            let text = text.map(Value::Text)?;
+            Some((name.to_owned(), text))
+        });
+        let evidence = ("evidence".to_owned(), Value::Texts(one.evidence));
+        let attributes = texts.chain([evidence]).collect();
+        let new = Acknowledgement::read(&rule, &attributes)
+            .map_err(|error| bad(line, format!("the acknowledgement {rule}: {error}")))?;
+        if read
+            .iter()
+            .any(|known| (known.finding, &known.service_id) == (new.finding, &new.service_id))
+        {
+            return Err(bad(
+                line,
+                format!("the acknowledgement {rule} stands here twice"),
+            ));
+        }
+        read.push(new);
+    }
+    Ok(read)
 }
 
 fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {

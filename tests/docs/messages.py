@@ -172,6 +172,9 @@ def unseen(schemas, messages):
         "letter": set(enum(schemas.schemas["published"], "$defs", "letter_attributes", "properties", "kind")),
         "alarm": set(alarm["$defs"]["finding"]["enum"]),
         "alarm kind": set(alarm["$defs"]["kind"]["enum"]),
+        "end of an acknowledgement": set(
+            alarm["properties"]["acknowledgement"]["properties"]["ended"]["enum"]
+        ),
         "decided by": set(consts(parts["actor"]["oneOf"], "kind")),
         "failed condition": set(consts(parts["failed_condition"]["oneOf"], "condition")),
         "decision": set(parts["verdict"]["properties"]["decision"]["enum"]),
@@ -182,6 +185,7 @@ def unseen(schemas, messages):
             for name, schema in (
                 ("announcement", announcement),
                 ("alarm", alarm),
+                ("acknowledgement", alarm["properties"]["acknowledgement"]),
                 ("vote", parts["vote"]),
                 ("ec2", parts["ec2"]),
             )
@@ -197,6 +201,10 @@ def unseen(schemas, messages):
         if name == "alarm":
             seen["alarm"].add(document["finding"])
             seen["alarm kind"].add(document["kind"])
+            acknowledgement = document.get("acknowledgement", {})
+            seen["optional"] |= {f"acknowledgement.{field}" for field in acknowledgement}
+            if "ended" in acknowledgement:
+                seen["end of an acknowledgement"].add(acknowledgement["ended"])
             continue
         seen["announcement"].add(document["kind"])
         if message["topic"] == "approvals":
@@ -261,7 +269,9 @@ def check_reference(schemas, text):
         if f"schemas/{name}.schema.json" not in text:
             complaints.append(f"docs/messages.md does not name schemas/{name}.schema.json")
     words = (
-        schemas.schemas["announcement"]["$defs"]["kind"]["enum"] + schemas.schemas["alarm"]["$defs"]["finding"]["enum"]
+        schemas.schemas["announcement"]["$defs"]["kind"]["enum"]
+        + schemas.schemas["alarm"]["$defs"]["finding"]["enum"]
+        + schemas.schemas["alarm"]["$defs"]["kind"]["enum"]
     )
     for word in words:
         if f"`{word}`" not in text:

@@ -555,10 +555,21 @@ for ALARM in (
     "PolicyChangesAgeAlarm",
     "MalformedPolicyEditsAlarm",
     "RefusedMessagesAlarm",
+    "MalformedEveryServiceEditsAlarm",
+    "MalformedApproverEditsAlarm",
+    "UnclearKeyEditsAlarm",
+    "EditsWithoutEffectAlarm",
     "BypassedServicesAlarm",
+    "OpenServicesAlarm",
+    "UnnotifiedServicesAlarm",
+    "CloudTrailRuleMissingAlarm",
     "RevocationsHeldAlarm",
+    "RevocationsWithheldAlarm",
+    "ServicesNotReachedAlarm",
+    "UnfinishedServicesAlarm",
     "UnmanagedServicesAlarm",
     "UndecidableReviewsAlarm",
+    "UndecidableStrangersAlarm",
     "ApprovalsErrorsAlarm",
     "ApprovalsThrottlesAlarm",
     "ApprovalsUnavailableAlarm",
@@ -574,6 +585,10 @@ for ALARM in (
     "ReconcileDeadLetterAlarm",
     "ConnectionsQueueAgeAlarm",
     "PolicyUnreadableAlarm",
+    "EveryServicePolicyUnreadableAlarm",
+    "PolicyKeyUnclearAlarm",
+    "ApproverUnreadableAlarm",
+    "AcknowledgementUnreadableAlarm",
     "RecordUnreadableAlarm",
     "ForbiddenAlarm",
     "RefusedAlarm",
@@ -587,6 +602,7 @@ for ALARM in (
     "UnexpectedPolicyKeysAlarm",
     "UnheardTopicsAlarm",
     "ReviewWaitsAlarm",
+    "StrangerWaitsAlarm",
     "UndecidedAlarm",
     "UndecidedAttachmentsAlarm",
 ):
@@ -602,11 +618,18 @@ set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailures
 set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
 for ALARM in (
     "BypassedServicesAlarm",
+    "CloudTrailRuleMissingAlarm",
+    "OpenServicesAlarm",
     "RevocationsHeldAlarm",
+    "RevocationsWithheldAlarm",
+    "ServicesNotReachedAlarm",
     "UndecidableReviewsAlarm",
+    "UndecidableStrangersAlarm",
     "UnexpectedPolicyKeysAlarm",
+    "UnfinishedServicesAlarm",
     "UnheardTopicsAlarm",
     "UnmanagedServicesAlarm",
+    "UnnotifiedServicesAlarm",
 ):
     set_to(
         "alarms_on_what_reconcile_finds_last_to_its_next_run",
@@ -632,6 +655,13 @@ set_to(
     "EnforceFailuresAlarm/Properties/Namespace",
     "Gatekeeper",
 )
+for TITLE, ALARM, VALUE in (
+    ("a bad approver hides a bad entry", "EveryServicePolicyUnreadableAlarm", "approver"),
+    ("a stranger hides a customer", "UndecidableReviewsAlarm", "unknown"),
+):
+    DIMENSION = f"{ALARM}/Properties/Dimensions/1/Value"
+    set_to("everything_that_can_fail_has_an_alarm", TITLE, DIMENSION, VALUE)
+set_to("what_passes_is_no_alarm_at_once", "an item waits", "ApproverUnreadableAlarm/Properties/EvaluationPeriods", 3)
 set_to("alarms_reach_somebody", "tells nobody", "PolicyUnreadableAlarm/Properties/AlarmActions", [])
 set_to(
     "alarms_reach_somebody",

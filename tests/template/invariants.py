@@ -116,16 +116,29 @@ BESIDES = {
 # Metrics of ours that mean by themselves that somebody must act; and those of them that reconcile writes in each run.
 FOUND = (
     "BypassedServices",
+    "CloudTrailRuleMissing",
     "OldestReviewSeconds",
     "OldestUndecidedAttachmentSeconds",
     "OldestUndecidedSeconds",
+    "OpenServices",
     "RevocationsHeld",
+    "RevocationsWithheld",
+    "ServicesNotReached",
     "UndecidableReviews",
     "UnexpectedPolicyKeys",
+    "UnfinishedServices",
     "UnheardTopics",
     "UnmanagedServices",
+    "UnnotifiedServices",
 )
 TELLING = ("MalformedPolicyEdits", "RefusedMessages", *FOUND)
+# Those of which one that stays on would hide another are counted by a dimension: its name, the type in core whose words are its values.
+COUNTED_BY = {
+    "MalformedPolicyEdits": ("stops", "Stops"),
+    "OldestReviewSeconds": ("account", "Whose"),
+    "UndecidableReviews": ("account", "Whose"),
+}
+WORDS = {"Stops": "policy_key.rs", "Whose": "waiting.rs"}
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 # What announcements acts on of the requests table's stream.
@@ -721,8 +734,10 @@ def everything_that_can_fail_has_an_alarm(stack):
         if ("AWS/ApiGateway", "5xx", (("ApiId", f"${{{api}}}"),)) not in stack.watched():
             yield f"no alarm on failures of {api}"
     for metric in TELLING:
-        if ("PrivateLinkGatekeeper", metric, ()) not in stack.watched():
-            yield f"no alarm on {metric}"
+        name, kind = COUNTED_BY.get(metric, (None, None))
+        for dimensions in [((name, word),) for word in words_of(kind)] if kind else [()]:
+            if ("PrivateLinkGatekeeper", metric, dimensions) not in stack.watched():
+                yield f"no alarm on {metric} {dict(dimensions)}"
     dead = stack.dead_letter_queues()
     for queue in stack.queues:
         metric = "ApproximateNumberOfMessagesVisible" if queue in dead else "ApproximateAgeOfOldestMessage"
@@ -732,10 +747,21 @@ def everything_that_can_fail_has_an_alarm(stack):
         if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", step):
             yield f"no alarm on failures of the step {step}"
     watched = {value for _, metric, dimensions in stack.watched() if metric == "StepFailures" for _, value in dimensions}
-    for error_type in sorted(permanent_error_types() - watched):
+    # Items of the allowlist that cannot be understood are told apart by what they stop.
+    for error_type in sorted(permanent_error_types() - watched - {"Permanent.MalformedPolicy"}):
         yield f"no alarm on failures of the type {error_type}, which do not pass"
+    for stops in sorted(words_of("Stops") - {"nothing"}):
+        if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", stops):
+            yield f"no alarm on items of the allowlist that stop {stops} and cannot be understood"
     if stack.slack and not stack.has_alarm("PrivateLinkGatekeeper", "SlackFailures", "permanent"):
         yield "no alarm when Slack lets nobody in"
+
+
+def words_of(kind: str) -> set[str]:
+    """The values of a type in core, as metrics have them."""
+    source = (ROOT / "shared/core/src" / WORDS[kind]).read_text(encoding="utf-8")
+    found = re.search(rf"^impl {kind} \{{.*?^\}}", source, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r'Self::\w+ => "(\w+)"', found[0]))
 
 
 def permanent_error_types() -> set[str]:
@@ -762,7 +788,7 @@ def what_passes_is_no_alarm_at_once(stack):
         steps = [item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] == "step"]
         if steps and alarm["EvaluationPeriods"] * alarm["Period"] < 900:
             yield f"{name} goes off for what is tried again"
-        permanent = [item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] in ("error_type", "class")]
+        permanent = [item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] in ("error_type", "class", "stops")]
         if permanent and alarm["EvaluationPeriods"] * alarm["Period"] > 300:
             yield f"{name} waits, though it does not pass"
 
@@ -774,6 +800,7 @@ def alarms_watch_what_the_functions_write(stack):
         for folder in ("shared/aws/src", "functions")
         for path in sorted((ROOT / folder).rglob("*.rs"))
     )
+    sources += "".join((ROOT / "shared/core/src" / file).read_text(encoding="utf-8") for file in WORDS.values())
     for namespace, metric, dimensions in stack.watched():
         if namespace.startswith("AWS/"):
             continue

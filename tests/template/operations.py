@@ -48,7 +48,8 @@ def dashboard_shows_what_is_measured(stack):
             elif metric[0] == "PrivateLinkGatekeeper":
                 if metric[2:4] != ["stack", "gatekeeper"]:
                     yield f"{title!r} shows other stacks"
-                words = (metric[1],)
+                # With a dimension, its name as well; its values are held to where alarms are.
+                words = (metric[1], *metric[4:5]) if len(metric) > 5 else (metric[1],)
             else:
                 words = ()
                 if not re.fullmatch(r"\$\{\w+(\.QueueName)?\}", metric[3]):

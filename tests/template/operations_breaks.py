@@ -26,7 +26,7 @@ def _(template):
 
 
 MEASURED = "dashboard_shows_what_is_measured"
-replaced(MEASURED, "another stack", '"OldestReviewSeconds","stack","${AWS::StackName}"', '"OldestReviewSeconds","stack","other"')
+replaced(MEASURED, "another stack", '"OldestUndecidedSeconds","stack","${AWS::StackName}"', '"OldestUndecidedSeconds","stack","other"')
 replaced(MEASURED, "what nobody writes", '"UnheardTopics"', '"DeafTopics"')
 replaced(MEASURED, "a search for all stacks", 'stack=\\\"${AWS::StackName}\\\"', "")
 replaced(MEASURED, "a queue by name", '"${ConnectionsQueue.QueueName}"', '"connections"')

@@ -1,6 +1,7 @@
 //! Which records are answered for what.
 
 use gatekeeper_aws::error::{Permanent, Retryable};
+use gatekeeper_core::policy_key::Stops;
 use serde_json::json;
 
 use super::*;
@@ -31,6 +32,7 @@ fn out_of_time() -> Result<(), Arc<Error>> {
 fn permanent() -> Result<(), Arc<Error>> {
     Err(Permanent::MalformedPolicy {
         item: "* / settings".to_owned(),
+        stops: Stops::EveryService,
         detail: "unknown field".to_owned(),
     }
     .into())

@@ -3,7 +3,9 @@
 //! Each record is read by itself, so that one that makes no sense spoils no other. The event's form:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
-use gatekeeper_aws::tables::decode_image;
+use gatekeeper_aws::error::Permanent;
+use gatekeeper_aws::tables::{decode_acknowledgement_image, decode_image};
+use gatekeeper_core::acknowledgement::ACKNOWLEDGEMENTS;
 use gatekeeper_core::edit::{concerned, subject_of, subject_of_key};
 use gatekeeper_core::hint::Subject;
 use gatekeeper_core::policy::{Entry, PolicyItem};
@@ -66,7 +68,20 @@ fn record(record: &Value) -> Record {
             },
         };
     };
+    let sequence_number = change
+        .get("SequenceNumber")
+        .and_then(Value::as_str)
+        // Lambda takes an empty one for the whole batch.
+        .filter(|number| !number.is_empty())
+        .map(ToOwned::to_owned);
     let name = record.get("eventName").and_then(Value::as_str);
+    let key = policy_key(change);
+    if key.is_some_and(|key| key.service_id == ACKNOWLEDGEMENTS) {
+        return Record {
+            sequence_number,
+            edit: edit_of_acknowledgement(change, name),
+        };
+    }
     let before = image(change, "OldImage", name != Some("INSERT"));
     let after = image(change, "NewImage", name != Some("REMOVE"));
     let purged = match &before {
@@ -74,12 +89,7 @@ fn record(record: &Value) -> Record {
         _ => None,
     };
     Record {
-        sequence_number: change
-            .get("SequenceNumber")
-            .and_then(Value::as_str)
-            // Lambda takes an empty one for the whole batch.
-            .filter(|number| !number.is_empty())
-            .map(ToOwned::to_owned),
+        sequence_number,
         edit: Edit {
             purged,
             unexpected_key: policy_key(change)
@@ -102,10 +112,33 @@ fn is_by_time_to_live(record: &Value) -> bool {
 
 type Image = Result<Option<PolicyItem>, Malformed>;
 
-/// One side of an edit; none if the item was not there then.
+/// An edit of an acknowledgement decides nothing: the next run of reconcile follows it.
+fn edit_of_acknowledgement(change: &Value, name: Option<&str>) -> Edit {
+    let read = |name, expected| side(change, name, expected, decode_acknowledgement_image).err();
+    let malformed = read("NewImage", name != Some("REMOVE"));
+    let mended = read("OldImage", name != Some("INSERT"));
+    // That an image is missing is the stream's fault, and not put right by any edit.
+    let mended = mended.filter(|wrong| matches!(wrong, Malformed::Acknowledgement { .. }));
+    Edit {
+        mended: mended.filter(|_| malformed.is_none()),
+        malformed,
+        ..Edit::default()
+    }
+}
+
 fn image(change: &Value, name: &'static str, expected: bool) -> Image {
+    side(change, name, expected, decode_image)
+}
+
+/// One side of an edit; none if the item was not there then.
+fn side<T>(
+    change: &Value,
+    name: &'static str,
+    expected: bool,
+    read: fn(&Value) -> Result<T, Permanent>,
+) -> Result<Option<T>, Malformed> {
     match change.get(name).filter(|image| !image.is_null()) {
-        Some(image) => decode_image(image).map(Some).map_err(Malformed::item),
+        Some(image) => read(image).map(Some).map_err(Malformed::item),
         None if expected => Err(Malformed::no_image(&item_name(change), name)),
         None => Ok(None),
     }

@@ -653,3 +653,54 @@ fn an_unexpected_key_is_told_and_concerns_whom_it_shows() {
         assert_eq!(edit.unexpected_key, None, "{rule}");
     }
 }
+
+#[test]
+fn an_acknowledgement_concerns_nobody_and_one_that_says_nothing_is_told() {
+    let rule = format!("anyone_may_ask#{SERVICE}");
+    let whole = || {
+        json!({
+            "evidence": {"SS": ["*"]},
+            "acknowledged_by": {"S": "alice@example.com"},
+            "until": {"S": "2027-01-31T00:00:00Z"},
+        })
+    };
+    let edit = edit_of(&inserted(item("acknowledgements", &rule, whole())));
+    assert_eq!(edit, Edit::default());
+    let edit = edit_of(&removed(item("acknowledgements", &rule, whole())));
+    assert_eq!(edit, Edit::default());
+
+    let mut wrong = whole();
+    wrong["until"] = json!({"N": "5"});
+    for (rule, attributes, said) in [
+        (
+            rule.as_str(),
+            wrong,
+            "until is a number; write when it ends",
+        ),
+        (
+            "settings",
+            whole(),
+            "rule is \"settings\"; write <finding>#<service>",
+        ),
+        ("deny#*", whole(), "What can be acknowledged is"),
+    ] {
+        let spoiled = item("acknowledgements", rule, attributes);
+        let edit = edit_of(&inserted(spoiled.clone()));
+        let malformed = edit.malformed.clone().unwrap();
+        let key = format!("acknowledgements / {rule}");
+        assert!(malformed.to_string().contains(&key), "{malformed}");
+        assert!(malformed.to_string().contains(said), "{malformed}");
+        assert_eq!(
+            (&edit.subject, &edit.unexpected_key),
+            (&None, &None),
+            "{rule}"
+        );
+        let taken_away = edit_of(&removed(spoiled));
+        assert_eq!(taken_away.mended, Some(malformed), "{rule}");
+        assert_eq!(
+            (taken_away.subject, taken_away.malformed),
+            (None, None),
+            "{rule}"
+        );
+    }
+}

@@ -10,7 +10,7 @@ use gatekeeper_aws::telemetry::Unit;
 use serde_json::Value;
 
 use crate::batch::{Answer, Batch};
-use crate::decode::{NotAStreamEvent, Record, decode};
+use crate::decode::{Malformed, NotAStreamEvent, Record, decode};
 
 /// Handles invocations. Share it between them.
 #[derive(Debug)]
@@ -89,22 +89,28 @@ impl Handler {
         }
         if let Some(malformed) = &edit.malformed {
             let error = chain(malformed);
-            if malformed.stops_what_it_concerns() {
-                tracing::error!(
-                    sequence_number,
-                    error,
-                    "an edit of the allowlist cannot be understood"
-                );
-            } else {
-                tracing::error!(
+            match malformed {
+                Malformed::Purge { .. } => tracing::error!(
                     sequence_number,
                     error,
                     "an entry of the allowlist says wrongly when DynamoDB may delete it"
-                );
+                ),
+                Malformed::Acknowledgement { .. } => tracing::error!(
+                    sequence_number,
+                    error,
+                    "an acknowledgement of a finding cannot be understood"
+                ),
+                _ => tracing::error!(
+                    sequence_number,
+                    error,
+                    "an edit of the allowlist cannot be understood"
+                ),
             }
+            // One that stops a single approver must not hide one that stops everybody.
+            let stops = [("stops", malformed.stops().as_str())];
             self.gatekeeper
                 .metrics()
-                .put("MalformedPolicyEdits", Unit::Count, 1.0, &[]);
+                .put("MalformedPolicyEdits", Unit::Count, 1.0, &stops);
         } else if let Some(mended) = &edit.mended {
             tracing::info!(
                 sequence_number,

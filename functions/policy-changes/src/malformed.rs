@@ -2,6 +2,7 @@
 
 use gatekeeper_aws::error::Permanent;
 use gatekeeper_core::policy::PolicyItem;
+use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::purge::{self, InvalidPurge};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
@@ -23,7 +24,17 @@ pub enum Malformed {
     Item {
         /// Partition and sort key.
         item: String,
+        /// What it stops meanwhile.
+        stops: Stops,
         /// What is wrong with it.
+        detail: String,
+    },
+    /// An image is meant to acknowledge a finding, and acknowledges nothing.
+    #[error("the acknowledgement {item} cannot be understood, so it silences nothing: {detail}")]
+    Acknowledgement {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it, attribute by attribute.
         detail: String,
     },
     /// An image is an allowlist entry, and when DynamoDB may delete it is wrong. It can be understood, and
@@ -54,12 +65,22 @@ impl Malformed {
 
     pub(crate) fn item(error: Permanent) -> Self {
         match error {
-            Permanent::MalformedPolicy { item, detail } => Self::Item {
+            Permanent::MalformedPolicy {
+                item,
+                stops,
+                detail,
+            } => Self::Item {
                 item: shortened(&item),
+                stops,
                 detail: shortened(&detail),
+            },
+            Permanent::MalformedAcknowledgement { item, detail } => Self::Acknowledgement {
+                item: shortened(&item),
+                detail: shortened(&detail.to_string()),
             },
             other => Self::Item {
                 item: "?".to_owned(),
+                stops: Stops::Nothing,
                 detail: shortened(&other.to_string()),
             },
         }
@@ -77,9 +98,12 @@ impl Malformed {
         })
     }
 
-    /// Whether what it is about waits until somebody puts it right.
-    pub(crate) fn stops_what_it_concerns(&self) -> bool {
-        !matches!(self, Self::Purge { .. })
+    /// What waits until somebody puts it right.
+    pub(crate) fn stops(&self) -> Stops {
+        match self {
+            Self::Item { stops, .. } => *stops,
+            _ => Stops::Nothing,
+        }
     }
 
     pub(crate) fn no_image(item: &str, image: &'static str) -> Self {

@@ -51,5 +51,7 @@ pub fn into_response(done: Reconciled) -> Result<Value, Arc<Error>> {
             })
         })
         .collect();
-    Ok(json!({ "services": services, "unfinished": done.unfinished }))
+    Ok(
+        json!({ "services": services, "unfinished": done.unfinished, "not_reached": done.not_reached }),
+    )
 }

@@ -239,6 +239,14 @@ pub fn alarm(told: &Alarm) -> Message {
         ),
         alarm::Kind::AlarmEnded if told.deleted => ("This is over, with the deletion of", None),
         alarm::Kind::AlarmEnded => ("This is over, of", None),
+        alarm::Kind::AlarmAcknowledged => (
+            "This is acknowledged, of",
+            Some(paragraph("", &told.acknowledgement_in_words())),
+        ),
+        alarm::Kind::AcknowledgementEnded => (
+            "This is not acknowledged any more, of",
+            Some(paragraph("", &told.acknowledgement_in_words())),
+        ),
     };
     let lead = Mrkdwn::literal("*")
         .and(&Mrkdwn::line(head))
@@ -247,7 +255,10 @@ pub fn alarm(told: &Alarm) -> Message {
         .and(&Mrkdwn::literal("\n"))
         .and(&Mrkdwn::line(&told.meaning).cut(REASON));
     let at = Mrkdwn::literal("At ").and(&moment(told.at));
-    let blocks = [Block::section(lead)].into_iter().chain(more);
+    let evidence =
+        (!told.evidence.is_empty()).then(|| paragraph("*Evidence*\n", &told.evidence.join("\n")));
+    let blocks = [Block::section(lead)].into_iter().chain(evidence);
+    let blocks = blocks.chain(more);
     let fallback = Mrkdwn::line(&format!("{head} {service}: {}", told.meaning));
     Message::new(fallback, blocks.chain([Block::context(at)]))
 }

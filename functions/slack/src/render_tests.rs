@@ -1,3 +1,5 @@
+use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, Why};
+use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::judge::{Decision, Verdict};
 use gatekeeper_core::request::{Actor, Ec2Answer};
@@ -522,6 +524,12 @@ fn an_alarm_says_what_is_wrong_and_what_to_do() {
             "At 2026-11-20 12:00 UTC",
         ],
     );
+    let evidence = Evidence::of(["*", "arn:aws:iam::777788889999:root"].map(str::to_owned));
+    let shown = Alarm::started(&service, Finding::AnyoneMayAsk, &evidence, at(0));
+    has(
+        &super::alarm(&shown),
+        &["*Evidence*", "arn:aws:iam::777788889999:root"],
+    );
     let over = Alarm::new(&service, finding, alarm::Kind::AlarmEnded, at(0));
     has(&super::alarm(&over), &["*This is over, of*"]);
     let unmanaged = super::alarm(&Alarm::ended(
@@ -533,6 +541,49 @@ fn an_alarm_says_what_is_wrong_and_what_to_do() {
     has(
         &unmanaged,
         &["does not look any more at", "may be so still"],
+    );
+}
+
+#[test]
+fn an_acknowledgement_is_shown_with_who_until_when_and_why_it_ended() {
+    let service: ServiceId = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+    let finding = Finding::AnyoneMayAsk;
+    let mut acknowledged = Acknowledged {
+        item: Acknowledgement {
+            finding,
+            service_id: service.clone(),
+            evidence: ["*".to_owned()].into(),
+            acknowledged_by: "alice <@U1>".to_owned(),
+            until: at(3600),
+            reason: Some("A test service".to_owned()),
+        },
+        since: at(0),
+        ended: None,
+    };
+    let begun = super::alarm(&Alarm::acknowledged(&service, &acknowledged));
+    has(
+        &begun,
+        &[
+            "*This is acknowledged, of*",
+            "A test service",
+            "is silent until",
+        ],
+    );
+    assert!(!json(&begun).to_string().contains("<@U1>"));
+    acknowledged.ended = Some(Why::TimeUp);
+    let past = Past {
+        acknowledged,
+        at: at(3600),
+    };
+    let evidence = Evidence::only("*");
+    let ended = Alarm::acknowledgement_ended(&service, &past, Some(&evidence));
+    has(
+        &super::alarm(&ended),
+        &[
+            "not acknowledged any more",
+            "Its time is up.",
+            "counts as an alarm again",
+        ],
     );
 }
 

@@ -9,6 +9,7 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::config::{Config, MANAGED_TAG, Managed};
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::tables::{Tables, decode_policy_item};
+use gatekeeper_core::acknowledgement::ACKNOWLEDGEMENTS;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::{PolicyItem, Principal, Scope};
 use local_aws::{Delivery, Ec2, SlackMessage, Sns};
@@ -164,6 +165,9 @@ impl Reader {
             allowlist.settings.insert(scope, BTreeMap::new());
         }
         for item in self.scan(&self.source.config.allowlist_table, None).await? {
+            if text(&item, "service_id") == ACKNOWLEDGEMENTS {
+                continue;
+            }
             match decode_policy_item(item.clone()) {
                 Ok(PolicyItem::Entry(entry)) => allowlist.entries.push(entry),
                 Ok(PolicyItem::Settings(scope, _)) => {

@@ -190,6 +190,7 @@ impl<'a> Course<'a> {
             settings: written.settings,
             entries: written.entries,
             approvers: written.approvers,
+            acknowledgements: Vec::new(),
         })?;
         if let Some((rule, line)) = removed.iter().find_map(|rule| lines.get_key_value(rule)) {
             return Err(bad(

@@ -11,7 +11,9 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use gatekeeper_core::acknowledgement;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Enforcement, IllegalTransition};
 
@@ -122,8 +124,18 @@ pub enum Permanent {
     MalformedPolicy {
         /// Partition and sort key.
         item: String,
+        /// What it stops.
+        stops: Stops,
         /// What is wrong with it.
         detail: String,
+    },
+    /// An item of the allowlist table does not acknowledge anything, though it is meant to.
+    #[error("the acknowledgement {item} cannot be understood, so it silences nothing: {detail}")]
+    MalformedAcknowledgement {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it, attribute by attribute.
+        detail: acknowledgement::Malformed,
     },
     /// An item of the requests table is not what it should be.
     #[error("the item {item} of the requests table cannot be read: {detail}")]
@@ -214,8 +226,12 @@ impl Step {
 }
 
 impl From<UnreadablePolicy> for Permanent {
-    fn from(UnreadablePolicy { item, detail }: UnreadablePolicy) -> Self {
-        Self::MalformedPolicy { item, detail }
+    fn from(what: UnreadablePolicy) -> Self {
+        Self::MalformedPolicy {
+            item: what.item,
+            stops: what.stops,
+            detail: what.detail,
+        }
     }
 }
 
@@ -248,6 +264,7 @@ impl Error {
             },
             Self::Permanent(error) => match error {
                 Permanent::MalformedPolicy { .. } => "Permanent.MalformedPolicy",
+                Permanent::MalformedAcknowledgement { .. } => "Permanent.MalformedAcknowledgement",
                 Permanent::MalformedSecret { .. } => "Permanent.MalformedSecret",
                 Permanent::MalformedRequest { .. } => "Permanent.MalformedRequest",
                 Permanent::Forbidden { .. } => "Permanent.Forbidden",
@@ -287,15 +304,24 @@ impl Error {
                 | Retryable::ReadSecret(_) => Step::Announce,
             },
             Self::Permanent(error) => match error {
-                Permanent::MalformedPolicy { .. } | Permanent::MalformedRequest { .. } => {
-                    Step::Judge
-                }
+                Permanent::MalformedPolicy { .. }
+                | Permanent::MalformedAcknowledgement { .. }
+                | Permanent::MalformedRequest { .. } => Step::Judge,
                 Permanent::Forbidden { operation, .. }
                 | Permanent::RefusedCall { operation, .. } => step_of(operation),
                 Permanent::MalformedSecret { .. } => Step::Announce,
                 Permanent::Refused { .. } => Step::Enforce,
                 Permanent::Encode(_) | Permanent::Illegal(_) => Step::Record,
             },
+        }
+    }
+
+    /// What it stops, if it is an item of the allowlist that cannot be understood.
+    #[must_use]
+    pub fn stops(&self) -> Option<Stops> {
+        match self {
+            Self::Permanent(Permanent::MalformedPolicy { stops, .. }) => Some(*stops),
+            _ => None,
         }
     }
 

@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::acknowledgement::{Acknowledged, Details, Past, item_to_write};
 use crate::attachment::{self, Tally};
 use crate::chat::Notification;
+use crate::evidence::Evidence;
 use crate::ids::ServiceId;
 use crate::message::{Audience, Message};
 use crate::watch::Finding;
@@ -15,14 +17,18 @@ use crate::watch::Finding;
 /// The name and version of the document that machines get.
 pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
 
-/// Whether a finding begins or ends.
+/// Whether a finding begins or ends, or its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It was found, or there is more of it than was told.
+    /// It was found, or there is other evidence for it than was told.
     AlarmStarted,
     /// It is found no longer.
     AlarmEnded,
+    /// Somebody acknowledged it.
+    AlarmAcknowledged,
+    /// It is acknowledged no longer.
+    AcknowledgementEnded,
 }
 
 impl Kind {
@@ -32,6 +38,8 @@ impl Kind {
         match self {
             Self::AlarmStarted => "alarm_started",
             Self::AlarmEnded => "alarm_ended",
+            Self::AlarmAcknowledged => "alarm_acknowledged",
+            Self::AcknowledgementEnded => "acknowledgement_ended",
         }
     }
 }
@@ -67,6 +75,13 @@ pub struct Alarm {
     pub meaning: String,
     /// What to do.
     pub remedy: String,
+    /// What shows it, while it is there: an acknowledgement names all of it. Left out of the document
+    /// else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
+    /// Its acknowledgement, where that begins or ends. Left out of the document else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Details>,
     /// How many Transit Gateway attachments EC2 lists, where that is the finding. Left out of the
     /// document else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,21 +113,69 @@ impl Alarm {
             at,
             meaning: finding.meaning().to_owned(),
             remedy: finding.remedy().to_owned(),
+            evidence: Vec::new(),
+            acknowledgement: None,
             attachments: None,
             unmanaged: false,
             deleted: false,
         }
     }
 
+    /// The beginning of a finding, or of other evidence for it.
+    #[must_use]
+    pub fn started(
+        service_id: &ServiceId,
+        finding: Finding,
+        evidence: &Evidence,
+        at: Timestamp,
+    ) -> Self {
+        Self {
+            evidence: evidence.pieces().iter().cloned().collect(),
+            ..Self::new(service_id, finding, Kind::AlarmStarted, at)
+        }
+    }
+
     /// The beginning of the finding that EC2 lists Transit Gateway attachments, or that it lists more.
     #[must_use]
-    pub fn attachments(service_id: &ServiceId, tally: Tally, at: Timestamp) -> Self {
+    pub fn attachments(
+        service_id: &ServiceId,
+        tally: Tally,
+        evidence: &Evidence,
+        at: Timestamp,
+    ) -> Self {
         let finding = Finding::TransitGatewayAttachments;
         Self {
             meaning: tally.meaning(),
             remedy: attachment::remedy(service_id),
             attachments: Some(tally),
-            ..Self::new(service_id, finding, Kind::AlarmStarted, at)
+            ..Self::started(service_id, finding, evidence, at)
+        }
+    }
+
+    /// The beginning of an acknowledgement.
+    #[must_use]
+    pub fn acknowledged(service_id: &ServiceId, acknowledged: &Acknowledged) -> Self {
+        let (item, at) = (&acknowledged.item, acknowledged.since);
+        Self {
+            evidence: item.evidence.iter().cloned().collect(),
+            acknowledgement: Some(Details::of(acknowledged)),
+            ..Self::new(service_id, item.finding, Kind::AlarmAcknowledged, at)
+        }
+    }
+
+    /// The end of an acknowledgement, with the evidence for what it was about; none if that is over.
+    #[must_use]
+    pub fn acknowledgement_ended(
+        service_id: &ServiceId,
+        past: &Past,
+        evidence: Option<&Evidence>,
+    ) -> Self {
+        let finding = past.acknowledged.item.finding;
+        let evidence = evidence.map(Evidence::pieces).into_iter().flatten();
+        Self {
+            evidence: evidence.cloned().collect(),
+            acknowledgement: Some(Details::of(&past.acknowledged)),
+            ..Self::new(service_id, finding, Kind::AcknowledgementEnded, past.at)
         }
     }
 
@@ -141,8 +204,30 @@ impl Alarm {
             Kind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
-                    "{service}\n\n{}\n\nWhat to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n",
-                    self.meaning, self.remedy, self.at
+                    "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {:.0}. You are told again if the evidence changes, and when it is over.\n{}",
+                    self.meaning,
+                    self.listed_evidence(),
+                    self.remedy,
+                    self.at,
+                    self.how_to_acknowledge()
+                ),
+            ),
+            Kind::AlarmAcknowledged => (
+                "PrivateLink alarm acknowledged",
+                format!(
+                    "{service}\n\n{}\n\n{}{}\n",
+                    self.meaning,
+                    self.listed_evidence(),
+                    self.acknowledgement_in_words()
+                ),
+            ),
+            Kind::AcknowledgementEnded => (
+                "PrivateLink acknowledgement over",
+                format!(
+                    "{service}\n\n{}\n\n{}{}\n",
+                    self.meaning,
+                    self.listed_evidence(),
+                    self.acknowledgement_in_words()
                 ),
             ),
             Kind::AlarmEnded if self.unmanaged => (
@@ -190,6 +275,40 @@ impl Alarm {
             ),
         })
     }
+
+    /// The evidence, a line for each piece, with what comes before and after; nothing if there is none.
+    fn listed_evidence(&self) -> String {
+        if self.evidence.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<String> = self.evidence.iter().map(|one| format!("- {one}")).collect();
+        format!("Evidence:\n{}\n\n", lines.join("\n"))
+    }
+
+    /// What is to be known of its acknowledgement, and whether it counts as an alarm.
+    #[must_use]
+    pub fn acknowledgement_in_words(&self) -> String {
+        let Some(details) = &self.acknowledgement else {
+            return String::new();
+        };
+        let words = details.words(self.finding);
+        if details.ended.is_some() && !self.evidence.is_empty() {
+            format!("{words} The finding is there, and counts as an alarm again.")
+        } else {
+            words
+        }
+    }
+
+    /// The item that acknowledges it; nothing if it cannot be acknowledged.
+    fn how_to_acknowledge(&self) -> String {
+        let item = item_to_write(self.finding, &self.service_id, &self.evidence);
+        item.map_or_else(String::new, |item| {
+            format!(
+                "\nWhoever lives with it for a while can acknowledge it, so that its alarm is free for \
+                 others: docs/operations.md, Acknowledge a finding. The item:\n\n{item}\n"
+            )
+        })
+    }
 }
 
 #[cfg(test)]
@@ -222,7 +341,12 @@ mod tests {
             connected: 1,
             rejected: 0,
         };
-        let alarm = Alarm::attachments(&service, tally, at(0));
+        let alarm = Alarm::attachments(
+            &service,
+            tally,
+            &Evidence::only("tgw-attach-1 waiting"),
+            at(0),
+        );
         let message = alarm.message().unwrap();
         assert!(message.subject.is_ascii() && message.subject.len() < 100);
         assert!(message.text.contains("3 Transit Gateway attachments"));

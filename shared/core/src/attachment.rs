@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::connection::{ConnectionState, Phase};
+use crate::evidence::Evidence;
 use crate::ids::{EndpointId, ServiceId};
 
 /// One item of EC2's list that belongs to an attachment.
@@ -45,6 +46,19 @@ impl Attachments {
     pub fn waiting(&self) -> impl Iterator<Item = &Attachment> {
         let all = self.0.values();
         all.filter(|one| matches!(one.state.phase(), Phase::Waiting | Phase::Unknown))
+    }
+
+    /// Those that are not deleted, each with where it stands.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        let all = self.0.values();
+        let listed = all.filter_map(|one| match one.state.phase() {
+            Phase::Waiting | Phase::Unknown => Some(format!("{} waiting", one.name)),
+            Phase::Connected => Some(format!("{} connected", one.name)),
+            Phase::Rejected => Some(format!("{} rejected", one.name)),
+            Phase::Ended => None,
+        });
+        Evidence::of(listed)
     }
 
     /// How many there are.

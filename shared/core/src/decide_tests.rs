@@ -253,6 +253,7 @@ fn every_status_against_every_phase_under_every_verdict() {
                         None if *verdict == "unreadable" => {
                             known.policy = Some(Err(UnreadablePolicy {
                                 item: "* / deny#x".to_owned(),
+                                stops: crate::policy_key::Stops::UnexpectedKey,
                                 detail: "what is x?".to_owned(),
                             }));
                         }
@@ -793,6 +794,7 @@ proptest! {
         let mut known = known;
         known.policy = Some(Err(UnreadablePolicy {
             item: "* / deny#x".to_owned(),
+            stops: crate::policy_key::Stops::UnexpectedKey,
             detail: "what is x?".to_owned(),
         }));
         if let Action::Write(change) = known.next(at(now)).action {

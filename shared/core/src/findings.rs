@@ -5,17 +5,25 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::acknowledgement::{Acknowledged, Past, Why};
 use crate::alarm::{Alarm, Ending, Kind};
 use crate::attachment::Tally;
+use crate::evidence::Evidence;
 use crate::ids::ServiceId;
-use crate::left_alone::News;
-use crate::watch::{Finding, Unlisted};
+use crate::left_alone::{Found, News};
+use crate::watch::{Finding, Seen, Unlisted};
 
 /// What is known to be wrong with a service, and the last that was.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
-    /// What is wrong, and since when.
+    /// What is wrong, and since when it is so as it was told last.
     pub standing: BTreeMap<Finding, Timestamp>,
+    /// What shows it.
+    pub evidence: BTreeMap<Finding, Evidence>,
+    /// The items that acknowledge it, as they were first seen.
+    pub acknowledged: BTreeMap<Finding, Acknowledged>,
+    /// The acknowledgement of each finding that ended last. Kept for whoever shows messages.
+    pub acknowledged_before: BTreeMap<Finding, Past>,
     /// What was wrong, and how that ended last. Kept for whoever shows messages, so that what they show is
     /// what is so, and not what a message says.
     pub ended: BTreeMap<Finding, Ended>,
@@ -33,40 +41,77 @@ pub struct Ended {
 }
 
 impl Findings {
-    /// Brings them up to date with what was just seen: each finding, and whether it is there. What was not
-    /// looked at stays as it was. Answers what is news.
-    pub fn note(
-        &mut self,
-        service: &ServiceId,
-        seen: &BTreeMap<Finding, bool>,
-        now: Timestamp,
-    ) -> Vec<Alarm> {
-        let news = seen.iter().filter_map(|(finding, is_there)| {
-            if *is_there {
-                self.begin(service, *finding, now)
-            } else {
-                self.end(service, *finding, Ending::Over, now)
-            }
-        });
+    /// Brings them up to date with what was just seen: each finding, and the evidence for it. What was not
+    /// looked at stays as it was. Answers what is news; other evidence is.
+    pub fn note(&mut self, service: &ServiceId, seen: &Seen, now: Timestamp) -> Vec<Alarm> {
+        let news = seen
+            .iter()
+            .filter_map(|(finding, evidence)| match evidence {
+                Some(evidence) => self.begin(service, *finding, evidence, now),
+                None => self.end(service, *finding, Ending::Over, now),
+            });
         news.collect()
     }
 
-    /// Takes note of what became of the service's Transit Gateway attachments. Answers what is news.
+    /// Takes note of the service's Transit Gateway attachments, as they were `found`, and of what that
+    /// means. Answers what is news.
     pub fn note_attachments(
         &mut self,
         service: &ServiceId,
-        news: News,
+        news: Option<News>,
+        found: &Found,
         now: Timestamp,
     ) -> Option<Alarm> {
         let finding = Finding::TransitGatewayAttachments;
         match news {
-            News::More(tally) => {
-                // Since when it is so as it was told last.
+            Some(News::More(tally)) => {
                 self.standing.insert(finding, now);
-                Some(Alarm::attachments(service, tally, now))
+                self.evidence.insert(finding, found.evidence.clone());
+                Some(Alarm::attachments(service, tally, &found.evidence, now))
             }
-            News::Over => self.end(service, finding, Ending::Over, now),
+            Some(News::Over) => self.end(service, finding, Ending::Over, now),
+            None => {
+                if found.is_all && self.standing.contains_key(&finding) {
+                    self.evidence.insert(finding, found.evidence.clone());
+                }
+                None
+            }
         }
+    }
+
+    /// What counts as an alarm: what is wrong and not acknowledged.
+    pub fn unacknowledged(&self) -> impl Iterator<Item = Finding> {
+        let all = self.standing.keys().copied();
+        all.filter(|finding| !self.is_acknowledged(*finding))
+    }
+
+    /// Whether a finding is acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(&self, finding: Finding) -> bool {
+        let acknowledged = self.acknowledged.get(&finding);
+        acknowledged.is_some_and(Acknowledged::holds)
+    }
+
+    pub(crate) fn end_acknowledgement(
+        &mut self,
+        service: &ServiceId,
+        known: &Acknowledged,
+        why: Why,
+        now: Timestamp,
+    ) -> Alarm {
+        let finding = known.item.finding;
+        let acknowledged = Acknowledged {
+            ended: Some(why),
+            ..known.clone()
+        };
+        self.acknowledged.insert(finding, acknowledged.clone());
+        let past = Past {
+            acknowledged,
+            at: now,
+        };
+        let alarm = Alarm::acknowledgement_ended(service, &past, self.evidence.get(&finding));
+        self.acknowledged_before.insert(finding, past);
+        alarm
     }
 
     /// What becomes of them where the service is not among the managed ones. Answers what is news.
@@ -74,7 +119,12 @@ impl Findings {
         let (begun, ending) = match unlisted {
             Unlisted::Managed => return Vec::new(),
             Unlisted::Unmanaged => (
-                self.begin(service, Finding::NoLongerManaged, now),
+                self.begin(
+                    service,
+                    Finding::NoLongerManaged,
+                    &Evidence::only("neither tagged nor listed"),
+                    now,
+                ),
                 Ending::Unmanaged,
             ),
             Unlisted::Deleted => (None, Ending::Deleted),
@@ -95,12 +145,23 @@ impl Findings {
         match kind {
             Kind::AlarmStarted => {
                 let since = self.standing.get(&finding)?;
+                let evidence = self.evidence.get(&finding)?;
                 Some(match self.attachments {
                     Some(tally) if finding == Finding::TransitGatewayAttachments => {
-                        Alarm::attachments(service, tally, *since)
+                        Alarm::attachments(service, tally, evidence, *since)
                     }
-                    _ => Alarm::new(service, finding, kind, *since),
+                    _ => Alarm::started(service, finding, evidence, *since),
                 })
+            }
+            Kind::AlarmAcknowledged => {
+                let acknowledged = self.acknowledged.get(&finding);
+                let acknowledged = acknowledged.filter(|acknowledged| acknowledged.holds())?;
+                Some(Alarm::acknowledged(service, acknowledged))
+            }
+            Kind::AcknowledgementEnded => {
+                let past = self.acknowledged_before.get(&finding)?;
+                let evidence = self.evidence.get(&finding);
+                Some(Alarm::acknowledgement_ended(service, past, evidence))
             }
             Kind::AlarmEnded => {
                 let ended = self.ended.get(&finding)?;
@@ -109,12 +170,20 @@ impl Findings {
         }
     }
 
-    fn begin(&mut self, service: &ServiceId, finding: Finding, now: Timestamp) -> Option<Alarm> {
-        if self.standing.contains_key(&finding) {
+    fn begin(
+        &mut self,
+        service: &ServiceId,
+        finding: Finding,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) -> Option<Alarm> {
+        let is_known = self.standing.contains_key(&finding);
+        if is_known && self.evidence.get(&finding) == Some(evidence) {
             return None;
         }
         self.standing.insert(finding, now);
-        Some(Alarm::new(service, finding, Kind::AlarmStarted, now))
+        self.evidence.insert(finding, evidence.clone());
+        Some(Alarm::started(service, finding, evidence, now))
     }
 
     fn end(
@@ -125,6 +194,7 @@ impl Findings {
         now: Timestamp,
     ) -> Option<Alarm> {
         self.standing.remove(&finding)?;
+        self.evidence.remove(&finding);
         self.ended.insert(finding, Ended { at: now, why });
         Some(Alarm::ended(service, finding, why, now))
     }
@@ -137,6 +207,10 @@ mod tests {
 
     const OPEN: Finding = Finding::AnyoneMayAsk;
     const LOST: Finding = Finding::NoLongerManaged;
+
+    fn there() -> Seen {
+        Seen::from([(OPEN, Some(Evidence::only("*")))])
+    }
 
     fn service() -> ServiceId {
         "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap()
@@ -159,8 +233,8 @@ mod tests {
     #[test]
     fn a_finding_is_told_when_it_begins_and_when_it_ends_and_not_between() {
         let mut known = Findings::default();
-        let mut note = |is_there, seconds| {
-            let seen = BTreeMap::from([(OPEN, is_there)]);
+        let mut note = |is_there: bool, seconds| {
+            let seen = Seen::from([(OPEN, is_there.then(|| Evidence::only("*")))]);
             words(&known.note(&service(), &seen, at(seconds)))
         };
         assert_eq!(note(false, 0), [""; 0]);
@@ -172,9 +246,27 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_is_told_again_with_other_evidence() {
+        let mut known = Findings::default();
+        let mut note = |principals: &[&str], seconds| {
+            let evidence = Evidence::of(principals.iter().map(|one| (*one).to_owned()));
+            let seen = Seen::from([(OPEN, Some(evidence))]);
+            let news = known.note(&service(), &seen, at(seconds));
+            news.into_iter()
+                .map(|alarm| alarm.evidence.join(" "))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(note(&["*"], 1), ["*"]);
+        assert_eq!(note(&["*"], 2), [""; 0]);
+        assert_eq!(note(&["*", "arn"], 3), ["* arn"], "more");
+        assert_eq!(note(&["arn", "*"], 4), [""; 0]);
+        assert_eq!(note(&["*"], 5), ["*"], "less");
+    }
+
+    #[test]
     fn a_service_that_is_let_go_is_one_alarm_until_it_is_managed_again_or_deleted() {
-        let seen = BTreeMap::from([(OPEN, true)]);
-        let again = BTreeMap::from([(LOST, false)]);
+        let seen = there();
+        let again = Seen::from([(LOST, None)]);
         for back_and_forth in 1..3 {
             let mut known = Findings::default();
             known.note(&service(), &seen, at(0));
@@ -207,7 +299,7 @@ mod tests {
     #[test]
     fn a_service_that_the_list_left_out_by_mistake_keeps_what_is_known_of_it() {
         let mut known = Findings::default();
-        known.note(&service(), &BTreeMap::from([(OPEN, true)]), at(0));
+        known.note(&service(), &there(), at(0));
         let before = known.clone();
         assert_eq!(known.leave(&service(), Unlisted::Managed, at(1)), []);
         assert_eq!(known, before);
@@ -219,7 +311,7 @@ mod tests {
         let alarm = |known: &Findings, kind| known.alarm(&service(), OPEN, kind);
         assert_eq!(alarm(&known, Kind::AlarmStarted), None);
         assert_eq!(alarm(&known, Kind::AlarmEnded), None);
-        let begun = known.note(&service(), &BTreeMap::from([(OPEN, true)]), at(1));
+        let begun = known.note(&service(), &there(), at(1));
         assert_eq!(alarm(&known, Kind::AlarmStarted), begun.first().cloned());
         assert_eq!(alarm(&known, Kind::AlarmEnded), None, "it is not over");
         for (unlisted, seconds) in [(Unlisted::Unmanaged, 2), (Unlisted::Deleted, 4)] {
@@ -227,7 +319,7 @@ mod tests {
             let told = over.iter().find(|alarm| alarm.finding == OPEN).cloned();
             assert_eq!(alarm(&known, Kind::AlarmStarted), None, "it is over");
             assert_eq!(alarm(&known, Kind::AlarmEnded), told, "{unlisted:?}");
-            known.note(&service(), &BTreeMap::from([(OPEN, true)]), at(seconds + 1));
+            known.note(&service(), &there(), at(seconds + 1));
         }
     }
 }

@@ -111,6 +111,7 @@ fn what_cannot_be_understood_stops_what_it_concerns() {
     let waits = situation(1, ConnectionState::PendingAcceptance, None);
     let what = UnreadablePolicy {
         item: "* / deny#x".to_owned(),
+        stops: crate::policy_key::Stops::UnexpectedKey,
         detail: "what is x?".to_owned(),
     };
     let other = "vpce-svc-0000000000000000a".parse().unwrap();

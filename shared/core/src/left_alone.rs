@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::attachment::Tally;
+use crate::evidence::Evidence;
 
 /// Of so many without a date it is remembered since when they are seen: an item's size has its
 /// limit.
@@ -24,10 +25,12 @@ pub struct LeftAlone {
 }
 
 /// What a look at a service found that is not decided.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Found {
     /// Its attachments.
     pub attachments: Tally,
+    /// Which they are.
+    pub evidence: Evidence,
     /// What has no date, by name.
     pub undated: BTreeSet<String>,
     /// Whether all of the service was looked at: what was not found is then not there.
@@ -120,8 +123,9 @@ mod tests {
         {
             let found = Found {
                 attachments: tally(waiting, connected, rejected),
+                evidence: Evidence::of([]),
+                undated: BTreeSet::new(),
                 is_all,
-                ..Found::default()
             };
             assert_eq!(left.note(&found, at(0)), expected, "step {step}");
         }
@@ -132,9 +136,10 @@ mod tests {
         let mut left = LeftAlone::default();
         let mut note = |names: &[&str], is_all, now| {
             let found = Found {
+                attachments: Tally::default(),
+                evidence: Evidence::of([]),
                 undated: names.iter().map(|name| (*name).to_owned()).collect(),
                 is_all,
-                ..Found::default()
             };
             assert_eq!(left.note(&found, at(now)), None);
             let seen = left.first_seen().iter();

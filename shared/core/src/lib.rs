@@ -39,11 +39,15 @@
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
+//! | [`evidence`] | what shows that a finding is there |
+//! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
+//! | [`waiting`] | the reviews that wait longest, by whose they are |
 //! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
 //! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
+pub mod acknowledgement;
 pub mod alarm;
 pub mod allowance;
 pub mod announcement;
@@ -60,6 +64,7 @@ pub mod connection;
 pub mod decide;
 pub mod edit;
 pub mod enforcement;
+pub mod evidence;
 pub mod findings;
 #[cfg(test)]
 mod fixtures;
@@ -84,4 +89,5 @@ pub mod request;
 pub mod review;
 pub mod token;
 pub mod vote;
+pub mod waiting;
 pub mod watch;

@@ -17,7 +17,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::acknowledgement::ACKNOWLEDGEMENTS;
 use crate::connection::{Connection, Organization};
+use crate::evidence::Evidence;
 use crate::ids::{AccountId, EndpointId, OrgPath, ServiceId};
 use crate::policy::{Effect, Principal, Rule, Scope};
 
@@ -50,6 +52,36 @@ pub enum Meaning {
     Unclear(Rule),
 }
 
+/// What an item of the allowlist stops while it cannot be understood: each is counted by itself, so that
+/// none hides another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stops {
+    /// One approver.
+    Approver,
+    /// What an entry of one service, or its settings, concern.
+    Service,
+    /// What an entry of `*`, or its settings, concern.
+    EveryService,
+    /// Those whom an item may be meant to deny whose key judging does not read.
+    UnexpectedKey,
+    /// Nobody.
+    Nothing,
+}
+
+impl Stops {
+    /// For metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approver => "approver",
+            Self::Service => "service",
+            Self::EveryService => "every_service",
+            Self::UnexpectedKey => "unexpected_key",
+            Self::Nothing => "nothing",
+        }
+    }
+}
+
 impl PolicyKey {
     /// A key of these texts.
     #[must_use]
@@ -80,7 +112,8 @@ impl PolicyKey {
     /// What it means. None if it belongs to no service: then it concerns nobody.
     #[must_use]
     pub fn meaning(&self) -> Option<Meaning> {
-        if self.service_id == APPROVERS {
+        // Neither is judged by its key; who reads them says what is wrong with it.
+        if [APPROVERS, ACKNOWLEDGEMENTS].contains(&self.service_id.as_str()) {
             return Some(Meaning::Expected);
         }
         let scope = self.scope()?;
@@ -101,6 +134,18 @@ impl PolicyKey {
             Some(principal) => Meaning::Deny(deny(principal)),
             None => Meaning::Unclear(deny(shown(&self.rule).unwrap_or(Principal::Anyone))),
         })
+    }
+
+    /// What an item with this key stops while it cannot be understood.
+    #[must_use]
+    pub fn stops(&self) -> Stops {
+        match self.meaning() {
+            _ if self.service_id == APPROVERS => Stops::Approver,
+            Some(Meaning::Expected) if self.service_id == "*" => Stops::EveryService,
+            Some(Meaning::Expected) if self.service_id != ACKNOWLEDGEMENTS => Stops::Service,
+            Some(Meaning::Deny(_) | Meaning::Unclear(_)) => Stops::UnexpectedKey,
+            Some(Meaning::Expected | Meaning::Allow) | None => Stops::Nothing,
+        }
     }
 
     /// Whether the sort key is one that judging reads in a partition of its own.
@@ -189,6 +234,22 @@ impl UnexpectedKeys {
             keys: [first(&denying), first(&allowing)].concat(),
             hash: hash.iter().map(|byte| format!("{byte:02x}")).collect(),
         }
+    }
+
+    /// The evidence that there are some in these parts; none if there are none.
+    #[must_use]
+    pub fn evidence(parts: &[&Self]) -> Option<Evidence> {
+        let parts = parts.iter().filter(|part| !part.is_empty());
+        let pieces: BTreeSet<String> = parts
+            .flat_map(|part| {
+                let all = part.denying + part.allowing;
+                let more = (all > part.keys.len())
+                    .then(|| format!("{all} in one partition, SHA-256 of all {}", part.hash));
+                let keys = part.keys.iter().map(PolicyKey::to_string);
+                keys.chain(more).collect::<Vec<_>>()
+            })
+            .collect();
+        (!pieces.is_empty()).then(|| Evidence::of(pieces))
     }
 
     /// Whether there are none.
@@ -317,12 +378,23 @@ pub fn advice(key: &PolicyKey) -> String {
                 rule.service_id
             )
         }
+        None if is_meant_for(key, ACKNOWLEDGEMENTS) => format!(
+            "its service_id names no endpoint service, so it concerns nobody. If it is to acknowledge a \
+             finding, write it anew with service_id \"{ACKNOWLEDGEMENTS}\", and delete this item"
+        ),
         None => {
             "its service_id names no endpoint service, so it concerns nobody. Write it anew with \
              the service's id or \"*\" as service_id, and delete this item"
                 .to_owned()
         }
     }
+}
+
+/// Whether somebody wrote something like this partition's name: in capitals, in the singular, with blanks.
+fn is_meant_for(key: &PolicyKey, partition: &str) -> bool {
+    let written = without_blanks(&key.service_id).to_lowercase();
+    let written = written.trim_end_matches('s').replace("dgm", "dgem");
+    written == partition.trim_end_matches('s')
 }
 
 /// Whether a deny may match a connection: certainly, or as far as anybody knows.

@@ -403,3 +403,70 @@ proptest! {
         prop_assert!(is_concerned, "{}", text);
     }
 }
+
+#[test]
+fn an_item_that_cannot_be_understood_is_counted_by_what_it_stops() {
+    use Stops::{Approver, EveryService, Nothing, Service, UnexpectedKey};
+    let service = "vpce-svc-0a1b2c3d4e5f60718";
+    for (service_id, rule, expected) in [
+        ("approvers", "approver#alice@example.com", Approver),
+        ("approvers", "alice", Approver),
+        (service, "allow#000000000001", Service),
+        (service, "settings", Service),
+        ("*", "deny#*", EveryService),
+        ("*", "settings", EveryService),
+        ("*", "Deny#000000000001", UnexpectedKey),
+        (service, "deny#000000000001 ", UnexpectedKey),
+        (service, "Allow#000000000001", Nothing),
+        ("payments", "deny#000000000001", Nothing),
+        (
+            "acknowledgements",
+            "anyone_may_ask#vpce-svc-0a1b2c3d4e5f60718",
+            Nothing,
+        ),
+    ] {
+        let key = PolicyKey::new(service_id, rule);
+        assert_eq!(key.stops(), expected, "{key}");
+    }
+}
+
+#[test]
+fn an_acknowledgement_has_an_expected_key_and_who_missed_its_partition_is_told_so() {
+    let rule = "anyone_may_ask#vpce-svc-0a1b2c3d4e5f60718";
+    let meaning = |service_id: &str| PolicyKey::new(service_id, rule).meaning();
+    assert_eq!(meaning("acknowledgements"), Some(Meaning::Expected));
+    for service_id in [
+        "Acknowledgements",
+        "acknowledgement",
+        "acknowledgments",
+        "acknowledgements ",
+    ] {
+        assert_eq!(meaning(service_id), None, "it concerns nobody");
+        let advice = advice(&PolicyKey::new(service_id, rule));
+        assert!(
+            advice.contains("service_id \"acknowledgements\""),
+            "{advice}"
+        );
+    }
+    let other = advice(&PolicyKey::new("payments", rule));
+    assert!(!other.contains("acknowledge"), "{other}");
+}
+
+#[test]
+fn the_evidence_for_unexpected_keys_is_the_keys() {
+    let keys =
+        |rules: &[&str]| UnexpectedKeys::of(rules.iter().map(|rule| PolicyKey::new("*", *rule)));
+    let evidence = |parts: &[&UnexpectedKeys]| UnexpectedKeys::evidence(parts);
+    assert_eq!(evidence(&[&keys(&[])]), None);
+    let one = evidence(&[&keys(&["Allow#000000000001"]), &keys(&[])]).unwrap();
+    let pieces: Vec<&String> = one.pieces().iter().collect();
+    assert_eq!(pieces, ["* / Allow#000000000001"]);
+    let many: Vec<String> = (0..40).map(|n| format!("Allow#{n}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let (all, fewer) = (keys(&many), keys(&many[..39]));
+    assert_ne!(
+        evidence(&[&all]),
+        evidence(&[&fewer]),
+        "beyond what is remembered"
+    );
+}

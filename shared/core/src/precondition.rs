@@ -5,7 +5,7 @@ use crate::approver::ApproverId;
 use crate::connection::{Connection, Organization};
 use crate::judge::{Decision, Verdict, outranks};
 use crate::policy::{Effect, Policy, Principal, Rule, Scope};
-use crate::policy_key::PolicyKey;
+use crate::policy_key::{PolicyKey, Stops};
 
 /// Names an item that a decision may rest on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -128,6 +128,8 @@ pub struct PolicyRead {
 pub struct UnreadablePolicy {
     /// The item's partition and sort key.
     pub item: String,
+    /// What it stops.
+    pub stops: Stops,
     /// What is wrong with it.
     pub detail: String,
 }

@@ -1,9 +1,11 @@
 //! What lets connections in past Gatekeeper, or keeps it from hearing of them, found out service by
 //! service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::evidence::Evidence;
 
 /// Something about a managed service that people must know for as long as it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -41,7 +43,38 @@ pub enum Finding {
     AlarmsUnheard,
 }
 
+/// What was looked for: each finding, and the evidence for it; none if it is not there. What could not be
+/// looked at is left out.
+pub type Seen = BTreeMap<Finding, Option<Evidence>>;
+
 impl Finding {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::AcceptanceNotRequired,
+        Self::AnyoneMayAsk,
+        Self::NotificationMissing,
+        Self::NotificationDisabled,
+        Self::NotificationElsewhere,
+        Self::NotificationIncomplete,
+        Self::CloudTrailRuleMissing,
+        Self::TooManyRevocations,
+        Self::AllowlistEmpty,
+        Self::NoLongerManaged,
+        Self::TransitGatewayAttachments,
+        Self::UnexpectedPolicyKeys,
+        Self::AnnouncementsUnheard,
+        Self::ApprovalsUnheard,
+        Self::AlarmsUnheard,
+    ];
+
+    /// The finding that is written like this.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|finding| finding.as_str() == name)
+    }
+
     /// The finding as it is written in tables, messages, logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -64,20 +97,17 @@ impl Finding {
         }
     }
 
-    /// Whether it lets connections in past Gatekeeper, or hides them from it.
+    /// Whether the service's connection notification is not as it should be, so that requests are found
+    /// minutes late.
     #[must_use]
-    pub fn is_bypass(self) -> bool {
-        let is_another = matches!(
+    pub fn is_about_notification(self) -> bool {
+        matches!(
             self,
-            Self::NoLongerManaged | Self::TransitGatewayAttachments | Self::UnexpectedPolicyKeys
-        );
-        !self.holds_revocations() && !is_another && !self.is_unheard()
-    }
-
-    /// Whether it keeps connections from being cut that the policy allows no longer.
-    #[must_use]
-    pub fn holds_revocations(self) -> bool {
-        matches!(self, Self::TooManyRevocations | Self::AllowlistEmpty)
+            Self::NotificationMissing
+                | Self::NotificationDisabled
+                | Self::NotificationElsewhere
+                | Self::NotificationIncomplete
+        )
     }
 
     /// Whether a topic has nobody who listens, so that people are not told what they must know.
@@ -235,8 +265,8 @@ pub enum Unlisted {
 pub struct ServiceFacts {
     /// Whether somebody must accept each connection.
     pub acceptance_required: Option<bool>,
-    /// Whether every AWS account may ask.
-    pub anyone_may_ask: Option<bool>,
+    /// The principals that may ask, as the service's permissions name them; `*` is every AWS account.
+    pub principals: Option<BTreeSet<String>>,
     /// Its connection notifications; none as well for a service that can have none, since its
     /// endpoints are not interface endpoints.
     pub notifications: Option<Vec<Notification>>,
@@ -271,33 +301,40 @@ pub struct Notification {
 /// What is wrong with a service, and what is not, of all that could be looked at. Its notification
 /// should go to `topic`; where no topic is named, any will do.
 #[must_use]
-pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> BTreeMap<Finding, bool> {
-    let mut seen = BTreeMap::new();
-    let single = [
-        (
-            Finding::AcceptanceNotRequired,
-            facts.acceptance_required.map(|required| !required),
-        ),
-        (Finding::AnyoneMayAsk, facts.anyone_may_ask),
-        (
-            Finding::CloudTrailRuleMissing,
-            facts.cloud_trail_rule.map(|there| !there),
-        ),
-        (
-            Finding::AnnouncementsUnheard,
-            facts.heard.announcements.map(|heard| !heard),
-        ),
-        (
-            Finding::ApprovalsUnheard,
-            facts.heard.approvals.map(|heard| !heard),
-        ),
-        (
-            Finding::AlarmsUnheard,
-            facts.heard.alarms.map(|heard| !heard),
-        ),
-    ];
-    for (finding, is_there) in single {
-        seen.extend(is_there.map(|is_there| (finding, is_there)));
+pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
+    let mut seen = Seen::new();
+    let mut note = |finding, is_there: Option<bool>, evidence: &str| {
+        let evidence = is_there.map(|is_there| is_there.then(|| Evidence::only(evidence)));
+        seen.extend(evidence.map(|evidence| (finding, evidence)));
+    };
+    note(
+        Finding::AcceptanceNotRequired,
+        facts.acceptance_required.map(|required| !required),
+        "AcceptanceRequired=false",
+    );
+    note(
+        Finding::CloudTrailRuleMissing,
+        facts.cloud_trail_rule.map(|there| !there),
+        "missing or disabled",
+    );
+    let Heard {
+        announcements,
+        approvals,
+        alarms,
+    } = facts.heard;
+    for (finding, heard) in [
+        (Finding::AnnouncementsUnheard, announcements),
+        (Finding::ApprovalsUnheard, approvals),
+        (Finding::AlarmsUnheard, alarms),
+    ] {
+        let unheard = heard.map(|heard| !heard);
+        note(finding, unheard, "no confirmed subscription");
+    }
+    if let Some(principals) = &facts.principals {
+        // All of them: who acknowledges that anybody may ask has seen who else may.
+        let anyone = principals.contains("*");
+        let evidence = anyone.then(|| Evidence::of(principals.iter().cloned()));
+        seen.insert(Finding::AnyoneMayAsk, evidence);
     }
     if let Some(notifications) = &facts.notifications {
         let found = notification_finding(notifications, topic);
@@ -307,10 +344,31 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> BTreeMap<Finding, bool
             Finding::NotificationElsewhere,
             Finding::NotificationIncomplete,
         ] {
-            seen.insert(finding, found == Some(finding));
+            let is_it = found == Some(finding);
+            seen.insert(finding, is_it.then(|| evidence_of(notifications)));
         }
     }
     seen
+}
+
+/// The notifications that a service has, each in a few words.
+fn evidence_of(notifications: &[Notification]) -> Evidence {
+    if notifications.is_empty() {
+        return Evidence::only("no connection notification");
+    }
+    Evidence::of(notifications.iter().map(|notification| {
+        let disabled = if notification.enabled {
+            ""
+        } else {
+            ", disabled"
+        };
+        let silent = if notification.tells_of_requests {
+            ""
+        } else {
+            ", without Connect"
+        };
+        format!("to {}{disabled}{silent}", notification.topic)
+    }))
 }
 
 /// The least that is wrong with the best of the notifications.
@@ -342,7 +400,7 @@ mod tests {
     fn good() -> ServiceFacts {
         ServiceFacts {
             acceptance_required: Some(true),
-            anyone_may_ask: Some(false),
+            principals: Some(BTreeSet::new()),
             notifications: Some(vec![notification(OURS, true, true)]),
             cloud_trail_rule: Some(true),
             heard: Heard {
@@ -367,7 +425,7 @@ mod tests {
             let mut facts = good();
             change(&mut facts);
             let seen = look(&facts, Some(OURS));
-            let there = seen.into_iter().filter(|(_, is_there)| *is_there);
+            let there = seen.into_iter().filter(|(_, evidence)| evidence.is_some());
             Vec::from_iter(there.map(|(finding, _)| finding))
         };
         assert_eq!(found(|_| ()), []);
@@ -376,7 +434,7 @@ mod tests {
             [Finding::AcceptanceNotRequired]
         );
         assert_eq!(
-            found(|f| f.anyone_may_ask = Some(true)),
+            found(|f| f.principals = Some(BTreeSet::from(["*".to_owned()]))),
             [Finding::AnyoneMayAsk]
         );
         assert_eq!(
@@ -405,10 +463,43 @@ mod tests {
     fn what_could_not_be_looked_at_is_neither_there_nor_over() {
         assert_eq!(look(&ServiceFacts::default(), Some(OURS)), BTreeMap::new());
         let mut facts = good();
-        facts.anyone_may_ask = None;
+        facts.principals = None;
         let seen = look(&facts, Some(OURS));
         assert_eq!(seen.get(&Finding::AnyoneMayAsk), None);
-        assert_eq!(seen.get(&Finding::AcceptanceNotRequired), Some(&false));
+        assert_eq!(seen.get(&Finding::AcceptanceNotRequired), Some(&None));
+    }
+
+    #[test]
+    fn the_evidence_is_whom_the_permissions_name_and_where_notifications_go() {
+        let mut facts = good();
+        let account = "arn:aws:iam::777788889999:root";
+        let principals = BTreeSet::from(["*".to_owned(), account.to_owned()]);
+        facts.principals = Some(principals.clone());
+        facts.notifications = Some(vec![notification(OURS, false, false)]);
+        let seen = look(&facts, Some(OURS));
+        let pieces = |finding| {
+            let evidence: &Option<Evidence> = seen.get(&finding).unwrap();
+            evidence.clone().unwrap().pieces().clone()
+        };
+        assert_eq!(pieces(Finding::AnyoneMayAsk), principals);
+        let disabled = format!("to {OURS}, disabled, without Connect");
+        assert_eq!(
+            pieces(Finding::NotificationDisabled),
+            BTreeSet::from([disabled])
+        );
+        assert_eq!(seen.get(&Finding::NotificationMissing), Some(&None));
+    }
+
+    #[test]
+    fn no_finding_is_left_out_of_the_list_of_all() {
+        let error = serde_json::from_str::<Finding>("\"nothing\"").unwrap_err();
+        let said = error.to_string();
+        let known: Vec<&str> = said.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, Finding::ALL.map(Finding::as_str));
+        for finding in Finding::ALL {
+            assert_eq!(Finding::named(finding.as_str()), Some(finding));
+        }
+        assert_eq!(Finding::named("nothing"), None);
     }
 
     #[test]

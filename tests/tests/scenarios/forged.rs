@@ -207,7 +207,12 @@ async fn a_forged_alarm_shows_nothing_and_a_real_one_is_shown_once() {
         "alarms_unheard",
     ];
     for finding in findings {
-        for kind in ["alarm_started", "alarm_ended"] {
+        for kind in [
+            "alarm_started",
+            "alarm_ended",
+            "alarm_acknowledged",
+            "acknowledgement_ended",
+        ] {
             for service in [SERVICE, OTHER] {
                 let id = format!("{service}#{finding}.{kind}.1");
                 space

@@ -12,6 +12,7 @@
 #[path = "../shared/recorded.rs"]
 mod recorded;
 
+mod acknowledgements;
 mod announcements;
 mod answers;
 mod approvals_page;
@@ -24,6 +25,7 @@ mod drift;
 mod events;
 mod faults;
 mod forged;
+mod hidden;
 mod limits;
 mod listed;
 mod local_world;

@@ -422,7 +422,7 @@ fn withheld(world: &World) -> (usize, usize, Option<f64>) {
     (
         told("alarm_started"),
         told("alarm_ended"),
-        metrics.last("RevocationsHeld"),
+        metrics.last("RevocationsWithheld"),
     )
 }
 

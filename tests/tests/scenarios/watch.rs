@@ -195,11 +195,11 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
 }
 
-/// How many services the metrics last said to be open past Gatekeeper, and to have more to cut than
+/// How many services the metrics last said to let anybody ask, and to have more to cut than
 /// one run may.
 fn measured(world: &World) -> (Option<f64>, Option<f64>) {
     let last = |name| world.gatekeeper(Function::Reconcile).metrics().last(name);
-    (last("BypassedServices"), last("RevocationsHeld"))
+    (last("OpenServices"), last("RevocationsHeld"))
 }
 
 #[tokio::test]

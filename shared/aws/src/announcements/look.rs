@@ -1,7 +1,7 @@
 //! Whether anybody is subscribed to the topics: looked at on the schedule, and told as a finding of every
 //! service that is looked after.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, look};
@@ -50,8 +50,12 @@ impl Look {
             Ok(known) => known,
             Err(error) => return self.report(&error),
         };
-        let mut standing: BTreeMap<Finding, bool> = seen.clone();
-        standing.retain(|_, is_there| *is_there);
+        // Where nothing is looked after yet, what was seen stands all the same.
+        let mut unheard: BTreeSet<Finding> = BTreeSet::new();
+        if known.watched.is_empty() && known.looked_through.is_empty() {
+            let there = seen.iter().filter(|(_, evidence)| evidence.is_some());
+            unheard.extend(there.map(|(finding, _)| *finding));
+        }
         for service in known.looked_through {
             let watched = known.watched.entry(service);
             watched.or_insert_with(|| Ok(Watched::new()));
@@ -75,10 +79,12 @@ impl Look {
             if let Err(error) = noted.await {
                 self.report(&error);
             }
-            let unheard = watched.findings.standing.into_keys();
-            standing.extend(unheard.filter(|it| it.is_unheard()).map(|it| (it, true)));
+            let findings = &watched.findings;
+            let standing = findings.standing.keys().copied();
+            let standing = standing.filter(|it| it.is_unheard() && !findings.is_acknowledged(*it));
+            unheard.extend(standing);
         }
-        self.measure(standing.len());
+        self.measure(unheard.len());
     }
 
     fn measure(&self, unheard: usize) {

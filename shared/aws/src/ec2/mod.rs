@@ -417,8 +417,11 @@ impl Ec2 {
         })
     }
 
-    /// Whether a service's permissions let every AWS account ask.
-    pub(crate) async fn anyone_may_ask(&self, service: &ServiceId) -> Result<bool, Arc<Error>> {
+    /// The principals that a service's permissions let ask; `*` is every AWS account.
+    pub(crate) async fn principals(
+        &self,
+        service: &ServiceId,
+    ) -> Result<BTreeSet<String>, Arc<Error>> {
         let call = self
             .client
             .describe_vpc_endpoint_service_permissions()
@@ -435,7 +438,7 @@ impl Ec2 {
             let operation = "DescribeVpcEndpointServicePermissions";
             failed(operation, error, Retryable::WatchServices)
         })?;
-        Ok(listed.iter().any(|one| one.principal() == Some("*")))
+        Ok(listed.into_iter().filter_map(|one| one.principal).collect())
     }
 
     fn bucket(&self, enforcement: Enforcement) -> &Bucket {

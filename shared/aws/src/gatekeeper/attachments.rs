@@ -92,6 +92,7 @@ impl AttachmentWatch {
             let mut watched = self.tables.watched_of(service).await?;
             let found = Found {
                 attachments: attachments.tally(),
+                evidence: attachments.evidence(),
                 // Reconcile remembers what has no date.
                 undated: watched.left_alone.first_seen().keys().cloned().collect(),
                 is_all: true,
@@ -119,6 +120,7 @@ impl AttachmentWatch {
             .collect();
         let found = Found {
             attachments: report.attachments.tally(),
+            evidence: report.attachments.evidence(),
             undated,
             is_all: report.is_whole,
         };

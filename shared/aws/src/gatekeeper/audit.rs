@@ -3,16 +3,19 @@
 //! Whether, and when, is core's to say. Here is what takes a whole service: what one run may begin or cut is
 //! bounded for each service; where more would have to be, it does neither and says so (safety rule S7).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use gatekeeper_core::audit::{at_most, concerns};
 use gatekeeper_core::change::Revocation;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::decide::LeaveReason;
-use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::evidence::Evidence;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::observation::Observation;
 use gatekeeper_core::policy::{Entry, ServiceSettings};
 use gatekeeper_core::request::Request;
+use gatekeeper_core::watch::{Finding, Seen};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
@@ -48,8 +51,10 @@ pub(super) struct ServiceAudit {
     cuts: Bounded,
     /// Whether a part of the policy could not be read: then nothing is revoked (safety rule S2).
     unreadable: bool,
-    /// Whether a connection would be cut if the allowlist held an entry for the service.
-    withheld: bool,
+    /// All that are to begin it, or to be cut.
+    to_revoke: BTreeSet<EndpointId>,
+    /// Those that would be cut if the allowlist held an entry for the service.
+    withheld: BTreeSet<EndpointId>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     pub(super) purged: Arc<[Entry]>,
 }
@@ -81,6 +86,8 @@ pub(super) struct Audited {
     /// Whether connections had to be cut, or to be told of, and are not because the allowlist holds no
     /// entry for the service; none if it could not be found out.
     pub(super) withheld: Option<bool>,
+    /// Both as findings, with the connections that they are about.
+    pub(super) seen: Seen,
 }
 
 impl Bounded {
@@ -148,7 +155,8 @@ impl Auditor {
             starts: Bounded::default(),
             cuts: Bounded::default(),
             unreadable: false,
-            withheld: false,
+            to_revoke: BTreeSet::new(),
+            withheld: BTreeSet::new(),
             purged: Arc::default(),
         })
     }
@@ -197,13 +205,16 @@ impl Auditor {
             match decided {
                 Ok(Decided::Finished(Outcome::Changed { .. })) => done.changed += 1,
                 Ok(Decided::Finished(Outcome::Left(LeaveReason::AllowlistEmpty))) => {
-                    audit.withheld = true;
+                    audit.withheld.insert(connection.endpoint_id.clone());
                 }
                 Ok(Decided::Finished(_) | Decided::ToEnforce(_)) => {}
-                Ok(Decided::HeldBack(Revocation::Start)) => {
-                    audit.starts.push(candidate(), at_most);
+                Ok(Decided::HeldBack(revocation)) => {
+                    audit.to_revoke.insert(connection.endpoint_id.clone());
+                    match revocation {
+                        Revocation::Start => audit.starts.push(candidate(), at_most),
+                        Revocation::Cut => audit.cuts.push(candidate(), at_most),
+                    }
                 }
-                Ok(Decided::HeldBack(Revocation::Cut)) => audit.cuts.push(candidate(), at_most),
                 Err(error) => {
                     audit.unreadable = true;
                     self.log.failure(&error, Some(&connection.endpoint_id));
@@ -254,7 +265,20 @@ impl Auditor {
         let (starts, cuts) = (audit.starts.all(at_most), audit.cuts.all(at_most));
         let held = starts.is_none() || cuts.is_none();
         done.held = Some(held);
-        done.withheld = Some(audit.withheld);
+        let withheld = !audit.withheld.is_empty();
+        done.withheld = Some(withheld);
+        let evidence =
+            |ids: &BTreeSet<EndpointId>| Evidence::of(ids.iter().map(ToString::to_string));
+        done.seen = Seen::from([
+            (
+                Finding::TooManyRevocations,
+                held.then(|| evidence(&audit.to_revoke)),
+            ),
+            (
+                Finding::AllowlistEmpty,
+                withheld.then(|| evidence(&audit.withheld)),
+            ),
+        ]);
         if held {
             tracing::error!(
                 service_id = %audit.service,

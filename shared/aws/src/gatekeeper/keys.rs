@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
+use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::Scope;
-use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, UnexpectedKeys, advice};
 
 use super::log::Log;
 use crate::clock::{Clock, Deadline};
@@ -43,12 +44,12 @@ impl Keys {
 
     /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
     /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
-    /// decides. Answers whether unexpected keys concern each service, as far as that is known.
+    /// decides. Answers which unexpected keys concern each service, as far as that is known.
     pub(super) async fn look_through(
         &self,
         services: &[ServiceId],
         deadline: Deadline,
-    ) -> BTreeMap<ServiceId, bool> {
+    ) -> BTreeMap<ServiceId, Option<Evidence>> {
         let scopes: BTreeSet<Scope> = services
             .iter()
             .cloned()
@@ -78,15 +79,13 @@ impl Keys {
         let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
         self.metrics
             .put("UnexpectedPolicyKeys", Unit::Count, count, &[]);
-        let has_some = |scope: Scope| {
-            let keys = known.get(&Some(scope));
-            keys.is_some_and(|keys| keys.parts().iter().any(|part| !part.is_empty()))
+        let concerning = |service: &ServiceId| {
+            let scopes = Scope::all_of(service).map(Some);
+            let keys = scopes.iter().filter_map(|scope| known.get(scope));
+            let parts: Vec<&UnexpectedKeys> = keys.flat_map(ScopeKeys::parts).collect();
+            (service.clone(), UnexpectedKeys::evidence(&parts))
         };
-        let concerns = |service: &ServiceId| {
-            let mut scopes = Scope::all_of(service).into_iter();
-            (service.clone(), scopes.any(has_some))
-        };
-        services.iter().map(concerns).collect()
+        services.iter().map(concerning).collect()
     }
 
     /// What keeps connections undecided is a failure; the rest only has to be corrected.
@@ -94,6 +93,7 @@ impl Keys {
         if let Some(Meaning::Unclear(_)) = key.meaning() {
             let malformed = Permanent::MalformedPolicy {
                 item: key.to_string(),
+                stops: key.stops(),
                 detail: advice(key),
             };
             self.log.failure(&malformed.into(), None);

@@ -39,6 +39,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::hint::Hint;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::{Entry, Scope};
@@ -265,12 +266,12 @@ impl Gatekeeper {
 
     /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
     /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
-    /// decides. Answers whether unexpected keys concern each service, as far as that is known.
+    /// decides. Answers which unexpected keys concern each service, as far as that is known.
     pub async fn look_through_keys(
         &self,
         services: &[ServiceId],
         deadline: Deadline,
-    ) -> BTreeMap<ServiceId, bool> {
+    ) -> BTreeMap<ServiceId, Option<Evidence>> {
         self.keys.look_through(services, deadline).await
     }
 

@@ -401,6 +401,7 @@ impl Passes {
             pass.report.changed += audited.changed;
             pass.report.revocations_held = audited.held;
             pass.report.revocations_withheld = audited.withheld;
+            pass.report.seen = audited.seen;
         }
         self.remember_managed(&pass).await;
         pass.report

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::waiting::{Reviews, Whose};
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
@@ -39,6 +40,8 @@ pub struct Reconciled {
     pub failed: Vec<(Option<ServiceId>, Arc<Error>)>,
     /// The services for which there was no time to the end; the next run goes on with them.
     pub unfinished: Vec<ServiceId>,
+    /// Those of them that were not looked at at all.
+    pub not_reached: Vec<ServiceId>,
 }
 
 /// Compares everything and settles the difference.
@@ -67,16 +70,13 @@ impl Reconciler {
                     .boxed()
                     .await;
                 let mut seen = self.watch.look_at_services(&services, deadline).await;
-                for (service, is_there) in unexpected {
+                for (service, evidence) in unexpected {
                     let found = seen.entry(service).or_default();
-                    found.insert(Finding::UnexpectedPolicyKeys, is_there);
+                    found.insert(Finding::UnexpectedPolicyKeys, evidence);
                 }
                 for report in &done.services {
                     let found = seen.entry(report.service_id.clone()).or_default();
-                    let held = report.revocations_held;
-                    found.extend(held.map(|held| (Finding::TooManyRevocations, held)));
-                    let withheld = report.revocations_withheld;
-                    found.extend(withheld.map(|withheld| (Finding::AllowlistEmpty, withheld)));
+                    found.extend(report.seen.clone());
                 }
                 self.watch
                     .note_findings(Some(&services), &seen, &mut done.services, deadline)
@@ -107,6 +107,7 @@ impl Reconciler {
         let had_left_over = !left_over.is_empty();
         let mut queue: VecDeque<Unfinished> = in_turn(services, left_over).into();
         let mut under_way: VecDeque<Pass> = VecDeque::new();
+        let mut reached: BTreeSet<ServiceId> = BTreeSet::new();
         let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
 
         // First each service's first slice, then slice by slice of those that have more.
@@ -132,7 +133,11 @@ impl Reconciler {
             } else {
                 break;
             };
-            match self.passes.go_on(&mut pass, stop).await {
+            let progress = self.passes.go_on(&mut pass, stop).await;
+            if progress.is_ok() {
+                reached.insert(pass.service().clone());
+            }
+            match progress {
                 Ok(Progress::More) => under_way.push_back(pass),
                 Ok(Progress::Done) => {
                     if pass.is_resumed() {
@@ -170,10 +175,14 @@ impl Reconciler {
             .iter()
             .map(|one| one.service_id.clone())
             .collect();
+        let not_reached = done.unfinished.iter();
+        let not_reached = not_reached.filter(|service| !reached.contains(*service));
+        done.not_reached = not_reached.cloned().collect();
         if had_left_over || !unfinished.is_empty() {
             if !unfinished.is_empty() {
                 tracing::warn!(
                     services = unfinished.len(),
+                    not_reached = done.not_reached.len(),
                     "the run's time is up; the next one goes on from here"
                 );
             }
@@ -181,6 +190,26 @@ impl Reconciler {
                 // The next run begins anew.
                 self.log.failure(&error, None);
             }
+        }
+    }
+
+    /// Those of accounts that are known and the others by themselves: what people leave alone of
+    /// strangers' must not hide a customer's.
+    fn measure_reviews(&self, done: &Reconciled) {
+        let now = self.clock.now();
+        let mut reviews = Reviews::default();
+        for report in &done.services {
+            reviews.add(&report.reviews);
+        }
+        for whose in Whose::ALL {
+            let account = [("account", whose.as_str())];
+            let oldest = reviews.oldest(whose);
+            let age = oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
+            self.metrics
+                .put("OldestReviewSeconds", Unit::Seconds, age, &account);
+            let undecidable = count(reviews.undecidable(whose));
+            self.metrics
+                .put("UndecidableReviews", Unit::Count, undecidable, &account);
         }
     }
 
@@ -193,6 +222,9 @@ impl Reconciler {
         };
         let oldest_undecided = age(&ServiceReport::oldest_undecided);
         let oldest_attachment = age(&|report| {
+            if report.attachments_acknowledged {
+                return None;
+            }
             let undecided = report.undecided_attachments(now);
             undecided.oldest(&report.first_seen)
         });
@@ -203,22 +235,23 @@ impl Reconciler {
         for (name, value) in [
             ("OldestUndecidedSeconds", oldest_undecided),
             ("OldestUndecidedAttachmentSeconds", oldest_attachment),
-            ("OldestReviewSeconds", oldest_review),
         ] {
             self.metrics.put(name, Unit::Seconds, value, &[]);
         }
+        self.measure_reviews(done);
+        let unfinished = done.unfinished.len() - done.not_reached.len();
+        for (name, value) in [
+            ("ServicesNotReached", done.not_reached.len()),
+            ("UnfinishedServices", unfinished),
+        ] {
+            self.metrics.put(name, Unit::Count, count(value), &[]);
+        }
         let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
-        let undecidable = u32::try_from(undecidable).unwrap_or(u32::MAX);
-        self.metrics.put(
-            "UndecidableReviews",
-            Unit::Count,
-            f64::from(undecidable),
-            &[],
-        );
         tracing::info!(
             services = done.services.len(),
             failed_services = done.failed.len(),
             unfinished_services = done.unfinished.len(),
+            services_not_reached = done.not_reached.len(),
             changed,
             undecidable,
             oldest_undecided_seconds = oldest_undecided,
@@ -227,6 +260,10 @@ impl Reconciler {
             "reconciled"
         );
     }
+}
+
+fn count(value: usize) -> f64 {
+    f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
 /// The managed services: first what the last run left over, in its order, then the others.

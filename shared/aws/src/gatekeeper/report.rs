@@ -7,6 +7,8 @@ use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::request::Status;
+use gatekeeper_core::waiting::Reviews;
+use gatekeeper_core::watch::Seen;
 use jiff::Timestamp;
 
 use super::outcome::{Outcome, Settled};
@@ -36,6 +38,12 @@ pub struct ServiceReport {
     pub(super) first_seen: BTreeMap<String, Timestamp>,
     /// Since when the oldest review waits for people.
     pub oldest_review: Option<Timestamp>,
+    /// Its reviews, by whose they are.
+    pub(super) reviews: Reviews,
+    /// What was looked for in it: each finding, and the evidence for it.
+    pub(super) seen: Seen,
+    /// Whether somebody acknowledged the Transit Gateway attachments that wait.
+    pub(super) attachments_acknowledged: bool,
     /// How many reviews need more people than may decide them.
     pub undecidable: usize,
     /// Whether connections are left that should be cut, because they are more than one run may cut;
@@ -85,6 +93,9 @@ impl ServiceReport {
             undecidable: 0,
             revocations_held: None,
             revocations_withheld: None,
+            seen: Seen::new(),
+            reviews: Reviews::default(),
+            attachments_acknowledged: false,
         }
     }
 
@@ -128,6 +139,15 @@ impl ServiceReport {
         let waiting = slice
             .iter()
             .filter(|connection| connection.state.phase() == Phase::Waiting);
+        for connection in slice {
+            let request = match settled.get(&connection.endpoint_id) {
+                Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {
+                    Some(&**request)
+                }
+                _ => None,
+            };
+            self.reviews.note(connection, request);
+        }
         for connection in waiting {
             match settled.get(&connection.endpoint_id) {
                 Some(Ok(Outcome::Changed { request, .. } | Outcome::Unchanged(Some(request)))) => {

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
+use gatekeeper_core::acknowledgement::{Acknowledged, Why};
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::watch::{Finding, ServiceFacts, Unlisted, look};
+use gatekeeper_core::watch::{self, Finding, ServiceFacts, Unlisted, look};
 
 use super::attachments::AttachmentWatch;
 use super::log::Log;
@@ -20,8 +21,8 @@ use crate::rules::Rules;
 use crate::tables::{LookedAfter, Tables, Watched};
 use crate::telemetry::{Metrics, Unit};
 
-/// What was seen of each service: each finding that could be looked for, and whether it is there.
-pub(super) type Seen = BTreeMap<ServiceId, BTreeMap<Finding, bool>>;
+/// What was seen of each service: each finding that could be looked for, and the evidence for it.
+pub(super) type Seen = BTreeMap<ServiceId, watch::Seen>;
 
 /// Looks at how services are configured.
 #[derive(Debug)]
@@ -62,9 +63,9 @@ impl ServiceWatch {
     async fn findings(&self, services: &[ServiceId]) -> Seen {
         let asked: Vec<_> = services
             .iter()
-            .map(|service| self.ec2.anyone_may_ask(service).boxed())
+            .map(|service| self.ec2.principals(service).boxed())
             .collect();
-        let (configured, notifications, rule, anyone) = tokio::join!(
+        let (configured, notifications, rule, principals) = tokio::join!(
             self.ec2.configured(services),
             self.ec2.notifications(),
             self.rules.cloud_trail_rule(),
@@ -84,12 +85,14 @@ impl ServiceWatch {
             BTreeMap::new()
         });
         let mut seen = Seen::new();
-        for (service, anyone) in services.iter().zip(anyone) {
+        for (service, principals) in services.iter().zip(principals) {
             let configured = configured.get(service);
-            let anyone_may_ask = anyone.map_err(|error| self.log.failure(&error, None)).ok();
+            let principals = principals
+                .map_err(|error| self.log.failure(&error, None))
+                .ok();
             let facts = ServiceFacts {
                 acceptance_required: configured.map(|configured| configured.acceptance_required),
-                anyone_may_ask,
+                principals,
                 notifications: configured
                     .filter(|configured| configured.notifies)
                     .and(notifications.as_ref())
@@ -115,7 +118,7 @@ impl ServiceWatch {
         deadline: Deadline,
     ) {
         for (service, seen) in seen {
-            for (finding, _) in seen.iter().filter(|(_, is_there)| **is_there) {
+            for (finding, _) in seen.iter().filter(|(_, evidence)| evidence.is_some()) {
                 warn(service, *finding);
             }
         }
@@ -142,7 +145,7 @@ impl ServiceWatch {
         }
         for service in managed.unwrap_or_default() {
             let mut seen = seen.get(service).cloned().unwrap_or_default();
-            seen.insert(Finding::NoLongerManaged, false);
+            seen.insert(Finding::NoLongerManaged, None);
             // One of which no run has seen the end is looked after all the same.
             let is_new = !known.looked_through.contains(service);
             let watched = known.watched.entry(service.clone());
@@ -155,7 +158,7 @@ impl ServiceWatch {
             };
             noted(done);
         }
-        for report in reports {
+        for report in &mut *reports {
             let service = &report.service_id;
             let watched = known
                 .watched
@@ -165,37 +168,118 @@ impl ServiceWatch {
             let Ok(watched) = watched else { continue };
             self.attachments.note_left_alone(report, watched).await;
         }
+        let managed = managed.unwrap_or_default();
+        self.note_acknowledgements(managed, seen, reports, &mut known)
+            .await;
         self.forget_deleted(&known).await;
-        let standing: Vec<BTreeSet<Finding>> = known
+        let alarming: Vec<BTreeSet<Finding>> = known
             .watched
             .iter()
             .map(|(service, watched)| {
+                let findings = watched.as_ref().ok().map(|watched| &watched.findings);
                 // What was seen stands, though what was known before could not be read.
-                let stands = watched
+                let stands = findings
                     .iter()
-                    .flat_map(|watched| watched.findings.standing.keys());
+                    .flat_map(|findings| findings.standing.keys());
                 let seen = seen.get(service).into_iter().flatten();
-                let seen = seen.filter_map(|(finding, is_there)| is_there.then_some(finding));
+                let seen = seen.filter(|(_, evidence)| evidence.is_some());
                 let unmanaged = unlisted.get(service) == Some(&Unlisted::Unmanaged);
                 let unmanaged = unmanaged.then_some(Finding::NoLongerManaged);
-                stands.chain(seen).copied().chain(unmanaged).collect()
+                let all = stands.chain(seen.map(|(finding, _)| finding)).copied();
+                let is_acknowledged = |finding: &Finding| {
+                    findings.is_some_and(|findings| findings.is_acknowledged(*finding))
+                };
+                let all = all.chain(unmanaged);
+                all.filter(|finding| !is_acknowledged(finding)).collect()
             })
             .collect();
-        self.measure_findings(&standing);
+        let known = known.watched.values().flatten();
+        let acknowledged = known.flat_map(|watched| watched.findings.acknowledged.values());
+        let acknowledged = acknowledged.filter(|one| one.holds()).count();
+        self.measure_findings(&alarming, acknowledged);
     }
 
-    fn measure_findings(&self, standing: &[BTreeSet<Finding>]) {
-        let services = |wanted: fn(Finding) -> bool| {
-            let services = standing.iter();
+    /// Holds the acknowledgements against what is known of each service, after that was noted, and tells
+    /// what is wrong with them.
+    async fn note_acknowledgements(
+        &self,
+        managed: &[ServiceId],
+        seen: &Seen,
+        reports: &mut [ServiceReport],
+        known: &mut LookedAfter,
+    ) {
+        let read = self.tables.acknowledgements().await;
+        let read = read.map_err(|error| self.log.failure(&error, None)).ok();
+        let read = read.as_ref();
+        for error in read.iter().flat_map(|read| &read.malformed) {
+            self.log.failure(error, None);
+        }
+        for service in read.iter().flat_map(|read| read.by_service.keys()) {
+            if !known.watched.contains_key(service) {
+                // Regions that share an allowlist read each other's.
+                tracing::info!(
+                    service_id = %service,
+                    "an acknowledgement is of a service that is not looked after; it has no effect"
+                );
+            }
+        }
+        let none = BTreeMap::new();
+        for (service, watched) in &mut known.watched {
+            // Why it cannot be read is said where it is noted.
+            let Ok(watched) = watched else { continue };
+            let report = reports.iter_mut().find(|one| one.service_id == *service);
+            let mut looked_for = seen.get(service).cloned().unwrap_or_default();
+            if managed.contains(service) {
+                looked_for.insert(Finding::NoLongerManaged, None);
+            }
+            if report.as_ref().is_some_and(|report| report.is_whole) {
+                looked_for.insert(Finding::TransitGatewayAttachments, None);
+            }
+            let items = read.map(|read| read.by_service.get(service).unwrap_or(&none));
+            let tables = &self.tables;
+            let noted = tables.note_acknowledgements(service, watched, items, &looked_for);
+            if let Err(error) = noted.await {
+                self.log.failure(&error, None);
+            }
+            for one in watched.findings.acknowledged.values() {
+                tell_of_acknowledgement(one);
+            }
+            if let Some(report) = report {
+                let finding = Finding::TransitGatewayAttachments;
+                report.attachments_acknowledged = watched.findings.is_acknowledged(finding);
+            }
+        }
+    }
+
+    /// `alarming` has, for each service, what is wrong with it and not acknowledged. Each metric is for
+    /// one kind, so that one that stays hides no other.
+    fn measure_findings(&self, alarming: &[BTreeSet<Finding>], acknowledged: usize) {
+        let services = |wanted: &dyn Fn(Finding) -> bool| {
+            let services = alarming.iter();
             services
                 .filter(|findings| findings.iter().any(|finding| wanted(*finding)))
                 .count()
         };
-        let unmanaged = services(|finding| finding == Finding::NoLongerManaged);
+        let [bypassed, open, no_rule, held, withheld, unmanaged] = [
+            Finding::AcceptanceNotRequired,
+            Finding::AnyoneMayAsk,
+            Finding::CloudTrailRuleMissing,
+            Finding::TooManyRevocations,
+            Finding::AllowlistEmpty,
+            Finding::NoLongerManaged,
+        ]
+        .map(|one| services(&|finding| finding == one));
+        let unnotified = services(&Finding::is_about_notification);
         for (name, value) in [
-            ("BypassedServices", services(Finding::is_bypass)),
-            ("RevocationsHeld", services(Finding::holds_revocations)),
+            ("BypassedServices", bypassed),
+            ("OpenServices", open),
+            ("UnnotifiedServices", unnotified),
+            // There is one for all services.
+            ("CloudTrailRuleMissing", no_rule.min(1)),
+            ("RevocationsHeld", held),
+            ("RevocationsWithheld", withheld),
             ("UnmanagedServices", unmanaged),
+            ("AcknowledgedFindings", acknowledged),
         ] {
             let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
             self.metrics.put(name, Unit::Count, value, &[]);
@@ -278,6 +362,19 @@ impl ServiceWatch {
             }
             Err(error) => self.log.failure(&error, None),
         }
+    }
+}
+
+/// One that holds, or held, was announced; of one that never did somebody has to hear.
+fn tell_of_acknowledgement(acknowledged: &Acknowledged) {
+    if let Some(why @ (Why::NotThere | Why::OtherEvidence | Why::Past)) = acknowledged.ended {
+        let item = &acknowledged.item;
+        tracing::warn!(
+            service_id = %item.service_id,
+            finding = item.finding.as_str(),
+            acknowledged_by = item.acknowledged_by,
+            "an acknowledgement has no effect until it is written anew: {}", why.words()
+        );
     }
 }
 

@@ -14,7 +14,7 @@ use gatekeeper_core::ids::{Region, ServiceId};
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
-use gatekeeper_core::policy_key::{Meaning, PolicyKey, advice};
+use gatekeeper_core::policy_key::{Meaning, PolicyKey, Stops, advice};
 use gatekeeper_core::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,8 +86,10 @@ struct SettingsItem {
 /// [`Permanent::MalformedPolicy`], which names the item and what is wrong with it.
 pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
     let name = item_name(&item);
+    let stops = policy_key(&item).map_or(Stops::Nothing, |key| key.stops());
     let malformed = |detail: String| Permanent::MalformedPolicy {
         item: name.clone(),
+        stops,
         detail,
     };
     let is_settings = item
@@ -365,6 +367,7 @@ pub(crate) fn policy_of(
             if let Some(objection) = part.objection(connection, organization) {
                 return Err(UnreadablePolicy {
                     item: objection.key().to_string(),
+                    stops: Stops::UnexpectedKey,
                     detail: objection.to_string(),
                 });
             }
@@ -410,9 +413,18 @@ pub(crate) fn policy_of(
 fn understood(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
     let name = item_name(&item);
     decode_policy_item(item).map_err(|error| match error {
-        Permanent::MalformedPolicy { item, detail } => UnreadablePolicy { item, detail },
+        Permanent::MalformedPolicy {
+            item,
+            stops,
+            detail,
+        } => UnreadablePolicy {
+            item,
+            stops,
+            detail,
+        },
         error => UnreadablePolicy {
             item: name,
+            stops: Stops::Nothing,
             detail: error.to_string(),
         },
     })

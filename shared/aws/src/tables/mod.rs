@@ -5,6 +5,7 @@
 //! | allowlist | `service_id`: `vpce-svc-…` or `*` | `rule`: `allow#<principal>`, `deny#<principal>` | an entry |
 //! | | | `settings` | a service's settings |
 //! | | `approvers` | `approver#<e-mail address>` | an approver |
+//! | | `acknowledgements` | `<finding>#<service>` | who acknowledged a finding; read only |
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
 //! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
@@ -21,6 +22,7 @@
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
+mod acknowledgements;
 mod allowances;
 mod allowlist;
 mod approvers;
@@ -45,6 +47,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, Retryable, Source, failed};
+pub use acknowledgements::{decode_acknowledgement_image, encode_acknowledgement};
 pub(crate) use allowlist::{ItemCheck, PathDenies, policy_of};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
 pub(crate) use approvers::Approvers;

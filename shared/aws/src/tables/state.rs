@@ -8,12 +8,14 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
     CancellationReason, DeleteRequest, Put, TransactWriteItem, WriteRequest,
 };
+use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, follow};
 use gatekeeper_core::alarm::Alarm;
+use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::findings::{Ended, Findings};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::left_alone::{Found, LeftAlone};
 use gatekeeper_core::outbox::OutboxItem;
-use gatekeeper_core::watch::{Finding, Unlisted};
+use gatekeeper_core::watch::{Finding, Seen, Unlisted};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +66,12 @@ struct WatchedItem {
     sk: String,
     revision: u64,
     findings: BTreeMap<Finding, Timestamp>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    evidence: BTreeMap<Finding, Evidence>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    acknowledged: BTreeMap<Finding, Acknowledged>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    acknowledged_before: BTreeMap<Finding, Past>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     ended: BTreeMap<Finding, Ended>,
     #[serde(default)]
@@ -122,6 +130,9 @@ impl Watched {
             revision: item.revision,
             findings: Findings {
                 standing: item.findings,
+                evidence: item.evidence,
+                acknowledged: item.acknowledged,
+                acknowledged_before: item.acknowledged_before,
                 ended: item.ended,
                 attachments: item.left_alone.attachments(),
             },
@@ -253,13 +264,13 @@ impl Tables {
     }
 
     /// Brings what is known of a managed service up to date with what was just seen: each finding, and
-    /// whether it is there. What was not looked at stays as it was. One that `is_new` is remembered, though
+    /// the evidence for it. What was not looked at stays as it was. One that `is_new` is remembered, though
     /// nothing be wrong with it. What began and what ended is told.
     pub(crate) async fn note_findings(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
-        seen: &BTreeMap<Finding, bool>,
+        seen: &Seen,
         is_new: bool,
     ) -> Result<(), Arc<Error>> {
         let alarms = watched.findings.note(service, seen, self.clock.now());
@@ -276,12 +287,41 @@ impl Tables {
         watched: &mut Watched,
         found: &Found,
     ) -> Result<(), Arc<Error>> {
-        let (before, now) = (watched.left_alone.clone(), self.clock.now());
+        let now = self.clock.now();
+        let before = (watched.left_alone.clone(), watched.findings.clone());
         let news = watched.left_alone.note(found, now);
-        let changed = watched.left_alone != before;
-        let alarm = news.and_then(|news| watched.findings.note_attachments(service, news, now));
+        let findings = &mut watched.findings;
+        let alarm = findings.note_attachments(service, news, found, now);
+        let changed = (&watched.left_alone, &watched.findings) != (&before.0, &before.1);
         self.write_watched(service, watched, alarm.as_slice(), changed)
             .await
+    }
+
+    /// Holds what acknowledges a service's findings against them, after they were noted. `items` are
+    /// none if they could not be read. What begins and what ends is told.
+    pub(crate) async fn note_acknowledgements(
+        &self,
+        service: &ServiceId,
+        watched: &mut Watched,
+        items: Option<&BTreeMap<Finding, Acknowledgement>>,
+        seen: &Seen,
+    ) -> Result<(), Arc<Error>> {
+        let before = watched.findings.clone();
+        let alarms = follow(
+            &mut watched.findings,
+            service,
+            items,
+            seen,
+            self.clock.now(),
+        );
+        let changed = watched.findings != before;
+        let noted = self.write_watched(service, watched, &alarms, changed).await;
+        if noted.is_err() {
+            // What nobody is told of silences nothing; what is over is over all the same.
+            let acknowledged = &mut watched.findings.acknowledged;
+            acknowledged.retain(|finding, one| !one.holds() || before.is_acknowledged(*finding));
+        }
+        noted
     }
 
     /// Notes what EC2 says of a service that is not among the managed ones any more, and has news of it
@@ -345,6 +385,9 @@ impl Tables {
                 sk,
                 revision: watched.revision,
                 findings: watched.findings.standing.clone(),
+                evidence: watched.findings.evidence.clone(),
+                acknowledged: watched.findings.acknowledged.clone(),
+                acknowledged_before: watched.findings.acknowledged_before.clone(),
                 ended: watched.findings.ended.clone(),
                 left_alone: watched.left_alone.clone(),
                 deleted_at: watched.deleted_at,

@@ -1,6 +1,7 @@
 //! Items of the allowlist as its stream carries them.
 
 use gatekeeper_core::policy::PolicyItem;
+use gatekeeper_core::policy_key::PolicyKey;
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -22,8 +23,10 @@ pub fn decode_image(image: &Value) -> Result<PolicyItem, Permanent> {
             let value = image.get(name).and_then(|value| value.get("S"));
             value.and_then(Value::as_str).unwrap_or("?")
         };
+        let stops = PolicyKey::new(key("service_id"), key("rule")).stops();
         Permanent::MalformedPolicy {
             item: format!("{} / {}", key("service_id"), key("rule")),
+            stops,
             detail: error.to_string(),
         }
     })?;

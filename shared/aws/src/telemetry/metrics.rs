@@ -111,10 +111,12 @@ impl Metrics {
     }
 
     /// Counts a step that failed, under the step and under what failed: some types mean that somebody
-    /// must act, and each of those has its alarm.
+    /// must act, and each of those has its alarm. An item of the allowlist that cannot be understood is
+    /// counted under what it stops as well, and has an alarm for each.
     pub fn count_failure(&self, error: &Error) {
         let (step, error_type) = (error.step().as_str(), error.error_type());
-        let dimensions = [("step", step), ("error_type", error_type)];
+        let mut dimensions = vec![("step", step), ("error_type", error_type)];
+        dimensions.extend(error.stops().map(|stops| ("stops", stops.as_str())));
         self.put("StepFailures", Unit::Count, 1.0, &dimensions);
     }
 
