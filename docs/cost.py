@@ -53,7 +53,7 @@ ASSUMED = {
     "index_kb": 1.0,  # an open request in the index
     "kept_kb": 6,  # a request, its index entry and its history
     "pages": 10,  # for a vote, with what programs open
-    "own_metrics_by_run": 7,  # those that each run of reconcile puts
+    "own_metrics_by_run": 11,  # those that each run of reconcile puts
     "own_metrics_by_request": 10,  # others, in each hour with a request
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
 }

@@ -568,6 +568,7 @@ for ALARM in (
     "EnforceFailuresAlarm",
     "AnnounceFailuresAlarm",
     "UnexpectedPolicyKeysAlarm",
+    "IgnoredSettingsAlarm",
     "UnheardTopicsAlarm",
     "ReviewWaitsAlarm",
     "UndecidedAlarm",
@@ -588,6 +589,7 @@ for ALARM in (
     "RevocationsHeldAlarm",
     "UndecidableReviewsAlarm",
     "UnexpectedPolicyKeysAlarm",
+    "IgnoredSettingsAlarm",
     "UnheardTopicsAlarm",
     "UnmanagedServicesAlarm",
 ):

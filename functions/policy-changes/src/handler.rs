@@ -89,19 +89,7 @@ impl Handler {
         }
         if let Some(malformed) = &edit.malformed {
             let error = chain(malformed);
-            if malformed.stops_what_it_concerns() {
-                tracing::error!(
-                    sequence_number,
-                    error,
-                    "an edit of the allowlist cannot be understood"
-                );
-            } else {
-                tracing::error!(
-                    sequence_number,
-                    error,
-                    "an entry of the allowlist says wrongly when DynamoDB may delete it"
-                );
-            }
+            tracing::error!(sequence_number, error, "{}", malformed.told_as());
             self.gatekeeper
                 .metrics()
                 .put("MalformedPolicyEdits", Unit::Count, 1.0, &[]);

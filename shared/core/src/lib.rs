@@ -12,6 +12,7 @@
 //! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
 //! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`policy`] | allowlist entries and service settings |
+//! | [`ignored_setting`] | settings that decide nothing and make no sense |
 //! | [`policy_key`] | what the key of an allowlist item means, however it is written |
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
@@ -50,6 +51,7 @@ pub mod findings;
 mod fixtures;
 pub mod hint;
 pub mod ids;
+pub mod ignored_setting;
 pub mod invitation;
 pub mod judge;
 pub mod left_alone;

@@ -31,7 +31,7 @@ use crate::tables::{Ground, PolicyView, Recorded, Told, Write};
 pub(super) struct Auditor {
     service: ServiceId,
     began: Timestamp,
-    settings: ServiceSettings,
+    pub(super) settings: ServiceSettings,
     /// An entry of the allowlist, once it was looked for.
     entry: Option<Option<Ground>>,
     /// What is to begin its grace period.

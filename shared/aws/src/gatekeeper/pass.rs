@@ -121,6 +121,12 @@ impl Gatekeeper {
             .map_err(|error| self.report(&error, None))
             .ok();
         let unlisted = self.tables.open_requests(&service).await?;
+        let mut report = ServiceReport::new(service);
+        if let Some(auditor) = &auditor {
+            report
+                .ignored_settings
+                .clone_from(&auditor.settings.ignored);
+        }
         Ok(Pass {
             which: Which::All,
             resumed: token.is_some(),
@@ -133,7 +139,7 @@ impl Gatekeeper {
             auditor,
             purged: Arc::default(),
             may_cut: true,
-            report: ServiceReport::new(service),
+            report,
         })
     }
 
@@ -445,6 +451,7 @@ impl ServiceReport {
             attachments: Attachments::default(),
             is_whole: false,
             first_seen: BTreeMap::new(),
+            ignored_settings: Vec::new(),
             oldest_review: None,
             undecidable: 0,
             revocations_held: None,

@@ -13,6 +13,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
@@ -60,6 +61,8 @@ pub struct ServiceReport {
     pub(super) is_whole: bool,
     /// Since when what has no date was seen, as far as it is remembered.
     pub(super) first_seen: BTreeMap<String, Timestamp>,
+    /// The settings, of those that hold for it, that decide nothing and make no sense.
+    pub(super) ignored_settings: Vec<IgnoredSetting>,
     /// Since when the oldest review waits for people.
     pub oldest_review: Option<Timestamp>,
     /// How many reviews need more people than may decide them.
@@ -130,8 +133,26 @@ impl Gatekeeper {
         }
         // Last, so that SNS being away keeps nobody from being decided.
         self.sweep_outbox(deadline).await;
+        self.tell_of_settings(&done);
         self.measure(&done);
         done
+    }
+
+    /// Settings that decide nothing and make no sense: told of in every run until they are corrected.
+    fn tell_of_settings(&self, done: &Reconciled) {
+        let services = done.services.iter();
+        let ignored: BTreeSet<&IgnoredSetting> = services
+            .flat_map(|report| &report.ignored_settings)
+            .collect();
+        for setting in &ignored {
+            tracing::warn!(
+                item = format!("{} / settings", setting.scope),
+                attribute = setting.attribute,
+                "a setting that decides nothing makes no sense: {setting}"
+            );
+        }
+        let count = f64::from(u32::try_from(ignored.len()).unwrap_or(u32::MAX));
+        self.metrics.put("IgnoredSettings", Unit::Count, count, &[]);
     }
 
     async fn reconcile_services(
