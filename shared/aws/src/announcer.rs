@@ -177,7 +177,7 @@ fn body(parcel: &Parcel) -> String {
 fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {
     let mut entry = PublishBatchRequestEntry::builder()
         .id(id)
-        .subject(&message.subject)
+        .subject(&*message.subject)
         .message_structure("json")
         .message(body);
     for (name, value) in &message.attributes {

@@ -27,6 +27,7 @@
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
+//! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
@@ -65,5 +66,6 @@ pub mod rejection;
 pub mod request;
 pub mod review;
 pub mod token;
+pub mod visible;
 pub mod vote;
 pub mod watch;

@@ -70,7 +70,7 @@ async fn answer(world: &World, request: &Request) -> Response {
     handler.handle(request, deadline).await
 }
 
-async fn get(world: &World, token: &str) -> Response {
+pub(crate) async fn get(world: &World, token: &str) -> Response {
     answer(world, &request(Method::Get, token, &[], b"")).await
 }
 
@@ -78,7 +78,7 @@ async fn head(world: &World, token: &str) -> Response {
     answer(world, &request(Method::Head, token, &[], b"")).await
 }
 
-async fn post(world: &World, token: &str, fields: &[(&str, &str)]) -> Response {
+pub(crate) async fn post(world: &World, token: &str, fields: &[(&str, &str)]) -> Response {
     let encode = |text: &str| {
         text.replace('%', "%25")
             .replace(' ', "+")

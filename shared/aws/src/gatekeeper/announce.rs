@@ -31,7 +31,7 @@ impl Gatekeeper {
             .into_iter()
             .partition(|message| message.to == Audience::Everybody);
         let plain = plain.into_iter().map(|message| Parcel {
-            text: message.text.clone(),
+            text: message.text.to_string(),
             message,
         });
         self.send(plain.collect(), deadline).await;
