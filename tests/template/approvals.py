@@ -43,6 +43,7 @@ OF_SLACK = {
     "SlackRole",
     "SlackRefusedAlarm",
     "SlackSubscription",
+    "SlackStrangersAlarm",
     "SlackThrottlesAlarm",
 }
 

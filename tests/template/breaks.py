@@ -562,6 +562,7 @@ for ALARM in (
     "RefusedAlarm",
     "DefectsAlarm",
     "SlackRefusedAlarm",
+    "SlackStrangersAlarm",
     "ObserveFailuresAlarm",
     "JudgeFailuresAlarm",
     "RecordFailuresAlarm",

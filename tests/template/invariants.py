@@ -713,6 +713,8 @@ def everything_that_can_fail_has_an_alarm(stack):
         yield f"no alarm on failures of the type {error_type}, which do not pass"
     if stack.slack and not stack.has_alarm("PrivateLinkGatekeeper", "SlackFailures", "permanent"):
         yield "no alarm when Slack lets nobody in"
+    if stack.slack and ("PrivateLinkGatekeeper", "SlackStrangers", ()) not in stack.watched():
+        yield "no alarm when somebody is refused in Slack"
 
 
 def permanent_error_types() -> set[str]:
@@ -895,7 +897,10 @@ def parameters_are_explained_and_checked(stack):
         ),
         "AmazonQTeamId": (["", "T0EXAMPLE"], ["t0example", "example"]),
         "AmazonQChannel": (["", "C0EXAMPLE"], ["#approvals", "U0EXAMPLE"]),
-        "SlackTeamId": (["", "T0EXAMPLE"], ["t0example", "E0EXAMPLE", "example", "T0EXAMPLE,T1EXAMPLE"]),
+        "SlackTeamId": (
+            ["", "T0EXAMPLE", "E0EXAMPLE", "T0EXAMPLE,T1EXAMPLE,E0EXAMPLE"],
+            ["t0example", "U0EXAMPLE", "example", "T0EXAMPLE,", "T0EXAMPLE, T1EXAMPLE", "*"],
+        ),
         "SlackAppId": (["", "A0EXAMPLE"], ["a0example", "T0EXAMPLE"]),
         "SlackChannel": (["", "C0EXAMPLE", "G0EXAMPLE"], ["#approvals", "approvals", "U0EXAMPLE"]),
     }

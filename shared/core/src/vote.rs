@@ -175,6 +175,10 @@ pub enum Unrecorded {
     UnknownState(ConnectionState),
     /// EC2 says that the connection is another's, or another service's, than whoever voted was shown.
     Corrected,
+    /// EC2 says that it was decided or ended without Gatekeeper, and noting that took too long.
+    Meanwhile,
+    /// The policy decides by itself by now, and EC2 has not done it yet.
+    PolicyDecides,
     /// It approves, and the policy cannot be read (safety rule S2); what is wrong with it.
     Policy(String),
 }
@@ -203,6 +207,16 @@ impl fmt::Display for Unrecorded {
             Self::Corrected => f.write_str(
                 "EC2 says otherwise whose connection this is than what you were shown. What EC2 says is shown \
                  from now on: look at it, and vote again.",
+            ),
+            Self::Meanwhile => f.write_str(
+                "EC2 says that something happened to this connection without Gatekeeper. That is being noted, \
+                 and takes longer than you wait. What it was shows here within minutes; if it is still open \
+                 then, vote again.",
+            ),
+            Self::PolicyDecides => f.write_str(
+                "The allowlist or the settings were changed, and they decide about this connection by now, so \
+                 that no vote is needed. EC2 is being asked, which takes longer than you wait: what came of it \
+                 shows here and is announced within minutes. If it is still open then, vote again.",
             ),
             Self::Policy(wrong) => write!(
                 f,

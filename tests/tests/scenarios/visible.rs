@@ -83,7 +83,10 @@ async fn nobody_reads_a_name_that_holds_what_is_not_seen_and_programs_get_it_as_
     assert!(page.contains(SEEN) && visible(&page) == page, "{page}");
     assert!(page.contains("Pay\\u{ad}ments"), "{page}");
 
-    assert!(!logs::kept(&in_log).is_empty(), "the decision's line has it");
+    assert!(
+        !logs::kept(&in_log).is_empty(),
+        "the decision's line has it"
+    );
     assert_eq!(logs::kept(NAME), [""; 0]);
 }
 

@@ -189,6 +189,8 @@ enum Settled<'a> {
     Over(Voted),
     /// The review, as it is now.
     Open(Box<Case<'a>>),
+    /// It takes longer than whoever votes waits; reconcile finishes it.
+    Unfinished,
 }
 
 impl Case<'_> {
@@ -534,10 +536,11 @@ impl Gatekeeper {
                     Some(_) => Some(Unrecorded::Corrected),
                 };
                 let voted = self
-                    .settle_first(cast, &case, otherwise, observed.at, deadline)
+                    .settle_first(cast, &case, (otherwise, observed.at), waits, deadline)
                     .await?;
                 Ok(match voted {
                     Settled::Over(voted) => Some(voted),
+                    Settled::Unfinished => Some(case.unrecorded(Unrecorded::Meanwhile)),
                     Settled::Open(case) => again.map(|why| match case.may_decide() {
                         Err(bar) => Voted::Barred(bar, case.dossier()),
                         Ok(()) => case.unrecorded(why),
@@ -626,8 +629,8 @@ impl Gatekeeper {
         &self,
         cast: &Cast<'_>,
         case: &Case<'a>,
-        connection: Option<Connection>,
-        seen_at: Timestamp,
+        (connection, seen_at): (Option<Connection>, Timestamp),
+        waits: Waits,
         deadline: Deadline,
     ) -> Result<Settled<'a>, Arc<Error>> {
         let sighting = Sighting {
@@ -637,7 +640,14 @@ impl Gatekeeper {
             callers: Vec::new(),
             purged: Arc::default(),
         };
-        let settled = self.settle(vec![sighting], deadline).boxed().await;
+        let settling = self.settle(vec![sighting], deadline).boxed();
+        let Some(settled) = self.clock.until_done(waits.end, settling).await else {
+            tracing::warn!(
+                endpoint_id = %cast.endpoint_id,
+                "settling takes longer than whoever votes waits; reconcile finishes it"
+            );
+            return Ok(Settled::Unfinished);
+        };
         let Some(request) = self.request_of(&cast.endpoint_id).await? else {
             return Ok(Settled::Over(Voted::Invalid));
         };
@@ -687,11 +697,12 @@ impl Gatekeeper {
         if view.is_some() && verdict.decision != Decision::Review {
             // The policy was edited and decides by itself; it does so now.
             let settled = self
-                .settle_first(cast, &case, Some(connection), seen_at, deadline)
+                .settle_first(cast, &case, (Some(connection), seen_at), waits, deadline)
                 .await?;
             return Ok(match settled {
                 Settled::Over(voted) => Some(voted),
                 Settled::Open(_) => None,
+                Settled::Unfinished => Some(case.unrecorded(Unrecorded::PolicyDecides)),
             });
         }
         let settings = view

@@ -130,6 +130,11 @@ impl Metrics {
         self.put("SlackFailures", Unit::Count, 1.0, &dimensions);
     }
 
+    /// Counts a press in Slack by somebody who is not of a workspace that decides, under why they are not.
+    pub fn count_slack_stranger(&self, reason: &str) {
+        self.put("SlackStrangers", Unit::Count, 1.0, &[("reason", reason)]);
+    }
+
     fn line(
         &self,
         stack: &str,
