@@ -545,6 +545,8 @@ for ALARM in (
     "ApprovalsErrorsAlarm",
     "ApprovalsThrottlesAlarm",
     "ApprovalsUnavailableAlarm",
+    "ApprovalsThrottledAlarm",
+    "ApprovalsRefusedAlarm",
     "SlackErrorsAlarm",
     "SlackThrottlesAlarm",
     "SlackDeadLetterAlarm",
@@ -576,6 +578,7 @@ for ALARM in (
     "UndecidedAttachmentsAlarm",
 ):
     BREAKS.append(("everything_that_can_fail_has_an_alarm", f"no {ALARM}", without_alarm(ALARM)))
+without("everything_that_can_fail_has_an_alarm", "strangers hide whom it is for", "ApprovalsUnavailableAlarm/Properties/Metrics/1")
 without("everything_that_can_fail_has_an_alarm", "refused calls are not told", "RefusedAlarm/Properties/Metrics/2")
 for TITLE, PATH, VALUE in (
     ("another stack's failures", "ForbiddenAlarm/Properties/Dimensions/0/Value", "gatekeeper-test"),

@@ -121,7 +121,7 @@ FOUND = (
     "UnheardTopics",
     "UnmanagedServices",
 )
-TELLING = ("MalformedPolicyEdits", *FOUND)
+TELLING = ("MalformedPolicyEdits", "ThrottledRequests", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 UNCHECKED = "could not be checked"
@@ -697,6 +697,10 @@ def everything_that_can_fail_has_an_alarm(stack):
     for api in stack.of("AWS::ApiGatewayV2::Api"):
         if ("AWS/ApiGateway", "5xx", (("ApiId", f"${{{api}}}"),)) not in stack.watched():
             yield f"no alarm on failures of {api}"
+        if not stack.has_alarm("AWS/ApiGateway", "4xx", f"${{{api}}}"):
+            yield f"no alarm on what {api} refuses"
+        if ("PrivateLinkGatekeeper", "Answers", (("outcome", "failed"),)) not in stack.watched():
+            yield f"no alarm on failures of those whom {api} is for"
     for metric in TELLING:
         if ("PrivateLinkGatekeeper", metric, ()) not in stack.watched():
             yield f"no alarm on {metric}"
@@ -746,13 +750,20 @@ def what_passes_is_no_alarm_at_once(stack):
             yield f"{name} waits, though it does not pass"
 
 
+def made_of_logs(stack) -> str:
+    """The metrics that CloudWatch makes of the access log, as a function would name them."""
+    filters = stack.of("AWS::Logs::MetricFilter").values()
+    metrics = [metric for made in filters for metric in made["MetricTransformations"]]
+    return "".join(f'"{metric["MetricNamespace"]}" "{metric["MetricName"]}"' for metric in metrics)
+
+
 @check
 def alarms_watch_what_the_functions_write(stack):
     sources = "".join(
         path.read_text(encoding="utf-8")
         for folder in ("shared/aws/src", "functions")
         for path in sorted((ROOT / folder).rglob("*.rs"))
-    )
+    ) + made_of_logs(stack)
     for namespace, metric, dimensions in stack.watched():
         if namespace.startswith("AWS/"):
             continue
@@ -812,6 +823,8 @@ def nothing_has_a_fixed_name(stack):
         "AWS::Lambda::Alias",
         # One among its application's.
         "AWS::AppConfig::ConfigurationProfile",
+        # Its LogGroupName says which log.
+        "AWS::Logs::MetricFilter",
     }
     for name, resource in stack.resources.items():
         if resource["Type"] in of_a_function:

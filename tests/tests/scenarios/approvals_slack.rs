@@ -828,3 +828,25 @@ async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_foll
     assert_eq!(votes, [], "and it was none");
     assert_eq!(app.status().await, Some(Status::Accepting));
 }
+
+#[tokio::test]
+async fn how_whoever_presses_fares_is_counted_without_strangers() {
+    let app = App::quorum().await;
+    let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
+    let press = || app.pressed("U0ALICE", "approve");
+    for odd in [
+        press().signed_with("another secret"),
+        press().with_users_team("T0OTHER"),
+        press().with_app("A0OTHER"),
+    ] {
+        app.take(&odd).await;
+    }
+    assert_eq!(metrics.last("Answers"), None);
+    let counted = |outcome| metrics.last_of("Answers", ("outcome", outcome));
+    app.press("U0ALICE", "approve").await;
+    assert_eq!((counted("served"), counted("failed")), (Some(1.0), None));
+    let broken = dynamodb::Fault::InternalError;
+    app.space.world.dynamodb.inject("*", broken, 100);
+    app.press("U0CAROL", "approve").await;
+    assert_eq!(counted("failed"), Some(1.0));
+}

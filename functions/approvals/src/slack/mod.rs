@@ -23,7 +23,7 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Voted, Voter};
 use gatekeeper_aws::secrets::SlackSecrets;
-use gatekeeper_core::vote::{Ballot, Choice};
+use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
 use gatekeeper_slack_api::client::Client;
 use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, TenantId};
@@ -124,7 +124,9 @@ impl Slack {
             return Response::empty(200);
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
-        let told = match self.clock.until_done(budget.decide, vote).await {
+        let voted = self.clock.until_done(budget.decide, vote).await;
+        gatekeeper.metrics().count_answer(is_answered(&voted));
+        let told = match voted {
             Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
             // The gatekeeper has told of it, or goes on without us.
             Some(Err(_)) | None => Said::failed(NOT_NOW),
@@ -144,7 +146,11 @@ impl Slack {
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
         let view = Box::pin(gatekeeper.view(&voter));
-        let told = match self.clock.until_done(budget.look, view).await {
+        let looked = self.clock.until_done(budget.look, view).await;
+        gatekeeper
+            .metrics()
+            .count_answer(matches!(looked, Some(Ok(_))));
+        let told = match looked {
             Some(Ok(view)) => match Outcome::from(view) {
                 Outcome::Open(dossier) => {
                     let modal = words::rejection(&dossier.request, remembered);
@@ -180,7 +186,9 @@ impl Slack {
             Err(invalid) => return wrong(&crate::words::sentence(invalid)),
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
-        match self.clock.until_done(budget.answer, vote).await {
+        let voted = self.clock.until_done(budget.answer, vote).await;
+        gatekeeper.metrics().count_answer(is_answered(&voted));
+        match voted {
             // What they wrote stays, to be sent again.
             Some(Ok(Voted::Unrecorded(why, _))) => wrong(&why.to_string()),
             Some(Ok(voted)) => {
@@ -227,6 +235,14 @@ impl Slack {
         };
         Ok((voter, remembered))
     }
+}
+
+/// Whether what a vote needs answered.
+fn is_answered<E>(voted: &Option<Result<Voted, E>>) -> bool {
+    !matches!(
+        voted,
+        None | Some(Err(_)) | Some(Ok(Voted::Unrecorded(Unrecorded::Silent, _)))
+    )
 }
 
 /// The modal stays, and says at its input what is wrong.
