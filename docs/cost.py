@@ -37,6 +37,7 @@ PRICE = {
     "mail": 2.00 / 100_000,
     "schedule": 1.00 / 1_000_000,
     "page": 1.00 / 1_000_000,
+    "out_gb": 0.09,  # to the internet
 }
 
 ASSUMED = {
@@ -57,9 +58,14 @@ ASSUMED = {
     "telling_seconds": 0.3,  # what one request leaves to be told, at each of its changes
     "changes": 2,  # of a request that are told, each an invocation of its own
     "log_kb_per_sweep": 0.5,
-    "own_metrics_by_run": 18,  # those that each run of reconcile puts
-    "own_metrics_by_request": 10,  # others, in each hour with a request
+    "own_metrics_by_run": 19,  # those that each run of reconcile puts
+    "own_metrics_by_request": 11,  # others, in each hour with a request
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
+    "flood_seconds": 0.03,  # of the function, for a link that opens nothing
+    "flood_log_kb": 1.2,  # a line of the access log, and Lambda's own of an invocation
+    "flood_refused_log_kb": 0.4,  # a line of the access log
+    "flood_out_kb": 6,  # a page that says that there is nothing
+    "flood_traces": 0.05,  # of the invocations, besides one a second
 }
 
 MINUTES = 5
@@ -142,6 +148,56 @@ def sheet(requests, minutes=MINUTES, revokes=False):
 FIXED = ("Alarms", "Dashboard", "Metrics of our own", "KMS key", "SQS")
 
 
+def limits():
+    """The requests a second that are let in, for each route: AWS does not say that routes without limits of their own
+    share them."""
+    rate = int(re.search(r"^  ApprovalsRate:\n(?:    .*\n)*?    Default: (\d+)", TEMPLATE, re.MULTILINE)[1])
+    own = int(re.search(r"POST /slack/interactions: {[^}]*ThrottlingRateLimit: (\d+)", TEMPLATE)[1])
+    # Slack's route is there only with Slack, and not among these.
+    return {"pages": rate * len(deployed("AWS::ApiGatewayV2::Route")), "Slack": own}
+
+
+def memory_gb(function):
+    """What a function is given, in GB."""
+    text = deployed("AWS::Serverless::Function")[function]
+    return int(re.search(r"^      MemorySize: (\d+)", text, re.MULTILINE)[1]) / 1024
+
+
+def flood(hours):
+    """What it costs to be sent, for so long, as much as the limits let in, line by line."""
+    a, p = ASSUMED, PRICE
+    rate = sum(limits().values())
+    requests = rate * hours * 3600
+    return {
+        "API Gateway": requests * p["page"],
+        "Lambda": requests
+        * (p["invocation"] + a["flood_seconds"] * memory_gb("ApprovalsFunction") * p["gb_second"]),
+        "Logs": requests * a["flood_log_kb"] / 1_000_000 * (p["log_gb"] + p["log_kept_gb"]),
+        "DynamoDB": requests * MEASURED["stranger"]["reads"] * p["read"],
+        "X-Ray": (requests * a["flood_traces"] + hours * 3600) * p["trace"],
+        "Data to the internet": requests * a["flood_out_kb"] / 1_000_000 * p["out_gb"],
+    }
+
+
+def by_flood():
+    spans = {"an hour": 1, "a day": 24, "a month": HOURS}
+    sheets = [flood(hours) for hours in spans.values()]
+    rows = [[name, *(dollars(one[name]) for one in sheets)] for name in sheets[0]]
+    totals = [sum(one.values()) for one in sheets]
+    rows.append(["**all of it**", *(f"**{dollars(total)}**" for total in totals)])
+    return table(["US dollars, at the limits for", *spans], rows)
+
+
+def of_flood():
+    pages, slack = limits()["pages"], limits()["Slack"]
+    refused = 1_000_000 * ASSUMED["flood_refused_log_kb"] / 1_000_000 * (PRICE["log_gb"] + PRICE["log_kept_gb"])
+    return (
+        f"The limits let in {pages + slack} requests a second by default: {pages} for pages, and {slack} for Slack, where it "
+        "is on. What exceeds them is refused by API Gateway, which takes nothing for it; its lines in the access log cost "
+        f"${dollars(refused)} for a million. `ApprovalsThrottledAlarm` and `ApprovalsRefusedAlarm` tell of it within minutes."
+    )
+
+
 def dollars(value):
     return f"{value:,.2f}"
 
@@ -185,6 +241,7 @@ def counted():
         "review_with_two_approvers": "review opened, two approvers asked",
         "vote": "page opened, a vote that decides",
         "sweep": "look at what is to be sent, nothing there",
+        "stranger": "page asked for by a link that opens nothing",
         "reconcile": "run of reconcile, nothing connected",
         "reconcile_100": "run, 100 connected",
         "reconcile_100_enforcing": "run, 100 connected, `revoke: enforce`",
@@ -209,6 +266,9 @@ def tables():
             "would be there without a single one.",
             "## What reconcile costs, by how often it runs",
             by_period(),
+            "## What a flood at the public address costs",
+            by_flood(),
+            of_flood(),
             "## What was counted",
             counted(),
             END,

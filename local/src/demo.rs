@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status};
+use gatekeeper_core::visible::visible;
 use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, State};
 
 use crate::upkeep::{TICK, Upkeep};
@@ -262,5 +263,5 @@ fn save(world: &World, path: &std::path::Path) -> Result<(), DemoError> {
 
 /// Prints a line. Whoever reads may stop reading; that is no failure.
 fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
 }

@@ -18,7 +18,8 @@ use gatekeeper_slack::config::Config;
 use gatekeeper_slack::handler::Handler;
 use gatekeeper_slack_api::address::BaseUrl;
 use gatekeeper_slack_api::client::https_connector;
-use gatekeeper_slack_api::ids::{AppId, TeamId};
+use gatekeeper_slack_api::ids::AppId;
+use gatekeeper_slack_api::tenants::Tenants;
 use local_aws::{
     CannotDo, Delivery, Interaction, NewChannel, Secrets, Slack, SlackConfig, SlackMessage,
 };
@@ -140,10 +141,10 @@ impl Workspace {
         } = deployment;
         let url: BaseUrl = parsed("Slack's address", &url(address))?;
         let app: AppId = parsed("the app's id", APP)?;
-        let team: TeamId = parsed("the workspace's id", TEAM)?;
+        let tenants: Tenants = parsed("the workspace's id", TEAM)?;
         let interactivity = InteractivityConfig {
             secret_arn: SECRET_NAME.to_owned(),
-            team,
+            tenants,
             app: app.clone(),
             url: url.clone(),
         };

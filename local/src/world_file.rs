@@ -466,6 +466,7 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
             revoke_grace_hours: one.revoke_grace_hours,
             revoke_at_most: one.revoke_at_most,
             out_of_band: one.out_of_band,
+            ignored: Vec::new(),
         };
         if settings.insert(scope, values).is_some() {
             return Err(bad(

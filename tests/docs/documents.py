@@ -85,6 +85,7 @@ def threats_have_proofs(page, text):
 
 
 SOURCES = [path for folder in ("shared", "functions") for path in (ROOT / folder).rglob("src/**/*.rs")]
+TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
 PUT = re.compile(r"\.put\(\s*\"(\w+)\"")
 FOR_NAME = re.compile(r"for \(name, value\) in \[(.*?)\] \{", re.DOTALL)
 
@@ -97,6 +98,8 @@ def metrics_and_lines_are_those_of_the_code(page, text):
     written = set(PUT.findall(code)) | {
         name for table in FOR_NAME.findall(code) for name in re.findall(r'\("(\w+)"', table)
     }
+    # And those that CloudWatch makes of the access log.
+    written |= set(re.findall(r"^ +MetricName: (\w+)\n +MetricValue:", TEMPLATE, re.MULTILINE))
     lines, _, metrics = text.partition("\n## Logs and metrics\n")[2].partition("| metric |")
     listed = set(
         re.findall(r"`([A-Z]\w+)`", "".join(row.split("|")[1] for row in re.findall(r"^\|.*$", metrics, re.MULTILINE)))

@@ -43,6 +43,7 @@ OF_SLACK = {
     "SlackRole",
     "SlackRefusedAlarm",
     "SlackSubscription",
+    "SlackStrangersAlarm",
     "SlackThrottlesAlarm",
 }
 
@@ -110,8 +111,20 @@ def api_is_throttled(stack):
         rate, burst = (int(settings.get(f"Throttling{kind}Limit", 0)) for kind in ("Rate", "Burst"))
         if not 0 < rate <= 100 or not 0 < burst <= 200:
             yield f"{name} lets in {rate} requests a second, {burst} at once"
-        if "RouteSettings" in stage:
-            yield f"{name} has other limits for some routes"
+        of_routes = stage.get("RouteSettings", {})
+        # Slack's, so that a flood of the pages does not lock it out; and no other.
+        if set(of_routes) != (SLACK_ROUTES if stack.slack else set()):
+            yield f"{name} has limits of their own for {sorted(of_routes)}"
+        for key, own in of_routes.items():
+            rate, burst = (int(own.get(f"Throttling{kind}Limit", 0)) for kind in ("Rate", "Burst"))
+            if not 0 < rate <= 20 or not 0 < burst <= 50:
+                yield f"{name} lets in {rate} requests a second, {burst} at once, by {key}"
+        # What detailed logging writes down, the path is among it; and a metric for each route would be one for each token.
+        for own in (settings, *of_routes.values()):
+            for more in sorted(set(own) - {"ThrottlingRateLimit", "ThrottlingBurstLimit"}):
+                yield f"{name} has {more} set, and is to limit and nothing else"
+        if of_routes and "SlackInteractionsRoute" not in many(stack.resources[name].get("DependsOn", [])):
+            yield f"{name} may be made before the route whose limits it has"
         if (stage.get("StageName"), stage.get("AutoDeploy")) != ("$default", True):
             yield f"{name} is not what links lead to"
 
@@ -124,6 +137,9 @@ def access_log_tells_no_token(stack):
         if "\n" in text:
             yield f"the format of {name} has more than one line"
         fields = json.loads(text) if text else {}
+        # The one that is no variable, and the same in each line: a metric that is made of them is filed under it.
+        if text and fields.pop("stack", None) != "gatekeeper":
+            yield f"{name} logs under another stack's name, or none"
         # Nested, or with words around it, a variable would not be looked at here.
         for field, variable in sorted(fields.items()):
             if variable not in LOGGED:
@@ -141,6 +157,22 @@ def access_log_tells_no_token(stack):
             yield f"the access log of {name} is kept for ever, or not encrypted with the customer key"
         if (group.get("DeletionPolicy"), group.get("UpdateReplacePolicy")) != ("Retain", "Retain"):
             yield f"the access log of {name} is not retained"
+
+
+@check
+def what_is_throttled_is_counted(stack):
+    filters = stack.of("AWS::Logs::MetricFilter")
+    if list(filters) != ["ThrottledRequestsFilter"]:
+        yield f"the metric filters are {sorted(filters)}"
+    (log,) = (stage["AccessLogSettings"]["DestinationArn"] for stage in stack.of("AWS::ApiGatewayV2::Stage").values())
+    for name, made in filters.items():
+        if made["LogGroupName"] != log.replace(".Arn}", "}"):
+            yield f"{name} reads {made['LogGroupName']}"
+        if made["FilterPattern"] != '{ $.status = "429" }':
+            yield f"{name} counts {made['FilterPattern']}"
+        for metric in made["MetricTransformations"]:
+            if metric.get("Dimensions") != [{"Key": "stack", "Value": "$.stack"}] or metric["MetricValue"] != "1":
+                yield f"{name} counts for other stacks, or something else than requests"
 
 
 @check

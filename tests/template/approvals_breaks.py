@@ -48,12 +48,37 @@ set_to(
     "ApprovalsStage/Properties/RouteSettings",
     {"POST /a/{token+}": {"ThrottlingRateLimit": 10000}},
 )
+set_to(
+    THROTTLED,
+    "limits of its own for a route of strangers",
+    "ApprovalsStage/Properties/RouteSettings",
+    {"GET /a/{token+}": {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10}},
+)
+without(THROTTLED, "Slack is locked out with the pages", "ApprovalsStage/Properties/RouteSettings")
+without(THROTTLED, "before its route", "ApprovalsStage/DependsOn")
+set_to(THROTTLED, "writes down what is sent", "ApprovalsStage/Properties/DefaultRouteSettings/DataTraceEnabled", True)
+set_to(THROTTLED, "a metric for each route", "ApprovalsStage/Properties/DefaultRouteSettings/DetailedMetricsEnabled", True)
+for TITLE, LIMITS in (
+    ("no rate for Slack", {"ThrottlingBurstLimit": 10}),
+    ("no burst for Slack", {"ThrottlingRateLimit": 5}),
+    ("a flood by Slack's route", {"ThrottlingRateLimit": 5000, "ThrottlingBurstLimit": 10}),
+    (
+        "writes down what Slack sends",
+        {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10, "LoggingLevel": "INFO", "DataTraceEnabled": True},
+    ),
+):
+    set_to(
+        THROTTLED,
+        TITLE,
+        "ApprovalsStage/Properties/RouteSettings",
+        {"Fn::If": ["SlackOn", {"POST /slack/interactions": LIMITS}, {"Ref": "AWS::NoValue"}]},
+    )
 set_to(THROTTLED, "not what links lead to", "ApprovalsStage/Properties/StageName", "v1")
 
 LOG = "access_log_tells_no_token"
 LOGGED = "ApprovalsStage/Properties/AccessLogSettings/Format"
 NEEDED = (
-    '"request":"$context.requestId","route":"$context.routeKey",'
+    '"stack":"gatekeeper","request":"$context.requestId","route":"$context.routeKey",'
     '"status":"$context.status","latency_ms":"$context.responseLatency"'
 )
 for TITLE, FORMAT in (
@@ -63,13 +88,22 @@ for TITLE, FORMAT in (
     ("the path as a field's name", f'{{{NEEDED},"$context.path":"$context.status"}}'),
     ("the query", f'{{{NEEDED},"query":"$context.queryString"}}'),
     ("who", f'{{{NEEDED},"ip":"$context.identity.sourceIp"}}'),
-    ("the status is missing", '{"request":"$context.requestId","route":"$context.routeKey"}'),
+    ("the status is missing", '{"stack":"gatekeeper","request":"$context.requestId","route":"$context.routeKey"}'),
+    ("another stack's name", f"{{{NEEDED}}}".replace("gatekeeper", "other")),
+    ("the path as the stack", f"{{{NEEDED}}}".replace("gatekeeper", "$context.path")),
 ):
     set_to(LOG, TITLE, LOGGED, FORMAT)
 without(LOG, "no log", "ApprovalsStage/Properties/AccessLogSettings")
 without(LOG, "kept for ever", "ApprovalsAccessLog/Properties/RetentionInDays")
 without(LOG, "not encrypted", "ApprovalsAccessLog/Properties/KmsKeyId")
 without(LOG, "not retained", "ApprovalsAccessLog/DeletionPolicy")
+
+COUNTED = "what_is_throttled_is_counted"
+FILTER = "ThrottledRequestsFilter/Properties"
+without(COUNTED, "nobody counts", "ThrottledRequestsFilter")
+set_to(COUNTED, "something else", f"{FILTER}/FilterPattern", '{ $.status = "404" }')
+set_to(COUNTED, "another log", f"{FILTER}/LogGroupName", {"Ref": "ApprovalsLog"})
+without(COUNTED, "for every stack", f"{FILTER}/MetricTransformations/0/Dimensions")
 
 DOMAIN = "own_domain_replaces_the_default_address"
 TLS = "ApprovalsDomain/Properties/DomainNameConfigurations/0/SecurityPolicy"

@@ -117,6 +117,7 @@ BESIDES = {
 FOUND = (
     "BypassedServices",
     "CloudTrailRuleMissing",
+    "IgnoredSettings",
     "OldestReviewSeconds",
     "OldestUndecidedAttachmentSeconds",
     "OldestUndecidedSeconds",
@@ -131,7 +132,7 @@ FOUND = (
     "UnmanagedServices",
     "UnnotifiedServices",
 )
-TELLING = ("MalformedPolicyEdits", "RefusedMessages", *FOUND)
+TELLING = ("MalformedPolicyEdits", "RefusedMessages", "ThrottledRequests", *FOUND)
 # Those of which one that stays on would hide another are counted by a dimension: its name, the type in core whose words are its values.
 COUNTED_BY = {
     "MalformedPolicyEdits": ("stops", "Stops"),
@@ -733,6 +734,10 @@ def everything_that_can_fail_has_an_alarm(stack):
     for api in stack.of("AWS::ApiGatewayV2::Api"):
         if ("AWS/ApiGateway", "5xx", (("ApiId", f"${{{api}}}"),)) not in stack.watched():
             yield f"no alarm on failures of {api}"
+        if not stack.has_alarm("AWS/ApiGateway", "4xx", f"${{{api}}}"):
+            yield f"no alarm on what {api} refuses"
+        if ("PrivateLinkGatekeeper", "Answers", (("outcome", "failed"),)) not in stack.watched():
+            yield f"no alarm on failures of those whom {api} is for"
     for metric in TELLING:
         name, kind = COUNTED_BY.get(metric, (None, None))
         for dimensions in [((name, word),) for word in words_of(kind)] if kind else [()]:
@@ -755,6 +760,8 @@ def everything_that_can_fail_has_an_alarm(stack):
             yield f"no alarm on items of the allowlist that stop {stops} and cannot be understood"
     if stack.slack and not stack.has_alarm("PrivateLinkGatekeeper", "SlackFailures", "permanent"):
         yield "no alarm when Slack lets nobody in"
+    if stack.slack and ("PrivateLinkGatekeeper", "SlackStrangers", ()) not in stack.watched():
+        yield "no alarm when somebody is refused in Slack"
 
 
 def words_of(kind: str) -> set[str]:
@@ -793,13 +800,20 @@ def what_passes_is_no_alarm_at_once(stack):
             yield f"{name} waits, though it does not pass"
 
 
+def made_of_logs(stack) -> str:
+    """The metrics that CloudWatch makes of the access log, as a function would name them."""
+    filters = stack.of("AWS::Logs::MetricFilter").values()
+    metrics = [metric for made in filters for metric in made["MetricTransformations"]]
+    return "".join(f'"{metric["MetricNamespace"]}" "{metric["MetricName"]}"' for metric in metrics)
+
+
 @check
 def alarms_watch_what_the_functions_write(stack):
     sources = "".join(
         path.read_text(encoding="utf-8")
         for folder in ("shared/aws/src", "functions")
         for path in sorted((ROOT / folder).rglob("*.rs"))
-    )
+    ) + made_of_logs(stack)
     sources += "".join((ROOT / "shared/core/src" / file).read_text(encoding="utf-8") for file in WORDS.values())
     for namespace, metric, dimensions in stack.watched():
         if namespace.startswith("AWS/"):
@@ -860,6 +874,8 @@ def nothing_has_a_fixed_name(stack):
         "AWS::Lambda::Alias",
         # One among its application's.
         "AWS::AppConfig::ConfigurationProfile",
+        # Its LogGroupName says which log.
+        "AWS::Logs::MetricFilter",
     }
     for name, resource in stack.resources.items():
         if resource["Type"] in of_a_function:
@@ -945,7 +961,10 @@ def parameters_are_explained_and_checked(stack):
         ),
         "AmazonQTeamId": (["", "T0EXAMPLE"], ["t0example", "example"]),
         "AmazonQChannel": (["", "C0EXAMPLE"], ["#approvals", "U0EXAMPLE"]),
-        "SlackTeamId": (["", "T0EXAMPLE"], ["t0example", "E0EXAMPLE", "example", "T0EXAMPLE,T1EXAMPLE"]),
+        "SlackTeamId": (
+            ["", "T0EXAMPLE", "E0EXAMPLE", "T0EXAMPLE,T1EXAMPLE,E0EXAMPLE"],
+            ["t0example", "U0EXAMPLE", "example", "T0EXAMPLE,", "T0EXAMPLE, T1EXAMPLE", "*"],
+        ),
         "SlackAppId": (["", "A0EXAMPLE"], ["a0example", "T0EXAMPLE"]),
         "SlackChannel": (["", "C0EXAMPLE", "G0EXAMPLE"], ["#approvals", "approvals", "U0EXAMPLE"]),
     }

@@ -36,6 +36,8 @@ def dashboard_shows_what_is_measured(stack):
         for folder in ("shared/aws/src/announcements", "shared/aws/src/gatekeeper", "functions")
         for path in sorted((ROOT / folder).rglob("*.rs"))
     )
+    filters = stack.of("AWS::Logs::MetricFilter").values()
+    written += "".join(f'"{metric["MetricName"]}"' for made in filters for metric in made["MetricTransformations"])
     searched = r"\{PrivateLinkGatekeeper,stack,(\w+)\} MetricName=\"(\w+)\" stack=\"gatekeeper\""
     for widget in widgets(stack):
         for metric in widget["properties"].get("metrics", []):

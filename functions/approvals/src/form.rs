@@ -1,5 +1,6 @@
 //! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
 
+use gatekeeper_core::visible::as_typed;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 
 use crate::http::Request;
@@ -68,6 +69,7 @@ pub(crate) fn read(request: &Request) -> Entered {
             return damaged();
         }
     }
+    let choice = choice.map(|choice| as_typed(&choice));
     let choice = match choice.as_deref() {
         None => None,
         Some("approve") => Some(Choice::Approve),
@@ -89,7 +91,7 @@ pub(crate) fn ballot(entered: &mut Entered) -> Option<Ballot> {
     if faults.any() {
         return None;
     }
-    if entered.typed.trim().is_empty() {
+    if as_typed(&entered.typed).is_empty() {
         faults.typed = Some(NOT_TYPED);
     }
     let ballot = match entered.choice {
@@ -145,6 +147,23 @@ mod tests {
         let entered = read(&request(&charset, b"choice=approve&typed=abcdef&utm=1"));
         assert_eq!(entered.choice, Some(Choice::Approve));
         assert!(!entered.faults.any());
+    }
+
+    #[test]
+    fn a_choice_is_read_whatever_keyboard_it_was_written_on() {
+        for (written, choice) in [
+            ("ａｐｐｒｏｖｅ", Choice::Approve),
+            ("re\u{200b}ject\u{feff} ", Choice::Reject),
+        ] {
+            let body = form_urlencoded::Serializer::new(String::new())
+                .append_pair("choice", written)
+                .append_pair("reason", "x")
+                .append_pair("typed", "ａｂｃｄｅｆ")
+                .finish();
+            assert_eq!(sent(&body).0.map(|ballot| ballot.choice), Some(choice));
+        }
+        let nothing = refused("choice=approve&typed=%E3%85%A4%E2%80%8B");
+        assert_eq!(nothing.faults.typed, Some(NOT_TYPED));
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Handler {
             Some(response) => response,
             None => {
                 tracing::warn!("AWS takes longer than anybody waits for a page");
-                page::notice(Notice::Unavailable)
+                link::unavailable(&self.gatekeeper, token)
             }
         }
     }

@@ -3,6 +3,7 @@
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
 
+use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::Unrecorded;
 
 use crate::form::{self, Entered, Faults, MISTYPED};
@@ -34,7 +35,7 @@ pub(crate) async fn decide(
     match gatekeeper.vote(&voter, &ballot, deadline).await {
         Ok(voted) => shown(gatekeeper, voted.into(), entered),
         // The gatekeeper has told of it.
-        Err(_) => page::notice(Notice::Unavailable),
+        Err(_) => unavailable(gatekeeper, token),
     }
 }
 
@@ -46,14 +47,30 @@ async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Respons
     match gatekeeper.view(&voter).await {
         Ok(view) => shown(gatekeeper, view.into(), entered),
         // As above.
-        Err(_) => page::notice(Notice::Unavailable),
+        Err(_) => unavailable(gatekeeper, token),
     }
+}
+
+/// Something that the page needs did not answer. Whose link is whole may be an approver.
+pub(crate) fn unavailable(gatekeeper: &Gatekeeper, token: &str) -> Response {
+    if Token::from_link(token).is_ok() {
+        gatekeeper.metrics().count_answer(false);
+    }
+    page::notice(Notice::Unavailable)
 }
 
 /// The page for what came of it; if that is the form, as it was filled in, which was whole but for what is
 /// said with it.
 fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Response {
     let now = gatekeeper.clock().now();
+    match &outcome {
+        // Whoever has no link that opens anything is not among those who are waited for.
+        Outcome::Invalid | Outcome::NotAnApprover => {}
+        Outcome::Unrecorded(why, _) => gatekeeper
+            .metrics()
+            .count_answer(*why != Unrecorded::Silent),
+        _ => gatekeeper.metrics().count_answer(true),
+    }
     match outcome {
         Outcome::Open(dossier) => page::open(&dossier, &entered, now),
         Outcome::Mistyped(dossier) => {

@@ -10,7 +10,7 @@ use gatekeeper_aws::telemetry::Unit;
 use serde_json::Value;
 
 use crate::batch::{Answer, Batch};
-use crate::decode::{Malformed, NotAStreamEvent, Record, decode};
+use crate::decode::{NotAStreamEvent, Record, decode};
 
 /// Handles invocations. Share it between them.
 #[derive(Debug)]
@@ -89,23 +89,7 @@ impl Handler {
         }
         if let Some(malformed) = &edit.malformed {
             let error = chain(malformed);
-            match malformed {
-                Malformed::Purge { .. } => tracing::error!(
-                    sequence_number,
-                    error,
-                    "an entry of the allowlist says wrongly when DynamoDB may delete it"
-                ),
-                Malformed::Acknowledgement { .. } => tracing::error!(
-                    sequence_number,
-                    error,
-                    "an acknowledgement of a finding cannot be understood"
-                ),
-                _ => tracing::error!(
-                    sequence_number,
-                    error,
-                    "an edit of the allowlist cannot be understood"
-                ),
-            }
+            tracing::error!(sequence_number, error, "{}", malformed.told_as());
             // One that stops a single approver must not hide one that stops everybody.
             let stops = [("stops", malformed.stops().as_str())];
             self.gatekeeper

@@ -46,6 +46,14 @@ pub enum Malformed {
         /// What is wrong with it.
         detail: InvalidPurge,
     },
+    /// An image is settings, and one that decides nothing makes no sense. The others hold.
+    #[error("the allowlist item {item} is wrong: {detail}")]
+    Setting {
+        /// Partition and sort key.
+        item: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// An image is not there.
     #[error("the record has no {image} of {item}; the stream must carry new and old images")]
     NoImage {
@@ -86,16 +94,25 @@ impl Malformed {
         }
     }
 
-    /// What is wrong with an entry that can be understood.
+    /// What is wrong with an item that can be understood.
     pub(crate) fn of(item: &PolicyItem) -> Option<Self> {
-        let PolicyItem::Entry(entry) = item else {
-            return None;
-        };
-        let rule = entry.rule();
-        Some(Self::Purge {
-            detail: purge::check(entry).err()?,
-            item: format!("{} / {}#{}", rule.service_id, rule.effect, rule.principal),
-        })
+        match item {
+            PolicyItem::Entry(entry) => {
+                let rule = entry.rule();
+                Some(Self::Purge {
+                    detail: purge::check(entry).err()?,
+                    item: format!("{} / {}#{}", rule.service_id, rule.effect, rule.principal),
+                })
+            }
+            PolicyItem::Settings(scope, settings) if !settings.ignored.is_empty() => {
+                let ignored = settings.ignored.iter().map(ToString::to_string);
+                Some(Self::Setting {
+                    item: format!("{scope} / settings"),
+                    detail: ignored.collect::<Vec<_>>().join("; "),
+                })
+            }
+            PolicyItem::Settings(..) | PolicyItem::Approver(_) => None,
+        }
     }
 
     /// What waits until somebody puts it right.
@@ -103,6 +120,22 @@ impl Malformed {
         match self {
             Self::Item { stops, .. } => *stops,
             _ => Stops::Nothing,
+        }
+    }
+
+    /// What the edit is, in the words of the log's line.
+    pub(crate) fn told_as(&self) -> &'static str {
+        match self {
+            Self::Purge { .. } => {
+                "an entry of the allowlist says wrongly when DynamoDB may delete it"
+            }
+            Self::Setting { .. } => {
+                "a setting that decides nothing makes no sense and is left out; the others hold"
+            }
+            Self::Acknowledgement { .. } => "an acknowledgement of a finding cannot be understood",
+            Self::NotARecord { .. } | Self::Item { .. } | Self::NoImage { .. } => {
+                "an edit of the allowlist cannot be understood"
+            }
         }
     }
 

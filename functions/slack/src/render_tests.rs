@@ -3,6 +3,7 @@ use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::judge::{Decision, Verdict};
 use gatekeeper_core::request::{Actor, Ec2Answer};
+use gatekeeper_core::visible::visible;
 use gatekeeper_core::vote::{Channel, Choice};
 use gatekeeper_core::watch::Finding;
 use proptest::prelude::*;
@@ -588,7 +589,7 @@ fn an_acknowledgement_is_shown_with_who_until_when_and_why_it_ended() {
 }
 
 fn any_text() -> impl Strategy<Value = String> {
-    let nasty = "(<!channel>|<@U1>|<https://example.com\\|x>|&lt;|`|\\*|\u{202e}|🦀|\n|\u{0})";
+    let nasty = "(<!channel>|<@U1>|<https://example.com\\|x>|&lt;|`|\\*|\u{202e}|🦀|\n|\u{0}|\u{200b}|\u{ad}|\u{3164}|\u{2028}|\u{e0041}|\u{fe0f})";
     prop_oneof![
         "(?s).{0,40}",
         prop::collection::vec(nasty, 0..20).prop_map(|parts| parts.concat()),
@@ -596,11 +597,24 @@ fn any_text() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Every text of a message, wherever it stands.
+fn texts(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => vec![text],
+        Value::Array(array) => array.iter().flat_map(texts).collect(),
+        Value::Object(object) => object.values().flat_map(texts).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// All of a message's own text, and what is not allowed in it.
 fn check(message: &Message) -> Result<(), TestCaseError> {
     let message = json(message);
     let written = message.to_string();
     prop_assert!(!written.contains(['<', '>']));
+    for text in texts(&message) {
+        prop_assert_eq!(visible(text), text, "nothing is hidden");
+    }
     prop_assert!(written.len() < 100_000);
     let blocks = message["blocks"].as_array().unwrap();
     prop_assert!((1..=50).contains(&blocks.len()));

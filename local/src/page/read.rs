@@ -170,7 +170,8 @@ impl Reader {
             }
             match decode_policy_item(item.clone()) {
                 Ok(PolicyItem::Entry(entry)) => allowlist.entries.push(entry),
-                Ok(PolicyItem::Settings(scope, _)) => {
+                Ok(PolicyItem::Settings(scope, settings)) => {
+                    allowlist.ignored.extend(settings.ignored);
                     allowlist.settings.insert(scope, as_texts(&item));
                 }
                 Ok(PolicyItem::Approver(approver)) => allowlist.approvers.push(approver),

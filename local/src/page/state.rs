@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use gatekeeper_core::approver::Approver;
+use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::{Cause, Request, Status, Transition};
 use gatekeeper_core::vote::{Choice, Vote};
@@ -167,6 +168,8 @@ pub(super) struct Allowlist {
     /// The attributes of each item of settings, as texts. `*` is always there, and each service.
     pub(super) settings: BTreeMap<Scope, BTreeMap<String, String>>,
     pub(super) unreadable: Vec<Unreadable>,
+    /// Settings that decide nothing and make no sense.
+    pub(super) ignored: Vec<IgnoredSetting>,
 }
 
 /// An item that nobody understands, and that keeps what it concerns from being decided.

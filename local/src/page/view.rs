@@ -1,5 +1,6 @@
 //! Shows a [`State`]. What comes from outside is text to the template, which escapes all of it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use askama::Template;
@@ -7,6 +8,7 @@ use askama::filters::HtmlSafe;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::purge;
 use gatekeeper_core::request::Status;
+use gatekeeper_core::visible::visible;
 use jiff::Timestamp;
 
 use super::act::{
@@ -61,7 +63,11 @@ impl<'a> View<'a> {
     }
 
     pub(super) fn html(&self) -> Result<String, askama::Error> {
-        self.render()
+        let html = self.render()?;
+        Ok(match visible(&html) {
+            Cow::Borrowed(_) => html,
+            Cow::Owned(shown) => shown,
+        })
     }
 
     fn time(&self, at: &Timestamp) -> Time {

@@ -14,6 +14,7 @@ use std::time::Duration;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::config::Managed;
 use gatekeeper_connections::decode::records_of;
+use gatekeeper_core::visible::visible;
 
 use crate::world::{Options, World, WorldError};
 use crate::world_file::{BadWorld, WorldFile};
@@ -178,18 +179,26 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
             let state = world.ec2.state(connection.endpoint_id.as_str());
             let line = Line::new(request, state);
             summary.count(&line);
-            say(&if args.json { line.json() } else { line.text() });
+            say(&if args.json {
+                line.json()
+            } else {
+                shown(line.text())
+            });
         }
     }
     for attachment in file.all_attachments() {
         let state = world.ec2.attachment(attachment.attachment_id.as_str());
         let line = AttachmentLine::new(attachment, state.map(|now| now.state));
-        say(&if args.json { line.json() } else { line.text() });
+        say(&if args.json {
+            line.json()
+        } else {
+            shown(line.text())
+        });
     }
     say(&if args.json {
         summary.json()
     } else {
-        summary.text()
+        shown(summary.text())
     });
     world.stop();
     Ok(if all_done {
@@ -254,6 +263,11 @@ fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
+/// Text for people, with a mark for what does not show. What programs read keeps the true text.
+fn shown(text: String) -> String {
+    visible(&text).into_owned()
+}
+
 fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", visible(line));
 }

@@ -8,7 +8,7 @@ use gatekeeper_core::policy::Scope;
 use jiff::SignedDuration;
 
 use super::news::Observer;
-use super::{Args, Unusable, complain, reconcile, say};
+use super::{Args, Unusable, complain, reconcile, say, shown};
 use crate::world::World;
 use crate::world_file::{Step, Verb};
 
@@ -26,7 +26,7 @@ pub(super) async fn play(
     let json = args.json;
     world.clock.advance(step.after);
     if !json {
-        say(&heading(world, step, number));
+        say(&shown(heading(world, step, number)));
     }
     let refused = observer.aside(step.put_into(world)).await?;
     let refused = refused
@@ -58,7 +58,11 @@ pub(super) async fn play(
 
     let news = observer.look().await?;
     for one in &news {
-        say(&if json { one.json(number) } else { one.text() });
+        say(&if json {
+            one.json(number)
+        } else {
+            shown(one.text())
+        });
     }
     if news.is_empty() && !json {
         say("  nothing changes");

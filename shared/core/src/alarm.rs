@@ -266,8 +266,8 @@ impl Alarm {
             id: self.id.clone(),
             at: self.at,
             notification: Some(notification.document()),
-            subject,
-            text,
+            subject: subject.into(),
+            text: text.into(),
             document: serde_json::to_string(self)?,
             to: Audience::Everybody,
             attributes: BTreeMap::from(

@@ -17,6 +17,7 @@ use crate::message::{Audience, Message};
 use crate::policy::ServiceName;
 use crate::rejection;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
+use crate::visible::in_line;
 use crate::vote::{Choice, Vote};
 
 /// What is announced.
@@ -339,8 +340,8 @@ impl Announcement {
         Ok(Message {
             id: self.id.clone(),
             at: self.at,
-            subject: self.subject(),
-            text: self.text(),
+            subject: self.subject().into(),
+            text: self.text().into(),
             document: serde_json::to_string(self)?,
             notification: Some(self.notification()),
             to: Audience::Everybody,
@@ -407,7 +408,7 @@ impl Announcement {
     #[must_use]
     pub fn consumer(&self) -> String {
         match &self.customer {
-            Some(customer) => format!("{customer} (account {})", self.account_id),
+            Some(customer) => format!("{} (account {})", in_line(customer), self.account_id),
             None => format!("Account {}", self.account_id),
         }
     }
@@ -416,7 +417,7 @@ impl Announcement {
     pub(crate) fn write_facts(&self, text: &mut String) {
         let mut row = |name: &str, value: &str| {
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "{name:<11} {value}");
+            let _ = writeln!(text, "{name:<11} {}", in_line(value));
         };
         match &self.service_name {
             Some(name) => row("Service", &format!("{name} ({})", self.service_id)),

@@ -5,6 +5,8 @@
 
 use serde_json::json;
 
+use crate::visible::visible;
+
 /// As many characters of a title are shown…
 const TITLE_LIMIT: usize = 250;
 /// …and of a description. AWS documents neither; these are what is known to work.
@@ -51,18 +53,30 @@ impl Notification<'_> {
     }
 }
 
-/// Text in which nothing is a link, a mention or mark-up: names and reasons come from outside.
+/// Text in which nothing is a link, a mention or mark-up, and nothing is hidden: names and reasons come
+/// from outside.
 fn plain(text: &str) -> String {
+    let text = visible(text);
     let mut plain = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut characters = text.chars().peekable();
+    let mut is_in_word = false;
+    while let Some(c) = characters.next() {
+        let next_is_word = characters.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
             '&' => plain.push_str("&amp;"),
             '<' => plain.push_str("&lt;"),
             '>' => plain.push_str("&gt;"),
-            // Nothing stands between the two, and nobody sees it; but it is no mark-up any more.
-            '*' | '_' | '~' | '`' | '[' => plain.extend([c, '\u{2060}']),
+            // Within a word, as in names of settings, it is no mark-up.
+            '_' if is_in_word && next_is_word => plain.push(c),
+            // Characters that look like them, and are no mark-up.
+            '*' => plain.push('∗'),
+            '_' => plain.push('＿'),
+            '~' => plain.push('∼'),
+            '`' => plain.push('ˋ'),
+            '[' => plain.push('［'),
             c => plain.push(c),
         }
+        is_in_word = c.is_alphanumeric();
     }
     plain
 }

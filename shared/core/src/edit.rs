@@ -89,6 +89,7 @@ fn at_once(settings: &ServiceSettings) -> ServiceSettings {
     ServiceSettings {
         name: None,
         slack_channel: None,
+        ignored: Vec::new(),
         remind_hours: None,
         revoke_at_most: None,
         ..settings.clone()

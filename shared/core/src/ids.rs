@@ -36,6 +36,9 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
+            /// What it must be, in words.
+            pub const EXPECTED: &'static str = $expected;
+
             /// The id as AWS writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {

@@ -74,8 +74,8 @@ pub fn invitation(
     Ok(Some(Message {
         id: format!("{}@{approver}", told.id),
         at: told.at,
-        subject: subject(told),
-        text: text(told),
+        subject: subject(told).into(),
+        text: text(told).into(),
         document: serde_json::to_string(told)?,
         notification: None,
         attributes: BTreeMap::from(

@@ -12,6 +12,7 @@
 //! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
 //! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`policy`] | allowlist entries and service settings |
+//! | [`ignored_setting`] | settings that decide nothing and make no sense |
 //! | [`policy_key`] | what the key of an allowlist item means, however it is written |
 //! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
@@ -36,6 +37,7 @@
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
+//! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
@@ -71,6 +73,7 @@ mod fixtures;
 pub mod foretell;
 pub mod hint;
 pub mod ids;
+pub mod ignored_setting;
 pub mod invitation;
 pub mod judge;
 pub mod left_alone;
@@ -88,6 +91,7 @@ pub mod rejection;
 pub mod request;
 pub mod review;
 pub mod token;
+pub mod visible;
 pub mod vote;
 pub mod waiting;
 pub mod watch;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::approver::ApproverId;
 use crate::ids::EndpointId;
+use crate::visible::Shown;
 
 /// One message, ready to be sent and to be kept until it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +17,9 @@ pub struct Message {
     /// When what it tells of happened.
     pub at: Timestamp,
     /// An e-mail subject within SNS's rules: ASCII, one line, under 100 characters.
-    pub subject: String,
+    pub subject: Shown,
     /// The message as a person reads it; an approver's link comes after it.
-    pub text: String,
+    pub text: Shown,
     /// The JSON document that machines get.
     pub document: String,
     /// What chat channels get through Amazon Q Developer; nothing of what is meant for one person.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::approver::{Approver, SlackChannelId};
 use crate::connection::Connection;
 use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, id};
+use crate::ignored_setting::IgnoredSetting;
 
 /// The endpoint services an entry or a setting speaks of.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -263,13 +264,18 @@ pub struct ServiceSettings {
     /// What follows when somebody decides without Gatekeeper.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_band: Option<OutOfBand>,
+    /// What was said and makes no sense, of what decides nothing: it counts as if it were not said.
+    #[serde(skip)]
+    pub ignored: Vec<IgnoredSetting>,
 }
 
 impl ServiceSettings {
     /// These settings, with what they leave unsaid taken from `fallback`, field by field.
     #[must_use]
-    pub fn or(self, fallback: ServiceSettings) -> ServiceSettings {
+    pub fn or(mut self, fallback: ServiceSettings) -> ServiceSettings {
+        self.ignored.extend(fallback.ignored);
         ServiceSettings {
+            ignored: self.ignored,
             name: self.name.or(fallback.name),
             slack_channel: self.slack_channel.or(fallback.slack_channel),
             on_unlisted: self.on_unlisted.or(fallback.on_unlisted),

@@ -7,8 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use crate::vote::is_unseen;
-
 /// A token in a link has so many characters.
 const LENGTH: usize = 43;
 /// A link is encoded once by whoever forwards it, and perhaps again by what opens it.
@@ -123,6 +121,15 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
     }
+}
+
+/// What mail programs and pages leave in a link that is copied from them. A soft hyphen is not among it: it
+/// stands where a word was broken, and a hyphen may be the token's.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    )
 }
 
 #[cfg(test)]

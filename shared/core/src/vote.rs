@@ -12,6 +12,7 @@ use crate::approver::{Approver, ApproverId, deciders, people};
 use crate::connection::ConnectionState;
 use crate::ids::EndpointId;
 use crate::request::{Enforcement, Request, Status};
+use crate::visible::{as_typed, without_hidden};
 
 /// A reason is no longer than this, in characters.
 pub const REASON_LIMIT: usize = 1000;
@@ -20,11 +21,11 @@ pub const REASON_LIMIT: usize = 1000;
 /// forms, and do not type.
 pub const TYPED: usize = 6;
 
-/// Whether somebody typed the end of an endpoint's id. White space and upper case are forgiven, and so
-/// is the whole id.
+/// Whether somebody typed the end of an endpoint's id. White space, upper case, full-width letters and what
+/// nobody sees are forgiven, and so is the whole id.
 #[must_use]
 pub fn is_typed(typed: &str, endpoint_id: &EndpointId) -> bool {
-    let typed = typed.trim().to_ascii_lowercase();
+    let typed = as_typed(typed).to_ascii_lowercase();
     typed.len() >= TYPED && endpoint_id.as_str().ends_with(&typed)
 }
 
@@ -148,11 +149,8 @@ impl Ballot {
     /// # Errors
     /// [`InvalidBallot`], in words for whoever put it in.
     pub fn new(choice: Choice, reason: &str) -> Result<Self, InvalidBallot> {
-        let plain: String = reason
-            .chars()
-            .filter(|c| !is_unseen(*c))
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        let plain = without_hidden(&reason.replace(is_break, " "));
         let reason = plain.split_whitespace().collect::<Vec<_>>().join(" ");
         if reason.chars().count() > REASON_LIMIT {
             return Err(InvalidBallot::LongReason);
@@ -177,6 +175,10 @@ pub enum Unrecorded {
     UnknownState(ConnectionState),
     /// EC2 says that the connection is another's, or another service's, than whoever voted was shown.
     Corrected,
+    /// EC2 says that it was decided or ended without Gatekeeper, and noting that took too long.
+    Meanwhile,
+    /// The policy decides by itself by now, and EC2 has not done it yet.
+    PolicyDecides,
     /// It approves, and the policy cannot be read (safety rule S2); what is wrong with it.
     Policy(String),
 }
@@ -205,6 +207,16 @@ impl fmt::Display for Unrecorded {
             Self::Corrected => f.write_str(
                 "EC2 says otherwise whose connection this is than what you were shown. What EC2 says is shown \
                  from now on: look at it, and vote again.",
+            ),
+            Self::Meanwhile => f.write_str(
+                "EC2 says that something happened to this connection without Gatekeeper. That is being noted, \
+                 and takes longer than you wait. What it was shows here within minutes; if it is still open \
+                 then, vote again.",
+            ),
+            Self::PolicyDecides => f.write_str(
+                "The allowlist or the settings were changed, and they decide about this connection by now, so \
+                 that no vote is needed. EC2 is being asked, which takes longer than you wait: what came of it \
+                 shows here and is announced within minutes. If it is still open then, vote again.",
             ),
             Self::Policy(wrong) => write!(
                 f,
@@ -235,14 +247,6 @@ pub fn effect(decided: Status, now: Status) -> Effect {
         now if now == decided => Effect::Pending,
         _ => Effect::Overtaken,
     }
-}
-
-/// Whether a character shows nothing by itself, and may turn around what stands beside it.
-pub(crate) fn is_unseen(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-    )
 }
 
 /// What the votes on a review come to.

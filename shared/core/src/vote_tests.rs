@@ -219,3 +219,54 @@ fn whoever_votes_in_vain_is_told_why_and_what_to_do() {
         );
     }
 }
+
+#[test]
+fn the_end_of_an_id_is_typed_on_any_keyboard() {
+    let id: EndpointId = "vpce-0123456789abcdef0".parse().unwrap();
+    for typed in [
+        "bcdef0",
+        " BCDEF0\n",
+        "ｂｃｄｅｆ０",
+        "ＢＣＤＥＦ０\u{3000}",
+        "\u{feff}bc\u{200b}de\u{ad}f0\u{202c}",
+        "vpce-0123456789abcdef0",
+        "ｖｐｃｅ－０１２３４５６７８９ａｂｃｄｅｆ０",
+        "𝚋𝚌𝚍𝚎𝚏𝟶",
+    ] {
+        assert!(is_typed(typed, &id), "{typed:?}");
+    }
+    for typed in [
+        "",
+        "cdef0",
+        "\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}",
+        "ｃｄｅｆ０",
+        "bcdef1",
+        "bсdef0",
+        "bcde f0",
+        "bcdef0.",
+    ] {
+        assert!(!is_typed(typed, &id), "{typed:?}");
+    }
+}
+
+#[test]
+fn a_reason_of_nothing_that_is_seen_is_none() {
+    for unseen in [
+        "\u{3164}\u{200b}",
+        "\u{2800}",
+        "\u{e0041}\u{fe0f}",
+        " \u{2028}\u{0}",
+    ] {
+        assert_eq!(
+            Ballot::new(Choice::Reject, unseen),
+            Err(InvalidBallot::NoReason),
+            "{unseen:?}"
+        );
+    }
+    let reason = Ballot::new(
+        Choice::Reject,
+        "no\u{202e}t\u{ad} ours\u{2029}yet ⚠\u{fe0f}",
+    )
+    .unwrap();
+    assert_eq!(reason.reason, "not ours yet ⚠\u{fe0f}");
+}

@@ -86,6 +86,12 @@ id!(
     "a Slack workspace's id: T, and capital letters and digits"
 );
 id!(
+    /// An Enterprise organization, `E…`, to which workspaces belong.
+    EnterpriseId,
+    |text| is_id(text, b"E"),
+    "a Slack organization's id: E, and capital letters and digits"
+);
+id!(
     /// An app, `A…`.
     AppId,
     |text| is_id(text, b"A"),
@@ -109,6 +115,61 @@ id!(
     is_ts,
     "a Slack message's ts: seconds, a dot and six digits"
 );
+
+/// To whom a person belongs, or for whom an app is installed: in an Enterprise organization, Slack says of
+/// people sometimes their workspace and sometimes the organization.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum TenantId {
+    /// A workspace.
+    Workspace(TeamId),
+    /// A whole organization.
+    Organization(EnterpriseId),
+}
+
+impl TenantId {
+    /// The id as Slack writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Workspace(id) => id.as_str(),
+            Self::Organization(id) => id.as_str(),
+        }
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let organization = text.parse().map(Self::Organization);
+        let expected =
+            "the id of a Slack workspace or organization: T or E, and capital letters and digits";
+        organization
+            .or_else(|_| text.parse().map(Self::Workspace))
+            .map_err(|_| InvalidId::new(text, expected))
+    }
+}
+
+impl TryFrom<String> for TenantId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
+}
+
+impl From<TenantId> for String {
+    fn from(id: TenantId) -> String {
+        id.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// Slack gives out 9 to 11 characters today and asks not to rely on that.
 fn is_id(text: &str, prefixes: &[u8]) -> bool {
@@ -160,6 +221,21 @@ mod tests {
             "#approvals".parse::<ChannelId>().unwrap_err().to_string(),
             r##""#approvals" is not a Slack channel's id (not its name): C, G or D, and capital letters and digits"##
         );
+    }
+
+    #[test]
+    fn a_workspace_and_an_organization_are_told_apart() {
+        let workspace: TenantId = "T0123ABCD".parse().unwrap();
+        assert_eq!(workspace, TenantId::Workspace("T0123ABCD".parse().unwrap()));
+        let organization: TenantId = "E0123ABCD".parse().unwrap();
+        assert_eq!(
+            organization,
+            TenantId::Organization("E0123ABCD".parse().unwrap())
+        );
+        for bad in ["", "T", "U0123ABCD", "T0123ABCD,E0123ABCD", "e0123abcd"] {
+            let error = bad.parse::<TenantId>().unwrap_err().to_string();
+            assert!(error.contains("T or E"), "{error}");
+        }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::address::{BaseUrl, InvalidAddress, ResponseUrl};
 use crate::form;
-use crate::ids::{AppId, ChannelId, MessageTs, TeamId, UserId};
+use crate::ids::{AppId, ChannelId, EnterpriseId, MessageTs, TeamId, TenantId, UserId};
 
 /// Longer bodies are refused unread. Slack's largest is a modal of 250 KB, encoded.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -37,10 +37,14 @@ pub enum Interaction {
 pub struct By {
     /// The person.
     pub user: UserId,
-    /// The person's own workspace: another one, where a channel is shared with strangers.
-    pub user_team: TeamId,
-    /// The workspace that it happened in.
-    pub team: TeamId,
+    /// The person's own workspace, or the organization that it belongs to: another one, where a channel is
+    /// shared with strangers. None where Slack does not say.
+    pub user_tenant: Option<TenantId>,
+    /// The workspace that it happened in, of a modal that of whoever sent it in. None where the app is
+    /// installed for a whole organization and Slack does not say.
+    pub team: Option<TeamId>,
+    /// The organization of that workspace, or for which the app is installed.
+    pub organization: Option<EnterpriseId>,
     /// The app whose button or modal it was.
     pub app: AppId,
 }
@@ -221,18 +225,26 @@ struct Kind {
 #[derive(Deserialize)]
 struct User {
     id: UserId,
-    team_id: TeamId,
+    team_id: Option<TenantId>,
+}
+
+/// Null for an app that is installed for a whole organization.
+#[derive(Deserialize)]
+struct Team {
+    id: TenantId,
+    enterprise_id: Option<EnterpriseId>,
 }
 
 #[derive(Deserialize)]
-struct Team {
-    id: TeamId,
+struct Enterprise {
+    id: EnterpriseId,
 }
 
 #[derive(Deserialize)]
 struct ActionsPayload {
     user: User,
-    team: Team,
+    team: Option<Team>,
+    enterprise: Option<Enterprise>,
     api_app_id: AppId,
     actions: Vec<Action>,
     container: Option<Container>,
@@ -243,28 +255,47 @@ struct ActionsPayload {
 #[derive(Deserialize)]
 struct ViewPayload {
     user: User,
-    team: Team,
+    team: Option<Team>,
+    enterprise: Option<Enterprise>,
     api_app_id: AppId,
     view: View,
 }
 
 impl ActionsPayload {
     fn by(&self) -> By {
-        by(&self.user, &self.team, &self.api_app_id)
+        by(
+            &self.user,
+            self.team.as_ref(),
+            self.enterprise.as_ref(),
+            &self.api_app_id,
+        )
     }
 }
 
 impl ViewPayload {
     fn by(&self) -> By {
-        by(&self.user, &self.team, &self.api_app_id)
+        by(
+            &self.user,
+            self.team.as_ref(),
+            self.enterprise.as_ref(),
+            &self.api_app_id,
+        )
     }
 }
 
-fn by(user: &User, team: &Team, app: &AppId) -> By {
+fn by(user: &User, team: Option<&Team>, enterprise: Option<&Enterprise>, app: &AppId) -> By {
+    let (workspace, its_organization) = match team.map(|team| (&team.id, &team.enterprise_id)) {
+        Some((TenantId::Workspace(id), organization)) => (Some(id), organization.as_ref()),
+        Some((TenantId::Organization(id), _)) => (None, Some(id)),
+        None => (None, None),
+    };
     By {
         user: user.id.clone(),
-        user_team: user.team_id.clone(),
-        team: team.id.clone(),
+        user_tenant: user.team_id.clone(),
+        team: workspace.cloned(),
+        organization: its_organization
+            .or(enterprise.map(|enterprise| &enterprise.id))
+            .cloned(),
         app: app.clone(),
     }
 }

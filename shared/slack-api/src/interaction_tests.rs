@@ -74,8 +74,12 @@ fn a_button_says_who_pressed_what_where() {
         panic!("a press")
     };
     assert_eq!(pressed.by.user.as_str(), "U2CERLKJA");
-    assert_eq!(pressed.by.user_team.as_str(), "T1DC2JH3J");
-    assert_eq!(pressed.by.team.as_str(), "T1DC2JH3J");
+    assert_eq!(
+        pressed.by.user_tenant.as_ref().unwrap().as_str(),
+        "T1DC2JH3J"
+    );
+    assert_eq!(pressed.by.team.as_ref().unwrap().as_str(), "T1DC2JH3J");
+    assert_eq!(pressed.by.organization, None);
     assert_eq!(pressed.by.app.as_str(), "A0123456789");
     assert_eq!(pressed.action_id, "approve");
     assert_eq!(pressed.value, "vpce-0123456789abcdef0 3");
@@ -97,7 +101,65 @@ fn a_stranger_in_a_shared_channel_is_told_apart() {
     let Interaction::Pressed(pressed) = decoded(&shared).unwrap() else {
         panic!("a press")
     };
-    assert_ne!(pressed.by.user_team, pressed.by.team);
+    assert_eq!(pressed.by.user_tenant.unwrap().as_str(), "T0STRANGER");
+    assert_eq!(pressed.by.team.unwrap().as_str(), "T1DC2JH3J");
+}
+
+#[test]
+fn in_an_organization_slack_says_whose_workspace_it_is_in_several_ways() {
+    let enterprise = json!({"id": "E1ORG", "name": "Example"});
+    let org_wide = with(press(), "/enterprise", enterprise.clone());
+    let org_wide = with(org_wide, "/is_enterprise_install", json!(true));
+    let mut named = press();
+    named["team"]["enterprise_id"] = json!("E1ORG");
+    let of = |payload: Value| match decoded(&payload).unwrap() {
+        Interaction::Pressed(pressed) => pressed.by,
+        other => panic!("{other:?}"),
+    };
+    for (payload, team, user) in [
+        (
+            with(org_wide.clone(), "/team", json!(null)),
+            None,
+            Some("T1DC2JH3J"),
+        ),
+        (without(org_wide.clone(), "/team"), None, Some("T1DC2JH3J")),
+        (
+            with(org_wide.clone(), "/team/id", json!("E1ORG")),
+            None,
+            Some("T1DC2JH3J"),
+        ),
+        (org_wide.clone(), Some("T1DC2JH3J"), Some("T1DC2JH3J")),
+        (
+            with(org_wide.clone(), "/user/team_id", json!("E1ORG")),
+            Some("T1DC2JH3J"),
+            Some("E1ORG"),
+        ),
+        (
+            without(org_wide.clone(), "/user/team_id"),
+            Some("T1DC2JH3J"),
+            None,
+        ),
+        (
+            with(org_wide, "/user/team_id", json!(null)),
+            Some("T1DC2JH3J"),
+            None,
+        ),
+        (named, Some("T1DC2JH3J"), Some("T1DC2JH3J")),
+    ] {
+        let by = of(payload);
+        assert_eq!(
+            by.organization.as_ref().map(EnterpriseId::as_str),
+            Some("E1ORG")
+        );
+        assert_eq!(by.team.as_ref().map(TeamId::as_str), team);
+        assert_eq!(by.user_tenant.as_ref().map(TenantId::as_str), user);
+    }
+    let mut view = with(submission(), "/team", json!(null));
+    view["enterprise"] = enterprise;
+    let Interaction::Submitted(submitted) = decoded(&view).unwrap() else {
+        panic!("a submission")
+    };
+    assert_eq!(submitted.by.organization.unwrap().as_str(), "E1ORG");
 }
 
 #[test]
@@ -192,8 +254,6 @@ fn a_payload_that_lacks_something_is_refused() {
         "/type",
         "/user",
         "/user/id",
-        "/user/team_id",
-        "/team",
         "/team/id",
         "/api_app_id",
         "/trigger_id",
@@ -222,7 +282,12 @@ fn a_payload_that_lacks_something_is_refused() {
     for (pointer, wrong) in [
         ("/user/id", json!("alice")),
         ("/user/id", json!(17)),
-        ("/team", json!(null)),
+        ("/user/team_id", json!("example")),
+        ("/user/team_id", json!(17)),
+        ("/team", json!("T1DC2JH3J")),
+        ("/team/id", json!("U2CERLKJA")),
+        ("/enterprise", json!("E1ORG")),
+        ("/enterprise", json!({"id": "T1DC2JH3J"})),
         ("/trigger_id", json!("")),
         ("/trigger_id", json!("1.2.3\r\n")),
         ("/container/channel_id", json!("approvals")),

@@ -22,4 +22,5 @@ pub mod interaction;
 pub mod prompt;
 pub mod secret;
 pub mod signature;
+pub mod tenants;
 pub mod text;

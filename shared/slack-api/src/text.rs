@@ -4,6 +4,7 @@
 //! (<https://docs.slack.dev/messaging/formatting-message-text>). Nothing of ours is either, so a
 //! [`Mrkdwn`] never holds `<` or `>`, and whatever came from outside stays text.
 
+use gatekeeper_core::visible::visible;
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
 /// Where a text was cut off.
@@ -175,19 +176,9 @@ impl Serialize for Plain {
     }
 }
 
-/// Without what does not show or makes other text show otherwise: control characters but the line
-/// break, and those that turn the direction of writing.
+/// With a mark for what does not show or makes other text show otherwise.
 fn tidy(text: &str) -> String {
-    text.replace("\r\n", "\n")
-        .chars()
-        .filter_map(|c| match c {
-            '\n' => Some(c),
-            '\t' | '\r' | '\u{2028}' | '\u{2029}' => Some(' '),
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{200E}' | '\u{200F}' => None,
-            c if c.is_control() => None,
-            c => Some(c),
-        })
-        .collect()
+    visible(text).replace('\t', " ")
 }
 
 /// Slack's limits are in characters, and do not say of which kind. UTF-16's are never fewer than
@@ -223,7 +214,11 @@ mod tests {
             ),
             ("&lt;!here&gt;", "&amp;lt;!here&amp;gt;"),
             ("a\nb\r\nc\td", "a b c d"),
-            ("\u{202e}abc\u{0}\u{7f}", "abc"),
+            ("\u{202e}abc\u{0}\u{7f}", "\\u{202e}abc\\u{0}\\u{7f}"),
+            (
+                "a\u{200b}b\u{3164}\u{2028}",
+                "a\\u{200b}b\\u{3164}\\u{2028}",
+            ),
         ] {
             assert_eq!(Mrkdwn::line(given).as_str(), shown);
         }
@@ -282,7 +277,20 @@ mod tests {
         fn a_short_text_reads_as_it_was_written(text in "[^\\p{C}\\p{Zl}\\p{Zp}]{0,50}") {
             let read = Mrkdwn::line(&text).0
                 .replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
-            prop_assert_eq!(read, text);
+            prop_assert_eq!(read, visible(&text));
+        }
+
+        #[test]
+        fn nothing_in_a_text_is_hidden(
+            text in "[a\n\r\t\u{0}\u{1b}\u{7f}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0001}\u{e0041}\u{e0100}é<&]{0,20}",
+            limit in 1_usize..200,
+        ) {
+            for shown in [Mrkdwn::line(&text), Mrkdwn::lines(&text), Mrkdwn::code(&text)] {
+                let shown = shown.fit(limit).0;
+                prop_assert_eq!(visible(&shown), shown.as_str());
+            }
+            let plain = Plain::new(&text).fit(limit).0;
+            prop_assert_eq!(visible(&plain), plain.as_str());
         }
     }
 }

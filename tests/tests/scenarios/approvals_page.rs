@@ -72,7 +72,7 @@ async fn answer(world: &World, request: &Request) -> Response {
     response
 }
 
-async fn get(world: &World, token: &str) -> Response {
+pub(crate) async fn get(world: &World, token: &str) -> Response {
     answer(world, &request(Method::Get, token, &[], b"")).await
 }
 
@@ -80,7 +80,7 @@ async fn head(world: &World, token: &str) -> Response {
     answer(world, &request(Method::Head, token, &[], b"")).await
 }
 
-async fn post(world: &World, token: &str, fields: &[(&str, &str)]) -> Response {
+pub(crate) async fn post(world: &World, token: &str, fields: &[(&str, &str)]) -> Response {
     let encode = |text: &str| {
         text.replace('%', "%25")
             .replace(' ', "+")
@@ -760,4 +760,49 @@ async fn the_links_in_the_local_worlds_letters_work() {
         sent.contains("<h1>Done: the connection is accepted</h1>"),
         "{sent}"
     );
+}
+
+#[tokio::test]
+async fn how_approvers_fare_is_counted_without_strangers() {
+    let world = panel().await;
+    let metrics = world.gatekeeper(Function::Approvals).metrics();
+    let well_formed = "ExampleExampleExampleExampleExampleExample0";
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let broken = || {
+        let internal = dynamodb::Fault::InternalError;
+        world.dynamodb.inject("*", internal, 100);
+    };
+    for token in ["", "x", "favicon.ico", well_formed] {
+        assert_eq!(get(&world, token).await.status, 404);
+        assert_eq!(post(&world, token, APPROVE).await.status, 404);
+    }
+    broken();
+    assert_eq!(get(&world, "favicon.ico").await.status, 503);
+    world.dynamodb.clear_faults();
+    let alices = token(&world, "alice", 3);
+    let elsewhere = [form[0], ("sec-fetch-site", "cross-site")];
+    for odd in [
+        request(Method::Post, &alices, &elsewhere, b""),
+        request(Method::Other, &alices, &[], b""),
+        request(Method::Post, &alices, &form, &[b'x'; 20_000]),
+    ] {
+        assert!(answer(&world, &odd).await.status >= 400);
+    }
+    assert_eq!(metrics.last("Answers"), None, "none of these is anybody's");
+
+    let counted = |outcome| metrics.last_of("Answers", ("outcome", outcome));
+    assert_eq!(get(&world, &alices).await.status, 200);
+    assert_eq!((counted("served"), counted("failed")), (Some(1.0), None));
+    broken();
+    assert_eq!(get(&world, &alices).await.status, 503);
+    world.dynamodb.clear_faults();
+    assert_eq!(counted("failed"), Some(1.0));
+
+    // What is not recorded because EC2 does not answer has failed as well.
+    let world = panel().await;
+    let metrics = world.gatekeeper(Function::Approvals).metrics();
+    let mute = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);
+    world.ec2.inject(mute.always());
+    assert_eq!(approve(&world, "alice", 3).await.status, 503);
+    assert_eq!(metrics.last_of("Answers", ("outcome", "failed")), Some(1.0));
 }

@@ -329,7 +329,6 @@ async fn what_slack_did_not_sign_for_our_app_and_workspace_is_refused() {
         (press().with_header("X-Slack-Request-Timestamp", None), 401),
         (press().with_header("X-Slack-Signature", Some("v0=")), 401),
         (press().with_app("A0OTHER"), 403),
-        (press().with_team("T0OTHER"), 403),
     ] {
         let answer = app.take(&sent).await;
         assert_eq!((answer.status, answer.body.as_str()), (status, ""));
@@ -682,4 +681,174 @@ async fn a_press_about_a_service_that_is_not_managed_any_more_is_told_so() {
     );
     assert_eq!(app.status().await, Some(Status::InReview));
     assert_eq!(state(world, 3), Some(State::PendingAcceptance));
+}
+
+/// The local workspace.
+const TEAM: &str = "T0LOCAL0001";
+
+#[tokio::test]
+async fn in_an_organization_each_way_to_press_counts_or_is_refused_in_words_and_counted() {
+    type Made = fn(Interaction) -> Interaction;
+    let ways: [(&str, Made, Option<(&str, &str)>); 10] = [
+        ("of a workspace by itself", |press| press, None),
+        (
+            "of a workspace of an organization, which Slack names for the person",
+            |press| press.with_organization("E0EXAMPLE"),
+            None,
+        ),
+        (
+            "of an app for all of the organization, by somebody of ours",
+            |press| press.with_org_install("E0EXAMPLE").with_users_team(TEAM),
+            None,
+        ),
+        (
+            "of an app for all of the organization, somewhere",
+            |press| press.with_org_install("E0EXAMPLE"),
+            Some(("elsewhere", "adds it to the parameter SlackTeamId")),
+        ),
+        (
+            "of an app for all of the organization, in another workspace",
+            |press| {
+                let press = press.with_organization("E0EXAMPLE");
+                press.with_payload(|it| it["team"]["id"] = json!("T0OTHER"))
+            },
+            Some((
+                "elsewhere",
+                "you pressed in T0OTHER of the organization E0EXAMPLE",
+            )),
+        ),
+        (
+            "in another workspace",
+            |press| press.with_team("T0OTHER"),
+            Some((
+                "elsewhere",
+                "They are decided in T0LOCAL0001, and you pressed in T0OTHER",
+            )),
+        ),
+        (
+            "by a guest, in a channel that is shared",
+            |press| press.with_users_team("T0OTHER"),
+            Some(("guest", "Slack says that you are of T0OTHER")),
+        ),
+        (
+            "by a guest of another organization",
+            |press| {
+                press
+                    .with_organization("E0EXAMPLE")
+                    .with_users_team("E0STRANGE")
+            },
+            Some(("guest", "Slack says that you are of E0STRANGE")),
+        ),
+        (
+            "by somebody of whom nothing is said",
+            |press| press.with_payload(|it| it["user"]["team_id"] = json!(null)),
+            Some(("nameless", "vote by the link in your e-mail")),
+        ),
+        (
+            "of nothing that Slack names",
+            |press| {
+                press.with_payload(|it| {
+                    it["team"] = json!(null);
+                    it["user"]["team_id"] = json!(null);
+                })
+            },
+            Some(("elsewhere", "in a workspace that Slack does not name")),
+        ),
+    ];
+    for (way, made, refused) in ways {
+        let app = App::new().await;
+        let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
+        let counted = |reason| metrics.last_of("SlackStrangers", ("reason", reason));
+        let modal = app.ask_to_reject("U0ALICE").await;
+        let answer = app.take(&made(app.pressed("U0ALICE", "approve"))).await;
+        assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{way}");
+        let told = app.told("U0ALICE").pop().unwrap();
+        let Some((reason, words)) = refused else {
+            assert!(told.starts_with("*Done"), "{way}: {told}");
+            assert_eq!(metrics.last("SlackStrangers"), None, "{way}");
+            continue;
+        };
+        assert!(told.contains(words), "{way}: {told}");
+        assert!(
+            told.contains("your vote does not count") || told.contains("Your vote does not count")
+        );
+        assert_eq!(counted(reason), Some(1.0), "{way}");
+        // The other button, and the form that was open.
+        let views = app.space.slack.views("U0ALICE").len();
+        app.take(&made(app.pressed("U0ALICE", "reject"))).await;
+        assert!(app.told("U0ALICE").pop().unwrap().contains(words), "{way}");
+        assert_eq!(app.space.slack.views("U0ALICE").len(), views, "{way}");
+        let sent = app
+            .space
+            .slack
+            .submit_view("U0ALICE", &modal, &[("reason", "No.")]);
+        app.take(&made(sent.unwrap())).await;
+        let (_, _, error) = app.modal("U0ALICE");
+        assert!(error.unwrap().contains(words), "{way}");
+        assert_eq!(app.status().await, Some(Status::InReview), "{way}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_signed_and_not_understood_is_an_alarm() {
+    let app = App::new().await;
+    let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
+    let press = app.pressed("U0ALICE", "approve");
+    let odd = press.with_payload(|it| it["team"] = json!({"id": "X0NEW"}));
+    assert_eq!(app.take(&odd).await.status, 400);
+    let counted = |name| metrics.last_of("SlackFailures", ("error_type", name));
+    assert_eq!(counted("Permanent.SlackMalformed"), Some(1.0));
+    let other = app.pressed("U0ALICE", "approve").with_app("A0OTHER");
+    assert_eq!(app.take(&other).await.status, 403);
+    assert_eq!(counted("Permanent.SlackOtherApp"), Some(1.0));
+    assert_eq!(
+        metrics.last_of("SlackFailures", ("class", "permanent")),
+        Some(1.0)
+    );
+}
+
+#[tokio::test]
+async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_follows() {
+    // Nobody can cut short what takes no time, so this is on the real clock.
+    let mut real = options();
+    real.clock = Clock::system();
+    real.patience = Patience::default();
+    let app = App::at(Workspace::with(real, PANEL).await).await;
+    app.press("U0MALLORY", "approve").await;
+    let world = &app.space.world;
+    allow(world, "*", "000000000009").await;
+    let hangs = Fault::new("AcceptVpcEndpointConnections", FaultKind::Hang);
+    world.ec2.inject(hangs.always());
+    let begun = Instant::now();
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let took = begun.elapsed();
+    assert!(took < Duration::from_millis(2600), "{took:?}");
+    assert!(told.contains("no vote is needed"), "{told}");
+    assert!(told.contains("announced within minutes"), "{told}");
+    assert_eq!(app.space.slack.errors_shown("U0CAROL"), []);
+    let votes = request(world, 3).await.unwrap().votes;
+    assert_eq!(votes, [], "and it was none");
+    assert_eq!(app.status().await, Some(Status::Accepting));
+}
+
+#[tokio::test]
+async fn how_whoever_presses_fares_is_counted_without_strangers() {
+    let app = App::quorum().await;
+    let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
+    let press = || app.pressed("U0ALICE", "approve");
+    for odd in [
+        press().signed_with("another secret"),
+        press().with_users_team("T0OTHER"),
+        press().with_app("A0OTHER"),
+    ] {
+        app.take(&odd).await;
+    }
+    assert_eq!(metrics.last("Answers"), None);
+    let counted = |outcome| metrics.last_of("Answers", ("outcome", outcome));
+    app.press("U0ALICE", "approve").await;
+    assert_eq!((counted("served"), counted("failed")), (Some(1.0), None));
+    let broken = dynamodb::Fault::InternalError;
+    app.space.world.dynamodb.inject("*", broken, 100);
+    app.press("U0CAROL", "approve").await;
+    assert_eq!(counted("failed"), Some(1.0));
 }

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::request::Status;
 use gatekeeper_local::dynamodb::OnDone;
 use gatekeeper_local::world::World;
@@ -218,8 +219,16 @@ async fn measured() -> Value {
     assert_eq!(look(&world, &alice).await, "open");
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "decided");
     let vote = meter.read(&world);
+    let nobodys = Voter::Link {
+        token: "ExampleExampleExampleExampleExampleExample0".to_owned(),
+        typed: String::new(),
+    };
+    let meter = Meter::of(&world);
+    assert_eq!(look(&world, &nobodys).await, "invalid");
+    let stranger = meter.read(&world);
 
     json!({
+        "stranger": stranger,
         "accept": accept,
         "reject": reject,
         "review_with_two_approvers": review,

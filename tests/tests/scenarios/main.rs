@@ -53,6 +53,7 @@ mod telling;
 mod unexpected_keys;
 mod unmanaged;
 mod unreadable;
+mod visible;
 mod votes;
 mod votes_observed;
 mod votes_overtaken;

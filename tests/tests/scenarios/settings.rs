@@ -2,9 +2,14 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::request::{Actor, Cause, Status};
-use local_aws::State;
+use gatekeeper_local::function::Function;
+use gatekeeper_local::world::World;
+use local_aws::{NewChannel, State};
 
+use crate::logs;
+use crate::slack::{CHANNEL, Workspace};
 use crate::support::*;
 
 fn world_text(settings: &str) -> String {
@@ -100,5 +105,107 @@ async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it()
         let kinds = announced(&world).into_keys().map(|(_, kind)| kind);
         let count = kinds.filter(|kind| kind == "accepted_out_of_band").count();
         assert_eq!(count, told, "{settings}");
+    }
+}
+
+/// Writes a service's settings, or those of `*`, attribute by attribute.
+async fn put_settings(world: &World, scope: &str, attributes: &[(&str, AttributeValue)]) {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let mut put = world
+        .tables()
+        .put_item()
+        .table_name(world.allowlist_table())
+        .item("service_id", text(scope))
+        .item("rule", text("settings"));
+    for (name, value) in attributes {
+        put = put.item(*name, value.clone());
+    }
+    put.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_corrected() {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let last = |world: &World, function, name| world.gatekeeper(function).metrics().last(name);
+    for (attribute, value, shown) in [
+        ("slack_channel", text("#settings-3-4"), "#settings-3-4"),
+        (
+            "name",
+            AttributeValue::N("34000034".to_owned()),
+            "the number 34000034",
+        ),
+    ] {
+        for scope in ["*", SERVICE] {
+            let world = world_of(WORLD).await;
+            let item = format!("{scope} / settings");
+            logs::keep(shown);
+            let told = || {
+                let lines = logs::kept(shown).into_iter();
+                let names = |line: &String| line.contains(&item) && line.contains(attribute);
+                lines.filter(names).count()
+            };
+            let before = told();
+            let others = ("review_hours", AttributeValue::N("2".to_owned()));
+            put_settings(&world, scope, &[(attribute, value.clone()), others.clone()]).await;
+            edited(&world).await;
+            assert_eq!(
+                last(&world, Function::PolicyChanges, "MalformedPolicyEdits"),
+                Some(1.0)
+            );
+            assert_eq!(told(), before + 1, "{item}: told when it is written");
+            world.reconcile().await;
+            assert_all_decided(&world, &item).await;
+            let deadline = request(&world, 3).await.unwrap().deadline;
+            assert!(deadline.is_some(), "{item}: the other settings hold");
+            assert_eq!(
+                last(&world, Function::Reconcile, "IgnoredSettings"),
+                Some(1.0)
+            );
+            assert_eq!(told(), before + 2, "{item}: told in each run");
+            put_settings(&world, scope, &[others]).await;
+            edited(&world).await;
+            world.reconcile().await;
+            assert_eq!(
+                last(&world, Function::Reconcile, "IgnoredSettings"),
+                Some(0.0)
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_attribute_that_nobody_knows_still_makes_settings_unreadable() {
+    let world = world_of(WORLD).await;
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let odd = [("slack_channel", text("#x")), ("slack_chanel", text("C0X"))];
+    put_settings(&world, "*", &odd).await;
+    edited(&world).await;
+    world.reconcile().await;
+    for n in 1..=5 {
+        assert_eq!(status(&world, n).await, None);
+    }
+}
+
+#[tokio::test]
+async fn a_review_is_shown_in_the_next_best_channel_where_its_services_own_makes_no_sense() {
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    for (of_all, shown_in) in [
+        (text("C0ALL"), "C0ALL"),
+        (AttributeValue::L(Vec::new()), CHANNEL),
+        (text("general"), CHANNEL),
+    ] {
+        let mut space = Workspace::of(WORLD).await;
+        space.slack.put_channel(NewChannel::new("C0ALL", "all"));
+        put_settings(&space.world, "*", &[("slack_channel", of_all)]).await;
+        let own = [
+            ("slack_channel", text("#payments")),
+            ("name", text("two\nlines")),
+        ];
+        put_settings(&space.world, SERVICE, &own).await;
+        space.world.reconcile().await;
+        assert_eq!(space.deliver().await, [""; 0]);
+        let shown = space.slack.messages(shown_in);
+        let asks = shown.iter().filter(|it| !it.buttons().is_empty());
+        assert_eq!(asks.count(), 2, "{shown_in}");
     }
 }

@@ -12,6 +12,7 @@ mod standing;
 
 use askama::Template;
 use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_core::visible::visible;
 use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT, Unrecorded};
 use jiff::Timestamp;
@@ -134,7 +135,8 @@ fn again_in_a_moment(response: Response) -> Response {
 
 fn rendered(status: u16, page: &impl Template) -> Response {
     match page.render() {
-        Ok(html) => Response::page(status, html),
+        // Here, so that no text on any page is forgotten: none of ours holds anything hidden.
+        Ok(html) => Response::page(status, visible(&html).into_owned()),
         // Only a formatter that fails could bring this about, and none here does.
         Err(_) => Response::empty(500),
     }

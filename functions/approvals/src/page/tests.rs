@@ -570,4 +570,34 @@ proptest! {
             prop_assert!(!standing(stands, &dossier, now()).body.contains("<i "));
         }
     }
+
+    #[test]
+    fn no_page_holds_what_is_not_seen(
+        text in "[a\n\r\t\u{0}\u{1b}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0001}\u{e0041}\u{e0100}é<&]{1,20}",
+        status in 0..7_usize,
+    ) {
+        let mut dossier = opened(&text);
+        dossier.request.customer = Some(text.clone());
+        dossier.request.service_name = text.parse().ok();
+        dossier.request.decided_by = Actor::Iam(text.clone());
+        dossier.request.status = Status::ALL[status];
+        let mut dossier = voted(dossier, "bob@example.com", Choice::Approve, &text);
+        dossier.history[0].actor = Actor::Iam(text.clone());
+        dossier.history[0].ec2 = Some(Ec2Answer { code: text.clone(), request_id: Some(text.clone()) });
+        let unrecorded = [None, Some(Unrecorded::Policy(text.clone()))];
+        for unrecorded in unrecorded {
+            let entered = Entered {
+                choice: None,
+                reason: text.clone(),
+                typed: text.clone(),
+                faults: Faults { unrecorded, ..Faults::default() },
+            };
+            let page = open(&dossier, &entered, now()).body;
+            prop_assert_eq!(visible(&page), page.as_str());
+        }
+        for stands in ALL {
+            let page = standing(stands, &dossier, now()).body;
+            prop_assert_eq!(visible(&page), page.as_str());
+        }
+    }
 }

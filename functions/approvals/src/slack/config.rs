@@ -5,15 +5,16 @@ use std::str::FromStr;
 
 use gatekeeper_aws::config::ConfigError;
 use gatekeeper_slack_api::address::BaseUrl;
-use gatekeeper_slack_api::ids::{AppId, TeamId};
+use gatekeeper_slack_api::ids::AppId;
+use gatekeeper_slack_api::tenants::Tenants;
 
-/// The workspace and the app in it whose buttons count.
+/// The workspaces and the app in them whose buttons count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlackConfig {
     /// The secret with the signing secret and the bot token (`SLACK_SECRET_ARN`).
     pub secret_arn: String,
-    /// The workspace (`SLACK_TEAM_ID`).
-    pub team: TeamId,
+    /// The workspaces and organizations whose people decide (`SLACK_TEAM_ID`).
+    pub tenants: Tenants,
     /// Our app (`SLACK_APP_ID`).
     pub app: AppId,
     /// Where Slack is (`SLACK_URL`).
@@ -35,7 +36,7 @@ impl SlackConfig {
         let required = |name| set(name).ok_or(ConfigError::Missing(name));
         Ok(Some(Self {
             secret_arn,
-            team: parsed("SLACK_TEAM_ID", &required("SLACK_TEAM_ID")?)?,
+            tenants: parsed("SLACK_TEAM_ID", &required("SLACK_TEAM_ID")?)?,
             app: parsed("SLACK_APP_ID", &required("SLACK_APP_ID")?)?,
             url: match set("SLACK_URL") {
                 Some(url) => parsed("SLACK_URL", &url)?,
@@ -88,6 +89,7 @@ mod tests {
         }
         for wrong in [
             ("SLACK_TEAM_ID", "example"),
+            ("SLACK_TEAM_ID", "T0123ABCD,"),
             ("SLACK_APP_ID", "T0123ABCD"),
             ("SLACK_URL", "http://slack.com"),
         ] {

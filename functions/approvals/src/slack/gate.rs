@@ -1,4 +1,4 @@
-//! Lets nothing in but what Slack says of our app and workspace.
+//! Lets nothing in but what Slack says of our app.
 
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::telemetry::Metrics;
@@ -28,15 +28,17 @@ impl Slack {
                 error = chain(&malformed),
                 "what Slack sent cannot be understood"
             );
+            // It is signed: a way to press that this version does not know.
+            metrics.count_slack_failure("Permanent.SlackMalformed", false);
             Response::empty(400)
         })?;
         match by(&interaction) {
-            Some(by) if by.team != self.config.team || by.app != self.config.app => {
-                tracing::warn!(
-                    team = by.team.as_str(),
+            Some(by) if by.app != self.config.app => {
+                tracing::error!(
                     app = by.app.as_str(),
-                    "somebody pressed a button of another app, or in another workspace"
+                    "a request that our app's secret signed is of another app; SlackAppId is wrong, or the secret"
                 );
+                metrics.count_slack_failure("Permanent.SlackOtherApp", false);
                 Err(Response::empty(403))
             }
             _ => Ok(interaction),

@@ -3,7 +3,7 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`config`](SlackConfig) | whether there is Slack, and which |
-//! | `gate` | lets nothing in but what Slack says of our app and workspace |
+//! | `gate` | lets nothing in but what Slack says of our app |
 //! | `calls` | answers Slack, within its three seconds |
 //! | `words` | what people are told |
 //!
@@ -23,9 +23,10 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Voted, Voter};
 use gatekeeper_aws::secrets::SlackSecrets;
-use gatekeeper_core::vote::{Ballot, Choice};
+use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
 use gatekeeper_slack_api::client::Client;
+use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, TenantId};
 use gatekeeper_slack_api::interaction::{By, Interaction, Pressed, Submitted};
 use gatekeeper_slack_api::prompt::{APPROVE, REJECT, Subject};
 use gatekeeper_slack_api::text::Plain;
@@ -40,7 +41,7 @@ use words::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, REASON, REJECTION, Said, said};
 /// How long warming up may take.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// One workspace, and our app in it.
+/// The workspaces, and our app in them.
 #[derive(Debug)]
 pub struct Slack {
     config: SlackConfig,
@@ -114,7 +115,7 @@ impl Slack {
         budget: Budget,
         deadline: Deadline,
     ) -> Response {
-        let (voter, _) = match self.voter(&pressed.by, &pressed.value) {
+        let (voter, _) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
@@ -123,7 +124,9 @@ impl Slack {
             return Response::empty(200);
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
-        let told = match self.clock.until_done(budget.decide, vote).await {
+        let voted = self.clock.until_done(budget.decide, vote).await;
+        gatekeeper.metrics().count_answer(is_answered(&voted));
+        let told = match voted {
             Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
             // The gatekeeper has told of it, or goes on without us.
             Some(Err(_)) | None => Said::failed(NOT_NOW),
@@ -138,12 +141,16 @@ impl Slack {
         pressed: &Pressed,
         budget: Budget,
     ) -> Response {
-        let (voter, remembered) = match self.voter(&pressed.by, &pressed.value) {
+        let (voter, remembered) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
         let view = Box::pin(gatekeeper.view(&voter));
-        let told = match self.clock.until_done(budget.look, view).await {
+        let looked = self.clock.until_done(budget.look, view).await;
+        gatekeeper
+            .metrics()
+            .count_answer(matches!(looked, Some(Ok(_))));
+        let told = match looked {
             Some(Ok(view)) => match Outcome::from(view) {
                 Outcome::Open(dossier) => {
                     let modal = words::rejection(&dossier.request, remembered);
@@ -169,7 +176,7 @@ impl Slack {
         budget: Budget,
         deadline: Deadline,
     ) -> Response {
-        let (voter, remembered) = match self.voter(&modal.by, &modal.private_metadata) {
+        let (voter, remembered) = match self.voter(gatekeeper, &modal.by, &modal.private_metadata) {
             Ok(voter) => voter,
             Err(refusal) => return wrong(&refusal.meaning),
         };
@@ -179,7 +186,9 @@ impl Slack {
             Err(invalid) => return wrong(&crate::words::sentence(invalid)),
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
-        match self.clock.until_done(budget.answer, vote).await {
+        let voted = self.clock.until_done(budget.answer, vote).await;
+        gatekeeper.metrics().count_answer(is_answered(&voted));
+        match voted {
             // What they wrote stays, to be sent again.
             Some(Ok(Voted::Unrecorded(why, _))) => wrong(&why.to_string()),
             Some(Ok(voted)) => {
@@ -190,10 +199,25 @@ impl Slack {
         }
     }
 
-    /// Who votes on what: the person by their id in our workspace, the review by what came back.
-    fn voter(&self, by: &By, subject: &str) -> Result<(Voter, PrivateMetadata), Said> {
-        if by.user_team != self.config.team {
-            return Err(Said::stranger());
+    /// Who votes on what: the person by their id at ours, the review by what came back.
+    fn voter(
+        &self,
+        gatekeeper: &Gatekeeper,
+        by: &By,
+        subject: &str,
+    ) -> Result<(Voter, PrivateMetadata), Said> {
+        let tenants = &self.config.tenants;
+        if let Err(stranger) = tenants.admit(by) {
+            tracing::warn!(
+                user = by.user.as_str(),
+                user_tenant = by.user_tenant.as_ref().map(TenantId::as_str),
+                team = by.team.as_ref().map(TeamId::as_str),
+                organization = by.organization.as_ref().map(EnterpriseId::as_str),
+                reason = stranger.as_str(),
+                "somebody pressed who is not of a workspace or organization that decides; SlackTeamId lists those"
+            );
+            gatekeeper.metrics().count_slack_stranger(stranger.as_str());
+            return Err(Said::stranger(&stranger, tenants));
         }
         let read = || {
             let subject: Subject = subject.parse().ok()?;
@@ -211,6 +235,14 @@ impl Slack {
         };
         Ok((voter, remembered))
     }
+}
+
+/// Whether what a vote needs answered.
+fn is_answered<E>(voted: &Option<Result<Voted, E>>) -> bool {
+    !matches!(
+        voted,
+        None | Some(Err(_)) | Some(Ok(Voted::Unrecorded(Unrecorded::Silent, _)))
+    )
 }
 
 /// The modal stays, and says at its input what is wrong.

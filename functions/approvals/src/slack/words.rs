@@ -4,7 +4,8 @@ use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::request::Request;
 use gatekeeper_core::vote::REASON_LIMIT;
 use gatekeeper_slack_api::blocks::{Block, Message, Modal, PrivateMetadata, TextInput};
-use gatekeeper_slack_api::ids::UserId;
+use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, UserId};
+use gatekeeper_slack_api::tenants::{Stranger, Tenants};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
 use crate::standing::{Outcome, Standing};
@@ -100,11 +101,51 @@ impl Said {
         }
     }
 
-    /// That they are a guest from another workspace, in a channel that is shared with it.
-    pub(super) fn stranger() -> Self {
+    /// That they are not of ours, or did it elsewhere, and what to do.
+    pub(super) fn stranger(stranger: &Stranger, tenants: &Tenants) -> Self {
+        let by_mail =
+            "Your vote does not count. If you are an approver, vote by the link in your e-mail";
+        let listed = |id: &str| {
+            format!(
+                "if people of {id} are to decide, whoever runs Gatekeeper adds it to the parameter SlackTeamId"
+            )
+        };
+        let (title, meaning) = match stranger {
+            Stranger::Elsewhere { team, organization } => {
+                let workspace = team.as_ref().map(TeamId::as_str);
+                let organization = organization.as_ref().map(EnterpriseId::as_str);
+                let place = match (workspace, organization) {
+                    (Some(team), Some(org)) => format!("in {team} of the organization {org}"),
+                    (Some(team), None) => format!("in {team}"),
+                    (None, Some(org)) => {
+                        format!("by an app that is installed for all of the organization {org}")
+                    }
+                    (None, None) => "in a workspace that Slack does not name".to_owned(),
+                };
+                let widen = organization.or(workspace).map(listed);
+                (
+                    "Reviews are not decided in this workspace",
+                    format!(
+                        "They are decided in {tenants}, and you pressed {place}. {by_mail}, or there{}.",
+                        widen.map_or(String::new(), |widen| format!("; {widen}"))
+                    ),
+                )
+            }
+            Stranger::Guest(tenant) => (
+                "You are not of this workspace",
+                format!(
+                    "Only people of {tenants} decide here, and Slack says that you are of {tenant}. {by_mail}; {}.",
+                    listed(tenant.as_str())
+                ),
+            ),
+            Stranger::Nameless => (
+                "Slack does not say of which workspace you are",
+                format!("Only people of {tenants} decide here. {by_mail}."),
+            ),
+        };
         Self {
-            title: "You are not of this workspace".to_owned(),
-            meaning: "Only people of it decide here, so your vote does not count.".to_owned(),
+            title: title.to_owned(),
+            meaning,
             is_failure: false,
         }
     }

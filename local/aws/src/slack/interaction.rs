@@ -1,7 +1,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::signature::slack_signature;
 use super::text_of;
@@ -98,6 +98,34 @@ impl Interaction {
         self.with_payload(|payload| set(payload, "/user/team_id", team_id))
     }
 
+    /// Of an app that is installed for all of an Enterprise organization: Slack names that, and no workspace.
+    #[must_use]
+    pub fn with_org_install(self, enterprise_id: &str) -> Self {
+        self.with_organization(enterprise_id)
+            .with_payload(|payload| {
+                set_to(payload, "is_enterprise_install", Value::Bool(true));
+                set_to(payload, "team", Value::Null);
+            })
+    }
+
+    /// In a workspace that belongs to an Enterprise organization: of the person, Slack names that in place of
+    /// the workspace ("The `user.team_id` will report an enterprise organization ID").
+    #[must_use]
+    pub fn with_organization(self, enterprise_id: &str) -> Self {
+        self.with_payload(|payload| {
+            set_to(
+                payload,
+                "enterprise",
+                json!({ "id": enterprise_id, "name": "local" }),
+            );
+            set(payload, "/user/team_id", enterprise_id);
+            if let Some(team) = payload.get_mut("team").and_then(Value::as_object_mut) {
+                team.insert("enterprise_id".to_owned(), json!(enterprise_id));
+                team.insert("enterprise_name".to_owned(), json!("local"));
+            }
+        })
+    }
+
     /// For another app.
     #[must_use]
     pub fn with_app(self, app_id: &str) -> Self {
@@ -187,6 +215,13 @@ impl Interaction {
 fn set(payload: &mut Value, pointer: &str, value: &str) {
     if let Some(field) = payload.pointer_mut(pointer) {
         *field = Value::from(value);
+    }
+}
+
+/// Sets a field of the payload itself.
+fn set_to(payload: &mut Value, name: &str, value: Value) {
+    if let Some(fields) = payload.as_object_mut() {
+        fields.insert(name.to_owned(), value);
     }
 }
 

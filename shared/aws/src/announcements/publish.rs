@@ -37,7 +37,7 @@ impl OutgoingMessage {
     /// What everybody may read.
     pub(super) fn announcement(message: Message) -> Self {
         Self {
-            text: message.text.clone(),
+            text: message.text.to_string(),
             message,
         }
     }
@@ -249,7 +249,7 @@ fn body(outgoing: &OutgoingMessage) -> String {
 fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {
     let mut entry = PublishBatchRequestEntry::builder()
         .id(id)
-        .subject(&message.subject)
+        .subject(&*message.subject)
         .message_structure("json")
         .message(body);
     for (name, value) in &message.attributes {

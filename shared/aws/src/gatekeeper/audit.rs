@@ -42,7 +42,7 @@ pub(super) struct Auditor {
 pub(super) struct ServiceAudit {
     service: ServiceId,
     began: Timestamp,
-    settings: ServiceSettings,
+    pub(super) settings: ServiceSettings,
     /// An entry of the allowlist, once it was looked for.
     entry: OnceCell<AnyEntry>,
     /// What is to begin its grace period.

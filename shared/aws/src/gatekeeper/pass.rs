@@ -136,6 +136,10 @@ impl Passes {
             .map_err(|error| self.log.failure(&error, None))
             .ok();
         let unlisted = self.tables.open_requests(&service).await?;
+        let mut report = ServiceReport::new(service);
+        if let Some(audit) = &audit {
+            report.ignored_settings.clone_from(&audit.settings.ignored);
+        }
         Ok(Pass {
             which: Which::All,
             resumed: token.is_some(),
@@ -148,7 +152,7 @@ impl Passes {
             audit,
             purged: Arc::default(),
             may_cut: true,
-            report: ServiceReport::new(service),
+            report,
         })
     }
 

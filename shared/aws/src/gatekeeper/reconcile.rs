@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::waiting::{Reviews, Whose};
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
@@ -90,8 +91,26 @@ impl Reconciler {
                     .await;
             }
         }
+        self.tell_of_settings(&done);
         self.measure(&done);
         done
+    }
+
+    /// Settings that decide nothing and make no sense: told of in every run until they are corrected.
+    fn tell_of_settings(&self, done: &Reconciled) {
+        let services = done.services.iter();
+        let ignored: BTreeSet<&IgnoredSetting> = services
+            .flat_map(|report| &report.ignored_settings)
+            .collect();
+        for setting in &ignored {
+            tracing::warn!(
+                item = format!("{} / settings", setting.scope),
+                attribute = setting.attribute,
+                "a setting that decides nothing makes no sense: {setting}"
+            );
+        }
+        let count = f64::from(u32::try_from(ignored.len()).unwrap_or(u32::MAX));
+        self.metrics.put("IgnoredSettings", Unit::Count, count, &[]);
     }
 
     async fn reconcile_services(

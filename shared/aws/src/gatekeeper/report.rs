@@ -6,6 +6,7 @@ use std::sync::Arc;
 use gatekeeper_core::attachment::{Attachments, Tally};
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::request::Status;
 use gatekeeper_core::waiting::Reviews;
 use gatekeeper_core::watch::Seen;
@@ -36,6 +37,8 @@ pub struct ServiceReport {
     pub(super) is_whole: bool,
     /// Since when what has no date was seen, as far as it is remembered.
     pub(super) first_seen: BTreeMap<String, Timestamp>,
+    /// The settings, of those that hold for it, that decide nothing and make no sense.
+    pub(super) ignored_settings: Vec<IgnoredSetting>,
     /// Since when the oldest review waits for people.
     pub oldest_review: Option<Timestamp>,
     /// Its reviews, by whose they are.
@@ -89,6 +92,7 @@ impl ServiceReport {
             attachments: Attachments::default(),
             is_whole: false,
             first_seen: BTreeMap::new(),
+            ignored_settings: Vec::new(),
             oldest_review: None,
             undecidable: 0,
             revocations_held: None,

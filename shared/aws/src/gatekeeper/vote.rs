@@ -498,7 +498,7 @@ impl Votes {
                     callers: Vec::new(),
                     purged: Arc::default(),
                 };
-                self.settle_first(voting, case, observation, why, deadline)
+                self.settle_first(voting, case, observation, why, (waits, deadline))
                     .await
             }
             Answer::Record(cast) => {
@@ -619,13 +619,21 @@ impl Votes {
         case: Case<'_>,
         observation: Observation,
         why: Option<Unrecorded>,
-        deadline: Deadline,
+        (waits, deadline): (Waits, Deadline),
     ) -> Result<Option<Voted>, Arc<Error>> {
-        let outcomes = self
-            .pipeline
-            .settle(vec![observation], deadline)
-            .boxed()
-            .await;
+        let is_policys = why.is_none() && observation.phase() == Phase::Waiting;
+        let settling = self.pipeline.settle(vec![observation], deadline).boxed();
+        let Some(outcomes) = self.clock.until_done(waits.end, settling).await else {
+            tracing::warn!(
+                endpoint_id = %voting.endpoint_id,
+                "settling takes longer than whoever votes waits; reconcile finishes it"
+            );
+            let why = match is_policys {
+                true => Unrecorded::PolicyDecides,
+                false => Unrecorded::Meanwhile,
+            };
+            return Ok(case.voted(Answer::Unrecorded(why)));
+        };
         let Some(request) = self.request_of(&voting.endpoint_id).await? else {
             return Ok(Some(Voted::Invalid));
         };

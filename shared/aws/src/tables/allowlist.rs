@@ -4,6 +4,7 @@
 //! over would let in whom it was meant to keep out (safety rule S2).
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -11,6 +12,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{Region, ServiceId};
+use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::policy::{
     About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
 };
@@ -97,17 +99,35 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
         .and_then(|rule| rule.as_s().ok())
         .is_some_and(|rule| rule == SETTINGS);
     if is_settings {
+        let mut item = item;
+        let (name, channel) = (item.remove("name"), item.remove("slack_channel"));
         let item: SettingsItem =
             serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
-        let scope = item
+        let scope: Scope = item
             .service_id
             .parse()
             .map_err(|error| malformed(format!("service_id: {error}")))?;
+        let mut ignored = Vec::new();
+        let mut note = |attribute, written: String, expected| {
+            ignored.push(IgnoredSetting::new(
+                scope.clone(),
+                attribute,
+                &written,
+                expected,
+            ));
+        };
+        let name = sense_of(name)
+            .map_err(|written| note("name", written, ServiceName::EXPECTED))
+            .ok();
+        let slack_channel = sense_of(channel)
+            .map_err(|written| note("slack_channel", written, SlackChannelId::EXPECTED))
+            .ok();
         return Ok(PolicyItem::Settings(
             scope,
             ServiceSettings {
-                name: item.name,
-                slack_channel: item.slack_channel,
+                ignored,
+                name: name.flatten(),
+                slack_channel: slack_channel.flatten(),
                 on_unlisted: item.on_unlisted,
                 approvals_required: item.approvals_required,
                 review_hours: item.review_hours,
@@ -153,6 +173,31 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
         .map_err(|error| malformed(error.to_string()))
 }
 
+/// What an attribute that decides nothing says, if anything; else what stands there, in words.
+fn sense_of<T: FromStr>(value: Option<AttributeValue>) -> Result<Option<T>, String> {
+    match &value {
+        None | Some(AttributeValue::Null(_)) => Ok(None),
+        Some(AttributeValue::S(text)) => text.parse().map(Some).map_err(|_| format!("{text:?}")),
+        Some(other) => Err(in_words(other)),
+    }
+}
+
+/// An attribute's value as an error shows it.
+fn in_words(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) => format!("the text {text:?}"),
+        AttributeValue::N(number) => format!("the number {number}"),
+        AttributeValue::Bool(value) => value.to_string(),
+        AttributeValue::Null(_) => "nothing".to_owned(),
+        AttributeValue::L(_) => "a list".to_owned(),
+        AttributeValue::M(_) => "a map".to_owned(),
+        AttributeValue::Ss(_) => "a set of texts".to_owned(),
+        AttributeValue::Ns(_) => "a set of numbers".to_owned(),
+        AttributeValue::B(_) | AttributeValue::Bs(_) => "binary".to_owned(),
+        _ => "of a type that nobody knows".to_owned(),
+    }
+}
+
 /// A moment as DynamoDB's time to live takes it.
 fn seconds(value: AttributeValue) -> Result<Option<i64>, String> {
     let shown = match value {
@@ -161,8 +206,7 @@ fn seconds(value: AttributeValue) -> Result<Option<i64>, String> {
             Ok(seconds) => return Ok(Some(seconds)),
             Err(_) => number,
         },
-        AttributeValue::S(text) => format!("the text {text:?}"),
-        _ => "no number".to_owned(),
+        other => in_words(&other),
     };
     Err(format!(
         "purge_at is {shown}; it must be a whole number of seconds since 1970"
@@ -562,6 +606,80 @@ mod tests {
             let error = decode_policy_item(bad).unwrap_err().to_string();
             assert!(error.contains(expected), "{name}: {error}");
             assert!(error.starts_with("the allowlist item * / "), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_decides_nothing_stops_nothing() {
+        let number = AttributeValue::N("5".to_owned());
+        let odd = [
+            number.clone(),
+            AttributeValue::Bool(true),
+            AttributeValue::L(vec![s("C0123ABCD")]),
+            AttributeValue::Ss(vec!["C0123ABCD".to_owned()]),
+            AttributeValue::M([("id".to_owned(), s("C0123ABCD"))].into()),
+            AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new(b"C0123ABCD")),
+            s(""),
+            s(" C0123ABCD"),
+            s("two\nlines"),
+            s("\u{7}"),
+            s(&"x".repeat(81)),
+            s(&"x".repeat(300_000)),
+        ];
+        let channels = ["#reviews", "c0123abcd", "U0123ABCD", "C"].map(s);
+        let cases = odd
+            .iter()
+            .flat_map(|value| [("name", value.clone()), ("slack_channel", value.clone())])
+            .chain(channels.map(|value| ("slack_channel", value)));
+        for (attribute, value) in cases {
+            let mut item = item(&[
+                ("service_id", s("vpce-svc-0a1b2c3d4e5f60718")),
+                ("rule", s("settings")),
+                ("on_unlisted", s("reject")),
+                ("name", s("Payments API")),
+                ("slack_channel", s("C0123ABCD")),
+            ]);
+            item.insert(attribute.to_owned(), value.clone());
+            let PolicyItem::Settings(_, settings) = decode_policy_item(item).unwrap() else {
+                panic!("settings")
+            };
+            assert!(settings.on_unlisted.is_some(), "{attribute}: {value:?}");
+            assert_eq!(settings.name.is_some(), attribute != "name");
+            assert_eq!(
+                settings.slack_channel.is_some(),
+                attribute != "slack_channel"
+            );
+            let [ignored] = settings.ignored.as_slice() else {
+                panic!("{attribute}: {value:?}")
+            };
+            let told = ignored.to_string();
+            let place = format!("{attribute} of vpce-svc-0a1b2c3d4e5f60718 / settings is ");
+            assert!(told.starts_with(&place) && told.len() < 500, "{told}");
+            assert!(!told.contains(char::is_control), "{told}");
+        }
+        // What is not said is nothing wrong.
+        let unsaid = [
+            ("service_id", s("*")),
+            ("rule", s("settings")),
+            ("name", AttributeValue::Null(true)),
+        ];
+        let read = decode_policy_item(item(&unsaid)).unwrap();
+        let none = ServiceSettings::default();
+        assert_eq!(read, PolicyItem::Settings(Scope::Every, none));
+    }
+
+    #[test]
+    fn an_unknown_setting_or_a_bad_one_that_decides_makes_the_item_unreadable() {
+        for (attribute, value) in [
+            ("Name", s("Payments API")),
+            ("slack_chanel", s("C0123ABCD")),
+            ("on_unlisted", s("rejected")),
+            ("approvals_required", s("2")),
+        ] {
+            let mut bad = item(&[("service_id", s("*")), ("rule", s("settings"))]);
+            bad.insert("name".to_owned(), AttributeValue::Bool(true));
+            bad.insert(attribute.to_owned(), value);
+            assert!(decode_policy_item(bad).is_err(), "{attribute}");
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Write as _};
 
+use gatekeeper_core::visible::visible_json;
 use serde_json::{Map, Value};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Json, Writer};
@@ -42,15 +43,14 @@ where
         let ids = spans
             .find(|span| is_invocation(span.metadata()))
             .and_then(|span| ids_of::<S, N>(&span));
-        let Some(ids) = ids else {
-            return self.0.format_event(context, writer, event);
-        };
         let mut line = String::new();
         self.0
             .format_event(context, Writer::new(&mut line), event)?;
-        match line.trim_end().strip_suffix('}') {
-            Some(fields) => writeln!(writer, "{fields}{ids}}}"),
-            None => writer.write_str(&line),
+        // Whoever logs what came from outside need not think of what is hidden in it.
+        let line = visible_json(&line);
+        match (line.trim_end().strip_suffix('}'), ids) {
+            (Some(fields), Some(ids)) => writeln!(writer, "{fields}{ids}}}"),
+            _ => writer.write_str(&line),
         }
     }
 }
@@ -78,6 +78,7 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use gatekeeper_core::visible::visible;
     use lambda_runtime::Context;
     use lambda_runtime::layers::trace::request_span;
     use serde_json::{Value, json};
@@ -159,6 +160,29 @@ mod tests {
             json!({"level": "INFO", "message": "working",
                 "requestId": "8476a536-e9f4-11e8-9739-2dfe598c3fcd"})
         );
+    }
+
+    #[test]
+    fn nothing_in_a_line_is_hidden_whoever_wrote_it() {
+        let odd = "Ex\u{202e}ample\u{3164}\u{1b}[31m\u{9b}\u{e0041}\n\"ü\" \\u202e";
+        let seen = "Ex\\u{202e}ample\\u{3164}\\u{1b}[31m\\u{9b}\\u{e0041}\n\"ü\" \\u202e";
+        let lines = logged(None, || {
+            let context = invocation(None);
+            tracing::error!(error = odd, customer = %odd, verdict = ?odd, "of {odd}");
+            let _invocation = request_span(&context).entered();
+            tracing::info!(item = odd, "of {odd}");
+        });
+        for line in &lines {
+            assert_eq!(line["message"], format!("of {seen}"));
+            for value in line.as_object().unwrap().values() {
+                let value = value.as_str().unwrap();
+                assert_eq!(visible(value), value);
+            }
+        }
+        assert_eq!(lines[0]["error"], seen);
+        assert_eq!(lines[0]["customer"], seen);
+        assert_eq!(lines[1]["item"], seen);
+        assert!(lines[1]["requestId"].is_string());
     }
 
     #[test]

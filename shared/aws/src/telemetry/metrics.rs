@@ -132,6 +132,18 @@ impl Metrics {
         self.put("SlackFailures", Unit::Count, 1.0, &dimensions);
     }
 
+    /// Counts an answer to somebody who came with a link that opens something, or from Slack, under whether it
+    /// was one. What strangers send is not among them: it would hide how those fare who are waited for.
+    pub fn count_answer(&self, is_served: bool) {
+        let outcome = if is_served { "served" } else { "failed" };
+        self.put("Answers", Unit::Count, 1.0, &[("outcome", outcome)]);
+    }
+
+    /// Counts a press in Slack by somebody who is not of a workspace that decides, under why they are not.
+    pub fn count_slack_stranger(&self, reason: &str) {
+        self.put("SlackStrangers", Unit::Count, 1.0, &[("reason", reason)]);
+    }
+
     fn line(
         &self,
         stack: &str,

@@ -81,6 +81,8 @@ fn in_a_word(why: &Unrecorded) -> &'static str {
         Unrecorded::UnknownState(_) => "unknown state",
         Unrecorded::Corrected => "corrected",
         Unrecorded::Policy(_) => "policy",
+        Unrecorded::Meanwhile => "meanwhile",
+        Unrecorded::PolicyDecides => "the policy decides",
     }
 }
 
