@@ -326,6 +326,13 @@ def message_breaks():
             name, {"Type": "String", "Value": value}
         )
 
+    def acknowledgement(name, value):
+        def changed(message, texts, document):
+            details = document["acknowledgement"]
+            details.pop(name, None) if value is None else details.__setitem__(name, value)
+
+        return changed
+
     def https(change):
         def changed(message, texts, document):
             chat = json.loads(texts["https"])
@@ -386,6 +393,12 @@ def message_breaks():
         ("a finding that nobody documented", "alarm_started", put("finding", "something")),
         ("an alarm that begins unmanaged", "alarm_started", put("unmanaged", True)),
         ("an alarm without a remedy", "alarm_started", drop("remedy")),
+        ("an alarm that begins without evidence", "alarm_started", drop("evidence")),
+        ("an alarm that begins acknowledged", "alarm_started", put("acknowledgement", {})),
+        ("an alarm that is over, with evidence", "alarm_ended", put("evidence", ["*"])),
+        ("an acknowledgement of nobody", "alarm_acknowledged", drop("acknowledgement")),
+        ("an acknowledgement that ends for nothing", "acknowledgement_ended", acknowledgement("ended", None)),
+        ("an acknowledgement that begins at its end", "alarm_acknowledged", acknowledgement("ended", "time_up")),
     ]
 
 
