@@ -568,6 +568,7 @@ for ALARM in (
     "EnforceFailuresAlarm",
     "AnnounceFailuresAlarm",
     "UnexpectedPolicyKeysAlarm",
+    "ApproversEnteredTwiceAlarm",
     "UnheardTopicsAlarm",
     "ReviewWaitsAlarm",
     "UndecidedAlarm",
@@ -584,6 +585,7 @@ for TITLE, PATH, VALUE in (
 set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailuresAlarm/Properties/EvaluationPeriods", 1)
 set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
 for ALARM in (
+    "ApproversEnteredTwiceAlarm",
     "BypassedServicesAlarm",
     "RevocationsHeldAlarm",
     "UndecidableReviewsAlarm",

@@ -14,6 +14,7 @@
 //! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
 //! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
 //! | attachments | `attachments.rs` | tells of Transit Gateway attachments, which are not decided here |
+//! | approvers | `approver_items.rs` | notices who is entered as an approver more than once |
 //! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper, and whether anybody listens |
 //!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
@@ -22,6 +23,7 @@
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
 mod announce;
+mod approver_items;
 mod attachments;
 mod audit;
 mod decide;

@@ -128,6 +128,7 @@ impl Gatekeeper {
                     .await;
             }
         }
+        self.look_at_approvers().await;
         // Last, so that SNS being away keeps nobody from being decided.
         self.sweep_outbox(deadline).await;
         self.measure(&done);

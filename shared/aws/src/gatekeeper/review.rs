@@ -160,7 +160,7 @@ impl Gatekeeper {
         approvers: &Approvers,
     ) -> BTreeSet<ApproverId> {
         let deciders = deciders(&approvers.list, review);
-        review.deciders = people(&deciders);
+        review.deciders = people(&deciders, &approvers.list);
         review.approvals_required = review::approvals_required(settings);
         review.out_of_reach_since = match review.out_of_reach_since {
             _ if !review.is_out_of_reach() => None,
