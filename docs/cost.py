@@ -58,7 +58,7 @@ ASSUMED = {
     "telling_seconds": 0.3,  # what one request leaves to be told, at each of its changes
     "changes": 2,  # of a request that are told, each an invocation of its own
     "log_kb_per_sweep": 0.5,
-    "own_metrics_by_run": 19,  # those that each run of reconcile puts
+    "own_metrics_by_run": 20,  # those that each run of reconcile puts
     "own_metrics_by_request": 11,  # others, in each hour with a request
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
     "flood_seconds": 0.03,  # of the function, for a link that opens nothing

@@ -604,6 +604,7 @@ for ALARM in (
     "AnnounceFailuresAlarm",
     "UnexpectedPolicyKeysAlarm",
     "IgnoredSettingsAlarm",
+    "ApproversEnteredTwiceAlarm",
     "UnheardTopicsAlarm",
     "ReviewWaitsAlarm",
     "StrangerWaitsAlarm",
@@ -622,6 +623,7 @@ for TITLE, PATH, VALUE in (
 set_to("what_passes_is_no_alarm_at_once", "one throttled call", "EnforceFailuresAlarm/Properties/EvaluationPeriods", 1)
 set_to("what_passes_is_no_alarm_at_once", "it will not pass", "ForbiddenAlarm/Properties/EvaluationPeriods", 3)
 for ALARM in (
+    "ApproversEnteredTwiceAlarm",
     "BypassedServicesAlarm",
     "CloudTrailRuleMissingAlarm",
     "OpenServicesAlarm",

@@ -115,6 +115,7 @@ BESIDES = {
 }
 # Metrics of ours that mean by themselves that somebody must act; and those of them that reconcile writes in each run.
 FOUND = (
+    "ApproversEnteredTwice",
     "BypassedServices",
     "CloudTrailRuleMissing",
     "IgnoredSettings",

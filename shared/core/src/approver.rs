@@ -61,11 +61,39 @@ pub enum Bar {
 }
 
 impl Approver {
-    /// Whether this person may decide about a consumer's connections to a service.
-    ///
-    /// # Errors
-    /// [`Bar`], what stands against it.
-    pub fn may_decide(&self, service: &ServiceId, account: &AccountId) -> Result<(), Bar> {
+    /// Whether two items are evidently of one person: they name the same Slack user, the same IAM principal,
+    /// or the same mailbox but for what follows a `+`. Upper and lower case make no two people.
+    #[must_use]
+    pub fn is(&self, other: &Approver) -> bool {
+        fn same(one: Option<&str>, other: Option<&str>) -> bool {
+            matches!((one, other), (Some(one), Some(other)) if one.eq_ignore_ascii_case(other))
+        }
+        self.mailbox() == other.mailbox()
+            || same(self.in_slack(), other.in_slack())
+            // IAM has no two roles or users whose names differ in case alone.
+            || same(self.under_iam(), other.under_iam())
+    }
+
+    fn in_slack(&self) -> Option<&str> {
+        self.slack_user_id.as_ref().map(SlackUserId::as_str)
+    }
+
+    fn under_iam(&self) -> Option<&str> {
+        self.iam_principal.as_ref().map(PrincipalPattern::as_str)
+    }
+
+    /// Where mail to this person ends up: `alice+gatekeeper@example.com` is `alice@example.com`.
+    fn mailbox(&self) -> (&str, &str) {
+        let id = self.id.as_str();
+        let (name, host) = id.split_once('@').unwrap_or((id, ""));
+        match name.split_once('+') {
+            Some((name, _)) if !name.is_empty() => (name, host),
+            _ => (name, host),
+        }
+    }
+
+    /// Whether a consumer's connections to a service may be decided under this item, as far as it alone says.
+    fn may_decide(&self, service: &ServiceId, account: &AccountId) -> Result<(), Bar> {
         if !self.services.iter().any(|scope| scope.covers(service)) {
             return Err(Bar::OtherService);
         }
@@ -74,36 +102,76 @@ impl Approver {
         }
         Ok(())
     }
+}
 
-    /// Whether two approvers are one person, entered twice.
-    #[must_use]
-    pub fn is(&self, other: &Approver) -> bool {
-        self.id == other.id
-            || (self.slack_user_id.is_some() && self.slack_user_id == other.slack_user_id)
+/// All items of the person whom one of them is of, that one included, in the order of `approvers`.
+#[must_use]
+pub fn items_of<'a>(approver: &'a Approver, approvers: &'a [Approver]) -> Vec<&'a Approver> {
+    let mut found = vec![approver];
+    let mut looked_at = 0;
+    // What is the same as one that is the same is the same.
+    while let Some(one) = found.get(looked_at).copied() {
+        let is_new =
+            |other: &&Approver| one.is(other) && !found.iter().any(|known| known.id == other.id);
+        let more: Vec<&Approver> = approvers.iter().filter(is_new).collect();
+        found.extend(more);
+        looked_at += 1;
+    }
+    found.sort_by(|one, other| one.id.cmp(&other.id));
+    found
+}
+
+/// Whether an approver may decide about a consumer's connections to a service, `approvers` being all that
+/// there are: their own item says which services, and no item of theirs may name the account as their own.
+///
+/// # Errors
+/// [`Bar`], what stands against it.
+pub fn may_decide(
+    approver: &Approver,
+    approvers: &[Approver],
+    service: &ServiceId,
+    account: &AccountId,
+) -> Result<(), Bar> {
+    approver.may_decide(service, account)?;
+    let items = items_of(approver, approvers);
+    match items.iter().any(|item| item.own_accounts.contains(account)) {
+        true => Err(Bar::OwnAccount),
+        false => Ok(()),
     }
 }
 
 /// Those of all approvers who may decide a request.
 #[must_use]
 pub fn deciders<'a>(approvers: &'a [Approver], request: &Request) -> Vec<&'a Approver> {
-    let may = |approver: &&Approver| {
-        approver
-            .may_decide(&request.service_id, &request.account_id)
-            .is_ok()
-    };
+    let (service, account) = (&request.service_id, &request.account_id);
+    let may = |one: &&Approver| may_decide(one, approvers, service, account).is_ok();
     approvers.iter().filter(may).collect()
 }
 
-/// How many different people these are.
+/// How many different people some of all approvers are.
 #[must_use]
-pub fn people(approvers: &[&Approver]) -> u32 {
-    let mut people: Vec<&Approver> = Vec::new();
-    for approver in approvers {
-        if !people.iter().any(|person| person.is(approver)) {
-            people.push(approver);
+pub fn people(some: &[&Approver], approvers: &[Approver]) -> u32 {
+    let mut people: Vec<Vec<&Approver>> = Vec::new();
+    for approver in some {
+        let is_known = |person: &Vec<&Approver>| person.iter().any(|item| item.id == approver.id);
+        if !people.iter().any(is_known) {
+            people.push(items_of(approver, approvers));
         }
     }
     u32::try_from(people.len()).unwrap_or(u32::MAX)
+}
+
+/// The people who are entered more than once, each by the ids of their items.
+#[must_use]
+pub fn entered_twice(approvers: &[Approver]) -> BTreeSet<Vec<ApproverId>> {
+    let ids = |approver| {
+        let items = items_of(approver, approvers).into_iter();
+        items.map(|item| item.id.clone()).collect()
+    };
+    let people = approvers.iter().map(ids);
+    people
+        .filter(|items: &Vec<ApproverId>| items.len() > 1)
+        .collect()
 }
 
 impl PrincipalPattern {
@@ -205,23 +273,138 @@ mod tests {
             "000000000002".parse().unwrap(),
         );
         let mut alice = approver("alice@example.com", None);
-        assert_eq!(alice.may_decide(&service, &foreign), Ok(()));
-        assert_eq!(alice.may_decide(&service, &own), Err(Bar::OwnAccount));
+        let may = |alice: &Approver, account| {
+            let all = [alice.clone()];
+            may_decide(alice, &all, &service, account)
+        };
+        assert_eq!(may(&alice, &foreign), Ok(()));
+        assert_eq!(may(&alice, &own), Err(Bar::OwnAccount));
         alice.services = [Scope::Service(other)].into();
-        assert_eq!(alice.may_decide(&service, &foreign), Err(Bar::OtherService));
+        assert_eq!(may(&alice, &foreign), Err(Bar::OtherService));
         alice.services.clear();
-        assert_eq!(alice.may_decide(&service, &foreign), Err(Bar::OtherService));
+        assert_eq!(may(&alice, &foreign), Err(Bar::OtherService));
+    }
+
+    fn under_iam(id: &str, principal: &str) -> Approver {
+        let principal = format!("arn:aws:sts::111122223333:assumed-role/{principal}");
+        Approver {
+            iam_principal: Some(principal.parse().unwrap()),
+            ..approver(id, None)
+        }
     }
 
     #[test]
     fn one_person_entered_twice_is_one_person() {
-        let alice = approver("alice@example.com", Some("U0ALICE"));
-        let again = approver("a.smith@example.com", Some("U0ALICE"));
+        let mail = |id: &str| approver(id, None);
+        let table = [
+            (
+                approver("alice@example.com", Some("U0ALICE")),
+                approver("a.smith@example.com", Some("U0ALICE")),
+                true,
+            ),
+            (
+                approver("alice@example.com", Some("U0ALICE")),
+                approver("bob@example.com", Some("U0BOB")),
+                false,
+            ),
+            (mail("alice@example.com"), mail("bob@example.com"), false),
+            (
+                mail("alice@example.com"),
+                mail("alice+gatekeeper@example.com"),
+                true,
+            ),
+            (
+                mail("alice+a@example.com"),
+                mail("alice+b+c@example.com"),
+                true,
+            ),
+            (mail("alice+@example.com"), mail("alice@example.com"), true),
+            (mail("alice@example.com"), mail("alice@example.org"), false),
+            (
+                mail("alice+x@example.com"),
+                mail("alicex@example.com"),
+                false,
+            ),
+            (mail("a.lice@example.com"), mail("alice@example.com"), false),
+            // Nobody's name is empty.
+            (mail("+alice@example.com"), mail("+bob@example.com"), false),
+            (
+                under_iam("alice@example.com", "Approver/alice"),
+                under_iam("a.smith@example.com", "approver/Alice"),
+                true,
+            ),
+            (
+                under_iam("alice@example.com", "Approver/*"),
+                under_iam("a.smith@example.com", "Approver/*"),
+                true,
+            ),
+            // They overlap, and may be two people.
+            (
+                under_iam("alice@example.com", "Approver/alice"),
+                under_iam("bob@example.com", "Approver/*"),
+                false,
+            ),
+        ];
+        for (one, other, expected) in table {
+            assert_eq!(one.is(&other), expected, "{} and {}", one.id, other.id);
+            assert_eq!(other.is(&one), expected, "{} and {}", other.id, one.id);
+            assert!(one.is(&one));
+            let all = [one.clone(), other.clone()];
+            assert_eq!(people(&[&one, &other], &all), if expected { 1 } else { 2 });
+            assert_eq!(entered_twice(&all).len(), usize::from(expected));
+        }
+        assert_eq!(people(&[], &[]), 0);
+        assert!(entered_twice(&[]).is_empty());
+    }
+
+    #[test]
+    fn whoever_is_the_same_as_one_who_is_the_same_is_one_person() {
+        // Alice's two items have nothing in common but what a third one has of each.
+        let mail = approver("alice@example.com", None);
+        let chat = approver("a.smith@example.com", Some("U0ALICE"));
+        let both = approver("alice+slack@example.com", Some("U0ALICE"));
         let bob = approver("bob@example.com", None);
-        let carol = approver("carol@example.com", None);
-        assert!(alice.is(&again) && !bob.is(&carol));
-        assert_eq!(people(&[&alice, &again, &bob, &carol]), 3);
-        assert_eq!(people(&[]), 0);
+        let all = [bob.clone(), mail.clone(), both.clone(), chat.clone()];
+        assert!(!mail.is(&chat));
+        assert_eq!(
+            people(&[&mail, &chat], &all),
+            1,
+            "though it is not among them"
+        );
+        assert_eq!(people(&[&mail, &chat, &bob, &both], &all), 2);
+        let ids = |names: [&str; 3]| names.map(|name| name.parse().unwrap()).to_vec();
+        let twice = ids([
+            "a.smith@example.com",
+            "alice+slack@example.com",
+            "alice@example.com",
+        ]);
+        assert_eq!(entered_twice(&all), [twice].into());
+    }
+
+    #[test]
+    fn what_bars_a_person_under_one_name_bars_them_under_all() {
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let other = "vpce-svc-00000000000000001".parse().unwrap();
+        let (theirs, foreign) = (
+            "000000000009".parse().unwrap(),
+            "000000000002".parse().unwrap(),
+        );
+        let mut mail = approver("alice@example.com", None);
+        mail.services = [Scope::Service(other)].into();
+        mail.own_accounts = ["000000000009".parse().unwrap()].into();
+        let mut tagged = approver("alice+it@example.com", None);
+        tagged.own_accounts.clear();
+        let all = [mail.clone(), tagged.clone()];
+        // What they may, they may under the item that says so.
+        assert_eq!(may_decide(&tagged, &all, &service, &foreign), Ok(()));
+        assert_eq!(
+            may_decide(&mail, &all, &service, &foreign),
+            Err(Bar::OtherService)
+        );
+        assert_eq!(
+            may_decide(&tagged, &all, &service, &theirs),
+            Err(Bar::OwnAccount)
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::announcement::Kind;
-use crate::approver::{Approver, ApproverId, Bar};
+use crate::approver::{Approver, ApproverId, Bar, items_of, may_decide};
 use crate::connection::{Connection, Phase};
 use crate::ids::ServiceId;
 use crate::judge::{Decision, Verdict};
@@ -119,7 +119,8 @@ pub struct Cast {
 /// What a decision by votes rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RestsOn {
-    /// What these approvers may decide.
+    /// What these items say who may decide what: those of whose votes count, and what else is entered of the
+    /// same people.
     pub rights: BTreeSet<ApproverId>,
     /// That nothing denies the connection.
     pub nothing_denies: bool,
@@ -143,13 +144,14 @@ pub fn settled(
     request: &Request,
     review: u64,
     approver: &Approver,
+    approvers: &[Approver],
     why: Option<Unrecorded>,
 ) -> Option<Answer> {
     if !request.is_open_review(review) {
         return Some(over(request, review));
     }
     let why = why?;
-    Some(match may_decide(request, approver) {
+    Some(match may_vote(request, approver, approvers) {
         Err(bar) => Answer::Barred(bar),
         Ok(()) => Answer::Unrecorded(why),
     })
@@ -184,7 +186,7 @@ pub fn by_votes(
     };
     let accepts = choice == Choice::Approve;
     let rests_on = RestsOn {
-        rights: votes.into_iter().map(|vote| vote.approver).collect(),
+        rights: items(votes.iter().map(|vote| &vote.approver), approvers),
         nothing_denies: accepts,
         settings: accepts,
     };
@@ -194,7 +196,7 @@ pub fn by_votes(
 fn cast(facts: &Facts<'_>) -> Result<Cast, Answer> {
     let request = facts.request;
     let approver = voter(facts)?;
-    if let Err(bar) = may_decide(request, approver) {
+    if let Err(bar) = may_vote(request, approver, facts.approvers) {
         return Err(Answer::Barred(bar));
     }
     shown_and_waiting(facts)?;
@@ -283,6 +285,7 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
         void: false,
     });
     mark_void(&mut voted, facts.approvers);
+    let own_items = items(std::iter::once(facts.approver), facts.approvers);
     let required = voted.approvals_required;
     let decision = by_votes(
         &voted,
@@ -292,7 +295,7 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
         facts.now,
     );
     if let Some((mut transition, mut rests_on)) = decision {
-        rests_on.rights.insert(facts.approver.clone());
+        rests_on.rights.extend(own_items.iter().cloned());
         if transition.to == Status::Accepting {
             // Whoever made it enough; clocks may differ.
             transition.actor = Actor::Approver(facts.approver.to_string());
@@ -315,7 +318,7 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
         after: voted.noted(),
         transition: None,
         rests_on: RestsOn {
-            rights: BTreeSet::from([facts.approver.clone()]),
+            rights: own_items,
             ..RestsOn::default()
         },
         announces: vec![Kind::VoteCast],
@@ -330,8 +333,24 @@ fn over(request: &Request, review: u64) -> Answer {
     }
 }
 
-fn may_decide(request: &Request, approver: &Approver) -> Result<(), Bar> {
-    approver.may_decide(&request.service_id, &request.account_id)
+fn may_vote(request: &Request, approver: &Approver, approvers: &[Approver]) -> Result<(), Bar> {
+    let (service, account) = (&request.service_id, &request.account_id);
+    may_decide(approver, approvers, service, account)
+}
+
+/// The items that say what these approvers may decide: their own, and what else is entered of them.
+fn items<'a>(
+    ids: impl Iterator<Item = &'a ApproverId>,
+    approvers: &[Approver],
+) -> BTreeSet<ApproverId> {
+    let mut items = BTreeSet::new();
+    for id in ids {
+        items.insert(id.clone());
+        let own = approvers.iter().filter(|approver| approver.id == *id);
+        let all = own.flat_map(|approver| items_of(approver, approvers));
+        items.extend(all.map(|item| item.id.clone()));
+    }
+    items
 }
 
 /// Whether a service is managed, as far as that is known.

@@ -8,7 +8,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::approver::{Approver, ApproverId, deciders, people};
+use crate::approver::{Approver, ApproverId, deciders, items_of, people};
 use crate::connection::ConnectionState;
 use crate::ids::EndpointId;
 use crate::request::{Enforcement, Request, Status};
@@ -293,7 +293,7 @@ pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally 
         return Tally::Rejected(first.clone());
     }
     approvals.sort_by_key(in_order);
-    let given = people(&voters);
+    let given = people(&voters, approvers);
     if given >= required.max(1) {
         Tally::Approved(approvals)
     } else {
@@ -319,12 +319,9 @@ pub fn vote_of<'a>(
     approver: &Approver,
     approvers: &[Approver],
 ) -> Option<&'a Vote> {
-    request.votes.iter().find(|vote| {
-        vote.approver == approver.id
-            || approvers
-                .iter()
-                .any(|other| other.id == vote.approver && other.is(approver))
-    })
+    let items = items_of(approver, approvers);
+    let mut votes = request.votes.iter();
+    votes.find(|vote| items.iter().any(|item| item.id == vote.approver))
 }
 
 /// The sentence that a decision by votes is recorded with.

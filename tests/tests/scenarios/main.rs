@@ -32,6 +32,7 @@ mod local_world;
 mod logs;
 mod names;
 mod oddities;
+mod one_person;
 mod organizations;
 mod paging;
 mod policy_changes;

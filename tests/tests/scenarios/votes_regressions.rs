@@ -176,7 +176,7 @@ async fn a_link_that_is_out_of_time_decides_nothing_though_its_review_waits() {
 
 /// Has somebody edit the policy after the nth call of Alice's vote: the calls before that; none if there were
 /// not so many.
-async fn voted_through_an_edit(
+pub(crate) async fn voted_through_an_edit(
     world: &World,
     ballot: &Ballot,
     n: usize,

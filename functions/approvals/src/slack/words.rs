@@ -61,7 +61,7 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
         Outcome::NotAnApprover => (
             "You are not an approver".to_owned(),
             format!(
-                "Nobody with your Slack user id, {}, is entered as one, so your vote does not count.",
+                "Nobody, or more than one, is entered with your Slack user id, {}, so your vote does not count.",
                 user.as_str()
             ),
         ),

@@ -20,6 +20,7 @@
 //!
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
+mod approver_items;
 mod attachments;
 mod audit;
 mod enforce;
@@ -47,6 +48,7 @@ use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::vote::Ballot;
 use jiff::SignedDuration;
 
+use self::approver_items::ApproverItems;
 use self::attachments::AttachmentWatch;
 use self::audit::Auditor;
 use self::enforce::Enforcer;
@@ -174,6 +176,11 @@ impl Gatekeeper {
                 passes,
                 keys: Arc::clone(&keys),
                 watch,
+                approver_items: ApproverItems {
+                    tables: Arc::clone(&tables),
+                    metrics: metrics.clone(),
+                    log: log.clone(),
+                },
                 ec2: Arc::clone(&ec2),
                 tables: Arc::clone(&tables),
                 clock: clock.clone(),

@@ -17,6 +17,7 @@ use gatekeeper_core::waiting::{Reviews, Whose};
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
+use super::approver_items::ApproverItems;
 use super::keys::Keys;
 use super::log::Log;
 use super::pass::{Pass, Passes, Progress};
@@ -51,6 +52,7 @@ pub(super) struct Reconciler {
     pub(super) passes: Arc<Passes>,
     pub(super) keys: Arc<Keys>,
     pub(super) watch: Arc<ServiceWatch>,
+    pub(super) approver_items: ApproverItems,
     pub(super) ec2: Arc<Ec2>,
     pub(super) tables: Arc<Tables>,
     pub(super) clock: Clock,
@@ -91,6 +93,7 @@ impl Reconciler {
                     .await;
             }
         }
+        self.approver_items.look().await;
         self.tell_of_settings(&done);
         self.measure(&done);
         done

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
+use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId, may_decide};
 use gatekeeper_core::ballot::{Answer, Cast, Dossier, Facts, Judged, View, answer, settled, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
@@ -643,7 +643,13 @@ impl Votes {
                 outcome?;
             }
         }
-        let answer = settled(&request, voting.review, case.approver, why);
+        let answer = settled(
+            &request,
+            voting.review,
+            case.approver,
+            &case.approvers.list,
+            why,
+        );
         let case = Case {
             request,
             history: self.tables.history(&voting.endpoint_id).await?,
@@ -794,7 +800,8 @@ impl Votes {
         let Some(approver) = approvers.list.iter().find(by_id).cloned() else {
             return Ok(None);
         };
-        let may = approver.may_decide(&request.service_id, &request.account_id);
+        let (service, account) = (&request.service_id, &request.account_id);
+        let may = may_decide(&approver, &approvers.list, service, account);
         if request.review != Some(review) || may == Err(Bar::OtherService) {
             return Ok(None);
         }

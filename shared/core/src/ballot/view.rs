@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{is_managed, may_decide};
+use super::{is_managed, may_vote};
 use crate::approver::{Approver, ApproverId, Bar};
 use crate::ids::ServiceId;
 use crate::request::{Request, Status, Transition};
@@ -88,7 +88,7 @@ pub fn view(
     let is_managed = is_managed(managed, &request.service_id);
     let expired = review::is_over(&request, now);
     let has_voted = vote_of(&request, approver, approvers).is_some();
-    let may = may_decide(&request, approver);
+    let may = may_vote(&request, approver, approvers);
     let dossier = Box::new(Dossier::of(request, history, approver, approvers));
     match may {
         _ if !is_open => View::Decided(dossier),

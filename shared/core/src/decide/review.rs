@@ -124,7 +124,7 @@ fn look_for_deciders(
     now: Timestamp,
 ) -> BTreeSet<ApproverId> {
     let deciders = deciders(approvers, review);
-    review.deciders = people(&deciders);
+    review.deciders = people(&deciders, approvers);
     review.approvals_required = approvals_required(settings);
     review.out_of_reach_since = match review.out_of_reach_since {
         _ if !review.is_out_of_reach() => None,

@@ -1,0 +1,39 @@
+//! Approvers' items that are evidently one person's.
+
+use std::sync::Arc;
+
+use gatekeeper_core::approver::{ApproverId, entered_twice};
+
+use super::log::Log;
+use crate::tables::Tables;
+use crate::telemetry::{Metrics, Unit};
+
+/// Looks at the approvers' items.
+#[derive(Debug)]
+pub(super) struct ApproverItems {
+    pub(super) tables: Arc<Tables>,
+    pub(super) metrics: Metrics,
+    pub(super) log: Log,
+}
+
+impl ApproverItems {
+    /// Logs and measures who is entered as an approver more than once: they count once, and whoever entered
+    /// them may think otherwise.
+    pub(super) async fn look(&self) {
+        let approvers = match self.tables.approvers().await {
+            Ok(approvers) => approvers,
+            Err(error) => return self.log.failure(&error, None),
+        };
+        let twice = entered_twice(&approvers.list);
+        for items in &twice {
+            let ids: Vec<&str> = items.iter().map(ApproverId::as_str).collect();
+            tracing::error!(
+                approvers = ids.join(", "),
+                "these approvers' items are evidently one person's, who has one vote: keep one of them"
+            );
+        }
+        let people = u32::try_from(twice.len()).unwrap_or(u32::MAX);
+        self.metrics
+            .put("ApproversEnteredTwice", Unit::Count, f64::from(people), &[]);
+    }
+}
