@@ -152,9 +152,9 @@ def _(template, record):
     statement(template, "ReconcileScheduleRole", "Start")["Resource"] = {"Fn::GetAtt": ["ApprovalsFunction", "Arn"]}
 
 
-@breaks("topics under another service's key", "ApprovalsRole refuses ApprovalsFunction kms:GenerateDataKey")
+@breaks("topics under another service's key", "AnnouncementsRole refuses AnnouncementsFunction kms:GenerateDataKey")
 def _(template, record):
-    condition = statement(template, "ApprovalsRole", "TopicsKey")["Condition"]["StringEquals"]
+    condition = statement(template, "AnnouncementsRole", "TopicsKey")["Condition"]["StringEquals"]
     condition["kms:ViaService"] = {"Fn::Sub": "sqs.${AWS::Region}.${AWS::URLSuffix}"}
 
 
