@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::announcement::{Announcement, Kind};
-use crate::approver::{Approver, ApproverId};
+use crate::approver::{Approver, ApproverId, may_decide};
 use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
 
@@ -41,15 +41,16 @@ pub fn links_old_at(review: &Request) -> Option<Timestamp> {
 pub fn is_still_asked(
     request: Option<&Request>,
     told: &Announcement,
-    approver: Option<&Approver>,
+    id: &ApproverId,
+    approvers: &[Approver],
 ) -> bool {
+    let approver = approvers.iter().find(|approver| approver.id == *id);
     let (Some(request), Some(review), Some(approver)) = (request, &told.review, approver) else {
         return false;
     };
+    let (service, account) = (&request.service_id, &request.account_id);
     request.is_open_review(review.number)
-        && approver
-            .may_decide(&request.service_id, &request.account_id)
-            .is_ok()
+        && may_decide(approver, approvers, service, account).is_ok()
 }
 
 /// The message that asks one approver, from what is known of the review, as it is sent now. None for a

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use gatekeeper_core::approver::{Approver, ApproverId};
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::invitation::{is_still_asked, letter};
 use gatekeeper_core::message::{Audience, Message};
@@ -230,14 +230,10 @@ fn is_asked(
         return Ok(Some(false));
     };
     let request = requests.request(&emails.review.endpoint_id)?;
-    let mut list = approvers.list.iter();
-    let approver: Option<&Approver> = list.find(|approver| approver.id == *id);
-    if approver.is_none() && !approvers.malformed.is_empty() {
+    let list = &approvers.list;
+    if !approvers.malformed.is_empty() && list.iter().all(|approver| approver.id != *id) {
         return Ok(None);
     }
-    Ok(Some(is_still_asked(
-        request.as_ref(),
-        &emails.review,
-        approver,
-    )))
+    let review = &emails.review;
+    Ok(Some(is_still_asked(request.as_ref(), review, id, list)))
 }
