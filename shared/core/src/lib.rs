@@ -28,6 +28,7 @@
 //! | [`confirmed`] | what of an announcement the tables say too |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
+//! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
 //! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
 //! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
@@ -59,6 +60,7 @@ pub mod plan;
 pub mod policy;
 pub mod policy_key;
 pub mod purge;
+pub mod reach;
 pub mod rejection;
 pub mod request;
 pub mod review;

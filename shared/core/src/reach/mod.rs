@@ -1,0 +1,348 @@
+//! Whom approval e-mail reaches, whether it may be sent, and what is wrong with who gets it.
+//!
+//! Approval e-mail is published to one topic, each message with the attribute `approver`. SNS gives it to every
+//! confirmed subscription whose filter policy lets it through, and a link in it votes as the approver whom it
+//! names. So two things are looked at before any is sent:
+//!
+//! - **May it be sent?** Not while a confirmed subscription could read other people's links: one whose filter
+//!   policy is not exactly one approver's id, or was seen so for the first time less than [`SETTLES`] ago, since
+//!   AWS takes so long until a filter policy holds. It is held then, for everybody, and goes out afterwards.
+//! - **Whom does it reach?** An approver counts as reachable until a look finds no confirmed subscription whose
+//!   filter policy names them. Nothing is sent to them from then on. When one appears they get every open review
+//!   that they were asked about and have not voted on ([`is_to_be_sent`]).
+//!
+//! A subscription that is not confirmed gets nothing, and does not count.
+//!
+//! [`look`] compares what SNS lists with what was known before. It is pure: what is remembered from look to look is
+//! a [`ReachState`].
+
+mod filter;
+mod finding;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::Kind;
+use crate::approver::{Approver, ApproverId};
+use crate::request::{Request, Status};
+use crate::vote::vote_of;
+
+use filter::fingerprint;
+pub use filter::{Filter, Opening};
+pub use finding::{ReachAlarm, ReachFinding, SCHEMA, Subscriber};
+
+/// How long a new filter policy takes at AWS until it holds.
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html>
+pub const SETTLES: SignedDuration = SignedDuration::from_mins(15);
+/// A look is no older than this when something is sent.
+pub const LOOK_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+
+/// A confirmed subscription to the topic for approval e-mail, as SNS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    /// Which.
+    pub subscriber: Subscriber,
+    /// Its attribute `FilterPolicy`.
+    pub filter_policy: Option<String>,
+    /// Its attribute `FilterPolicyScope`.
+    pub filter_scope: Option<String>,
+}
+
+/// What is looked at. What is none could not be, or is not to be.
+#[derive(Debug, Clone)]
+pub struct ReachFacts<'a> {
+    /// The confirmed subscriptions to the topic for approval e-mail.
+    pub subscriptions: Option<&'a [Subscription]>,
+    /// All approvers that can be read.
+    pub approvers: &'a [Approver],
+    /// Whether people are asked in Slack, too.
+    pub slack: bool,
+    /// The deployment's own queues: what they get, no person gets.
+    pub own_queues: &'a [String],
+    /// Whether anybody is subscribed to the topic for announcements.
+    pub announcements_heard: Option<bool>,
+    /// Whether anybody is subscribed to the topic for alarms.
+    pub alarms_heard: Option<bool>,
+    /// How long a new filter policy takes until it holds: [`SETTLES`] at AWS.
+    pub settles: SignedDuration,
+}
+
+/// What is remembered from look to look.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ReachState {
+    /// Each confirmed subscription, by its ARN: its filter policy, and since when it is known to have it.
+    #[serde(default)]
+    filters: BTreeMap<String, FirstSeen>,
+    /// The approvers whom no approval e-mail reaches, and since when that is known.
+    #[serde(default)]
+    not_reached: BTreeMap<ApproverId, Timestamp>,
+    /// What is wrong, and since when.
+    #[serde(default)]
+    findings: Vec<Standing>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct FirstSeen {
+    /// Of the filter policy and its scope.
+    fingerprint: String,
+    since: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Standing {
+    #[serde(flatten)]
+    finding: ReachFinding,
+    since: Timestamp,
+}
+
+/// What a look comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// When it was.
+    pub at: Timestamp,
+    /// Whether the subscriptions to approval e-mail could be looked at.
+    pub is_whole: bool,
+    /// What to remember.
+    pub state: ReachState,
+    /// Whom approval e-mail reaches, of all approvers.
+    pub reached: BTreeSet<ApproverId>,
+    /// The approvers whom it does not reach.
+    pub not_reached: BTreeSet<ApproverId>,
+    /// Those whom it reaches now and did not before: the open reviews are to be sent to them.
+    pub appeared: BTreeSet<ApproverId>,
+    /// What there is to tell.
+    pub alarms: Vec<ReachAlarm>,
+}
+
+/// What becomes of one approver's e-mail now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// It is sent.
+    Send,
+    /// It waits: somebody else could read the link.
+    Hold,
+    /// It is dropped: nobody would get it. Once somebody would, the open reviews are sent anew.
+    Drop,
+    /// The look is too old, or does not know of this approver: look again.
+    LookAgain,
+}
+
+impl Look {
+    /// Whether approval e-mail is held, whoever it is for: while somebody could read other people's links, and
+    /// while it is not known that nobody can.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.is_whole || self.findings().any(ReachFinding::holds_email)
+    }
+
+    /// What becomes of an approver's e-mail by this look.
+    #[must_use]
+    pub fn sending(&self, approver: &ApproverId, now: Timestamp) -> Sending {
+        let age = now.duration_since(self.at);
+        if age > LOOK_HOLDS || age.is_negative() {
+            Sending::LookAgain
+        } else if !self.is_whole {
+            Sending::Hold
+        } else if self.not_reached.contains(approver) {
+            Sending::Drop
+        } else if !self.reached.contains(approver) {
+            Sending::LookAgain
+        } else if self.holds() {
+            Sending::Hold
+        } else {
+            Sending::Send
+        }
+    }
+
+    /// What is wrong now.
+    pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
+        self.state.findings()
+    }
+}
+
+impl ReachState {
+    /// What was wrong when it was last looked.
+    pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
+        self.findings.iter().map(|standing| &standing.finding)
+    }
+
+    /// Since when a finding stands.
+    #[must_use]
+    pub fn since(&self, finding: &ReachFinding) -> Option<Timestamp> {
+        let mut findings = self.findings.iter();
+        let standing = findings.find(|standing| standing.finding == *finding);
+        standing.map(|standing| standing.since)
+    }
+}
+
+/// Compares what is so with what was known before.
+#[must_use]
+pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look {
+    let mut state = before.clone();
+    let mut found: BTreeSet<ReachFinding> = BTreeSet::new();
+    let mut reached: BTreeSet<ApproverId> = BTreeSet::new();
+    let approvers = || facts.approvers.iter().map(|approver| &approver.id);
+    if let Some(subscriptions) = facts.subscriptions {
+        state.filters = filters(before, subscriptions, now);
+        for subscription in subscriptions {
+            let is_settled = state
+                .filters
+                .get(&subscription.subscriber.arn)
+                .is_some_and(|seen| now.duration_since(seen.since) >= facts.settles);
+            found.extend(subscription.findings(is_settled));
+            let is_own = facts.own_queues.contains(&subscription.subscriber.endpoint);
+            if let (Filter::One(approver), false) = (subscription.filter(), is_own) {
+                reached.insert(approver);
+            }
+        }
+        reached.retain(|id| approvers().any(|approver| approver == id));
+        let not_reached = facts
+            .approvers
+            .iter()
+            .filter(|approver| !reached.contains(&approver.id));
+        for approver in not_reached.clone() {
+            if !(facts.slack && approver.slack_user_id.is_some()) {
+                let approver = approver.id.clone();
+                found.insert(ReachFinding::ApproverNotReached { approver });
+            }
+        }
+        let since = |id: &ApproverId| before.not_reached.get(id).copied().unwrap_or(now);
+        let not_reached = not_reached.map(|approver| (approver.id.clone(), since(&approver.id)));
+        state.not_reached = not_reached.collect();
+    } else {
+        // Nothing new is known of them.
+        found.extend(
+            before
+                .findings()
+                .filter(|finding| !finding.is_unheard())
+                .cloned(),
+        );
+    }
+    for (finding, heard) in [
+        (
+            ReachFinding::AnnouncementsUnheard,
+            facts.announcements_heard,
+        ),
+        (ReachFinding::AlarmsUnheard, facts.alarms_heard),
+    ] {
+        let stands = before.since(&finding).is_some();
+        if heard.map_or(stands, |heard| !heard) {
+            found.insert(finding);
+        }
+    }
+    let appeared = before.not_reached.keys().filter(|id| reached.contains(*id));
+    let appeared = appeared.cloned().collect();
+    let alarms = state.note(&found, now);
+    let not_reached = state.not_reached.keys().cloned().collect();
+    Look {
+        at: now,
+        is_whole: facts.subscriptions.is_some(),
+        state,
+        reached,
+        not_reached,
+        appeared,
+        alarms,
+    }
+}
+
+/// Each subscription's filter policy, and since when it is known to have it.
+fn filters(
+    before: &ReachState,
+    subscriptions: &[Subscription],
+    now: Timestamp,
+) -> BTreeMap<String, FirstSeen> {
+    let seen = |subscription: &Subscription| {
+        let (policy, scope) = (&subscription.filter_policy, &subscription.filter_scope);
+        let fingerprint = fingerprint(policy.as_deref(), scope.as_deref());
+        let arn = subscription.subscriber.arn.clone();
+        let known = before.filters.get(&arn);
+        let same = known.filter(|known| known.fingerprint == fingerprint);
+        let since = same.map_or(now, |known| known.since);
+        (arn, FirstSeen { fingerprint, since })
+    };
+    subscriptions.iter().map(seen).collect()
+}
+
+impl Subscription {
+    fn filter(&self) -> Filter {
+        Filter::read(self.filter_policy.as_deref(), self.filter_scope.as_deref())
+    }
+
+    /// What is wrong with it.
+    fn findings(&self, is_settled: bool) -> Vec<ReachFinding> {
+        let subscription = self.subscriber.clone();
+        let approver = match self.filter() {
+            Filter::Open(opening) => {
+                return vec![ReachFinding::SubscriptionOpen {
+                    subscription,
+                    opening,
+                }];
+            }
+            Filter::One(approver) => approver,
+        };
+        let mut findings = Vec::new();
+        if !self.is_address_of(&approver) {
+            findings.push(ReachFinding::SubscriptionElsewhere {
+                subscription: subscription.clone(),
+                approver: approver.clone(),
+            });
+        }
+        if !is_settled {
+            findings.push(ReachFinding::SubscriptionNew {
+                subscription,
+                approver,
+            });
+        }
+        findings
+    }
+
+    /// Whether it is the mailbox that an approver's id names. Ids are in lower case, and addresses need not be.
+    fn is_address_of(&self, approver: &ApproverId) -> bool {
+        let Subscriber {
+            protocol, endpoint, ..
+        } = &self.subscriber;
+        matches!(protocol.as_str(), "email" | "email-json")
+            && endpoint.eq_ignore_ascii_case(approver.as_str())
+    }
+}
+
+impl ReachState {
+    /// Brings the findings up to date with what was just found. Answers what is news.
+    fn note(&mut self, found: &BTreeSet<ReachFinding>, now: Timestamp) -> Vec<ReachAlarm> {
+        let before = std::mem::take(&mut self.findings);
+        let (stay, over): (Vec<_>, Vec<_>) = before
+            .into_iter()
+            .partition(|standing| found.contains(&standing.finding));
+        let known = |finding: &&ReachFinding| stay.iter().any(|it| it.finding == **finding);
+        let begun: Vec<ReachFinding> = found.iter().filter(|it| !known(it)).cloned().collect();
+        let started = begun
+            .iter()
+            .map(|it| ReachAlarm::new(it.clone(), Kind::AlarmStarted, now));
+        let ended = over.into_iter();
+        let ended = ended.map(|it| ReachAlarm::new(it.finding, Kind::AlarmEnded, now));
+        let alarms = started.chain(ended).collect();
+        let begun = begun.into_iter().map(|finding| Standing {
+            finding,
+            since: now,
+        });
+        self.findings = stay.into_iter().chain(begun).collect();
+        alarms
+    }
+}
+
+/// Whether an open review is sent to an approver whom e-mail did not reach before: they were asked about it, may
+/// still decide it, and have not voted under any of their names. Whoever was not asked yet is asked by whoever
+/// looks at the review next.
+#[must_use]
+pub fn is_to_be_sent(review: &Request, approver: &Approver, approvers: &[Approver]) -> bool {
+    let may_decide = approver.may_decide(&review.service_id, &review.account_id);
+    review.status == Status::InReview
+        && review.asked.contains(&approver.id)
+        && may_decide.is_ok()
+        && vote_of(review, approver, approvers).is_none()
+}
+
+#[cfg(test)]
+mod tests;
