@@ -48,14 +48,14 @@ fn own(name: &str) -> Subscription {
 }
 
 /// What is looked at over and over.
-struct World {
+struct Looks {
     state: ReachState,
     approvers: Vec<Approver>,
     slack: bool,
     own_queues: Vec<String>,
 }
 
-impl World {
+impl Looks {
     fn of(approvers: &[Approver]) -> Self {
         Self {
             state: ReachState::default(),
@@ -110,7 +110,7 @@ fn news(look: &Look) -> Vec<String> {
 
 #[test]
 fn an_approver_with_their_own_subscription_is_sent_their_email() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let look = world.settled(&[own("alice"), own("bob")]);
     assert_eq!(keys(&look), [""; 0]);
     let now = at(15 * MINUTE);
@@ -121,14 +121,14 @@ fn an_approver_with_their_own_subscription_is_sent_their_email() {
 
 #[test]
 fn an_approver_whom_nothing_reaches_is_one_finding_until_something_does() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let look = world.settled(&[own("alice")]);
     assert_eq!(keys(&look), ["approver_not_reached#bob@example.com"]);
     let now = at(15 * MINUTE);
     assert_eq!(look.sending(&id("alice"), now), Sending::Send);
     assert_eq!(look.sending(&id("bob"), now), Sending::Drop);
 
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     assert_eq!(
         news(&world.look(&[], 0)),
         ["approver_not_reached bob@example.com begins"]
@@ -148,7 +148,7 @@ fn an_approver_whom_nothing_reaches_is_one_finding_until_something_does() {
 
 #[test]
 fn an_approver_who_is_none_any_more_is_no_finding() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     world.look(&[], 0);
     world.approvers.clear();
     let look = world.look(&[], MINUTE);
@@ -182,7 +182,7 @@ fn only_a_subscription_that_names_exactly_them_reaches_an_approver() {
         ("one too many", vec![own("bob"), subscription("eve@example.com", None)], true),
     ];
     for (what, subscriptions, expected) in table {
-        let mut world = World::of(&[approver("bob")]);
+        let mut world = Looks::of(&[approver("bob")]);
         let look = world.settled(&subscriptions);
         assert_eq!(look.reached.contains(&id("bob")), expected, "{what}");
         let is_told = keys(&look).contains(&"approver_not_reached#bob@example.com".to_owned());
@@ -193,7 +193,7 @@ fn only_a_subscription_that_names_exactly_them_reaches_an_approver() {
 #[test]
 fn whoever_is_asked_in_slack_needs_no_subscription_while_slack_is_on() {
     for (slack, expected) in [(true, 0), (false, 1)] {
-        let mut world = World::of(&[in_slack("bob")]);
+        let mut world = Looks::of(&[in_slack("bob")]);
         world.slack = slack;
         let look = world.settled(&[]);
         assert_eq!(look.findings().count(), expected);
@@ -203,7 +203,7 @@ fn whoever_is_asked_in_slack_needs_no_subscription_while_slack_is_on() {
             "no e-mail reaches them in any case"
         );
     }
-    let mut world = World::of(&[in_slack("bob"), approver("carol")]);
+    let mut world = Looks::of(&[in_slack("bob"), approver("carol")]);
     world.slack = true;
     let look = world.settled(&[]);
     assert_eq!(keys(&look), ["approver_not_reached#carol@example.com"]);
@@ -211,7 +211,7 @@ fn whoever_is_asked_in_slack_needs_no_subscription_while_slack_is_on() {
 
 #[test]
 fn everybodys_email_is_held_while_one_subscription_is_open() {
-    let mut world = World::of(&[approver("alice")]);
+    let mut world = Looks::of(&[approver("alice")]);
     let open = subscription("archive@example.com", None);
     let look = world.settled(&[own("alice"), open.clone()]);
     assert_eq!(
@@ -226,7 +226,7 @@ fn everybodys_email_is_held_while_one_subscription_is_open() {
 
 #[test]
 fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     world.settled(&[own("alice")]);
     let both = [own("alice"), own("bob")];
     let seen = 20 * MINUTE;
@@ -255,7 +255,7 @@ fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
 
 #[test]
 fn a_filter_policy_that_was_open_is_new_when_it_is_mended() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     let open = subscription("bob@example.com", None);
     world.settled(&[open]);
     let look = world.look(&[own("bob")], 60 * MINUTE);
@@ -273,7 +273,7 @@ fn a_filter_policy_that_was_open_is_new_when_it_is_mended() {
 
 #[test]
 fn a_subscription_that_comes_back_is_new() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     assert!(!world.settled(&[own("bob")]).holds());
     world.look(&[], 20 * MINUTE);
     assert!(world.look(&[own("bob")], 40 * MINUTE).holds());
@@ -281,7 +281,7 @@ fn a_subscription_that_comes_back_is_new() {
 
 #[test]
 fn a_clock_that_goes_back_makes_no_filter_policy_old() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     world.look(&[own("bob")], 60 * MINUTE);
     assert!(world.look(&[own("bob")], 0).holds());
 }
@@ -315,7 +315,7 @@ fn an_address_that_is_not_the_approvers_is_told_and_holds_nothing() {
         ),
         (to("sqs", QUEUE), true),
     ] {
-        let mut world = World::of(&[approver("bob")]);
+        let mut world = Looks::of(&[approver("bob")]);
         let look = world.settled(std::slice::from_ref(&subscription));
         let found: Vec<_> = look.findings().map(ReachFinding::as_str).collect();
         let told = found.contains(&"subscription_elsewhere");
@@ -327,7 +327,7 @@ fn an_address_that_is_not_the_approvers_is_told_and_holds_nothing() {
 #[test]
 fn a_subscription_for_somebody_who_is_no_approver_yet_is_not_open() {
     // The order of docs/approvals.md: subscribe, wait, confirm, then the item.
-    let mut world = World::of(&[approver("alice")]);
+    let mut world = Looks::of(&[approver("alice")]);
     let look = world.settled(&[own("alice"), own("bob")]);
     assert_eq!(keys(&look), [""; 0]);
     assert_eq!(
@@ -344,7 +344,7 @@ fn a_subscription_for_somebody_who_is_no_approver_yet_is_not_open() {
 
 #[test]
 fn open_reviews_go_to_whom_a_subscription_reaches_that_did_not() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     let look = world.look(&[own("bob")], 0);
     assert_eq!(look.appeared, [].into(), "reachable until known not to be");
     world.look(&[], MINUTE);
@@ -357,7 +357,7 @@ fn open_reviews_go_to_whom_a_subscription_reaches_that_did_not() {
 
 #[test]
 fn one_whom_slack_asks_gets_the_open_reviews_by_email_too_once_they_are_subscribed() {
-    let mut world = World::of(&[in_slack("bob")]);
+    let mut world = Looks::of(&[in_slack("bob")]);
     world.slack = true;
     world.look(&[], 0);
     assert_eq!(
@@ -368,7 +368,7 @@ fn one_whom_slack_asks_gets_the_open_reviews_by_email_too_once_they_are_subscrib
 
 #[test]
 fn a_look_is_good_for_a_minute_and_for_the_approvers_that_it_knew() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let look = world.settled(&[own("alice")]);
     let seen = 15 * MINUTE;
     for (name, seconds, expected) in [
@@ -387,7 +387,7 @@ fn a_look_is_good_for_a_minute_and_for_the_approvers_that_it_knew() {
 
 #[test]
 fn a_look_that_fails_holds_and_changes_nothing() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let before = world.settled(&[own("alice")]);
     let look = world.look_at(None, 16 * MINUTE);
     assert!(look.holds());
@@ -428,7 +428,7 @@ fn topics_that_nobody_hears_are_told_when_it_begins_and_when_it_ends() {
 
 #[test]
 fn what_is_remembered_is_read_as_it_was_written() {
-    let mut world = World::of(&[approver("alice"), approver("bob")]);
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let elsewhere = subscription(
         "x@example.com",
         Some(r#"{"approver":["alice@example.com"]}"#),
@@ -449,7 +449,7 @@ fn what_is_remembered_is_read_as_it_was_written() {
 
 #[test]
 fn each_finding_says_what_is_wrong_where_and_what_to_do() {
-    let mut world = World::of(&[approver("bob")]);
+    let mut world = Looks::of(&[approver("bob")]);
     let elsewhere = subscription("x@example.com", Some(r#"{"approver":["bob@example.com"]}"#));
     let mut open = subscription("büro@example.com", None);
     let mut alarms = world.look(&[], 0).alarms;
@@ -545,7 +545,7 @@ proptest! {
     fn nothing_is_sent_that_somebody_else_could_read(
         looks in prop::collection::vec((prop::collection::vec(policy(), 0..4), 1_i64..1200), 1..8)
     ) {
-        let mut world = World::of(&[approver("alice"), approver("bob")]);
+        let mut world = Looks::of(&[approver("alice"), approver("bob")]);
         let mut seconds = 0;
         let mut seen: BTreeMap<(usize, Option<String>), i64> = BTreeMap::new();
         for (policies, pause) in looks {
