@@ -1,4 +1,4 @@
-//! What is wrong with who gets approval e-mail and announcements, and what people are told of it.
+//! What is wrong with who gets approval e-mail, and what people are told of it.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub struct Subscriber {
     pub endpoint: String,
 }
 
-/// Something about the deployment's own topics that people must know for as long as it lasts.
+/// Something about who gets approval e-mail that people must know for as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum ReachFinding {
@@ -57,10 +57,6 @@ pub enum ReachFinding {
         /// Whom its filter policy names.
         approver: ApproverId,
     },
-    /// Nobody is subscribed to the topic for announcements.
-    AnnouncementsUnheard,
-    /// Nobody is subscribed to the topic for alarms.
-    AlarmsUnheard,
 }
 
 impl ReachFinding {
@@ -72,8 +68,6 @@ impl ReachFinding {
             Self::SubscriptionOpen { .. } => "subscription_open",
             Self::SubscriptionNew { .. } => "subscription_new",
             Self::SubscriptionElsewhere { .. } => "subscription_elsewhere",
-            Self::AnnouncementsUnheard => "announcements_unheard",
-            Self::AlarmsUnheard => "alarms_unheard",
         }
     }
 
@@ -86,12 +80,6 @@ impl ReachFinding {
         )
     }
 
-    /// Whether a topic has nobody who listens.
-    #[must_use]
-    pub fn is_unheard(&self) -> bool {
-        matches!(self, Self::AnnouncementsUnheard | Self::AlarmsUnheard)
-    }
-
     /// Whom it is about, if one approver.
     #[must_use]
     pub fn approver(&self) -> Option<&ApproverId> {
@@ -99,9 +87,7 @@ impl ReachFinding {
             Self::ApproverNotReached { approver }
             | Self::SubscriptionNew { approver, .. }
             | Self::SubscriptionElsewhere { approver, .. } => Some(approver),
-            Self::SubscriptionOpen { .. } | Self::AnnouncementsUnheard | Self::AlarmsUnheard => {
-                None
-            }
+            Self::SubscriptionOpen { .. } => None,
         }
     }
 
@@ -112,9 +98,7 @@ impl ReachFinding {
             Self::SubscriptionOpen { subscription, .. }
             | Self::SubscriptionNew { subscription, .. }
             | Self::SubscriptionElsewhere { subscription, .. } => Some(subscription),
-            Self::ApproverNotReached { .. } | Self::AnnouncementsUnheard | Self::AlarmsUnheard => {
-                None
-            }
+            Self::ApproverNotReached { .. } => None,
         }
     }
 
@@ -170,16 +154,6 @@ impl ReachFinding {
                 "{endpoint} ({protocol}) gets the approval e-mail of {approver}, with the links by which one votes \
                  as {approver}."
             ),
-            Self::AnnouncementsUnheard => {
-                "No subscription to the topic for announcements but Gatekeeper's own is \
-                 confirmed: nobody is told of decisions and reviews."
-                    .to_owned()
-            }
-            Self::AlarmsUnheard => {
-                "No subscription to the topic for alarms is confirmed: nobody is told when \
-                 Gatekeeper does not work."
-                    .to_owned()
-            }
         }
     }
 
@@ -211,14 +185,6 @@ impl ReachFinding {
                  {approver} under that address.",
                 subscription.arn
             ),
-            Self::AnnouncementsUnheard => "Subscribe somebody to the topic in the stack's output \
-                 AnnouncementsTopicArn, and have them confirm."
-                .to_owned(),
-            Self::AlarmsUnheard => {
-                "Subscribe somebody to the topic in the stack's output AlarmsTopicArn, and \
-                 have them confirm."
-                    .to_owned()
-            }
         }
     }
 }

@@ -50,21 +50,17 @@ pub struct Subscription {
     pub filter_scope: Option<String>,
 }
 
-/// What is looked at. What is none could not be, or is not to be.
+/// What is looked at.
 #[derive(Debug, Clone)]
 pub struct ReachFacts<'a> {
     /// The confirmed subscriptions to the topic for approval e-mail.
-    pub subscriptions: Option<&'a [Subscription]>,
+    pub subscriptions: &'a [Subscription],
     /// All approvers that can be read.
     pub approvers: &'a [Approver],
     /// Whether people are asked in Slack, too.
     pub slack: bool,
     /// The deployment's own queues: what they get, no person gets.
     pub own_queues: &'a [String],
-    /// Whether anybody is subscribed to the topic for announcements.
-    pub announcements_heard: Option<bool>,
-    /// Whether anybody is subscribed to the topic for alarms.
-    pub alarms_heard: Option<bool>,
     /// How long a new filter policy takes until it holds: [`SETTLES`] at AWS.
     pub settles: SignedDuration,
 }
@@ -102,14 +98,10 @@ struct Standing {
 pub struct Look {
     /// When it was.
     pub at: Timestamp,
-    /// Whether the subscriptions to approval e-mail could be looked at.
-    pub is_whole: bool,
     /// What to remember.
     pub state: ReachState,
     /// Whom approval e-mail reaches, of all approvers.
     pub reached: BTreeSet<ApproverId>,
-    /// The approvers whom it does not reach.
-    pub not_reached: BTreeSet<ApproverId>,
     /// Those whom it reaches now and did not before: the open reviews are to be sent to them.
     pub appeared: BTreeSet<ApproverId>,
     /// What there is to tell.
@@ -125,40 +117,40 @@ pub enum Sending {
     Hold,
     /// It is dropped: nobody would get it. Once somebody would, the open reviews are sent anew.
     Drop,
-    /// The look is too old, or does not know of this approver: look again.
-    LookAgain,
 }
 
 impl Look {
-    /// Whether approval e-mail is held, whoever it is for: while somebody could read other people's links, and
-    /// while it is not known that nobody can.
+    /// Whether something may be sent by it: it is recent, and knows all to whom. One who became an approver since
+    /// would be taken for one whom nothing reaches, and not be remembered as such.
     #[must_use]
-    pub fn holds(&self) -> bool {
-        !self.is_whole || self.findings().any(ReachFinding::holds_email)
-    }
-
-    /// What becomes of an approver's e-mail by this look.
-    #[must_use]
-    pub fn sending(&self, approver: &ApproverId, now: Timestamp) -> Sending {
+    pub fn is_good_for(&self, approvers: &BTreeSet<ApproverId>, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);
-        if age > LOOK_HOLDS || age.is_negative() {
-            Sending::LookAgain
-        } else if !self.is_whole {
-            Sending::Hold
-        } else if self.not_reached.contains(approver) {
-            Sending::Drop
-        } else if !self.reached.contains(approver) {
-            Sending::LookAgain
-        } else if self.holds() {
-            Sending::Hold
-        } else {
-            Sending::Send
-        }
+        let knows =
+            |id: &ApproverId| self.reached.contains(id) || self.state.not_reached.contains_key(id);
+        age <= LOOK_HOLDS && !age.is_negative() && approvers.iter().all(knows)
     }
 
     /// What is wrong now.
     pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
         self.state.findings()
+    }
+}
+
+/// Whether approval e-mail is held, whoever it is for, by the newest look: while somebody could read other people's
+/// links, and, where the look failed, since nobody knows that nobody can.
+#[must_use]
+pub fn holds(look: Option<&Look>) -> bool {
+    look.is_none_or(|look| look.findings().any(ReachFinding::holds_email))
+}
+
+/// What becomes of an approver's e-mail by the newest look; none if that failed.
+#[must_use]
+pub fn sending(look: Option<&Look>, approver: &ApproverId) -> Sending {
+    match look {
+        // Whoever is no approver any more has nothing to decide.
+        Some(look) if !look.reached.contains(approver) => Sending::Drop,
+        _ if holds(look) => Sending::Hold,
+        _ => Sending::Send,
     }
 }
 
@@ -180,68 +172,45 @@ impl ReachState {
 /// Compares what is so with what was known before.
 #[must_use]
 pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look {
-    let mut state = before.clone();
+    let filters = filters(before, facts.subscriptions, now);
     let mut found: BTreeSet<ReachFinding> = BTreeSet::new();
-    let mut reached: BTreeSet<ApproverId> = BTreeSet::new();
-    let approvers = || facts.approvers.iter().map(|approver| &approver.id);
-    if let Some(subscriptions) = facts.subscriptions {
-        state.filters = filters(before, subscriptions, now);
-        for subscription in subscriptions {
-            let is_settled = state
-                .filters
-                .get(&subscription.subscriber.arn)
-                .is_some_and(|seen| now.duration_since(seen.since) >= facts.settles);
-            found.extend(subscription.findings(is_settled));
-            let is_own = facts.own_queues.contains(&subscription.subscriber.endpoint);
-            if let (Filter::One(approver), false) = (subscription.filter(), is_own) {
-                reached.insert(approver);
-            }
+    let mut named: BTreeSet<ApproverId> = BTreeSet::new();
+    for subscription in facts.subscriptions {
+        let seen = filters.get(&subscription.subscriber.arn);
+        let is_settled = seen.is_some_and(|seen| now.duration_since(seen.since) >= facts.settles);
+        found.extend(subscription.findings(is_settled));
+        let is_own = facts.own_queues.contains(&subscription.subscriber.endpoint);
+        if let (Filter::One(approver), false) = (subscription.filter(), is_own) {
+            named.insert(approver);
         }
-        reached.retain(|id| approvers().any(|approver| approver == id));
-        let not_reached = facts
-            .approvers
-            .iter()
-            .filter(|approver| !reached.contains(&approver.id));
-        for approver in not_reached.clone() {
-            if !(facts.slack && approver.slack_user_id.is_some()) {
-                let approver = approver.id.clone();
-                found.insert(ReachFinding::ApproverNotReached { approver });
-            }
-        }
-        let since = |id: &ApproverId| before.not_reached.get(id).copied().unwrap_or(now);
-        let not_reached = not_reached.map(|approver| (approver.id.clone(), since(&approver.id)));
-        state.not_reached = not_reached.collect();
-    } else {
-        // Nothing new is known of them.
-        found.extend(
-            before
-                .findings()
-                .filter(|finding| !finding.is_unheard())
-                .cloned(),
-        );
     }
-    for (finding, heard) in [
-        (
-            ReachFinding::AnnouncementsUnheard,
-            facts.announcements_heard,
-        ),
-        (ReachFinding::AlarmsUnheard, facts.alarms_heard),
-    ] {
-        let stands = before.since(&finding).is_some();
-        if heard.map_or(stands, |heard| !heard) {
-            found.insert(finding);
+    let (mut reached, mut not_reached) = (BTreeSet::new(), BTreeMap::new());
+    for Approver {
+        id, slack_user_id, ..
+    } in facts.approvers
+    {
+        if named.contains(id) {
+            reached.insert(id.clone());
+            continue;
+        }
+        let since = before.not_reached.get(id).copied().unwrap_or(now);
+        not_reached.insert(id.clone(), since);
+        if !(facts.slack && slack_user_id.is_some()) {
+            let approver = id.clone();
+            found.insert(ReachFinding::ApproverNotReached { approver });
         }
     }
     let appeared = before.not_reached.keys().filter(|id| reached.contains(*id));
     let appeared = appeared.cloned().collect();
-    let alarms = state.note(&found, now);
-    let not_reached = state.not_reached.keys().cloned().collect();
+    let (findings, alarms) = note(&before.findings, &found, now);
     Look {
         at: now,
-        is_whole: facts.subscriptions.is_some(),
-        state,
+        state: ReachState {
+            filters,
+            not_reached,
+            findings,
+        },
         reached,
-        not_reached,
         appeared,
         alarms,
     }
@@ -308,28 +277,27 @@ impl Subscription {
     }
 }
 
-impl ReachState {
-    /// Brings the findings up to date with what was just found. Answers what is news.
-    fn note(&mut self, found: &BTreeSet<ReachFinding>, now: Timestamp) -> Vec<ReachAlarm> {
-        let before = std::mem::take(&mut self.findings);
-        let (stay, over): (Vec<_>, Vec<_>) = before
-            .into_iter()
-            .partition(|standing| found.contains(&standing.finding));
-        let known = |finding: &&ReachFinding| stay.iter().any(|it| it.finding == **finding);
-        let begun: Vec<ReachFinding> = found.iter().filter(|it| !known(it)).cloned().collect();
-        let started = begun
-            .iter()
-            .map(|it| ReachAlarm::new(it.clone(), Kind::AlarmStarted, now));
-        let ended = over.into_iter();
-        let ended = ended.map(|it| ReachAlarm::new(it.finding, Kind::AlarmEnded, now));
-        let alarms = started.chain(ended).collect();
-        let begun = begun.into_iter().map(|finding| Standing {
-            finding,
-            since: now,
-        });
-        self.findings = stay.into_iter().chain(begun).collect();
-        alarms
-    }
+/// The findings after what was just found, and what of it is news.
+fn note(
+    before: &[Standing],
+    found: &BTreeSet<ReachFinding>,
+    now: Timestamp,
+) -> (Vec<Standing>, Vec<ReachAlarm>) {
+    let (stay, over): (Vec<Standing>, Vec<Standing>) = before
+        .iter()
+        .cloned()
+        .partition(|standing| found.contains(&standing.finding));
+    let is_known = |finding: &&ReachFinding| stay.iter().any(|it| it.finding == **finding);
+    let begun: Vec<ReachFinding> = found.iter().filter(|it| !is_known(it)).cloned().collect();
+    let alarm = |finding: &ReachFinding, kind| ReachAlarm::new(finding.clone(), kind, now);
+    let started = begun.iter().map(|it| alarm(it, Kind::AlarmStarted));
+    let ended = over.iter().map(|it| alarm(&it.finding, Kind::AlarmEnded));
+    let alarms = started.chain(ended).collect();
+    let begun = begun.into_iter().map(|finding| Standing {
+        finding,
+        since: now,
+    });
+    (stay.into_iter().chain(begun).collect(), alarms)
 }
 
 /// Whether an open review is sent to an approver whom e-mail did not reach before: they were asked about it, may
