@@ -31,11 +31,6 @@ pub struct Subscriber {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum ReachFinding {
-    /// Nothing that asks for decisions reaches an approver.
-    ApproverNotReached {
-        /// Whom.
-        approver: ApproverId,
-    },
     /// A subscription could read other people's links. Approval e-mail is held.
     SubscriptionOpen {
         /// Which.
@@ -55,6 +50,11 @@ pub enum ReachFinding {
         /// Which.
         subscription: Subscriber,
         /// Whom its filter policy names.
+        approver: ApproverId,
+    },
+    /// Nothing that asks for decisions reaches an approver.
+    ApproverNotReached {
+        /// Whom.
         approver: ApproverId,
     },
 }

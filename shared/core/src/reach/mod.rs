@@ -38,6 +38,9 @@ pub use finding::{ReachAlarm, ReachFinding, SCHEMA, Subscriber};
 pub const SETTLES: SignedDuration = SignedDuration::from_mins(15);
 /// A look is no older than this when something is sent.
 pub const LOOK_HOLDS: SignedDuration = SignedDuration::from_mins(1);
+/// No more is told by one look: it is written together with what is remembered, and a transaction takes 100
+/// items. The next look tells the rest.
+const TOLD_AT_ONCE: usize = 50;
 
 /// A confirmed subscription to the topic for approval e-mail, as SNS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +77,7 @@ pub struct ReachState {
     /// The approvers whom no approval e-mail reaches, and since when that is known.
     #[serde(default)]
     not_reached: BTreeMap<ApproverId, Timestamp>,
-    /// What is wrong, and since when.
+    /// What people know to be wrong, and since when.
     #[serde(default)]
     findings: Vec<Standing>,
 }
@@ -100,6 +103,8 @@ pub struct Look {
     pub at: Timestamp,
     /// What to remember.
     pub state: ReachState,
+    /// What is wrong now.
+    pub findings: BTreeSet<ReachFinding>,
     /// Whom approval e-mail reaches, of all approvers.
     pub reached: BTreeSet<ApproverId>,
     /// Those whom it reaches now and did not before: the open reviews are to be sent to them.
@@ -120,19 +125,13 @@ pub enum Sending {
 }
 
 impl Look {
-    /// Whether something may be sent by it: it is recent, and knows all to whom. One who became an approver since
-    /// would be taken for one whom nothing reaches, and not be remembered as such.
+    /// Whether it can be decided by it, without looking again, what becomes of e-mail to these. It must be recent.
+    /// And it must not drop any: somebody may have been subscribed since, and have been sent the open reviews
+    /// already, without this one.
     #[must_use]
     pub fn is_good_for(&self, approvers: &BTreeSet<ApproverId>, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);
-        let knows =
-            |id: &ApproverId| self.reached.contains(id) || self.state.not_reached.contains_key(id);
-        age <= LOOK_HOLDS && !age.is_negative() && approvers.iter().all(knows)
-    }
-
-    /// What is wrong now.
-    pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
-        self.state.findings()
+        age <= LOOK_HOLDS && !age.is_negative() && approvers.is_subset(&self.reached)
     }
 }
 
@@ -140,7 +139,7 @@ impl Look {
 /// links, and, where the look failed, since nobody knows that nobody can.
 #[must_use]
 pub fn holds(look: Option<&Look>) -> bool {
-    look.is_none_or(|look| look.findings().any(ReachFinding::holds_email))
+    look.is_none_or(|look| look.findings.iter().any(ReachFinding::holds_email))
 }
 
 /// What becomes of an approver's e-mail by the newest look; none if that failed.
@@ -155,7 +154,7 @@ pub fn sending(look: Option<&Look>, approver: &ApproverId) -> Sending {
 }
 
 impl ReachState {
-    /// What was wrong when it was last looked.
+    /// What people know to be wrong.
     pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
         self.findings.iter().map(|standing| &standing.finding)
     }
@@ -173,12 +172,12 @@ impl ReachState {
 #[must_use]
 pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look {
     let filters = filters(before, facts.subscriptions, now);
-    let mut found: BTreeSet<ReachFinding> = BTreeSet::new();
+    let mut findings: BTreeSet<ReachFinding> = BTreeSet::new();
     let mut named: BTreeSet<ApproverId> = BTreeSet::new();
     for subscription in facts.subscriptions {
         let seen = filters.get(&subscription.subscriber.arn);
         let is_settled = seen.is_some_and(|seen| now.duration_since(seen.since) >= facts.settles);
-        found.extend(subscription.findings(is_settled));
+        findings.extend(subscription.findings(is_settled));
         let is_own = facts.own_queues.contains(&subscription.subscriber.endpoint);
         if let (Filter::One(approver), false) = (subscription.filter(), is_own) {
             named.insert(approver);
@@ -197,19 +196,20 @@ pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look
         not_reached.insert(id.clone(), since);
         if !(facts.slack && slack_user_id.is_some()) {
             let approver = id.clone();
-            found.insert(ReachFinding::ApproverNotReached { approver });
+            findings.insert(ReachFinding::ApproverNotReached { approver });
         }
     }
     let appeared = before.not_reached.keys().filter(|id| reached.contains(*id));
     let appeared = appeared.cloned().collect();
-    let (findings, alarms) = note(&before.findings, &found, now);
+    let (standing, alarms) = note(&before.findings, &findings, now);
     Look {
         at: now,
         state: ReachState {
             filters,
             not_reached,
-            findings,
+            findings: standing,
         },
+        findings,
         reached,
         appeared,
         alarms,
@@ -277,27 +277,32 @@ impl Subscription {
     }
 }
 
-/// The findings after what was just found, and what of it is news.
+/// What people know to be wrong after what was just found, and what of it is news.
 fn note(
     before: &[Standing],
     found: &BTreeSet<ReachFinding>,
     now: Timestamp,
 ) -> (Vec<Standing>, Vec<ReachAlarm>) {
-    let (stay, over): (Vec<Standing>, Vec<Standing>) = before
-        .iter()
-        .cloned()
-        .partition(|standing| found.contains(&standing.finding));
-    let is_known = |finding: &&ReachFinding| stay.iter().any(|it| it.finding == **finding);
-    let begun: Vec<ReachFinding> = found.iter().filter(|it| !is_known(it)).cloned().collect();
-    let alarm = |finding: &ReachFinding, kind| ReachAlarm::new(finding.clone(), kind, now);
-    let started = begun.iter().map(|it| alarm(it, Kind::AlarmStarted));
-    let ended = over.iter().map(|it| alarm(&it.finding, Kind::AlarmEnded));
-    let alarms = started.chain(ended).collect();
-    let begun = begun.into_iter().map(|finding| Standing {
-        finding,
-        since: now,
-    });
-    (stay.into_iter().chain(begun).collect(), alarms)
+    let mut standing = before.to_vec();
+    let mut alarms = Vec::new();
+    let is_known = |finding: &&ReachFinding| before.iter().any(|it| it.finding == **finding);
+    let begun = found.iter().filter(|finding| !is_known(finding));
+    for finding in begun.take(TOLD_AT_ONCE) {
+        let (finding, since) = (finding.clone(), now);
+        alarms.push(ReachAlarm::new(finding.clone(), Kind::AlarmStarted, now));
+        standing.push(Standing { finding, since });
+    }
+    let left = TOLD_AT_ONCE.saturating_sub(alarms.len());
+    let over = before.iter().filter(|it| !found.contains(&it.finding));
+    for ended in over.take(left) {
+        alarms.push(ReachAlarm::new(
+            ended.finding.clone(),
+            Kind::AlarmEnded,
+            now,
+        ));
+        standing.retain(|it| it.finding != ended.finding);
+    }
+    (standing, alarms)
 }
 
 /// Whether an open review is sent to an approver whom e-mail did not reach before: they were asked about it, may
