@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::function::Function;
 use crate::slack;
-use crate::world::{Options, WorldError};
+use crate::world::{ANNOUNCEMENTS, Options, WorldError};
 use needs::Need;
 
 /// The variable that names the folder.
@@ -150,7 +150,7 @@ fn caller(headers: &HeaderMap) -> Option<&'static str> {
     };
     let names = Function::ALL.into_iter().map(Function::name);
     names
-        .chain([slack::FUNCTION])
+        .chain([slack::FUNCTION, ANNOUNCEMENTS])
         .find(|name| *name == function)
 }
 
@@ -183,6 +183,7 @@ mod tests {
             ("policy-changes", Some("policy-changes")),
             ("policy-changes-12", Some("policy-changes")),
             ("slack", Some("slack")),
+            ("announcements-2", Some("announcements")),
             ("world", None),
             ("operator", None),
             ("111122223333", None),

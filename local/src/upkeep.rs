@@ -1,5 +1,5 @@
-//! What at AWS happens by itself: records in the queues and in the allowlist's stream are handed to
-//! their functions, and reconcile runs on its schedule.
+//! What at AWS happens by itself: records in the queues and in the tables' streams are handed to their
+//! functions, and reconcile runs on its schedule, and what is sent later on its own.
 
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use crate::world::{Drained, World};
 pub const TICK: Duration = Duration::from_millis(100);
 /// How many ticks lie between two reconcile runs; at AWS it is minutes.
 const TICKS_PER_RECONCILE: u32 = 100;
+/// How many ticks lie between two looks at what is to be sent later; at AWS it is a minute.
+const TICKS_PER_SWEEP: u32 = 20;
 
 /// Keeps a world going.
 #[derive(Debug, Default)]
@@ -29,7 +31,13 @@ impl Upkeep {
             tracing::error!(%error, "edits of the allowlist cannot be followed");
             self.without_stream = true;
         }
+        if let Err(error) = world.announce().await {
+            tracing::error!(%error, "what is in the outbox cannot be followed");
+        }
         self.ticks = self.ticks.wrapping_add(1);
+        if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
+            world.sweep().await;
+        }
         if self.ticks.is_multiple_of(TICKS_PER_RECONCILE) {
             if let Err(error) = world.delete_expired() {
                 tracing::error!(%error, "DynamoDB's time to live does nothing");

@@ -12,7 +12,11 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
+use gatekeeper_announcements::handler::{
+    Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
+};
 use gatekeeper_approvals::handler::Handler as ApprovalsHandler;
+use gatekeeper_aws::announcements::{Announcements, AnnouncementsConfig};
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
@@ -61,6 +65,8 @@ const OWN_SESSIONS: &str = "arn:aws:sts::111122223333:assumed-role/privatelink-g
 const HARNESS: &str = "world";
 /// The rule for AWS CloudTrail's events in the local world.
 pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
+/// The function that sends, and its identity on the wire.
+pub const ANNOUNCEMENTS: &str = "announcements";
 /// Who reads the announcements' e-mails.
 pub const READER: &str = "team@example.com";
 
@@ -77,6 +83,11 @@ const MAX_RECEIVES: u32 = 5;
 /// Records of the allowlist's stream in a batch, and how often one is handed over.
 const EDITS: usize = 100;
 const MAX_EDIT_ATTEMPTS: u32 = 6;
+/// Records of the requests table's stream in a batch, how often one is handed over, and for how long the
+/// function has.
+const OUTBOX_BATCH: usize = 100;
+const MAX_OUTBOX_ATTEMPTS: u32 = 4;
+const ANNOUNCEMENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What kind of world it is to be.
 #[derive(Debug, Clone)]
@@ -200,6 +211,8 @@ pub struct World {
     address: SocketAddr,
     way: Way,
     config: Config,
+    announcements_config: AnnouncementsConfig,
+    announcements: Arc<Announcements>,
     tables: aws_sdk_dynamodb::Client,
     reader: Arc<Tables>,
     own_roles: OwnRoles,
@@ -207,6 +220,8 @@ pub struct World {
     handler: Arc<Handler>,
     /// Edits of the allowlist that the function `policy-changes` has not dealt with.
     edits: Mutex<Vec<Value>>,
+    /// What was written into the outbox and the function `announcements` has not been told of.
+    outbox: Mutex<Vec<Value>>,
     /// In a world that is reached in process: what is on its way to the queue.
     pipes: Mutex<Option<Pipes>>,
     stop: watch::Sender<bool>,
@@ -244,6 +259,13 @@ impl Way {
     fn gatekeeper(&self, name: &str, config: &Config) -> Gatekeeper {
         let (clients, clock) = (self.clients(name), self.clock.clone());
         Gatekeeper::new(&clients, config, clock.clone(), Metrics::off(clock))
+    }
+
+    /// The function that sends, in the instance of this name.
+    fn announcements(&self, name: &str, config: &AnnouncementsConfig) -> Arc<Announcements> {
+        let (clients, clock) = (self.clients(name), self.clock.clone());
+        let metrics = Metrics::off(clock.clone());
+        Arc::new(Announcements::new(&clients, config, clock, metrics))
     }
 }
 
@@ -405,14 +427,9 @@ impl World {
         let config = Config {
             allowlist_table: ALLOWLIST.to_owned(),
             requests_table: REQUESTS.to_owned(),
-            announcements_topic: announcements_topic.clone(),
-            approvals: Some(Approvals {
-                topic: approvals_topic.clone(),
-                url: format!("http://{address}"),
-            }),
+            asks_by_email: true,
             managed: options.managed,
             notification_topic: Some(notification_topic.clone()),
-            alarms_topic,
             cloud_trail_rule: Some(CLOUD_TRAIL_RULE.to_owned()),
             organizations: options.organizations,
             own_role_arns,
@@ -422,6 +439,17 @@ impl World {
                     WorldError::Make("the Region", error.to_string())
                 })?,
             limits: options.limits,
+        };
+        let announcements_config = AnnouncementsConfig {
+            allowlist_table: config.allowlist_table.clone(),
+            requests_table: config.requests_table.clone(),
+            announcements_topic: announcements_topic.clone(),
+            approvals: Some(Approvals {
+                topic: approvals_topic.clone(),
+                url: format!("http://{address}"),
+            }),
+            alarms_topic,
+            margin: config.limits.margin,
         };
         let way = Way {
             access,
@@ -435,6 +463,7 @@ impl World {
         let reader = Tables::named(&harness, ALLOWLIST, REQUESTS, clock.clone());
         let reader = Arc::new(reader);
         let gatekeepers = Gatekeepers::new(|function| way.gatekeeper(function.name(), &config));
+        let announcements = way.announcements(ANNOUNCEMENTS, &announcements_config);
         let voting = gatekeepers.of(Function::Approvals);
         let slack = match slack {
             None => None,
@@ -459,6 +488,7 @@ impl World {
                 tables: tables.clone(),
                 reader: Arc::clone(&reader),
                 config: config.clone(),
+                approvals_topic: approvals_topic.clone(),
                 clock: clock.clone(),
                 address,
                 stopped: stopped.clone(),
@@ -498,12 +528,15 @@ impl World {
             address,
             way,
             config,
+            announcements_config,
+            announcements,
             tables,
             reader,
             own_roles,
             gatekeepers,
             handler,
             edits: Mutex::default(),
+            outbox: Mutex::default(),
             pipes: Mutex::default(),
             stop,
         };
@@ -619,6 +652,19 @@ impl World {
         let mut config = self.config.clone();
         change(&mut config);
         Arc::new(self.way.gatekeeper(&format!("{function}-{nth}"), &config))
+    }
+
+    /// The function `announcements`.
+    #[must_use]
+    pub fn announcements(&self) -> &Arc<Announcements> {
+        &self.announcements
+    }
+
+    /// Another instance of the function `announcements`, as [`World::instance`] is of the others.
+    #[must_use]
+    pub fn announcements_instance(&self, nth: usize) -> Arc<Announcements> {
+        let name = format!("{ANNOUNCEMENTS}-{nth}");
+        self.way.announcements(&name, &self.announcements_config)
     }
 
     /// The function `connections`.
@@ -757,7 +803,75 @@ impl World {
         }
         let left = edits.len();
         *lock(&self.edits) = edits;
+        self.announce().await?;
         Ok(left)
+    }
+
+    /// The records of the requests table's stream that tell of something new in the outbox, since this
+    /// was last asked: the mapping's filter in template.yaml.
+    ///
+    /// # Errors
+    /// What the engine says of the stream.
+    pub fn outbox_records(&self) -> Result<Vec<Value>, WorldError> {
+        let new = self.dynamodb.stream_records(REQUESTS);
+        let mut new = new.map_err(|error| WorldError::Make("the requests' stream", error))?;
+        new.retain(|record| {
+            let partition = &record["dynamodb"]["Keys"]["pk"]["S"];
+            let is_outbox = partition
+                .as_str()
+                .is_some_and(|pk| pk.starts_with("outbox#"));
+            record["eventName"] == "INSERT" && is_outbox
+        });
+        Ok(new)
+    }
+
+    /// Hands what was written into the outbox to the function `announcements`, as Lambda does. What it
+    /// gives back too often is left to the schedule.
+    ///
+    /// # Errors
+    /// What the engine says of the stream, or the function.
+    pub async fn announce(&self) -> Result<(), WorldError> {
+        let mut records = std::mem::take(&mut *lock(&self.outbox));
+        records.extend(self.outbox_records()?);
+        let handler = AnnouncementsHandler::new(Arc::clone(&self.announcements));
+        let mut attempts = 0;
+        while !records.is_empty() {
+            let batch: Vec<&Value> = records.iter().take(OUTBOX_BATCH).collect();
+            let taken = batch.len();
+            let event = serde_json::json!({ "Records": batch });
+            let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
+            let answer = handler.handle(&event, deadline).await;
+            let first_failed = match answer.map_err(|error| made("an announcement", &*error))? {
+                AnnouncementsAnswer::Stream(answer) => answer.failed.first().map(|(at, _)| *at),
+                AnnouncementsAnswer::Swept(_) => None,
+            };
+            // Lambda gives the first that failed up, and goes on behind it.
+            attempts = first_failed.map_or(0, |_| attempts + 1);
+            let done = match first_failed {
+                Some(first) if attempts == MAX_OUTBOX_ATTEMPTS => {
+                    attempts = 0;
+                    first + 1
+                }
+                first => first.unwrap_or(taken),
+            };
+            records.drain(..done.min(records.len()));
+        }
+        Ok(())
+    }
+
+    /// Runs the function `announcements` as its schedule does: what is due is sent, and whatever came of
+    /// looking at the topics.
+    pub async fn sweep(&self) {
+        let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
+        // What fails is logged there, and tried again by the next one.
+        let _ = self.announcements.sweep(deadline).await;
+        self.tell_what_is_new().await;
+    }
+
+    async fn tell_what_is_new(&self) {
+        if let Err(error) = self.announce().await {
+            tracing::error!(%error, "the outbox cannot be followed");
+        }
     }
 
     /// Has the edits made so far be nobody's: what the allowlist held when everything began.
@@ -825,6 +939,7 @@ impl World {
                     .into_iter()
                     .map(|m| m.id)
                     .collect();
+                self.tell_what_is_new().await;
                 return drained;
             };
             self.clock.sleep(self.clock.until(next)).await;
@@ -839,9 +954,13 @@ impl World {
     /// Runs the function `reconcile` once, with another time-out than at AWS.
     pub async fn reconcile_within(&self, timeout: Duration) -> Reconciled {
         let deadline = Deadline::after(&self.clock, timeout);
-        ReconcileHandler::new(Arc::clone(self.gatekeeper(Function::Reconcile)))
+        let done = ReconcileHandler::new(Arc::clone(self.gatekeeper(Function::Reconcile)))
             .handle(deadline)
-            .await
+            .await;
+        self.tell_what_is_new().await;
+        // It runs every minute, and so at least once between two runs of reconcile.
+        self.sweep().await;
+        done
     }
 
     /// The request of an endpoint.
@@ -967,15 +1086,19 @@ async fn make_table(
             .map_err(built)
     };
     let mut names = vec![partition, sort];
-    // The allowlist's stream, as in template.yaml.
+    // Each table's stream, as in template.yaml.
+    let view = match name {
+        ALLOWLIST => StreamViewType::NewAndOldImages,
+        _ => StreamViewType::KeysOnly,
+    };
     let stream = StreamSpecification::builder()
         .stream_enabled(true)
-        .stream_view_type(StreamViewType::NewAndOldImages)
+        .stream_view_type(view)
         .build()
         .map_err(built)?;
     let mut request = client
         .create_table()
-        .set_stream_specification((name == ALLOWLIST).then_some(stream))
+        .stream_specification(stream)
         .table_name(name)
         .billing_mode(BillingMode::PayPerRequest)
         .key_schema(key(partition, KeyType::Hash)?)

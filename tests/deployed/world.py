@@ -18,7 +18,7 @@ LOAD_BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/n
 APPROVER = "alice@example.com"
 SLACK_USER = "U0ALICE"
 INTRUDER = "intruder"
-FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Slack")
+FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Announcements", "Slack")
 
 _to_item = boto3.dynamodb.types.TypeSerializer().serialize
 _to_value = boto3.dynamodb.types.TypeDeserializer().deserialize

@@ -24,8 +24,8 @@ LOGGED = {
 }
 READS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"}
 # Which partitions of the requests table these may write into; what they do there, privileges.py knows.
-PARTITIONS = {"ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox"}, "SlackRole": {"prompt#*", "notice#*"}}
-WRITERS_OF_LETTERS = ["ConnectionsRole", "PolicyChangesRole", "ReconcileRole", "ApprovalsRole"]
+PARTITIONS = {"ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox#*"}, "SlackRole": {"prompt#*", "notice#*"}}
+WRITERS_OF_LETTERS = ["AnnouncementsRole"]
 # All that there is of Slack by its own name.
 OF_SLACK = {
     "SlackDeadLetterAlarm",
@@ -208,7 +208,8 @@ def roles_of_the_way_in_write_only_their_own_items(stack):
             keys = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
             if writes and (not keys or set(keys) - partitions):
                 yield f"{role} may {sorted(writes)} under {condition}"
-    keys = (ROOT / "shared/aws/src/tables/keys.rs").read_text(encoding="utf-8")
+    written = ("shared/aws/src/tables/keys.rs", "shared/core/src/outbox.rs")
+    keys = "".join((ROOT / path).read_text(encoding="utf-8") for path in written)
     for partition in sorted(PARTITIONS["ApprovalsRole"]):
         word = re.match(r"\w+", partition)[0]
         # An endpoint's id is its own key.

@@ -107,6 +107,12 @@ set_to(
     "ReconcileFunction/Properties/Environment/Variables/CONNECTION_NOTIFICATION_TOPIC_ARN",
     {"Ref": "AlarmsTopic"},
 )
+set_to(
+    "functions_know_where_they_are",
+    "asks nobody by e-mail",
+    "ConnectionsFunction/Properties/Environment/Variables/APPROVAL_EMAILS",
+    "off",
+)
 without(
     "functions_know_where_they_are",
     "watches no rule",
@@ -115,13 +121,13 @@ without(
 set_to(
     "functions_know_where_they_are",
     "letters to everybody",
-    "ReconcileFunction/Properties/Environment/Variables/APPROVALS_TOPIC_ARN",
+    "AnnouncementsFunction/Properties/Environment/Variables/APPROVALS_TOPIC_ARN",
     {"Ref": "AnnouncementsTopic"},
 )
 set_to(
     "functions_know_where_they_are",
     "links to an address that is turned off",
-    "ConnectionsFunction/Properties/Environment/Variables/APPROVALS_URL",
+    "AnnouncementsFunction/Properties/Environment/Variables/APPROVALS_URL",
     {"Fn::GetAtt": ["ApprovalsApi", "ApiEndpoint"]},
 )
 set_to(
@@ -191,6 +197,7 @@ set_to(
 without("streams_are_read_from_the_beginning_and_never_stand_still", "nobody reads", "PolicyChangesFunctionStream")
 for TITLE, KEY, VALUE in (
     ("the requests' stream", "EventSourceArn", {"Fn::GetAtt": ["RequestsTable", "StreamArn"]}),
+    ("some of the edits", "FilterCriteria", {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]}),
     ("another function", "FunctionName", {"Ref": "ReconcileFunction"}),
     ("misses edits", "StartingPosition", "LATEST"),
     ("tries for a day", "MaximumRetryAttempts", -1),
@@ -199,6 +206,11 @@ for TITLE, KEY, VALUE in (
     ("whole batches fail", "BisectBatchOnFunctionError", False),
 ):
     set_to("streams_are_read_from_the_beginning_and_never_stand_still", TITLE, f"{STREAM}/{KEY}", VALUE)
+OUTBOX = "AnnouncementsFunctionStream/Properties"
+without("streams_are_read_from_the_beginning_and_never_stand_still", "nobody tells", "AnnouncementsFunctionStream")
+without("streams_are_read_from_the_beginning_and_never_stand_still", "told of every write", f"{OUTBOX}/FilterCriteria")
+without("failures_of_functions_are_kept", "messages are dropped", f"{OUTBOX}/DestinationConfig")
+without("failures_of_functions_are_kept", "missed sweeps are dropped", "AnnouncementsFunctionSchedule/Properties/Target/DeadLetterConfig")
 for KEY in ("MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError"):
     without("streams_are_read_from_the_beginning_and_never_stand_still", f"{KEY} by default", f"{STREAM}/{KEY}")
 set_to("concurrency_is_reserved", "a shard starts too many", f"{STREAM}/ParallelizationFactor", 10)
@@ -306,7 +318,7 @@ def _(template):
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * without a reason")
 def _(template):
-    statement(template, "ReconcileRole", "Announce")["Resource"] = ["*"]
+    statement(template, "AnnouncementsRole", "Announce")["Resource"] = ["*"]
 
 
 @breaks("roles_use_no_wildcards_without_a_reason", "resource * for what has resources")
@@ -316,7 +328,7 @@ def _(template):
 
 @breaks("roles_use_no_wildcards_without_a_reason", "everything but")
 def _(template):
-    statement(template, "ConnectionsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
+    statement(template, "AnnouncementsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
 
 
 @breaks("roles_decide_only_for_managed_services", "edits decide for any service")
@@ -533,6 +545,10 @@ set_to(
 # ---------------------------------------------------------------------------------------------- alarms
 for ALARM in (
     "ConnectionsErrorsAlarm",
+    "AnnouncementsAgeAlarm",
+    "AnnouncementsDeadLetterAlarm",
+    "AnnouncementsErrorsAlarm",
+    "AnnouncementsThrottlesAlarm",
     "PolicyChangesErrorsAlarm",
     "PolicyChangesThrottlesAlarm",
     "PolicyChangesDeadLetterAlarm",

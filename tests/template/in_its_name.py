@@ -36,12 +36,16 @@ def asked_by_aws(stack: Stack, function: str) -> Iterator[Ask]:
         if stack.started_by(mapping["FunctionName"]) != function:
             continue
         source = mapping["EventSourceArn"]
-        if source == stack.allowlist_stream:
+        streams = {
+            stack.allowlist_stream: f"{stack.allowlist}/stream/2026-11-20T00:00:00.000",
+            "${RequestsTable.StreamArn}": "${RequestsTable.Arn}/stream/2026-11-20T00:00:00.000",
+        }
+        if source in streams:
             # It reads the stream. The guide wants ListStreams for one table's streams:
             # https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
             for action in ("DescribeStream", "GetRecords", "GetShardIterator"):
                 yield Ask(f"dynamodb:{action}", source)
-            yield Ask("dynamodb:ListStreams", f"{stack.allowlist}/stream/2026-11-20T00:00:00.000")
+            yield Ask("dynamodb:ListStreams", streams[source])
         else:
             # It takes from the queue: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
             for action in ("DeleteMessage", "GetQueueAttributes", "ReceiveMessage"):

@@ -7,6 +7,7 @@ Needs what .ci/requirements.txt lists. Looks at what CloudFormation makes of the
 """
 
 import copy
+import json
 import re
 import sys
 from pathlib import Path
@@ -84,17 +85,20 @@ ENVIRONMENT = {
     "SETTINGS_VERSION",
     "ALLOWLIST_TABLE",
     "REQUESTS_TABLE",
-    "ANNOUNCEMENTS_TOPIC_ARN",
-    "APPROVALS_TOPIC_ARN",
-    "APPROVALS_URL",
+    "APPROVAL_EMAILS",
     "MANAGED_SERVICES",
     "ORGANIZATIONS",
     "OWN_ROLE_ARNS",
 }
 WATCHED = {
     "CONNECTION_NOTIFICATION_TOPIC_ARN": "${ConnectionNotificationTopic}",
-    "ALARMS_TOPIC_ARN": "${AlarmsTopic}",
     "CLOUDTRAIL_RULE_NAME": "${CloudTrailRule}",
+}
+# What the function that sends needs to know of where.
+TOPICS = {
+    "ANNOUNCEMENTS_TOPIC_ARN": "${AnnouncementsTopic}",
+    "APPROVALS_TOPIC_ARN": "${ApprovalsTopic}",
+    "ALARMS_TOPIC_ARN": "${AlarmsTopic}",
 }
 # By variable, the parameter that it holds.
 SLACK_VARIABLES = {
@@ -104,6 +108,7 @@ SLACK_VARIABLES = {
     "SLACK_CHANNEL": "SlackChannel",
 }
 BESIDES = {
+    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL"},
     "ReconcileFunction": set(WATCHED),
     "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
     "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
@@ -123,6 +128,9 @@ FOUND = (
 TELLING = ("MalformedPolicyEdits", *FOUND)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
+# What announcements acts on of the requests table's stream.
+OUTBOX_INSERTS = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "outbox#"}]}}}}
+
 UNCHECKED = "could not be checked"
 
 
@@ -131,7 +139,7 @@ UNCHECKED = "could not be checked"
 
 @check
 def functions_say_what_they_run_on(stack):
-    if len(stack.functions) != 4 + stack.slack:
+    if len(stack.functions) != 5 + stack.slack:
         yield f"the functions are {sorted(stack.functions)}"
     for name, function in stack.functions.items():
         for wanted in ("MemorySize", "Timeout", "Description", "Architectures"):
@@ -162,12 +170,17 @@ def functions_know_where_they_are(stack):
         for variable in sorted(set(WATCHED) & set(variables)):
             if variables[variable] != WATCHED[variable]:
                 yield f"{name} watches {variables[variable]}"
+        for variable in sorted(set(TOPICS) & set(variables)):
+            if variables[variable] != TOPICS[variable]:
+                yield f"{name} takes {variables[variable]} for {variable}"
+        # Approvers can be sent links wherever there is an address to send them to.
+        if variables.get("APPROVAL_EMAILS") != "on":
+            yield f"{name} has nobody asked by e-mail"
         for variable in sorted(set(SLACK_VARIABLES) & set(variables)):
             if variables[variable] != stack.parameters.get(SLACK_VARIABLES[variable], ""):
                 yield f"{name} takes {variables[variable]!r} for {variable}"
-        if variables.get("APPROVALS_TOPIC_ARN") != "${ApprovalsTopic}":
-            yield f"{name} sends letters to {variables.get('APPROVALS_TOPIC_ARN')}"
-        if variables.get("APPROVALS_URL") != (f"https://{domain}" if domain else "${ApprovalsApi.ApiEndpoint}"):
+        wanted = f"https://{domain}" if domain else "${ApprovalsApi.ApiEndpoint}"
+        if variables.get("APPROVALS_URL", wanted) != wanted:
             yield f"{name} sends links to {variables.get('APPROVALS_URL')}"
         if variables.get("OWN_ROLE_ARNS") != roles:
             yield f"{name} does not know all roles that decide, and would take our calls for somebody else's"
@@ -248,10 +261,11 @@ def streams_are_read_from_the_beginning_and_never_stand_still(stack):
         for mapping in stack.of("AWS::Lambda::EventSourceMapping").values()
         if is_stream(mapping)
     ]
-    if [(mapping["EventSourceArn"], stack.started_by(mapping["FunctionName"])) for mapping in read] != [
-        (stack.allowlist_stream, "PolicyChangesFunction")
-    ]:
-        yield "the allowlist's edits, or other streams, go elsewhere than to policy-changes"
+    if {(mapping["EventSourceArn"], stack.started_by(mapping["FunctionName"])) for mapping in read} != {
+        (stack.allowlist_stream, "PolicyChangesFunction"),
+        ("${RequestsTable.StreamArn}", "AnnouncementsFunction"),
+    } or len(read) != 2:
+        yield "the allowlist's edits, or what is to be told, go elsewhere than to policy-changes and announcements"
     for mapping in read:
         name = mapping["FunctionName"]
         if mapping.get("StartingPosition") != "TRIM_HORIZON":
@@ -262,6 +276,9 @@ def streams_are_read_from_the_beginning_and_never_stand_still(stack):
             yield f"{name} takes {mapping.get('MaximumRecordAgeInSeconds', -1)} s for one record before it goes on"
         if mapping.get("BisectBatchOnFunctionError") is not True:
             yield f"one record on which {name} fails takes a whole batch with it"
+        filters = [json.loads(one["Pattern"]) for one in mapping.get("FilterCriteria", {}).get("Filters", [])]
+        if filters != ([] if mapping["EventSourceArn"] == stack.allowlist_stream else [OUTBOX_INSERTS]):
+            yield f"{name} is told of other records than it acts on"
 
 
 @check
@@ -334,7 +351,7 @@ def queues_wait_six_times_the_time_out(stack):
 @check
 def one_reconcile_is_over_before_the_next(stack):
     for name, schedule in stack.of("AWS::Scheduler::Schedule").items():
-        minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"])[1])
+        minutes = int(re.fullmatch(r"rate\((\d+) minutes?\)", schedule["ScheduleExpression"])[1])
         function = stack.started_by(schedule["Target"]["Arn"])
         if stack.functions[function]["Timeout"] > 60 * minutes:
             yield f"{function} may run longer than the {minutes} minutes of {name}"
@@ -346,6 +363,7 @@ def one_reconcile_is_over_before_the_next(stack):
             if alarm.get("TreatMissingData") == "breaching"
             for entry in alarm.get("Metrics", [])
             if entry.get("MetricStat", {}).get("Metric", {}).get("MetricName") == "Invocations"
+            and {"Name": "FunctionName", "Value": f"${{{function}}}"} in entry["MetricStat"]["Metric"]["Dimensions"]
         ]
         if not missing:
             yield f"no alarm when {function} does not run"
@@ -412,12 +430,18 @@ def roles_decide_only_for_managed_services(stack):
 @check
 def roles_are_assumed_by_one_service(stack):
     assumed = {
+        "AnnouncementsScheduleRole": "scheduler.amazonaws.com",
         "ReconcileScheduleRole": "scheduler.amazonaws.com",
         "RolloutRole": "codedeploy.amazonaws.com",
         "AmazonQRole": "chatbot.amazonaws.com",
     }
     # CodeDeploy names the deployment group, which refers to the role and so cannot be named in it.
-    guards = {"ReconcileScheduleRole": {"aws:SourceAccount", "aws:SourceArn"}, "RolloutRole": {"aws:SourceAccount"}}
+    source = {"aws:SourceAccount", "aws:SourceArn"}
+    guards = {
+        "AnnouncementsScheduleRole": source,
+        "ReconcileScheduleRole": source,
+        "RolloutRole": {"aws:SourceAccount"},
+    }
     for name, role in stack.of("AWS::IAM::Role").items():
         statements = role["AssumeRolePolicyDocument"]["Statement"]
         wanted = {"Service": assumed.get(name, "lambda.amazonaws.com")}

@@ -33,7 +33,7 @@ def dashboard_shows_all_alarms(stack):
 def dashboard_shows_what_is_measured(stack):
     written = source("shared/aws/src/telemetry/metrics.rs") + "".join(
         path.read_text(encoding="utf-8")
-        for folder in ("shared/aws/src/gatekeeper", "functions")
+        for folder in ("shared/aws/src/announcements", "shared/aws/src/gatekeeper", "functions")
         for path in sorted((ROOT / folder).rglob("*.rs"))
     )
     searched = r"\{PrivateLinkGatekeeper,stack,(\w+)\} MetricName=\"(\w+)\" stack=\"gatekeeper\""

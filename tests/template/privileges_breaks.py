@@ -74,9 +74,9 @@ def _(template, record):
     statement(template, "ReconcileRole", "ReadOpenRequests")["Resource"] = {"Fn::GetAtt": ["RequestsTable", "Arn"]}
 
 
-@breaks("a topic too few", "ApprovalsRole refuses ApprovalsFunction sns:Publish on ${AnnouncementsTopic}")
+@breaks("a topic too few", "AnnouncementsRole refuses AnnouncementsFunction sns:Publish on ${AnnouncementsTopic}")
 def _(template, record):
-    statement(template, "ApprovalsRole", "Announce")["Resource"] = [{"Ref": "ApprovalsTopic"}]
+    statement(template, "AnnouncementsRole", "Announce")["Resource"] = [{"Ref": "ApprovalsTopic"}]
 
 
 @breaks("a partition too few", "dynamodb:LeadingKeys usage#x")
@@ -194,7 +194,7 @@ def _(template, record):
 
 @breaks("whoever shows may write letters", "SlackRole/Announce")
 def _(template, record):
-    statements(template, "SlackRole").append(statement(template, "ApprovalsRole", "Announce"))
+    statements(template, "SlackRole").append(statement(template, "AnnouncementsRole", "Announce"))
 
 
 @breaks("looks accounts up unasked", "organizations:ListParents on *: nothing asks for it")
@@ -224,14 +224,19 @@ def _(template, record):
     )
 
 
-@breaks("a role that nobody takes on", "Extra/Announce: sns:Publish")
+@breaks("a role that nobody takes on", "Extra/Log: logs:PutLogEvents")
 def _(template, record):
     template["Resources"]["Extra"] = copy.deepcopy(template["Resources"]["ConnectionsRole"])
 
 
-@breaks("writes alarms", "ApprovalsRole/Announce: sns:Publish on ${AlarmsTopic}")
+@breaks("writes alarms", "AnnouncementsRole/Announce: sns:Publish on ${AlarmsTopic}")
 def _(template, record):
-    statement(template, "ApprovalsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
+    statement(template, "AnnouncementsRole", "Announce")["Resource"].append({"Ref": "AlarmsTopic"})
+
+
+@breaks("whoever decides may publish", "ConnectionsRole/Announce: sns:Publish")
+def _(template, record):
+    statements(template, "ConnectionsRole").append(statement(template, "AnnouncementsRole", "Announce"))
 
 
 @breaks("another partition", "for state")
@@ -272,7 +277,7 @@ def reaching(title: str, role: str, sid: str, action: str, resource: str) -> Non
 
 
 for TITLE, ROLE, SID, ACTION, RESOURCE in (
-    ("any topic", "ApprovalsRole", "Announce", "sns:Publish", "*"),
+    ("any topic", "AnnouncementsRole", "Announce", "sns:Publish", "*"),
     ("any table", "ReconcileRole", "ReadPolicy", "dynamodb:BatchGetItem", arn("dynamodb:table/*")),
     ("any stream", "PolicyChangesRole", "ReadStream", "dynamodb:GetRecords", arn("dynamodb:table/*/stream/*")),
     ("any rule", "ReconcileRole", "WatchRule", "events:DescribeRule", arn("events:rule/*")),
@@ -306,9 +311,9 @@ def _(template, record):
     del statement(template, "SlackRole", "KeepPrompts")["Condition"]
 
 
-@breaks("the topics' key for anything", "ConnectionsRole allows kms:Decrypt")
+@breaks("the topics' key for anything", "AnnouncementsRole allows kms:Decrypt")
 def _(template, record):
-    del statement(template, "ConnectionsRole", "TopicsKey")["Condition"]
+    del statement(template, "AnnouncementsRole", "TopicsKey")["Condition"]
 
 
 @breaks("the tables' key for anything", "ReconcileRole allows kms:ReEncryptFrom")
@@ -322,9 +327,9 @@ def _(template, record):
     del condition["kms:EncryptionContext:SecretARN"]
 
 
-@breaks("any key for the topics", "ApprovalsRole allows kms:GenerateDataKey")
+@breaks("any key for the topics", "AnnouncementsRole allows kms:GenerateDataKey")
 def _(template, record):
-    statement(template, "ApprovalsRole", "TopicsKey")["Resource"] = arn("kms:key/*")
+    statement(template, "AnnouncementsRole", "TopicsKey")["Resource"] = arn("kms:key/*")
 
 
 # ------------------------------------------------------------------------------------ what is not known
@@ -332,7 +337,7 @@ def _(template, record):
 
 @breaks("an operator that is not known", f"{UNCHECKED}: NotImplementedError")
 def _(template, record):
-    condition = statement(template, "ConnectionsRole", "TopicsKey")["Condition"]
+    condition = statement(template, "AnnouncementsRole", "TopicsKey")["Condition"]
     condition["StringNotEquals"] = condition.pop("StringEquals")
 
 
@@ -343,7 +348,7 @@ def _(template, record):
 
 @breaks("everything but", f"{UNCHECKED}: NotImplementedError")
 def _(template, record):
-    one = statement(template, "ConnectionsRole", "Announce")
+    one = statement(template, "AnnouncementsRole", "Announce")
     one["NotAction"] = one.pop("Action")
 
 

@@ -23,7 +23,7 @@ DENIALS = {
     "ConnectionsQueuePolicy": ["OnlyServicesSend"],
     "SlackQueuePolicy": ["OnlyServicesSend"],
     "DeliveryDeadLetterQueuePolicy": ["OnlyServicesSend"],
-    "DeadLetterQueuesPolicy": ["NobodySends", "OnlyPolicyChangesSends", "OnlyReconcileSends"],
+    "DeadLetterQueuesPolicy": ["NobodySends", "OnlyPolicyChangesSends", "OnlyReconcileSends", "OnlyAnnouncementsSends"],
 }
 for POLICY, SIDS in DENIALS.items():
     for SID in SIDS:
@@ -132,6 +132,7 @@ for QUEUE in (
     "DeliveryDeadLetterQueue",
     "PolicyChangesDeadLetterQueue",
     "ReconcileDeadLetterQueue",
+    "AnnouncementsDeadLetterQueue",
 ):
     without(PAST, f"{QUEUE} is open", f"{QUEUE}/Properties/RedriveAllowPolicy")
 set_to(

@@ -32,6 +32,7 @@ pub(crate) struct Source {
     pub(crate) tables: aws_sdk_dynamodb::Client,
     pub(crate) reader: Arc<Tables>,
     pub(crate) config: Config,
+    pub(crate) approvals_topic: String,
     pub(crate) clock: Clock,
     pub(crate) address: SocketAddr,
     /// Whether the world has stopped.

@@ -2,6 +2,7 @@
 
 use lambda_runtime::Diagnostic;
 
+use crate::announcements::{Announcements, AnnouncementsConfig};
 use crate::clients::{Access, Clients};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
@@ -45,6 +46,21 @@ pub fn gatekeeper(
     let clock = Clock::system();
     let metrics = metrics(&lookup, clock.clone())?;
     Ok((Gatekeeper::new(&clients, &config, clock, metrics), config))
+}
+
+/// The same for the function that sends what lies in the outbox.
+///
+/// # Errors
+/// [`ConfigError`] with the variable's name, before any event is taken.
+pub fn announcements(
+    lookup: impl Fn(&str) -> Option<String>,
+) -> Result<Announcements, ConfigError> {
+    telemetry::init(lookup("AWS_LAMBDA_LOG_LEVEL").as_deref());
+    let config = AnnouncementsConfig::from_lookup(&lookup)?;
+    let clients = Clients::new(&Access::from_lookup(&lookup)?);
+    let clock = Clock::system();
+    let metrics = metrics(&lookup, clock.clone())?;
+    Ok(Announcements::new(&clients, &config, clock, metrics))
 }
 
 /// A failure as Lambda reports it, under a name that alarms can filter by.

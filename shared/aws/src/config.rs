@@ -13,18 +13,14 @@ pub struct Config {
     pub allowlist_table: String,
     /// The requests table's name (`REQUESTS_TABLE`).
     pub requests_table: String,
-    /// The topic for people and machines (`ANNOUNCEMENTS_TOPIC_ARN`).
-    pub announcements_topic: String,
-    /// How approvers are asked; none asks them nowhere but in Slack.
-    pub approvals: Option<Approvals>,
+    /// Whether approvers can be asked by e-mail (`APPROVAL_EMAILS`: `on` or `off`); else they are asked
+    /// nowhere but in Slack.
+    pub asks_by_email: bool,
     /// Whose connections are decided (`MANAGED_SERVICES`).
     pub managed: Managed,
     /// The topic that services' connection notifications should go to
     /// (`CONNECTION_NOTIFICATION_TOPIC_ARN`); none takes any topic for the right one.
     pub notification_topic: Option<String>,
-    /// The topic of the deployment's own alarms (`ALARMS_TOPIC_ARN`). Where it is named, all topics are
-    /// looked at, for whether anybody is subscribed.
-    pub alarms_topic: Option<String>,
     /// The EventBridge rule for AWS CloudTrail's events (`CLOUDTRAIL_RULE_NAME`); none is not looked
     /// for.
     pub cloud_trail_rule: Option<String>,
@@ -160,23 +156,12 @@ impl Config {
         Ok(Self {
             allowlist_table: required("ALLOWLIST_TABLE")?,
             requests_table: required("REQUESTS_TABLE")?,
-            announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
-            approvals: approvals(&lookup)?,
+            asks_by_email: switch(&lookup, "APPROVAL_EMAILS")?,
             managed: managed(&required("MANAGED_SERVICES")?)?,
             notification_topic: lookup("CONNECTION_NOTIFICATION_TOPIC_ARN")
                 .filter(|topic| !topic.is_empty()),
-            alarms_topic: lookup("ALARMS_TOPIC_ARN").filter(|topic| !topic.is_empty()),
             cloud_trail_rule: lookup("CLOUDTRAIL_RULE_NAME").filter(|rule| !rule.is_empty()),
-            organizations: match lookup("ORGANIZATIONS").as_deref() {
-                None | Some("" | "off") => false,
-                Some("on") => true,
-                Some(text) => {
-                    return Err(ConfigError::Invalid {
-                        name: "ORGANIZATIONS",
-                        detail: format!("{text:?} is neither \"on\" nor \"off\""),
-                    });
-                }
-            },
+            organizations: switch(&lookup, "ORGANIZATIONS")?,
             own_role_arns: words(&required("OWN_ROLE_ARNS")?),
             region: required("AWS_REGION")?
                 .parse()
@@ -186,7 +171,24 @@ impl Config {
     }
 }
 
-fn approvals(lookup: &impl Fn(&str) -> Option<String>) -> Result<Option<Approvals>, ConfigError> {
+fn switch(
+    lookup: &impl Fn(&str) -> Option<String>,
+    name: &'static str,
+) -> Result<bool, ConfigError> {
+    match lookup(name).as_deref() {
+        None | Some("" | "off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(text) => Err(ConfigError::Invalid {
+            name,
+            detail: format!("{text:?} is neither \"on\" nor \"off\""),
+        }),
+    }
+}
+
+/// How approvers are asked by e-mail; none where they are not.
+pub(crate) fn approvals(
+    lookup: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<Approvals>, ConfigError> {
     let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
     let (topic, url) = match (set("APPROVALS_TOPIC_ARN"), set("APPROVALS_URL")) {
         (None, None) => return Ok(None),
@@ -249,13 +251,9 @@ mod tests {
         }
     }
 
-    const GOOD: [(&str, &str); 6] = [
+    const GOOD: [(&str, &str); 5] = [
         ("ALLOWLIST_TABLE", "allowlist"),
         ("REQUESTS_TABLE", "requests"),
-        (
-            "ANNOUNCEMENTS_TOPIC_ARN",
-            "arn:aws:sns:eu-central-1:111122223333:announcements",
-        ),
         (
             "MANAGED_SERVICES",
             "vpce-svc-0a1b2c3d4e5f60718, vpce-svc-0ffffffffffffffff",
@@ -291,22 +289,8 @@ mod tests {
             error.contains("ORGANIZATIONS") && error.contains("\"yes\""),
             "{error}"
         );
-        pairs.pop();
-        pairs.push((
-            "APPROVALS_TOPIC_ARN",
-            "arn:aws:sns:eu-central-1:111122223333:approvals",
-        ));
-        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
-        assert!(error.contains("APPROVALS_URL is not set"), "{error}");
-        pairs.push(("APPROVALS_URL", "http://example.com"));
-        let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
-        assert!(error.contains("does not begin with https://"), "{error}");
-        pairs.pop();
-        pairs.push(("APPROVALS_URL", "https://example.com/"));
-        let config = Config::from_lookup(lookup(&pairs)).unwrap();
-        assert_eq!(config.approvals.unwrap().url, "https://example.com");
-        pairs.truncate(6);
-        pairs[3].1 = "all";
+        pairs.truncate(5);
+        pairs[2].1 = "all";
         let error = Config::from_lookup(lookup(&pairs)).unwrap_err().to_string();
         assert!(
             error.contains("MANAGED_SERVICES") && error.contains("\"all\""),

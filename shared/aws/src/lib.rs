@@ -2,7 +2,8 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`gatekeeper`] | observe → judge → record → enforce → announce, for events and for the schedule |
+//! | [`gatekeeper`] | observe → judge → record → enforce, for events and for the schedule |
+//! | [`announcements`] | sending what lies in the outbox |
 //! | [`ec2`] | asking EC2, and making it agree |
 //! | [`secrets`] | the Slack secret |
 //! | [`subscriptions`] | approvers' e-mail subscriptions |
@@ -10,8 +11,6 @@
 //! | `organizations` | where an account sits in AWS Organizations |
 //! | `paging` | lists that AWS hands out page by page |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
-//! | `topics` | whether anybody is subscribed to the topics |
-//! | [`announcer`] | publishing to SNS |
 //! | [`bootstrap`], [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
 //! | [`clock`] | the only source of time |
 //! | [`error`] | what may work when tried again, and what will not |
@@ -19,7 +18,7 @@
 //!
 //! No SDK type leaves this crate but the clients themselves, which a `main.rs` makes and hands back.
 
-pub mod announcer;
+pub mod announcements;
 pub mod bootstrap;
 pub mod clients;
 pub mod clock;
@@ -34,4 +33,3 @@ pub mod secrets;
 pub mod subscriptions;
 pub mod tables;
 pub mod telemetry;
-mod topics;

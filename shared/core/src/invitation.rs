@@ -32,17 +32,17 @@ pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
         .is_some_and(|at| now.duration_since(at) >= RENEWED_AFTER)
 }
 
-/// The message that asks one approver, from what everybody is told. None for a request that is in no
-/// review.
+/// The message that asks one approver, from what is known of the review, as it is sent now. None for a
+/// request that is in no review.
 ///
 /// # Errors
 /// If the document cannot be encoded, which only a bug can cause.
 pub fn invitation(
-    review: &Request,
     told: &Announcement,
     approver: &ApproverId,
+    now: Timestamp,
 ) -> Result<Option<Message>, serde_json::Error> {
-    let Some(number) = review.review else {
+    let Some(review) = &told.review else {
         return Ok(None);
     };
     let attributes = [
@@ -51,10 +51,9 @@ pub fn invitation(
         ("service_id", told.service_id.as_str()),
         ("account_id", told.account_id.as_str()),
     ];
-    let (id, at) = (format!("{}@{approver}", told.id), told.at);
     Ok(Some(Message {
-        id,
-        at,
+        id: format!("{}@{approver}", told.id),
+        at: told.at,
         subject: subject(told),
         text: text(told),
         document: serde_json::to_string(told)?,
@@ -64,9 +63,9 @@ pub fn invitation(
         ),
         to: Audience::Approver(Invitation {
             approver: approver.clone(),
-            endpoint_id: review.endpoint_id.clone(),
-            review: number,
-            expires_at: expiry(at),
+            requests: vec![(told.endpoint_id.clone(), review.number)],
+            sent_at: now,
+            expires_at: expiry(now),
         }),
     }))
 }
@@ -143,7 +142,7 @@ mod tests {
     fn asked(review: &Request) -> Message {
         let told = note(review, Kind::ReviewOpened, at(0));
         let alice = "alice@example.com".parse().unwrap();
-        invitation(review, &told, &alice).unwrap().unwrap()
+        invitation(&told, &alice, at(0)).unwrap().unwrap()
     }
 
     #[test]

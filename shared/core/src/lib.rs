@@ -24,6 +24,8 @@
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
+//! | [`messages`] | what a change has to tell, as facts |
+//! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
 //! | [`invitation`] | what one approver is told of a review |
@@ -56,6 +58,8 @@ pub mod judge;
 pub mod left_alone;
 pub mod listing;
 pub mod message;
+pub mod messages;
+pub mod outbox;
 pub mod plan;
 pub mod policy;
 pub mod policy_key;

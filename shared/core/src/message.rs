@@ -48,10 +48,10 @@ pub enum Audience {
 pub struct Invitation {
     /// Who is asked.
     pub approver: ApproverId,
-    /// About which connection.
-    pub endpoint_id: EndpointId,
-    /// In which of its reviews.
-    pub review: u64,
+    /// About which connections, each in which of its reviews.
+    pub requests: Vec<(EndpointId, u64)>,
+    /// When it is sent.
+    pub sent_at: Timestamp,
     /// From when on the link is dead.
     pub expires_at: Timestamp,
 }

@@ -67,7 +67,9 @@ fn request(method: Method, token: &str, headers: &[(&str, &str)], body: &[u8]) -
 async fn answer(world: &World, request: &Request) -> Response {
     let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
-    handler.handle(request, deadline).await
+    let response = handler.handle(request, deadline).await;
+    world.announce().await.unwrap();
+    response
 }
 
 async fn get(world: &World, token: &str) -> Response {

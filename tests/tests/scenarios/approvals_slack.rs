@@ -83,7 +83,9 @@ impl App {
             body: body.to_vec(),
         };
         let deadline = Deadline::after(&self.space.world.clock, Duration::from_secs(15));
-        self.handler.handle(&request, deadline).await
+        let response = self.handler.handle(&request, deadline).await;
+        self.space.world.announce().await.unwrap();
+        response
     }
 
     /// Somebody's press on a button, which Slack has not sent yet.

@@ -256,9 +256,12 @@ async fn announcements_that_sns_refuses_are_told_later() {
         message: "injected".to_owned(),
         items: vec!["0".to_owned()],
     };
-    world.sns.inject(Fault::new("PublishBatch", failed));
+    world
+        .sns
+        .inject(Fault::new("PublishBatch", failed).always());
     handle(&world, batch_of(5)).await;
     assert_eq!(announced(&world).len(), 4);
+    world.sns.clear_faults();
     world.clock.advance(LATER);
     world.reconcile().await;
     assert_all_decided(&world, "one entry failed").await;

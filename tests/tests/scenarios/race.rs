@@ -17,6 +17,7 @@ async fn both_at_once(world: &World) {
     );
     assert!(a.failed.is_empty(), "{:?}", a.failed);
     assert!(b.failed.is_empty(), "{:?}", b.failed);
+    world.announce().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

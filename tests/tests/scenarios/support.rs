@@ -265,7 +265,9 @@ pub(crate) fn deadline(world: &World) -> Deadline {
 }
 
 pub(crate) async fn handle(world: &World, payload: Value) -> Answer {
-    world.handler().handle(payload, deadline(world)).await
+    let answer = world.handler().handle(payload, deadline(world)).await;
+    world.announce().await.unwrap();
+    answer
 }
 
 pub(crate) async fn status(world: &World, n: u32) -> Option<Status> {
@@ -435,10 +437,9 @@ pub(crate) fn rejection() -> Ballot {
 
 pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
     let gatekeeper = world.gatekeeper(Function::Approvals);
-    gatekeeper
-        .vote(voter, ballot, deadline(world))
-        .await
-        .unwrap()
+    let voted = gatekeeper.vote(voter, ballot, deadline(world)).await;
+    world.announce().await.unwrap();
+    voted.unwrap()
 }
 
 /// What became of a vote, in a word.

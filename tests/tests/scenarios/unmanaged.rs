@@ -152,10 +152,12 @@ async fn a_service_that_is_taken_off_the_list_is_told_of_as_well() {
         one.reconcile(deadline(&world)).await;
     }
     // It has its tag all the time, which does not matter here.
+    world.announce().await.unwrap();
     assert_eq!(told(&world, SERVICE), [BEGUN]);
     assert_eq!(one.metrics().last("UnmanagedServices"), Some(1.0));
     minutes_pass(&world, 5);
     both.reconcile(deadline(&world)).await;
+    world.announce().await.unwrap();
     assert_eq!(told(&world, SERVICE), [BEGUN, ENDED]);
     assert_eq!(told(&world, OTHER), [""; 0]);
 }

@@ -69,7 +69,9 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
     };
     let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
-    handler.handle(&request, deadline).await
+    let response = handler.handle(&request, deadline).await;
+    world.announce().await.unwrap();
+    response
 }
 
 async fn send(world: &World, name: &str, ballot: &str) -> Response {

@@ -49,7 +49,9 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
     };
     let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));
-    handler.handle(&request, deadline).await
+    let response = handler.handle(&request, deadline).await;
+    world.announce().await.unwrap();
+    response
 }
 
 #[tokio::test]
@@ -242,6 +244,7 @@ async fn a_vote_that_comes_upon_a_review_anew_asks_whoever_may_decide_by_now() {
         {
             break;
         }
+        world.announce().await.unwrap();
         asked += letters(&world, "carol", 3).len();
     }
     assert!(asked > 0, "by the vote: nothing else ran");

@@ -191,6 +191,7 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     );
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
+    world.announce().await.unwrap();
     assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
 }
 

@@ -76,8 +76,8 @@ pub(crate) struct Ledger {
     pub(crate) endpoints: BTreeMap<String, Endpoint>,
     pub(crate) requests: BTreeMap<String, Request>,
     pub(crate) rows: BTreeMap<String, Vec<Row>>,
-    /// Announcements that were written and not deleted, by id.
-    pub(crate) outbox: BTreeSet<String>,
+    /// Items of the outbox that were written and not deleted, by id: the messages that each is to become.
+    pub(crate) outbox: BTreeMap<String, Vec<String>>,
     /// Announcements that were published, by id, and how often.
     pub(crate) told: BTreeMap<String, usize>,
     /// Announcements that some transition called for, by id.
@@ -113,7 +113,7 @@ impl Ledger {
             endpoints: BTreeMap::new(),
             requests: BTreeMap::new(),
             rows: BTreeMap::new(),
-            outbox: BTreeSet::new(),
+            outbox: BTreeMap::new(),
             told: BTreeMap::new(),
             called_for: BTreeSet::new(),
             released: Vec::new(),
@@ -197,13 +197,13 @@ impl Ledger {
         if !token.is_empty() && !self.tokens.insert(token.to_owned()) {
             return;
         }
-        let (mut request, mut row, mut announced) = (None, None, Vec::new());
+        let (mut request, mut row, mut left) = (None, None, Vec::new());
         let mut findings = None;
         for part in body["TransactItems"].as_array().into_iter().flatten() {
             if let Some(put) = part.get("Put") {
                 let item = plain(&put["Item"]);
                 match (text(&item, "pk"), text(&item, "sk")) {
-                    ("outbox", id) => announced.push(id.to_owned()),
+                    (pk, _) if pk.starts_with("outbox#") => left.push(item),
                     ("state", _) => findings = Some(item),
                     (_, "request") => request = Some(item),
                     (_, sk) if sk.starts_with("history#") => row = Some(item),
@@ -219,20 +219,28 @@ impl Ledger {
                 }
             }
         }
+        if left.len() > 1 && request.is_some() {
+            self.broken("S6", "a change left more than one item in the outbox");
+        }
+        let (mut ids, mut announced) = (Vec::new(), false);
+        for item in left {
+            let messages = messages_of(&item);
+            announced |= messages.iter().any(|id| !id.contains('@'));
+            self.outbox
+                .insert(text(&item, "sk").to_owned(), messages.clone());
+            ids.extend(messages);
+        }
         if let Some(item) = request {
-            self.moved(&item, row.as_ref(), !announced.is_empty());
+            self.moved(&item, row.as_ref(), announced);
         } else if let (None, Some(item)) = (row, findings) {
-            self.found(&item, !announced.is_empty());
+            self.found(&item, announced);
         } else {
             self.broken(
                 "S6",
                 "a history row or an announcement was written without its request",
             );
         }
-        for id in announced {
-            self.outbox.insert(id.clone());
-            self.called_for.insert(id);
-        }
+        self.called_for.extend(ids);
     }
 
     /// What is known to be wrong with a service was written: nothing begins or ends that is not told.
@@ -431,6 +439,7 @@ impl Ledger {
 
     /// Announcements were deleted: only what is told may be.
     fn unannounced(&mut self, body: &Value) {
+        let mut lost = Vec::new();
         for write in body["RequestItems"]["requests"]
             .as_array()
             .into_iter()
@@ -438,12 +447,13 @@ impl Ledger {
         {
             let key = plain(&write["DeleteRequest"]["Key"]);
             let id = text(&key, "sk").to_owned();
-            if self.outbox.remove(&id) && !self.told.contains_key(&id) {
-                self.broken(
-                    "S8",
-                    format!("the announcement {id} was deleted and never published"),
-                );
+            let untold = self.outbox.remove(&id).unwrap_or_default();
+            for id in untold.iter().filter(|id| !self.told.contains_key(*id)) {
+                lost.push(format!("the message {id} was deleted and never sent"));
             }
+        }
+        for how in lost {
+            self.broken("S8", how);
         }
     }
 
@@ -508,4 +518,19 @@ impl Ledger {
             self.broken("announce", format!("{kind} {id} is told before EC2 did it"));
         }
     }
+}
+
+/// The ids of the messages that an item of the outbox is to become.
+fn messages_of(item: &Value) -> Vec<String> {
+    let left: Value = serde_json::from_str(text(item, "item")).unwrap();
+    let announcements = left["announcements"].as_array().into_iter().flatten();
+    let told = announcements.chain(left.get("finding"));
+    let emails = &left["approval_emails"];
+    let asked = emails["approvers"].as_array().into_iter().flatten();
+    let asked = asked.map(|approver| {
+        let approver = approver.as_str().unwrap();
+        format!("{}@{approver}", text(&emails["review"], "id"))
+    });
+    let told = told.map(|told| text(told, "id").to_owned());
+    told.chain(asked).collect()
 }

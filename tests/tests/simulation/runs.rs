@@ -8,6 +8,10 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use gatekeeper_announcements::handler::{
+    Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
+};
+use gatekeeper_aws::announcements::Announcements;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
@@ -15,13 +19,13 @@ use gatekeeper_connections::handler::Answer;
 use gatekeeper_core::vote::Ballot;
 use gatekeeper_local::function::Function;
 use gatekeeper_local::queue::{self, Message};
-use gatekeeper_local::world::World;
+use gatekeeper_local::world::{ANNOUNCEMENTS, World};
 use gatekeeper_policy_changes::handler::Handler as PolicyChanges;
 use serde_json::{Value, json};
 
 use crate::wire::Wire;
 
-/// As in template.yaml; `policy-changes` has as long as `connections`.
+/// As in template.yaml; `policy-changes` and `announcements` have as long as `connections`.
 const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
 const APPROVALS_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,15 +43,20 @@ enum Ended {
     /// The records that are to come again.
     PolicyChanges(Vec<Value>),
     Approvals(Result<Voted, Arc<Error>>),
+    /// The records that are to come again.
+    Announcements(Vec<Value>),
 }
 
 /// The functions: instances that stay warm, and what they are at.
 #[derive(Default)]
 pub(crate) struct Runs {
     warm: BTreeMap<String, Arc<Gatekeeper>>,
+    warm_announcements: BTreeMap<String, Arc<Announcements>>,
     running: Vec<Run>,
     /// Records of the allowlist's stream that come again.
     pub(crate) left: Vec<Value>,
+    /// Records of the requests table's stream that come again.
+    pub(crate) left_to_send: Vec<Value>,
 }
 
 impl Runs {
@@ -62,15 +71,59 @@ impl Runs {
         wire: &Wire,
         function: Function,
     ) -> (String, Arc<Gatekeeper>) {
-        let (nth, name) = (1..)
-            .map(|nth| (nth, format!("{function}-{nth}")))
-            .find(|(_, name)| !self.running.iter().any(|run| run.name == *name))
-            .unwrap();
+        let (nth, name) = self.free(function.name());
         let instance = self.warm.entry(name.clone());
         let gatekeeper = instance.or_insert_with(|| world.instance(function, nth));
         let gatekeeper = Arc::clone(gatekeeper);
         wire.ledger().begins(&name);
         (name, gatekeeper)
+    }
+
+    /// The first name of an instance of a function that is not at work.
+    fn free(&self, function: &str) -> (usize, String) {
+        (1..)
+            .map(|nth| (nth, format!("{function}-{nth}")))
+            .find(|(_, name)| !self.running.iter().any(|run| run.name == *name))
+            .unwrap()
+    }
+
+    /// Hands records of the requests table's stream to the function `announcements`; none stand for its
+    /// schedule.
+    pub(crate) fn announcements(
+        &mut self,
+        world: &World,
+        wire: &Wire,
+        records: Option<Vec<Value>>,
+        lives: Option<usize>,
+    ) {
+        let (nth, name) = self.free(ANNOUNCEMENTS);
+        let instance = self.warm_announcements.entry(name.clone());
+        let announcements = instance.or_insert_with(|| world.announcements_instance(nth));
+        let handler = AnnouncementsHandler::new(Arc::clone(announcements));
+        wire.ledger().begins(&name);
+        wire.set_lives(&name, lives);
+        let what = match &records {
+            Some(records) => format!("{name} has {} records", records.len()),
+            None => format!("{name} sweeps"),
+        };
+        wire.ledger().note(what);
+        let deadline = Deadline::after(&world.clock, CONNECTIONS_TIMEOUT);
+        let work = Box::pin(async move {
+            let event = json!({ "Records": records });
+            let first = match handler.handle(&event, deadline).await {
+                Ok(AnnouncementsAnswer::Stream(answer)) => answer.failed.first().map(|(at, _)| *at),
+                // The next sweep comes in a minute.
+                Ok(AnnouncementsAnswer::Swept(_)) | Err(_) => None,
+            };
+            let records = records.unwrap_or_default();
+            let first = first.unwrap_or(records.len());
+            Ended::Announcements(records[first..].to_vec())
+        });
+        self.running.push(Run {
+            name,
+            deadline,
+            work,
+        });
     }
 
     /// Hands a batch to the function `connections`.
@@ -192,6 +245,7 @@ impl Runs {
                         settle(world, &answer, &batch);
                     }
                     Ended::PolicyChanges(left) => self.left = left,
+                    Ended::Announcements(left) => self.left_to_send.extend(left),
                     Ended::Approvals(Ok(_)) => {}
                     Ended::Approvals(Err(error)) => {
                         are_excusable(wire, &name, [&*error].into_iter());
@@ -211,6 +265,7 @@ impl Runs {
                 // Its environment goes with it.
                 drop(self.running.swap_remove(at));
                 self.warm.remove(&name);
+                self.warm_announcements.remove(&name);
                 if late {
                     wire.ledger().note(format!("{name} is out of time"));
                 }

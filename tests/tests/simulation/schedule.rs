@@ -237,7 +237,7 @@ impl Schedule {
     }
 
     /// Has all functions come to their end.
-    async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         let mut steps = 0;
         while self.runs.len() > 0 {
             self.step().await;
@@ -262,7 +262,8 @@ impl Schedule {
             52..64 => self.deliver().await,
             64..75 => self.vote().await,
             75..81 => self.follow_edits().await,
-            81..90 => self.reconcile().await,
+            81..88 => self.reconcile().await,
+            88..93 => self.announce_or_sweep().await,
             _ => self.let_time_pass().await,
         }
     }
@@ -371,8 +372,33 @@ impl Schedule {
         }
     }
 
+    /// What lies in the outbox is sent: as the stream tells of it, or by the schedule. A stream's records
+    /// may be lost: the schedule sees to it.
+    async fn announce_or_sweep(&mut self) {
+        let mut records = std::mem::take(&mut self.runs.left_to_send);
+        records.extend(self.world.outbox_records().unwrap());
+        if self.chance.f64() < 0.1 {
+            records.clear();
+        }
+        if records.is_empty() || self.chance.f64() < 0.2 {
+            self.runs.left_to_send = records;
+            return self.announce(None).await;
+        }
+        self.announce(Some(records)).await;
+    }
+
+    async fn announce(&mut self, records: Option<Vec<serde_json::Value>>) {
+        self.make_room().await;
+        let lives = self.lives();
+        self.runs
+            .announcements(&self.world, &self.wire, records, lives);
+    }
+
     /// Two people vote about the same, or one does.
     async fn vote(&mut self) {
+        if self.chance.f64() < 0.4 {
+            self.announce_or_sweep().await;
+        }
         self.make_room().await;
         if !self.wire.ledger().requests.values().any(|it| it.review > 0) {
             // There is nothing to vote about yet: somebody has to look.

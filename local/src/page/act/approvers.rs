@@ -42,9 +42,7 @@ async fn add(reader: &Reader, approver: &Approver) -> Result<(), Complaint> {
     let item = encode_approver(approver).map_err(|error| failed(chain(&error)))?;
     let what = format!("an approver {}", approver.id);
     put_new(reader, item, &what).await.map_err(failed)?;
-    let Some(approvals) = &reader.source.config.approvals else {
-        return Ok(());
-    };
-    subscribe_approver(&reader.source.sns, &approvals.topic, &approver.id)
+    let source = &reader.source;
+    subscribe_approver(&source.sns, &source.approvals_topic, &approver.id)
         .map_err(|error| failed(error.to_string()))
 }

@@ -7,12 +7,10 @@ use gatekeeper_core::attachment::Attachments;
 use gatekeeper_core::hint::{Hint, Subject};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::left_alone::Found;
-use gatekeeper_core::message::Message;
 use gatekeeper_core::watch::Finding;
 
 use super::observe::Handled;
 use super::{Gatekeeper, ServiceReport};
-use crate::clock::Deadline;
 use crate::tables::Watched;
 
 impl Gatekeeper {
@@ -21,7 +19,6 @@ impl Gatekeeper {
         &self,
         hints: &'a [Hint],
         managed: &BTreeSet<ServiceId>,
-        deadline: Deadline,
     ) -> BTreeMap<&'a Subject, Handled> {
         let mut looked: BTreeMap<&ServiceId, Handled> = BTreeMap::new();
         let mut by_subject = BTreeMap::new();
@@ -38,7 +35,7 @@ impl Gatekeeper {
             let mut handled = Ok(());
             for service in services {
                 if !looked.contains_key(service) {
-                    let looked_now = self.look_for_attachments(service, deadline).await;
+                    let looked_now = self.look_for_attachments(service).await;
                     looked.insert(service, looked_now);
                 }
                 if let Some(Err(error)) = looked.get(service) {
@@ -52,7 +49,7 @@ impl Gatekeeper {
 
     /// Tells of the attachments that a pass came upon. What it did not look for is looked for now,
     /// so that the count is right; if that fails, it is reconcile's.
-    pub(super) async fn tell_of_attachments(&self, report: &ServiceReport, deadline: Deadline) {
+    pub(super) async fn tell_of_attachments(&self, report: &ServiceReport) {
         if report.attachments.tally().listed() == 0 {
             return;
         }
@@ -60,15 +57,15 @@ impl Gatekeeper {
         // What fails here is reported there.
         let _ = if report.is_whole {
             let attachments = &report.attachments;
-            self.note_attachments(service, attachments, deadline).await
+            self.note_attachments(service, attachments).await
         } else {
-            self.look_for_attachments(service, deadline).await
+            self.look_for_attachments(service).await
         };
     }
 
-    async fn look_for_attachments(&self, service: &ServiceId, deadline: Deadline) -> Handled {
+    async fn look_for_attachments(&self, service: &ServiceId) -> Handled {
         match self.ec2.attachments(service).await {
-            Ok(attachments) => self.note_attachments(service, &attachments, deadline).await,
+            Ok(attachments) => self.note_attachments(service, &attachments).await,
             Err(error) => {
                 self.report(&error, None);
                 Err(error)
@@ -77,12 +74,7 @@ impl Gatekeeper {
     }
 
     /// Writes down how many attachments a service has, and tells people what is new.
-    async fn note_attachments(
-        &self,
-        service: &ServiceId,
-        attachments: &Attachments,
-        deadline: Deadline,
-    ) -> Handled {
+    async fn note_attachments(&self, service: &ServiceId, attachments: &Attachments) -> Handled {
         warn_of(service, attachments);
         let noted = async {
             let mut watched = self.tables.watched_of(service).await?;
@@ -95,25 +87,15 @@ impl Gatekeeper {
             let tables = &self.tables;
             tables.note_left_alone(service, &mut watched, &found).await
         };
-        match noted.await {
-            Ok(messages) => {
-                self.announce(messages, deadline).await;
-                Ok(())
-            }
-            Err(error) => {
-                self.report(&error, None);
-                Err(error)
-            }
+        let noted = noted.await;
+        if let Err(error) = &noted {
+            self.report(error, None);
         }
+        noted
     }
 
-    /// Writes down what a pass of reconcile found and does not decide. Answers the messages about
-    /// it, which lie in the outbox.
-    pub(super) async fn note_left_alone(
-        &self,
-        report: &mut ServiceReport,
-        watched: &mut Watched,
-    ) -> Vec<Message> {
+    /// Writes down what a pass of reconcile found and does not decide, and has news of it told.
+    pub(super) async fn note_left_alone(&self, report: &mut ServiceReport, watched: &mut Watched) {
         let service = &report.service_id;
         warn_of(service, &report.attachments);
         let attachments = report.undecided_attachments(self.clock.now());
@@ -132,10 +114,9 @@ impl Gatekeeper {
         report
             .first_seen
             .clone_from(watched.left_alone.first_seen());
-        noted.unwrap_or_else(|error| {
+        if let Err(error) = noted {
             self.report(&error, None);
-            Vec::new()
-        })
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use gatekeeper_core::audit::{
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::judge::{Usage, Verdict, judge};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::messages::Messages;
 use gatekeeper_core::policy::{Entry, OutOfBand, Revoke, Rule, ServiceSettings};
 use gatekeeper_core::purge;
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
@@ -24,7 +24,7 @@ use super::knowledge::Knowledge;
 use super::settle::{Outcome, Settled};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent};
-use crate::tables::{Ground, PolicyView, Recorded, Told, Write};
+use crate::tables::{Ground, PolicyView, Recorded, Write};
 
 /// One service's audit, as far as it has come.
 #[derive(Debug)]
@@ -141,7 +141,6 @@ impl Gatekeeper {
         auditor: &mut Auditor,
         settled: &Settled,
         connections: &[Connection],
-        deadline: Deadline,
     ) -> Result<Audited, Arc<Error>> {
         let audited: Vec<(&Connection, &Request)> = connections
             .iter()
@@ -159,37 +158,31 @@ impl Gatekeeper {
         let mut knowledge = Knowledge::default();
         let to_read: Vec<&Connection> = audited.iter().map(|(connection, _)| *connection).collect();
         self.learn(&mut knowledge, &to_read, [].into()).await?;
-        let mut messages = Vec::new();
         for (connection, request) in audited {
             match self
                 .audit_one(auditor, connection, request, &knowledge)
                 .await
             {
-                Ok(Some((changed, message))) => {
-                    done.changed += usize::from(changed);
-                    messages.extend(message);
-                }
-                Ok(None) => {}
+                Ok(changed) => done.changed += usize::from(changed),
                 Err(error) => {
                     auditor.unreadable = true;
                     self.report(&error, Some(&connection.endpoint_id));
                 }
             }
         }
-        self.announce(messages, deadline).await;
         Ok(done)
     }
 
-    /// Audits one connection. Answers whether its status changed, and what there is to tell.
+    /// Audits one connection. Answers whether its status changed.
     async fn audit_one(
         &self,
         auditor: &mut Auditor,
         connection: &Connection,
         request: &Request,
         knowledge: &Knowledge,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+    ) -> Result<bool, Arc<Error>> {
         let Some(assessed) = self.assess(auditor, connection, request, knowledge).await? else {
-            return Ok(None);
+            return Ok(false);
         };
         let candidate = || Candidate {
             connection: connection.clone(),
@@ -197,14 +190,14 @@ impl Gatekeeper {
         };
         let at_most = at_most(&auditor.settings);
         match assessed.action {
-            Audit::Stay => Ok(None),
+            Audit::Stay => Ok(false),
             Audit::Start { .. } => {
                 auditor.starts.push(candidate(), at_most);
-                Ok(None)
+                Ok(false)
             }
             Audit::Cut => {
                 auditor.cuts.push(candidate(), at_most);
-                Ok(None)
+                Ok(false)
             }
             Audit::Report => {
                 let after = Request {
@@ -213,8 +206,8 @@ impl Gatekeeper {
                     purged: assessed.purged,
                     ..request.noted()
                 };
-                self.note(request, after, Told::Note(Kind::WouldRevoke))
-                    .await
+                let messages = Messages::of_note(&after, Kind::WouldRevoke, assessed.at);
+                self.note(request, after, messages).await
             }
             Audit::Forget => {
                 let after = Request {
@@ -224,7 +217,7 @@ impl Gatekeeper {
                     past_policy: request.past_policy && assessed.standing != Standing::Carried,
                     ..request.noted()
                 };
-                self.note(request, after, Told::Nothing).await
+                self.note(request, after, Messages::default()).await
             }
             Audit::Restore => {
                 let grounds = assessed.view.grounds(&assessed.verdict);
@@ -295,20 +288,18 @@ impl Gatekeeper {
         &self,
         before: &Request,
         after: Request,
-        told: Told,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+        messages: Messages,
+    ) -> Result<bool, Arc<Error>> {
         let recorded = self
             .tables
             .record(&Write {
-                told,
+                messages,
                 ..Write::of(Some(before), &after)
             })
             .await?;
-        Ok(match recorded {
-            Recorded::Written(messages) => Some((false, messages.into_iter().next())),
-            // Whoever was quicker changed what there was to note.
-            _ => None,
-        })
+        // Whoever was quicker changed what there was to note.
+        drop(recorded);
+        Ok(false)
     }
 
     async fn restore(
@@ -317,7 +308,7 @@ impl Gatekeeper {
         verdict: Verdict,
         standing: Standing,
         grounds: Vec<Ground>,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+    ) -> Result<bool, Arc<Error>> {
         let reason = match standing {
             Standing::Carried => format!("{} It stays connected.", verdict.reason),
             Standing::Unsure | Standing::Denied | Standing::Withdrawn => {
@@ -375,16 +366,11 @@ impl Gatekeeper {
                 return done;
             }
         };
-        let mut messages = Vec::new();
         let mut to_cut = Vec::new();
         for one in confirmed {
             match one.action {
                 Audit::Start { due } => match self.start(one, due).await {
-                    Ok(Some((_, message))) => {
-                        done.changed += 1;
-                        messages.extend(message);
-                    }
-                    Ok(None) => {}
+                    Ok(changed) => done.changed += usize::from(changed),
                     Err(error) => self.report(&error, None),
                 },
                 Audit::Cut if may_cut => to_cut.push(one),
@@ -392,7 +378,6 @@ impl Gatekeeper {
                 _ => {}
             }
         }
-        self.announce(messages, deadline).await;
         done.changed += self.cut(to_cut, deadline).await;
         done
     }
@@ -438,11 +423,7 @@ impl Gatekeeper {
     }
 
     /// Begins a grace period.
-    async fn start(
-        &self,
-        confirmed: Confirmed,
-        due: Timestamp,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+    async fn start(&self, confirmed: Confirmed, due: Timestamp) -> Result<bool, Arc<Error>> {
         let Confirmed {
             request,
             verdict,
@@ -463,11 +444,7 @@ impl Gatekeeper {
     }
 
     /// Moves a request on, if policy and record are as they were read.
-    async fn change(
-        &self,
-        request: &Request,
-        change: Change,
-    ) -> Result<Option<(bool, Option<Message>)>, Arc<Error>> {
+    async fn change(&self, request: &Request, change: Change) -> Result<bool, Arc<Error>> {
         let begun = self.clock.now();
         let transition = Transition {
             from: Some(request.status),
@@ -489,22 +466,22 @@ impl Gatekeeper {
             .record(&Write {
                 transition: Some(&transition),
                 grounds: change.grounds,
-                told: Told::Transition,
+                messages: Messages::of_transition(&after, &transition),
                 ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(messages) => {
+            Recorded::Written => {
                 let outcome = Outcome::Changed {
                     from: Some(request.status),
                     request: Box::new(after),
                 };
                 let spent = self.clock.now().duration_since(begun);
                 self.tell(&outcome, spent.as_millis_f64());
-                Some((true, messages.into_iter().next()))
+                true
             }
             // The next run sees how it is now.
-            Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => None,
+            Recorded::Lost(_) | Recorded::PolicyChanged | Recorded::LimitReached => false,
         })
     }
 
@@ -530,17 +507,15 @@ impl Gatekeeper {
                 })
                 .await;
             match recorded {
-                Ok(Recorded::Written(_)) => undone.push((Some(Status::Revoking), after)),
+                Ok(Recorded::Written) => undone.push((Some(Status::Revoking), after)),
                 Ok(_) => {}
                 Err(error) => self.report(&error, Some(&candidate.request.endpoint_id)),
             }
         }
         let mut settled = Settled::new();
-        let mut messages = Vec::new();
         for done in self.enforce(undone, deadline).await {
             match done.outcome {
-                Ok((outcome, told)) => {
-                    messages.extend(told);
+                Ok(outcome) => {
                     let spent = self.clock.now().duration_since(begun);
                     self.tell(&outcome, spent.as_millis_f64());
                     settled.insert(done.endpoint_id, Ok(outcome));
@@ -548,7 +523,6 @@ impl Gatekeeper {
                 Err(error) => self.report(&error, Some(&done.endpoint_id)),
             }
         }
-        self.announce(messages, deadline).await;
         // Others of the same consumers may have waited for their slots.
         let others = self.settle_freed(&settled, deadline).await;
         settled.len() + others.len()

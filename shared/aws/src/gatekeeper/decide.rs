@@ -9,7 +9,7 @@ use gatekeeper_core::announcement::Kind;
 use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, doubts, judge};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::messages::Messages;
 use gatekeeper_core::plan::{Approval, Plan, Seen, Why, approval, is_approved_by_people, plan};
 use gatekeeper_core::policy::{OutOfBand, ServiceSettings};
 use gatekeeper_core::purge;
@@ -19,12 +19,12 @@ use gatekeeper_core::review;
 use jiff::Timestamp;
 
 use super::knowledge::Knowledge;
-use super::review::{Asked, by_votes, names};
+use super::review::{by_votes, names};
 use super::settle::Outcome;
 use super::{Gatekeeper, Sighting};
 use crate::clock::Deadline;
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Ground, Items, Key, Recorded, Slots, Tables, Told, Write};
+use crate::tables::{Ground, Items, Key, Recorded, Slots, Tables, Write};
 
 /// How often a connection is judged anew because policy or slots changed under the judgement.
 const ATTEMPTS: u32 = 4;
@@ -35,7 +35,6 @@ pub(super) enum Decided {
     Recorded {
         from: Option<Status>,
         request: Box<Request>,
-        messages: Vec<Message>,
     },
     /// There is nothing more to do.
     Finished(Outcome),
@@ -237,23 +236,26 @@ impl Gatekeeper {
             // Somebody began to cut it, and will end that; a name is no reason to do it for them.
             return Err(Retryable::Contended(request.endpoint_id).into());
         }
-        let mut notes = Vec::new();
+        let now = self.clock.now();
+        let mut messages = Messages::default();
         // Of what was there before nobody was told; of what others do, only where the service wants it.
         if learned.name && request.decided_by == Actor::Unknown {
             match self.tables.settings_of(&request.service_id).await {
                 Ok(settings) if settings.out_of_band == Some(OutOfBand::Record) => {}
                 Err(error) if error.is_retryable() => return Err(error),
                 // Settings that cannot be read keep nobody from being named.
-                Ok(_) | Err(_) => notes.push(Kind::DeciderNamed),
+                Ok(_) | Err(_) => {
+                    messages = messages.and_note(&after, Kind::DeciderNamed, now);
+                }
             }
         }
         if learned.contradiction {
-            notes.push(Kind::DeciderContradicted);
+            messages = messages.and_note(&after, Kind::DeciderContradicted, now);
         }
         let recorded = self
             .tables
             .record(&Write {
-                notes,
+                messages,
                 ..Write::of(Some(&request), &after)
             })
             .await?;
@@ -395,11 +397,12 @@ impl Gatekeeper {
         after.claimed_until = to
             .pending_enforcement()
             .and(now.checked_add(self.limits.claim).ok());
-        let mut asked = Asked::default();
-        if to == Status::InReview {
+        let messages = if to == Status::InReview {
             let approvers = self.approvers(knowledge).await?;
-            asked = self.open_review(&mut after, &settings, approvers);
-        }
+            self.open_review(&mut after, &transition, &settings, approvers)
+        } else {
+            Messages::of_transition(&after, &transition)
+        };
         // People let in whom the limit keeps out.
         let max_connections = max_connections.filter(|_| transition.cause == Cause::Judged);
         let recorded = self
@@ -408,13 +411,11 @@ impl Gatekeeper {
                 transition: Some(&transition),
                 grounds,
                 max_connections,
-                told: Told::Transition,
-                notes: asked.notes,
-                invited: asked.invited,
+                messages,
                 ..Write::of(request.as_ref(), &after)
             })
             .await?;
-        if let (Recorded::Written(_), Some(slots)) = (&recorded, &mut turn.slots)
+        if let (Recorded::Written, Some(slots)) = (&recorded, &mut turn.slots)
             && transition.slot_change() == SlotChange::Take
         {
             slots.take(&connection.endpoint_id);
@@ -435,9 +436,9 @@ impl Gatekeeper {
             Rejection::Tell(allow) => {
                 let told_at = self.clock.now();
                 let stays = StaysRejected { allow, told_at };
-                (Some(stays), Told::Note(Kind::StaysRejected))
+                (Some(stays), true)
             }
-            Rejection::Forget => (None, Told::Nothing),
+            Rejection::Forget => (None, false),
             Rejection::TryAgain | Rejection::Stay => {
                 return self.unchanged(sighting, Some(request.clone())).await;
             }
@@ -447,10 +448,15 @@ impl Gatekeeper {
             stays_rejected,
             ..request.noted()
         };
+        let messages = if told {
+            Messages::of_note(&after, Kind::StaysRejected, self.clock.now())
+        } else {
+            Messages::default()
+        };
         let recorded = self
             .tables
             .record(&Write {
-                told,
+                messages,
                 ..Write::of(Some(request), &after)
             })
             .await?;
@@ -494,7 +500,7 @@ impl Gatekeeper {
         knowledge: &Knowledge,
     ) -> Result<Attempt, Arc<Error>> {
         let now = self.clock.now();
-        let mut told = Told::Transition;
+        let mut is_told = true;
         let mut transition = Transition {
             from: request.as_ref().map(|request| request.status),
             to,
@@ -518,7 +524,7 @@ impl Gatekeeper {
                         };
                         let settings = view.policy.settings_of(&connection.service_id);
                         if settings.out_of_band == Some(OutOfBand::Record) {
-                            told = Told::Nothing;
+                            is_told = false;
                         }
                         let place = knowledge.place(connection);
                         judge(&view.policy, connection, place, usage, now)
@@ -564,13 +570,18 @@ impl Gatekeeper {
             },
         };
         let learned = after.learn(&sighting.callers, now);
-        let contradicted = learned.contradiction.then_some(Kind::DeciderContradicted);
+        let mut messages = Messages::default();
+        if is_told {
+            messages = Messages::of_transition(&after, &transition);
+        }
+        if learned.contradiction {
+            messages = messages.and_note(&after, Kind::DeciderContradicted, now);
+        }
         let recorded = self
             .tables
             .record(&Write {
                 transition: Some(&transition),
-                told,
-                notes: contradicted.into_iter().collect(),
+                messages,
                 ..Write::of(request.as_ref(), &after)
             })
             .await?;
@@ -588,10 +599,9 @@ pub(super) fn attempt_of(
     request: Request,
 ) -> Attempt {
     match recorded {
-        Recorded::Written(messages) => Attempt::Done(Decided::Recorded {
+        Recorded::Written => Attempt::Done(Decided::Recorded {
             from: before.map(|before| before.status),
             request: Box::new(request),
-            messages,
         }),
         // Somebody took a note, or a claim, and decided nothing.
         Recorded::Lost(Some(winner))

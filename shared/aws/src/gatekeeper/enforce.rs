@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use gatekeeper_core::batch::Batches;
 use gatekeeper_core::connection::{Connection, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::messages::Messages;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Enforcement, Request, Status, Transition};
 
 use jiff::Timestamp;
@@ -20,7 +20,7 @@ use super::settle::Outcome;
 use crate::clock::Deadline;
 use crate::ec2::{CallFailure, Enforced, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Recorded, Told, Write};
+use crate::tables::{Recorded, Write};
 
 /// A request whose decision is to be carried out, and its status before the decision.
 type Undone = (Option<Status>, Request);
@@ -28,7 +28,7 @@ type Undone = (Option<Status>, Request);
 /// What came of carrying out one decision.
 pub(super) struct Done {
     pub(super) endpoint_id: EndpointId,
-    pub(super) outcome: Result<(Outcome, Vec<Message>), Arc<Error>>,
+    pub(super) outcome: Result<Outcome, Arc<Error>>,
 }
 
 /// What EC2 did about one connection.
@@ -246,7 +246,7 @@ impl Gatekeeper {
         from: Option<Status>,
         request: &Request,
         effect: Effect,
-    ) -> Result<(Outcome, Vec<Message>), Arc<Error>> {
+    ) -> Result<Outcome, Arc<Error>> {
         let transition = Transition {
             from: Some(request.status),
             to: effect.to,
@@ -266,17 +266,17 @@ impl Gatekeeper {
             .tables
             .record(&Write {
                 transition: Some(&transition),
-                told: Told::Transition,
+                messages: Messages::of_transition(&after, &transition),
                 ..Write::of(Some(request), &after)
             })
             .await?;
         Ok(match recorded {
-            Recorded::Written(messages) => {
+            Recorded::Written => {
                 let request = Box::new(after);
-                (Outcome::Changed { from, request }, messages)
+                Outcome::Changed { from, request }
             }
             // Another handler took the claim over and wrote the outcome down.
-            Recorded::Lost(Some(winner)) => (Outcome::Lost(Some(winner)), Vec::new()),
+            Recorded::Lost(Some(winner)) => Outcome::Lost(Some(winner)),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
                 return Err(Retryable::Contended(request.endpoint_id.clone()).into());
             }

@@ -5,7 +5,6 @@
 //! | observe | [`observe`](self) | asks EC2 about what an event hints at |
 //! | judge, record | `decide.rs` | reads the policy, judges, writes the request's next status |
 //! | enforce | `enforce.rs` | makes EC2 agree, reads what it did, writes that down |
-//! | announce | `announce.rs` | publishes what came of it |
 //!
 //! | besides | file | does |
 //! | --- | --- | --- |
@@ -14,14 +13,15 @@
 //! | review | `review.rs` | asks who may decide, reminds them, counts their votes |
 //! | vote | `vote.rs` | takes a vote: the third way that a decision begins |
 //! | attachments | `attachments.rs` | tells of Transit Gateway attachments, which are not decided here |
-//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper, and whether anybody listens |
+//! | watch | `watch.rs` | looks for what lets connections in past Gatekeeper |
 //!
 //! `settle.rs` strings them together for any number of connections; [`Gatekeeper::handle`] (events)
 //! and [`Gatekeeper::reconcile`] (the schedule; `pass.rs` for one service) only find out which
 //! connections to settle.
+//! What there is to tell lies in the outbox when it is decided; [`announcements`](crate::announcements)
+//! sends it.
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
-mod announce;
 mod attachments;
 mod audit;
 mod decide;
@@ -46,7 +46,6 @@ use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::{Entry, Scope};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::announcer::Announcer;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
@@ -55,8 +54,7 @@ use crate::error::{Error, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
 use crate::tables::{Key, Tables};
-use crate::telemetry::Metrics;
-use crate::topics::Topics;
+use crate::telemetry::{Metrics, report};
 
 pub use reconcile::{Reconciled, ServiceReport};
 pub use settle::Outcome;
@@ -70,12 +68,10 @@ const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
 pub struct Gatekeeper {
     ec2: Ec2,
     tables: Tables,
-    announcer: Announcer,
     organizations: Organizations,
     rules: Rules,
-    topics: Topics,
-    /// Where the function `approvals` is reached, if approvers are sent links.
-    approvals: Option<String>,
+    /// Whether approvers can be sent links.
+    asks_by_email: bool,
     /// Where services' connection notifications should go.
     notification_topic: Option<String>,
     /// The services of which it is remembered that they were looked through.
@@ -119,14 +115,9 @@ impl Gatekeeper {
         Self {
             ec2: Ec2::new(clients, config, clock.clone()),
             tables: Tables::new(clients, config, clock.clone()),
-            announcer: Announcer::new(clients, config),
             organizations: Organizations::new(clients, config, clock.clone(), metrics.clone()),
             rules: Rules::new(clients, config),
-            topics: Topics::new(clients, config),
-            approvals: config
-                .approvals
-                .as_ref()
-                .map(|approvals| approvals.url.clone()),
+            asks_by_email: config.asks_by_email,
             notification_topic: config.notification_topic.clone(),
             looked_through: Mutex::default(),
             limits: config.limits.clone(),
@@ -176,28 +167,8 @@ impl Gatekeeper {
         }
     }
 
-    /// Logs a failure, once, here where it is handled: `error` where somebody must act.
+    /// Logs a failure, once, here where it is handled.
     fn report(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
-        let step = error.step().as_str();
-        let error_type = error.error_type();
-        let endpoint_id = endpoint_id.map(EndpointId::as_str);
-        if error.is_retryable() {
-            tracing::warn!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed and will be tried again"
-            );
-        } else {
-            tracing::error!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed; somebody must act"
-            );
-        }
-        self.metrics.count_failure(error);
+        report(&self.metrics, error, endpoint_id);
     }
 }

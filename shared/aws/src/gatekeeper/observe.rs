@@ -84,7 +84,7 @@ impl Gatekeeper {
         let services = self
             .handle_services(hints, purged, &managed, deadline)
             .await;
-        let attachments = self.handle_attachments(hints, &managed, deadline).await;
+        let attachments = self.handle_attachments(hints, &managed).await;
         hints
             .iter()
             .enumerate()
@@ -136,7 +136,6 @@ impl Gatekeeper {
             .filter_map(|sighting| sighting.connection.clone())
             .collect();
         let settled = self.settle(sightings, deadline).await;
-        self.finish_announcements(&settled, deadline).await;
         let audited = self
             .audit_edited(&settled, edited.clone(), purged, deadline)
             .await;
@@ -277,8 +276,7 @@ impl Gatekeeper {
             let audited = async {
                 let mut auditor = self.begin_audit(&service, self.clock.now()).await?;
                 auditor.purged = Arc::clone(purged);
-                self.audit(&mut auditor, settled, &connections, deadline)
-                    .await?;
+                self.audit(&mut auditor, settled, &connections).await?;
                 Ok::<_, Arc<Error>>(auditor)
             };
             match audited.await {
@@ -458,7 +456,7 @@ impl Gatekeeper {
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => {
-                    self.tell_of_attachments(&report, deadline).await;
+                    self.tell_of_attachments(&report).await;
                     report.first_failure.map_or(Ok(()), Err)
                 }
                 Err(error) => {

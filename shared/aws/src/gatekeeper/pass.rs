@@ -272,7 +272,7 @@ impl Gatekeeper {
         pass.report.count(&settled);
         pass.report.note_pending(&settled, slice, seen_at);
         let audited = match &mut pass.auditor {
-            Some(auditor) => self.audit(auditor, &settled, slice, deadline).await,
+            Some(auditor) => self.audit(auditor, &settled, slice).await,
             None => Ok(Audited::default()),
         };
         match audited {

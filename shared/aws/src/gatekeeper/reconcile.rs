@@ -128,8 +128,6 @@ impl Gatekeeper {
                     .await;
             }
         }
-        // Last, so that SNS being away keeps nobody from being decided.
-        self.sweep_outbox(deadline).await;
         self.measure(&done);
         done
     }

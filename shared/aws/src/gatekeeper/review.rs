@@ -8,6 +8,7 @@ use gatekeeper_core::approver::{Approver, ApproverId, deciders, people};
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::invitation::are_links_old;
 use gatekeeper_core::judge::Verdict;
+use gatekeeper_core::messages::Messages;
 use gatekeeper_core::policy::{OnDeadline, ServiceName, ServiceSettings};
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use gatekeeper_core::review;
@@ -18,11 +19,7 @@ use super::Gatekeeper;
 use super::decide::{Attempt, attempt_of, finished};
 use super::settle::Outcome;
 use crate::error::Error;
-use crate::tables::{Approvers, Ground, PolicyView, Told, Write};
-
-/// As many approvers are asked in one transaction, which takes 100 items. The others are asked when the
-/// review is looked at next.
-const ASKED_AT_ONCE: usize = 50;
+use crate::tables::{Approvers, Ground, PolicyView, Write};
 
 /// What people call those whom a request is about.
 pub(super) struct Names {
@@ -43,13 +40,6 @@ impl Names {
         request.service_name = self.service;
         request.customer = self.customer;
     }
-}
-
-/// Who is to be told when a review opens, or changes while it is open.
-#[derive(Default)]
-pub(super) struct Asked {
-    pub(super) notes: Vec<Kind>,
-    pub(super) invited: Option<(Kind, BTreeSet<ApproverId>)>,
 }
 
 /// The decision that the votes on a review come to, and what it rests on; none while they do not
@@ -87,24 +77,27 @@ pub(super) fn by_votes(
 }
 
 impl Gatekeeper {
-    /// Fills in what a review that opens needs to know, and says who is to be told of it.
+    /// Fills in what a review that opens needs to know, and says what is told of it.
     pub(super) fn open_review(
         &self,
         review: &mut Request,
+        transition: &Transition,
         settings: &ServiceSettings,
         approvers: &Approvers,
-    ) -> Asked {
+    ) -> Messages {
+        let now = self.clock.now();
         let new = self.look_for_deciders(review, settings, approvers);
         set_deadline(review, settings);
-        let mut asked = Asked::default();
-        if review.is_out_of_reach() && review.deciders > 0 {
-            asked.notes.push(Kind::QuorumOutOfReach);
-        }
         if !new.is_empty() {
-            review.letters_at = Some(self.clock.now());
-            asked.invited = Some((Kind::ReviewOpened, new));
+            review.letters_at = Some(now);
         }
-        asked
+        let messages = Messages::of_transition(review, transition);
+        let messages = if review.is_out_of_reach() && review.deciders > 0 {
+            messages.and_note(review, Kind::QuorumOutOfReach, now)
+        } else {
+            messages
+        };
+        messages.and_ask(Kind::ReviewOpened, new)
     }
 
     /// A review that stays one: ask who may decide by now, remind people if it is time, and keep what
@@ -133,34 +126,35 @@ impl Gatekeeper {
             return Ok(finished(unchanged));
         }
         let mut told = match (request.deciders, after.deciders) {
-            (0, 1..) => Told::Note(Kind::ReviewOpened),
-            (1.., 0) => Told::Note(Kind::NobodyMayDecide),
+            (0, 1..) => Some(Kind::ReviewOpened),
+            (1.., 0) => Some(Kind::NobodyMayDecide),
             _ if !request.is_out_of_reach() && after.is_out_of_reach() => {
-                Told::Note(Kind::QuorumOutOfReach)
+                Some(Kind::QuorumOutOfReach)
             }
-            _ => Told::Nothing,
+            _ => None,
         };
-        let mut invited = (Kind::ReviewOpened, new);
+        let mut asked = (Kind::ReviewOpened, new);
         if reminds {
             after.reminders = request.reminders.saturating_add(1);
             after.reminded_at = Some(now);
-            if told == Told::Nothing {
-                told = Told::Note(Kind::ReviewReminder);
-            }
+            told = told.or(Some(Kind::ReviewReminder));
         }
-        if !invited.1.is_empty() && after.letters_at.is_none() {
+        if !asked.1.is_empty() && after.letters_at.is_none() {
             after.letters_at = Some(now);
         }
         if reminds || renews {
-            invited = (Kind::ReviewReminder, to_remind(&after, approvers));
+            asked = (Kind::ReviewReminder, to_remind(&after, approvers));
             after.letters_at = Some(now);
         }
         after.revision = request.noted().revision;
+        let messages = told.map_or_else(Messages::default, |kind| {
+            Messages::of_note(&after, kind, now)
+        });
+        let messages = messages.and_ask(asked.0, asked.1);
         let recorded = self
             .tables
             .record(&Write {
-                told,
-                invited: Some(invited),
+                messages,
                 ..Write::of(Some(request), &after)
             })
             .await?;
@@ -186,28 +180,23 @@ impl Gatekeeper {
         mark_void(review, &approvers.list);
         let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
         review.asked.retain(|id| may.contains(id));
-        if self.approvals.is_none() {
+        if !self.asks_by_email {
             // Nobody can be sent a link.
             return BTreeSet::new();
         }
-        let new = may.difference(&review.asked).take(ASKED_AT_ONCE);
+        let new = may.difference(&review.asked);
         let new: BTreeSet<ApproverId> = new.cloned().collect();
         review.asked.extend(new.iter().cloned());
         new
     }
 }
 
-/// Those who were asked and have not voted, under whichever of their names. Where they are more than are
-/// asked at once, each reminder goes to those whose turn it is.
+/// Those who were asked and have not voted, under whichever of their names.
 fn to_remind(review: &Request, approvers: &Approvers) -> BTreeSet<ApproverId> {
     let asked = |approver: &&Approver| review.asked.contains(&approver.id);
     let is_silent = |approver: &&Approver| vote_of(review, approver, &approvers.list).is_none();
     let silent = approvers.list.iter().filter(asked).filter(is_silent);
-    let silent: Vec<&ApproverId> = silent.map(|approver| &approver.id).collect();
-    let turns = silent.len().div_ceil(ASKED_AT_ONCE).max(1);
-    let turn = usize::try_from(review.reminders).unwrap_or_default() % turns;
-    let turn = silent.chunks(ASKED_AT_ONCE).nth(turn).unwrap_or_default();
-    turn.iter().map(|id| (*id).clone()).collect()
+    silent.map(|approver| approver.id.clone()).collect()
 }
 
 fn set_deadline(review: &mut Request, settings: &ServiceSettings) {

@@ -1,4 +1,4 @@
-//! The five steps for any number of connections that were observed.
+//! The steps for any number of connections that were observed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::connection::Phase;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::judge::Decision;
-use gatekeeper_core::message::Message;
 use gatekeeper_core::plan::Why;
 use gatekeeper_core::request::{Request, Status};
 
@@ -40,7 +39,7 @@ pub enum Outcome {
 pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
 
 impl Gatekeeper {
-    /// Judges, records, enforces and announces. Answers for every sighting, and for what else of
+    /// Judges, records and enforces. Answers for every sighting, and for what else of
     /// the same consumers could be decided once a slot was free.
     pub(super) async fn settle(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
         let mut settled = self.settle_once(sightings, deadline).boxed().await;
@@ -84,17 +83,11 @@ impl Gatekeeper {
     async fn settle_once(&self, sightings: Vec<Sighting>, deadline: Deadline) -> Settled {
         let begun = self.clock.now();
         let mut settled = Settled::new();
-        let mut outbox: Vec<Message> = Vec::new();
         let mut undone: Vec<(Option<Status>, Request)> = Vec::new();
 
         for (endpoint_id, decided) in self.decide(sightings, deadline).await {
             match decided {
-                Ok(Decided::Recorded {
-                    from,
-                    request,
-                    messages,
-                }) => {
-                    outbox.extend(messages);
+                Ok(Decided::Recorded { from, request }) => {
                     if request.claimed_until.is_some() {
                         undone.push((from, *request));
                     } else if from == Some(request.status) {
@@ -113,13 +106,8 @@ impl Gatekeeper {
             }
         }
         for done in self.enforce(undone, deadline).await {
-            let outcome = done.outcome.map(|(outcome, messages)| {
-                outbox.extend(messages);
-                outcome
-            });
-            settled.insert(done.endpoint_id, outcome);
+            settled.insert(done.endpoint_id, done.outcome);
         }
-        self.announce(outbox, deadline).await;
 
         let spent = self.clock.now().duration_since(begun).as_millis_f64();
         let mut out_of_time = None;

@@ -14,7 +14,7 @@ use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Usage, Verdict, judge};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::messages::Messages;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review;
 use gatekeeper_core::token::{Token, TokenHash};
@@ -31,13 +31,13 @@ use super::{Gatekeeper, Sighting};
 use crate::clock::{Clock, Deadline};
 use crate::ec2::Listed;
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Approvers, Key, Link, PolicyView, Recorded, Told, Write};
+use crate::tables::{Approvers, Key, Link, PolicyView, Recorded, Write};
 use crate::telemetry::Unit;
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// For how long whoever votes waits for EC2 to say what is, then for it to do what was decided, and then
-/// for SNS; and for all of it. What is not done by then is done by reconcile.
+/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and
+/// for all of it. What is not done by then is done by reconcile.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
 /// Slack shows an error after three seconds, all told.
 const PATIENCE_IN_SLACK: (Duration, Duration) =
@@ -150,6 +150,8 @@ struct Cast<'a> {
 struct Opened {
     hash: TokenHash,
     link: Link,
+    /// Which of the request's reviews.
+    review: u64,
     request: Request,
     approver: Approver,
     approvers: Approvers,
@@ -397,7 +399,7 @@ impl Gatekeeper {
                 let cast = Cast {
                     approver: opened.approver.id,
                     endpoint_id: opened.request.endpoint_id,
-                    review: opened.link.review,
+                    review: opened.review,
                     ballot,
                     channel: Channel::Email,
                     link: Some(&opened.hash),
@@ -732,25 +734,25 @@ impl Gatekeeper {
                 vec![approvers.ground(&case.approver.id)],
             ),
         };
+        let messages = match &transition {
+            Some(transition) => Messages::of_transition(&after, transition),
+            None => Messages::of_note(&after, Kind::VoteCast, now),
+        };
         let recorded = self
             .tables
             .record(&Write {
                 transition: transition.as_ref(),
                 grounds,
-                told: match transition {
-                    Some(_) => Told::Transition,
-                    None => Told::Note(Kind::VoteCast),
-                },
+                messages,
                 link: cast.link,
                 ..Write::of(Some(request), &after)
             })
             .await?;
-        let Recorded::Written(messages) = recorded else {
+        let Recorded::Written = recorded else {
             return Ok(None);
         };
         self.note_vote(cast, &after);
         if transition.is_none() {
-            self.tell_people(messages, waits, deadline).await;
             let case = Case {
                 request: after,
                 ..case
@@ -758,7 +760,7 @@ impl Gatekeeper {
             return Ok(Some(Voted::Waiting(case.dossier())));
         }
         let decided = after.status;
-        let request = self.carry_out(after, messages, waits, deadline).await;
+        let request = self.carry_out(after, waits, deadline).await;
         let effect = effect(decided, request.status);
         let history = self.tables.history(&cast.endpoint_id).await?;
         let dossier = Case {
@@ -775,13 +777,7 @@ impl Gatekeeper {
     }
 
     /// Has EC2 do what was decided, as long as whoever voted waits. The request as it stands then.
-    async fn carry_out(
-        &self,
-        decided: Request,
-        mut messages: Vec<Message>,
-        waits: Waits,
-        deadline: Deadline,
-    ) -> Request {
+    async fn carry_out(&self, decided: Request, waits: Waits, deadline: Deadline) -> Request {
         let begun = self.clock.now();
         let until = waits.until(&self.clock);
         let undone = vec![(Some(Status::InReview), decided.clone())];
@@ -790,9 +786,8 @@ impl Gatekeeper {
         let outcome = done
             .and_then(|done| done.into_iter().next())
             .map(|done| done.outcome);
-        let result = match outcome {
-            Some(Ok((outcome, told))) => {
-                messages.extend(told);
+        match outcome {
+            Some(Ok(outcome)) => {
                 let spent = self.clock.now().duration_since(begun);
                 self.tell(&outcome, spent.as_millis_f64());
                 match outcome {
@@ -811,17 +806,6 @@ impl Gatekeeper {
                 );
                 decided
             }
-        };
-        self.tell_people(messages, waits, deadline).await;
-        result
-    }
-
-    /// Publishes as long as whoever voted waits; the rest stays in the outbox.
-    async fn tell_people(&self, messages: Vec<Message>, waits: Waits, deadline: Deadline) {
-        let until = waits.until(&self.clock);
-        let announced = self.announce(messages, deadline).boxed();
-        if self.clock.until_done(until, announced).await.is_none() {
-            tracing::warn!("SNS takes longer than whoever voted waits; reconcile will see to it");
         }
     }
 
@@ -864,8 +848,11 @@ impl Gatekeeper {
         let hash = token.hash();
         let items = self.tables.read([Key::Link(hash.clone())].into()).await?;
         let link = items.link(&hash)?;
-        let endpoint_id = match &link {
-            Some(link) => link.endpoint_id.clone(),
+        let named = link
+            .as_ref()
+            .and_then(|link| link.requests.first().cloned());
+        let endpoint_id = match &named {
+            Some((endpoint_id, _)) => endpoint_id.clone(),
             None => match "vpce-00000000".parse() {
                 Ok(id) => id,
                 // It is one.
@@ -879,7 +866,7 @@ impl Gatekeeper {
             self.tables.history(&endpoint_id).boxed(),
             self.managed_if_known(waits).map(Ok).boxed(),
         )?;
-        let (Some(link), Some(request)) = (link, request) else {
+        let (Some(link), Some((_, review)), Some(request)) = (link, named, request) else {
             return Ok(None);
         };
         let by_id = |approver: &&Approver| approver.id == link.approver;
@@ -887,13 +874,14 @@ impl Gatekeeper {
             return Ok(None);
         };
         let may = approver.may_decide(&request.service_id, &request.account_id);
-        if request.review != Some(link.review) || may == Err(Bar::OtherService) {
+        if request.review != Some(review) || may == Err(Bar::OtherService) {
             return Ok(None);
         }
         let is_managed = is_among(managed.as_deref(), &request.service_id);
         Ok(Some(Opened {
             hash,
             link,
+            review,
             request,
             approver,
             approvers,

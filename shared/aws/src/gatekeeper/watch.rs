@@ -1,5 +1,5 @@
-//! Watch: look for what lets connections in past Gatekeeper, and for topics that nobody listens to, and
-//! tell people when it begins and when it ends; and notice when a service that was looked after is not any
+//! Watch: look for what lets connections in past Gatekeeper, and tell people when it begins and when it
+//! ends; and notice when a service that was looked after is not any
 //! more.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,8 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::message::Message;
-use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, Unlisted, look};
+use gatekeeper_core::watch::{Finding, ServiceFacts, Unlisted, look};
 
 use super::{Gatekeeper, ServiceReport};
 use crate::clock::Deadline;
@@ -43,11 +42,10 @@ impl Gatekeeper {
             .iter()
             .map(|service| self.ec2.anyone_may_ask(service).boxed())
             .collect();
-        let (configured, notifications, rule, heard, anyone) = tokio::join!(
+        let (configured, notifications, rule, anyone) = tokio::join!(
             self.ec2.configured(services),
             self.ec2.notifications(),
             self.rules.cloud_trail_rule(),
-            self.heard(),
             stream::iter(asked)
                 .buffered(self.limits.concurrency)
                 .collect::<Vec<_>>(),
@@ -75,35 +73,12 @@ impl Gatekeeper {
                     .and(notifications.as_ref())
                     .map(|all| all.get(service).cloned().unwrap_or_default()),
                 cloud_trail_rule: rule,
-                heard,
+                ..ServiceFacts::default()
             };
             let found = look(&facts, self.notification_topic.as_deref());
             seen.insert(service.clone(), found);
         }
         seen
-    }
-
-    /// Whether anybody is subscribed to the topics. An announcement of one that nobody hears goes to the
-    /// others' subscribers, if to anybody: hence the metric, too.
-    async fn heard(&self) -> Heard {
-        if !self.topics.are_watched() {
-            return Heard::default();
-        }
-        let asks_by_mail = match self.tables.approvers().await {
-            Ok(approvers) => {
-                let mut approvers = approvers.list.iter();
-                Some(approvers.any(|approver| approver.slack_user_id.is_none()))
-            }
-            Err(error) => {
-                self.report(&error, None);
-                None
-            }
-        };
-        let listened = self.topics.listen(asks_by_mail).await;
-        for error in &listened.failures {
-            self.report(error, None);
-        }
-        listened.heard
     }
 
     /// Writes down what was seen, and what the passes found that is not decided here; tells people what is
@@ -126,10 +101,10 @@ impl Gatekeeper {
             Ok(known) => known,
             Err(error) => return self.report(&error, None),
         };
-        let mut messages = Vec::new();
-        let mut noted = |noted: Result<Vec<Message>, Arc<Error>>| match noted {
-            Ok(new) => messages.extend(new),
-            Err(error) => self.report(&error, None),
+        let noted = |noted: Result<(), Arc<Error>>| {
+            if let Err(error) = noted {
+                self.report(&error, None);
+            }
         };
         let unlisted = match managed {
             Some(managed) => self.look_for(&known.unlisted(managed), deadline).await,
@@ -166,9 +141,8 @@ impl Gatekeeper {
                 .or_insert_with(|| Ok(Watched::new()));
             // Why it cannot be read is said above.
             let Ok(watched) = watched else { continue };
-            messages.extend(self.note_left_alone(report, watched).await);
+            self.note_left_alone(report, watched).await;
         }
-        self.announce(messages, deadline).await;
         self.forget_deleted(&known).await;
         let standing: Vec<BTreeSet<Finding>> = known
             .watched
@@ -195,14 +169,11 @@ impl Gatekeeper {
                 .filter(|findings| findings.iter().any(|finding| wanted(*finding)))
                 .count()
         };
-        let topics: BTreeSet<Finding> = standing.iter().flatten().copied().collect();
-        let unheard = topics.iter().filter(|finding| finding.is_unheard());
         let unmanaged = services(|finding| finding == Finding::NoLongerManaged);
         for (name, value) in [
             ("BypassedServices", services(Finding::is_bypass)),
             ("RevocationsHeld", services(Finding::holds_revocations)),
             ("UnmanagedServices", unmanaged),
-            ("UnheardTopics", unheard.count()),
         ] {
             let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
             self.metrics.put(name, Unit::Count, value, &[]);

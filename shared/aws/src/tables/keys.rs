@@ -5,6 +5,7 @@ use std::fmt;
 use gatekeeper_core::approver::{ApproverId, SlackChannelId};
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::outbox::OutboxKey;
 use gatekeeper_core::policy::{Effect, Principal, Rule, Scope};
 use gatekeeper_core::policy_key::{self, PolicyKey};
 use gatekeeper_core::token::TokenHash;
@@ -28,8 +29,8 @@ pub(crate) enum Key {
     History(EndpointId, u64),
     /// The slots of one account on one service.
     Slots(ServiceId, AccountId),
-    /// A message that is not published yet, by its id.
-    Outbox(String),
+    /// What is left to be sent of a write.
+    Outbox(OutboxKey),
     /// The link that a token opens.
     Link(TokenHash),
     /// What the product remembers about itself, by name.
@@ -42,8 +43,6 @@ pub(crate) enum Key {
     Notice(String),
 }
 
-/// The partition of all unpublished messages.
-pub(super) const OUTBOX: &str = "outbox";
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
 const SLOTS: &str = "slots";
@@ -92,7 +91,7 @@ impl Key {
             Self::Slots(service, account) => {
                 (format!("usage#{service}#{account}"), SLOTS.to_owned())
             }
-            Self::Outbox(id) => (OUTBOX.to_owned(), id.clone()),
+            Self::Outbox(key) => (key.partition.to_string(), key.id.clone()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::UnexpectedKeys(scope) => {

@@ -22,9 +22,10 @@ const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 pub(crate) struct Link {
     pk: String,
     sk: String,
-    pub(crate) endpoint_id: EndpointId,
-    pub(crate) review: u64,
     pub(crate) approver: ApproverId,
+    /// The requests that the message lists, each with which of its reviews.
+    pub(crate) requests: Vec<(EndpointId, u64)>,
+    pub(crate) sent_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// When somebody voted with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,9 +64,9 @@ impl Tables {
                 let item = encode(Link {
                     pk,
                     sk,
-                    endpoint_id: invitation.endpoint_id.clone(),
-                    review: invitation.review,
                     approver: invitation.approver.clone(),
+                    requests: invitation.requests.clone(),
+                    sent_at: invitation.sent_at,
                     expires_at: invitation.expires_at,
                     used_at: None,
                     purge_at: kept.unwrap_or(Timestamp::MAX).as_second(),

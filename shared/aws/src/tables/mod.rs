@@ -12,7 +12,7 @@
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
-//! | | `outbox` | a message's id | a message that is not published yet |
+//! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
 //! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
@@ -49,8 +49,9 @@ pub use approvers::encode_approver;
 pub(crate) use batch_get::Items;
 pub(crate) use keys::Key;
 pub(crate) use links::Link;
+pub(crate) use outbox::Left;
 pub use prompts::Posting;
-pub(crate) use record::{Recorded, Told, Write};
+pub(crate) use record::{Recorded, Write};
 pub(crate) use requests::Slots;
 pub(crate) use state::{LookedAfter, Unfinished, Watched};
 pub use stream::decode_image;

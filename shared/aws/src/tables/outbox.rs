@@ -1,101 +1,113 @@
-//! Messages on their way. Each is written in the transaction of what it tells of and deleted once
-//! published, so none is lost to a crash and none is told that did not happen.
+//! What is left to be sent. Each item is written in the transaction of what it tells of and deleted once
+//! all of it is sent, so none is lost to a crash and none is told that did not happen.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
-use gatekeeper_core::announcement::Kind;
-use gatekeeper_core::message::Message;
-use gatekeeper_core::request::Request;
-use jiff::Timestamp;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
+use gatekeeper_core::outbox::{OutboxItem, OutboxKey, Partition};
 use serde::{Deserialize, Serialize};
 
-use super::keys::OUTBOX;
 use super::requests::encode;
-use super::{Item, Key, Tables, all_of, text};
+use super::{Item, Key, Tables, all_of, number, text};
 use crate::clock::jittered;
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
 pub(super) const WRITES_PER_CALL: usize = 25;
 const ROUNDS: u32 = 6;
+/// How many partitions are read at the same time.
+const PARTITIONS_AT_ONCE: usize = 4;
 
 #[derive(Debug, Serialize, Deserialize)]
-struct OutboxItem {
+struct Stored {
     pk: String,
-    /// The message's id.
     sk: String,
-    at: Timestamp,
-    /// The message as it is published: nothing here but the publisher reads it.
-    message: String,
+    /// The item's revision, which is a condition of writing it the next time.
+    revision: u64,
+    /// The item: nothing in DynamoDB but these functions reads it.
+    item: String,
 }
 
-pub(super) fn encode_message(message: &Message) -> Result<Item, Permanent> {
-    let (pk, sk) = Key::Outbox(message.id.clone()).values();
-    encode(OutboxItem {
+/// What lies in the outbox under a key.
+#[derive(Debug)]
+pub(crate) enum Left {
+    /// This is left to be sent.
+    Item(Box<OutboxItem>),
+    /// An item that cannot be read.
+    Unreadable(Permanent),
+}
+
+pub(super) fn encode_outbox(item: &OutboxItem) -> Result<Item, Permanent> {
+    let (pk, sk) = Key::Outbox(item.key()).values();
+    encode(Stored {
         pk,
         sk,
-        at: message.at,
-        message: serde_json::to_string(message)
-            .map_err(|error| Permanent::Encode(Box::new(error)))?,
+        revision: item.delivery.revision,
+        item: serde_json::to_string(item).map_err(|error| Permanent::Encode(Box::new(error)))?,
     })
 }
 
-fn decode_message(item: Item) -> Option<Message> {
-    let item: OutboxItem = serde_dynamo::from_item(item).ok()?;
-    serde_json::from_str(&item.message).ok()
+fn decode(item: Item) -> Left {
+    let name = |name: &str| {
+        let value = item.get(name).and_then(|value| value.as_s().ok());
+        value.map_or("?", String::as_str).to_owned()
+    };
+    let named = format!("{} / {}", name("pk"), name("sk"));
+    let stored: Result<Stored, _> = serde_dynamo::from_item(item);
+    let read = stored
+        .map_err(|error| error.to_string())
+        .and_then(|stored| serde_json::from_str(&stored.item).map_err(|error| error.to_string()));
+    match read {
+        Ok(item) => Left::Item(Box::new(item)),
+        Err(detail) => Left::Unreadable(Permanent::MalformedRequest {
+            item: named,
+            detail,
+        }),
+    }
 }
 
 impl Tables {
-    /// Messages written before a moment and not published since: a crash left them.
-    pub(crate) async fn left_in_outbox(
+    /// What still lies under these keys, in their order; none where it was sent.
+    pub(crate) async fn outbox_items(
         &self,
-        before: Timestamp,
-    ) -> Result<Vec<Message>, Arc<Error>> {
-        let query = self
-            .client
-            .query()
-            .table_name(&self.requests)
-            .consistent_read(true)
-            .key_condition_expression("pk = :outbox")
-            .expression_attribute_values(":outbox", text(OUTBOX));
-        let mut messages = Vec::new();
-        for item in all_of(query, Retryable::Outbox).await? {
-            match decode_message(item) {
-                Some(message) if message.at < before => messages.push(message),
-                Some(_) => {}
-                None => tracing::error!("an item of the outbox cannot be read and is left there"),
-            }
+        keys: &[OutboxKey],
+    ) -> Result<Vec<Option<Left>>, Arc<Error>> {
+        let keys: Vec<Key> = keys.iter().cloned().map(Key::Outbox).collect();
+        let items = self.read(keys.iter().cloned().collect()).await?;
+        let found = keys.iter().map(|key| items.get(key).cloned().map(decode));
+        Ok(found.collect())
+    }
+
+    /// All that lies in the outbox.
+    pub(crate) async fn whole_outbox(&self) -> Result<Vec<Left>, Arc<Error>> {
+        let read = Partition::all().map(|partition| {
+            let query = self
+                .client
+                .query()
+                .table_name(&self.requests)
+                .consistent_read(true)
+                .key_condition_expression("pk = :outbox")
+                .expression_attribute_values(":outbox", text(partition.to_string()));
+            all_of(query, Retryable::Outbox).boxed()
+        });
+        let mut partitions = stream::iter(read).buffered(PARTITIONS_AT_ONCE);
+        let mut left = Vec::new();
+        while let Some(items) = partitions.next().await {
+            left.extend(items?.into_iter().map(decode));
         }
-        Ok(messages)
+        Ok(left)
     }
 
-    /// Where the announcement of a request's last transition would lie, and the letters to those who
-    /// were asked when it was a review that opened.
-    pub(crate) fn outbox_keys(request: &Request) -> Vec<Key> {
-        let id = format!("{}#{:08}", request.endpoint_id, request.version);
-        let opened = format!("{id}.{}.{}", request.revision, Kind::ReviewOpened.as_str());
-        let letters = request
-            .asked
-            .iter()
-            .map(|approver| Key::Outbox(format!("{opened}@{approver}")));
-        letters.chain([Key::Outbox(id.clone())]).collect()
-    }
-
-    /// A message, if it is still unpublished.
-    pub(crate) fn outbox_message(items: &super::Items, key: &Key) -> Option<Message> {
-        items.get(key).cloned().and_then(decode_message)
-    }
-
-    /// Deletes published messages.
-    pub(crate) async fn clear_outbox(&self, messages: &[Message]) -> Result<(), Arc<Error>> {
-        for chunk in messages.chunks(WRITES_PER_CALL) {
+    /// Deletes what is sent.
+    pub(crate) async fn clear_outbox(&self, sent: &[OutboxKey]) -> Result<(), Arc<Error>> {
+        for chunk in sent.chunks(WRITES_PER_CALL) {
             let mut writes = Vec::new();
-            for message in chunk {
-                let key = Key::Outbox(message.id.clone()).item();
+            for key in chunk {
                 let delete = DeleteRequest::builder()
-                    .set_key(Some(key))
+                    .set_key(Some(Key::Outbox(key.clone()).item()))
                     .build()
                     .map_err(|error| Permanent::Encode(Box::new(error)))?;
                 writes.push(WriteRequest::builder().delete_request(delete).build());
@@ -103,6 +115,40 @@ impl Tables {
             self.write_all(writes).await?;
         }
         Ok(())
+    }
+
+    /// Writes down how far an item is sent. Where another instance wrote meanwhile, what both know is put
+    /// together.
+    pub(crate) async fn note_delivery(&self, mut item: OutboxItem) -> Result<(), Arc<Error>> {
+        for _ in 0..ROUNDS {
+            let before = item.delivery.revision;
+            item.delivery.revision += 1;
+            let sent = self
+                .client
+                .put_item()
+                .table_name(&self.requests)
+                .set_item(Some(encode_outbox(&item)?))
+                .condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", number(before))
+                .send()
+                .await;
+            match sent {
+                Ok(_) => return Ok(()),
+                Err(error) if is_overtaken(error.as_service_error()) => {}
+                Err(error) => return Err(failed("PutItem", error, Retryable::Outbox)),
+            }
+            let now = self.outbox_items(&[item.key()]).await?.pop().flatten();
+            item = match now {
+                Some(Left::Item(now)) => item.and(&now),
+                // The other instance has sent the rest.
+                None => return Ok(()),
+                Some(Left::Unreadable(error)) => return Err(error.into()),
+            };
+            if item.is_done() {
+                return self.clear_outbox(&[item.key()]).await;
+            }
+        }
+        Err(Retryable::Outbox("an item kept changing while it was written".into()).into())
     }
 
     pub(super) async fn write_all(&self, mut writes: Vec<WriteRequest>) -> Result<(), Arc<Error>> {
@@ -126,4 +172,11 @@ impl Tables {
         let left = format!("DynamoDB left out {} writes time and again", writes.len());
         Err(Retryable::Outbox(left.into()).into())
     }
+}
+
+fn is_overtaken(error: Option<&PutItemError>) -> bool {
+    matches!(
+        error,
+        Some(PutItemError::ConditionalCheckFailedException(_))
+    )
 }

@@ -1,8 +1,7 @@
 //! Recording a transition: the only gate. One transaction moves the request, writes its history
-//! row, changes the slots, checks that the policy still says what was judged, and puts the
-//! announcement into the outbox: all of it or nothing.
+//! row, changes the slots, checks that the policy still says what was judged, and puts what there is to
+//! tell into the outbox: all of it or nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +10,14 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
     TransactWriteItem, Update,
 };
-use gatekeeper_core::announcement::{Kind, announcement, note};
-use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
-use gatekeeper_core::invitation::invitation;
-use gatekeeper_core::message::Message;
+use gatekeeper_core::messages::Messages;
+use gatekeeper_core::outbox::OutboxItem;
 use gatekeeper_core::request::{Request, SlotChange, Transition};
 use gatekeeper_core::token::TokenHash;
 
 use super::allowlist::Ground;
-use super::outbox::encode_message;
+use super::outbox::encode_outbox;
 use super::requests::{decode_request, encode_history, encode_request};
 use super::{Item, Key, Tables, number, text};
 use crate::clock::jittered;
@@ -44,11 +41,7 @@ pub(crate) struct Write<'a> {
     /// The limit under which a slot is taken; none takes one without asking.
     pub(crate) max_connections: Option<u32>,
     /// Who is to be told what.
-    pub(crate) told: Told,
-    /// What is to be told besides, of the request as it is to be.
-    pub(crate) notes: Vec<Kind>,
-    /// Which approvers are to be asked, in the words of this kind.
-    pub(crate) invited: Option<(Kind, BTreeSet<ApproverId>)>,
+    pub(crate) messages: Messages,
     /// The link that a vote uses up.
     pub(crate) link: Option<&'a TokenHash>,
 }
@@ -62,30 +55,17 @@ impl<'a> Write<'a> {
             transition: None,
             grounds: Vec::new(),
             max_connections: None,
-            told: Told::Nothing,
-            notes: Vec::new(),
-            invited: None,
+            messages: Messages::default(),
             link: None,
         }
     }
 }
 
-/// What is announced of a write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
-    /// Nothing.
-    Nothing,
-    /// The transition, if it is one that people need to hear of.
-    Transition,
-    /// This, though the status did not change.
-    Note(Kind),
-}
-
 /// What became of it.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// Written. The messages that it left in the outbox.
-    Written(Vec<Message>),
+    /// Written.
+    Written,
     /// Somebody else changed the request first; this is how it stands now.
     Lost(Option<Box<Request>>),
     /// The policy is not what was judged any more.
@@ -109,7 +89,7 @@ impl Tables {
     /// Writes a transition and all that goes with it, or nothing.
     pub(crate) async fn record(&self, write: &Write<'_>) -> Result<Recorded, Arc<Error>> {
         let endpoint_id = &write.after.endpoint_id;
-        let (parts, items, messages) = self.transaction(write)?;
+        let (parts, items) = self.transaction(write)?;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 0;
         loop {
@@ -121,7 +101,7 @@ impl Tables {
                 .send()
                 .await;
             let error = match sent {
-                Ok(_) => return Ok(Recorded::Written(messages)),
+                Ok(_) => return Ok(Recorded::Written),
                 Err(error) => error,
             };
             if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
@@ -163,7 +143,7 @@ impl Tables {
     fn transaction(
         &self,
         write: &Write<'_>,
-    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>, Vec<Message>), Permanent> {
+    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>), Permanent> {
         let mut parts = vec![Part::Request];
         let mut items = vec![self.put_request(write)?];
         let after = write.after;
@@ -176,28 +156,10 @@ impl Tables {
                 items.push(slots);
             }
         }
-        let told = match (write.told, write.transition) {
-            (Told::Transition, Some(transition)) => announcement(after, transition),
-            (Told::Note(kind), _) => Some(note(after, kind, self.clock.now())),
-            (Told::Nothing, _) | (Told::Transition, None) => None,
-        };
-        let mut messages = Vec::new();
-        let notes = write
-            .notes
-            .iter()
-            .map(|kind| note(after, *kind, self.clock.now()));
-        for told in told.into_iter().chain(notes) {
-            messages.push(told.message().map_err(unwritable)?);
-        }
-        if let Some((kind, approvers)) = &write.invited {
-            let told = note(after, *kind, self.clock.now());
-            for approver in approvers {
-                messages.extend(invitation(after, &told, approver).map_err(unwritable)?);
-            }
-        }
-        for message in &messages {
+        let left = OutboxItem::of_change(after, &write.messages, self.clock.now());
+        if let Some(left) = left {
             parts.push(Part::Outbox);
-            items.push(self.put_new(encode_message(message)?)?);
+            items.push(self.put_new(encode_outbox(&left)?)?);
         }
         if let Some(link) = write.link {
             parts.push(Part::Link);
@@ -207,7 +169,7 @@ impl Tables {
             parts.push(Part::Ground);
             items.push(self.check(ground)?);
         }
-        Ok((parts, items, messages))
+        Ok((parts, items))
     }
 
     fn put_request(&self, write: &Write<'_>) -> Result<TransactWriteItem, Permanent> {
@@ -356,10 +318,6 @@ fn unrecorded(
         source: Box::new(error),
     }
     .into()
-}
-
-fn unwritable(error: serde_json::Error) -> Permanent {
-    Permanent::Encode(Box::new(error))
 }
 
 fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Permanent {

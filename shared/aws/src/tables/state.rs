@@ -12,13 +12,13 @@ use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::findings::{Ended, Findings};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::left_alone::{Found, LeftAlone};
-use gatekeeper_core::message::Message;
+use gatekeeper_core::outbox::OutboxItem;
 use gatekeeper_core::watch::{Finding, Unlisted};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys::STATE;
-use super::outbox::{WRITES_PER_CALL, encode_message};
+use super::outbox::{WRITES_PER_CALL, encode_outbox};
 use super::requests::encode;
 use super::{Item, Items, Key, Tables, all_of, number, text};
 use crate::error::{Class, Error, Permanent, Retryable, class_of, failed};
@@ -254,15 +254,14 @@ impl Tables {
 
     /// Brings what is known of a managed service up to date with what was just seen: each finding, and
     /// whether it is there. What was not looked at stays as it was. One that `is_new` is remembered, though
-    /// nothing be wrong with it. Answers the messages about what began and what ended; they lie in the
-    /// outbox.
+    /// nothing be wrong with it. What began and what ended is told.
     pub(crate) async fn note_findings(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
         seen: &BTreeMap<Finding, bool>,
         is_new: bool,
-    ) -> Result<Vec<Message>, Arc<Error>> {
+    ) -> Result<(), Arc<Error>> {
         let alarms = watched.findings.note(service, seen, self.clock.now());
         let was_deleted = watched.deleted_at.take().is_some();
         let changed = was_deleted || (is_new && watched.revision == 0);
@@ -270,13 +269,13 @@ impl Tables {
     }
 
     /// Brings what is known of a service up to date with what was found there and is not decided.
-    /// Answers the messages about it; they lie in the outbox.
+    /// News of it is told.
     pub(crate) async fn note_left_alone(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
         found: &Found,
-    ) -> Result<Vec<Message>, Arc<Error>> {
+    ) -> Result<(), Arc<Error>> {
         let (before, now) = (watched.left_alone.clone(), self.clock.now());
         let news = watched.left_alone.note(found, now);
         let changed = watched.left_alone != before;
@@ -285,14 +284,14 @@ impl Tables {
             .await
     }
 
-    /// Notes what EC2 says of a service that is not among the managed ones any more. Answers the messages
-    /// about it; they lie in the outbox.
+    /// Notes what EC2 says of a service that is not among the managed ones any more, and has news of it
+    /// told.
     pub(crate) async fn note_unlisted(
         &self,
         service: &ServiceId,
         watched: &mut Watched,
         unlisted: Unlisted,
-    ) -> Result<Vec<Message>, Arc<Error>> {
+    ) -> Result<(), Arc<Error>> {
         let now = self.clock.now();
         let alarms = watched.findings.leave(service, unlisted, now);
         if unlisted != Unlisted::Managed {
@@ -331,14 +330,9 @@ impl Tables {
         watched: &mut Watched,
         alarms: &[Alarm],
         changed: bool,
-    ) -> Result<Vec<Message>, Arc<Error>> {
-        let messages: Vec<Message> = alarms
-            .iter()
-            .map(Alarm::message)
-            .collect::<Result<_, _>>()
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        if messages.is_empty() && !changed {
-            return Ok(messages);
+    ) -> Result<(), Arc<Error>> {
+        if alarms.is_empty() && !changed {
+            return Ok(());
         }
         let revision = watched.revision;
         watched.revision += 1;
@@ -366,8 +360,9 @@ impl Tables {
             .build()
             .map_err(|error| Permanent::Encode(Box::new(error)))?;
         let mut writes = vec![TransactWriteItem::builder().put(put).build()];
-        for message in &messages {
-            writes.push(self.put_new(encode_message(message)?)?);
+        for alarm in alarms {
+            let left = OutboxItem::of_finding(alarm.clone());
+            writes.push(self.put_new(encode_outbox(&left)?)?);
         }
         let sent = self
             .client
@@ -376,9 +371,9 @@ impl Tables {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(messages),
+            Ok(_) => Ok(()),
             // Another run noted the same at the same time, and tells of it.
-            Err(error) if is_overtaken(error.as_service_error()) => Ok(Vec::new()),
+            Err(error) if is_overtaken(error.as_service_error()) => Ok(()),
             Err(error) if is_held_up(error.as_service_error()) => {
                 Err(Retryable::RememberState(Box::new(error)).into())
             }

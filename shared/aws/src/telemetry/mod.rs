@@ -3,6 +3,7 @@
 //! Logs are JSON lines with a timestamp of our own: without one, Lambda takes every line for `INFO`
 //! and its level filter drops errors. Inside an invocation they carry its request id and trace id.
 
+mod failures;
 mod lines;
 mod metrics;
 
@@ -13,6 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+pub(crate) use failures::report;
 use lines::{Lines, is_invocation};
 pub use metrics::{Dimension, Metrics, Unit};
 

@@ -2,15 +2,15 @@
 //! approver goes to a topic of its own, to which nobody subscribes without a filter policy: a link in
 //! an announcement would be everybody's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use gatekeeper_core::message::{Audience, Message};
 use serde_json::json;
 
+use super::AnnouncementsConfig;
 use crate::clients::Clients;
-use crate::config::Config;
 use crate::error::{Error, Permanent, Retryable, failed};
 
 /// SNS takes this many messages in one `PublishBatch`.
@@ -18,37 +18,47 @@ const ENTRIES_PER_CALL: usize = 10;
 /// SNS takes 256 KiB in one call, all messages together; this leaves room for attributes.
 const BYTES_PER_CALL: usize = 240 * 1024;
 
-/// Publishes announcements.
+/// Publishes messages.
 #[derive(Debug)]
-pub(crate) struct Announcer {
+pub(super) struct Publisher {
     client: aws_sdk_sns::Client,
     announcements: String,
     approvals: Option<String>,
 }
 
 /// A message, with its text as it is e-mailed. The text may hold a link, so that none of it shows.
-pub(crate) struct Parcel {
-    pub(crate) message: Message,
-    pub(crate) text: String,
+pub(super) struct OutgoingMessage {
+    pub(super) message: Message,
+    pub(super) text: String,
 }
 
-impl std::fmt::Debug for Parcel {
+impl OutgoingMessage {
+    /// What everybody may read.
+    pub(super) fn announcement(message: Message) -> Self {
+        Self {
+            text: message.text.clone(),
+            message,
+        }
+    }
+}
+
+impl std::fmt::Debug for OutgoingMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Parcel({}, …)", self.message.id)
+        write!(f, "OutgoingMessage({}, …)", self.message.id)
     }
 }
 
 /// What became of a number of messages.
 #[derive(Debug, Default)]
-pub(crate) struct Published {
-    /// These are out.
-    pub(crate) sent: Vec<Message>,
+pub(super) struct Published {
+    /// These are out, by their ids.
+    pub(super) sent: BTreeSet<String>,
     /// What went wrong with the others, if anything.
-    pub(crate) failures: Vec<Arc<Error>>,
+    pub(super) failures: Vec<Arc<Error>>,
 }
 
-impl Announcer {
-    pub(crate) fn new(clients: &Clients, config: &Config) -> Self {
+impl Publisher {
+    pub(super) fn new(clients: &Clients, config: &AnnouncementsConfig) -> Self {
         Self {
             client: clients.sns.clone(),
             announcements: config.announcements_topic.clone(),
@@ -61,21 +71,21 @@ impl Announcer {
 
     /// Publishes as many as it can while there is time. What fails stays where it was, and so does
     /// what follows a call that failed: SNS that does not answer must not use up an invocation.
-    pub(crate) async fn publish(
+    pub(super) async fn publish(
         &self,
-        parcels: Vec<Parcel>,
+        messages: Vec<OutgoingMessage>,
         in_time: impl Fn() -> bool,
     ) -> Published {
         let mut published = Published::default();
         let mut batch = Vec::new();
         let mut bytes = 0;
         let mut topic = self.announcements.as_str();
-        for parcel in parcels {
-            let body = body(&parcel);
-            let Parcel { message, .. } = parcel;
+        for outgoing in messages {
+            let body = body(&outgoing);
+            let OutgoingMessage { message, .. } = outgoing;
             let Some(of_message) = self.topic_of(&message) else {
-                // Approvers cannot be asked by e-mail any more; what is left of such letters goes.
-                published.sent.push(message);
+                // Approvers cannot be asked by e-mail any more; what is left of such e-mails goes.
+                published.sent.insert(message.id);
                 continue;
             };
             let is_full = batch.len() == ENTRIES_PER_CALL || bytes + body.len() > BYTES_PER_CALL;
@@ -147,7 +157,7 @@ impl Announcer {
                 // Only what SNS names as sent counts as sent.
                 for entry in output.successful() {
                     if let Some(message) = entry.id().and_then(|id| waiting.remove(id)) {
-                        published.sent.push(message);
+                        published.sent.insert(message.id);
                     }
                 }
                 true
@@ -164,9 +174,10 @@ impl Announcer {
 }
 
 /// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.
-fn body(parcel: &Parcel) -> String {
-    let mut body = json!({ "default": parcel.message.document, "email": parcel.text });
-    if let (Some(notification), Some(fields)) = (&parcel.message.notification, body.as_object_mut())
+fn body(outgoing: &OutgoingMessage) -> String {
+    let mut body = json!({ "default": outgoing.message.document, "email": outgoing.text });
+    if let (Some(notification), Some(fields)) =
+        (&outgoing.message.notification, body.as_object_mut())
     {
         // Amazon Q Developer subscribes by HTTPS.
         fields.insert("https".to_owned(), json!(notification));

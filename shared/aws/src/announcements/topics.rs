@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use gatekeeper_core::watch::Heard;
 
+use super::AnnouncementsConfig;
 use crate::clients::Clients;
-use crate::config::Config;
 use crate::error::{Error, Retryable, failed};
 
 /// Looks at the deployment's own topics.
@@ -26,7 +26,7 @@ pub(crate) struct Listened {
 }
 
 impl Topics {
-    pub(crate) fn new(clients: &Clients, config: &Config) -> Self {
+    pub(crate) fn new(clients: &Clients, config: &AnnouncementsConfig) -> Self {
         let approvals = config.approvals.as_ref();
         Self {
             client: clients.sns.clone(),

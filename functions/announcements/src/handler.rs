@@ -1,0 +1,113 @@
+//! An invocation in, what is due is sent, an answer out.
+
+use std::sync::Arc;
+
+use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
+use gatekeeper_aws::announcements::{Announcements, Swept};
+use gatekeeper_aws::clock::Deadline;
+use gatekeeper_aws::error::{Error, Permanent};
+use gatekeeper_core::outbox::OutboxKey;
+use serde_json::{Value, json};
+
+use crate::decode::{Invocation, Record, decode};
+
+/// Handles invocations. Share it between them.
+#[derive(Debug)]
+pub struct Handler {
+    announcements: Arc<Announcements>,
+}
+
+/// What came of an invocation.
+#[derive(Debug)]
+pub enum Answer {
+    /// The records of the stream that are to come again.
+    Stream(StreamAnswer),
+    /// What the sweep came to.
+    Swept(Swept),
+}
+
+/// What became of the records of one invocation.
+#[derive(Debug, Default)]
+pub struct StreamAnswer {
+    /// Records to hand over again, by their place in the batch, and why. What fails in a way that trying
+    /// again does not help, or for want of time, is left to the schedule.
+    pub failed: Vec<(usize, Arc<Error>)>,
+    sequence_numbers: Vec<Option<String>>,
+}
+
+impl Handler {
+    /// A handler.
+    #[must_use]
+    pub fn new(announcements: Arc<Announcements>) -> Self {
+        Self { announcements }
+    }
+
+    /// Handles one invocation.
+    ///
+    /// # Errors
+    /// What kept a sweep from being made. It is logged.
+    pub async fn handle(&self, payload: &Value, deadline: Deadline) -> Result<Answer, Arc<Error>> {
+        match decode(payload) {
+            Invocation::Stream(records) => {
+                Ok(Answer::Stream(self.handle_stream(records, deadline).await))
+            }
+            Invocation::Schedule => Ok(Answer::Swept(self.announcements.sweep(deadline).await?)),
+        }
+    }
+
+    async fn handle_stream(&self, records: Vec<Record>, deadline: Deadline) -> StreamAnswer {
+        let mut places = Vec::new();
+        let mut keys: Vec<OutboxKey> = Vec::new();
+        let mut sequence_numbers = Vec::new();
+        for (place, record) in records.into_iter().enumerate() {
+            sequence_numbers.push(record.sequence_number);
+            match record.key {
+                Some(key) => {
+                    places.push(place);
+                    keys.push(key);
+                }
+                None => tracing::debug!(place, "a record is about no item of the outbox"),
+            }
+        }
+        let handled = self.announcements.handle(&keys, deadline).await;
+        let failed = places
+            .into_iter()
+            .zip(handled)
+            .filter_map(|(place, handled)| Some((place, handled.err()?)))
+            .filter(|(_, error)| error.is_retryable() && !error.is_out_of_time());
+        StreamAnswer {
+            failed: failed.collect(),
+            sequence_numbers,
+        }
+    }
+}
+
+impl Answer {
+    /// The answer as Lambda takes it: of the stream, the records to hand over again, where Lambda goes on
+    /// from the first of them.
+    ///
+    /// # Errors
+    /// The failure of a record that cannot be named: then only all of them can be tried again.
+    pub fn into_response(self) -> Result<Value, Arc<Error>> {
+        match self {
+            Self::Stream(answer) => answer.into_response(),
+            Self::Swept(Swept { due, failed }) => Ok(json!({ "due": due, "failed": failed })),
+        }
+    }
+}
+
+impl StreamAnswer {
+    fn into_response(self) -> Result<Value, Arc<Error>> {
+        let mut response = DynamoDbEventResponse::default();
+        for (place, error) in self.failed {
+            let number = self.sequence_numbers.get(place).cloned().flatten();
+            if number.is_none() {
+                return Err(error);
+            }
+            let mut failure = DynamoDbBatchItemFailure::default();
+            failure.item_identifier = number;
+            response.batch_item_failures.push(failure);
+        }
+        serde_json::to_value(response).map_err(|error| Permanent::Encode(Box::new(error)).into())
+    }
+}

@@ -1,0 +1,112 @@
+//! Whether anybody is subscribed to the topics: looked at on the schedule, and told as a finding of every
+//! service that is looked after.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, look};
+
+use super::AnnouncementsConfig;
+use super::topics::Topics;
+use crate::clients::Clients;
+use crate::error::Error;
+use crate::tables::{Tables, Watched};
+use crate::telemetry::{Metrics, Unit, report};
+
+/// Looks at the topics.
+#[derive(Debug)]
+pub(super) struct Look {
+    topics: Topics,
+    tables: Arc<Tables>,
+    metrics: Metrics,
+}
+
+impl Look {
+    pub(super) fn new(
+        clients: &Clients,
+        tables: Arc<Tables>,
+        config: &AnnouncementsConfig,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            topics: Topics::new(clients, config),
+            tables,
+            metrics,
+        }
+    }
+
+    /// Looks, tells what is new, and measures what stands: what could not be looked at is on the metric as
+    /// it was before.
+    pub(super) async fn look(&self) {
+        if !self.topics.are_watched() {
+            return self.measure(0);
+        }
+        let facts = ServiceFacts {
+            heard: self.heard().await,
+            ..ServiceFacts::default()
+        };
+        let seen = look(&facts, None);
+        let mut known = match self.tables.looked_after().await {
+            Ok(known) => known,
+            Err(error) => return self.report(&error),
+        };
+        let mut standing: BTreeMap<Finding, bool> = seen.clone();
+        standing.retain(|_, is_there| *is_there);
+        for service in known.looked_through {
+            let watched = known.watched.entry(service);
+            watched.or_insert_with(|| Ok(Watched::new()));
+        }
+        for (service, watched) in known.watched {
+            let mut watched = match watched {
+                Ok(watched) => watched,
+                Err(error) => {
+                    self.report(&error);
+                    continue;
+                }
+            };
+            let is_let_go = watched.deleted_at.is_some()
+                || (watched.findings.standing).contains_key(&Finding::NoLongerManaged);
+            if is_let_go {
+                continue;
+            }
+            let noted = self
+                .tables
+                .note_findings(&service, &mut watched, &seen, false);
+            if let Err(error) = noted.await {
+                self.report(&error);
+            }
+            let unheard = watched.findings.standing.into_keys();
+            standing.extend(unheard.filter(|it| it.is_unheard()).map(|it| (it, true)));
+        }
+        self.measure(standing.len());
+    }
+
+    fn measure(&self, unheard: usize) {
+        let unheard = f64::from(u32::try_from(unheard).unwrap_or(u32::MAX));
+        self.metrics.put("UnheardTopics", Unit::Count, unheard, &[]);
+    }
+
+    /// Whether anybody is subscribed to each topic. An announcement of one that nobody hears goes to the
+    /// others' subscribers, if to anybody: hence the metric, too.
+    async fn heard(&self) -> Heard {
+        let asks_by_mail = match self.tables.approvers().await {
+            Ok(approvers) => {
+                let mut approvers = approvers.list.iter();
+                Some(approvers.any(|approver| approver.slack_user_id.is_none()))
+            }
+            Err(error) => {
+                self.report(&error);
+                None
+            }
+        };
+        let listened = self.topics.listen(asks_by_mail).await;
+        for error in &listened.failures {
+            self.report(error);
+        }
+        listened.heard
+    }
+
+    fn report(&self, error: &Arc<Error>) {
+        report(&self.metrics, error, None);
+    }
+}

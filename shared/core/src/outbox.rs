@@ -1,0 +1,427 @@
+//! What one write leaves to be sent, and how far it is sent.
+//!
+//! The item holds facts. Words are made of them when they are sent, so that a link's life counts from
+//! then. It remembers by itself which message is on the topic and which approver has their e-mail: what
+//! fails for one holds up nobody else, and is sent again alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::Alarm;
+use crate::announcement::{Announcement, note};
+use crate::approver::ApproverId;
+use crate::invitation::invitation;
+use crate::message::Message;
+use crate::messages::Messages;
+use crate::request::Request;
+
+/// What is older than this, and still there, was left by somebody who failed.
+pub const LEFT_BEHIND_AFTER: SignedDuration = SignedDuration::from_mins(5);
+
+/// One of the parts that the outbox is spread over, so that no one key takes all writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Partition(u8);
+
+/// Names an item of the outbox.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OutboxKey {
+    /// Where it lies.
+    pub partition: Partition,
+    /// Its id there.
+    pub id: String,
+}
+
+/// The messages of one write, on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutboxItem {
+    /// Names it among all others.
+    pub id: String,
+    /// What it is about: an endpoint, or a finding by its service and name. Says where it lies.
+    pub about: String,
+    /// When it was written.
+    pub at: Timestamp,
+    /// What everybody is told of a request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub announcements: Vec<Announcement>,
+    /// What everybody is told of a service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Alarm>,
+    /// Who is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_emails: Option<ApprovalEmails>,
+    /// How far it is sent.
+    #[serde(default)]
+    pub delivery: Delivery,
+}
+
+/// Approvers who are to be asked about a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalEmails {
+    /// The review as it stood when it was written.
+    pub review: Announcement,
+    /// Who.
+    pub approvers: BTreeSet<ApproverId>,
+}
+
+/// How far an item is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Delivery {
+    /// How often this was written down; a condition of writing it the next time.
+    #[serde(default)]
+    pub revision: u64,
+    /// The messages that are on the topic, by their ids.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub published: BTreeSet<String>,
+    /// What became of each approver's e-mail. Whoever is not here is due.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub emails: BTreeMap<ApproverId, EmailState>,
+}
+
+/// What became of one approver's e-mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmailState {
+    /// It is sent.
+    Sent,
+    /// It is not sent before this.
+    NotBefore(Timestamp),
+    /// There is nothing left to ask.
+    Dropped,
+}
+
+/// One message of an item, by whom it is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// For everybody: the message's id.
+    Everybody(String),
+    /// For an approver.
+    Approver(ApproverId),
+}
+
+impl Partition {
+    /// How many there are.
+    const COUNT: u8 = 16;
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    /// Where what is about this lies: the same in every version, or what is there would not be found.
+    #[must_use]
+    pub fn of(about: &str) -> Self {
+        // FNV-1a. Endpoints' ids are random, those of tests are not.
+        let hash = about.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mixed = hash ^ (hash >> 32);
+        let last = u8::try_from((mixed ^ (mixed >> 16)) & 0xf);
+        Self(last.unwrap_or_default())
+    }
+}
+
+/// What the names of the partitions begin with.
+const OUTBOX: &str = "outbox#";
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{OUTBOX}{:x}", self.0)
+    }
+}
+
+/// A text that names no partition of the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("that is no partition of the outbox")]
+pub struct InvalidPartition;
+
+impl FromStr for Partition {
+    type Err = InvalidPartition;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::all()
+            .find(|partition| partition.to_string() == text)
+            .ok_or(InvalidPartition)
+    }
+}
+
+impl OutboxItem {
+    /// The messages of a change; none if there are none.
+    #[must_use]
+    pub fn of_change(after: &Request, messages: &Messages, at: Timestamp) -> Option<Self> {
+        if messages.is_empty() {
+            return None;
+        }
+        let asks = messages
+            .ask
+            .as_ref()
+            .filter(|ask| !ask.approvers.is_empty());
+        Some(Self {
+            id: format!(
+                "{}#{:08}.{}",
+                after.endpoint_id, after.version, after.revision
+            ),
+            about: after.endpoint_id.to_string(),
+            at,
+            announcements: messages.announcements.clone(),
+            finding: None,
+            approval_emails: asks.map(|ask| ApprovalEmails {
+                review: note(after, ask.kind, at),
+                approvers: ask.approvers.clone(),
+            }),
+            delivery: Delivery::default(),
+        })
+    }
+
+    /// The message about a finding.
+    #[must_use]
+    pub fn of_finding(alarm: Alarm) -> Self {
+        Self {
+            id: alarm.id.clone(),
+            about: format!("{}#{}", alarm.service_id, alarm.finding.as_str()),
+            at: alarm.at,
+            announcements: Vec::new(),
+            finding: Some(alarm),
+            approval_emails: None,
+            delivery: Delivery::default(),
+        }
+    }
+
+    /// Where it lies.
+    #[must_use]
+    pub fn key(&self) -> OutboxKey {
+        OutboxKey {
+            partition: Partition::of(&self.about),
+            id: self.id.clone(),
+        }
+    }
+
+    /// What everybody is told and is not on the topic yet.
+    ///
+    /// # Errors
+    /// If a document cannot be encoded, which only a bug can cause.
+    pub fn announcements_due(&self) -> Result<Vec<Message>, serde_json::Error> {
+        let announcements = self.announcements.iter().map(Announcement::message);
+        let finding = self.finding.iter().map(Alarm::message);
+        let is_due = |message: &Message| !self.delivery.published.contains(&message.id);
+        announcements
+            .chain(finding)
+            .filter(|message| message.as_ref().map_or(true, is_due))
+            .collect()
+    }
+
+    /// Who has no e-mail yet and is to have it now.
+    pub fn emails_due(&self, now: Timestamp) -> impl Iterator<Item = &ApproverId> {
+        let emails = self.approval_emails.iter();
+        let approvers = emails.flat_map(|emails| &emails.approvers);
+        approvers.filter(move |approver| match self.delivery.emails.get(approver) {
+            None => true,
+            Some(EmailState::NotBefore(then)) => *then <= now,
+            Some(EmailState::Sent | EmailState::Dropped) => false,
+        })
+    }
+
+    /// An approver's e-mail, as it is sent now; none if there is nothing to ask.
+    ///
+    /// # Errors
+    /// If the document cannot be encoded, which only a bug can cause.
+    pub fn email(
+        &self,
+        approver: &ApproverId,
+        now: Timestamp,
+    ) -> Result<Option<Message>, serde_json::Error> {
+        match &self.approval_emails {
+            Some(emails) => invitation(&emails.review, approver, now),
+            None => Ok(None),
+        }
+    }
+
+    /// Notes that a part of it is sent.
+    pub fn sent(&mut self, part: Part) {
+        match part {
+            Part::Everybody(id) => _ = self.delivery.published.insert(id),
+            Part::Approver(approver) => self.note_email(approver, EmailState::Sent),
+        }
+    }
+
+    /// Notes what became of an approver's e-mail.
+    pub fn note_email(&mut self, approver: ApproverId, state: EmailState) {
+        let emails = &mut self.delivery.emails;
+        // What is over stays so, whoever is late with another word.
+        if !matches!(
+            emails.get(&approver),
+            Some(EmailState::Sent | EmailState::Dropped)
+        ) {
+            emails.insert(approver, state);
+        }
+    }
+
+    /// Takes over what another instance wrote down of the same item.
+    pub fn and(mut self, other: &OutboxItem) -> Self {
+        self.delivery.revision = self.delivery.revision.max(other.delivery.revision);
+        let published = other.delivery.published.iter().cloned();
+        self.delivery.published.extend(published);
+        for (approver, state) in &other.delivery.emails {
+            match state {
+                EmailState::NotBefore(_) if self.delivery.emails.contains_key(approver) => {}
+                state => _ = self.delivery.emails.insert(approver.clone(), *state),
+            }
+        }
+        self
+    }
+
+    /// Whether nothing of it is left to be sent, now or later.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let delivery = &self.delivery;
+        let is_over = |approver: &ApproverId| {
+            let state = delivery.emails.get(approver);
+            matches!(state, Some(EmailState::Sent | EmailState::Dropped))
+        };
+        let emails = self.approval_emails.iter();
+        self.announcements
+            .iter()
+            .map(|announcement| &announcement.id)
+            .chain(self.finding.iter().map(|alarm| &alarm.id))
+            .all(|id| delivery.published.contains(id))
+            && emails.flat_map(|emails| &emails.approvers).all(is_over)
+    }
+
+    /// Whether the schedule is to send of it: something that waited is due, or somebody who should have
+    /// sent it failed.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let mut states = self.delivery.emails.values();
+        let waited =
+            |state: &EmailState| matches!(state, EmailState::NotBefore(then) if *then <= now);
+        self.is_left_behind(now) || states.any(waited)
+    }
+
+    fn is_left_behind(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) >= LEFT_BEHIND_AFTER
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::announcement::Kind;
+    use crate::fixtures::{at, request};
+    use crate::request::Status;
+    use crate::watch::Finding;
+
+    fn approvers(names: &[&str]) -> BTreeSet<ApproverId> {
+        let id = |name: &&str| format!("{name}@example.com").parse().unwrap();
+        names.iter().map(id).collect()
+    }
+
+    fn item(names: &[&str]) -> OutboxItem {
+        let review = request(Status::InReview);
+        let messages = Messages::of_note(&review, Kind::ReviewOpened, at(0))
+            .and_note(&review, Kind::QuorumOutOfReach, at(0))
+            .and_ask(Kind::ReviewOpened, approvers(names));
+        OutboxItem::of_change(&review, &messages, at(0)).unwrap()
+    }
+
+    fn id(name: &str) -> ApproverId {
+        format!("{name}@example.com").parse().unwrap()
+    }
+
+    #[test]
+    fn a_change_that_tells_nobody_anything_leaves_no_item() {
+        let review = request(Status::InReview);
+        let nobody = Messages::default().and_ask(Kind::ReviewOpened, BTreeSet::new());
+        assert!(nobody.is_empty());
+        assert_eq!(OutboxItem::of_change(&review, &nobody, at(0)), None);
+    }
+
+    #[test]
+    fn each_part_is_sent_once_and_what_is_left_is_known() {
+        let mut item = item(&["alice", "bob"]);
+        let due = |item: &OutboxItem| {
+            let announcements = item.announcements_due().unwrap().len();
+            (announcements, item.emails_due(at(1)).count())
+        };
+        assert_eq!((due(&item), item.is_done()), ((2, 2), false));
+        let first = item.announcements_due().unwrap().remove(0);
+        item.sent(Part::Everybody(first.id));
+        item.sent(Part::Approver(id("bob")));
+        assert_eq!((due(&item), item.is_done()), ((1, 1), false));
+        let second = item.announcements_due().unwrap().remove(0);
+        item.sent(Part::Everybody(second.id));
+        item.note_email(id("alice"), EmailState::NotBefore(at(60)));
+        assert_eq!((due(&item), item.is_done()), ((0, 0), false));
+        assert!(!item.is_due(at(59)) && item.is_due(at(60)));
+        assert_eq!(item.emails_due(at(60)).collect::<Vec<_>>(), [&id("alice")]);
+        item.note_email(id("alice"), EmailState::Dropped);
+        assert!(item.is_done());
+        item.note_email(id("alice"), EmailState::NotBefore(at(90)));
+        assert!(item.is_done(), "what is over stays over");
+    }
+
+    #[test]
+    fn what_somebody_left_is_due_after_five_minutes() {
+        let item = item(&[]);
+        assert!(!item.is_due(at(299)) && item.is_due(at(300)));
+    }
+
+    #[test]
+    fn what_two_wrote_down_is_put_together() {
+        let (mut one, mut other) = (item(&["alice", "bob"]), item(&["alice", "bob"]));
+        one.sent(Part::Approver(id("alice")));
+        other.note_email(id("alice"), EmailState::NotBefore(at(60)));
+        other.sent(Part::Approver(id("bob")));
+        other.delivery.revision = 3;
+        let both = one.and(&other);
+        assert_eq!(both.emails_due(at(100)).count(), 0);
+        assert_eq!(both.delivery.revision, 3);
+    }
+
+    #[test]
+    fn an_emails_link_lives_from_when_it_is_sent() {
+        use crate::message::Audience;
+        let item = item(&["alice"]);
+        let expiry = |now| {
+            let message = item.email(&id("alice"), now).unwrap().unwrap();
+            let Audience::Approver(invitation) = message.to else {
+                panic!("for an approver")
+            };
+            (invitation.sent_at, invitation.expires_at)
+        };
+        let (first, later) = (expiry(at(0)), expiry(at(3600)));
+        assert_eq!(later.0, at(3600));
+        assert_eq!(later.1.duration_since(first.1).as_secs(), 3600);
+    }
+
+    #[test]
+    fn the_outbox_is_spread_and_a_place_is_found_again() {
+        let mut partitions = BTreeSet::new();
+        for n in 0..200 {
+            let partition = Partition::of(&format!("vpce-{n:017x}"));
+            assert_eq!(partition.to_string().parse(), Ok(partition));
+            partitions.insert(partition);
+        }
+        assert_eq!(partitions.len(), 16);
+        // What a deployed version wrote is found by the next one.
+        let place = |about| Partition::of(about).to_string();
+        assert_eq!(place("vpce-0123456789abcdef0"), PLACE);
+        assert!("outbox#g".parse::<Partition>().is_err());
+        assert!("outbox#00".parse::<Partition>().is_err());
+        assert!("state".parse::<Partition>().is_err());
+        let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
+        let alarm = Alarm::new(
+            &service,
+            Finding::AnyoneMayAsk,
+            crate::alarm::Kind::AlarmStarted,
+            at(0),
+        );
+        let item = OutboxItem::of_finding(alarm);
+        assert_eq!(item.about, format!("{service}#anyone_may_ask"));
+        assert_eq!(item.announcements_due().unwrap().len(), 1);
+    }
+
+    const PLACE: &str = "outbox#b";
+}
