@@ -108,7 +108,7 @@ SLACK_VARIABLES = {
     "SLACK_CHANNEL": "SlackChannel",
 }
 BESIDES = {
-    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL"},
+    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL", "SLACK_QUEUE_ARN"},
     "ReconcileFunction": set(WATCHED),
     "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
     "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
@@ -125,7 +125,9 @@ FOUND = (
     "UnheardTopics",
     "UnmanagedServices",
 )
-TELLING = ("MalformedPolicyEdits", *FOUND)
+# Those that announcements writes in each run of its schedule.
+REACHED = ("ApprovalEmailElsewhere", "ApprovalEmailHeld", "ApproversNotReached")
+TELLING = ("MalformedPolicyEdits", *FOUND, *REACHED)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 # What announcements acts on of the requests table's stream.

@@ -15,8 +15,6 @@ const LONGEST_SILENCE_HOURS: i64 = 7 * 24;
 pub struct HeldEmail {
     /// The review, as [`Request::review`] names it.
     pub review: u64,
-    /// Since when it was held.
-    pub since: Timestamp,
     /// When it was let go; none while it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -145,12 +143,7 @@ mod tests {
         (review.deadline, review.deadline_rejects) = (Some(at(hour)), true);
         let held = |review, until: Option<i64>| {
             let until = until.map(at);
-            let since = at(10);
-            Some(HeldEmail {
-                review,
-                since,
-                until,
-            })
+            Some(HeldEmail { review, until })
         };
         let table = [
             // What is remembered, now, the deadline that was missed.

@@ -198,6 +198,11 @@ impl Sns {
         confirmation::remove(self, subscription_arn, None)
     }
 
+    /// Unsubscribes, as the owner of the topic does.
+    pub fn unsubscribe(&self, subscription_arn: &str) {
+        self.store().remove(subscription_arn);
+    }
+
     /// All subscriptions, oldest first.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.store().subscriptions.values().cloned().collect()

@@ -6,6 +6,7 @@
 //! | step | file | does |
 //! | --- | --- | --- |
 //! | read | `tables/outbox.rs` | what is left to be sent |
+//! | look | `reach.rs`, `subscriptions.rs` | holds e-mail that somebody else could read, and drops what would reach nobody |
 //! | link | `emails.rs` | makes each approver's link |
 //! | publish | `publish.rs` | hands messages to SNS, ten in a call |
 //! | note | `tables/outbox.rs` | deletes what is sent, and writes down how far the rest is |
@@ -16,6 +17,8 @@ mod config;
 mod emails;
 mod look;
 mod publish;
+mod reach;
+mod subscriptions;
 mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +36,7 @@ pub use config::AnnouncementsConfig;
 use emails::{Email, Emails};
 use look::Look;
 use publish::{OutgoingMessage, Publisher};
+use reach::Reach;
 
 /// Sends what is told. Holds all clients; share it between invocations.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Announcements {
     tables: Arc<Tables>,
     publisher: Publisher,
     emails: Emails,
+    /// None if approvers are asked by no e-mail.
+    reach: Option<Reach>,
     look: Look,
     clock: Clock,
     metrics: Metrics,
@@ -79,6 +85,13 @@ impl Announcements {
         Self {
             publisher: Publisher::new(clients, config),
             emails: Emails::new(Arc::clone(&tables), config),
+            reach: Reach::new(
+                clients,
+                Arc::clone(&tables),
+                config,
+                clock.clone(),
+                metrics.clone(),
+            ),
             look: Look::new(clients, Arc::clone(&tables), config, metrics.clone()),
             tables,
             clock,
@@ -131,6 +144,9 @@ impl Announcements {
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
         self.look.look().boxed().await;
+        if let Some(reach) = &self.reach {
+            reach.look().boxed().await;
+        }
         let left = match self.tables.whole_outbox().await {
             Ok(left) => left,
             Err(error) => {
@@ -162,6 +178,9 @@ impl Announcements {
     async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Vec<Handled> {
         let mut sending: Vec<Sending> = items.into_iter().map(Sending::of).collect();
         let mut failures = self.announce(&mut sending, deadline).await;
+        if let Some(reach) = &self.reach {
+            failures.extend(reach.withhold(&mut sending).boxed().await);
+        }
         failures.extend(self.ask(&mut sending, deadline).await);
         for error in &failures {
             self.report(error);
@@ -313,6 +332,11 @@ impl Sending {
 
     fn note_email(&mut self, approver: gatekeeper_core::approver::ApproverId, state: EmailState) {
         self.item.note_email(approver, state);
+        self.is_changed = true;
+    }
+
+    fn note_held(&mut self, is_held: bool) {
+        self.item.delivery.held = is_held;
         self.is_changed = true;
     }
 

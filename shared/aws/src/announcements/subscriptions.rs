@@ -84,7 +84,9 @@ impl Subscriptions {
             .map_err(|error| failed("ListSubscriptionsByTopic", error, Retryable::WatchServices))?;
         let listed = page.subscriptions.unwrap_or_default();
         let listed = listed.into_iter().filter_map(|listed| {
-            let arn = listed.subscription_arn.filter(|arn| arn.starts_with("arn:"))?;
+            let arn = listed
+                .subscription_arn
+                .filter(|arn| arn.starts_with("arn:"))?;
             Some(Subscriber {
                 arn,
                 protocol: listed.protocol.unwrap_or_default(),
@@ -94,7 +96,10 @@ impl Subscriptions {
         Ok((listed.collect(), page.next_token))
     }
 
-    async fn described(&self, subscribers: Vec<Subscriber>) -> Result<Vec<Subscription>, Arc<Error>> {
+    async fn described(
+        &self,
+        subscribers: Vec<Subscriber>,
+    ) -> Result<Vec<Subscription>, Arc<Error>> {
         let described = subscribers.into_iter().map(|it| self.describe(it).boxed());
         let described = stream::iter(described.collect::<Vec<_>>()).buffered(AT_ONCE);
         let described: Vec<Option<Subscription>> = described.try_collect().await?;
@@ -121,7 +126,10 @@ impl Subscriptions {
                 return Err(failed(operation, error, Retryable::WatchServices));
             }
         };
-        if attributes.get("PendingConfirmation").is_some_and(|pending| pending == "true") {
+        if attributes
+            .get("PendingConfirmation")
+            .is_some_and(|pending| pending == "true")
+        {
             return Ok(None);
         }
         Ok(Some(Subscription {

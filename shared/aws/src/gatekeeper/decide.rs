@@ -365,7 +365,7 @@ impl Gatekeeper {
             if to.pending_enforcement().is_some() {
                 return self.claim(request, verdict, grounds).await;
             }
-            if let Some(deadline) = review::missed_deadline(request, &settings, now) {
+            if let Some(deadline) = self.missed_deadline(request, &settings, now).await? {
                 grounds = view.grounds_of_deadline();
                 transition.to = Status::Rejecting;
                 transition.cause = Cause::Deadline;

@@ -77,6 +77,39 @@ pub(super) fn by_votes(
 }
 
 impl Gatekeeper {
+    /// The deadline that a review has missed, where the service rejects such reviews. Whether its e-mail was held
+    /// is asked only where it has.
+    pub(super) async fn missed_deadline(
+        &self,
+        request: &Request,
+        settings: &ServiceSettings,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Arc<Error>> {
+        if review::missed_deadline(request, settings, None, now).is_none() {
+            return Ok(None);
+        }
+        let held = self.tables.held_email(&request.endpoint_id).await?;
+        Ok(review::missed_deadline(
+            request,
+            settings,
+            held.as_ref(),
+            now,
+        ))
+    }
+
+    /// Whether a review's time is over by what it says itself.
+    pub(super) async fn is_over(
+        &self,
+        request: &Request,
+        now: Timestamp,
+    ) -> Result<bool, Arc<Error>> {
+        if !review::is_over(request, None, now) {
+            return Ok(false);
+        }
+        let held = self.tables.held_email(&request.endpoint_id).await?;
+        Ok(review::is_over(request, held.as_ref(), now))
+    }
+
     /// Fills in what a review that opens needs to know, and says what is told of it.
     pub(super) fn open_review(
         &self,

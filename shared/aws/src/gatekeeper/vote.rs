@@ -316,9 +316,9 @@ impl Gatekeeper {
             return Ok(View::Invalid);
         }
         let is_managed = is_among(managed.as_deref(), &request.service_id);
-        let now = self.clock.now();
+        let expired = self.is_over(&request, self.clock.now()).await?;
         Ok(view_of(
-            request, history, approver, &approvers, is_managed, now,
+            request, history, approver, &approvers, is_managed, expired,
         ))
     }
 
@@ -385,7 +385,8 @@ impl Gatekeeper {
                 }
                 if !typed_it {
                     // What there is to decide may be decided by now, or not be theirs to decide.
-                    return Ok(match opened.view(now) {
+                    let expired = self.is_over(&opened.request, now).await?;
+                    return Ok(match opened.view(expired) {
                         View::Open(dossier) => Voted::Mistyped(dossier),
                         View::Voted(dossier) => Voted::Already(dossier),
                         View::Decided(dossier) => Voted::TooLate(dossier),
@@ -700,8 +701,11 @@ impl Gatekeeper {
             .as_ref()
             .map(|view| view.policy.settings_of(&request.service_id));
         let is_over = match &settings {
-            Some(settings) => review::missed_deadline(request, settings, now).is_some(),
-            None => review::is_over(request, now),
+            Some(settings) => {
+                let missed = self.missed_deadline(request, settings, now).await?;
+                missed.is_some()
+            }
+            None => self.is_over(request, now).await?,
         };
         if is_over {
             return Ok(Some(Voted::Expired));
@@ -837,7 +841,8 @@ impl Gatekeeper {
         if opened.link.expires_at <= now {
             return Ok(View::Expired);
         }
-        Ok(opened.view(now))
+        let expired = self.is_over(&opened.request, now).await?;
+        Ok(opened.view(expired))
     }
 
     /// Finds what a token opens; none where it opens nothing. Reads the same either way, so that it
@@ -930,14 +935,14 @@ impl Opened {
     }
 
     /// How what it opens stands, for a link that is neither used nor out of time.
-    fn view(self, now: Timestamp) -> View {
+    fn view(self, expired: bool) -> View {
         view_of(
             self.request,
             self.history,
             self.approver,
             &self.approvers,
             self.is_managed,
-            now,
+            expired,
         )
     }
 }
@@ -976,10 +981,9 @@ fn view_of(
     approver: Approver,
     approvers: &Approvers,
     is_managed: bool,
-    now: Timestamp,
+    expired: bool,
 ) -> View {
     let is_open = request.status == Status::InReview;
-    let expired = review::is_over(&request, now);
     let has_voted = vote_of(&request, &approver, &approvers.list).is_some();
     let may = approver.may_decide(&request.service_id, &request.account_id);
     let dossier = Box::new(Dossier::of(request, history, &approver, approvers));

@@ -40,7 +40,6 @@ struct HeldItem {
     pk: String,
     sk: String,
     review: u64,
-    since: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
 }
@@ -57,9 +56,13 @@ impl Tables {
         let Some(item) = items.get(&reach_key()).cloned() else {
             return Ok(Remembered::default());
         };
-        let revision = item.get("revision").and_then(|n| n.as_n().ok()?.parse().ok());
+        let revision = item
+            .get("revision")
+            .and_then(|n| n.as_n().ok()?.parse().ok());
         let item: Result<ReachItem, _> = serde_dynamo::from_item(item);
-        let state = item.ok().and_then(|item| serde_json::from_str(&item.state).ok());
+        let state = item
+            .ok()
+            .and_then(|item| serde_json::from_str(&item.state).ok());
         if state.is_none() {
             tracing::error!(item = %reach_key(), "what is known of approval e-mail cannot be read; it is found out anew");
         }
@@ -176,7 +179,6 @@ impl Tables {
             })?;
         Ok(Some(HeldEmail {
             review: item.review,
-            since: item.since,
             until: item.until,
         }))
     }
@@ -192,7 +194,6 @@ impl Tables {
             pk,
             sk,
             review: held.review,
-            since: held.since,
             until: held.until,
         })?;
         self.client

@@ -80,6 +80,18 @@ impl ReachFinding {
         )
     }
 
+    /// Whether it is an approver whom nothing reaches.
+    #[must_use]
+    pub fn is_not_reached(&self) -> bool {
+        matches!(self, Self::ApproverNotReached { .. })
+    }
+
+    /// Whether an approver's e-mail goes to another address than theirs.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        matches!(self, Self::SubscriptionElsewhere { .. })
+    }
+
     /// Whom it is about, if one approver.
     #[must_use]
     pub fn approver(&self) -> Option<&ApproverId> {
