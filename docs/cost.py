@@ -53,8 +53,9 @@ ASSUMED = {
     "index_kb": 1.0,  # an open request in the index
     "kept_kb": 6,  # a request, its index entry and its history
     "pages": 10,  # for a vote, with what programs open
-    "own_metrics_by_run": 7,  # those that each run of reconcile puts
+    "own_metrics_by_run": 10,  # those that each run of reconcile puts, and each look at who is subscribed
     "own_metrics_by_request": 10,  # others, in each hour with a request
+    "look_calls": 5,  # of SNS, each minute: who is subscribed to three topics, and by which filter two approvers are
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
 }
 
@@ -123,7 +124,7 @@ def sheet(requests, minutes=MINUTES, revokes=False):
         "DynamoDB: reconcile": runs(minutes) * (each_run["reads"] + connected * reads_per_connection) * p["read"]
         + runs(minutes) * each_run["writes"] * p["write"],
         "DynamoDB: kept": requests * a["kept_kb"] / 1_000_000 * p["table_gb"],
-        "SNS": publishes * p["publish"] + of_requests("mails") * p["mail"],
+        "SNS": (publishes + HOURS * 60 * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
         "Scheduler, X-Ray, API": runs(minutes) * p["schedule"]
         + (runs(minutes) + events) * p["trace"]
         + reviewed * a["pages"] * p["page"],
