@@ -58,8 +58,9 @@ ASSUMED = {
     "telling_seconds": 0.3,  # what one request leaves to be told, at each of its changes
     "changes": 2,  # of a request that are told, each an invocation of its own
     "log_kb_per_sweep": 0.5,
-    "own_metrics_by_run": 20,  # those that each run of reconcile puts
+    "own_metrics_by_run": 22,  # those that each run of reconcile puts, and each look at who is subscribed
     "own_metrics_by_request": 11,  # others, in each hour with a request
+    "look_calls": 5,  # of SNS, each minute: who is subscribed to three topics, and by which filter two approvers are
     "pollers": 5,  # Lambda's, at a queue with nothing in it, each for 20 seconds
     "flood_seconds": 0.03,  # of the function, for a link that opens nothing
     "flood_log_kb": 1.2,  # a line of the access log, and Lambda's own of an invocation
@@ -138,7 +139,7 @@ def sheet(requests, minutes=MINUTES, revokes=False):
         + runs(minutes) * each_run["writes"] * p["write"],
         "DynamoDB: announcements": SWEEPS * each_sweep["reads"] * p["read"],
         "DynamoDB: kept": requests * a["kept_kb"] / 1_000_000 * p["table_gb"],
-        "SNS": publishes * p["publish"] + of_requests("mails") * p["mail"],
+        "SNS": (publishes + HOURS * 60 * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
         "Scheduler, X-Ray, API": (runs(minutes) + SWEEPS) * p["schedule"]
         + (runs(minutes) + SWEEPS + events + telling) * p["trace"]
         + reviewed * a["pages"] * p["page"],

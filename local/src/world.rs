@@ -37,6 +37,7 @@ use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
 use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
+use jiff::SignedDuration;
 use local_aws::{
     ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
     Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Secrets,
@@ -119,6 +120,9 @@ pub struct Options {
     pub slack: bool,
     /// Whether it is watched that somebody is subscribed to the topics, one for alarms among them.
     pub watch_topics: bool,
+    /// How long approval e-mail is held since a filter policy is new: 15 minutes at AWS. Here they hold at once, unless
+    /// [`Sns::set_filter_delay`] says otherwise.
+    pub filter_settles: SignedDuration,
     /// Where ids begin; none takes a random place.
     pub seed: Option<u64>,
     /// How the functions reach AWS's stand-ins.
@@ -145,6 +149,7 @@ impl Options {
             organizations: false,
             slack: false,
             watch_topics: false,
+            filter_settles: SignedDuration::ZERO,
             seed: None,
             transport: Transport::Loopback,
         }
@@ -453,6 +458,8 @@ impl World {
                 url: format!("http://{address}"),
             }),
             alarms_topic,
+            slack_queue: slack.is_some().then(slack::queue_arn),
+            filter_settles: options.filter_settles,
             margin: config.limits.margin,
         };
         let way = Way {

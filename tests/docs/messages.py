@@ -125,17 +125,17 @@ def check_message(schemas, message):
     document, attributes = whole["message"]["default"], whole["attributes"]
     wrong = schemas.wrong_with("published", whole)
     if wrong:
-        # What is wrong inside a choice of three is hard to tell, so the part on its own if it is that.
-        part = (
-            "alarm" if str(document.get("schema", "")).startswith("privatelink-gatekeeper/alarm/") else "announcement"
-        )
+        # What is wrong inside a choice of several is hard to tell, so the part on its own if it is that.
+        named = str(document.get("schema", "")).split("/")[1:2]
+        part = named[0] if named and named[0] in ("alarm", "reach-alarm") else "announcement"
         return [schemas.wrong_with(part, document) or wrong]
     complaints = []
     # What no schema can say: that parts agree.
     for name in attributes.keys() - {"approver"}:
         if attributes[name] != document[name]:
             complaints.append(f"the attribute {name} is {attributes[name]}, the document says {document[name]}")
-    if not document["id"].startswith(document.get("endpoint_id", document["service_id"]) + "#"):
+    about = document.get("endpoint_id") or document.get("service_id") or document["finding"]
+    if not document["id"].startswith(about + "#"):
         complaints.append(f"the id {document['id']} is of something else")
     if "approver" in attributes and f"as {attributes['approver']}." not in whole["message"]["email"]:
         complaints.append("the letter is not written to whom it is sent")
@@ -147,7 +147,8 @@ def check_message(schemas, message):
             chat["content"]["keywords"][1],
             chat["metadata"]["relatedResources"],
         )
-        if told != (document["id"], document["kind"], document["kind"], [document["service_id"]]):
+        services = [document["service_id"]] if "service_id" in document else []
+        if told != (document["id"], document["kind"], document["kind"], services):
             complaints.append(f"the chat notification is of something else: {told}")
     return complaints
 
@@ -165,6 +166,7 @@ def consts(branches, name):
 def unseen(schemas, messages):
     """What the schemas list and no recorded message held: a dead entry, or a case that no scenario tries."""
     announcement, alarm = schemas.schemas["announcement"], schemas.schemas["alarm"]
+    reach = schemas.schemas["reach-alarm"]
     parts = announcement["$defs"]
     wanted = {
         "announcement": set(parts["kind"]["enum"]),
@@ -175,6 +177,8 @@ def unseen(schemas, messages):
         "end of an acknowledgement": set(
             alarm["properties"]["acknowledgement"]["properties"]["ended"]["enum"]
         ),
+        "reach alarm": set(reach["$defs"]["finding"]["enum"]),
+        "opening": set(reach["properties"]["opening"]["enum"]),
         "decided by": set(consts(parts["actor"]["oneOf"], "kind")),
         "failed condition": set(consts(parts["failed_condition"]["oneOf"], "condition")),
         "decision": set(parts["verdict"]["properties"]["decision"]["enum"]),
@@ -196,6 +200,10 @@ def unseen(schemas, messages):
     for message in messages:
         texts = json.loads(message["message"])
         document = json.loads(texts["default"])
+        if document.get("schema") == reach["properties"]["schema"]["const"]:
+            seen["reach alarm"].add(document["finding"])
+            seen["opening"] |= {document["opening"]} if "opening" in document else set()
+            continue
         name = "alarm" if "finding" in document else "announcement"
         seen["optional"] |= {f"{name}.{field}" for field in document}
         if name == "alarm":
@@ -268,11 +276,12 @@ def check_reference(schemas, text):
     for name in schemas.schemas:
         if f"schemas/{name}.schema.json" not in text:
             complaints.append(f"docs/messages.md does not name schemas/{name}.schema.json")
-    words = (
-        schemas.schemas["announcement"]["$defs"]["kind"]["enum"]
-        + schemas.schemas["alarm"]["$defs"]["finding"]["enum"]
-        + schemas.schemas["alarm"]["$defs"]["kind"]["enum"]
-    )
+    words = [
+        *schemas.schemas["announcement"]["$defs"]["kind"]["enum"],
+        *schemas.schemas["alarm"]["$defs"]["finding"]["enum"],
+        *schemas.schemas["alarm"]["$defs"]["kind"]["enum"],
+        *schemas.schemas["reach-alarm"]["$defs"]["finding"]["enum"],
+    ]
     for word in words:
         if f"`{word}`" not in text:
             complaints.append(f"docs/messages.md does not explain {word}")

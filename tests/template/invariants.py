@@ -108,7 +108,7 @@ SLACK_VARIABLES = {
     "SLACK_CHANNEL": "SlackChannel",
 }
 BESIDES = {
-    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL"},
+    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL", "SLACK_QUEUE_ARN"},
     "ReconcileFunction": set(WATCHED),
     "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
     "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
@@ -133,7 +133,9 @@ FOUND = (
     "UnmanagedServices",
     "UnnotifiedServices",
 )
-TELLING = ("MalformedPolicyEdits", "RefusedMessages", "ThrottledRequests", *FOUND)
+# Those that announcements writes in each run of its schedule.
+REACHED = ("ApprovalEmailElsewhere", "ApprovalEmailHeld", "ApproversNotReached")
+TELLING = ("MalformedPolicyEdits", "RefusedMessages", "ThrottledRequests", *FOUND, *REACHED)
 # Those of which one that stays on would hide another are counted by a dimension: its name, the type in core whose words are its values.
 COUNTED_BY = {
     "MalformedPolicyEdits": ("stops", "Stops"),

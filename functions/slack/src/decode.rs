@@ -3,7 +3,7 @@
 //! The queue is subscribed to the announcements' topic: a record holds the document itself (raw message
 //! delivery), or SNS's envelope with the document as its message.
 
-use gatekeeper_core::{alarm, announcement};
+use gatekeeper_core::{alarm, announcement, reach};
 use gatekeeper_core::{alarm::Alarm, announcement::Announcement};
 use serde_json::Value;
 
@@ -28,6 +28,9 @@ pub enum News {
     Announcement(Box<Announcement>),
     /// Something about a service.
     Alarm(Box<Alarm>),
+    /// Something about who gets approval e-mail. It belongs to no service, so to none's channel, and is not
+    /// shown.
+    Reach,
 }
 
 /// Why a record cannot be read. It will not read better the next time.
@@ -89,6 +92,7 @@ pub fn news(body: &str) -> Result<News, Malformed> {
         Some(alarm::SCHEMA) => serde_json::from_value(document)
             .map(|read| News::Alarm(Box::new(read)))
             .map_err(wrong),
+        Some(reach::SCHEMA) => Ok(News::Reach),
         Some(other) => Err(Malformed::Schema(shortened(other))),
         None => Err(Malformed::Schema("missing".to_owned())),
     }

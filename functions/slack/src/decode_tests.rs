@@ -1,4 +1,5 @@
 use gatekeeper_core::ids::ServiceId;
+use gatekeeper_core::reach;
 use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -63,8 +64,19 @@ fn documents_are_read_raw_and_out_of_snss_envelope() {
                 assert_eq!(read.endpoint_id.as_str(), "vpce-0123456789abcdef0");
             }
             News::Alarm(read) => assert_eq!(read.finding, Finding::AcceptanceNotRequired),
+            News::Reach => panic!("about no service"),
         }
     }
+}
+
+#[test]
+fn what_is_told_of_who_gets_approval_email_is_known_and_belongs_to_no_channel() {
+    let approver = "bob@example.com".parse().unwrap();
+    let finding = reach::ReachFinding::ApproverNotReached { approver };
+    let kind = alarm::Kind::AlarmStarted;
+    let alarm = reach::ReachAlarm::new(finding, kind, Timestamp::UNIX_EPOCH);
+    let document = serde_json::to_value(alarm).unwrap();
+    assert_eq!(news(&wrapped(&document).to_string()), Ok(News::Reach));
 }
 
 #[test]

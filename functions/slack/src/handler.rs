@@ -105,6 +105,7 @@ impl Handler {
                     of_endpoint.or_default().push((index, *told));
                 }
                 Ok(News::Alarm(told)) => alarms.push((index, told)),
+                Ok(News::Reach) => {}
                 Err(malformed) => {
                     self.give_up(id.as_deref(), &malformed);
                     answer.given_up.push((index, malformed));

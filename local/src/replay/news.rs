@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::announcement::{Announcement, Kind};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::reach::ReachAlarm;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Status, Transition};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,7 @@ pub(super) enum News<'a> {
 pub(super) enum Told {
     OfConnection(Box<Announcement>),
     OfService(Box<Alarm>),
+    OfApprovers(Box<ReachAlarm>),
 }
 
 /// A piece of news for machines, in this order.
@@ -157,6 +159,7 @@ impl News<'_> {
             Self::Changed(_, transition) => transition.at,
             Self::Told(Told::OfConnection(told)) => told.at,
             Self::Told(Told::OfService(told)) => told.at,
+            Self::Told(Told::OfApprovers(told)) => told.at,
         }
     }
 
@@ -164,7 +167,7 @@ impl News<'_> {
         match self {
             Self::Changed(connection, _) => Some(&connection.endpoint_id),
             Self::Told(Told::OfConnection(told)) => Some(&told.endpoint_id),
-            Self::Told(Told::OfService(_)) => None,
+            Self::Told(Told::OfService(_) | Told::OfApprovers(_)) => None,
         }
     }
 
@@ -205,6 +208,12 @@ impl News<'_> {
             Self::Told(Told::OfService(told)) => format!(
                 "{} announced: {} {}. {}",
                 told.service_id,
+                told.kind.as_str(),
+                told.finding.as_str(),
+                told.meaning
+            ),
+            Self::Told(Told::OfApprovers(told)) => format!(
+                "announced: {} {}. {}",
                 told.kind.as_str(),
                 told.finding.as_str(),
                 told.meaning

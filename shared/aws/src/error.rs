@@ -97,7 +97,8 @@ pub enum Retryable {
     /// `ListParents` or `DescribeOrganization` failed.
     #[error("an account could not be looked up in AWS Organizations")]
     LookUpAccount(#[source] Source),
-    /// `DescribeVpcEndpointServicePermissions`, `DescribeRule` or `GetTopicAttributes` failed.
+    /// `DescribeVpcEndpointServicePermissions`, `DescribeRule`, `ListSubscriptionsByTopic` or
+    /// `GetSubscriptionAttributes` failed.
     #[error("what could let connections in past Gatekeeper, or unheard, could not be looked at")]
     WatchServices(#[source] Source),
     /// `UpdateItem` on an account's slots failed.

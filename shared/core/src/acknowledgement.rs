@@ -58,7 +58,6 @@ pub fn longest(finding: Finding) -> Option<SignedDuration> {
         | Finding::NoLongerManaged
         | Finding::TransitGatewayAttachments
         | Finding::AnnouncementsUnheard
-        | Finding::ApprovalsUnheard
         | Finding::AlarmsUnheard => DAYS,
     };
     Some(SignedDuration::from_hours(24 * days))

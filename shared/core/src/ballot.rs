@@ -31,7 +31,7 @@ use crate::ids::ServiceId;
 use crate::judge::{Decision, Verdict};
 use crate::policy::ServiceSettings;
 use crate::request::{Actor, Cause, Request, Status, Transition};
-use crate::review;
+use crate::review::{self, HeldEmail};
 use crate::vote::{
     Ballot, Channel, Choice, Tally, Unrecorded, Vote, mark_void, reason_of, tally, vote_of,
 };
@@ -59,6 +59,8 @@ pub struct Facts<'a> {
     pub channel: Channel,
     /// What the policy says of the connection, or what keeps it from being read.
     pub policy: Result<Judged<'a>, &'a str>,
+    /// What is remembered of the review's approval e-mail. It matters only where the review's time is over without.
+    pub held: Option<&'a HeldEmail>,
     /// The time.
     pub now: Timestamp,
     /// For how long whoever records a decision has the request to themselves, to ask EC2.
@@ -213,8 +215,10 @@ fn cast(facts: &Facts<'_>) -> Result<Cast, Answer> {
         Err(_) => None,
     };
     let is_over = match settings {
-        Some(settings) => review::missed_deadline(request, settings, facts.now).is_some(),
-        None => review::is_over(request, facts.now),
+        Some(settings) => {
+            review::missed_deadline(request, settings, facts.held, facts.now).is_some()
+        }
+        None => review::is_over(request, facts.held, facts.now),
     };
     if is_over {
         return Err(Answer::Expired);

@@ -21,6 +21,7 @@ pub(crate) struct Notification<'a> {
     /// What the messages of one thread have in common.
     pub(crate) thread: &'a str,
     pub(crate) kind: &'a str,
+    /// What it is about; empty for what is about no service.
     pub(crate) service_id: &'a str,
 }
 
@@ -37,6 +38,7 @@ impl Notification<'_> {
         if let (false, Some(fields)) = (next_steps.is_empty(), content.as_object_mut()) {
             fields.insert("nextSteps".to_owned(), json!(next_steps));
         }
+        let related = [self.service_id].into_iter().filter(|id| !id.is_empty());
         json!({
             "version": "1.0",
             "source": "custom",
@@ -46,7 +48,7 @@ impl Notification<'_> {
                 "threadId": self.thread,
                 "summary": limited(&plain(self.title), TITLE_LIMIT),
                 "eventType": self.kind,
-                "relatedResources": [self.service_id],
+                "relatedResources": related.collect::<Vec<_>>(),
             },
         })
         .to_string()

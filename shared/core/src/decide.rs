@@ -28,6 +28,7 @@ use crate::observation::Observation;
 use crate::plan::{self, Plan, Seen, plan};
 use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use crate::request::{IllegalTransition, Request};
+use crate::review::HeldEmail;
 
 /// What is known of one connection. Whatever is none was not read.
 #[derive(Debug, Clone, Copy)]
@@ -44,6 +45,8 @@ pub struct Facts<'a> {
     pub usage: Option<UsageRead>,
     /// Everybody who may decide anything.
     pub approvers: Option<&'a [Approver]>,
+    /// What is remembered of a review's approval e-mail; none within if it was never held.
+    pub held: Option<Option<&'a HeldEmail>>,
     /// Since when the service is looked after; none if no run has looked it through yet. Known wherever the
     /// policy is.
     pub managed_since: Option<Timestamp>,
@@ -119,6 +122,8 @@ pub enum Need {
     Approvers,
     /// Some entry of the allowlist that speaks of the service.
     AnyEntry,
+    /// Whether the review's approval e-mail was held.
+    HeldEmail,
 }
 
 /// Why a connection is left alone for now.

@@ -33,6 +33,7 @@ struct Known {
     organization: Organization,
     usage: Option<UsageRead>,
     approvers: Option<Vec<Approver>>,
+    held: Option<Option<HeldEmail>>,
     managed_since: Option<Timestamp>,
     began: Option<Timestamp>,
     entry: Option<Option<PolicyItemId>>,
@@ -58,6 +59,7 @@ impl Known {
                 is_compared: true,
             }),
             approvers: Some(vec![approver("alice@example.com")]),
+            held: Some(None),
             managed_since: Some(at(-1)),
             began: None,
             entry: Some(None),
@@ -87,6 +89,7 @@ impl Known {
             organization: &self.organization,
             usage: self.usage,
             approvers: self.approvers.as_deref(),
+            held: self.held.as_ref().map(Option::as_ref),
             managed_since: self.managed_since,
             audit: self.began.map(|began| AuditRun {
                 began,
@@ -362,6 +365,18 @@ fn people_are_asked_and_reminded_and_a_deadline_rejects() {
         reminded.messages.announcements[0].kind,
         Kind::ReviewReminder
     );
+    known.held = None;
+    assert_eq!(words(&known.next(at(36_000))), "needs HeldEmail");
+    // While its e-mail is held nobody was asked; the time counts from when it was let go.
+    let held = |until: Option<i64>| HeldEmail {
+        review: 1,
+        until: until.map(at),
+    };
+    known.held = Some(Some(held(None)));
+    assert!(words(&known.next(at(36_000))).starts_with("note, tells review_reminder"));
+    known.held = Some(Some(held(Some(100))));
+    assert_eq!(known.next(at(36_050)).holds_until, Some(at(36_100)));
+    known.held = Some(None);
     let over = known.change(at(36_000));
     let transition = over.transition.unwrap();
     assert_eq!(
@@ -659,11 +674,14 @@ fn any_known() -> impl Strategy<Value = Known> {
         organization,
         (0u32..5, any::<bool>(), any::<bool>()),
         caller,
-        any::<[bool; 3]>(),
+        (
+            any::<[bool; 3]>(),
+            prop::option::of(prop::option::of(0i64..40_000)),
+        ),
         0i64..20_000,
     )
         .prop_map(
-            |(request, state, policy, organization, usage, caller, flags, seen_at)| {
+            |(request, state, policy, organization, usage, caller, (flags, held), seen_at)| {
                 let mut known = Known::of(request, state.map(connection), at(seen_at));
                 known.organization = organization;
                 known = known.with_policy(policy);
@@ -681,6 +699,10 @@ fn any_known() -> impl Strategy<Value = Known> {
                 if audits {
                     known.began = Some(at(seen_at));
                 }
+                known.held = Some(held.map(|until| HeldEmail {
+                    review: 1,
+                    until: until.map(at),
+                }));
                 let entry = PolicyItemId::Entry(rule("*", Effect::Allow));
                 known.entry = Some(has_entry.then_some(entry));
                 known.observation.callers = caller
@@ -762,12 +784,12 @@ proptest! {
     #[test]
     fn a_missing_fact_is_asked_for_or_changes_nothing(
         known in any_known(),
-        lacks in any::<[bool; 4]>(),
+        lacks in any::<[bool; 5]>(),
         now in 0i64..40_000,
     ) {
         let whole = known.next(at(now));
         let mut partial = known.clone();
-        let [policy, usage, approvers, entry] = lacks;
+        let [policy, usage, approvers, entry, held] = lacks;
         if policy {
             partial.policy = None;
         }
@@ -779,6 +801,9 @@ proptest! {
         }
         if entry {
             partial.entry = None;
+        }
+        if held {
+            partial.held = None;
         }
         let answer = partial.next(at(now));
         if !matches!(answer.action, Action::Need(_)) {

@@ -74,6 +74,7 @@ use crate::observation::Observation;
 use crate::policy::Policy;
 use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use crate::request::{Enforcement, Request, Status};
+use crate::review::HeldEmail;
 
 /// One connection as it stands.
 #[derive(Debug, Clone)]
@@ -84,6 +85,8 @@ pub struct Situation {
     pub request: Option<Request>,
     /// Where the consumer's account sits in the organization.
     pub organization: Organization,
+    /// What is remembered of its review's approval e-mail, if it was held.
+    pub held: Option<HeldEmail>,
     /// Since when its service is looked after; none if it is not yet.
     pub managed_since: Option<Timestamp>,
 }
@@ -100,6 +103,7 @@ impl Situation {
             observation,
             request,
             organization,
+            held: None,
             managed_since: None,
         }
     }
@@ -251,6 +255,7 @@ fn next_of(
             is_compared: true,
         }),
         approvers: Some(&given.approvers),
+        held: Some(situation.held.as_ref()),
         managed_since: situation.managed_since,
         audit: Some(AuditRun {
             // What was begun before is carried out where its time is up.

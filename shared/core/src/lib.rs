@@ -40,6 +40,7 @@
 //! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
+//! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
 //! | [`evidence`] | what shows that a finding is there |
 //! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
@@ -87,6 +88,7 @@ pub mod policy;
 pub mod policy_key;
 pub mod precondition;
 pub mod purge;
+pub mod reach;
 pub mod rejection;
 pub mod request;
 pub mod review;

@@ -12,11 +12,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Alarm;
-use crate::announcement::{Announcement, note};
+use crate::announcement::{Announcement, Kind, note};
 use crate::approver::ApproverId;
 use crate::invitation::invitation;
 use crate::message::Message;
 use crate::messages::Messages;
+use crate::reach::ReachAlarm;
 use crate::request::Request;
 
 /// What is older than this, and still there, was left by somebody who failed.
@@ -50,6 +51,9 @@ pub struct OutboxItem {
     /// What everybody is told of a service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<Alarm>,
+    /// What everybody is told of who gets approval e-mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reach: Option<ReachAlarm>,
     /// Who is asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_emails: Option<ApprovalEmails>,
@@ -79,6 +83,9 @@ pub struct Delivery {
     /// The messages that SNS refused for good, by their ids, and what it said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
+    /// Whether e-mail of it is held, and its review's deadline with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
     /// What became of each approver's e-mail. Whoever is not here is due.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<ApproverId, EmailState>,
@@ -180,6 +187,7 @@ impl OutboxItem {
             at,
             announcements: messages.announcements.clone(),
             finding: None,
+            reach: None,
             approval_emails: asks.map(|ask| ApprovalEmails {
                 review: note(after, ask.kind, at),
                 approvers: ask.approvers.clone(),
@@ -197,7 +205,44 @@ impl OutboxItem {
             at: alarm.at,
             announcements: Vec::new(),
             finding: Some(alarm),
+            reach: None,
             approval_emails: None,
+            delivery: Delivery::default(),
+        }
+    }
+
+    /// The message about who gets approval e-mail.
+    #[must_use]
+    pub fn of_reach(alarm: ReachAlarm) -> Self {
+        Self {
+            id: alarm.id.clone(),
+            about: alarm.finding.key(),
+            at: alarm.at,
+            announcements: Vec::new(),
+            finding: None,
+            reach: Some(alarm),
+            approval_emails: None,
+            delivery: Delivery::default(),
+        }
+    }
+
+    /// An open review, for an approver whom no e-mail reached when they were asked.
+    #[must_use]
+    pub fn of_review(review: &Request, approver: &ApproverId, at: Timestamp) -> Self {
+        Self {
+            id: format!(
+                "{}#{:08}.{}@{approver}",
+                review.endpoint_id, review.version, review.revision
+            ),
+            about: review.endpoint_id.to_string(),
+            at,
+            announcements: Vec::new(),
+            finding: None,
+            reach: None,
+            approval_emails: Some(ApprovalEmails {
+                review: note(review, Kind::ReviewOpened, at),
+                approvers: [approver.clone()].into(),
+            }),
             delivery: Delivery::default(),
         }
     }
@@ -218,9 +263,11 @@ impl OutboxItem {
     pub fn announcements_due(&self) -> Result<Vec<Message>, serde_json::Error> {
         let announcements = self.announcements.iter().map(Announcement::message);
         let finding = self.finding.iter().map(Alarm::message);
+        let reach = self.reach.iter().map(ReachAlarm::message);
         let is_due = |message: &Message| !self.is_settled(&message.id);
         announcements
             .chain(finding)
+            .chain(reach)
             .filter(|message| message.as_ref().map_or(true, is_due))
             .collect()
     }
@@ -297,6 +344,7 @@ impl OutboxItem {
         self.delivery.published.extend(published);
         let refused = other.delivery.refused.clone();
         self.delivery.refused.extend(refused);
+        self.delivery.held |= other.delivery.held;
         for (approver, state) in &other.delivery.emails {
             match state {
                 EmailState::NotBefore(_) if self.delivery.emails.contains_key(approver) => {}
@@ -319,6 +367,7 @@ impl OutboxItem {
             .iter()
             .map(|announcement| &announcement.id)
             .chain(self.finding.iter().map(|alarm| &alarm.id))
+            .chain(self.reach.iter().map(|alarm| &alarm.id))
             .all(|id| self.is_settled(id))
             && emails.flat_map(|emails| &emails.approvers).all(is_over)
     }
@@ -347,7 +396,6 @@ impl OutboxItem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::announcement::Kind;
     use crate::fixtures::{at, request};
     use crate::request::Status;
     use crate::watch::Finding;
@@ -417,6 +465,28 @@ mod tests {
         let both = one.and(&other);
         assert_eq!(both.emails_due(at(100)).count(), 0);
         assert_eq!(both.delivery.revision, 3);
+    }
+
+    #[test]
+    fn what_is_found_of_approval_email_is_told_and_an_open_review_goes_to_one_approver() {
+        use crate::reach::{ReachAlarm, ReachFinding};
+        let approver = id("bob");
+        let finding = ReachFinding::ApproverNotReached { approver };
+        let alarm = ReachAlarm::new(finding, crate::alarm::Kind::AlarmStarted, at(0));
+        let mut told = OutboxItem::of_reach(alarm.clone());
+        assert_eq!(told.about, "approver_not_reached#bob@example.com");
+        assert_eq!(told.announcements_due().unwrap()[0].id, alarm.id);
+        assert!(!told.is_done());
+        told.sent(Part::Everybody(alarm.id));
+        assert!(told.is_done());
+
+        let asked = OutboxItem::of_review(&request(Status::InReview), &id("bob"), at(0));
+        assert_eq!(asked.emails_due(at(0)).collect::<Vec<_>>(), [&id("bob")]);
+        assert!(asked.announcements_due().unwrap().is_empty());
+        let same = OutboxItem::of_review(&request(Status::InReview), &id("bob"), at(9));
+        assert_eq!(same.key(), asked.key(), "found out twice, it is sent once");
+        let other = OutboxItem::of_review(&request(Status::InReview), &id("eve"), at(0));
+        assert_ne!(other.key(), asked.key());
     }
 
     #[test]

@@ -1,12 +1,37 @@
 //! When a review is to be answered, what becomes of one that was not, and when people are reminded.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::policy::{OnDeadline, ServiceSettings};
 use crate::request::{Request, Status};
 
 /// No two reminders are further apart than this.
 const LONGEST_SILENCE_HOURS: i64 = 7 * 24;
+
+/// What is remembered of a review whose approval e-mail was held: people were not asked when they should have
+/// been, so its deadline must not reject it before they have had their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldEmail {
+    /// The review, as [`Request::review`] names it.
+    pub review: u64,
+    /// When it was let go; none while it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl HeldEmail {
+    /// A deadline of a review that counts from when the review opened, counted from when its e-mail was let go;
+    /// none while that is held. What is remembered of another review changes nothing.
+    fn moves(self, review: &Request, deadline: Timestamp) -> Option<Timestamp> {
+        if review.review != Some(self.review) {
+            return Some(deadline);
+        }
+        let held = self.until?.duration_since(review.status_since);
+        let held = held.max(SignedDuration::ZERO);
+        Some(deadline.checked_add(held).unwrap_or(Timestamp::MAX))
+    }
+}
 
 /// The deadline of a review, by the settings as they are now; none where they set none.
 #[must_use]
@@ -15,15 +40,29 @@ pub fn deadline(review: &Request, settings: &ServiceSettings) -> Option<Timestam
     review.status_since.checked_add(hours).ok()
 }
 
-/// The deadline that a review has missed, where the service rejects such reviews.
+/// The deadline that a review has missed, where the service rejects such reviews. `held` is what is remembered of
+/// its approval e-mail; whether it was held matters only once the deadline is over without that.
 #[must_use]
 pub fn missed_deadline(
     review: &Request,
     settings: &ServiceSettings,
+    held: Option<&HeldEmail>,
     now: Timestamp,
 ) -> Option<Timestamp> {
     let rejects = settings.on_deadline.unwrap_or_default() == OnDeadline::Reject;
-    deadline(review, settings).filter(|deadline| rejects && *deadline <= now)
+    let planned = deadline(review, settings).filter(|_| rejects)?;
+    let moved = held.map_or(Some(planned), |held| held.moves(review, planned))?;
+    (moved <= now).then_some(moved)
+}
+
+/// The deadline of a review whose approval e-mail was held; none while it is, or where the settings set none.
+#[must_use]
+pub fn moved_deadline(
+    review: &Request,
+    settings: &ServiceSettings,
+    held: &HeldEmail,
+) -> Option<Timestamp> {
+    held.moves(review, deadline(review, settings)?)
 }
 
 /// How many people must approve a review.
@@ -32,12 +71,16 @@ pub fn approvals_required(settings: &ServiceSettings) -> u32 {
     settings.approvals_required.unwrap_or(1).max(1)
 }
 
-/// Whether a review's time is over by what it says itself, though nobody may have written that down yet.
+/// Whether a review's time is over by what it says itself, though nobody may have written that down yet. `held` is
+/// what is remembered of its approval e-mail.
 #[must_use]
-pub fn is_over(review: &Request, now: Timestamp) -> bool {
-    review.status == Status::InReview
-        && review.deadline_rejects
-        && review.deadline.is_some_and(|deadline| deadline <= now)
+pub fn is_over(review: &Request, held: Option<&HeldEmail>, now: Timestamp) -> bool {
+    let moved = |planned| held.map_or(Some(planned), |held| held.moves(review, planned));
+    let deadline = review
+        .deadline
+        .filter(|_| review.deadline_rejects)
+        .and_then(moved);
+    review.status == Status::InReview && deadline.is_some_and(|deadline| deadline <= now)
 }
 
 /// Whether it is time to remind people of a review.
@@ -85,7 +128,7 @@ mod tests {
                 on_deadline,
                 ..ServiceSettings::default()
             };
-            let missed = missed_deadline(&review, &settings, at(now));
+            let missed = missed_deadline(&review, &settings, None, at(now));
             assert_eq!(
                 missed, expected,
                 "{review_hours:?} {on_deadline:?} at {now}"
@@ -97,11 +140,58 @@ mod tests {
     fn a_review_is_over_at_its_deadline_if_that_rejects_it() {
         let mut review = request(Status::InReview);
         review.deadline = Some(at(3600));
-        assert!(!is_over(&review, at(3600)), "it is kept");
+        assert!(!is_over(&review, None, at(3600)), "it is kept");
         review.deadline_rejects = true;
-        assert!(!is_over(&review, at(3599)) && is_over(&review, at(3600)));
+        assert!(!is_over(&review, None, at(3599)) && is_over(&review, None, at(3600)));
         review.status = Status::Accepting;
-        assert!(!is_over(&review, at(3600)), "it is decided");
+        assert!(!is_over(&review, None, at(3600)), "it is decided");
+    }
+
+    #[test]
+    fn no_deadline_rejects_a_review_whose_email_is_held_or_was_held_until_just_now() {
+        let settings = ServiceSettings {
+            review_hours: Some(1),
+            on_deadline: Some(OnDeadline::Reject),
+            ..ServiceSettings::default()
+        };
+        let hour = 3600;
+        let mut review = request(Status::InReview);
+        (review.deadline, review.deadline_rejects) = (Some(at(hour)), true);
+        let held = |review, until: Option<i64>| {
+            let until = until.map(at);
+            Some(HeldEmail { review, until })
+        };
+        let table = [
+            // What is remembered, now, the deadline that was missed.
+            (None, hour, Some(hour)),
+            (held(1, None), hour, None),
+            (held(1, None), 1000 * hour, None),
+            (held(1, Some(hour - 1)), hour, None),
+            (held(1, Some(hour - 1)), 2 * hour - 2, None),
+            (held(1, Some(hour - 1)), 2 * hour - 1, Some(2 * hour - 1)),
+            (held(1, Some(5 * hour)), 6 * hour - 1, None),
+            (held(1, Some(5 * hour)), 6 * hour, Some(6 * hour)),
+            // It was let go before the review opened, by a clock that differs.
+            (held(1, Some(-5)), hour, Some(hour)),
+            // Another review of the same endpoint.
+            (held(2, None), hour, Some(hour)),
+            (held(2, Some(hour)), hour, Some(hour)),
+        ];
+        for (held, now, expected) in table {
+            let missed = missed_deadline(&review, &settings, held.as_ref(), at(now));
+            assert_eq!(missed, expected.map(at), "{held:?} at {now}");
+            let over = is_over(&review, held.as_ref(), at(now));
+            assert_eq!(over, expected.is_some(), "{held:?} at {now}");
+        }
+        let keeps = ServiceSettings {
+            on_deadline: Some(OnDeadline::Keep),
+            ..settings
+        };
+        let released = held(1, Some(1));
+        assert_eq!(
+            missed_deadline(&review, &keeps, released.as_ref(), at(9 * hour)),
+            None
+        );
     }
 
     #[test]

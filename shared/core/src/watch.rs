@@ -37,8 +37,6 @@ pub enum Finding {
     UnexpectedPolicyKeys,
     /// Nobody is subscribed to the topic for announcements.
     AnnouncementsUnheard,
-    /// There are approvers who can be asked by e-mail only, and nobody is subscribed to their topic.
-    ApprovalsUnheard,
     /// Nobody is subscribed to the topic for alarms.
     AlarmsUnheard,
 }
@@ -49,7 +47,7 @@ pub type Seen = BTreeMap<Finding, Option<Evidence>>;
 
 impl Finding {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 14] = [
         Self::AcceptanceNotRequired,
         Self::AnyoneMayAsk,
         Self::NotificationMissing,
@@ -63,7 +61,6 @@ impl Finding {
         Self::TransitGatewayAttachments,
         Self::UnexpectedPolicyKeys,
         Self::AnnouncementsUnheard,
-        Self::ApprovalsUnheard,
         Self::AlarmsUnheard,
     ];
 
@@ -92,7 +89,6 @@ impl Finding {
             Self::TransitGatewayAttachments => "transit_gateway_attachments",
             Self::UnexpectedPolicyKeys => "unexpected_policy_keys",
             Self::AnnouncementsUnheard => "announcements_unheard",
-            Self::ApprovalsUnheard => "approvals_unheard",
             Self::AlarmsUnheard => "alarms_unheard",
         }
     }
@@ -113,10 +109,7 @@ impl Finding {
     /// Whether a topic has nobody who listens, so that people are not told what they must know.
     #[must_use]
     pub fn is_unheard(self) -> bool {
-        matches!(
-            self,
-            Self::AnnouncementsUnheard | Self::ApprovalsUnheard | Self::AlarmsUnheard
-        )
+        matches!(self, Self::AnnouncementsUnheard | Self::AlarmsUnheard)
     }
 
     /// What it means, in one sentence.
@@ -173,12 +166,8 @@ impl Finding {
                  is rejected where that is certain, and waits otherwise."
             }
             Self::AnnouncementsUnheard => {
-                "No subscription to the topic for announcements is confirmed: nobody is told of \
-                 decisions and reviews."
-            }
-            Self::ApprovalsUnheard => {
-                "No subscription to the topic for approvals is confirmed, and there are approvers who \
-                 are asked by e-mail only: they are not asked."
+                "No subscription to the topic for announcements but Gatekeeper's own is confirmed: \
+                 nobody is told of decisions and reviews."
             }
             Self::AlarmsUnheard => {
                 "No subscription to the topic for alarms is confirmed: nobody is told when Gatekeeper \
@@ -236,10 +225,6 @@ impl Finding {
                 "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \
                  them confirm."
             }
-            Self::ApprovalsUnheard => {
-                "Run the command in the stack's output SubscribeApproverCommand for each approver, and \
-                 have them confirm."
-            }
             Self::AlarmsUnheard => {
                 "Subscribe somebody to the topic in the stack's output AlarmsTopicArn, and have them \
                  confirm."
@@ -281,8 +266,6 @@ pub struct ServiceFacts {
 pub struct Heard {
     /// The topic for announcements.
     pub announcements: Option<bool>,
-    /// The topic for approvers' letters.
-    pub approvals: Option<bool>,
     /// The topic for alarms.
     pub alarms: Option<bool>,
 }
@@ -319,12 +302,10 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
     );
     let Heard {
         announcements,
-        approvals,
         alarms,
     } = facts.heard;
     for (finding, heard) in [
         (Finding::AnnouncementsUnheard, announcements),
-        (Finding::ApprovalsUnheard, approvals),
         (Finding::AlarmsUnheard, alarms),
     ] {
         let unheard = heard.map(|heard| !heard);
@@ -405,7 +386,6 @@ mod tests {
             cloud_trail_rule: Some(true),
             heard: Heard {
                 announcements: Some(true),
-                approvals: Some(true),
                 alarms: Some(true),
             },
         }
@@ -448,10 +428,6 @@ mod tests {
         assert_eq!(
             found(|f| f.heard.announcements = Some(false)),
             [Finding::AnnouncementsUnheard]
-        );
-        assert_eq!(
-            found(|f| f.heard.approvals = Some(false)),
-            [Finding::ApprovalsUnheard]
         );
         assert_eq!(
             found(|f| f.heard.alarms = Some(false)),

@@ -32,9 +32,10 @@ async fn asking_people_costs_a_look_at_who_may_decide_and_their_letters() {
     let answer = handle(&world, batch_of(3)).await;
     assert!(answer.failed.is_empty() && answer.given_up.is_empty());
     let dynamodb = world.dynamodb.calls();
-    assert_eq!(dynamodb["TransactWriteItems"], 5);
+    // The first look at who is subscribed is remembered.
+    assert_eq!(dynamodb["TransactWriteItems"], 6);
     // The denies for Organizations paths of the service and of `*`, and the approvers: to record who is
-    // asked, and once more when they are.
+    // asked, once more when they are, and for the look.
     assert_eq!(dynamodb["Query"], 4);
     // The letters are a call of their own, with their links written before; the outbox is cleared once.
     assert_eq!(world.sns.calls()["PublishBatch"], 2);

@@ -38,6 +38,7 @@ mod paging;
 mod policy_changes;
 mod purge;
 mod race;
+mod reach;
 mod refusals;
 mod regressions;
 mod reviews;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::Router;
 use axum::http::Uri;
@@ -197,6 +198,11 @@ impl Sns {
         confirmation::remove(self, subscription_arn, None)
     }
 
+    /// Unsubscribes, as the owner of the topic does.
+    pub fn unsubscribe(&self, subscription_arn: &str) {
+        self.store().remove(subscription_arn);
+    }
+
     /// All subscriptions, oldest first.
     pub fn subscriptions(&self) -> Vec<Subscription> {
         self.store().subscriptions.values().cloned().collect()
@@ -250,6 +256,14 @@ impl Sns {
     /// them, and has to be confirmed again within two days. Off at first.
     pub fn set_suspend_overruns(&self, on: bool) {
         self.store().suspend_overruns = on;
+    }
+
+    /// From now on, a filter policy holds only so long after it was set, also of a subscription that is not confirmed
+    /// yet: until then messages are delivered by the one before, or to a new subscription all of them. "Additions or
+    /// changes to a subscription filter policy require up to 15 minutes to fully take effect" (Developer Guide,
+    /// "Amazon SNS subscription filter policies"): up to, so `None`, at once, is as true; it is so at first.
+    pub fn set_filter_delay(&self, delay: Option<Duration>) {
+        self.store().filter_delay = delay;
     }
 
     /// Where deliveries to functions and queues (protocols `lambda` and `sqs`) go as well as into the inbox.

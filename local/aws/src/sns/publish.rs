@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::delivery::{Delivery, DeliveryKind};
-use super::message::{MOST_BYTES, Message, Published, Texts};
+use super::message::{MOST_BYTES, Message, Published};
+use super::policy::Policy;
 use super::store::Subscription;
 use super::topic::own_topic;
 use super::{Request, Sns, errors};
@@ -40,10 +41,22 @@ pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<S
         ),
         at,
     };
+    let delay = store.filter_delay;
+    let wants = |subscription: &Subscription| {
+        let (policy, filters_body) = subscription.filter(at, delay);
+        policy.is_none_or(|policy| {
+            lets_through(
+                policy,
+                filters_body,
+                message,
+                texts.of(&subscription.protocol),
+            )
+        })
+    };
     let mut deliveries: Vec<Delivery> = store
         .of_topic(topic_arn)
         .map(|(_, subscription)| subscription)
-        .filter(|subscription| !subscription.pending && wants(subscription, message, &texts))
+        .filter(|subscription| !subscription.pending && wants(subscription))
         .map(deliver)
         .collect();
     deliveries.retain(|delivery| {
@@ -74,16 +87,13 @@ pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<S
     Ok(message_id)
 }
 
-/// Whether the filter policy of a subscription, if it has one, lets a message through.
-fn wants(subscription: &Subscription, message: &Message, texts: &Texts) -> bool {
-    let Some(policy) = &subscription.policy else {
-        return true;
-    };
-    if !subscription.filters_body() {
+/// Whether a filter policy lets a message through; `text` is the message's for the subscription's protocol.
+fn lets_through(policy: &Policy, filters_body: bool, message: &Message, text: &str) -> bool {
+    if !filters_body {
         return policy.matches(&message.attribute_values());
     }
     // A message that is no JSON object cannot match.
-    match serde_json::from_str(texts.of(&subscription.protocol)) {
+    match serde_json::from_str(text) {
         Ok(Value::Object(body)) => policy.matches(&body),
         _ => false,
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::delivery::Delivery;
 use super::message::Published;
 use super::policy::Policy;
-use crate::clock::before;
+use crate::clock::{after, before};
 
 /// How many messages and deliveries are kept.
 const HISTORY: usize = 100_000;
@@ -51,6 +51,10 @@ pub struct Subscription {
     pub authenticate_on_unsubscribe: bool,
     #[serde(skip)]
     pub(crate) policy: Option<Policy>,
+    /// What was filtered by before that, and since when it is the other: see
+    /// [`Sns::set_filter_delay`](super::Sns::set_filter_delay).
+    #[serde(skip)]
+    pub(crate) before: Before,
     /// What confirms it.
     #[serde(skip)]
     pub(crate) token: Option<String>,
@@ -59,7 +63,30 @@ pub struct Subscription {
     pub(crate) since: Timestamp,
 }
 
+/// How a subscription was filtered before its filter policy was changed last. Of a new one: not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Before {
+    pub(crate) policy: Option<Policy>,
+    pub(crate) filters_body: bool,
+    /// When it was changed.
+    pub(crate) until: Timestamp,
+}
+
 impl Subscription {
+    /// The filter policy by which a message is delivered at this time, and whether it looks into the message.
+    pub(crate) fn filter(
+        &self,
+        now: Timestamp,
+        delay: Option<Duration>,
+    ) -> (Option<&Policy>, bool) {
+        let holds = delay.is_none_or(|delay| now >= after(self.before.until, delay));
+        if holds {
+            (self.policy.as_ref(), self.filters_body())
+        } else {
+            (self.before.policy.as_ref(), self.before.filters_body)
+        }
+    }
+
     pub(crate) fn is_raw(&self) -> bool {
         self.attributes
             .get("RawMessageDelivery")
@@ -86,6 +113,8 @@ pub(crate) struct Store {
     /// How many subscriptions of a topic were ended.
     pub(crate) deleted: HashMap<String, u64>,
     pub(crate) suspend_overruns: bool,
+    /// How long a filter policy takes until it holds; none if it holds at once.
+    pub(crate) filter_delay: Option<Duration>,
     /// Addresses that got too much, and when.
     pub(crate) overruns: Vec<(String, Timestamp)>,
     /// When an address got its latest messages.

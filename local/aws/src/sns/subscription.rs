@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::policy::Policy;
-use super::store::Subscription;
+use super::store::{Before, Subscription};
 use super::topic::{attributes, own_topic};
 use super::{Request, Sns, confirmation, errors};
 use crate::caller::Caller;
@@ -171,6 +171,11 @@ pub(crate) fn put(
         confirmation_was_authenticated: confirmed,
         authenticate_on_unsubscribe: false,
         policy,
+        before: Before {
+            policy: None,
+            filters_body: false,
+            until: now,
+        },
         token: (!confirmed).then(|| sns.ids().hex(64)),
         since: now,
     };
@@ -308,7 +313,9 @@ pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
         .filled("AttributeName")
         .ok_or_else(|| errors::missing("AttributeName"))?;
     let value = req.params.get("AttributeValue").unwrap_or_default();
+    let now = req.sns.now();
     let mut store = req.sns.store();
+    let delay = store.filter_delay;
     let subscription = store
         .subscription_mut(arn)
         .ok_or_else(errors::no_subscription)?;
@@ -318,7 +325,17 @@ pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     } else {
         changed.insert(name.to_owned(), value.to_owned());
     }
-    subscription.policy = check_attributes(&subscription.protocol, &changed)?;
+    let policy = check_attributes(&subscription.protocol, &changed)?;
+    if name.starts_with("FilterPolicy") {
+        // What held until now goes on holding, if it did.
+        let (before, filters_body) = subscription.filter(now, delay);
+        subscription.before = Before {
+            policy: before.cloned(),
+            filters_body,
+            until: now,
+        };
+    }
+    subscription.policy = policy;
     subscription.attributes = changed;
     Ok(req.done())
 }

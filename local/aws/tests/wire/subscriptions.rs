@@ -365,3 +365,125 @@ fn a_subscription_that_gets_too_much_is_suspended_if_that_is_on() {
     world.advance(48 * 3600 + 1);
     assert_eq!(counts(&world, &topic), "0 0 0");
 }
+
+/// Sets a subscription's attribute over the wire.
+fn set(world: &World, arn: &str, name: &str, value: &str) {
+    let params = [
+        ("SubscriptionArn", arn),
+        ("AttributeName", name),
+        ("AttributeValue", value),
+    ];
+    let answer = world.sns("SetSubscriptionAttributes", &params);
+    assert_eq!(answer.status, 200);
+}
+
+/// Whether Alice gets a message for this approver.
+fn gets(world: &World, topic: &str, approver: &str) -> bool {
+    let before = world.sns.inbox_of(ALICE).len();
+    let message = Message::new("{}").attribute("approver", approver);
+    world.sns.publish(topic, &message).unwrap();
+    world.sns.inbox_of(ALICE).len() > before
+}
+
+#[test]
+fn a_filter_policy_holds_at_once_or_after_as_long_as_it_is_told_to_take() {
+    const MINE: &str = r#"{"approver":["alice@example.com"]}"#;
+    const BOBS: &str = r#"{"approver":["bob@example.com"]}"#;
+    let quarter = 15 * 60;
+    let world = World::new();
+    let topic = topic(&world);
+    let new = NewSubscription::new(&topic, "email", ALICE).filter_policy(MINE);
+    let arn = world.sns.subscribe(new.clone()).unwrap().arn;
+    assert!(!gets(&world, &topic, "bob@example.com"), "at once");
+    world.sns.unsubscribe_by_link(&arn).unwrap();
+
+    world.sns.set_filter_delay(Some(Duration::from_secs(900)));
+    let arn = world.sns.subscribe(new).unwrap().arn;
+    assert!(
+        gets(&world, &topic, "bob@example.com"),
+        "no filter holds yet"
+    );
+    world.advance(quarter - 1);
+    assert!(gets(&world, &topic, "bob@example.com"));
+    world.advance(1);
+    assert!(!gets(&world, &topic, "bob@example.com"));
+    assert!(gets(&world, &topic, ALICE));
+
+    // A change: the one before goes on holding, whatever the attribute says already.
+    set(&world, &arn, "FilterPolicy", BOBS);
+    assert_eq!(attribute(&world, &arn, "FilterPolicy"), BOBS);
+    assert!(gets(&world, &topic, ALICE) && !gets(&world, &topic, "bob@example.com"));
+    // One more while the last does not hold yet.
+    world.advance(quarter - 1);
+    set(&world, &arn, "FilterPolicyScope", "MessageBody");
+    assert!(gets(&world, &topic, ALICE));
+    world.advance(quarter);
+    assert!(!gets(&world, &topic, ALICE) && !gets(&world, &topic, "bob@example.com"));
+    set(&world, &arn, "FilterPolicy", "");
+    assert!(!gets(&world, &topic, ALICE));
+    world.advance(quarter);
+    assert!(gets(&world, &topic, ALICE));
+    // What is no filter takes no time.
+    set(&world, &arn, "DeliveryPolicy", "{}");
+    assert!(gets(&world, &topic, ALICE));
+}
+
+#[test]
+fn a_filter_policy_settles_while_its_subscription_waits_to_be_confirmed() {
+    let world = World::new();
+    let topic = topic(&world);
+    world.sns.set_filter_delay(Some(Duration::from_secs(900)));
+    let answer = world.sns(
+        "Subscribe",
+        &[
+            ("TopicArn", topic.as_str()),
+            ("Protocol", "email"),
+            ("Endpoint", ALICE),
+            ("ReturnSubscriptionArn", "true"),
+            ("Attributes.entry.1.key", "FilterPolicy"),
+            (
+                "Attributes.entry.1.value",
+                r#"{"approver":["alice@example.com"]}"#,
+            ),
+        ],
+    );
+    let arn = answer.one("SubscriptionArn");
+    let token = world.sns.inbox_of(ALICE).pop().unwrap().token.unwrap();
+    world.advance(900);
+    confirm(&world, PROVIDER, &topic, &token, "true");
+    assert!(!gets(&world, &topic, "bob@example.com"));
+    assert!(gets(&world, &topic, ALICE));
+    // What a look at it reads.
+    for (name, expected) in [
+        ("FilterPolicy", r#"{"approver":["alice@example.com"]}"#),
+        ("FilterPolicyScope", "MessageAttributes"),
+        ("PendingConfirmation", "false"),
+        ("ConfirmationWasAuthenticated", "true"),
+        ("Protocol", "email"),
+        ("Endpoint", ALICE),
+    ] {
+        assert_eq!(attribute(&world, &arn, name), expected, "{name}");
+    }
+}
+
+#[test]
+fn subscriptions_of_a_topic_come_a_hundred_at_a_time() {
+    let world = World::new();
+    let topic = topic(&world);
+    for n in 0..230 {
+        let new = NewSubscription::new(&topic, "email", format!("{n}@example.com"));
+        world.sns.subscribe(new).unwrap();
+    }
+    let mut token = String::new();
+    let mut sizes = Vec::new();
+    loop {
+        let params = [("TopicArn", topic.as_str()), ("NextToken", &token)];
+        let page = world.sns("ListSubscriptionsByTopic", &params);
+        sizes.push(page.all("SubscriptionArn").len());
+        match page.all("NextToken").pop() {
+            Some(next) => token = next,
+            None => break,
+        }
+    }
+    assert_eq!(sizes, [100, 100, 30]);
+}

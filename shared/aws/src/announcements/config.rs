@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use gatekeeper_core::reach::SETTLES;
+use jiff::SignedDuration;
+
 use crate::config::{Approvals, ConfigError, approvals};
 
 /// Where what is told goes.
@@ -19,6 +22,11 @@ pub struct AnnouncementsConfig {
     /// The topic of the deployment's own alarms (`ALARMS_TOPIC_ARN`). Where it is named, all topics are
     /// looked at, for whether anybody is subscribed.
     pub alarms_topic: Option<String>,
+    /// The queue of the function `slack` (`SLACK_QUEUE_ARN`), where people are asked in Slack, too. It hears what is
+    /// announced, and is no person.
+    pub slack_queue: Option<String>,
+    /// How long a new filter policy takes until it holds.
+    pub filter_settles: SignedDuration,
     /// Time an invocation keeps back to answer in good order.
     pub margin: Duration,
 }
@@ -37,6 +45,8 @@ impl AnnouncementsConfig {
             announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
             approvals: approvals(&lookup)?,
             alarms_topic: set("ALARMS_TOPIC_ARN"),
+            slack_queue: set("SLACK_QUEUE_ARN"),
+            filter_settles: SETTLES,
             margin: Duration::from_secs(5),
         })
     }
@@ -75,6 +85,15 @@ mod tests {
         assert!(error.contains("does not begin with https://"), "{error}");
         let config = read(&[topic, ("APPROVALS_URL", "https://example.com/")]).unwrap();
         assert_eq!(config.approvals.unwrap().url, "https://example.com");
+        assert_eq!(config.slack_queue, None);
+        let queue = (
+            "SLACK_QUEUE_ARN",
+            "arn:aws:sqs:eu-central-1:111122223333:slack",
+        );
+        assert_eq!(
+            read(&[queue]).unwrap().slack_queue.as_deref(),
+            Some(queue.1)
+        );
         let error = read(&[("REQUESTS_TABLE", "")]).unwrap_err();
         assert!(error.contains("REQUESTS_TABLE is not set"), "{error}");
     }

@@ -95,17 +95,7 @@ impl Look {
     /// Whether anybody is subscribed to each topic. An announcement of one that nobody hears goes to the
     /// others' subscribers, if to anybody: hence the metric, too.
     async fn heard(&self) -> Heard {
-        let asks_by_mail = match self.tables.approvers().await {
-            Ok(approvers) => {
-                let mut approvers = approvers.list.iter();
-                Some(approvers.any(|approver| approver.slack_user_id.is_none()))
-            }
-            Err(error) => {
-                self.report(&error);
-                None
-            }
-        };
-        let listened = self.topics.listen(asks_by_mail).await;
+        let listened = self.topics.listen().await;
         for error in &listened.failures {
             self.report(error);
         }

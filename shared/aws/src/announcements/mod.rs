@@ -6,6 +6,7 @@
 //! | step | file | does |
 //! | --- | --- | --- |
 //! | read | `tables/outbox.rs` | what is left to be sent |
+//! | look | `reach.rs`, `subscriptions.rs` | holds e-mail that somebody else could read, and drops what would reach nobody |
 //! | link | `emails.rs` | makes each approver's link |
 //! | publish | `publish.rs` | hands messages to SNS, ten in a call |
 //! | note | `tables/outbox.rs` | deletes what is sent, and writes down how far the rest is |
@@ -16,7 +17,9 @@ mod config;
 mod emails;
 mod look;
 mod publish;
+mod reach;
 mod sending;
+mod subscriptions;
 mod topics;
 
 use std::collections::BTreeMap;
@@ -35,6 +38,7 @@ pub use config::AnnouncementsConfig;
 use emails::Emails;
 use look::Look;
 use publish::{OutgoingMessage, Publisher};
+use reach::Reach;
 use sending::Sending;
 
 /// Sends what is told. Holds all clients; share it between invocations.
@@ -43,6 +47,8 @@ pub struct Announcements {
     tables: Arc<Tables>,
     publisher: Publisher,
     emails: Emails,
+    /// None if approvers are asked by no e-mail.
+    reach: Option<Reach>,
     look: Look,
     clock: Clock,
     metrics: Metrics,
@@ -94,6 +100,13 @@ impl Announcements {
         Self {
             publisher: Publisher::new(clients, config),
             emails: Emails::new(Arc::clone(&tables), config),
+            reach: Reach::new(
+                clients,
+                Arc::clone(&tables),
+                config,
+                clock.clone(),
+                metrics.clone(),
+            ),
             look: Look::new(clients, Arc::clone(&tables), config, metrics.clone()),
             tables,
             clock,
@@ -145,9 +158,17 @@ impl Announcements {
     /// # Errors
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
-        self.look.look().boxed().await;
+        self.look_around().await;
         let due = self.due().await?;
         Ok(self.sweep_once(due, deadline).await.0)
+    }
+
+    /// Looks whether anybody is subscribed.
+    async fn look_around(&self) {
+        self.look.look().boxed().await;
+        if let Some(reach) = &self.reach {
+            reach.look().boxed().await;
+        }
     }
 
     /// The same, and then again what an address would not take at once, as long as there is time: the
@@ -156,7 +177,7 @@ impl Announcements {
     /// # Errors
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep_for_a_minute(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
-        self.look.look().boxed().await;
+        self.look_around().await;
         let due = self.due().await?;
         let (mut swept, mut next, mut left) = self.sweep_once(due, deadline).await;
         while let Some(then) = next {
@@ -209,6 +230,9 @@ impl Announcements {
     async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Sent {
         let mut sending: Vec<Sending> = items.into_iter().map(Sending::of).collect();
         let mut failures = self.announce(&mut sending, deadline).await;
+        if let Some(reach) = &self.reach {
+            failures.extend(reach.withhold(&mut sending).boxed().await);
+        }
         let asked = self.ask(&mut sending, deadline).await;
         failures.extend(asked.failures);
         for error in &failures {

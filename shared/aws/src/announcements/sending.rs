@@ -57,6 +57,11 @@ impl Sending {
         self.is_changed = true;
     }
 
+    pub(super) fn note_held(&mut self, is_held: bool) {
+        self.item.delivery.held = is_held;
+        self.is_changed = true;
+    }
+
     /// Whether something that everybody is to be told is not sent.
     pub(super) fn is_announcement_left(&self) -> bool {
         let due = self.item.announcements_due();

@@ -22,6 +22,7 @@ use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::observation::Observation;
 use gatekeeper_core::plan::{Plan, Seen, plan};
 use gatekeeper_core::request::{Cause, Request};
+use gatekeeper_core::review::HeldEmail;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
@@ -82,6 +83,8 @@ pub(super) struct Turn {
     slots: Option<Slots>,
     /// Whether it was compared with what EC2 shows.
     is_compared: bool,
+    /// What is remembered of the approval e-mail of the connection that is being decided.
+    held: Option<(EndpointId, Option<HeldEmail>)>,
 }
 
 type Answer = (EndpointId, Result<Decided, Arc<Error>>);
@@ -339,6 +342,11 @@ impl Pipeline {
                     }
                     false
                 }
+                Action::Need(Need::HeldEmail) => {
+                    let held = self.tables.held_email(&observation.endpoint_id).await?;
+                    turn.held = Some((observation.endpoint_id.clone(), held));
+                    false
+                }
                 Action::Need(Need::Usage) => self.compare_usage(observation, known, turn).await?,
                 Action::Write(change) => {
                     if let (Some(revocation), Some(audit)) = (change.revokes(), audit)
@@ -403,6 +411,8 @@ impl Pipeline {
             }
             _ => None,
         };
+        let held = turn.held.as_ref();
+        let held = held.filter(|(endpoint, _)| *endpoint == observation.endpoint_id);
         let entry = audit.map(|audit| audit.entry.get());
         let entry = entry.map(|entry| entry.map(|entry| entry.as_ref().map(|(id, _)| id)));
         let facts = Facts {
@@ -412,6 +422,7 @@ impl Pipeline {
             organization: connection.map_or(&Organization::Failed, |one| known.place(one)),
             usage,
             approvers: known.approvers().map(|approvers| &*approvers.list),
+            held: held.map(|(_, held)| held.as_ref()),
             managed_since: connection.and_then(|one| known.managed_since(&one.service_id)),
             audit: audit.map(|audit| AuditRun {
                 began: audit.began,

@@ -19,6 +19,7 @@ use gatekeeper_core::observation::Observation;
 use gatekeeper_core::policy::ServiceSettings;
 use gatekeeper_core::precondition::PolicyRead;
 use gatekeeper_core::request::{Request, Status, Transition};
+use gatekeeper_core::review::{self, HeldEmail};
 use gatekeeper_core::token::{Token, TokenHash};
 use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
 use jiff::Timestamp;
@@ -270,9 +271,12 @@ impl Votes {
         if review.is_some() && review != request.review {
             return Ok(View::Invalid);
         }
+        let held = self.held_email(&request).await?;
         let (managed, now) = (managed.as_deref(), self.clock.now());
-        let approvers = &approvers.list;
-        Ok(view(request, history, &approver, approvers, managed, now))
+        let (approvers, held) = (&approvers.list, held.as_ref());
+        Ok(view(
+            request, history, &approver, approvers, managed, held, now,
+        ))
     }
 
     /// The services that are looked after; none if EC2 does not say so in time. Nobody is kept from
@@ -338,7 +342,8 @@ impl Votes {
                 }
                 if !typed_it {
                     // What there is to decide may be decided by now, or not be theirs to decide.
-                    return Ok(match opened.view(now) {
+                    let held = self.held_email(&opened.request).await?;
+                    return Ok(match opened.view(held.as_ref(), now) {
                         View::Open(dossier) => Voted::Mistyped(dossier),
                         View::Voted(dossier) => Voted::Already(dossier),
                         View::Decided(dossier) => Voted::TooLate(dossier),
@@ -460,6 +465,13 @@ impl Votes {
             verdict: &read.verdict,
             settings: &read.settings,
         });
+        let is_missed = judged.as_ref().is_ok_and(|judged| {
+            review::missed_deadline(&request, judged.settings, None, now).is_some()
+        });
+        let held = match is_missed || review::is_over(&request, None, now) {
+            true => self.tables.held_email(&request.endpoint_id).await?,
+            false => None,
+        };
         let answer = answer(&Facts {
             request: &request,
             review: voting.review,
@@ -473,6 +485,7 @@ impl Votes {
             ballot: voting.ballot,
             channel: voting.channel,
             policy: judged.map_err(String::as_str),
+            held: held.as_ref(),
             now,
             claim: self.pipeline.setup().claim,
         });
@@ -764,7 +777,8 @@ impl Votes {
         if opened.link.expires_at <= now {
             return Ok(View::Expired);
         }
-        Ok(opened.view(now))
+        let held = self.held_email(&opened.request).await?;
+        Ok(opened.view(held.as_ref(), now))
     }
 
     /// Finds what a token opens; none where it opens nothing. Reads the same either way, so that it
@@ -817,6 +831,15 @@ impl Votes {
         }))
     }
 
+    /// What is remembered of a review's approval e-mail, where that matters: the review's time is over unless it
+    /// was held.
+    async fn held_email(&self, request: &Request) -> Result<Option<HeldEmail>, Arc<Error>> {
+        match review::is_over(request, None, self.clock.now()) {
+            true => self.tables.held_email(&request.endpoint_id).await,
+            false => Ok(None),
+        }
+    }
+
     async fn request_of(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
         let items = self
             .tables
@@ -858,13 +881,14 @@ impl Opened {
     }
 
     /// How what it opens stands, for a link that is neither used nor out of time.
-    fn view(self, now: Timestamp) -> View {
+    fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> View {
         view(
             self.request,
             self.history,
             &self.approver,
             &self.approvers.list,
             self.managed.as_deref(),
+            held,
             now,
         )
     }

@@ -13,10 +13,12 @@
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
+//! | | `held-email#vpce-…` | `held-email` | that a review's approval e-mail is held, or was until when |
 //! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
 //! | | `allowance#<approver>` | `allowance` | how many e-mails an address was sent of late |
 //! | | `refused` | an item of the outbox | what SNS refused for good |
-//! | | `state` | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | `state` | `approval-email` | who is subscribed to approval e-mail, by which filter, and whom nothing reaches |
+//! | | | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
 //! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
 //!
@@ -31,6 +33,7 @@ mod keys;
 mod links;
 mod outbox;
 mod prompts;
+mod reach;
 mod record;
 mod requests;
 mod state;

@@ -430,7 +430,7 @@ impl Tables {
 }
 
 /// Whether nothing else is wrong with a transaction than that somebody was quicker.
-fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
+pub(super) fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
         return false;
     };
@@ -440,7 +440,7 @@ fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
 }
 
 /// Whether a transaction was cancelled because one of its writes was throttled, or the like.
-fn is_held_up(error: Option<&TransactWriteItemsError>) -> bool {
+pub(super) fn is_held_up(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
         return false;
     };

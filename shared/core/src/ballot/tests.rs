@@ -43,6 +43,7 @@ impl Known {
                 .as_ref()
                 .map(|(verdict, settings)| Judged { verdict, settings })
                 .map_err(String::as_str),
+            held: None,
             now: self.now,
             claim: CLAIM,
         })
@@ -582,6 +583,7 @@ fn how_a_review_stands_for_whoever_looks() {
             &known.approvers[0],
             &known.approvers,
             known.managed.as_deref(),
+            None,
             known.now,
         );
         let word = match looks {

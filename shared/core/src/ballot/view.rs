@@ -6,7 +6,7 @@ use super::{is_managed, may_vote};
 use crate::approver::{Approver, ApproverId, Bar};
 use crate::ids::ServiceId;
 use crate::request::{Request, Status, Transition};
-use crate::review;
+use crate::review::{self, HeldEmail};
 use crate::vote::{Tally, Vote, tally, vote_of};
 
 /// All that is to be known of a request, for whoever may decide it.
@@ -74,7 +74,7 @@ impl Dossier {
 }
 
 /// How the last review of a request stands for an approver. `managed` are the managed services, none if EC2
-/// did not say: nobody is kept from looking for that.
+/// did not say: nobody is kept from looking for that. `held` is what is remembered of its approval e-mail.
 #[must_use]
 pub fn view(
     request: Request,
@@ -82,11 +82,12 @@ pub fn view(
     approver: &Approver,
     approvers: &[Approver],
     managed: Option<&[ServiceId]>,
+    held: Option<&HeldEmail>,
     now: Timestamp,
 ) -> View {
     let is_open = request.status == Status::InReview;
     let is_managed = is_managed(managed, &request.service_id);
-    let expired = review::is_over(&request, now);
+    let expired = review::is_over(&request, held, now);
     let has_voted = vote_of(&request, approver, approvers).is_some();
     let may = may_vote(&request, approver, approvers);
     let dossier = Box::new(Dossier::of(request, history, approver, approvers));

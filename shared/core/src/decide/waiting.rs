@@ -13,7 +13,7 @@ use crate::precondition::{PolicyRead, Precondition};
 use crate::purge;
 use crate::rejection::{Rejection, rejection};
 use crate::request::{Actor, Cause, IllegalTransition, Request, Status, Transition};
-use crate::review::{approvals_required, missed_deadline};
+use crate::review::{approvals_required, missed_deadline, moved_deadline};
 
 /// Asks the policy about a connection.
 pub(super) fn judged(
@@ -98,7 +98,14 @@ pub(super) fn judged(
         // A review that stays one, unless its time is over or its votes suffice by now.
         Some(request) => {
             moments.note_review(request, &settings);
-            if let Some(deadline) = missed_deadline(request, &settings, now) {
+            let is_missed = missed_deadline(request, &settings, None, now).is_some();
+            let held = match facts.held {
+                None if is_missed => return Action::Need(Need::HeldEmail),
+                held => held.flatten(),
+            };
+            // While e-mail is held nobody was asked, and that is nobody's silence.
+            moments.note(held.and_then(|held| moved_deadline(request, &settings, held)));
+            if let Some(deadline) = missed_deadline(request, &settings, held, now) {
                 Decision {
                     transition: Transition {
                         to: Status::Rejecting,

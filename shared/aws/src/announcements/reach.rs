@@ -1,0 +1,261 @@
+//! Looks at who is subscribed to approval e-mail, remembers it, and has the open reviews sent to whom it did not
+//! reach before; withholds what may not be sent now. What a look means is said in [`gatekeeper_core::reach`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt as _;
+use gatekeeper_core::approver::{Approver, ApproverId};
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::outbox::{EmailState, OutboxItem};
+use gatekeeper_core::reach::{
+    self, LOOK_HOLDS, Look, ReachFacts, ReachFinding, Sending as Fate, holds, is_to_be_sent,
+};
+use gatekeeper_core::review::HeldEmail;
+use jiff::{SignedDuration, Timestamp};
+
+use super::subscriptions::Subscriptions;
+use super::{AnnouncementsConfig, Sending};
+use crate::clients::Clients;
+use crate::clock::Clock;
+use crate::error::{Error, Retryable};
+use crate::tables::Tables;
+use crate::telemetry::{Metrics, Unit, report};
+
+/// How often a look is begun anew because another instance looked at the same time.
+const ATTEMPTS: u32 = 4;
+/// A look that takes longer has failed: announcements wait for nobody who does not answer.
+const LOOK_TAKES: SignedDuration = SignedDuration::from_secs(20);
+
+/// Open reviews that were put into the outbox anew for an approver, and under which id.
+type SentAnew = BTreeMap<(EndpointId, ApproverId), String>;
+
+/// A look, and what it had sent.
+#[derive(Debug)]
+pub(super) struct Looked {
+    look: Look,
+    sent_anew: SentAnew,
+}
+
+/// Looks, and keeps the newest look.
+#[derive(Debug)]
+pub(super) struct Reach {
+    subscriptions: Subscriptions,
+    topic: String,
+    slack: bool,
+    own_queues: Vec<String>,
+    settles: SignedDuration,
+    newest: Mutex<Option<Arc<Looked>>>,
+    tables: Arc<Tables>,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl Looked {
+    /// Whether an approver gets an item's review by another item, which this look had sent.
+    fn sent_anew(&self, item: &OutboxItem, approver: &ApproverId) -> bool {
+        let Some(emails) = &item.approval_emails else {
+            return false;
+        };
+        let of = (emails.review.endpoint_id.clone(), approver.clone());
+        let anew = self.sent_anew.get(&of);
+        item.at <= self.look.at && anew.is_some_and(|id| *id != item.id)
+    }
+}
+
+impl Reach {
+    /// None where approvers are asked by no e-mail.
+    pub(super) fn new(
+        clients: &Clients,
+        tables: Arc<Tables>,
+        config: &AnnouncementsConfig,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Option<Self> {
+        let approvals = config.approvals.as_ref()?;
+        Some(Self {
+            subscriptions: Subscriptions::new(clients.sns.clone()),
+            topic: approvals.topic.clone(),
+            slack: config.slack_queue.is_some(),
+            own_queues: config.slack_queue.iter().cloned().collect(),
+            settles: config.filter_settles,
+            newest: Mutex::default(),
+            tables,
+            clock,
+            metrics,
+        })
+    }
+
+    /// Takes out what may not be sent now: holds it until the next look, or drops it. Whatever of the items is
+    /// still due may be sent. Answers what went wrong.
+    pub(super) async fn withhold(&self, sending: &mut [Sending]) -> Vec<Arc<Error>> {
+        let now = self.clock.now();
+        let due = sending.iter().flat_map(|one| one.item.emails_due(now));
+        let due: BTreeSet<ApproverId> = due.cloned().collect();
+        if due.is_empty() {
+            return Vec::new();
+        }
+        let looked = self.look_for(&due).await;
+        let look = looked.as_ref().map(|looked| &looked.look);
+        let next = now.checked_add(LOOK_HOLDS).unwrap_or(Timestamp::MAX);
+        let mut failures = Vec::new();
+        for one in sending {
+            let due: Vec<ApproverId> = one.item.emails_due(now).cloned().collect();
+            let mut is_held = false;
+            for approver in &due {
+                match reach::sending(look, approver) {
+                    _ if looked
+                        .as_ref()
+                        .is_some_and(|it| it.sent_anew(&one.item, approver)) =>
+                    {
+                        one.note_email(approver.clone(), EmailState::Dropped);
+                    }
+                    Fate::Send => {}
+                    Fate::Hold => {
+                        is_held = true;
+                        one.note_email(approver.clone(), EmailState::NotBefore(next));
+                    }
+                    Fate::Drop => one.note_email(approver.clone(), EmailState::Dropped),
+                }
+            }
+            if !due.is_empty() && is_held != one.item.delivery.held {
+                let noted = self.note_held(&one.item, is_held, now).await;
+                match noted {
+                    Ok(()) => one.note_held(is_held),
+                    Err(error) => {
+                        failures.push(error);
+                        // Sent all the same, its deadline would wait for ever.
+                        for approver in due {
+                            one.note_email(approver, EmailState::NotBefore(next));
+                        }
+                    }
+                }
+            }
+        }
+        failures
+    }
+
+    /// Remembers that an item's e-mail is held, or is held no longer: its review's deadline counts from then.
+    async fn note_held(
+        &self,
+        item: &OutboxItem,
+        is_held: bool,
+        now: Timestamp,
+    ) -> Result<(), Arc<Error>> {
+        let emails = item.approval_emails.as_ref();
+        let Some((about, review)) =
+            emails.and_then(|emails| Some((&emails.review, emails.review.review.as_ref()?)))
+        else {
+            return Ok(());
+        };
+        let held = HeldEmail {
+            review: review.number,
+            until: (!is_held).then_some(now),
+        };
+        self.tables.note_held_email(&about.endpoint_id, held).await
+    }
+
+    /// A look by which it can be decided what becomes of e-mail to these approvers; none if it failed.
+    async fn look_for(&self, approvers: &BTreeSet<ApproverId>) -> Option<Arc<Looked>> {
+        let newest = self.newest().clone();
+        match newest {
+            Some(looked) if looked.look.is_good_for(approvers, self.clock.now()) => Some(looked),
+            _ => self.look().await,
+        }
+    }
+
+    /// Looks anew, and measures what is wrong. None if that failed: it is logged here.
+    pub(super) async fn look(&self) -> Option<Arc<Looked>> {
+        let end = self.clock.now().checked_add(LOOK_TAKES);
+        let end = end.unwrap_or(Timestamp::MAX);
+        let looking = self.try_to_look().boxed();
+        let look = self.clock.until_done(end, looking).await;
+        let look = look.unwrap_or_else(|| Err(Retryable::OutOfTime.into()));
+        let look = match look {
+            Ok(look) => Some(Arc::new(look)),
+            Err(error) => {
+                report(&self.metrics, &error, None);
+                None
+            }
+        };
+        self.newest().clone_from(&look);
+        self.measure(look.as_ref().map(|looked| &looked.look));
+        look
+    }
+
+    async fn try_to_look(&self) -> Result<Looked, Arc<Error>> {
+        for _ in 0..ATTEMPTS {
+            // Before anybody is asked: a look is as old as what it begins with.
+            let now = self.clock.now();
+            let (remembered, approvers, subscriptions) = tokio::try_join!(
+                self.tables.reach(),
+                self.tables.approvers(),
+                self.subscriptions.confirmed(&self.topic),
+            )?;
+            let facts = ReachFacts {
+                subscriptions: &subscriptions,
+                approvers: &approvers.list,
+                slack: self.slack,
+                own_queues: &self.own_queues,
+                settles: self.settles,
+            };
+            let look = reach::look(&remembered.state, &facts, now);
+            // Before it is remembered that they are reached: what fails in between is done again.
+            let sent_anew = self.send_open_reviews(&look, &approvers.list).await?;
+            if self.tables.remember_reach(&remembered, &look).await? {
+                return Ok(Looked { look, sent_anew });
+            }
+        }
+        let why = "other instances kept looking at the same time";
+        Err(Retryable::RememberState(why.into()).into())
+    }
+
+    /// Has the open reviews sent to those whom e-mail reaches now and did not before.
+    async fn send_open_reviews(
+        &self,
+        look: &Look,
+        approvers: &[Approver],
+    ) -> Result<SentAnew, Arc<Error>> {
+        let mut sent_anew = SentAnew::new();
+        let appeared = approvers.iter().filter(|it| look.appeared.contains(&it.id));
+        let appeared: Vec<&Approver> = appeared.collect();
+        if appeared.is_empty() {
+            return Ok(sent_anew);
+        }
+        let mut items = Vec::new();
+        for review in &self.tables.open_reviews().await? {
+            for approver in &appeared {
+                if is_to_be_sent(review, approver, approvers) {
+                    let item = OutboxItem::of_review(review, &approver.id, look.at);
+                    let of = (review.endpoint_id.clone(), approver.id.clone());
+                    sent_anew.insert(of, item.id.clone());
+                    items.push(item);
+                }
+            }
+        }
+        self.tables.put_in_outbox(&items).await?;
+        Ok(sent_anew)
+    }
+
+    fn measure(&self, look: Option<&Look>) {
+        let count = |wanted: fn(&ReachFinding) -> bool| {
+            let findings = look?.findings.iter();
+            Some(findings.filter(|finding| wanted(finding)).count())
+        };
+        for (name, value) in [
+            ("ApprovalEmailHeld", Some(usize::from(holds(look)))),
+            ("ApproversNotReached", count(ReachFinding::is_not_reached)),
+            ("ApprovalEmailElsewhere", count(ReachFinding::is_elsewhere)),
+        ] {
+            // What a look that failed did not see stays on the metric as it was.
+            if let Some(value) = value {
+                let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
+                self.metrics.put(name, Unit::Count, value, &[]);
+            }
+        }
+    }
+
+    fn newest(&self) -> std::sync::MutexGuard<'_, Option<Arc<Looked>>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
