@@ -53,6 +53,10 @@ ASSUMED = {
     "index_kb": 1.0,  # an open request in the index
     "kept_kb": 6,  # a request, its index entry and its history
     "pages": 10,  # for a vote, with what programs open
+    "sweep_seconds": 0.3,  # a look at what is to be sent, every minute
+    "telling_seconds": 0.3,  # what one request leaves to be told, at each of its changes
+    "changes": 2,  # of a request that are told, each an invocation of its own
+    "log_kb_per_sweep": 0.5,
     "own_metrics_by_run": 10,  # those that each run of reconcile puts, and each look at who is subscribed
     "own_metrics_by_request": 10,  # others, in each hour with a request
     "look_calls": 5,  # of SNS, each minute: who is subscribed to three topics, and by which filter two approvers are
@@ -63,6 +67,7 @@ MINUTES = 5
 DAYS = 30
 HOURS = DAYS * 24
 FUNCTION_GB = 0.25
+SWEEPS = DAYS * 24 * 60
 
 
 def runs(minutes=MINUTES):
@@ -102,13 +107,14 @@ def sheet(requests, minutes=MINUTES, revokes=False):
     def of_requests(what):
         return sum(count * MEASURED[name][what] for name, count in shares.items())
 
-    each_run = MEASURED["reconcile"]
+    each_run, each_sweep = MEASURED["reconcile"], MEASURED["sweep"]
+    telling = requests * a["changes"]
     connected = requests * a["connected"]
     events = requests * a["events"]
     reads_per_connection = per_connection("reconcile_100_enforcing" if revokes else "reconcile_100")
     run_seconds = a["run_seconds"] + connected * a["run_seconds_per_connection"]
     busy = min(1.0, requests / HOURS)
-    logs_gb = (events * a["log_kb_per_event"] + runs(minutes) * a["log_kb_per_run"]) / 1_000_000
+    logs_gb = (events * a["log_kb_per_event"] + runs(minutes) * a["log_kb_per_run"] + SWEEPS * a["log_kb_per_sweep"]) / 1_000_000
     publishes = of_requests("publishes") * 2  # a call holds more than one message
     key_calls = 2 * runs(minutes) + 2 * (publishes + requests)
     return {
@@ -120,13 +126,16 @@ def sheet(requests, minutes=MINUTES, revokes=False):
         "SQS": (a["pollers"] * DAYS * 86_400 / 20 + 3 * events) * p["queue_call"],
         "Lambda: decisions": events * (p["invocation"] + a["decision_seconds"] * FUNCTION_GB * p["gb_second"]),
         "Lambda: reconcile": runs(minutes) * (p["invocation"] + run_seconds * FUNCTION_GB * p["gb_second"]),
+        "Lambda: announcements": SWEEPS * (p["invocation"] + a["sweep_seconds"] * FUNCTION_GB * p["gb_second"])
+        + telling * (p["invocation"] + a["telling_seconds"] * FUNCTION_GB * p["gb_second"]),
         "DynamoDB: decisions": of_requests("writes") * p["write"] + of_requests("reads") * p["read"],
         "DynamoDB: reconcile": runs(minutes) * (each_run["reads"] + connected * reads_per_connection) * p["read"]
         + runs(minutes) * each_run["writes"] * p["write"],
+        "DynamoDB: announcements": SWEEPS * each_sweep["reads"] * p["read"],
         "DynamoDB: kept": requests * a["kept_kb"] / 1_000_000 * p["table_gb"],
-        "SNS": (publishes + HOURS * 60 * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
-        "Scheduler, X-Ray, API": runs(minutes) * p["schedule"]
-        + (runs(minutes) + events) * p["trace"]
+        "SNS": (publishes + SWEEPS * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
+        "Scheduler, X-Ray, API": (runs(minutes) + SWEEPS) * p["schedule"]
+        + (runs(minutes) + SWEEPS + events + telling) * p["trace"]
         + reviewed * a["pages"] * p["page"],
     }
 
@@ -176,6 +185,7 @@ def counted():
         "reject": "rejected by it",
         "review_with_two_approvers": "review opened, two approvers asked",
         "vote": "page opened, a vote that decides",
+        "sweep": "look at what is to be sent, nothing there",
         "reconcile": "run of reconcile, nothing connected",
         "reconcile_100": "run, 100 connected",
         "reconcile_100_enforcing": "run, 100 connected, `revoke: enforce`",

@@ -36,7 +36,8 @@ impl Upkeep {
         }
         self.ticks = self.ticks.wrapping_add(1);
         if self.ticks.is_multiple_of(TICKS_PER_SWEEP) {
-            world.sweep().await;
+            // All else here would wait for one that stays.
+            world.sweep_once().await;
         }
         if self.ticks.is_multiple_of(TICKS_PER_RECONCILE) {
             if let Err(error) = world.delete_expired() {

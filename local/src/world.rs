@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use axum::Router;
+use futures_util::FutureExt as _;
 use gatekeeper_announcements::handler::{
     Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
 };
@@ -870,7 +871,15 @@ impl World {
     /// looking at the topics.
     pub async fn sweep(&self) {
         let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
+        let handler = AnnouncementsHandler::new(Arc::clone(&self.announcements));
         // What fails is logged there, and tried again by the next one.
+        let _ = handler.handle(&Value::Null, deadline).boxed().await;
+        self.tell_what_is_new().await;
+    }
+
+    /// The same, without staying for what an address would not take at once.
+    pub async fn sweep_once(&self) {
+        let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
         let _ = self.announcements.sweep(deadline).await;
         self.tell_what_is_new().await;
     }
@@ -961,13 +970,23 @@ impl World {
     /// Runs the function `reconcile` once, with another time-out than at AWS.
     pub async fn reconcile_within(&self, timeout: Duration) -> Reconciled {
         let deadline = Deadline::after(&self.clock, timeout);
-        let done = ReconcileHandler::new(Arc::clone(self.gatekeeper(Function::Reconcile)))
-            .handle(deadline)
-            .await;
+        let done = self.run_reconcile(deadline).await;
         self.tell_what_is_new().await;
         // It runs every minute, and so at least once between two runs of reconcile.
         self.sweep().await;
         done
+    }
+
+    /// Runs the function `reconcile` once, and nothing after it.
+    pub async fn reconcile_alone(&self) -> Reconciled {
+        self.run_reconcile(Deadline::after(&self.clock, RECONCILE_TIMEOUT))
+            .await
+    }
+
+    async fn run_reconcile(&self, deadline: Deadline) -> Reconciled {
+        ReconcileHandler::new(Arc::clone(self.gatekeeper(Function::Reconcile)))
+            .handle(deadline)
+            .await
     }
 
     /// The request of an endpoint.

@@ -554,6 +554,7 @@ for ALARM in (
     "PolicyChangesDeadLetterAlarm",
     "PolicyChangesAgeAlarm",
     "MalformedPolicyEditsAlarm",
+    "RefusedMessagesAlarm",
     "BypassedServicesAlarm",
     "RevocationsHeldAlarm",
     "UnmanagedServicesAlarm",

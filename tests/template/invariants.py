@@ -127,7 +127,7 @@ FOUND = (
 )
 # Those that announcements writes in each run of its schedule.
 REACHED = ("ApprovalEmailElsewhere", "ApprovalEmailHeld", "ApproversNotReached")
-TELLING = ("MalformedPolicyEdits", *FOUND, *REACHED)
+TELLING = ("MalformedPolicyEdits", "RefusedMessages", *FOUND, *REACHED)
 STEPS = {"observe", "judge", "record", "enforce", "announce"}
 
 # What announcements acts on of the requests table's stream.

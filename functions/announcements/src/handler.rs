@@ -51,7 +51,10 @@ impl Handler {
             Invocation::Stream(records) => {
                 Ok(Answer::Stream(self.handle_stream(records, deadline).await))
             }
-            Invocation::Schedule => Ok(Answer::Swept(self.announcements.sweep(deadline).await?)),
+            Invocation::Schedule => {
+                let swept = self.announcements.sweep_for_a_minute(deadline).await?;
+                Ok(Answer::Swept(swept))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::announcement::{Announcement, Kind};
-use crate::approver::ApproverId;
+use crate::approver::{Approver, ApproverId};
 use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
 
@@ -30,6 +30,22 @@ pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
     review
         .letters_at
         .is_some_and(|at| now.duration_since(at) >= RENEWED_AFTER)
+}
+
+/// Whether an approver is still to be asked: the review is open, and theirs to decide.
+#[must_use]
+pub fn is_still_asked(
+    request: Option<&Request>,
+    told: &Announcement,
+    approver: Option<&Approver>,
+) -> bool {
+    let (Some(request), Some(review), Some(approver)) = (request, &told.review, approver) else {
+        return false;
+    };
+    request.is_open_review(review.number)
+        && approver
+            .may_decide(&request.service_id, &request.account_id)
+            .is_ok()
 }
 
 /// The message that asks one approver, from what is known of the review, as it is sent now. None for a

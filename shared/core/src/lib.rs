@@ -25,6 +25,7 @@
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`messages`] | what a change has to tell, as facts |
+//! | [`allowance`] | how many e-mails one address takes |
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
@@ -38,6 +39,7 @@
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 
 pub mod alarm;
+pub mod allowance;
 pub mod announcement;
 pub mod approver;
 pub mod attachment;

@@ -83,6 +83,9 @@ pub struct Delivery {
     /// Whether e-mail of it is held, and its review's deadline with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The messages that SNS refused for good, by their ids, and what it said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// What became of each approver's e-mail. Whoever is not here is due.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<ApproverId, EmailState>,
@@ -98,6 +101,15 @@ pub enum EmailState {
     NotBefore(Timestamp),
     /// There is nothing left to ask.
     Dropped,
+    /// SNS refused it for good.
+    Refused,
+}
+
+impl EmailState {
+    /// Whether nothing becomes of it any more.
+    fn is_over(self) -> bool {
+        !matches!(self, Self::NotBefore(_))
+    }
 }
 
 /// One message of an item, by whom it is for.
@@ -252,7 +264,7 @@ impl OutboxItem {
         let announcements = self.announcements.iter().map(Announcement::message);
         let finding = self.finding.iter().map(Alarm::message);
         let reach = self.reach.iter().map(ReachAlarm::message);
-        let is_due = |message: &Message| !self.delivery.published.contains(&message.id);
+        let is_due = |message: &Message| !self.is_settled(&message.id);
         announcements
             .chain(finding)
             .chain(reach)
@@ -267,8 +279,21 @@ impl OutboxItem {
         approvers.filter(move |approver| match self.delivery.emails.get(approver) {
             None => true,
             Some(EmailState::NotBefore(then)) => *then <= now,
-            Some(EmailState::Sent | EmailState::Dropped) => false,
+            Some(_) => false,
         })
+    }
+
+    /// Whether nothing becomes any more of what everybody is told.
+    fn is_settled(&self, id: &str) -> bool {
+        let delivery = &self.delivery;
+        delivery.published.contains(id) || delivery.refused.contains_key(id)
+    }
+
+    /// Whether somebody is to have an e-mail later.
+    #[must_use]
+    pub fn has_to_wait(&self, approver: &ApproverId) -> bool {
+        let state = self.delivery.emails.get(approver);
+        matches!(state, Some(EmailState::NotBefore(_)))
     }
 
     /// An approver's e-mail, as it is sent now; none if there is nothing to ask.
@@ -294,14 +319,20 @@ impl OutboxItem {
         }
     }
 
+    /// Notes that SNS refused a part of it for good, and what it said.
+    pub fn refused(&mut self, part: Part, id: String, why: String) {
+        self.delivery.refused.insert(id, why);
+        if let Part::Approver(approver) = part {
+            self.note_email(approver, EmailState::Refused);
+        }
+    }
+
     /// Notes what became of an approver's e-mail.
     pub fn note_email(&mut self, approver: ApproverId, state: EmailState) {
         let emails = &mut self.delivery.emails;
         // What is over stays so, whoever is late with another word.
-        if !matches!(
-            emails.get(&approver),
-            Some(EmailState::Sent | EmailState::Dropped)
-        ) {
+        let before = emails.get(&approver);
+        if before.is_none_or(|before| !before.is_over()) {
             emails.insert(approver, state);
         }
     }
@@ -312,6 +343,8 @@ impl OutboxItem {
         let published = other.delivery.published.iter().cloned();
         self.delivery.published.extend(published);
         self.delivery.held |= other.delivery.held;
+        let refused = other.delivery.refused.clone();
+        self.delivery.refused.extend(refused);
         for (approver, state) in &other.delivery.emails {
             match state {
                 EmailState::NotBefore(_) if self.delivery.emails.contains_key(approver) => {}
@@ -327,7 +360,7 @@ impl OutboxItem {
         let delivery = &self.delivery;
         let is_over = |approver: &ApproverId| {
             let state = delivery.emails.get(approver);
-            matches!(state, Some(EmailState::Sent | EmailState::Dropped))
+            state.is_some_and(|state| state.is_over())
         };
         let emails = self.approval_emails.iter();
         self.announcements
@@ -335,8 +368,14 @@ impl OutboxItem {
             .map(|announcement| &announcement.id)
             .chain(self.finding.iter().map(|alarm| &alarm.id))
             .chain(self.reach.iter().map(|alarm| &alarm.id))
-            .all(|id| delivery.published.contains(id))
+            .all(|id| self.is_settled(id))
             && emails.flat_map(|emails| &emails.approvers).all(is_over)
+    }
+
+    /// Whether a part of it is to be put aside, for people to look at.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        !self.delivery.refused.is_empty()
     }
 
     /// Whether the schedule is to send of it: something that waited is due, or somebody who should have

@@ -188,7 +188,18 @@ async fn idle_run(connected: u32, settings_text: &str) -> Value {
         assert_eq!(status(&world, connected).await, Some(Status::Accepted));
     }
     let meter = Meter::of(&world);
-    world.reconcile().await;
+    world.reconcile_alone().await;
+    meter.read(&world)
+}
+
+/// A look at what is to be sent that finds nothing, as the schedule makes one every minute.
+async fn idle_sweep() -> Value {
+    let mut options = options();
+    options.watch_topics = true;
+    let world = world_with(options, SERVICE_WITH_APPROVERS).await;
+    runs(&world, 2).await;
+    let meter = Meter::of(&world);
+    world.sweep().await;
     meter.read(&world)
 }
 
@@ -213,6 +224,7 @@ async fn measured() -> Value {
         "reject": reject,
         "review_with_two_approvers": review,
         "vote": vote,
+        "sweep": idle_sweep().await,
         "reconcile": idle_run(0, "revoke: off").await,
         "reconcile_100": idle_run(MANY, "revoke: off").await,
         "reconcile_100_enforcing": idle_run(MANY, "revoke: enforce").await,

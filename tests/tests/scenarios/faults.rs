@@ -327,12 +327,14 @@ async fn a_batch_that_sns_refuses_does_not_hold_up_what_comes_after_it() {
         ));
     }
     let world = world_of(&text).await;
-    let refused = FaultKind::Refused {
-        code: "InvalidParameter".to_owned(),
+    let refused = |code: &str| FaultKind::Refused {
+        code: code.to_owned(),
         message: "injected".to_owned(),
         items: Vec::new(),
     };
-    world.sns.inject(Fault::new("PublishBatch", refused));
+    world
+        .sns
+        .inject(Fault::new("PublishBatch", refused("NotFound")));
     world.reconcile().await;
     assert_eq!(documents(&world).len(), 5, "the second batch of two");
     world.clock.advance(LATER);
@@ -342,4 +344,12 @@ async fn a_batch_that_sns_refuses_does_not_hold_up_what_comes_after_it() {
         15,
         "and the first, when it is taken"
     );
+
+    // What it refuses for what is in it is tried one by one.
+    let world = world_of(&text).await;
+    world
+        .sns
+        .inject(Fault::new("PublishBatch", refused("InvalidParameter")));
+    world.reconcile().await;
+    assert_eq!(documents(&world).len(), 15);
 }

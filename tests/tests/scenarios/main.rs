@@ -12,6 +12,7 @@
 #[path = "../shared/recorded.rs"]
 mod recorded;
 
+mod announcements;
 mod answers;
 mod approvals_page;
 mod approvals_slack;

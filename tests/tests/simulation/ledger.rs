@@ -449,12 +449,36 @@ impl Ledger {
             let id = text(&key, "sk").to_owned();
             let untold = self.outbox.remove(&id).unwrap_or_default();
             for id in untold.iter().filter(|id| !self.told.contains_key(*id)) {
-                lost.push(format!("the message {id} was deleted and never sent"));
+                if self.is_not_asked(id) {
+                    self.called_for.remove(id);
+                } else {
+                    lost.push(format!("the message {id} was deleted and never sent"));
+                }
             }
         }
         for how in lost {
             self.broken("S8", how);
         }
+    }
+
+    /// Whether a message is an approver's e-mail about a review that is over, or not theirs to decide, now
+    /// or as the caller has read the policy.
+    fn is_not_asked(&self, id: &str) -> bool {
+        let Some((review, approver)) = id.split_once('@') else {
+            return false;
+        };
+        let (endpoint, version) = review.split_once('#').unwrap_or((review, ""));
+        let number = version.split('.').next().and_then(|n| n.parse().ok());
+        let Some(request) = self.requests.get(endpoint) else {
+            return true;
+        };
+        if request.status != "in_review" || Some(request.review) != number {
+            return true;
+        }
+        let subject = &self.endpoints[endpoint].subject;
+        let readings = self.readings.get(&self.caller).into_iter().flatten();
+        let mut policies = readings.chain([&self.policy]);
+        policies.any(|policy| policy.decider(approver, subject).is_none())
     }
 
     /// An announcement was published.

@@ -1,28 +1,28 @@
-//! Approvers' e-mails: each with a link of its own.
+//! Approvers' e-mails: who is still to be asked, how many their address takes, and a link for each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use gatekeeper_core::approver::ApproverId;
-use gatekeeper_core::invitation::letter;
+use gatekeeper_core::approver::{Approver, ApproverId};
+use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::invitation::{is_still_asked, letter};
 use gatekeeper_core::message::{Audience, Message};
+use gatekeeper_core::outbox::EmailState;
 use gatekeeper_core::token::Token;
+use jiff::{SignedDuration, Timestamp};
 use rand::TryRng as _;
 use rand::rngs::SysRng;
 
 use super::AnnouncementsConfig;
 use super::publish::OutgoingMessage;
-use crate::error::{Error, Retryable};
-use crate::tables::Tables;
+use super::sending::Sending;
+use crate::error::{Error, Permanent, Retryable};
+use crate::tables::{Approvers, Items, Key, Tables};
 
-/// SNS suspends the subscription of an e-mail address that gets more than ten messages in a second, and
-/// several instances send at the same time: so each sends as many to one approver in a round…
-const EMAILS_PER_ROUND: usize = 2;
-/// …which takes this long.
-pub(super) const ROUND: Duration = Duration::from_secs(1);
+/// When it is looked again whether somebody is an approver, while items of approvers cannot be read.
+const UNREADABLE_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// Makes links.
+/// Makes e-mails.
 #[derive(Debug)]
 pub(super) struct Emails {
     tables: Arc<Tables>,
@@ -30,12 +30,21 @@ pub(super) struct Emails {
     url: Option<String>,
 }
 
-/// An e-mail that is due.
+/// An e-mail that is to be sent now.
 pub(super) struct Email {
     /// The place of its item among those that are being sent.
     pub(super) index: usize,
     pub(super) approver: ApproverId,
     pub(super) message: Message,
+}
+
+/// What is to be sent now, and what not.
+#[derive(Default)]
+pub(super) struct Prepared {
+    pub(super) emails: Vec<Email>,
+    /// When the first of those may be sent that an address does not take now.
+    pub(super) next: Option<Timestamp>,
+    pub(super) failures: Vec<Arc<Error>>,
 }
 
 impl Emails {
@@ -47,8 +56,125 @@ impl Emails {
         }
     }
 
-    pub(super) fn can_be_sent(&self) -> bool {
-        self.url.is_some()
+    /// The e-mails of these items that are to be sent now. Who is not to be asked any more gets none, and
+    /// what an address does not take now has its time noted.
+    pub(super) async fn prepare(&self, sending: &mut [Sending], now: Timestamp) -> Prepared {
+        let mut due: Vec<(usize, ApproverId)> = Vec::new();
+        for (index, one) in sending.iter().enumerate() {
+            let approvers = one.item.emails_due(now);
+            due.extend(approvers.map(|approver| (index, approver.clone())));
+        }
+        if due.is_empty() {
+            return Prepared::default();
+        }
+        let kept = self.drop_others(sending, due, now).await;
+        let allowed = match kept {
+            Ok(kept) => self.allow(sending, kept, now).await,
+            Err(error) => Err(error),
+        };
+        let (allowed, next) = match allowed {
+            Ok(allowed) => allowed,
+            Err(error) => {
+                return Prepared {
+                    failures: vec![error],
+                    ..Prepared::default()
+                };
+            }
+        };
+        let mut prepared = Prepared {
+            next,
+            ..Prepared::default()
+        };
+        for (index, approver) in allowed {
+            let Some(one) = sending.get_mut(index) else {
+                continue;
+            };
+            match one.item.email(&approver, now) {
+                Ok(Some(message)) => prepared.emails.push(Email {
+                    index,
+                    approver,
+                    message,
+                }),
+                Ok(None) => one.note_email(approver, EmailState::Dropped),
+                Err(error) => {
+                    let error = Permanent::Encode(Box::new(error));
+                    prepared.failures.push(error.into());
+                }
+            }
+        }
+        prepared
+    }
+
+    /// Leaves out whoever is not to be asked any more: the review is over, or not theirs to decide.
+    async fn drop_others(
+        &self,
+        sending: &mut [Sending],
+        due: Vec<(usize, ApproverId)>,
+        now: Timestamp,
+    ) -> Result<Vec<(usize, ApproverId)>, Arc<Error>> {
+        if self.url.is_none() {
+            // Nobody is asked by e-mail any more.
+            for (index, approver) in due {
+                drop_email(sending, index, approver);
+            }
+            return Ok(Vec::new());
+        }
+        let approvers = self.tables.approvers().await?;
+        let endpoints: BTreeSet<Key> = due
+            .iter()
+            .filter_map(|(index, _)| endpoint_of(sending.get(*index)?))
+            .map(|endpoint| Key::Request(endpoint.clone()))
+            .collect();
+        let requests = self.tables.read(endpoints).await?;
+        let mut kept = Vec::new();
+        for (index, approver) in due {
+            let Some(one) = sending.get_mut(index) else {
+                continue;
+            };
+            match is_asked(one, &approver, &approvers, &requests)? {
+                Some(true) => kept.push((index, approver)),
+                Some(false) => one.note_email(approver, EmailState::Dropped),
+                None => {
+                    let then = now.checked_add(UNREADABLE_FOR).unwrap_or(now);
+                    one.note_email(approver, EmailState::NotBefore(then));
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Leaves out what an address does not take now. Answers when the first of that may be sent.
+    async fn allow(
+        &self,
+        sending: &mut [Sending],
+        due: Vec<(usize, ApproverId)>,
+        now: Timestamp,
+    ) -> Result<(Vec<(usize, ApproverId)>, Option<Timestamp>), Arc<Error>> {
+        let mut wanted: BTreeMap<ApproverId, usize> = BTreeMap::new();
+        for (_, approver) in &due {
+            *wanted.entry(approver.clone()).or_default() += 1;
+        }
+        let mut granted = self.tables.take_allowances(&wanted).await?;
+        let (mut allowed, mut next) = (Vec::new(), None);
+        for (index, approver) in due {
+            let Some(left) = granted.get_mut(&approver) else {
+                continue;
+            };
+            if left.now > 0 {
+                left.now -= 1;
+                allowed.push((index, approver));
+                continue;
+            }
+            next = Some(next.map_or(left.rest_at, |next: Timestamp| next.min(left.rest_at)));
+            if let Some(one) = sending.get_mut(index)
+                && !one.item.has_to_wait(&approver)
+            {
+                // What waits already is due whenever it is looked at: that need not be written again.
+                let then = EmailState::NotBefore(left.rest_at.max(now));
+                one.note_email(approver, then);
+            }
+        }
+        Ok((allowed, next))
     }
 
     /// Makes each e-mail's link. Its token goes out with the e-mail and is kept nowhere, so an e-mail
@@ -81,20 +207,37 @@ impl Emails {
     }
 }
 
-/// E-mails in rounds, in each of which nobody gets too many.
-pub(super) fn rounds(emails: Vec<Email>) -> Vec<Vec<Email>> {
-    let mut rounds: Vec<Vec<Email>> = Vec::new();
-    let mut sent: BTreeMap<ApproverId, usize> = BTreeMap::new();
-    for email in emails {
-        let sent = sent.entry(email.approver.clone()).or_default();
-        let round = *sent / EMAILS_PER_ROUND;
-        *sent += 1;
-        if rounds.len() <= round {
-            rounds.push(Vec::new());
-        }
-        if let Some(round) = rounds.get_mut(round) {
-            round.push(email);
-        }
+fn drop_email(sending: &mut [Sending], index: usize, approver: ApproverId) {
+    if let Some(one) = sending.get_mut(index) {
+        one.note_email(approver, EmailState::Dropped);
     }
-    rounds
+}
+
+fn endpoint_of(one: &Sending) -> Option<&EndpointId> {
+    let emails = one.item.approval_emails.as_ref()?;
+    Some(&emails.review.endpoint_id)
+}
+
+/// Whether somebody is still to be asked; none if that cannot be told, because items of approvers cannot be
+/// read.
+fn is_asked(
+    one: &Sending,
+    id: &ApproverId,
+    approvers: &Approvers,
+    requests: &Items,
+) -> Result<Option<bool>, Permanent> {
+    let Some(emails) = &one.item.approval_emails else {
+        return Ok(Some(false));
+    };
+    let request = requests.request(&emails.review.endpoint_id)?;
+    let mut list = approvers.list.iter();
+    let approver: Option<&Approver> = list.find(|approver| approver.id == *id);
+    if approver.is_none() && !approvers.malformed.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(is_still_asked(
+        request.as_ref(),
+        &emails.review,
+        approver,
+    )))
 }

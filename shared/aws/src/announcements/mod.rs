@@ -18,25 +18,28 @@ mod emails;
 mod look;
 mod publish;
 mod reach;
+mod sending;
 mod subscriptions;
 mod topics;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::outbox::{EmailState, OutboxItem, OutboxKey, Part};
+use gatekeeper_core::outbox::{OutboxItem, OutboxKey};
+use jiff::Timestamp;
 
 use crate::clients::Clients;
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Permanent};
 use crate::tables::{Left, Tables};
-use crate::telemetry::{Metrics, report};
+use crate::telemetry::{Metrics, Unit, report};
 pub use config::AnnouncementsConfig;
-use emails::{Email, Emails};
+use emails::Emails;
 use look::Look;
 use publish::{OutgoingMessage, Publisher};
 use reach::Reach;
+use sending::Sending;
 
 /// Sends what is told. Holds all clients; share it between invocations.
 #[derive(Debug)]
@@ -52,6 +55,9 @@ pub struct Announcements {
     margin: std::time::Duration,
 }
 
+/// Longer than a round of e-mails takes.
+const ROUND: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// What became of an item: it is sent as far as it is due, or why not.
 pub type Handled = Result<(), Arc<Error>>;
 
@@ -64,10 +70,19 @@ pub struct Swept {
     pub failed: usize,
 }
 
-/// An item that is being sent, and whether anything of it was.
-struct Sending {
-    item: OutboxItem,
-    is_changed: bool,
+/// What came of sending some items.
+struct Sent {
+    handled: Vec<Handled>,
+    /// When the first e-mail may be sent that an address does not take now.
+    next: Option<Timestamp>,
+    /// The items, as far as they are.
+    left: Vec<OutboxItem>,
+}
+
+/// What came of asking approvers.
+struct Asked {
+    next: Option<Timestamp>,
+    failures: Vec<Arc<Error>>,
 }
 
 impl Announcements {
@@ -132,71 +147,116 @@ impl Announcements {
         }
         let (keys_of, items): (Vec<_>, Vec<_>) = items.into_iter().unzip();
         let sent = self.send(items, deadline).boxed().await;
-        handled.extend(keys_of.into_iter().zip(sent));
+        handled.extend(keys_of.into_iter().zip(sent.handled));
         let of = |key| handled.get(key).cloned().unwrap_or(Ok(()));
         keys.iter().map(of).collect()
     }
 
-    /// Sends what waited and is due, and what somebody left who failed; and looks whether anybody is
-    /// subscribed.
+    /// Looks whether anybody is subscribed, and sends what waited and is due, and what somebody left who
+    /// failed.
     ///
     /// # Errors
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
+        self.look().await;
+        let due = self.due().await?;
+        Ok(self.sweep_once(due, deadline).await.0)
+    }
+
+    /// The same, and then again what an address would not take at once, as long as there is time: the
+    /// schedule comes only once a minute. Nobody waits for this but those e-mails.
+    ///
+    /// # Errors
+    /// What kept the outbox from being read. It is logged here.
+    pub async fn sweep_for_a_minute(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
+        self.look().await;
+        let due = self.due().await?;
+        let (mut swept, mut next, mut left) = self.sweep_once(due, deadline).await;
+        while let Some(then) = next {
+            let pause = self.clock.until(then);
+            if left.is_empty() || !deadline.leaves(&self.clock, self.margin + pause + ROUND) {
+                break;
+            }
+            self.clock.sleep(pause).await;
+            let (more, later, rest) = self.sweep_once(left, deadline).await;
+            swept.failed = more.failed;
+            (next, left) = (later, rest);
+        }
+        Ok(swept)
+    }
+
+    /// Looks whether anybody is subscribed, and whom approval e-mail reaches.
+    async fn look(&self) {
         self.look.look().boxed().await;
         if let Some(reach) = &self.reach {
             reach.look().boxed().await;
         }
-        let left = match self.tables.whole_outbox().await {
-            Ok(left) => left,
-            Err(error) => {
-                self.report(&error);
-                return Err(error);
-            }
-        };
+    }
+
+    /// What is due, oldest first.
+    async fn due(&self) -> Result<Vec<OutboxItem>, Arc<Error>> {
+        let left = self.tables.whole_outbox().await;
+        let left = left.inspect_err(|error| self.report(error))?;
         let now = self.clock.now();
-        let mut swept = Swept::default();
         let mut due = Vec::new();
         for left in left {
             match left {
                 Left::Item(item) if item.is_due(now) => due.push(*item),
                 Left::Item(_) => {}
-                Left::Unreadable(error) => {
-                    self.unreadable(error);
-                    swept.failed += 1;
-                }
+                Left::Unreadable(error) => _ = self.unreadable(error),
             }
         }
-        swept.due = due.len();
         due.sort_by_key(|item| item.at);
+        Ok(due)
+    }
+
+    async fn sweep_once(
+        &self,
+        due: Vec<OutboxItem>,
+        deadline: Deadline,
+    ) -> (Swept, Option<Timestamp>, Vec<OutboxItem>) {
+        let mut swept = Swept {
+            due: due.len(),
+            failed: 0,
+        };
         let sent = self.send(due, deadline).boxed().await;
-        swept.failed += sent.iter().filter(|sent| sent.is_err()).count();
-        Ok(swept)
+        swept.failed = sent.handled.iter().filter(|one| one.is_err()).count();
+        let mut left = sent.left;
+        left.retain(|item| !item.is_done());
+        (swept, sent.next, left)
     }
 
     /// Sends what is due of some items, and writes down how far they are.
-    async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Vec<Handled> {
+    async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Sent {
         let mut sending: Vec<Sending> = items.into_iter().map(Sending::of).collect();
         let mut failures = self.announce(&mut sending, deadline).await;
         if let Some(reach) = &self.reach {
             failures.extend(reach.withhold(&mut sending).boxed().await);
         }
-        failures.extend(self.ask(&mut sending, deadline).await);
+        let asked = self.ask(&mut sending, deadline).await;
+        failures.extend(asked.failures);
         for error in &failures {
             self.report(error);
         }
-        let noted = self.note(&sending).await;
-        let failure = failures.first();
+        let noted = self.note(&mut sending).await;
+        let (now, failure) = (self.clock.now(), failures.first());
         let handled = sending.iter().zip(noted).map(|(one, noted)| {
             noted?;
-            let now = self.clock.now();
-            let is_left = one.is_announcement_left() || one.item.emails_due(now).next().is_some();
+            // What waits for its address's turn is no failure.
+            let mut due = one.item.emails_due(now);
+            let is_email_left = due.any(|approver| !one.item.has_to_wait(approver));
             match failure {
-                Some(error) if is_left => Err(Arc::clone(error)),
+                Some(error) if is_email_left || one.is_announcement_left() => {
+                    Err(Arc::clone(error))
+                }
                 _ => Ok(()),
             }
         });
-        handled.collect()
+        Sent {
+            handled: handled.collect(),
+            next: asked.next,
+            left: sending.into_iter().map(|one| one.item).collect(),
+        }
     }
 
     /// Tells everybody. Answers what went wrong.
@@ -209,61 +269,35 @@ impl Announcements {
                 Err(error) => failures.push(Permanent::Encode(Box::new(error)).into()),
             }
         }
-        let published = self.publish(messages, deadline).await;
-        failures.extend(published.failures);
+        let mut published = self.publish(messages, deadline).await;
+        failures.append(&mut published.failures);
         for one in sending {
-            one.note_announced(&published.sent);
+            one.note_announced(&published);
         }
         failures
     }
 
-    /// Asks approvers, each by an e-mail of their own. Answers what went wrong.
-    async fn ask(&self, sending: &mut [Sending], deadline: Deadline) -> Vec<Arc<Error>> {
-        let mut failures = Vec::new();
-        let mut due = Vec::new();
-        let now = self.clock.now();
-        for (index, one) in sending.iter_mut().enumerate() {
-            let approvers: Vec<_> = one.item.emails_due(now).cloned().collect();
-            for approver in approvers {
-                match one.item.email(&approver, now) {
-                    Ok(Some(message)) if self.emails.can_be_sent() => due.push(Email {
-                        index,
-                        approver,
-                        message,
-                    }),
-                    // Nobody is asked by e-mail any more, or there is nothing to ask.
-                    Ok(_) => one.note_email(approver, EmailState::Dropped),
-                    Err(error) => failures.push(Permanent::Encode(Box::new(error)).into()),
+    /// Asks approvers, each by an e-mail of their own. Answers when the first of those may be sent that an
+    /// address does not take now, and what went wrong.
+    async fn ask(&self, sending: &mut [Sending], deadline: Deadline) -> Asked {
+        let prepared = self.emails.prepare(sending, self.clock.now()).await;
+        let mut asked = Asked {
+            next: prepared.next,
+            failures: prepared.failures,
+        };
+        match self.emails.with_links(&prepared.emails).await {
+            Ok(messages) => {
+                let mut published = self.publish(messages, deadline).await;
+                asked.failures.append(&mut published.failures);
+                for email in prepared.emails {
+                    if let Some(one) = sending.get_mut(email.index) {
+                        one.note_asked(email.approver, email.message.id, &published);
+                    }
                 }
             }
+            Err(error) => asked.failures.push(error),
         }
-        let mut rounds = emails::rounds(due).into_iter().peekable();
-        while let Some(round) = rounds.next() {
-            let messages = match self.emails.with_links(&round).await {
-                Ok(messages) => messages,
-                Err(error) => {
-                    failures.push(error);
-                    continue;
-                }
-            };
-            let published = self.publish(messages, deadline).await;
-            failures.extend(published.failures);
-            for email in round {
-                if published.sent.contains(&email.message.id)
-                    && let Some(one) = sending.get_mut(email.index)
-                {
-                    one.note_email(email.approver, EmailState::Sent);
-                }
-            }
-            if rounds.peek().is_some() {
-                if !deadline.leaves(&self.clock, self.margin + emails::ROUND) {
-                    failures.push(Retryable::OutOfTime.into());
-                    return failures;
-                }
-                self.clock.sleep(emails::ROUND).await;
-            }
-        }
-        failures
+        asked
     }
 
     async fn publish(
@@ -277,19 +311,28 @@ impl Announcements {
 
     /// Deletes what is sent, and writes down how far the rest is. What cannot be written down is sent a
     /// second time, under the same id.
-    async fn note(&self, sending: &[Sending]) -> Vec<Handled> {
-        let done = sending.iter().filter(|one| one.item.is_done());
-        let done: Vec<OutboxKey> = done.map(|one| one.item.key()).collect();
+    async fn note(&self, sending: &mut [Sending]) -> Vec<Handled> {
+        let mut done = Vec::new();
+        let mut left_aside = Vec::new();
+        for one in sending.iter().filter(|one| one.item.is_done()) {
+            match self.put_aside(&one.item).await {
+                Ok(()) => done.push(one.item.key()),
+                Err(error) => left_aside.push((one.item.key(), error)),
+            }
+        }
         let cleared = self.tables.clear_outbox(&done).await;
         if let Err(error) = &cleared {
             self.report(error);
         }
         let mut noted = Vec::new();
         for one in sending {
-            noted.push(if one.item.is_done() {
+            let is_left = left_aside.iter().find(|(key, _)| *key == one.item.key());
+            noted.push(if let Some((_, error)) = is_left {
+                Err(Arc::clone(error))
+            } else if one.item.is_done() {
                 cleared.clone()
             } else if one.is_changed {
-                let noted = self.tables.note_delivery(one.item.clone()).await;
+                let noted = self.tables.note_delivery(&mut one.item).await;
                 if let Err(error) = &noted {
                     self.report(error);
                 }
@@ -301,6 +344,27 @@ impl Announcements {
         noted
     }
 
+    /// Keeps what SNS refused for good where people can look at it, and tells them.
+    async fn put_aside(&self, item: &OutboxItem) -> Handled {
+        if !item.is_refused() {
+            return Ok(());
+        }
+        let aside = self.tables.put_aside(item).await;
+        if let Err(error) = &aside {
+            self.report(error);
+            return aside;
+        }
+        for (id, why) in &item.delivery.refused {
+            tracing::error!(
+                message_id = id,
+                error = why,
+                "SNS refused a message for good; it is put aside"
+            );
+            self.metrics.put("RefusedMessages", Unit::Count, 1.0, &[]);
+        }
+        Ok(())
+    }
+
     fn unreadable(&self, error: Permanent) -> Arc<Error> {
         let error = error.into();
         self.report(&error);
@@ -309,39 +373,5 @@ impl Announcements {
 
     fn report(&self, error: &Arc<Error>) {
         report(&self.metrics, error, None);
-    }
-}
-
-impl Sending {
-    fn of(item: OutboxItem) -> Self {
-        Self {
-            item,
-            is_changed: false,
-        }
-    }
-
-    fn note_announced(&mut self, sent: &BTreeSet<String>) {
-        let due = self.item.announcements_due().unwrap_or_default();
-        for message in due {
-            if sent.contains(&message.id) {
-                self.item.sent(Part::Everybody(message.id));
-                self.is_changed = true;
-            }
-        }
-    }
-
-    fn note_email(&mut self, approver: gatekeeper_core::approver::ApproverId, state: EmailState) {
-        self.item.note_email(approver, state);
-        self.is_changed = true;
-    }
-
-    fn note_held(&mut self, is_held: bool) {
-        self.item.delivery.held = is_held;
-        self.is_changed = true;
-    }
-
-    fn is_announcement_left(&self) -> bool {
-        let due = self.item.announcements_due();
-        due.is_ok_and(|due| !due.is_empty())
     }
 }

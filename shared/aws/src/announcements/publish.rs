@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use gatekeeper_core::message::{Audience, Message};
 use serde_json::json;
 
 use super::AnnouncementsConfig;
 use crate::clients::Clients;
-use crate::error::{Error, Permanent, Retryable, failed};
+use crate::error::{Error, Permanent, Retryable, chain, failed};
 
 /// SNS takes this many messages in one `PublishBatch`.
 const ENTRIES_PER_CALL: usize = 10;
@@ -53,8 +54,20 @@ impl std::fmt::Debug for OutgoingMessage {
 pub(super) struct Published {
     /// These are out, by their ids.
     pub(super) sent: BTreeSet<String>,
+    /// These SNS refuses for good, by their ids, and what it said.
+    pub(super) refused: BTreeMap<String, String>,
     /// What went wrong with the others, if anything.
     pub(super) failures: Vec<Arc<Error>>,
+}
+
+/// What SNS made of a call.
+enum Answer {
+    /// It says of each message what became of it, or will do so when it is asked again.
+    Taken,
+    /// It refuses the call for what is in it, and why.
+    Refused(String),
+    /// It does not answer, or not us.
+    None,
 }
 
 impl Publisher {
@@ -95,7 +108,7 @@ impl Publisher {
                     return published;
                 }
                 let batch = std::mem::take(&mut batch);
-                if !self.publish_batch(topic, batch, &mut published).await {
+                if !self.publish_all(topic, batch, &mut published).await {
                     return published;
                 }
                 bytes = 0;
@@ -104,7 +117,7 @@ impl Publisher {
             bytes += body.len();
             batch.push((message, body));
         }
-        self.publish_batch(topic, batch, &mut published).await;
+        self.publish_all(topic, batch, &mut published).await;
         published
     }
 
@@ -116,24 +129,47 @@ impl Publisher {
         }
     }
 
-    /// Publishes one batch; false if SNS does not answer, or not us.
-    async fn publish_batch(
+    /// Publishes one batch; false if SNS does not answer, or not us. Where it refuses the call for one of
+    /// the messages, each is tried by itself.
+    async fn publish_all(
         &self,
         topic: &str,
         batch: Vec<(Message, String)>,
         published: &mut Published,
     ) -> bool {
+        match self.publish_batch(topic, &batch, published).await {
+            Answer::Taken => return true,
+            Answer::None => return false,
+            Answer::Refused(_) => {}
+        }
+        for one in &batch {
+            let alone = std::slice::from_ref(one);
+            match self.publish_batch(topic, alone, published).await {
+                Answer::Taken => {}
+                Answer::None => return false,
+                Answer::Refused(why) => _ = published.refused.insert(one.0.id.clone(), why),
+            }
+        }
+        true
+    }
+
+    async fn publish_batch(
+        &self,
+        topic: &str,
+        batch: &[(Message, String)],
+        published: &mut Published,
+    ) -> Answer {
         if batch.is_empty() {
-            return true;
+            return Answer::Taken;
         }
         let mut entries = Vec::new();
         let mut waiting = BTreeMap::new();
-        for (index, (message, body)) in batch.into_iter().enumerate() {
+        for (index, (message, body)) in batch.iter().enumerate() {
             let id = index.to_string();
-            match entry(&id, &message, body) {
+            match entry(&id, message, body.clone()) {
                 Ok(entry) => {
                     entries.push(entry);
-                    waiting.insert(id, message);
+                    waiting.insert(id, message.clone());
                 }
                 Err(error) => published.failures.push(error.into()),
             }
@@ -148,11 +184,16 @@ impl Publisher {
         match sent {
             Ok(output) => {
                 for entry in output.failed() {
-                    waiting.remove(entry.id());
+                    let message = waiting.remove(entry.id());
                     let said = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
-                    published
-                        .failures
-                        .push(Retryable::Publish(said.into()).into());
+                    match message {
+                        Some(message) if entry.sender_fault() && is_of_message(entry.code()) => {
+                            published.refused.insert(message.id, said);
+                        }
+                        _ => published
+                            .failures
+                            .push(Retryable::Publish(said.into()).into()),
+                    }
                 }
                 // Only what SNS names as sent counts as sent.
                 for entry in output.successful() {
@@ -160,17 +201,37 @@ impl Publisher {
                         published.sent.insert(message.id);
                     }
                 }
-                true
+                Answer::Taken
             }
             Err(error) => {
+                let code = error.code().unwrap_or_default().to_owned();
                 let error = failed("PublishBatch", error, Retryable::Publish);
-                // What SNS does not take for what is in it says nothing of what comes after.
                 let is_refused = matches!(&*error, Error::Permanent(Permanent::RefusedCall { .. }));
-                published.failures.push(error);
-                is_refused
+                if !is_refused || !is_of_message(&code) {
+                    published.failures.push(error);
+                    // What is wrong with the call says nothing of what comes after.
+                    return match is_refused {
+                        true => Answer::Taken,
+                        false => Answer::None,
+                    };
+                }
+                Answer::Refused(chain(&*error))
             }
         }
     }
+}
+
+/// Whether a code says that SNS does not take a message for what is in it: neither does it tomorrow.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+fn is_of_message(code: &str) -> bool {
+    let codes = [
+        "BatchRequestTooLong",
+        "InvalidParameter",
+        "ParameterValueInvalid",
+    ];
+    let code = code.strip_suffix("Exception").unwrap_or(code);
+    let code = code.rsplit('.').next().unwrap_or(code);
+    codes.contains(&code)
 }
 
 /// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.

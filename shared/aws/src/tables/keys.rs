@@ -33,6 +33,10 @@ pub(crate) enum Key {
     Outbox(OutboxKey),
     /// What is remembered of a review's approval e-mail.
     HeldEmail(EndpointId),
+    /// The same, put aside because SNS refused it for good, by its id.
+    Refused(String),
+    /// How many e-mails an approver's address was sent of late.
+    Allowance(ApproverId),
     /// The link that a token opens.
     Link(TokenHash),
     /// What the product remembers about itself, by name.
@@ -57,6 +61,8 @@ pub(super) const APPROVERS: &str = policy_key::APPROVERS;
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
 const HELD_EMAIL: &str = "held-email";
+const REFUSED: &str = "refused";
+const ALLOWANCE: &str = "allowance";
 /// What the sort key of a prompt begins with.
 pub(super) const PROMPT: &str = "prompt#";
 const NOTICE: &str = "notice";
@@ -98,6 +104,8 @@ impl Key {
             Self::HeldEmail(endpoint) => {
                 (format!("{HELD_EMAIL}#{endpoint}"), HELD_EMAIL.to_owned())
             }
+            Self::Refused(id) => (REFUSED.to_owned(), id.clone()),
+            Self::Allowance(id) => (format!("{ALLOWANCE}#{id}"), ALLOWANCE.to_owned()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::UnexpectedKeys(scope) => {

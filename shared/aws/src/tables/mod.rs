@@ -14,6 +14,8 @@
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
 //! | | `held-email#vpce-…` | `held-email` | that a review's approval e-mail is held, or was until when |
 //! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
+//! | | `allowance#<approver>` | `allowance` | how many e-mails an address was sent of late |
+//! | | `refused` | an item of the outbox | what SNS refused for good |
 //! | | `state` | `approval-email` | who is subscribed to approval e-mail, by which filter, and whom nothing reaches |
 //! | | | `reconcile` | where a reconcile stopped that ran out of time |
 //! | | | `managed#<service>` | since when a service has been looked through |
@@ -21,6 +23,7 @@
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 
+mod allowances;
 mod allowlist;
 mod approvers;
 mod batch_get;

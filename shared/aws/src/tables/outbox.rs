@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::outbox::{OutboxItem, OutboxKey, Partition};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
@@ -18,6 +19,8 @@ use crate::error::{Error, Permanent, Retryable, failed};
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
 pub(super) const WRITES_PER_CALL: usize = 25;
 const ROUNDS: u32 = 6;
+/// How long what was put aside is kept.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many partitions are read at the same time.
 const PARTITIONS_AT_ONCE: usize = 4;
 
@@ -117,9 +120,27 @@ impl Tables {
         Ok(())
     }
 
+    /// Puts an item aside, of which SNS refused a part for good, for people to look at.
+    pub(crate) async fn put_aside(&self, item: &OutboxItem) -> Result<(), Arc<Error>> {
+        let (pk, sk) = Key::Refused(item.id.clone()).values();
+        let mut aside = encode_outbox(item)?;
+        aside.insert("pk".to_owned(), text(pk));
+        aside.insert("sk".to_owned(), text(sk));
+        let kept = self.clock.now().checked_add(KEPT).unwrap_or(Timestamp::MAX);
+        aside.insert("purge_at".to_owned(), number(kept.as_second()));
+        self.client
+            .put_item()
+            .table_name(&self.requests)
+            .set_item(Some(aside))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed("PutItem", error, Retryable::Outbox))
+    }
+
     /// Writes down how far an item is sent. Where another instance wrote meanwhile, what both know is put
     /// together.
-    pub(crate) async fn note_delivery(&self, mut item: OutboxItem) -> Result<(), Arc<Error>> {
+    pub(crate) async fn note_delivery(&self, item: &mut OutboxItem) -> Result<(), Arc<Error>> {
         for _ in 0..ROUNDS {
             let before = item.delivery.revision;
             item.delivery.revision += 1;
@@ -127,7 +148,7 @@ impl Tables {
                 .client
                 .put_item()
                 .table_name(&self.requests)
-                .set_item(Some(encode_outbox(&item)?))
+                .set_item(Some(encode_outbox(item)?))
                 .condition_expression("revision = :revision")
                 .expression_attribute_values(":revision", number(before))
                 .send()
@@ -138,8 +159,8 @@ impl Tables {
                 Err(error) => return Err(failed("PutItem", error, Retryable::Outbox)),
             }
             let now = self.outbox_items(&[item.key()]).await?.pop().flatten();
-            item = match now {
-                Some(Left::Item(now)) => item.and(&now),
+            *item = match now {
+                Some(Left::Item(now)) => item.clone().and(&now),
                 // The other instance has sent the rest.
                 None => return Ok(()),
                 Some(Left::Unreadable(error)) => return Err(error.into()),
