@@ -139,7 +139,7 @@ def sheet(requests, minutes=MINUTES, revokes=False):
         + runs(minutes) * each_run["writes"] * p["write"],
         "DynamoDB: announcements": SWEEPS * each_sweep["reads"] * p["read"],
         "DynamoDB: kept": requests * a["kept_kb"] / 1_000_000 * p["table_gb"],
-        "SNS": (publishes + HOURS * 60 * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
+        "SNS": (publishes + SWEEPS * a["look_calls"]) * p["publish"] + of_requests("mails") * p["mail"],
         "Scheduler, X-Ray, API": (runs(minutes) + SWEEPS) * p["schedule"]
         + (runs(minutes) + SWEEPS + events + telling) * p["trace"]
         + reviewed * a["pages"] * p["page"],

@@ -51,14 +51,16 @@ class Person:
     def __init__(self, mailbox: Path, address: str, otherwise):
         self._mailbox, self.address, self._otherwise = mailbox, address, otherwise
 
-    def subscribe(self, emulator: Emulator, topic: str, filter_policy: dict) -> None:
-        emulator.client("sns").subscribe(
+    def subscribe(self, emulator: Emulator, topic: str, filter_policy: dict) -> str:
+        """Subscribes them; the subscription's ARN."""
+        made = emulator.client("sns").subscribe(
             TopicArn=topic,
             Protocol="email",
             Endpoint=self.address,
             Attributes={"FilterPolicy": json.dumps(filter_policy)},
             ReturnSubscriptionArn=True,
         )
+        return made["SubscriptionArn"]
 
     def letters(self) -> list[dict]:
         """With subject, text and topic, oldest first."""

@@ -76,6 +76,7 @@ ANYWHERE = {
     "ec2:DescribeVpcEndpointServiceConfigurations": DESCRIBES_ALL,
     "organizations:DescribeOrganization": "Organizations defines no resource for the organization itself",
     "organizations:ListParents": CONSUMERS,
+    "sns:GetSubscriptionAttributes": "SNS defines no resource for what is asked of one subscription",
     "xray:PutTelemetryRecords": TRACES,
     "xray:PutTraceSegments": TRACES,
 }

@@ -106,17 +106,15 @@ fn of_ec2(operation: &str, form: &BTreeMap<String, String>, ec2: &Ec2) -> Need {
     })
 }
 
-/// A batch is allowed by the permission to publish. What is done to a subscription is asked of its topic: the
-/// reference names no resource for it, and refusals name the topic.
+/// A batch is allowed by the permission to publish. For what is asked of one subscription the reference names no
+/// resource.
 fn of_topic(operation: &str, form: &BTreeMap<String, String>) -> Need {
     let action = match operation {
         "PublishBatch" => "Publish",
         other => other,
     };
-    let of_subscription = || Some(form.get("SubscriptionArn")?.rsplit_once(':')?.0);
-    let topic = form.get("TopicArn").map(String::as_str);
-    let topic = topic.or_else(of_subscription);
-    Need::new(format!("sns:{action}"), topic.unwrap_or("*"))
+    let topic = form.get("TopicArn").map_or("*", String::as_str);
+    Need::new(format!("sns:{action}"), topic)
 }
 
 /// A transaction needs what its parts need, and nothing itself. A batch has an action of its own, for each

@@ -140,8 +140,7 @@ fn the_other_services_name_their_resource() {
         "Action=PublishBatch&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A111122223333%3Aannouncements";
     assert_eq!(of_form("sns", form), [format!("sns:Publish {topic}")]);
     let form = "Action=GetSubscriptionAttributes&SubscriptionArn=arn%3Aaws%3Asns%3Aus-east-1%3A111122223333%3Aannouncements%3A5f0c6a5e-8d41-4f0e-9a51-1e7b1f2f7f3e";
-    let need = format!("sns:GetSubscriptionAttributes {topic}");
-    assert_eq!(of_form("sns", form), [need], "asked of the topic");
+    assert_eq!(of_form("sns", form), ["sns:GetSubscriptionAttributes *"]);
     assert_eq!(
         of_json("events", "DescribeRule", &json!({ "Name": "cloud-trail" })),
         ["events:DescribeRule arn:aws:events:us-east-1:111122223333:rule/cloud-trail"]

@@ -80,12 +80,12 @@ pub struct Delivery {
     /// The messages that are on the topic, by their ids.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub published: BTreeSet<String>,
-    /// The messages that SNS refused for good, by their ids, and what it said.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub refused: BTreeMap<String, String>,
     /// Whether e-mail of it is held, and its review's deadline with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The messages that SNS refused for good, by their ids, and what it said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
     /// What became of each approver's e-mail. Whoever is not here is due.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<ApproverId, EmailState>,
@@ -342,9 +342,9 @@ impl OutboxItem {
         self.delivery.revision = self.delivery.revision.max(other.delivery.revision);
         let published = other.delivery.published.iter().cloned();
         self.delivery.published.extend(published);
+        self.delivery.held |= other.delivery.held;
         let refused = other.delivery.refused.clone();
         self.delivery.refused.extend(refused);
-        self.delivery.held |= other.delivery.held;
         for (approver, state) in &other.delivery.emails {
             match state {
                 EmailState::NotBefore(_) if self.delivery.emails.contains_key(approver) => {}

@@ -35,8 +35,8 @@ async fn asking_people_costs_a_look_at_who_may_decide_and_their_letters() {
     // The first look at who is subscribed is remembered.
     assert_eq!(dynamodb["TransactWriteItems"], 6);
     // The denies for Organizations paths of the service and of `*`, and the approvers: to record who is
-    // asked, once more when they are, and for the look.
-    assert_eq!(dynamodb["Query"], 4);
+    // asked, to look whom e-mail reaches, and once more when they are asked.
+    assert_eq!(dynamodb["Query"], 5);
     // The letters are a call of their own, with their links written before; the outbox is cleared once.
     assert_eq!(world.sns.calls()["PublishBatch"], 2);
     assert_eq!(dynamodb["BatchWriteItem"], 2);

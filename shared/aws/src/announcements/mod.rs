@@ -158,17 +158,9 @@ impl Announcements {
     /// # Errors
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
-        self.look_around().await;
+        self.look().await;
         let due = self.due().await?;
         Ok(self.sweep_once(due, deadline).await.0)
-    }
-
-    /// Looks whether anybody is subscribed.
-    async fn look_around(&self) {
-        self.look.look().boxed().await;
-        if let Some(reach) = &self.reach {
-            reach.look().boxed().await;
-        }
     }
 
     /// The same, and then again what an address would not take at once, as long as there is time: the
@@ -177,7 +169,7 @@ impl Announcements {
     /// # Errors
     /// What kept the outbox from being read. It is logged here.
     pub async fn sweep_for_a_minute(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
-        self.look_around().await;
+        self.look().await;
         let due = self.due().await?;
         let (mut swept, mut next, mut left) = self.sweep_once(due, deadline).await;
         while let Some(then) = next {
@@ -191,6 +183,14 @@ impl Announcements {
             (next, left) = (later, rest);
         }
         Ok(swept)
+    }
+
+    /// Looks whether anybody is subscribed, and whom approval e-mail reaches.
+    async fn look(&self) {
+        self.look.look().boxed().await;
+        if let Some(reach) = &self.reach {
+            reach.look().boxed().await;
+        }
     }
 
     /// What is due, oldest first.

@@ -14,8 +14,9 @@ use gatekeeper_core::reach::{
 use gatekeeper_core::review::HeldEmail;
 use jiff::{SignedDuration, Timestamp};
 
+use super::AnnouncementsConfig;
+use super::sending::Sending;
 use super::subscriptions::Subscriptions;
-use super::{AnnouncementsConfig, Sending};
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Error, Retryable};
@@ -195,6 +196,7 @@ impl Reach {
             let facts = ReachFacts {
                 subscriptions: &subscriptions,
                 approvers: &approvers.list,
+                all_readable: approvers.malformed.is_empty(),
                 slack: self.slack,
                 own_queues: &self.own_queues,
                 settles: self.settles,

@@ -31,12 +31,12 @@ pub(crate) enum Key {
     Slots(ServiceId, AccountId),
     /// What is left to be sent of a write.
     Outbox(OutboxKey),
+    /// What is remembered of a review's approval e-mail.
+    HeldEmail(EndpointId),
     /// The same, put aside because SNS refused it for good, by its id.
     Refused(String),
     /// How many e-mails an approver's address was sent of late.
     Allowance(ApproverId),
-    /// What is remembered of a review's approval e-mail.
-    HeldEmail(EndpointId),
     /// The link that a token opens.
     Link(TokenHash),
     /// What the product remembers about itself, by name.
@@ -60,9 +60,9 @@ pub(super) const APPROVERS: &str = policy_key::APPROVERS;
 /// What an approver's sort key begins with.
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
+const HELD_EMAIL: &str = "held-email";
 const REFUSED: &str = "refused";
 const ALLOWANCE: &str = "allowance";
-const HELD_EMAIL: &str = "held-email";
 /// What the sort key of a prompt begins with.
 pub(super) const PROMPT: &str = "prompt#";
 const NOTICE: &str = "notice";
@@ -101,11 +101,11 @@ impl Key {
                 (format!("usage#{service}#{account}"), SLOTS.to_owned())
             }
             Self::Outbox(key) => (key.partition.to_string(), key.id.clone()),
-            Self::Refused(id) => (REFUSED.to_owned(), id.clone()),
-            Self::Allowance(id) => (format!("{ALLOWANCE}#{id}"), ALLOWANCE.to_owned()),
             Self::HeldEmail(endpoint) => {
                 (format!("{HELD_EMAIL}#{endpoint}"), HELD_EMAIL.to_owned())
             }
+            Self::Refused(id) => (REFUSED.to_owned(), id.clone()),
+            Self::Allowance(id) => (format!("{ALLOWANCE}#{id}"), ALLOWANCE.to_owned()),
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::UnexpectedKeys(scope) => {

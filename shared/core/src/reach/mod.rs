@@ -60,6 +60,8 @@ pub struct ReachFacts<'a> {
     pub subscriptions: &'a [Subscription],
     /// All approvers that can be read.
     pub approvers: &'a [Approver],
+    /// Whether those are all that there are. Of somebody who cannot be read, what was known stays.
+    pub all_readable: bool,
     /// Whether people are asked in Slack, too.
     pub slack: bool,
     /// The deployment's own queues: what they get, no person gets.
@@ -142,12 +144,12 @@ pub fn holds(look: Option<&Look>) -> bool {
     look.is_none_or(|look| look.findings.iter().any(ReachFinding::holds_email))
 }
 
-/// What becomes of an approver's e-mail by the newest look; none if that failed.
+/// What becomes of an approver's e-mail by the newest look; none if that failed. Whoever is no approver is not its
+/// business.
 #[must_use]
 pub fn sending(look: Option<&Look>, approver: &ApproverId) -> Sending {
     match look {
-        // Whoever is no approver any more has nothing to decide.
-        Some(look) if !look.reached.contains(approver) => Sending::Drop,
+        Some(look) if look.state.not_reached.contains_key(approver) => Sending::Drop,
         _ if holds(look) => Sending::Hold,
         _ => Sending::Send,
     }
@@ -197,6 +199,16 @@ pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look
         if !(facts.slack && slack_user_id.is_some()) {
             let approver = id.clone();
             findings.insert(ReachFinding::ApproverNotReached { approver });
+        }
+    }
+    if !facts.all_readable {
+        let is_listed = |id: &ApproverId| facts.approvers.iter().any(|it| it.id == *id);
+        let unread = before.not_reached.iter().filter(|(id, _)| !is_listed(id));
+        for (id, since) in unread {
+            not_reached.insert(id.clone(), *since);
+            let approver = id.clone();
+            let finding = ReachFinding::ApproverNotReached { approver };
+            findings.extend(before.since(&finding).map(|_| finding));
         }
     }
     let appeared = before.not_reached.keys().filter(|id| reached.contains(*id));

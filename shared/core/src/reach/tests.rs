@@ -51,6 +51,7 @@ fn own(name: &str) -> Subscription {
 struct Looks {
     state: ReachState,
     approvers: Vec<Approver>,
+    all_readable: bool,
     slack: bool,
     own_queues: Vec<String>,
 }
@@ -60,6 +61,7 @@ impl Looks {
         Self {
             state: ReachState::default(),
             approvers: approvers.to_vec(),
+            all_readable: true,
             slack: false,
             own_queues: vec![QUEUE.to_owned()],
         }
@@ -69,6 +71,7 @@ impl Looks {
         let facts = ReachFacts {
             subscriptions,
             approvers: &self.approvers,
+            all_readable: self.all_readable,
             slack: self.slack,
             own_queues: &self.own_queues,
             settles: SETTLES,
@@ -146,7 +149,27 @@ fn an_approver_who_is_none_any_more_is_no_finding() {
     world.approvers.clear();
     let look = world.look(&[], MINUTE);
     assert_eq!(news(&look), ["approver_not_reached bob@example.com ends"]);
-    assert_eq!(sending(Some(&look), &id("bob")), Sending::Drop);
+    assert_eq!(
+        sending(Some(&look), &id("bob")),
+        Sending::Send,
+        "by whoever asks him"
+    );
+}
+
+#[test]
+fn what_is_known_of_an_approver_stays_while_their_item_cannot_be_read() {
+    let mut world = Looks::of(&[approver("alice"), approver("bob")]);
+    world.settled(&[own("alice")]);
+    let bob = world.approvers.pop().unwrap();
+    world.all_readable = false;
+    let look = world.look(&[own("alice"), own("bob")], 16 * MINUTE);
+    assert_eq!(news(&look), ["subscription_new bob@example.com begins"]);
+    assert_eq!(look.appeared, [].into(), "what he may decide is not known");
+    world.approvers.push(bob);
+    world.all_readable = true;
+    let look = world.look(&[own("alice"), own("bob")], 17 * MINUTE);
+    assert_eq!(news(&look), ["approver_not_reached bob@example.com ends"]);
+    assert_eq!(look.appeared, [id("bob")].into());
 }
 
 #[test]
