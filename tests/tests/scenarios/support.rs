@@ -433,6 +433,10 @@ pub(crate) fn rejection() -> Ballot {
     Ballot::new(Choice::Reject, "Not a customer.").unwrap()
 }
 
+pub(crate) fn withdrawal() -> Ballot {
+    Ballot::new(Choice::Withdraw, "Too early.").unwrap()
+}
+
 pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
     let gatekeeper = world.gatekeeper(Function::Approvals);
     gatekeeper

@@ -17,7 +17,6 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::invitation::invitation;
 use gatekeeper_core::message::Message;
 use gatekeeper_core::request::{Request, SlotChange, Transition};
-use gatekeeper_core::token::TokenHash;
 
 use super::allowlist::Ground;
 use super::outbox::encode_message;
@@ -49,8 +48,6 @@ pub(crate) struct Write<'a> {
     pub(crate) notes: Vec<Kind>,
     /// Which approvers are to be asked, in the words of this kind.
     pub(crate) invited: Option<(Kind, BTreeSet<ApproverId>)>,
-    /// The link that a vote uses up.
-    pub(crate) link: Option<&'a TokenHash>,
 }
 
 impl<'a> Write<'a> {
@@ -65,7 +62,6 @@ impl<'a> Write<'a> {
             told: Told::Nothing,
             notes: Vec::new(),
             invited: None,
-            link: None,
         }
     }
 }
@@ -101,7 +97,6 @@ enum Part {
     History,
     Slots,
     Ground,
-    Link,
     Outbox,
 }
 
@@ -198,10 +193,6 @@ impl Tables {
         for message in &messages {
             parts.push(Part::Outbox);
             items.push(self.put_new(encode_message(message)?)?);
-        }
-        if let Some(link) = write.link {
-            parts.push(Part::Link);
-            items.push(self.use_up(link)?);
         }
         for ground in &write.grounds {
             parts.push(Part::Ground);
@@ -336,7 +327,7 @@ fn cancelled(
                 });
             }
 
-            Part::Ground | Part::Link => outcome = Some(Recorded::PolicyChanged),
+            Part::Ground => outcome = Some(Recorded::PolicyChanged),
             Part::Slots => {
                 if outcome.is_none() {
                     outcome = Some(Recorded::LimitReached);
