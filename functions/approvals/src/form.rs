@@ -37,7 +37,7 @@ impl Faults {
 pub(crate) const MISTYPED: &str =
     "That is not how this endpoint's id ends. Type its last six characters.";
 const NOT_TYPED: &str = "Type the last six characters of the endpoint's id.";
-const NOT_CHOSEN: &str = "Choose one of the two.";
+const NOT_CHOSEN: &str = "Choose one.";
 const NOT_A_FORM: &str =
     "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
 
@@ -73,6 +73,7 @@ pub(crate) fn read(request: &Request) -> Entered {
     let choice = match choice.as_deref() {
         None => None,
         Some("approve") => Some(Choice::Approve),
+        Some("withdraw") => Some(Choice::Withdraw),
         Some("reject") => Some(Choice::Reject),
         Some(_) => return damaged(),
     };

@@ -10,7 +10,7 @@ use crate::words;
 
 /// What came of looking at a review, or of voting on it.
 pub(crate) enum Outcome {
-    /// They may vote.
+    /// They may vote, or say something else than they did.
     Open(Box<Dossier>),
     /// What they typed is not the end of the endpoint's id.
     Mistyped(Box<Dossier>),
@@ -29,11 +29,9 @@ pub(crate) enum Outcome {
 /// Why there is nothing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
-    /// They looked, and have voted; more people must.
-    HaveVoted,
     /// They looked; it is decided.
     IsDecided,
-    /// Their vote counts, and more people must vote.
+    /// What they said is recorded, and more people must approve.
     Waiting,
     /// Their vote decided, and EC2 has done it.
     Done,
@@ -41,7 +39,7 @@ pub(crate) enum Standing {
     Recorded,
     /// Their vote decided, and came to nothing: something else had happened meanwhile.
     Overtaken,
-    /// They voted again, which changes nothing.
+    /// They said so before, or may not say it any more, which changes nothing.
     Already,
     /// They voted after it had been decided.
     TooLate,
@@ -54,8 +52,7 @@ pub(crate) enum Standing {
 impl From<View> for Outcome {
     fn from(view: View) -> Self {
         match view {
-            View::Open(dossier) => Self::Open(dossier),
-            View::Voted(dossier) => Self::Stands(Standing::HaveVoted, dossier),
+            View::Open(dossier) | View::Voted(dossier) => Self::Open(dossier),
             View::Decided(dossier) => Self::Stands(Standing::IsDecided, dossier),
             View::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
             View::Unmanaged(dossier) => Self::Stands(Standing::Unmanaged, dossier),
@@ -87,6 +84,16 @@ impl From<Voted> for Outcome {
 }
 
 impl Standing {
+    /// What whoever reads this can still say.
+    pub(crate) fn choices(self, dossier: &Dossier) -> &'static [Choice] {
+        match self {
+            Self::Waiting | Self::Already if dossier.request.status == Status::InReview => {
+                dossier.choices
+            }
+            _ => &[],
+        }
+    }
+
     /// The headline. Each tells what it is from all others, and begins with what happened where that was
     /// none of Gatekeeper's doing.
     pub(crate) fn title(self, dossier: &Dossier) -> String {
@@ -108,8 +115,13 @@ impl Standing {
             _ => {}
         }
         match self {
+            Self::Waiting if words::has_withdrawn(dossier) => {
+                format!(
+                    "Your approval is withdrawn: {}",
+                    words::still_needed(dossier)
+                )
+            }
             Self::Waiting => format!("Your vote counts: {}", words::still_needed(dossier)),
-            Self::HaveVoted => format!("You have voted: {}", words::still_needed(dossier)),
             Self::Already if is_open => {
                 format!("You had voted before: {}", words::still_needed(dossier))
             }
@@ -130,19 +142,21 @@ impl Standing {
         let request = &dossier.request;
         let is_open = request.status == Status::InReview;
         let (consumer, service) = (words::consumer(request), words::service(request));
-        let voted = match dossier.own_vote().map(|vote| vote.choice) {
-            Some(Choice::Approve) => "You approved.",
-            Some(Choice::Reject) => "You rejected.",
-            // Under another of their names.
-            None => "You have voted.",
-        };
-        let until = "Nothing is connected until enough people have approved.";
+        let voted = words::own_vote(dossier);
+        let until = words::UNTIL;
         match self {
-            Self::Waiting | Self::HaveVoted => format!("{voted} {until}"),
+            Self::Waiting => format!("{voted} {until}"),
+            Self::Already if is_open && words::has_withdrawn(dossier) => {
+                format!("{voted} Nobody approves twice in one review. {until}")
+            }
             Self::Already if is_open => {
                 format!("{voted} Voting again changes nothing. {until}")
             }
-            Self::Already => format!("{voted} Voting again changes nothing."),
+            Self::Already => {
+                format!(
+                    "{voted} Voting again changes nothing. The review is over, and nothing can be taken back."
+                )
+            }
             Self::IsDecided => "There is nothing left for you to do.".to_owned(),
             Self::TooLate => {
                 "It was decided before your vote came in, so your vote does not count.".to_owned()

@@ -5,7 +5,7 @@ use gatekeeper_core::approver::Bar;
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::FailedCondition;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
-use gatekeeper_core::vote::InvalidBallot;
+use gatekeeper_core::vote::{Choice, InvalidBallot};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -56,6 +56,45 @@ pub(crate) fn still_needed(dossier: &Dossier) -> String {
         n => format!("{n} more approvals are needed"),
     }
 }
+
+/// That a single approval may not be all.
+pub(crate) const UNTIL: &str = "Nothing is connected until enough people have approved.";
+
+/// What somebody said last of a review, as a sentence to them.
+pub(crate) fn own_vote(dossier: &Dossier) -> String {
+    let Some(own) = &dossier.own else {
+        return "You have not voted.".to_owned();
+    };
+    let said = match own.choice {
+        Choice::Approve => "You approved",
+        Choice::Withdraw => "You withdrew your approval",
+        Choice::Reject => "You rejected",
+    };
+    if own.approver == dossier.approver {
+        format!("{said}.")
+    } else {
+        format!("{said}, as {}.", own.approver)
+    }
+}
+
+/// Whether somebody's last word is that they take their approval back.
+pub(crate) fn has_withdrawn(dossier: &Dossier) -> bool {
+    let own = dossier.own.as_ref();
+    own.is_some_and(|vote| vote.choice == Choice::Withdraw)
+}
+
+/// What somebody can still do who has voted, after "you can"; none if nothing.
+pub(crate) fn still_to_say(choices: &[Choice]) -> Option<&'static str> {
+    match choices {
+        [Choice::Withdraw, ..] => Some("withdraw your approval, or reject"),
+        [Choice::Reject] => Some("reject"),
+        _ => None,
+    }
+}
+
+/// What taking an approval back means.
+pub(crate) const WITHDRAWING: &str =
+    "it counts no more, and you cannot approve this connection again in this review";
 
 /// What stands in somebody's way.
 pub(crate) fn barred(bar: Bar, request: &Request) -> String {

@@ -569,7 +569,12 @@ impl Prompts {
 /// Whether an announcement tells something beyond what the reviews' messages show.
 fn is_told_once(told: &Announcement) -> bool {
     match told.kind {
-        Kind::ReviewOpened | Kind::VoteCast | Kind::Accepted | Kind::Rejected | Kind::Gone => false,
+        Kind::ReviewOpened
+        | Kind::VoteCast
+        | Kind::VoteWithdrawn
+        | Kind::Accepted
+        | Kind::Rejected
+        | Kind::Gone => false,
         Kind::ReviewReminder
         | Kind::NobodyMayDecide
         | Kind::QuorumOutOfReach

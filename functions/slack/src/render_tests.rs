@@ -67,6 +67,7 @@ fn vote(who: &str, reason: &str, minute: i64) -> Vote {
         at: at(minute),
         channel: Channel::Slack,
         void: false,
+        taken_back: false,
     }
 }
 

@@ -7,7 +7,7 @@ use gatekeeper_core::approver::Approver;
 use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::{Cause, Request, Status, Transition};
-use gatekeeper_core::vote::{Choice, Vote};
+use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 
 use super::chat::Chat;
@@ -92,8 +92,7 @@ impl Recorded {
         if request.nobody_may_decide() {
             return "Waits for people, and nobody may decide it: add an approver".to_owned();
         }
-        let approved = |vote: &&Vote| vote.choice == Choice::Approve;
-        let approvals = request.votes.iter().filter(approved).count();
+        let approvals = request.votes.iter().filter(|vote| vote.approves()).count();
         let needed = request.approvals_required;
         if request.is_out_of_reach() {
             return format!(

@@ -18,7 +18,7 @@ use crate::policy::ServiceName;
 use crate::rejection;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use crate::visible::in_line;
-use crate::vote::{Choice, Vote};
+use crate::vote::{Vote, may_approve};
 
 /// What is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub enum Kind {
     QuorumOutOfReach,
     /// Somebody voted; EC2 is not asked before enough have.
     VoteCast,
+    /// Somebody took their approval back.
+    VoteWithdrawn,
     /// EC2 accepted a connection.
     Accepted,
     /// EC2 rejected a connection.
@@ -64,12 +66,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::ReviewOpened,
         Kind::ReviewReminder,
         Kind::NobodyMayDecide,
         Kind::QuorumOutOfReach,
         Kind::VoteCast,
+        Kind::VoteWithdrawn,
         Kind::Accepted,
         Kind::Rejected,
         Kind::AcceptRefused,
@@ -94,6 +97,7 @@ impl Kind {
             Self::NobodyMayDecide => "nobody_may_decide",
             Self::QuorumOutOfReach => "quorum_out_of_reach",
             Self::VoteCast => "vote_cast",
+            Self::VoteWithdrawn => "vote_withdrawn",
             Self::Accepted => "accepted",
             Self::Rejected => "rejected",
             Self::AcceptRefused => "accept_refused",
@@ -205,7 +209,7 @@ pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
             told.reason = objection(request, &request.verdict, request.purged.as_ref());
         }
         (Kind::StaysRejected, _) => told.reason = rejection::why(request),
-        (Kind::VoteCast, Some(vote)) => told.reason = vote.to_string(),
+        (Kind::VoteCast | Kind::VoteWithdrawn, Some(vote)) => told.reason = vote.to_string(),
         (Kind::DeciderNamed, _) => {
             told.reason = "AWS CloudTrail tells by now who it was.".to_owned();
         }
@@ -295,11 +299,10 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
 }
 
 impl Review {
-    /// Who approved and still may.
+    /// Who approved, still may, and has not taken it back.
     #[must_use]
     pub fn approvals(&self) -> Vec<&Vote> {
-        let approves = |vote: &&Vote| vote.choice == Choice::Approve && !vote.void;
-        self.votes.iter().filter(approves).collect()
+        self.votes.iter().filter(|vote| vote.approves()).collect()
     }
 }
 
@@ -317,8 +320,11 @@ impl fmt::Display for Review {
             f.write_str(if index == 0 { ": " } else { ", " })?;
             write!(f, "{}", vote.approver)?;
         }
+        let may_approve = may_approve(self.deciders, &self.votes);
         if self.deciders < self.approvals_required {
             write!(f, "; only {} may decide", self.deciders)?;
+        } else if may_approve < self.approvals_required {
+            write!(f, "; only {may_approve} may still approve")?;
         }
         f.write_str("; one rejection rejects")
     }
@@ -375,6 +381,7 @@ impl Announcement {
             Kind::NobodyMayDecide => "PrivateLink review, and nobody may decide",
             Kind::QuorumOutOfReach => "PrivateLink review out of reach",
             Kind::VoteCast => "PrivateLink vote",
+            Kind::VoteWithdrawn => "PrivateLink vote withdrawn",
             Kind::Accepted => "PrivateLink accepted",
             Kind::Rejected => "PrivateLink rejected",
             Kind::AcceptRefused | Kind::StaysRejected => "PrivateLink needs a new endpoint",
@@ -441,13 +448,15 @@ impl Announcement {
                     row("Approvals", &review.to_string());
                 }
             }
-            Kind::VoteCast | Kind::Gone => {}
+            Kind::VoteCast | Kind::VoteWithdrawn | Kind::Gone => {}
             Kind::RevocationStarted | Kind::RevocationUndone | Kind::WouldRevoke => {
                 row("Accepted by", &self.decided_by.to_string());
             }
             _ => row("Decided by", &self.decided_by.to_string()),
         }
-        if !self.also_named.is_empty() && !matches!(self.kind, Kind::VoteCast | Kind::Gone) {
+        if !self.also_named.is_empty()
+            && !matches!(self.kind, Kind::VoteCast | Kind::VoteWithdrawn | Kind::Gone)
+        {
             row("Also named", &list(&self.also_named));
         }
         if let Some(ec2) = &self.ec2 {
@@ -475,6 +484,7 @@ impl Announcement {
                 "asks to connect, and more people must approve than there are who may."
             }
             Kind::VoteCast => "asks to connect, and somebody voted.",
+            Kind::VoteWithdrawn => "asks to connect, and somebody took their approval back.",
             Kind::Accepted => "asked to connect and was accepted.",
             Kind::Rejected => "asked to connect and was rejected.",
             Kind::AcceptRefused => {

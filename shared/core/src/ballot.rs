@@ -4,11 +4,12 @@
 //! | in this order | answer |
 //! | --- | --- |
 //! | whoever votes is no approver any more | [`Answer::Invalid`], [`Answer::NotAnApprover`] |
-//! | they have voted in this review | [`Answer::Already`] |
+//! | they have said so in this review, or may say it no more | [`Answer::Already`] |
 //! | the review is over, or is another one | [`Answer::TooLate`], [`Answer::Invalid`] |
 //! | its service is not managed any more | [`Answer::Unmanaged`] |
 //! | they may not decide this request | [`Answer::Barred`] |
-//! | EC2's answer cannot be relied upon | [`Answer::Unrecorded`] |
+//! | it withdraws what was not given | [`Answer::Unrecorded`] |
+//! | EC2's answer cannot be relied upon, and it does not withdraw | [`Answer::Unrecorded`] |
 //! | EC2 does not show the connection that they were shown, waiting | [`Answer::Settle`] |
 //! | it approves, and the policy cannot be read (safety rule S2) | [`Answer::Unrecorded`] |
 //! | the policy decides without people | [`Answer::Settle`] |
@@ -33,10 +34,11 @@ use crate::policy::ServiceSettings;
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::review::{self, HeldEmail};
 use crate::vote::{
-    Ballot, Channel, Choice, Tally, Unrecorded, Vote, mark_void, reason_of, tally, vote_of,
+    Ballot, Channel, Choice, Tally, Unrecorded, Vote, mark_void, reason_of, take_back, tally,
+    vote_of,
 };
 
-pub use view::{Dossier, View, view};
+pub use view::{Dossier, View, is_used_up, view};
 
 /// All that bears on one vote.
 #[derive(Debug, Clone)]
@@ -83,7 +85,7 @@ pub enum Answer {
     Invalid,
     /// Nothing: they are no approver.
     NotAnApprover,
-    /// Nothing: they had voted before.
+    /// Nothing: they had said so before, or may not say it any more.
     Already,
     /// Nothing: it was decided, or over, before.
     TooLate,
@@ -104,8 +106,9 @@ pub enum Answer {
 
 /// A vote that counts, with all that is written with it.
 ///
-/// It consumes nothing besides: the right to vote is used up by the vote itself, which the request keeps,
-/// and two votes on one request cannot both be written, since each names the revision that it rests on.
+/// It consumes nothing besides: the right to approve is used up by the vote itself, which the request keeps
+/// as long as its review lasts, and two votes on one request cannot both be written, since each names the
+/// revision that it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cast {
     /// The request as it is to be, of the next revision.
@@ -201,6 +204,10 @@ fn cast(facts: &Facts<'_>) -> Result<Cast, Answer> {
     if let Err(bar) = may_vote(request, approver, facts.approvers) {
         return Err(Answer::Barred(bar));
     }
+    let last = vote_of(request, approver, facts.approvers);
+    if last.is_none() && facts.ballot.choice == Choice::Withdraw {
+        return Err(Answer::Unrecorded(Unrecorded::NothingToWithdraw));
+    }
     shown_and_waiting(facts)?;
     let settings = match facts.policy {
         Ok(judged) if judged.verdict.decision != Decision::Review => {
@@ -211,7 +218,7 @@ fn cast(facts: &Facts<'_>) -> Result<Cast, Answer> {
         Err(wrong) if facts.ballot.choice == Choice::Approve => {
             return Err(Answer::Unrecorded(Unrecorded::Policy(wrong.to_owned())));
         }
-        // A rejection needs the right of whoever casts it, and no policy.
+        // All else needs the right of whoever casts it, and no policy.
         Err(_) => None,
     };
     let is_over = match settings {
@@ -223,7 +230,7 @@ fn cast(facts: &Facts<'_>) -> Result<Cast, Answer> {
     if is_over {
         return Err(Answer::Expired);
     }
-    Ok(counted(facts, settings))
+    Ok(counted(facts, approver, settings))
 }
 
 /// Who votes, where they are an approver and the review is theirs to vote on.
@@ -236,11 +243,13 @@ fn voter<'a>(facts: &Facts<'a>) -> Result<&'a Approver, Answer> {
             Channel::Slack | Channel::Iam => Answer::NotAnApprover,
         });
     };
-    let has_voted = vote_of(request, approver, facts.approvers).is_some();
-    if has_voted && request.review == Some(facts.review) {
+    let last = vote_of(request, approver, facts.approvers).map(|vote| vote.choice);
+    let is_open = request.is_open_review(facts.review);
+    let may_say = is_open && Choice::after(last).contains(&facts.ballot.choice);
+    if last.is_some() && request.review == Some(facts.review) && !may_say {
         return Err(Answer::Already);
     }
-    if !request.is_open_review(facts.review) {
+    if !is_open {
         return Err(over(request, facts.review));
     }
     // A service that was taken from Gatekeeper is decided by others.
@@ -250,8 +259,12 @@ fn voter<'a>(facts: &Facts<'a>) -> Result<&'a Approver, Answer> {
     Ok(approver)
 }
 
-/// That EC2 shows the connection that they were shown, and that it waits.
+/// That EC2 shows the connection that they were shown, and that it waits. What only takes an approval back
+/// lets nobody in, and needs no answer of EC2's.
 fn shown_and_waiting(facts: &Facts<'_>) -> Result<(), Answer> {
+    if facts.ballot.choice == Choice::Withdraw && !is_known(facts) {
+        return Ok(());
+    }
     let connection = match &facts.connection {
         Ok(connection) => *connection,
         Err(why) => return Err(Answer::Unrecorded(why.clone())),
@@ -274,11 +287,22 @@ fn shown_and_waiting(facts: &Facts<'_>) -> Result<(), Answer> {
     }
 }
 
+/// Whether EC2 said how the connection stands.
+fn is_known(facts: &Facts<'_>) -> bool {
+    let listed = facts.connection.as_ref().ok().copied().flatten();
+    let phase = listed.map(|connection| connection.state.phase());
+    facts.managed.is_some() && phase.is_some_and(|phase| phase != Phase::Unknown)
+}
+
 /// The vote among the others, and what they come to.
-fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
+fn counted(facts: &Facts<'_>, approver: &Approver, settings: Option<&ServiceSettings>) -> Cast {
+    let withdraws = facts.ballot.choice == Choice::Withdraw;
     let mut voted = facts.request.clone();
     if let Some(settings) = settings {
         voted.approvals_required = review::approvals_required(settings);
+    }
+    if facts.ballot.choice != Choice::Approve {
+        take_back(&mut voted, approver, facts.approvers);
     }
     voted.votes.push(Vote {
         approver: facts.approver.clone(),
@@ -287,6 +311,7 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
         at: facts.now,
         channel: facts.channel,
         void: false,
+        taken_back: false,
     });
     mark_void(&mut voted, facts.approvers);
     let own_items = items(std::iter::once(facts.approver), facts.approvers);
@@ -298,7 +323,8 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
         required,
         facts.now,
     );
-    if let Some((mut transition, mut rests_on)) = decision {
+    // That those suffice which are left is found when the review is looked at next.
+    if let Some((mut transition, mut rests_on)) = decision.filter(|_| !withdraws) {
         rests_on.rights.extend(own_items.iter().cloned());
         if transition.to == Status::Accepting {
             // Whoever made it enough; clocks may differ.
@@ -318,6 +344,14 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
             };
         }
     }
+    let mut announces = vec![match withdraws {
+        true => Kind::VoteWithdrawn,
+        false => Kind::VoteCast,
+    }];
+    if voted.is_out_of_reach() && !facts.request.is_out_of_reach() {
+        voted.out_of_reach_since = Some(facts.now);
+        announces.push(Kind::QuorumOutOfReach);
+    }
     Cast {
         after: voted.noted(),
         transition: None,
@@ -325,7 +359,7 @@ fn counted(facts: &Facts<'_>, settings: Option<&ServiceSettings>) -> Cast {
             rights: own_items,
             ..RestsOn::default()
         },
-        announces: vec![Kind::VoteCast],
+        announces,
     }
 }
 

@@ -7,7 +7,6 @@ use crate::announcement::Kind;
 use crate::messages::{Ask, Messages};
 use crate::precondition::Precondition;
 use crate::request::{Cause, Request, SlotChange, Status, Transition};
-use crate::token::TokenHash;
 
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +21,6 @@ pub struct Change {
     pub preconditions: Vec<Precondition>,
     /// What becomes of the consumer's usage.
     pub usage: UsageChange,
-    /// The link that a vote uses up.
-    pub consumes: Option<TokenHash>,
     /// What is to be told of it.
     pub messages: Messages,
 }
@@ -61,7 +58,6 @@ impl Change {
             transition: None,
             preconditions: Vec::new(),
             usage: UsageChange::Keep,
-            consumes: None,
             messages: Messages::default(),
         }
     }
@@ -76,7 +72,6 @@ impl Change {
                 SlotChange::Take => UsageChange::Take { at_most: None },
                 SlotChange::Release => UsageChange::Release,
             },
-            consumes: None,
             messages: Messages::of_transition(&after, &transition),
             after,
             transition: Some(transition),
@@ -88,13 +83,6 @@ impl Change {
     #[must_use]
     pub fn on(mut self, preconditions: Vec<Precondition>) -> Self {
         self.preconditions.extend(preconditions);
-        self
-    }
-
-    /// The same, and it uses up a link.
-    #[must_use]
-    pub fn using(mut self, link: Option<TokenHash>) -> Self {
-        self.consumes = link;
         self
     }
 

@@ -17,7 +17,7 @@ pub fn confirmed(
 ) -> Option<Announcement> {
     let noted = match told.kind {
         // The review's own message shows these.
-        Kind::ReviewOpened | Kind::VoteCast => return None,
+        Kind::ReviewOpened | Kind::VoteCast | Kind::VoteWithdrawn => return None,
         Kind::ReviewReminder => request
             .reminded_at
             .filter(|_| request.status == Status::InReview)

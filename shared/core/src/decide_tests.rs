@@ -159,6 +159,7 @@ fn vote(approver: &str, choice: Choice) -> Vote {
         at: at(1),
         channel: Channel::Email,
         void: false,
+        taken_back: false,
     }
 }
 

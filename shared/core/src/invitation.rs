@@ -139,9 +139,10 @@ fn text(told: &Announcement) -> String {
 #[must_use]
 pub fn letter(text: &str, invitation: &Invitation, url: &str) -> String {
     format!(
-        "{text}\nDecide here, as {}. The link is yours alone, works once, and as long as the review is open; do not \
-         forward it:\n\n{url}\n\nOpening it decides nothing. To decide you type the last six characters of the \
-         endpoint's id.\n",
+        "{text}\nDecide here, as {}. The link is yours alone and works as long as the review is open; do not forward \
+         it:\n\n{url}\n\nOpening it decides nothing. To decide you type the last six characters of the endpoint's \
+         id. Until the review ends you can take an approval back with the same link, or reject; you cannot approve \
+         twice.\n",
         invitation.approver
     )
 }

@@ -10,7 +10,6 @@ use crate::connection::{Connection, Organization, Phase};
 use crate::judge::{Decision, Verdict};
 use crate::policy::Rule;
 use crate::request::{Actor, Cause, Request, Status};
-use crate::vote::{Choice, Vote};
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,8 +201,7 @@ pub fn approval(
 }
 
 fn approvers_of(request: &Request) -> String {
-    let approves = |vote: &&Vote| vote.choice == Choice::Approve && !vote.void;
-    let votes = request.votes.iter().filter(approves);
+    let votes = request.votes.iter().filter(|vote| vote.approves());
     let names: Vec<&str> = votes.map(|vote| vote.approver.as_str()).collect();
     if names.is_empty() {
         return request.decided_by.to_string();
@@ -241,7 +239,7 @@ mod tests {
     use crate::fixtures::{at, connection, request};
     use crate::judge::FailedCondition;
     use crate::policy::Effect;
-    use crate::vote::Channel;
+    use crate::vote::{Channel, Choice, Vote};
 
     const LAG: SignedDuration = SignedDuration::from_secs(60);
 
@@ -566,6 +564,7 @@ mod tests {
             at: at(0),
             channel: Channel::Iam,
             void,
+            taken_back: false,
         };
         let mut request = request(Status::Accepting);
         request.decided_by = Actor::Approver("bob@example.com".to_owned());

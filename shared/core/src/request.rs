@@ -23,7 +23,7 @@ use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::policy::{Rule, ServiceName};
 use crate::rejection::StaysRejected;
-use crate::vote::Vote;
+use crate::vote::{Vote, may_approve};
 
 /// Where a request stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -579,10 +579,16 @@ impl Request {
         self.status == Status::InReview && self.deciders == 0
     }
 
+    /// How many people have approved its review or may still do so.
+    #[must_use]
+    pub fn may_approve(&self) -> u32 {
+        may_approve(self.deciders, &self.votes)
+    }
+
     /// Whether it waits for more approvals than there are people who may approve.
     #[must_use]
     pub fn is_out_of_reach(&self) -> bool {
-        self.status == Status::InReview && self.deciders < self.approvals_required
+        self.status == Status::InReview && self.may_approve() < self.approvals_required
     }
 
     /// Whether this is the review that is open now.
@@ -740,6 +746,7 @@ mod tests {
             at: at(0),
             channel: Channel::Email,
             void: false,
+            taken_back: false,
         });
         let same = connection(ConnectionState::Rejected);
         assert!(asked.is_about(&same));

@@ -1,4 +1,4 @@
-//! The secret in a link: whoever has it may vote as the approver that it was sent to, once.
+//! The secret in a link: whoever has it may vote as the approver that it was sent to.
 
 use std::fmt;
 use std::str::FromStr;

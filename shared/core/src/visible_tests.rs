@@ -225,6 +225,7 @@ fn any_request() -> impl Strategy<Value = Request> {
             at: at(1),
             channel: Channel::Slack,
             void: false,
+            taken_back: false,
         }];
         request
     })

@@ -1,7 +1,8 @@
 //! Votes on a review, and what they come to.
 //!
 //! One rejection rejects. An approval takes as many different people as the service asks for. A vote
-//! counts as long as whoever cast it may decide the request.
+//! counts as long as whoever cast it may decide the request, and has not taken it back: in one review a
+//! person's vote moves from approved to withdrawn to rejected, and nothing goes back.
 
 use std::fmt;
 
@@ -29,12 +30,14 @@ pub fn is_typed(typed: &str, endpoint_id: &EndpointId) -> bool {
     typed.len() >= TYPED && endpoint_id.as_str().ends_with(&typed)
 }
 
-/// What somebody decides.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// What somebody says of a review, in the order in which they may say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// Let it connect.
     Approve,
+    /// Take the approval back.
+    Withdraw,
     /// Keep it out.
     Reject,
 }
@@ -45,6 +48,7 @@ impl Choice {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Approve => "approve",
+            Self::Withdraw => "withdraw",
             Self::Reject => "reject",
         }
     }
@@ -54,7 +58,19 @@ impl Choice {
     pub fn done(self) -> &'static str {
         match self {
             Self::Approve => "approved",
+            Self::Withdraw => "withdrew their approval",
             Self::Reject => "rejected",
+        }
+    }
+
+    /// What somebody can say whose last word in a review is this; none if they said nothing.
+    #[must_use]
+    pub fn after(last: Option<Self>) -> &'static [Self] {
+        match last {
+            None => &[Self::Approve, Self::Reject],
+            Some(Self::Approve) => &[Self::Withdraw, Self::Reject],
+            Some(Self::Withdraw) => &[Self::Reject],
+            Some(Self::Reject) => &[],
         }
     }
 }
@@ -90,7 +106,7 @@ pub struct Vote {
     pub approver: ApproverId,
     /// What.
     pub choice: Choice,
-    /// Why; may be empty for an approval.
+    /// Why; may be empty for all but a rejection.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// When.
@@ -101,6 +117,17 @@ pub struct Vote {
     /// the request any more. For people to read; the tally looks for itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
+    /// Whether it is an approval that whoever cast it has taken back since, which stays so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
+}
+
+impl Vote {
+    /// Whether it is an approval that counts, as far as is noted on it.
+    #[must_use]
+    pub fn approves(&self) -> bool {
+        self.choice == Choice::Approve && !self.void && !self.taken_back
+    }
 }
 
 impl fmt::Display for Vote {
@@ -113,7 +140,11 @@ impl fmt::Display for Vote {
             channel,
             ..
         } = self;
-        write!(f, "{approver} {} {}.", choice.done(), channel.by())?;
+        let since = match self.taken_back {
+            true => ", and took it back",
+            false => "",
+        };
+        write!(f, "{approver} {} {}{since}.", choice.done(), channel.by())?;
         if reason.is_empty() {
             Ok(())
         } else {
@@ -181,6 +212,8 @@ pub enum Unrecorded {
     PolicyDecides,
     /// It approves, and the policy cannot be read (safety rule S2); what is wrong with it.
     Policy(String),
+    /// It takes an approval back, and there is none of whoever cast it.
+    NothingToWithdraw,
 }
 
 impl fmt::Display for Unrecorded {
@@ -217,6 +250,10 @@ impl fmt::Display for Unrecorded {
                 "The allowlist or the settings were changed, and they decide about this connection by now, so \
                  that no vote is needed. EC2 is being asked, which takes longer than you wait: what came of it \
                  shows here and is announced within minutes. If it is still open then, vote again.",
+            ),
+            Self::NothingToWithdraw => f.write_str(
+                "You have not approved this connection in this review, so there is nothing to take back. You \
+                 can vote again.",
             ),
             Self::Policy(wrong) => write!(
                 f,
@@ -276,11 +313,12 @@ pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally 
     let mut voters = Vec::new();
     let mut approvals = Vec::new();
     let mut rejections = Vec::new();
-    for vote in &request.votes {
+    for vote in request.votes.iter().filter(|vote| !vote.taken_back) {
         let Some(approver) = decider(vote) else {
             continue;
         };
         match vote.choice {
+            Choice::Withdraw => {}
             Choice::Reject => rejections.push(vote),
             Choice::Approve => {
                 voters.push(approver);
@@ -312,7 +350,7 @@ pub fn mark_void(request: &mut Request, approvers: &[Approver]) {
     }
 }
 
-/// Whether an approver has voted already, as themselves or as whom they are entered as besides.
+/// The last word of an approver on a review, under whichever of their names; none if they have not voted.
 #[must_use]
 pub fn vote_of<'a>(
     request: &'a Request,
@@ -320,8 +358,27 @@ pub fn vote_of<'a>(
     approvers: &[Approver],
 ) -> Option<&'a Vote> {
     let items = items_of(approver, approvers);
-    let mut votes = request.votes.iter();
-    votes.find(|vote| items.iter().any(|item| item.id == vote.approver))
+    let is_theirs = |vote: &&Vote| items.iter().any(|item| item.id == vote.approver);
+    let votes = request.votes.iter().filter(is_theirs);
+    votes.max_by_key(|vote| (vote.choice, vote.at, vote.approver.clone()))
+}
+
+/// How many of those who may decide have approved or may still do so: who took their approval back in a review
+/// gives none in it any more.
+#[must_use]
+pub fn may_approve(deciders: u32, votes: &[Vote]) -> u32 {
+    let withdrew = |vote: &&Vote| vote.choice == Choice::Withdraw && !vote.void;
+    let withdrawn = votes.iter().filter(withdrew).count();
+    deciders.saturating_sub(u32::try_from(withdrawn).unwrap_or(u32::MAX))
+}
+
+/// Notes on the approvals of an approver that they have taken them back.
+pub fn take_back(request: &mut Request, approver: &Approver, approvers: &[Approver]) {
+    let items = items_of(approver, approvers);
+    for vote in &mut request.votes {
+        let is_theirs = items.iter().any(|item| item.id == vote.approver);
+        vote.taken_back |= is_theirs && vote.choice == Choice::Approve;
+    }
 }
 
 /// The sentence that a decision by votes is recorded with.
@@ -335,6 +392,8 @@ pub fn reason_of(votes: &[Vote], choice: Choice, required: u32) -> String {
             names.len()
         ),
         Choice::Approve => format!("Approved by {}.", names.join(" and ")),
+        // It decides nothing, and would be said so.
+        Choice::Withdraw => format!("Withdrawn by {}.", names.join(" and ")),
         Choice::Reject => format!("Rejected by {}.", names.join(" and ")),
     };
     for vote in votes.iter().filter(|vote| !vote.reason.is_empty()) {

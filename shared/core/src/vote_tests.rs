@@ -25,6 +25,7 @@ fn vote(name: &str, choice: Choice) -> Vote {
         at: at(1),
         channel: Channel::Email,
         void: false,
+        taken_back: false,
     }
 }
 

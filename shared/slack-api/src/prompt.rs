@@ -13,6 +13,9 @@ pub const APPROVE: &str = "approve";
 /// The `action_id` of the button that asks for the reason of a rejection.
 pub const REJECT: &str = "reject";
 
+/// The `action_id` of the button that takes an approval back, shown to whoever gave it and to nobody else.
+pub const WITHDRAW: &str = "withdraw";
+
 /// Which review a prompt is about: all that its buttons say. Whatever else is to be known is looked up
 /// when somebody presses one.
 #[derive(Debug, Clone, PartialEq, Eq)]

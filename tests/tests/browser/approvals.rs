@@ -579,7 +579,7 @@ async fn every_page_can_be_read_and_used_by_anybody_anywhere() {
         let headings = [
             (&link(world, "carol", 3), "May "),
             (&bob, "May "),
-            (&alice, "This link does not work"),
+            (&alice, "You have voted: 1 more approval is needed"),
         ];
         assert!(page.heading().await.starts_with("Your vote counts"));
         page.assert_anybody_can_use_it().await;
@@ -602,6 +602,46 @@ async fn every_page_can_be_read_and_used_by_anybody_anywhere() {
         assert_eq!(page.count("img").await, 0, "a name stays a name");
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_approval_is_taken_back_by_the_link_that_gave_it() {
+    for javascript in [true, false] {
+        with_a_browser(&two_of_three(), async |world, page| {
+            page.set_javascript(javascript).await;
+            let alice = link(world, "alice", 3);
+            page.approve(&alice, 3).await;
+            assert!(page.heading().await.starts_with("Your vote counts"));
+            // Back to the form, where only what may still be said is offered.
+            page.click_through("p > a").await;
+            assert!(page.heading().await.starts_with("You have voted"));
+            assert_eq!(page.count("#choice-approve").await, 0);
+            assert_eq!(page.count("input:checked").await, 0);
+            page.assert_anybody_can_use_it().await;
+            page.click("#choice-withdraw").await;
+            page.fill("#typed", &end_of(3)).await;
+            page.click_through(VOTE).await;
+            assert!(
+                page.heading()
+                    .await
+                    .starts_with("Your approval is withdrawn")
+            );
+            page.assert_anybody_can_use_it().await;
+            page.goto(&alice).await;
+            assert!(
+                page.heading()
+                    .await
+                    .starts_with("You withdrew your approval")
+            );
+            assert_eq!(page.count("input[type=radio]").await, 1);
+            page.assert_anybody_can_use_it().await;
+            page.fill_in(&alice, 3, "reject", "Not a customer.").await;
+            page.click_through(VOTE).await;
+            assert_eq!(page.heading().await, "Done: the connection is rejected");
+            page.assert_anybody_can_use_it().await;
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

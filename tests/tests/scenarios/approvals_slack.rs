@@ -106,6 +106,16 @@ impl App {
         self.told(user).split_off(before).pop()
     }
 
+    /// Somebody presses a button of what they were told last, which nobody else sees.
+    async fn press_own(&self, user: &str, button: &str) -> Option<String> {
+        let slack = &self.space.slack;
+        let told = slack.ephemerals(CHANNEL, user).pop().unwrap();
+        let pressed = slack.press(user, CHANNEL, &told.ts, button).unwrap();
+        let before = self.told(user).len();
+        assert_eq!(self.take(&pressed).await.status, 200);
+        self.told(user).split_off(before).pop()
+    }
+
     /// What only this person sees in the channel.
     fn told(&self, user: &str) -> Vec<String> {
         let shown = self.space.slack.ephemerals(CHANNEL, user).into_iter();
@@ -188,18 +198,79 @@ async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
         again.contains("*You had voted before: 1 more approval is needed*"),
         "{again}"
     );
-    let told = app.press("U0ALICE", "reject").await.unwrap();
-    assert!(
-        told.contains("*You have voted: 1 more approval is needed*"),
-        "{told}"
-    );
-    assert_eq!(app.space.slack.views("U0ALICE").len(), 0, "no modal opens");
     assert_eq!(app.status().await, Some(Status::InReview));
     let told = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
         told.contains("*Done: the connection is accepted*"),
         "{told}"
     );
+}
+
+#[tokio::test]
+async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
+    let mut app = App::quorum().await;
+    app.press("U0ALICE", "approve").await.unwrap();
+    let told = app.press_own("U0ALICE", "withdraw").await.unwrap();
+    assert!(
+        told.contains("*Your approval is withdrawn: 2 more approvals are needed*"),
+        "{told}"
+    );
+    // Pressed twice, and approved again.
+    for button in ["approve", "approve"] {
+        let told = app.press("U0ALICE", button).await.unwrap();
+        assert!(
+            told.contains("Nobody approves twice in one review"),
+            "{told}"
+        );
+    }
+    let last = app
+        .space
+        .slack
+        .ephemerals(CHANNEL, "U0ALICE")
+        .pop()
+        .unwrap();
+    let nothing_left = app
+        .space
+        .slack
+        .press("U0ALICE", CHANNEL, &last.ts, "withdraw");
+    assert!(nothing_left.is_err(), "what cannot be done has no button");
+    // Everybody reads it in the review's message.
+    app.space.deliver().await;
+    let shown = app.space.slack.messages(CHANNEL).remove(0).shown();
+    assert!(
+        shown.contains("0 of 2 needed; only 1 may still approve"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("alice@example.com withdrew their approval in Slack."),
+        "{shown}"
+    );
+    // One approval is not two.
+    let told = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(told.contains("1 more approval is needed"), "{told}");
+
+    assert_eq!(app.press_own("U0ALICE", "reject").await, None);
+    let modal = app.modal("U0ALICE").0;
+    app.send_in("U0ALICE", &modal, "Not a customer.").await;
+    assert_eq!(app.status().await, Some(Status::Rejected));
+    let rows = history(&app.space.world, 3).await;
+    let said: Vec<&str> = rows[1]
+        .votes
+        .iter()
+        .map(|vote| vote.choice.as_str())
+        .collect();
+    assert_eq!(said, ["approve", "withdraw", "approve", "reject"]);
+    assert_eq!(app.space.slack.errors_shown("U0ALICE"), []);
+    app.space.assert_quiet();
+}
+
+#[tokio::test]
+async fn a_rejection_from_the_channel_counts_though_they_had_approved() {
+    let app = App::quorum().await;
+    app.press("U0ALICE", "approve").await.unwrap();
+    let modal = app.ask_to_reject("U0ALICE").await;
+    app.send_in("U0ALICE", &modal, "Not a customer.").await;
+    assert_eq!(app.status().await, Some(Status::Rejected));
 }
 
 #[tokio::test]

@@ -73,12 +73,13 @@ fn count(space: &Workspace, text: &str) -> usize {
     shown.iter().filter(|it| it.contains(text)).count()
 }
 
-const KINDS: [&str; 16] = [
+const KINDS: [&str; 17] = [
     "review_opened",
     "review_reminder",
     "nobody_may_decide",
     "quorum_out_of_reach",
     "vote_cast",
+    "vote_withdrawn",
     "accepted",
     "rejected",
     "accept_refused",

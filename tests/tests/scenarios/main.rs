@@ -61,4 +61,5 @@ mod votes_observed;
 mod votes_overtaken;
 mod votes_races;
 mod votes_regressions;
+mod votes_taken_back;
 mod watch;

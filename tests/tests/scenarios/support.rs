@@ -435,6 +435,10 @@ pub(crate) fn rejection() -> Ballot {
     Ballot::new(Choice::Reject, "Not a customer.").unwrap()
 }
 
+pub(crate) fn withdrawal() -> Ballot {
+    Ballot::new(Choice::Withdraw, "Too early.").unwrap()
+}
+
 pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
     let gatekeeper = world.gatekeeper(Function::Approvals);
     let voted = gatekeeper.vote(voter, ballot, deadline(world)).await;

@@ -342,7 +342,7 @@ async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcom
         panic!("a second window")
     };
     assert_eq!(dossier.request.status, Status::Accepted);
-    assert_eq!(dossier.own_vote().unwrap().choice.as_str(), "approve");
+    assert_eq!(dossier.own.as_ref().unwrap().choice.as_str(), "approve");
     let Voter::Link { token, .. } = alice else {
         panic!()
     };

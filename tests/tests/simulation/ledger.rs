@@ -29,8 +29,8 @@ pub(crate) struct Request {
     pub(crate) retried: bool,
     /// When it is cut, while it is being revoked.
     pub(crate) due: Option<Timestamp>,
-    /// Who has voted in its last review.
-    pub(crate) voters: Vec<String>,
+    /// Who said what in its last review.
+    pub(crate) votes: Vec<(String, String)>,
     /// The version that review opened with.
     pub(crate) review: u64,
 }
@@ -283,8 +283,11 @@ impl Ledger {
             past_policy: item["past_policy"] == Value::Bool(true),
             retried: item.get("retried_at").is_some(),
             due: time(item, "due"),
-            voters: votes_of(item)
-                .map(|vote| text(vote, "approver").to_owned())
+            votes: votes_of(item)
+                .map(|vote| {
+                    let word = |name| text(vote, name).to_owned();
+                    (word("approver"), word("choice"))
+                })
                 .collect(),
             review: item["review"].as_u64().unwrap_or_default(),
         };
@@ -528,6 +531,7 @@ impl Ledger {
                 row.to == "in_review"
             }
             "vote_cast" => row.to == "in_review" || row.cause == "voted",
+            "vote_withdrawn" => row.to == "in_review",
             "accepted" | "accepted_out_of_band" | "revocation_undone" | "would_revoke" => {
                 row.to == "accepted"
             }

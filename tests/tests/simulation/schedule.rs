@@ -455,10 +455,10 @@ impl Schedule {
                 review: *review,
             }
         };
-        let choice = if self.chance.f64() < 0.75 {
-            Choice::Approve
-        } else {
-            Choice::Reject
+        let choice = match self.chance.f64() {
+            ..0.68 => Choice::Approve,
+            ..0.80 => Choice::Withdraw,
+            _ => Choice::Reject,
         };
         let ballot = Ballot::new(choice, "Because.").unwrap();
         let lives = self.lives();

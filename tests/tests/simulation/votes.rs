@@ -1,5 +1,7 @@
 //! Votes: who may decide by the policy as it stands, and what the record may say they decided.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::item::text;
@@ -9,6 +11,12 @@ use crate::policy::Standing;
 /// What a request holds of votes.
 pub(crate) fn votes_of(item: &Value) -> impl Iterator<Item = &Value> {
     item["votes"].as_array().into_iter().flatten()
+}
+
+/// How far a vote has gone.
+fn step(choice: &str) -> usize {
+    let steps = ["approve", "withdraw", "reject"];
+    steps.iter().position(|step| *step == choice).unwrap()
 }
 
 impl Ledger {
@@ -36,27 +44,28 @@ impl Ledger {
         }
     }
 
-    /// Votes are added one at a time, by somebody who has not voted, while the review is open.
+    /// Votes are added one at a time, while the review is open; and of one approver they go from approved to
+    /// withdrawn to rejected, and never back.
     pub(crate) fn votes_follow(&mut self, before: Option<&Request>, after: &Request, short: &str) {
         let none = Vec::new();
-        let stood = before.map_or(&none, |before| &before.voters);
+        let stood = before.map_or(&none, |before| &before.votes);
         let opens = before.map(|before| before.review) != Some(after.review);
         if opens && after.status == "in_review" {
-            if !after.voters.is_empty() {
+            if !after.votes.is_empty() {
                 self.broken("S5", format!("{short}: a review opens with votes"));
             }
             return;
         }
-        let kept = after.voters.starts_with(stood);
-        let added = &after.voters[stood.len().min(after.voters.len())..];
+        let kept = after.votes.starts_with(stood);
+        let added = &after.votes[stood.len().min(after.votes.len())..];
         let in_review = before.is_some_and(|before| before.status == "in_review");
-        let twice = added.iter().any(|voter| stood.contains(voter));
-        if !kept || added.len() > 1 || twice || (!added.is_empty() && !in_review) {
-            let voters = &after.voters;
-            self.broken(
-                "S5",
-                format!("{short}: {stood:?} had voted, now {voters:?}"),
-            );
+        let goes_back = added.iter().any(|(approver, choice)| {
+            let mut earlier = stood.iter().filter(|(voter, _)| voter == approver);
+            earlier.any(|(_, earlier)| step(earlier) >= step(choice))
+        });
+        if !kept || added.len() > 1 || goes_back || (!added.is_empty() && !in_review) {
+            let votes = &after.votes;
+            self.broken("S5", format!("{short}: {stood:?} was said, now {votes:?}"));
         }
     }
 
@@ -71,22 +80,24 @@ impl Ledger {
     ) {
         let subject = &known.subject;
         let now = self.clock.now();
-        let mut people = Vec::new();
+        // Each person's last word.
+        let mut people: BTreeMap<String, String> = BTreeMap::new();
         let mut rejected = false;
         for vote in votes_of(item) {
             let approver = text(vote, "approver");
             let Some(person) = self.policy.decider(approver, subject) else {
                 continue;
             };
-            rejected |= text(vote, "choice") == "reject";
-            if !people.contains(&person) {
-                people.push(person);
-            }
+            let choice = text(vote, "choice");
+            rejected |= choice == "reject";
+            people.insert(person, choice.to_owned());
         }
+        let approve = people.values().filter(|choice| *choice == "approve");
+        let approve = approve.count();
         let required = self.policy.number(&subject.service, "approvals_required");
         let required = required.unwrap_or(1).max(1);
         let fits = match after.status.as_str() {
-            "accepting" => !rejected && people.len() as u64 >= required,
+            "accepting" => !rejected && approve as u64 >= required,
             _ => rejected,
         };
         if !fits {

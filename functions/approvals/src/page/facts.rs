@@ -60,6 +60,7 @@ pub(super) struct Decision {
 pub(super) struct Said {
     pub(super) who: String,
     pub(super) what: &'static str,
+    pub(super) taken_back: bool,
     pub(super) how: &'static str,
     pub(super) at: Moment,
     pub(super) reason: String,
@@ -137,6 +138,10 @@ impl Review {
         let request = &dossier.request;
         let others = request.asked.iter().filter(|id| **id != dossier.approver);
         let (given, required) = (dossier.given, request.approvals_required.max(1));
+        let may = match request.may_approve() {
+            few if few < request.deciders => format!("{few} may still approve"),
+            _ => format!("{} may decide", request.deciders),
+        };
         Self {
             unanswered: match request.deadline {
                 Some(_) if request.deadline_rejects => "It is rejected on",
@@ -153,9 +158,8 @@ impl Review {
             others: others.map(ToString::to_string).collect(),
             out_of_reach: request.is_out_of_reach().then(|| {
                 format!(
-                    "{required} people must approve, and only {} may decide: it can be rejected, \
-                     but not approved until more approvers are entered or fewer are required.",
-                    request.deciders
+                    "{required} people must approve, and only {may}: it can be rejected, but not \
+                     approved until more approvers are entered or fewer are required."
                 )
             }),
         }
@@ -192,6 +196,7 @@ impl Said {
         Self {
             who: vote.approver.to_string(),
             what: vote.choice.done(),
+            taken_back: vote.taken_back,
             how: vote.channel.by(),
             at: Moment::new(vote.at, now),
             reason: vote.reason.clone(),

@@ -2,7 +2,7 @@
 //!
 //! | page | template | when |
 //! | --- | --- | --- |
-//! | [`open`] | `open.html` | they may vote: all facts, and the form |
+//! | [`open`] | `open.html` | they may vote, or change their vote: all facts, and the form |
 //! | [`mod@standing`] | `standing.html` | there is nothing to fill in: how the request stands |
 //! | [`mod@notice`] | `notice.html` | nothing of the request may be shown, or it could not be read |
 
@@ -33,15 +33,23 @@ pub(crate) const STYLE: &str = include_str!("style.css");
 struct Open<'a> {
     style: &'static str,
     title: String,
-    question: String,
+    heading: String,
+    /// What they said before, and what they can still do.
+    voted: Option<String>,
     dossier: &'a Dossier,
     facts: Facts,
     entered: &'a Entered,
-    approving: String,
-    approves: bool,
-    rejects: bool,
+    offers: Vec<Offer>,
     reason_limit: usize,
     typed: usize,
+}
+
+/// A choice in the form.
+struct Offer {
+    value: &'static str,
+    name: &'static str,
+    means: String,
+    is_chosen: bool,
 }
 
 #[derive(Template)]
@@ -51,7 +59,9 @@ struct Stands<'a> {
     title: String,
     mark: standing::Mark,
     lead: String,
-    next: Option<&'static str>,
+    next: Option<String>,
+    /// What a link back to the form says.
+    again: Option<&'static str>,
     dossier: &'a Dossier,
     facts: Facts,
 }
@@ -66,7 +76,16 @@ struct Noticed {
 
 /// The form, and all that is known of what it decides.
 pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Response {
-    let question = words::question(&dossier.request);
+    let question = match &dossier.own {
+        None => words::question(&dossier.request),
+        Some(_) if words::has_withdrawn(dossier) => {
+            format!(
+                "You withdrew your approval: {}",
+                words::still_needed(dossier)
+            )
+        }
+        Some(_) => format!("You have voted: {}", words::still_needed(dossier)),
+    };
     let faults = &entered.faults;
     let (status, title) = match (faults.any(), faults.form, &faults.unrecorded) {
         (false, _, _) => (200, question.clone()),
@@ -79,18 +98,49 @@ pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Resp
     let page = Open {
         style: STYLE,
         title,
-        question,
+        heading: question,
+        voted: dossier.own.as_ref().map(|_| voted(dossier)),
         dossier,
         facts: Facts::of(dossier, now, true),
         entered,
-        approving: approving(dossier),
-        approves: entered.choice == Some(Choice::Approve),
-        rejects: entered.choice == Some(Choice::Reject),
+        offers: offers(dossier, entered.choice),
         reason_limit: REASON_LIMIT,
         typed: TYPED,
     };
     again_in_a_moment(rendered(status, &page))
 }
+
+/// What they said, and what they can still do.
+fn voted(dossier: &Dossier) -> String {
+    let mut words = format!("{} {}", words::own_vote(dossier), words::UNTIL);
+    if let Some(still) = words::still_to_say(dossier.choices) {
+        words.push_str(&format!(" Until the review ends you can {still}."));
+    }
+    words
+}
+
+/// What they can choose; none of it is chosen for them.
+fn offers(dossier: &Dossier, chosen: Option<Choice>) -> Vec<Offer> {
+    let choices = dossier.choices.iter();
+    let offers = choices.map(|choice| {
+        let (name, means) = match choice {
+            Choice::Approve => ("Approve", approving(dossier)),
+            Choice::Withdraw => ("Withdraw your approval", words::WITHDRAWING.to_owned()),
+            Choice::Reject => ("Reject", REJECTING.to_owned()),
+        };
+        Offer {
+            value: choice.as_str(),
+            name,
+            means,
+            is_chosen: chosen == Some(*choice),
+        }
+    });
+    offers.collect()
+}
+
+/// What a rejection does.
+const REJECTING: &str =
+    "it is kept out at once; to ask again, the customer has to create a new endpoint";
 
 /// What an approval does now.
 fn approving(dossier: &Dossier) -> String {
@@ -109,6 +159,7 @@ pub(crate) fn standing(stands: Standing, dossier: &Dossier, now: Timestamp) -> R
         mark: standing::Mark::of(stands, dossier),
         lead: stands.meaning(dossier),
         next: standing::next(stands, dossier),
+        again: standing::again(stands, dossier),
         dossier,
         facts: Facts::of(dossier, now, false),
     };

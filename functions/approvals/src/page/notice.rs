@@ -47,7 +47,8 @@ impl Notice {
     pub(super) fn paragraphs(self) -> &'static [&'static str] {
         match self {
             Self::Invalid => &[
-                "It was used, it was copied without its end, or it is no longer yours to use.",
+                "It was used and its review is over, it was copied without its end, or it is no longer \
+                 yours to use.",
                 "If you voted with it, your vote was recorded, and there is nothing left to do. If not, \
                  open the link in the newest message about this connection.",
             ],

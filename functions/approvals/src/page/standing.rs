@@ -4,6 +4,7 @@ use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::request::Status;
 
 use crate::standing::Standing;
+use crate::words;
 
 /// How it stands at a glance: by word and by shape, not by colour alone.
 pub(super) struct Mark {
@@ -32,11 +33,7 @@ impl Mark {
 /// HTTP's status.
 pub(super) fn status(standing: Standing) -> u16 {
     match standing {
-        Standing::HaveVoted
-        | Standing::IsDecided
-        | Standing::Waiting
-        | Standing::Done
-        | Standing::Already => 200,
+        Standing::IsDecided | Standing::Waiting | Standing::Done | Standing::Already => 200,
         Standing::Recorded => 202,
         Standing::Barred(_) => 403,
         Standing::TooLate | Standing::Overtaken | Standing::Unmanaged => 409,
@@ -44,12 +41,17 @@ pub(super) fn status(standing: Standing) -> u16 {
 }
 
 /// What there is to do, if anything.
-pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<&'static str> {
-    match standing {
+pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<String> {
+    if let Some(still) = words::still_to_say(standing.choices(dossier)) {
+        return Some(format!(
+            "You can close this page. Until the review ends, the same link lets you {still}."
+        ));
+    }
+    let next = match standing {
         Standing::Barred(_) if dossier.request.status == Status::InReview => {
             Some("The others who may decide were asked, each with a link of their own.")
         }
-        Standing::Waiting | Standing::Recorded | Standing::Done => {
+        Standing::Recorded | Standing::Done => {
             Some("You can close this page. Your link is used up and does not work again.")
         }
         Standing::TooLate | Standing::Overtaken => {
@@ -59,5 +61,14 @@ pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<&'static str
             "Should Gatekeeper look after it again while the connection waits, your link works as before.",
         ),
         _ => None,
+    };
+    next.map(str::to_owned)
+}
+
+/// What a link back to the form says.
+pub(super) fn again(standing: Standing, dossier: &Dossier) -> Option<&'static str> {
+    match standing.choices(dossier) {
+        [] => None,
+        _ => Some("Change your vote"),
     }
 }

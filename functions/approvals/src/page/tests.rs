@@ -13,8 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::form::Faults;
 
-const ALL: [Standing; 11] = [
-    Standing::HaveVoted,
+const ALL: [Standing; 10] = [
     Standing::IsDecided,
     Standing::Waiting,
     Standing::Done,
@@ -84,6 +83,8 @@ fn opened(reason: &str) -> Dossier {
         history: vec![transition],
         approver: "alice@example.com".parse().unwrap(),
         given: 0,
+        own: None,
+        choices: Choice::after(None),
     }
 }
 
@@ -95,9 +96,22 @@ fn voted(mut dossier: Dossier, who: &str, choice: Choice, reason: &str) -> Dossi
         at: ago(1),
         channel: Channel::Email,
         void: false,
+        taken_back: false,
     });
     dossier.given += u32::from(choice == Choice::Approve);
+    if who == dossier.approver.as_str() {
+        dossier.own = dossier.request.votes.last().cloned();
+        dossier.choices = Choice::after(Some(choice));
+    }
     dossier
+}
+
+/// Alice approved, and took that back.
+fn withdrawn() -> Dossier {
+    let mut dossier = voted(review(), "alice@example.com", Choice::Approve, "");
+    dossier.request.votes[0].taken_back = true;
+    dossier.given = 0;
+    voted(dossier, "alice@example.com", Choice::Withdraw, "Too early.")
 }
 
 fn then(mut dossier: Dossier, to: Status, cause: Cause, reason: &str) -> Dossier {
@@ -149,6 +163,9 @@ fn decided(to: [Status; 2]) -> Dossier {
     )
 }
 
+/// As many of the pages below have the form.
+const FORMS: usize = 5;
+
 /// Every page that there is, each with its name.
 fn every() -> Vec<(String, Response)> {
     let faulty = Entered {
@@ -175,6 +192,13 @@ fn every() -> Vec<(String, Response)> {
         ("faulty".to_owned(), open(&review(), &faulty, now())),
         ("damaged".to_owned(), open(&review(), &damaged, now())),
     ];
+    let approved = voted(review(), "alice@example.com", Choice::Approve, "");
+    for (name, dossier) in [("approved", approved), ("withdrawn", withdrawn())] {
+        let page = open(&dossier, &Entered::default(), now());
+        pages.push((name.to_owned(), page));
+    }
+    let page = standing(Standing::Waiting, &withdrawn(), now());
+    pages.push(("Waiting, withdrawn".to_owned(), page));
     for stands in ALL {
         let dossier = match stands {
             Standing::Done | Standing::IsDecided | Standing::TooLate => {
@@ -295,10 +319,15 @@ fn pages_are_whole_and_their_titles_tell_them_apart() {
 
 #[test]
 fn the_form_decides_nothing_by_itself() {
-    for (name, page) in every().into_iter().take(3) {
+    for (name, page) in every().into_iter().take(FORMS) {
         let html = &page.body;
         let inputs = tags(html, "input");
-        assert_eq!(inputs.len(), 3, "{name}: two choices and what is typed");
+        let choices = if name == "withdrawn" { 1 } else { 2 };
+        assert_eq!(
+            inputs.len(),
+            choices + 1,
+            "{name}: choices and what is typed"
+        );
         for input in inputs {
             assert!(!input.contains("checked"), "{name}: {input}");
             assert!(
@@ -319,7 +348,7 @@ fn the_form_decides_nothing_by_itself() {
             [" method=\"post\" accept-charset=\"utf-8\""]
         );
     }
-    for (name, page) in every().into_iter().skip(3) {
+    for (name, page) in every().into_iter().skip(FORMS) {
         assert!(tags(&page.body, "form").is_empty(), "{name}");
         assert!(tags(&page.body, "input").is_empty(), "{name}");
     }
@@ -398,6 +427,73 @@ fn an_approver_reads_all_that_matters() {
     dossier.request.deadline = None;
     let html = open(&dossier, &Entered::default(), now()).body;
     assert!(html.contains("<dd>It stays pending, and nothing is connected.</dd>"));
+}
+
+#[test]
+fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
+    let approved = voted(review(), "alice@example.com", Choice::Approve, "");
+    let html = open(&approved, &Entered::default(), now()).body;
+    for fact in [
+        "<h1>You have voted: 1 more approval is needed</h1>",
+        "You approved. Nothing is connected until enough people have approved. Until the review ends you can \
+         withdraw your approval, or reject.",
+        "<h2>Change your vote</h2>",
+        "value=\"withdraw\" required",
+        "you cannot approve this connection again in this review",
+        "value=\"reject\" required",
+    ] {
+        assert!(html.contains(fact), "{fact}: {html}");
+    }
+    assert!(!html.contains("value=\"approve\""));
+
+    let html = open(&withdrawn(), &Entered::default(), now()).body;
+    for fact in [
+        "<h1>You withdrew your approval: 2 more approvals are needed</h1>",
+        "Until the review ends you can reject.",
+        "<strong>alice@example.com</strong> approved by e-mail link",
+        "<strong>and took it back</strong>",
+        "<strong>alice@example.com</strong> withdrew their approval by e-mail link",
+        "<p>Too early.</p>",
+        "value=\"reject\" required",
+    ] {
+        assert!(html.contains(fact), "{fact}: {html}");
+    }
+    assert!(!html.contains("value=\"approve\"") && !html.contains("value=\"withdraw\""));
+
+    // Right after the vote, the way back to the form is a link.
+    for (dossier, lets) in [
+        (&approved, "lets you withdraw your approval, or reject."),
+        (&withdrawn(), "lets you reject."),
+    ] {
+        for stands in [Standing::Waiting, Standing::Already] {
+            let html = standing(stands, dossier, now()).body;
+            assert!(html.contains(lets), "{stands:?}: {html}");
+            assert!(html.contains("<a href=\"\">Change your vote</a>"));
+        }
+    }
+    let over = decided([Status::Accepting, Status::Accepted]);
+    let html = standing(Standing::Already, &over, now()).body;
+    assert!(html.contains("nothing can be taken back") && !html.contains("Change your vote"));
+}
+
+#[test]
+fn who_voted_under_another_name_is_told_which() {
+    let mut dossier = voted(review(), "alice@example.com", Choice::Approve, "");
+    dossier.approver = "alice+oncall@example.com".parse().unwrap();
+    let html = open(&dossier, &Entered::default(), now()).body;
+    assert!(
+        html.contains("You approved, as alice@example.com."),
+        "{html}"
+    );
+}
+
+#[test]
+fn who_withdrew_is_not_counted_among_those_who_may_approve() {
+    let html = open(&withdrawn(), &Entered::default(), now()).body;
+    assert!(
+        html.contains("2 people must approve, and only 1 may still approve"),
+        "{html}"
+    );
 }
 
 #[test]

@@ -28,7 +28,7 @@ use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
 use gatekeeper_slack_api::client::Client;
 use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, TenantId};
 use gatekeeper_slack_api::interaction::{By, Interaction, Pressed, Submitted};
-use gatekeeper_slack_api::prompt::{APPROVE, REJECT, Subject};
+use gatekeeper_slack_api::prompt::{APPROVE, REJECT, Subject, WITHDRAW};
 use gatekeeper_slack_api::text::Plain;
 
 pub use config::SlackConfig;
@@ -93,7 +93,16 @@ impl Slack {
         };
         match interaction {
             Interaction::Pressed(pressed) => match pressed.action_id.as_str() {
-                APPROVE => self.approve(gatekeeper, &pressed, budget, deadline).await,
+                APPROVE => {
+                    let choice = Choice::Approve;
+                    self.vote(gatekeeper, &pressed, choice, budget, deadline)
+                        .await
+                }
+                WITHDRAW => {
+                    let choice = Choice::Withdraw;
+                    self.vote(gatekeeper, &pressed, choice, budget, deadline)
+                        .await
+                }
                 REJECT => self.ask_why(gatekeeper, &pressed, budget).await,
                 _ => Response::empty(200),
             },
@@ -108,10 +117,11 @@ impl Slack {
     }
 
     /// A vote at once.
-    async fn approve(
+    async fn vote(
         &self,
         gatekeeper: &Gatekeeper,
         pressed: &Pressed,
+        choice: Choice,
         budget: Budget,
         deadline: Deadline,
     ) -> Response {
@@ -119,8 +129,8 @@ impl Slack {
             Ok(voter) => voter,
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
-        let Ok(ballot) = Ballot::new(Choice::Approve, "") else {
-            // It is one.
+        let Ok(ballot) = Ballot::new(choice, "") else {
+            // Only a rejection needs a reason.
             return Response::empty(200);
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
@@ -152,7 +162,7 @@ impl Slack {
             .count_answer(matches!(looked, Some(Ok(_))));
         let told = match looked {
             Some(Ok(view)) => match Outcome::from(view) {
-                Outcome::Open(dossier) => {
+                Outcome::Open(dossier) if dossier.choices.contains(&Choice::Reject) => {
                     let modal = words::rejection(&dossier.request, remembered);
                     let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
                     if opened.await {

@@ -2,9 +2,12 @@
 
 use gatekeeper_aws::gatekeeper::Dossier;
 use gatekeeper_core::request::Request;
-use gatekeeper_core::vote::REASON_LIMIT;
-use gatekeeper_slack_api::blocks::{Block, Message, Modal, PrivateMetadata, TextInput};
+use gatekeeper_core::vote::{Choice, REASON_LIMIT};
+use gatekeeper_slack_api::blocks::{
+    Block, Button, ButtonValue, Confirm, Message, Modal, PrivateMetadata, Style, TextInput,
+};
 use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, UserId};
+use gatekeeper_slack_api::prompt::{BUTTONS, REJECT, Subject, WITHDRAW};
 use gatekeeper_slack_api::tenants::{Stranger, Tenants};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
@@ -32,6 +35,8 @@ pub(super) struct Said {
     pub(super) meaning: String,
     /// Whether it did not work, and they should try again.
     pub(super) is_failure: bool,
+    /// What they can still say, on which review.
+    still: Option<(ButtonValue, &'static [Choice])>,
 }
 
 /// What somebody is told.
@@ -48,6 +53,7 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
                 title: "Not recorded".to_owned(),
                 meaning: why.to_string(),
                 is_failure: true,
+                still: None,
             };
         }
         Outcome::Expired => (
@@ -70,7 +76,22 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
         title,
         meaning,
         is_failure: false,
+        still: still(outcome),
     }
+}
+
+/// What somebody can still say who has voted.
+fn still(outcome: &Outcome) -> Option<(ButtonValue, &'static [Choice])> {
+    let Outcome::Stands(standing, dossier) = outcome else {
+        return None;
+    };
+    let choices = standing.choices(dossier);
+    let review = dossier.request.review.filter(|_| !choices.is_empty())?;
+    let subject = Subject {
+        endpoint_id: dossier.request.endpoint_id.clone(),
+        review,
+    };
+    Some((ButtonValue::try_from(subject.to_string()).ok()?, choices))
 }
 
 fn stands(standing: Standing, dossier: &Dossier) -> String {
@@ -98,6 +119,7 @@ impl Said {
             title: "Not now".to_owned(),
             meaning: meaning.to_owned(),
             is_failure: true,
+            still: None,
         }
     }
 
@@ -147,6 +169,7 @@ impl Said {
             title: title.to_owned(),
             meaning,
             is_failure: false,
+            still: None,
         }
     }
 
@@ -155,7 +178,18 @@ impl Said {
         let title = Mrkdwn::literal("*")
             .and(&Mrkdwn::line(&self.title))
             .and(&Mrkdwn::literal("*\n"));
-        Message::text(title.and(&Mrkdwn::line(&self.meaning)))
+        let text = title.and(&Mrkdwn::line(&self.meaning));
+        let buttons = self.still.iter().map(|(value, choices)| {
+            let reject = Button::new(REJECT, "Reject…".into(), value.clone()).style(Style::Danger);
+            match choices.contains(&Choice::Withdraw) {
+                true => Block::actions(BUTTONS, [withdraw(value), reject]),
+                false => Block::actions(BUTTONS, [reject]),
+            }
+        });
+        Message::new(
+            text.clone(),
+            std::iter::once(Block::section(text)).chain(buttons),
+        )
     }
 
     /// In place of the modal that was sent in.
@@ -171,6 +205,18 @@ impl Said {
             ],
         )
     }
+}
+
+/// Takes an approval back, once that is meant.
+fn withdraw(value: &ButtonValue) -> Button {
+    let question = Mrkdwn::line(&format!("If you do, {}.", words::WITHDRAWING));
+    let confirm = Confirm::new(
+        "Withdraw your approval?".into(),
+        question,
+        "Withdraw".into(),
+        "Not yet".into(),
+    );
+    Button::new(WITHDRAW, "Withdraw approval".into(), value.clone()).confirm(confirm)
 }
 
 /// Asks for the reason of a rejection. Whoever sends it in is looked up anew.

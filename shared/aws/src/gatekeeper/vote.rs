@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId, may_decide};
-use gatekeeper_core::ballot::{Answer, Cast, Dossier, Facts, Judged, View, answer, settled, view};
+use gatekeeper_core::ballot::{
+    Answer, Cast, Dossier, Facts, Judged, View, answer, is_used_up, settled, view,
+};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::judge::{Usage, Verdict, judge};
@@ -20,7 +22,7 @@ use gatekeeper_core::policy::ServiceSettings;
 use gatekeeper_core::precondition::PolicyRead;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review::{self, HeldEmail};
-use gatekeeper_core::token::{Token, TokenHash};
+use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
 use jiff::Timestamp;
 
@@ -75,7 +77,7 @@ pub enum Voter {
 /// What became of a vote.
 #[derive(Debug, Clone)]
 pub enum Voted {
-    /// It counts, and more are needed.
+    /// It is recorded, and more approvals are needed.
     Waiting(Box<Dossier>),
     /// It decided, and EC2 has done it.
     Decided(Box<Dossier>),
@@ -85,7 +87,7 @@ pub enum Voted {
     Overtaken(Box<Dossier>),
     /// Nothing was recorded, and it can be cast again.
     Unrecorded(Unrecorded, Box<Dossier>),
-    /// They had voted before.
+    /// They had said so before, or may not say it any more.
     Already(Box<Dossier>),
     /// It was decided, or over, before.
     TooLate(Box<Dossier>),
@@ -97,7 +99,7 @@ pub enum Voted {
     Mistyped(Box<Dossier>),
     /// Their link, or the review's time, is over.
     Expired,
-    /// There is no such link or review, or it is used, or whoever it was for is no approver any more.
+    /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
     Invalid,
     /// They are no approver.
     NotAnApprover,
@@ -110,12 +112,10 @@ struct Voting<'a> {
     review: u64,
     ballot: &'a Ballot,
     channel: Channel,
-    link: Option<&'a TokenHash>,
 }
 
 /// A link with what it opens.
 struct Opened {
-    hash: TokenHash,
     link: Link,
     /// Which of the request's reviews.
     review: u64,
@@ -329,7 +329,7 @@ impl Votes {
                 };
                 let typed_it = is_typed(typed, &opened.request.endpoint_id);
                 let now = self.clock.now();
-                if opened.link.used_at.is_some() {
+                if opened.is_used_up() {
                     // Who presses twice, or in two windows, is told what came of it; who only has the
                     // link is not.
                     return Ok(match typed_it {
@@ -344,8 +344,7 @@ impl Votes {
                     // What there is to decide may be decided by now, or not be theirs to decide.
                     let held = self.held_email(&opened.request).await?;
                     return Ok(match opened.view(held.as_ref(), now) {
-                        View::Open(dossier) => Voted::Mistyped(dossier),
-                        View::Voted(dossier) => Voted::Already(dossier),
+                        View::Open(dossier) | View::Voted(dossier) => Voted::Mistyped(dossier),
                         View::Decided(dossier) => Voted::TooLate(dossier),
                         View::Barred(bar, dossier) => Voted::Barred(bar, dossier),
                         View::Unmanaged(dossier) => Voted::Unmanaged(dossier),
@@ -360,7 +359,6 @@ impl Votes {
                     review: opened.review,
                     ballot,
                     channel: Channel::Email,
-                    link: Some(&opened.hash),
                 };
                 self.cast(voting, waits, deadline).await
             }
@@ -379,7 +377,6 @@ impl Votes {
                     review: *review,
                     ballot,
                     channel: Channel::Slack,
-                    link: None,
                 };
                 self.cast(voting, waits, deadline).await
             }
@@ -398,7 +395,6 @@ impl Votes {
                     review,
                     ballot,
                     channel: Channel::Iam,
-                    link: None,
                 };
                 self.cast(voting, waits, deadline).await
             }
@@ -684,7 +680,6 @@ impl Votes {
         let Some(change) = cast.change(&case.request, read, self.clock.now()) else {
             return Ok(None);
         };
-        let change = change.using(voting.link.cloned());
         let checks = known.checks(&change.preconditions, None);
         let Recorded::Written = self.tables.record(&change, checks).await? else {
             return Ok(None);
@@ -770,7 +765,7 @@ impl Votes {
         let Some(opened) = self.open(token).await? else {
             return Ok(View::Invalid);
         };
-        if opened.link.used_at.is_some() {
+        if opened.is_used_up() {
             return Ok(View::Invalid);
         }
         let now = self.clock.now();
@@ -820,7 +815,6 @@ impl Votes {
             return Ok(None);
         }
         Ok(Some(Opened {
-            hash,
             link,
             review,
             request,
@@ -880,7 +874,12 @@ impl Opened {
         Dossier::of(self.request, self.history, &self.approver, approvers)
     }
 
-    /// How what it opens stands, for a link that is neither used nor out of time.
+    /// Whether the link is of no more use, however long it lives.
+    fn is_used_up(&self) -> bool {
+        is_used_up(&self.request, &self.approver, &self.approvers.list)
+    }
+
+    /// How what it opens stands, for a link that is neither used up nor out of time.
     fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> View {
         view(
             self.request,

@@ -1,8 +1,9 @@
-//! Approvers' links: what each is bound to, under the hash of its token. The token is kept nowhere.
+//! Approvers' links: what each is bound to, under the hash of its token. The token is kept nowhere. A vote
+//! does not change its link: who has voted, the request says.
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::{PutRequest, TransactWriteItem, Update, WriteRequest};
+use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::message::Invitation;
@@ -11,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Items, Key, Tables, text};
+use super::{Items, Key, Tables};
 use crate::error::{Error, Permanent};
 
 /// How long a dead link is kept, so that it is told from one that never was.
@@ -27,9 +28,6 @@ pub(crate) struct Link {
     pub(crate) requests: Vec<(EndpointId, u64)>,
     pub(crate) sent_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// When somebody voted with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) used_at: Option<Timestamp>,
     /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
     purge_at: i64,
 }
@@ -68,7 +66,6 @@ impl Tables {
                     requests: invitation.requests.clone(),
                     sent_at: invitation.sent_at,
                     expires_at: invitation.expires_at,
-                    used_at: None,
                     purge_at: kept.unwrap_or(Timestamp::MAX).as_second(),
                 })?;
                 let put = PutRequest::builder()
@@ -80,18 +77,5 @@ impl Tables {
             self.write_all(writes).await?;
         }
         Ok(())
-    }
-
-    /// The part of a vote's transaction that uses its link up.
-    pub(super) fn use_up(&self, token: &TokenHash) -> Result<TransactWriteItem, Permanent> {
-        let update = Update::builder()
-            .table_name(&self.requests)
-            .set_key(Some(Key::Link(token.clone()).item()))
-            .update_expression("SET used_at = :now")
-            .condition_expression("attribute_exists(pk) AND attribute_not_exists(used_at)")
-            .expression_attribute_values(":now", text(self.clock.now().to_string()))
-            .build()
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        Ok(TransactWriteItem::builder().update(update).build())
     }
 }

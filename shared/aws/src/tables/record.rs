@@ -45,7 +45,6 @@ enum Part {
     History,
     Usage,
     Precondition,
-    Link,
     Outbox,
 }
 
@@ -127,10 +126,6 @@ impl Tables {
         if let Some(left) = left {
             parts.push(Part::Outbox);
             items.push(self.put_new(encode_outbox(&left)?)?);
-        }
-        if let Some(link) = &change.consumes {
-            parts.push(Part::Link);
-            items.push(self.use_up(link)?);
         }
         for check in checks {
             parts.push(Part::Precondition);
@@ -261,7 +256,7 @@ fn cancelled(
                 });
             }
 
-            Part::Precondition | Part::Link => outcome = Some(Recorded::PolicyChanged),
+            Part::Precondition => outcome = Some(Recorded::PolicyChanged),
             Part::Usage => {
                 if outcome.is_none() {
                     outcome = Some(Recorded::LimitReached);

@@ -532,6 +532,7 @@ mod tests {
                 reason: "Contract 7.".to_owned(),
                 at: "2026-11-20T12:00:01Z".parse().unwrap(),
                 channel: Channel::Slack,
+                taken_back: false,
                 void: false,
             }],
             deadline: None,

@@ -84,6 +84,7 @@ fn in_a_word(why: &Unrecorded) -> &'static str {
         Unrecorded::Policy(_) => "policy",
         Unrecorded::Meanwhile => "meanwhile",
         Unrecorded::PolicyDecides => "the policy decides",
+        Unrecorded::NothingToWithdraw => "nothing to withdraw",
     }
 }
 
@@ -109,6 +110,15 @@ fn vote(name: &str, choice: Choice) -> Vote {
         at: at(1),
         channel: Channel::Email,
         void: false,
+        taken_back: false,
+    }
+}
+
+/// A vote after which a person may still say something else.
+fn taken_back(name: &str) -> Vote {
+    Vote {
+        taken_back: true,
+        ..vote(name, Choice::Approve)
     }
 }
 
@@ -161,7 +171,7 @@ fn both(change: impl Fn(&mut Known)) -> [String; 2] {
 fn every_fact_that_stands_against_a_vote_has_its_answer() {
     type Row = (&'static str, fn(&mut Known), [&'static str; 2]);
     let same = |answer: &'static str| [answer; 2];
-    let rows: [Row; 33] = [
+    let rows: [Row; 34] = [
         (
             "in order",
             |_| {},
@@ -185,7 +195,12 @@ fn every_fact_that_stands_against_a_vote_has_its_answer() {
         (
             "voted",
             |k| k.request.votes = vec![vote("alice", Choice::Approve)],
-            same("already"),
+            ["already", "record: rejecting"],
+        ),
+        (
+            "withdrew",
+            |k| k.request.votes = vec![taken_back("alice"), vote("alice", Choice::Withdraw)],
+            ["already", "record: rejecting"],
         ),
         (
             "voted, and it is decided",
@@ -618,13 +633,19 @@ fn any_approver(name: &'static str) -> impl Strategy<Value = Approver> {
 }
 
 fn any_choice() -> impl Strategy<Value = Choice> {
-    prop_oneof![12 => Just(Choice::Approve), 1 => Just(Choice::Reject)]
+    prop_oneof![
+        12 => Just(Choice::Approve),
+        2 => Just(Choice::Withdraw),
+        1 => Just(Choice::Reject),
+    ]
 }
 
 fn any_vote() -> impl Strategy<Value = Vote> {
-    (0..4_usize, any_choice(), any::<bool>(), 0..20_i64).prop_map(
-        |(name, choice, void, seconds)| Vote {
+    let flags = (any::<bool>(), any::<bool>());
+    (0..4_usize, any_choice(), flags, 0..20_i64).prop_map(
+        |(name, choice, (void, taken_back), seconds)| Vote {
             void,
+            taken_back: taken_back && choice == Choice::Approve,
             at: at(seconds),
             ..vote(NAMES[name], choice)
         },
@@ -740,6 +761,9 @@ proptest! {
         let approves = known.ballot.choice == Choice::Approve;
         let accepts = cast.after.status == Status::Accepting;
         prop_assert!(!accepts || approves, "only who approves lets in");
+        let voter = known.approvers.iter().find(|one| one.id == known.approver).unwrap();
+        let last = vote_of(&known.request, voter, &known.approvers).map(|vote| vote.choice);
+        prop_assert!(last < Some(known.ballot.choice), "nothing goes back");
         if !approves {
             return Ok(());
         }
@@ -783,4 +807,203 @@ proptest! {
         };
         prop_assert_eq!(sorted(known.answer()), sorted(other.answer()));
     }
+}
+
+/// Alice approved, and two must.
+fn approved(choice: Choice) -> Known {
+    but(choice, |known| {
+        known.request.votes = vec![vote("alice", Choice::Approve)];
+        (known.request.deciders, known.request.approvals_required) = (3, 2);
+        let settings = ServiceSettings {
+            approvals_required: Some(2),
+            ..ServiceSettings::default()
+        };
+        known.policy = Ok((verdict(Decision::Review), settings));
+    })
+}
+
+#[test]
+fn a_vote_moves_from_approved_to_withdrawn_to_rejected_and_nothing_goes_back() {
+    use Choice::{Approve, Reject, Withdraw};
+    let rows: [(&str, &[Vote], [&str; 3]); 4] = [
+        (
+            "said nothing",
+            &[],
+            [
+                "record",
+                "unrecorded: nothing to withdraw",
+                "record: rejecting",
+            ],
+        ),
+        (
+            "approved",
+            &[vote("alice", Approve)],
+            ["already", "record", "record: rejecting"],
+        ),
+        (
+            "withdrew",
+            &[taken_back("alice"), vote("alice", Withdraw)],
+            ["already", "already", "record: rejecting"],
+        ),
+        (
+            "rejected",
+            &[taken_back("alice"), vote("alice", Reject)],
+            ["already", "already", "already"],
+        ),
+    ];
+    for (name, votes, expected) in rows {
+        let answers = [Approve, Withdraw, Reject].map(|choice| {
+            let mut known = approved(choice);
+            known.request.votes = votes.to_vec();
+            known.word()
+        });
+        assert_eq!(answers, expected, "{name}");
+        // The same under another name of theirs.
+        let answers = [Approve, Withdraw, Reject].map(|choice| {
+            let mut known = approved(choice);
+            known.request.votes = votes.to_vec();
+            known.approvers.push(approver("alice+oncall"));
+            known.approver = id("alice+oncall");
+            known.word()
+        });
+        assert_eq!(answers, expected, "{name}, under another name");
+    }
+}
+
+#[test]
+fn what_is_taken_back_counts_no_more_and_stays_on_the_request() {
+    let known = approved(Choice::Withdraw);
+    let Answer::Record(cast) = known.answer() else {
+        panic!("it is recorded")
+    };
+    assert_eq!(
+        (cast.transition.as_ref(), cast.announces.as_slice()),
+        (None, &[Kind::VoteWithdrawn][..])
+    );
+    assert_eq!(cast.rests_on.rights, [id("alice")].into());
+    let [before, after] = cast.after.votes.as_slice() else {
+        panic!("both are kept")
+    };
+    assert_eq!((before.choice, before.taken_back), (Choice::Approve, true));
+    assert_eq!(
+        (after.choice, after.reason.as_str()),
+        (Choice::Withdraw, "Because.")
+    );
+    assert!(!after.taken_back && !cast.after.votes.iter().any(Vote::approves));
+    // It needs two again.
+    let mut bob = approved(Choice::Approve);
+    (bob.request, bob.approver) = (cast.after, id("bob"));
+    assert_eq!(bob.word(), "record");
+
+    // A rejection takes an approval back as well, under whichever name it was given.
+    let mut rejects = approved(Choice::Reject);
+    rejects.approvers.push(approver("alice+oncall"));
+    rejects.approver = id("alice+oncall");
+    let Answer::Record(cast) = rejects.answer() else {
+        panic!("it is recorded")
+    };
+    assert!(cast.after.votes[0].taken_back);
+    let rights = [id("alice"), id("alice+oncall")].into();
+    assert_eq!(cast.rests_on.rights, rights);
+}
+
+#[test]
+fn a_withdrawal_needs_a_right_and_neither_the_policy_nor_ec2() {
+    type Row = (&'static str, fn(&mut Known), &'static str);
+    let rows: [Row; 12] = [
+        (
+            "the policy cannot be read",
+            |k| k.policy = Err(UNREADABLE.to_owned()),
+            "record",
+        ),
+        (
+            "EC2 is silent",
+            |k| (k.connection, k.managed) = (Err(Unrecorded::Silent), None),
+            "record",
+        ),
+        (
+            "EC2 cannot be read",
+            |k| k.connection = Err(Unrecorded::Unreadable),
+            "record",
+        ),
+        ("not listed", |k| k.connection = Ok(None), "record"),
+        (
+            "a state that nobody knows",
+            |k| shows(k, "hibernating"),
+            "record",
+        ),
+        ("connected", |k| shows(k, "available"), "settle"),
+        (
+            "the policy allows it",
+            |k| k.policy = Ok((verdict(Decision::Accept), ServiceSettings::default())),
+            "settle",
+        ),
+        ("not managed", |k| k.managed = Some(Vec::new()), "unmanaged"),
+        (
+            "decided",
+            |k| k.request.status = Status::Accepted,
+            "already",
+        ),
+        (
+            "barred",
+            |k| k.approvers[0].services.clear(),
+            "barred: OtherService",
+        ),
+        ("no approver", |k| drop(k.approvers.remove(0)), "invalid"),
+        (
+            "over",
+            |k| {
+                (k.request.deadline, k.request.deadline_rejects) = (Some(k.now), true);
+                k.policy = Err(UNREADABLE.to_owned());
+            },
+            "expired",
+        ),
+    ];
+    for (name, change, expected) in rows {
+        let mut known = approved(Choice::Withdraw);
+        change(&mut known);
+        assert_eq!(known.word(), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_withdrawal_never_lets_in_though_those_that_are_left_suffice_by_now() {
+    let mut known = approved(Choice::Withdraw);
+    known.request.votes.push(vote("bob", Choice::Approve));
+    known.policy = Ok((verdict(Decision::Review), ServiceSettings::default()));
+    assert_eq!(known.word(), "record");
+}
+
+#[test]
+fn a_review_that_is_out_of_reach_for_a_withdrawal_is_told_so_once() {
+    let mut known = approved(Choice::Withdraw);
+    known.request.deciders = 2;
+    let Answer::Record(cast) = known.answer() else {
+        panic!("it is recorded")
+    };
+    assert_eq!(
+        cast.announces,
+        [Kind::VoteWithdrawn, Kind::QuorumOutOfReach]
+    );
+    assert!(cast.after.is_out_of_reach());
+    assert_eq!((cast.after.may_approve(), cast.after.deciders), (1, 2));
+    assert_eq!(cast.after.out_of_reach_since, Some(known.now));
+    // Bob's vote makes that no worse.
+    let mut bob = approved(Choice::Approve);
+    (bob.request, bob.approver) = (cast.after, id("bob"));
+    let Answer::Record(cast) = bob.answer() else {
+        panic!("it is recorded")
+    };
+    assert_eq!(cast.announces, [Kind::VoteCast]);
+}
+
+#[test]
+fn a_link_of_somebody_who_has_voted_is_of_use_until_the_review_is_over() {
+    let known = approved(Choice::Withdraw);
+    let used_up =
+        |request: &Request, name: &str| is_used_up(request, &approver(name), &known.approvers);
+    assert!(!used_up(&known.request, "alice"));
+    let mut over = known.request.clone();
+    over.status = Status::Accepted;
+    assert!(used_up(&over, "alice") && !used_up(&over, "bob"));
 }

@@ -7,7 +7,7 @@ use crate::approver::{Approver, ApproverId, Bar};
 use crate::ids::ServiceId;
 use crate::request::{Request, Status, Transition};
 use crate::review::{self, HeldEmail};
-use crate::vote::{Tally, Vote, tally, vote_of};
+use crate::vote::{Choice, Tally, Vote, tally, vote_of};
 
 /// All that is to be known of a request, for whoever may decide it.
 #[derive(Debug, Clone)]
@@ -20,6 +20,10 @@ pub struct Dossier {
     pub approver: ApproverId,
     /// How many approvals count at the moment.
     pub given: u32,
+    /// Their last word on the request's last review, under whichever of their names.
+    pub own: Option<Vote>,
+    /// What they can say, as long as the review is open and theirs to decide.
+    pub choices: &'static [Choice],
 }
 
 /// How a review stands for whoever looks at it. Looking changes nothing.
@@ -27,7 +31,7 @@ pub struct Dossier {
 pub enum View {
     /// They may vote.
     Open(Box<Dossier>),
-    /// They have voted, and more people must.
+    /// They have voted, and can take that back or reject.
     Voted(Box<Dossier>),
     /// It is decided, or over.
     Decided(Box<Dossier>),
@@ -37,7 +41,7 @@ pub enum View {
     Unmanaged(Box<Dossier>),
     /// Their link, or the review's time, is over.
     Expired,
-    /// There is no such link or review, or it is used, or whoever it was for is no approver any more.
+    /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
     Invalid,
     /// They are no approver.
     NotAnApprover,
@@ -57,20 +61,23 @@ impl Dossier {
             Tally::Approved(votes) => u32::try_from(votes.len()).unwrap_or(u32::MAX),
             Tally::Rejected(_) => 0,
         };
+        let own = vote_of(&request, approver, approvers).cloned();
         Self {
-            request,
-            history,
             approver: approver.id.clone(),
             given,
+            choices: Choice::after(own.as_ref().map(|vote| vote.choice)),
+            own,
+            request,
+            history,
         }
     }
+}
 
-    /// What the approver said, if they did.
-    #[must_use]
-    pub fn own_vote(&self) -> Option<&Vote> {
-        let mut votes = self.request.votes.iter();
-        votes.find(|vote| vote.approver == self.approver)
-    }
+/// Whether an approver's link to the last review of a request is of no more use: they have voted, and the
+/// review is over.
+#[must_use]
+pub fn is_used_up(request: &Request, approver: &Approver, approvers: &[Approver]) -> bool {
+    request.status != Status::InReview && vote_of(request, approver, approvers).is_some()
 }
 
 /// How the last review of a request stands for an approver. `managed` are the managed services, none if EC2
@@ -88,15 +95,14 @@ pub fn view(
     let is_open = request.status == Status::InReview;
     let is_managed = is_managed(managed, &request.service_id);
     let expired = review::is_over(&request, held, now);
-    let has_voted = vote_of(&request, approver, approvers).is_some();
     let may = may_vote(&request, approver, approvers);
     let dossier = Box::new(Dossier::of(request, history, approver, approvers));
     match may {
         _ if !is_open => View::Decided(dossier),
         _ if !is_managed => View::Unmanaged(dossier),
         Err(bar) => View::Barred(bar, dossier),
-        Ok(()) if has_voted => View::Voted(dossier),
         Ok(()) if expired => View::Expired,
+        Ok(()) if dossier.own.is_some() => View::Voted(dossier),
         Ok(()) => View::Open(dossier),
     }
 }

@@ -501,7 +501,7 @@ fn an_open_review_is_sent_to_whoever_was_asked_and_has_not_voted() {
         ("their own account", |review, bob| bob.own_accounts = [review.account_id.clone()].into(), false),
         ("another service", |_, bob| bob.services = [].into(), false),
         ("voted", |review, _| review.votes.push(Vote {
-            approver: id("bob"), choice: Choice::Approve, reason: String::new(), at: at(1), channel: Channel::Slack, void: false,
+            approver: id("bob"), choice: Choice::Approve, reason: String::new(), at: at(1), channel: Channel::Slack, void: false, taken_back: false,
         }), false),
     ];
     for (what, change, expected) in table {
