@@ -106,7 +106,7 @@ fn people_get_a_sentence_for_each_connection_and_a_summary() {
     );
     assert!(lines[5].starts_with("EC2 calls: AcceptVpcEndpointConnections 1, "));
     assert!(
-        lines[6].starts_with("DynamoDB calls: BatchGetItem 5, "),
+        lines[6].starts_with("DynamoDB calls: BatchGetItem 6, "),
         "{}",
         lines[6]
     );

@@ -206,7 +206,8 @@ async fn idle_sweep() -> Value {
 
 async fn measured() -> Value {
     let world = world_of(SERVICE_WITH_APPROVERS).await;
-    // What an instance looks up once: the services, and whose slots are counted.
+    // What an instance looks up once: the services, whose slots are counted, and who is subscribed.
+    world.sweep().await;
     one_request(&world, 9, "000000000001").await;
     let accept = one_request(&world, 1, "000000000001").await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));

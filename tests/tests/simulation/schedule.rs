@@ -10,7 +10,9 @@ use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_local::in_process::Transport;
 use gatekeeper_local::queue::Mischief;
 use gatekeeper_local::world::{Options, PROVIDER, REGION, World};
-use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, NewService, State};
+use local_aws::{
+    Caller, ConnectionEvent, NewConnection, NewEndpoint, NewService, NewSubscription, State,
+};
 use serde_json::json;
 
 use crate::ledger::{Endpoint, Fact};
@@ -128,6 +130,12 @@ impl Schedule {
 
     /// What is there at the beginning: services, a policy, connections of old.
     async fn found(&mut self) {
+        // Before they are approvers, as docs/approvals.md has it.
+        for (id, _) in policy_edits::APPROVERS {
+            let new = NewSubscription::new(&self.world.approvals_topic, "email", id);
+            let filter = json!({ "approver": [id] }).to_string();
+            self.world.sns.subscribe(new.filter_policy(filter)).unwrap();
+        }
         for n in 1..=self.chance.usize(1..=3) {
             let id = format!("vpce-svc-{n:017x}");
             self.put_service(&id, true);
