@@ -846,11 +846,11 @@ impl World {
         let new = self.dynamodb.stream_records(REQUESTS);
         let mut new = new.map_err(|error| WorldError::Make("the requests' stream", error))?;
         new.retain(|record| {
-            let partition = &record["dynamodb"]["Keys"]["pk"]["S"];
-            let is_outbox = partition
-                .as_str()
-                .is_some_and(|pk| pk.starts_with("outbox#"));
-            record["eventName"] == "INSERT" && is_outbox
+            let partition = record.pointer("/dynamodb/Keys/pk/S");
+            let partition = partition.and_then(Value::as_str);
+            let is_outbox = partition.is_some_and(|pk| pk.starts_with("outbox#"));
+            let is_new = record.get("eventName").and_then(Value::as_str) == Some("INSERT");
+            is_new && is_outbox
         });
         Ok(new)
     }

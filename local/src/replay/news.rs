@@ -37,9 +37,9 @@ pub(super) enum News<'a> {
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Told {
-    OfConnection(Box<Announcement>),
-    OfService(Box<Alarm>),
-    OfApprovers(Box<ReachAlarm>),
+    Connection(Box<Announcement>),
+    Service(Box<Alarm>),
+    Approvers(Box<ReachAlarm>),
 }
 
 /// A piece of news for machines, in this order.
@@ -157,17 +157,17 @@ impl News<'_> {
     fn at(&self) -> Timestamp {
         match self {
             Self::Changed(_, transition) => transition.at,
-            Self::Told(Told::OfConnection(told)) => told.at,
-            Self::Told(Told::OfService(told)) => told.at,
-            Self::Told(Told::OfApprovers(told)) => told.at,
+            Self::Told(Told::Connection(told)) => told.at,
+            Self::Told(Told::Service(told)) => told.at,
+            Self::Told(Told::Approvers(told)) => told.at,
         }
     }
 
     fn endpoint(&self) -> Option<&EndpointId> {
         match self {
             Self::Changed(connection, _) => Some(&connection.endpoint_id),
-            Self::Told(Told::OfConnection(told)) => Some(&told.endpoint_id),
-            Self::Told(Told::OfService(_) | Told::OfApprovers(_)) => None,
+            Self::Told(Told::Connection(told)) => Some(&told.endpoint_id),
+            Self::Told(Told::Service(_) | Told::Approvers(_)) => None,
         }
     }
 
@@ -197,7 +197,7 @@ impl News<'_> {
                 transition.cause.as_str(),
                 transition.reason
             ),
-            Self::Told(Told::OfConnection(told)) => {
+            Self::Told(Told::Connection(told)) => {
                 format!(
                     "{} announced: {}{}",
                     told.endpoint_id,
@@ -205,14 +205,14 @@ impl News<'_> {
                     more(told)
                 )
             }
-            Self::Told(Told::OfService(told)) => format!(
+            Self::Told(Told::Service(told)) => format!(
                 "{} announced: {} {}. {}",
                 told.service_id,
                 told.kind.as_str(),
                 told.finding.as_str(),
                 told.meaning
             ),
-            Self::Told(Told::OfApprovers(told)) => format!(
+            Self::Told(Told::Approvers(told)) => format!(
                 "announced: {} {}. {}",
                 told.kind.as_str(),
                 told.finding.as_str(),

@@ -334,7 +334,7 @@ impl Auditor {
             let may = (true, may_cut && has_time);
             match self.decide_one(audit, connection, &known, may).await {
                 Ok(Decided::Finished(Outcome::Changed { .. })) => changed += 1,
-                Ok(Decided::ToEnforce(decision)) => to_cut.push(decision),
+                Ok(Decided::ToEnforce(decision)) => to_cut.push(*decision),
                 // It is not what it was any more; the next run sees what it is.
                 Ok(Decided::Finished(_) | Decided::HeldBack(_)) => {}
                 Err(error) => self.log.failure(&error, Some(&connection.endpoint_id)),

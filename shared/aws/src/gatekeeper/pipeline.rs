@@ -56,7 +56,7 @@ pub(super) struct Pipeline {
 #[derive(Debug)]
 pub(super) enum Decided {
     /// A decision is written, and EC2 is to be asked.
-    ToEnforce(ToEnforce),
+    ToEnforce(Box<ToEnforce>),
     /// There is nothing more to do.
     Finished(Outcome),
     /// It would be revoked so. That was not written: whoever audits counts them first.
@@ -178,7 +178,7 @@ impl Pipeline {
         for (endpoint_id, decided) in self.decide(observations, deadline).await {
             let outcome = match decided {
                 Ok(Decided::ToEnforce(decision)) => {
-                    to_enforce.push(decision);
+                    to_enforce.push(*decision);
                     continue;
                 }
                 Ok(Decided::Finished(outcome)) => Ok(outcome),
@@ -487,7 +487,7 @@ fn written(change: Change, turn: &mut Turn) -> Decided {
     }
     if request.claimed_until.is_some() {
         let request = *request;
-        return Decided::ToEnforce(ToEnforce { from, request });
+        return Decided::ToEnforce(Box::new(ToEnforce { from, request }));
     }
     Decided::Finished(match change.transition {
         // A note was taken on it, and nothing decided.
