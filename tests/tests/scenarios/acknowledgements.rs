@@ -174,11 +174,9 @@ async fn evidence_that_changes_is_not_covered() {
 }
 
 fn last_document(world: &World, kind: &str) -> Value {
-    let documents = documents(world).into_iter();
-    documents
-        .filter(|one| one["kind"] == kind)
-        .next_back()
-        .unwrap()
+    let all = documents(world);
+    let last = all.iter().rfind(|document| document["kind"] == kind);
+    last.unwrap().clone()
 }
 
 #[tokio::test]
