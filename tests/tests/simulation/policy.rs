@@ -133,15 +133,24 @@ impl Policy {
     pub(crate) fn decider(&self, id: &str, subject: &Subject) -> Option<String> {
         let rule = format!("approver#{id}");
         let item = self.0.get(&("approvers".to_owned(), rule.clone()))?;
-        let has = |name: &str, wanted: &str| {
+        let has = |item: &Value, name: &str, wanted: &str| {
             let all = item.get(name).and_then(texts).unwrap_or_default();
             all.iter().any(|one| one == wanted)
         };
+        let slack_of = |item: &Value| Some(item.get("slack_user_id")?["S"].as_str()?.to_owned());
+        let slack = slack_of(item);
+        // What is one person's own by one of their items is so by all of them.
+        let is_own = self.0.iter().any(|((partition, key), other)| {
+            let is_theirs = *key == rule || (slack.is_some() && slack_of(other) == slack);
+            partition == "approvers"
+                && is_theirs
+                && is_sound(key, other)
+                && has(other, "own_accounts", &subject.account)
+        });
         let may = is_sound(&rule, item)
-            && (has("services", "*") || has("services", &subject.service))
-            && !has("own_accounts", &subject.account);
-        let slack = item.get("slack_user_id").and_then(|id| id["S"].as_str());
-        may.then(|| slack.unwrap_or(id).to_owned())
+            && (has(item, "services", "*") || has(item, "services", &subject.service))
+            && !is_own;
+        may.then(|| slack.unwrap_or_else(|| id.to_owned()))
     }
 
     /// The keys of all items.
