@@ -106,7 +106,7 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
         # A shared table is under the key that is given with it, if any is.
         properties = {"SSESpecification": {"KMSMasterKeyId": stack.parameters.get("KmsKeyArn")}}
     match service:
-        case "sns":
+        case "sns" if ask.action == "sns:Publish":
             # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
             key, actions = properties["KmsMasterKeyId"], ("Decrypt", "GenerateDataKey")
         case "dynamodb":
