@@ -2,11 +2,11 @@
 //!
 //! [`next`] is pure and total. It is given what was read and answers what to do with it:
 //!
-//! 1. [`plan`](crate::plan) compares the request with what EC2 shows: nothing to do, not now, judge it,
+//! 1. [`plan`](fn@plan) compares the request with what EC2 shows: nothing to do, not now, judge it,
 //!    carry a decision out, or write down what somebody else did.
-//! 2. What waits is judged ([`waiting`]): the policy decides, or people are asked ([`review`]).
-//! 3. What EC2 shows and the record lacks is written down ([`seen`]).
-//! 4. What is connected is held against the policy ([`connected`]), where a run audits.
+//! 2. What waits is judged (`waiting.rs`): the policy decides, or people are asked (`review.rs`).
+//! 3. What EC2 shows and the record lacks is written down (`seen.rs`).
+//! 4. What is connected is held against the policy (`connected.rs`), where a run audits.
 //!
 //! Where a fact is missing that the answer needs, it says which: whoever runs it reads that and asks again.
 //! No missing fact ever leads to an accept, a rejection or a revocation.

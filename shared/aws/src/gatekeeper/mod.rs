@@ -1,8 +1,8 @@
 //! The one way a decision is made, whatever brought the connection here:
 //!
 //! 1. An entry finds out which connections to look at, and **observes** what EC2 says of them: for events
-//!    [`Events`](observe::Events), for a whole service [`Passes`](pass::Passes), for the schedule
-//!    [`Reconciler`](reconcile::Reconciler), for a vote [`Votes`](vote::Votes).
+//!    [`Events`], for a whole service [`Passes`], for the schedule
+//!    [`Reconciler`], for a vote [`Votes`].
 //! 2. [`Pipeline::settle`](pipeline::Pipeline::settle) takes what was observed.
 //! 3. [`FactReader::read`](facts::FactReader::read) reads what decisions rest on, for all of them at once.
 //! 4. [`Pipeline::decide_one`](pipeline::Pipeline::decide_one) asks core's
@@ -12,13 +12,18 @@
 //! 6. [`Enforcer::enforce`](enforce::Enforcer::enforce) makes EC2 agree, reads what it did for each
 //!    connection, and records that.
 //!
-//! [`Auditor`](audit::Auditor) takes what is connected through steps 3 to 6 once more, for a whole service at
+//! [`Auditor`] takes what is connected through steps 3 to 6 once more, for a whole service at
 //! once, and bounds how much one run may revoke.
 //!
 //! Each step is a struct that holds just the clients it needs, so that its type shows what it can touch. No
 //! rule is here, and no word for people: both are core's.
 //!
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
+
+#![allow(
+    rustdoc::private_intra_doc_links,
+    reason = "the outline is for whoever reads the code, and links to its steps"
+)]
 
 mod approver_items;
 mod attachments;

@@ -4,7 +4,7 @@
 //! 1. [`Pipeline::settle`] takes observations and answers what came of each.
 //! 2. [`Pipeline::decide`] reads what they have in common, at once, and takes each consumer's connections in
 //!    turn.
-//! 3. [`Pipeline::decide_one`] asks [`next`](gatekeeper_core::decide::next) what is to be done: it reads what
+//! 3. [`Pipeline::decide_one`] asks [`next`] what is to be done: it reads what
 //!    is missing and asks again, or writes the change.
 //! 4. [`Enforcer::enforce`](super::enforce::Enforcer::enforce) has EC2 carry out what was decided.
 
