@@ -85,11 +85,14 @@ def test_and_writes_nothing_of_the_records_but_what_a_vote_needs(world):
     refuses(lambda: dynamodb.put_item(**put("state", "reconcile")))
     refuses(lambda: dynamodb.put_item(**put("prompt#vpce-1", "00000001#C0")))
     refuses(lambda: dynamodb.transact_write_items(TransactItems=[{"Put": put("state", "reconcile")}]))
-    refuses(lambda: dynamodb.batch_write_item(**batch("outbox", "state")))
+    refuses(lambda: dynamodb.batch_write_item(**batch("outbox#0")))
+    # A vote reads a link and changes none.
+    refuses(lambda: dynamodb.batch_write_item(**batch("link#0")))
+    refuses(lambda: dynamodb.transact_write_items(TransactItems=[{"Put": put("link#0", "link")}]))
     refuses(lambda: dynamodb.delete_item(TableName=requests, Key=put("vpce-1", "request")["Item"]))
     # It is the permissions that refuse: this is let through.
-    dynamodb.batch_write_item(**batch("link#0"))
-    world.dynamodb.delete_item(TableName=requests, Key=put("link#0", "x")["Item"])
+    dynamodb.transact_write_items(TransactItems=[{"Put": put("unexpected-keys#x", "x")}])
+    world.dynamodb.delete_item(TableName=requests, Key=put("unexpected-keys#x", "x")["Item"])
 
 
 def test_and_reaches_nothing_else_of_the_account(world):
