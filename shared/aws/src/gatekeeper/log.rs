@@ -6,8 +6,8 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Status;
 
 use super::outcome::Outcome;
-use crate::error::{Error, chain};
-use crate::telemetry::{Metrics, Unit};
+use crate::error::Error;
+use crate::telemetry::{Metrics, Unit, report};
 
 /// Writes log lines with the metrics that go with them.
 #[derive(Debug, Clone)]
@@ -20,29 +20,9 @@ impl Log {
         Self { metrics }
     }
 
-    /// Logs a failure, once, here where it is handled: `error` where somebody must act.
+    /// Logs a failure, once, here where it is handled.
     pub(super) fn failure(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
-        let step = error.step().as_str();
-        let error_type = error.error_type();
-        let endpoint_id = endpoint_id.map(EndpointId::as_str);
-        if error.is_retryable() {
-            tracing::warn!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed and will be tried again"
-            );
-        } else {
-            tracing::error!(
-                step,
-                error_type,
-                endpoint_id,
-                error = chain(&**error),
-                "a step failed; somebody must act"
-            );
-        }
-        self.metrics.count_failure(error);
+        report(&self.metrics, error, endpoint_id);
     }
 
     /// One wide line for each connection that changed, and the metrics that go with it.
