@@ -4,9 +4,11 @@
 use jiff::Timestamp;
 
 use crate::announcement::Kind;
+use crate::approver::ApproverId;
 use crate::messages::{Ask, Messages};
 use crate::precondition::Precondition;
 use crate::request::{Cause, Request, SlotChange, Status, Transition};
+use crate::vote::Choice;
 
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Change {
     pub preconditions: Vec<Precondition>,
     /// What becomes of the consumer's usage.
     pub usage: UsageChange,
+    /// What it uses up, where it records a vote.
+    pub consumes: Option<Right>,
     /// What is to be told of it.
     pub messages: Messages,
 }
@@ -37,6 +41,17 @@ pub enum UsageChange {
     },
     /// The connection counts no more.
     Release,
+}
+
+/// The right of an approver to say something in a review. A vote uses it up: nobody says the same twice, and nothing
+/// goes back (see [`Choice::after`]). The request keeps the vote as long as its review lasts, and two votes cannot both
+/// be written, since each names the revision that it rests on; so nothing else has to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Right {
+    /// Whose.
+    pub approver: ApproverId,
+    /// To say what.
+    pub choice: Choice,
 }
 
 /// How a change revokes a connection, which a run may do so many times only (safety rule S7).
@@ -58,6 +73,7 @@ impl Change {
             transition: None,
             preconditions: Vec::new(),
             usage: UsageChange::Keep,
+            consumes: None,
             messages: Messages::default(),
         }
     }
@@ -72,6 +88,7 @@ impl Change {
                 SlotChange::Take => UsageChange::Take { at_most: None },
                 SlotChange::Release => UsageChange::Release,
             },
+            consumes: None,
             messages: Messages::of_transition(&after, &transition),
             after,
             transition: Some(transition),
@@ -83,6 +100,13 @@ impl Change {
     #[must_use]
     pub fn on(mut self, preconditions: Vec<Precondition>) -> Self {
         self.preconditions.extend(preconditions);
+        self
+    }
+
+    /// The same, recording a vote that uses this up.
+    #[must_use]
+    pub fn consuming(mut self, right: Right) -> Self {
+        self.consumes = Some(right);
         self
     }
 

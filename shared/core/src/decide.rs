@@ -7,6 +7,7 @@
 //! 2. What waits is judged (`waiting.rs`): the policy decides, or people are asked (`review.rs`).
 //! 3. What EC2 shows and the record lacks is written down (`seen.rs`).
 //! 4. What is connected is held against the policy (`connected.rs`), where a run audits.
+//! 5. Where somebody votes, the vote is counted (`vote.rs`), unless one of these comes first.
 //!
 //! Where a fact is missing that the answer needs, it says which: whoever runs it reads that and asks again.
 //! No missing fact ever leads to an accept, a rejection or a revocation.
@@ -16,11 +17,13 @@
 mod connected;
 mod review;
 mod seen;
+mod vote;
 mod waiting;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::approver::Approver;
+use crate::ballot::{CastBallot, Refusal};
 use crate::change::Change;
 use crate::connection::Organization;
 use crate::judge::Usage;
@@ -52,6 +55,8 @@ pub struct Facts<'a> {
     pub managed_since: Option<Timestamp>,
     /// The run that holds what is connected against the policy; none where nothing is audited.
     pub audit: Option<AuditRun<'a>>,
+    /// The vote that somebody casts; none where nobody votes.
+    pub ballot: Option<CastBallot<'a>>,
     /// How the product is set up.
     pub setup: Setup,
 }
@@ -137,6 +142,8 @@ pub enum LeaveReason {
     Unreadable(UnreadablePolicy),
     /// It would be revoked, and is not because the allowlist holds no entry for the service (safety rule S2).
     AllowlistEmpty,
+    /// Somebody votes, and the vote does not count.
+    Refused(Refusal),
     /// The change is one that the status machine does not know. Only a bug can cause that.
     Illegal(IllegalTransition),
 }
@@ -150,6 +157,7 @@ impl LeaveReason {
             Self::NameWaits => "name_waits",
             Self::Unreadable(_) => "policy_unreadable",
             Self::AllowlistEmpty => "allowlist_empty",
+            Self::Refused(_) => "vote_refused",
             Self::Illegal(_) => "illegal_transition",
         }
     }
@@ -167,6 +175,14 @@ pub fn next(facts: &Facts<'_>, now: Timestamp) -> Next {
 }
 
 fn action(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) -> Action {
+    match &facts.ballot {
+        Some(ballot) => vote::cast(facts, ballot, now, moments),
+        None => unasked(facts, now, moments),
+    }
+}
+
+/// What is to be done, whether or not somebody votes.
+fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) -> Action {
     let observation = facts.observation;
     let seen = Seen {
         connection: observation.connection.as_ref(),

@@ -6,17 +6,19 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::announcement::Kind;
+use crate::approver::ApproverId;
 use crate::caller::Caller;
 use crate::change::{Revocation, UsageChange};
 use crate::connection::{Connection, ConnectionState, Phase};
 use crate::fixtures::{at, connection, request};
+use crate::ids::ServiceId;
 use crate::judge::Decision;
 use crate::policy::{
     About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Revoke, Rule,
     Scope, ServiceSettings,
 };
 use crate::request::{Actor, Cause, Enforcement, Status};
-use crate::vote::{Channel, Choice, Vote};
+use crate::vote::{Ballot, Channel, Choice, Unrecorded, Vote};
 
 const SETUP: Setup = Setup {
     lag: SignedDuration::from_secs(60),
@@ -37,6 +39,19 @@ struct Known {
     managed_since: Option<Timestamp>,
     began: Option<Timestamp>,
     entry: Option<Option<PolicyItemId>>,
+    cast: Option<Cast>,
+}
+
+/// A vote that somebody casts.
+#[derive(Debug, Clone)]
+struct Cast {
+    approver: ApproverId,
+    ballot: Ballot,
+    channel: Channel,
+    review: u64,
+    managed: Option<Vec<ServiceId>>,
+    shown: Request,
+    doubt: Option<Unrecorded>,
 }
 
 impl Known {
@@ -63,6 +78,7 @@ impl Known {
             managed_since: Some(at(-1)),
             began: None,
             entry: Some(None),
+            cast: None,
         }
     }
 
@@ -94,6 +110,15 @@ impl Known {
             audit: self.began.map(|began| AuditRun {
                 began,
                 entry: self.entry.as_ref().map(Option::as_ref),
+            }),
+            ballot: self.cast.as_ref().map(|cast| CastBallot {
+                approver: &cast.approver,
+                ballot: &cast.ballot,
+                channel: cast.channel,
+                review: cast.review,
+                shown: &cast.shown,
+                managed: cast.managed.as_deref(),
+                doubt: cast.doubt.as_ref(),
             }),
             setup: SETUP,
         }
@@ -654,6 +679,33 @@ fn any_request() -> impl Strategy<Value = Request> {
         )
 }
 
+/// A vote on the connection's review, hardly ever on another.
+fn any_cast() -> impl Strategy<Value = Cast> {
+    let mut other = request(Status::InReview);
+    other.account_id = "999999999999".parse().unwrap();
+    let service = other.service_id.clone();
+    (
+        prop::sample::select(vec!["alice", "bob", "stranger"]),
+        prop::sample::select(vec![Choice::Approve, Choice::Withdraw, Choice::Reject]),
+        prop::sample::select(vec![Channel::Email, Channel::Slack, Channel::Iam]),
+        prop_oneof![8 => Just(1), 1 => Just(2)],
+        prop_oneof![8 => Just(Some(vec![service])), 1 => Just(Some(Vec::new())), 1 => Just(None)],
+        prop_oneof![8 => Just(request(Status::InReview)), 1 => Just(other)],
+        prop_oneof![8 => Just(None), 1 => Just(Some(Unrecorded::Silent))],
+    )
+        .prop_map(
+            |(who, choice, channel, review, managed, shown, doubt)| Cast {
+                approver: format!("{who}@example.com").parse().unwrap(),
+                ballot: Ballot::new(choice, "Because.").unwrap(),
+                channel,
+                review,
+                managed,
+                shown,
+                doubt,
+            },
+        )
+}
+
 fn any_known() -> impl Strategy<Value = Known> {
     let states = states().map(|(_, state)| state);
     let organization = prop::sample::select(vec![
@@ -678,11 +730,21 @@ fn any_known() -> impl Strategy<Value = Known> {
         (
             any::<[bool; 3]>(),
             prop::option::of(prop::option::of(0i64..40_000)),
+            prop::option::of(any_cast()),
         ),
         0i64..20_000,
     )
         .prop_map(
-            |(request, state, policy, organization, usage, caller, (flags, held), seen_at)| {
+            |(
+                request,
+                state,
+                policy,
+                organization,
+                usage,
+                caller,
+                (flags, held, cast),
+                seen_at,
+            )| {
                 let mut known = Known::of(request, state.map(connection), at(seen_at));
                 known.organization = organization;
                 known = known.with_policy(policy);
@@ -697,8 +759,11 @@ fn any_known() -> impl Strategy<Value = Known> {
                     let bob = approver("bob@example.com");
                     known.approvers.as_mut().unwrap().push(bob);
                 }
-                if audits {
-                    known.began = Some(at(seen_at));
+                match cast {
+                    // Who votes has nothing audited, and comes with no event.
+                    Some(_) => known.cast = cast,
+                    None if audits => known.began = Some(at(seen_at)),
+                    None => {}
                 }
                 known.held = Some(held.map(|until| HeldEmail {
                     review: 1,
@@ -727,6 +792,9 @@ fn timeless(next: &Next, now: Timestamp) -> String {
     let after = &change.after;
     let mut plain = after.clone();
     let anew = change.transition.is_some();
+    if change.consumes.is_some() {
+        plain.votes.last_mut().unwrap().at = at(0);
+    }
     plain.opened_at = at(0);
     plain.status_since = at(0);
     for field in [
@@ -770,8 +838,9 @@ fn timeless(next: &Next, now: Timestamp) -> String {
     let told = change.messages.announcements.iter();
     let told: Vec<_> = told.map(|one| (one.kind, &one.id)).collect();
     format!(
-        "{plain:?} {transition:?} {:?} {:?} {told:?} {:?} {:?} {:?}",
+        "{plain:?} {transition:?} {:?} {:?} {:?} {told:?} {:?} {:?} {:?}",
         change.preconditions,
+        change.consumes,
         change.usage,
         change.messages.ask,
         since(after.claimed_until),
@@ -818,6 +887,7 @@ proptest! {
         now in 0i64..40_000,
     ) {
         let mut known = known;
+        known.cast = None;
         known.policy = Some(Err(UnreadablePolicy {
             item: "* / deny#x".to_owned(),
             stops: crate::policy_key::Stops::UnexpectedKey,
@@ -915,7 +985,10 @@ proptest! {
             known.observation.connection = Some(connection(ConnectionState::Failed));
         }
         if let Action::Write(change) = known.next(at(now)).action {
-            prop_assert_eq!(change.after.status, Status::Gone);
+            // To take an approval back needs no answer of EC2's, and lets nobody in.
+            let withdraws = change.consumes.is_some_and(|right| right.choice == Choice::Withdraw);
+            let stays = if withdraws { Status::InReview } else { Status::Gone };
+            prop_assert_eq!(change.after.status, stays);
         }
     }
 }

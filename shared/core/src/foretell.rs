@@ -262,6 +262,7 @@ fn next_of(
             began: now,
             entry: Some(given.entry_for(service)),
         }),
+        ballot: None,
         setup,
     };
     next(&facts, now)

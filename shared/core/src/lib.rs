@@ -21,7 +21,7 @@
 //! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`vote`] | what approvers say of a review, and what it comes to |
-//! | [`ballot`] | what becomes of a vote, from everything that is known when it is cast |
+//! | [`ballot`] | what a vote is cast with, why it may not count, and what the votes on a review come to |
 //! | [`token`] | the secret in a link to a review |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |

@@ -23,7 +23,7 @@ pub struct HeldEmail {
 impl HeldEmail {
     /// A deadline of a review that counts from when the review opened, counted from when its e-mail was let go;
     /// none while that is held. What is remembered of another review changes nothing.
-    fn moves(self, review: &Request, deadline: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn moves(self, review: &Request, deadline: Timestamp) -> Option<Timestamp> {
         if review.review != Some(self.review) {
             return Some(deadline);
         }

@@ -22,7 +22,7 @@ use tokio::sync::OnceCell;
 use super::facts::{AnyEntry, Known};
 use super::log::Log;
 use super::outcome::{Outcome, Settled};
-use super::pipeline::{Auditing, Decided, Pipeline, Turn};
+use super::pipeline::{Auditing, Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::error::Error;
 use crate::tables::Tables;
@@ -207,7 +207,6 @@ impl Auditor {
                 Ok(Decided::Finished(Outcome::Left(LeaveReason::AllowlistEmpty))) => {
                     audit.withheld.insert(connection.endpoint_id.clone());
                 }
-                Ok(Decided::Finished(_) | Decided::ToEnforce(_)) => {}
                 Ok(Decided::HeldBack(revocation)) => {
                     audit.to_revoke.insert(connection.endpoint_id.clone());
                     match revocation {
@@ -215,6 +214,7 @@ impl Auditor {
                         Revocation::Cut => audit.cuts.push(candidate(), at_most),
                     }
                 }
+                Ok(_) => {}
                 Err(error) => {
                     audit.unreadable = true;
                     self.log.failure(&error, Some(&connection.endpoint_id));
@@ -239,7 +239,7 @@ impl Auditor {
                 &audit.observation(connection.clone()),
                 known,
                 &mut Turn::default(),
-                Some(audit.auditing(may_start, may_cut)),
+                Purpose::Audit(audit.auditing(may_start, may_cut)),
             )
             .await?;
         if let Decided::Finished(outcome) = &decided {
@@ -336,7 +336,7 @@ impl Auditor {
                 Ok(Decided::Finished(Outcome::Changed { .. })) => changed += 1,
                 Ok(Decided::ToEnforce(decision)) => to_cut.push(*decision),
                 // It is not what it was any more; the next run sees what it is.
-                Ok(Decided::Finished(_) | Decided::HeldBack(_)) => {}
+                Ok(_) => {}
                 Err(error) => self.log.failure(&error, Some(&connection.endpoint_id)),
             }
         }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use futures_util::stream;
 use futures_util::{FutureExt as _, StreamExt as _};
+use gatekeeper_core::ballot::{CastBallot, Refusal};
 use gatekeeper_core::change::{Change, Revocation, UsageChange};
 use gatekeeper_core::connection::{Connection, Organization, Phase};
 use gatekeeper_core::decide::{
@@ -23,6 +24,7 @@ use gatekeeper_core::observation::Observation;
 use gatekeeper_core::plan::{Plan, Seen, plan};
 use gatekeeper_core::request::{Cause, Request};
 use gatekeeper_core::review::HeldEmail;
+use gatekeeper_core::vote::Unrecorded;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
@@ -61,6 +63,10 @@ pub(super) enum Decided {
     Finished(Outcome),
     /// It would be revoked so. That was not written: whoever audits counts them first.
     HeldBack(Revocation),
+    /// A vote is written. Where it decided, EC2 is to be asked.
+    Counted(Box<Request>),
+    /// A vote does not count.
+    Refused(Refusal),
 }
 
 /// A run that holds what is connected against the policy.
@@ -76,6 +82,17 @@ pub(super) struct Auditing<'a> {
     pub(super) may_cut: bool,
 }
 
+/// What a connection is decided for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To have it as the policy says.
+    Settle,
+    /// To hold it against the policy while it is connected.
+    Audit(Auditing<'a>),
+    /// To count a vote. Whoever votes waits until then, and no longer.
+    Vote(CastBallot<'a>, Timestamp),
+}
+
 /// What one consumer's connections to one service share while they are decided in turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
@@ -87,7 +104,8 @@ pub(super) struct Turn {
     held: Option<(EndpointId, Option<HeldEmail>)>,
 }
 
-type Answer = (EndpointId, Result<Decided, Arc<Error>>);
+/// An endpoint, and what came of deciding about it.
+pub(super) type Answer = (EndpointId, Result<Decided, Arc<Error>>);
 
 impl Pipeline {
     #[expect(
@@ -119,11 +137,6 @@ impl Pipeline {
             limits,
             log,
         }
-    }
-
-    /// How the product is set up.
-    pub(super) fn setup(&self) -> Setup {
-        self.setup
     }
 
     /// Decides, records and enforces. Answers for every observation, and for what else of the same
@@ -173,17 +186,29 @@ impl Pipeline {
 
     async fn settle_once(&self, observations: Vec<Observation>, deadline: Deadline) -> Settled {
         let begun = self.clock.now();
+        let decided = self.decide(observations, deadline).await;
+        self.carry_out(decided, begun, deadline).await
+    }
+
+    /// Has EC2 carry out what was decided, and logs what came of everything. Deciding had begun then.
+    pub(super) async fn carry_out(
+        &self,
+        decided: Vec<Answer>,
+        begun: Timestamp,
+        deadline: Deadline,
+    ) -> Settled {
         let mut settled = Settled::new();
         let mut to_enforce = Vec::new();
-        for (endpoint_id, decided) in self.decide(observations, deadline).await {
+        for (endpoint_id, decided) in decided {
             let outcome = match decided {
                 Ok(Decided::ToEnforce(decision)) => {
                     to_enforce.push(*decision);
                     continue;
                 }
                 Ok(Decided::Finished(outcome)) => Ok(outcome),
-                // Nobody audits here.
-                Ok(Decided::HeldBack(_)) => Ok(Outcome::Unchanged(None)),
+                Ok(Decided::Counted(request)) => Ok(Outcome::Unchanged(Some(request))),
+                // Nobody audits or votes here.
+                Ok(Decided::HeldBack(_) | Decided::Refused(_)) => Ok(Outcome::Unchanged(None)),
                 Err(error) => Err(error),
             };
             settled.insert(endpoint_id, outcome);
@@ -292,7 +317,8 @@ impl Pipeline {
         let mut answers = Vec::with_capacity(observations.len());
         for observation in observations {
             let decided = if deadline.leaves(&self.clock, self.limits.margin) {
-                self.decide_one(&observation, known, &mut turn, None).await
+                self.decide_one(&observation, known, &mut turn, Purpose::Settle)
+                    .await
             } else {
                 Err(Retryable::OutOfTime.into())
             };
@@ -307,15 +333,16 @@ impl Pipeline {
         observation: &Observation,
         known: &Known,
         turn: &mut Turn,
-        audit: Option<Auditing<'_>>,
+        purpose: Purpose<'_>,
     ) -> Result<Decided, Arc<Error>> {
         let contended = || Retryable::Contended(observation.endpoint_id.clone());
+        let audit = purpose.audit();
         let mut own: Option<Known> = None;
         let mut attempts = 1;
         loop {
             let known = own.as_ref().unwrap_or(known);
             let request = known.request(&observation.endpoint_id)?;
-            let next = self.next(observation, request.as_ref(), known, turn, audit)?;
+            let next = self.next(observation, request.as_ref(), known, turn, purpose)?;
             let is_stale = match next.action {
                 Action::Nothing => {
                     let request = request.map(Box::new);
@@ -327,6 +354,7 @@ impl Pipeline {
                         LeaveReason::NameWaits => Err(contended().into()),
                         LeaveReason::Unreadable(what) => Err(Permanent::from(what).into()),
                         LeaveReason::Illegal(error) => Err(Permanent::Illegal(error).into()),
+                        LeaveReason::Refused(refusal) => Ok(Decided::Refused(refusal)),
                         reason => Ok(Decided::Finished(Outcome::Left(reason))),
                     };
                 }
@@ -347,7 +375,22 @@ impl Pipeline {
                     turn.held = Some((observation.endpoint_id.clone(), held));
                     false
                 }
-                Action::Need(Need::Usage) => self.compare_usage(observation, known, turn).await?,
+                Action::Need(Need::Usage) => {
+                    let compared = self.compare_usage(observation, known, turn);
+                    match purpose {
+                        // EC2 is asked, and whoever votes waits.
+                        Purpose::Vote(_, until) => {
+                            match self.clock.until_done(until, compared).await {
+                                Some(is_stale) => is_stale?,
+                                None => {
+                                    let why = Unrecorded::PolicyDecides;
+                                    return Ok(Decided::Refused(Refusal::Unrecorded(why)));
+                                }
+                            }
+                        }
+                        Purpose::Settle | Purpose::Audit(_) => compared.await?,
+                    }
+                }
                 Action::Write(change) => {
                     if let (Some(revocation), Some(audit)) = (change.revokes(), audit)
                         && !audit.may(revocation)
@@ -361,9 +404,10 @@ impl Pipeline {
                         Recorded::Lost(winner) => {
                             let stands = winner.as_ref().map(|winner| winner.version);
                             let was = request.as_ref().map(|request| request.version);
-                            // Somebody took a note, or a claim, and decided nothing; or what an event names
-                            // somebody for may be what the winner wrote down.
-                            let again = stands.is_some() && stands == was;
+                            // Somebody took a note, or a claim, and decided nothing; or a vote may count all the
+                            // same; or what an event names somebody for may be what the winner wrote down.
+                            let votes = matches!(purpose, Purpose::Vote(..));
+                            let again = votes || (stands.is_some() && stands == was);
                             if !again && observation.callers.is_empty() {
                                 return Ok(Decided::Finished(Outcome::Lost(winner)));
                             }
@@ -391,8 +435,9 @@ impl Pipeline {
         request: Option<&Request>,
         known: &Known,
         turn: &mut Turn,
-        audit: Option<Auditing<'_>>,
+        purpose: Purpose<'_>,
     ) -> Result<Next, Permanent> {
+        let audit = purpose.audit();
         let connection = observation.connection.as_ref();
         let policy = connection.and_then(|connection| known.policy(connection));
         let usage = match (connection, &policy) {
@@ -428,6 +473,10 @@ impl Pipeline {
                 began: audit.began,
                 entry: entry.flatten(),
             }),
+            ballot: match purpose {
+                Purpose::Vote(ballot, _) => Some(ballot),
+                Purpose::Settle | Purpose::Audit(_) => None,
+            },
             setup: self.setup,
         };
         Ok(next(&facts, self.clock.now()))
@@ -469,6 +518,15 @@ impl Pipeline {
     }
 }
 
+impl<'a> Purpose<'a> {
+    fn audit(self) -> Option<Auditing<'a>> {
+        match self {
+            Self::Audit(audit) => Some(audit),
+            Self::Settle | Self::Vote(..) => None,
+        }
+    }
+}
+
 impl Auditing<'_> {
     fn may(&self, revocation: Revocation) -> bool {
         match revocation {
@@ -480,10 +538,13 @@ impl Auditing<'_> {
 
 /// What a change that is written leads to.
 fn written(change: Change, turn: &mut Turn) -> Decided {
-    let (from, usage) = (change.from(), change.usage);
+    let (from, usage, is_vote) = (change.from(), change.usage, change.consumes.is_some());
     let request = Box::new(change.after);
     if let (UsageChange::Take { .. }, Some(slots)) = (usage, &mut turn.slots) {
         slots.take(&request.endpoint_id);
+    }
+    if is_vote {
+        return Decided::Counted(request);
     }
     if request.claimed_until.is_some() {
         let request = *request;

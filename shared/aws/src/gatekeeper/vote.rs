@@ -1,5 +1,5 @@
-//! Votes: finds who votes, reads what bears on it, asks EC2, has core say what is to be done
-//! (`core/ballot.rs`), writes it, and has it carried out at once.
+//! Votes: finds who votes, reads what bears on it, asks EC2, and goes the way that everything goes, by
+//! [`Pipeline::decide_one`]; what the vote decides is carried out at once.
 //!
 //! Whoever votes is found anew among the approvers each time, and so is the right of everybody whose
 //! vote counts; EC2 is asked whose connection it is and how it stands. What happened meanwhile without
@@ -11,15 +11,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId, may_decide};
-use gatekeeper_core::ballot::{
-    Answer, Cast, Dossier, Facts, Judged, View, answer, is_used_up, settled, view,
-};
+use gatekeeper_core::ballot::{CastBallot, Dossier, Refusal, View, is_used_up, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::judge::{Usage, Verdict, judge};
 use gatekeeper_core::observation::Observation;
-use gatekeeper_core::policy::ServiceSettings;
-use gatekeeper_core::precondition::PolicyRead;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review::{self, HeldEmail};
 use gatekeeper_core::token::Token;
@@ -30,11 +25,11 @@ use super::enforce::ToEnforce;
 use super::facts::Known;
 use super::log::Log;
 use super::outcome::Outcome;
-use super::pipeline::Pipeline;
+use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::ec2::{Ec2, Listed};
 use crate::error::{Error, Permanent, Retryable};
-use crate::tables::{Approvers, Key, Link, Recorded, Tables};
+use crate::tables::{Approvers, Key, Link, Tables};
 use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
@@ -126,6 +121,14 @@ struct Opened {
     managed: Option<Arc<[ServiceId]>>,
 }
 
+/// What came of one try.
+enum Cast {
+    /// This is what whoever votes is told.
+    Voted(Voted),
+    /// Something else was done first. The vote is to be asked about anew, with the request as it stands.
+    Again(Box<Request>),
+}
+
 /// For how long whoever votes waits.
 #[derive(Clone, Copy)]
 struct Waits {
@@ -151,13 +154,6 @@ struct Case<'a> {
     approver: &'a Approver,
 }
 
-/// What was read of the policy for a vote.
-struct Read {
-    view: PolicyRead,
-    verdict: Verdict,
-    settings: ServiceSettings,
-}
-
 impl Case<'_> {
     fn dossier(self) -> Box<Dossier> {
         Box::new(Dossier::of(
@@ -168,19 +164,18 @@ impl Case<'_> {
         ))
     }
 
-    /// What whoever votes is told, where nothing is written.
-    fn voted(self, refusal: Answer) -> Option<Voted> {
-        Some(match refusal {
-            Answer::Invalid => Voted::Invalid,
-            Answer::NotAnApprover => Voted::NotAnApprover,
-            Answer::Already => Voted::Already(self.dossier()),
-            Answer::TooLate => Voted::TooLate(self.dossier()),
-            Answer::Unmanaged => Voted::Unmanaged(self.dossier()),
-            Answer::Barred(bar) => Voted::Barred(bar, self.dossier()),
-            Answer::Expired => Voted::Expired,
-            Answer::Unrecorded(why) => Voted::Unrecorded(why, self.dossier()),
-            Answer::Settle(_) | Answer::Record(_) => return None,
-        })
+    /// What whoever votes is told, where their vote does not count.
+    fn refused(self, refusal: Refusal) -> Voted {
+        match refusal {
+            Refusal::Invalid => Voted::Invalid,
+            Refusal::NotAnApprover => Voted::NotAnApprover,
+            Refusal::Already => Voted::Already(self.dossier()),
+            Refusal::TooLate => Voted::TooLate(self.dossier()),
+            Refusal::Unmanaged => Voted::Unmanaged(self.dossier()),
+            Refusal::Barred(bar) => Voted::Barred(bar, self.dossier()),
+            Refusal::Expired => Voted::Expired,
+            Refusal::Unrecorded(why) => Voted::Unrecorded(why, self.dossier()),
+        }
     }
 }
 
@@ -401,30 +396,39 @@ impl Votes {
         }
     }
 
+    /// Casts a vote, as often as something else is to be done before it.
     async fn cast(
         &self,
         voting: Voting<'_>,
         waits: Waits,
         deadline: Deadline,
     ) -> Result<Voted, Arc<Error>> {
+        let Some(shown) = self.request_of(&voting.endpoint_id).await? else {
+            return Ok(Voted::Invalid);
+        };
+        let mut request = shown.clone();
         for _ in 0..ATTEMPTS {
-            if let Some(voted) = self.try_to_cast(&voting, waits, deadline).await? {
-                return Ok(voted);
+            match self
+                .try_to_cast(&voting, &shown, request, waits, deadline)
+                .await?
+            {
+                Cast::Voted(voted) => return Ok(voted),
+                Cast::Again(now) => request = *now,
             }
         }
         Err(Retryable::Contended(voting.endpoint_id).into())
     }
 
-    /// One try; none if what it rests on changed meanwhile.
+    /// One try.
     async fn try_to_cast(
         &self,
         voting: &Voting<'_>,
+        shown: &Request,
+        request: Request,
         waits: Waits,
         deadline: Deadline,
-    ) -> Result<Option<Voted>, Arc<Error>> {
-        let Some(request) = self.request_of(&voting.endpoint_id).await? else {
-            return Ok(Some(Voted::Invalid));
-        };
+    ) -> Result<Cast, Arc<Error>> {
+        let begun = self.clock.now();
         let observing = async {
             match request.is_open_review(voting.review) {
                 true => self.observe_for(&request, waits).await,
@@ -432,8 +436,8 @@ impl Votes {
             }
         };
         let (read, observed) = tokio::join!(self.read_for(&request).boxed(), observing.boxed());
-        let (knowledge, history) = read?;
-        let approvers = self.pipeline.facts.read_approvers(&knowledge).await?;
+        let (known, history) = read?;
+        let approvers = self.pipeline.facts.read_approvers(&known).await?;
         let (managed, seen_at, connection) = match observed {
             Some(Observed {
                 managed,
@@ -445,50 +449,42 @@ impl Votes {
             }
             None => (None, self.clock.now(), Err(Unrecorded::Silent)),
         };
-        let now = self.clock.now();
-        let policy = match &connection {
-            Ok(Some(connection))
-                if request.is_about(connection) && connection.state.phase() == Phase::Waiting =>
-            {
-                match self.policy_for(&knowledge, connection, now)? {
-                    Some(policy) => policy,
-                    None => return Ok(None),
-                }
-            }
-            _ => Err("it was not read".to_owned()),
+        if let Ok(Some(connection)) = &connection
+            && let Some(Err(error)) = known.policy(connection)
+        {
+            let error = Arc::new(Error::from(Permanent::from(error)));
+            self.log.failure(&error, Some(&connection.endpoint_id));
+        }
+        let doubt = connection.as_ref().err().cloned();
+        let observation = Observation {
+            endpoint_id: voting.endpoint_id.clone(),
+            connection: connection.unwrap_or_default(),
+            seen_at,
+            callers: Vec::new(),
+            purged: Arc::default(),
         };
-        let judged = policy.as_ref().map(|read| Judged {
-            verdict: &read.verdict,
-            settings: &read.settings,
-        });
-        let is_missed = judged.as_ref().is_ok_and(|judged| {
-            review::missed_deadline(&request, judged.settings, None, now).is_some()
-        });
-        let held = match is_missed || review::is_over(&request, None, now) {
-            true => self.tables.held_email(&request.endpoint_id).await?,
-            false => None,
-        };
-        let answer = answer(&Facts {
-            request: &request,
-            review: voting.review,
-            connection: connection
-                .as_ref()
-                .map(Option::as_ref)
-                .map_err(Clone::clone),
-            managed: managed.as_deref(),
-            approvers: &approvers.list,
+        let ballot = CastBallot {
             approver: &voting.approver,
             ballot: voting.ballot,
             channel: voting.channel,
-            policy: judged.map_err(String::as_str),
-            held: held.as_ref(),
-            now,
-            claim: self.pipeline.setup().claim,
-        });
+            review: voting.review,
+            shown,
+            managed: managed.as_deref(),
+            doubt: doubt.as_ref(),
+        };
+        let decided = self
+            .pipeline
+            .decide_one(
+                &observation,
+                &known,
+                &mut Turn::default(),
+                Purpose::Vote(ballot, waits.end),
+            )
+            .await?;
         let by_id = |approver: &&Approver| approver.id == voting.approver;
         let Some(approver) = approvers.list.iter().find(by_id) else {
-            return Ok(Some(match answer {
-                Answer::NotAnApprover => Voted::NotAnApprover,
+            return Ok(Cast::Voted(match decided {
+                Decided::Refused(Refusal::NotAnApprover) => Voted::NotAnApprover,
                 _ => Voted::Invalid,
             }));
         };
@@ -498,64 +494,37 @@ impl Votes {
             approvers,
             approver,
         };
-        match answer {
-            Answer::Settle(why) => {
-                let observation = Observation {
-                    endpoint_id: voting.endpoint_id.clone(),
-                    connection: connection.unwrap_or_default(),
-                    seen_at,
-                    callers: Vec::new(),
-                    purged: Arc::default(),
+        match decided {
+            Decided::Counted(after) => {
+                let case = Case {
+                    request: *after,
+                    ..case
                 };
-                self.settle_first(voting, case, observation, why, (waits, deadline))
+                let voted = self.counted(voting, case, waits, deadline).await?;
+                Ok(Cast::Voted(voted))
+            }
+            Decided::Refused(refusal) => {
+                let case = self.as_it_stands(case).await?;
+                Ok(Cast::Voted(case.refused(refusal)))
+            }
+            decided => {
+                let first = (observation, decided, begun);
+                self.finish_first(voting, case, first, (waits, deadline))
                     .await
             }
-            Answer::Record(cast) => {
-                let read = policy.as_ref().ok().map(|read| &read.view);
-                self.write_vote(voting, case, *cast, (&knowledge, read), waits, deadline)
-                    .await
-            }
-            refusal => Ok(case.voted(refusal)),
         }
-    }
-
-    /// What the policy says of a connection, or what keeps it from being read; none if it must be read anew.
-    fn policy_for(
-        &self,
-        knowledge: &Known,
-        connection: &Connection,
-        now: Timestamp,
-    ) -> Result<Option<Result<Read, String>>, Arc<Error>> {
-        let view = match knowledge.policy(connection) {
-            Some(Ok(view)) => view,
-            None => return Ok(None),
-            Some(Err(error)) => {
-                let error = Arc::new(Error::from(Permanent::from(error)));
-                self.log.failure(&error, Some(&connection.endpoint_id));
-                return Ok(Some(Err(error.to_string())));
-            }
-        };
-        let slots = knowledge.slots(connection)?;
-        let usage = Usage {
-            others: slots.others(&connection.endpoint_id),
-        };
-        let place = knowledge.place(connection);
-        Ok(Some(Ok(Read {
-            verdict: judge(&view.policy, connection, place, usage, now),
-            settings: view.policy.settings_of(&connection.service_id),
-            view,
-        })))
     }
 
     /// What the tables say of what bears on a request, and how it came to where it stands.
     async fn read_for(&self, request: &Request) -> Result<(Known, Vec<Transition>), Arc<Error>> {
         let connection = connection_of(request);
         let connections = [&connection];
+        let requests = [Key::Request(request.endpoint_id.clone())].into();
         let mut knowledge = Known::default();
         let ((), history) = tokio::try_join!(
             self.pipeline
                 .facts
-                .read(&mut knowledge, &connections, [].into())
+                .read(&mut knowledge, &connections, requests)
                 .boxed(),
             self.tables.history(&request.endpoint_id).boxed()
         )?;
@@ -620,31 +589,34 @@ impl Votes {
         }
     }
 
-    /// Records what EC2 shows, or has the policy decide, before a vote counts: what whoever votes is told;
-    /// none if it is to be looked at anew.
-    async fn settle_first(
+    /// Has carried out what is to be done before the vote, and what that makes room for.
+    async fn finish_first(
         &self,
         voting: &Voting<'_>,
         case: Case<'_>,
-        observation: Observation,
-        why: Option<Unrecorded>,
+        (observation, decided, begun): (Observation, Decided, Timestamp),
         (waits, deadline): (Waits, Deadline),
-    ) -> Result<Option<Voted>, Arc<Error>> {
-        let is_policys = why.is_none() && observation.phase() == Phase::Waiting;
-        let settling = self.pipeline.settle(vec![observation], deadline).boxed();
-        let Some(outcomes) = self.clock.until_done(waits.end, settling).await else {
+    ) -> Result<Cast, Arc<Error>> {
+        let why = match observation.phase() {
+            Phase::Waiting => Unrecorded::PolicyDecides,
+            _ => Unrecorded::Meanwhile,
+        };
+        let decided = vec![(observation.endpoint_id, Ok(decided))];
+        let finishing = async {
+            let settled = self.pipeline.carry_out(decided, begun, deadline).await;
+            self.pipeline.settle_waiting(&settled, deadline).await;
+            settled
+        };
+        let done = self.clock.until_done(waits.end, finishing.boxed()).await;
+        let Some(outcomes) = done else {
             tracing::warn!(
                 endpoint_id = %voting.endpoint_id,
-                "settling takes longer than whoever votes waits; reconcile finishes it"
+                "what comes before a vote takes longer than whoever votes waits; reconcile finishes it"
             );
-            let why = match is_policys {
-                true => Unrecorded::PolicyDecides,
-                false => Unrecorded::Meanwhile,
-            };
-            return Ok(case.voted(Answer::Unrecorded(why)));
+            return Ok(Cast::Voted(case.refused(Refusal::Unrecorded(why))));
         };
         let Some(request) = self.request_of(&voting.endpoint_id).await? else {
-            return Ok(Some(Voted::Invalid));
+            return Ok(Cast::Voted(Voted::Invalid));
         };
         if request.is_open_review(voting.review) {
             // What failed of a decision that is recorded is tried again by others.
@@ -652,62 +624,49 @@ impl Votes {
                 outcome?;
             }
         }
-        let answer = settled(
-            &request,
-            voting.review,
-            case.approver,
-            &case.approvers.list,
-            why,
-        );
-        let case = Case {
-            request,
-            history: self.tables.history(&voting.endpoint_id).await?,
-            ..case
-        };
-        Ok(answer.and_then(|refusal| case.voted(refusal)))
+        Ok(Cast::Again(Box::new(request)))
     }
 
-    /// Writes a vote, and has EC2 do what it decides. None if something that it rests on changed meanwhile.
-    async fn write_vote(
+    /// The same case with the request as it stands by now: what a vote is refused for may be new.
+    async fn as_it_stands<'a>(&self, case: Case<'a>) -> Result<Case<'a>, Arc<Error>> {
+        let id = &case.request.endpoint_id;
+        let (request, history) =
+            tokio::try_join!(self.request_of(id).boxed(), self.tables.history(id).boxed())?;
+        Ok(Case {
+            request: request.unwrap_or(case.request),
+            history,
+            ..case
+        })
+    }
+
+    /// What came of a vote that is written. Has EC2 do what it decides.
+    async fn counted(
         &self,
         voting: &Voting<'_>,
         case: Case<'_>,
-        cast: Cast,
-        (known, read): (&Known, Option<&PolicyRead>),
         waits: Waits,
         deadline: Deadline,
-    ) -> Result<Option<Voted>, Arc<Error>> {
-        let Some(change) = cast.change(&case.request, read, self.clock.now()) else {
-            return Ok(None);
-        };
-        let checks = known.checks(&change.preconditions, None);
-        let Recorded::Written = self.tables.record(&change, checks).await? else {
-            return Ok(None);
-        };
-        let (after, decides) = (change.after, change.transition.is_some());
-        self.note_vote(voting, &after);
-        if !decides {
-            let case = Case {
-                request: after,
-                ..case
-            };
-            return Ok(Some(Voted::Waiting(case.dossier())));
+    ) -> Result<Voted, Arc<Error>> {
+        self.note_vote(voting, &case.request);
+        let decided = case.request.status;
+        if decided.pending_enforcement().is_none() {
+            return Ok(Voted::Waiting(case.dossier()));
         }
-        let decided = after.status;
-        let request = self.carry_out(after, waits, deadline).await;
+        let request = self.carry_out(case.request, waits, deadline).await;
         let effect = effect(decided, request.status);
         let history = self.tables.history(&voting.endpoint_id).await?;
         let dossier = Case {
             request,
             history,
-            ..case
+            approvers: case.approvers,
+            approver: case.approver,
         }
         .dossier();
-        Ok(Some(match effect {
+        Ok(match effect {
             Effect::Done => Voted::Decided(dossier),
             Effect::Pending => Voted::Recorded(dossier),
             Effect::Overtaken => Voted::Overtaken(dossier),
-        }))
+        })
     }
 
     /// Has EC2 do what was decided, as long as whoever voted waits. The request as it stands then.

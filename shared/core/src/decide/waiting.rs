@@ -126,11 +126,7 @@ pub(super) fn judged(
                 };
                 let required = approvals_required(&settings);
                 let corrected = request.corrected_by(connection);
-                let decision = by_votes(&corrected, approvers, true, required, now);
-                let decision = decision.and_then(|(transition, rests_on)| {
-                    Some((transition, rests_on.preconditions(Some(read))?))
-                });
-                match decision {
+                match by_votes(&corrected, approvers, Some(read), required, now) {
                     // As many are asked for no longer, so that the votes suffice.
                     Some((transition, preconditions)) => Decision {
                         transition,
@@ -197,7 +193,7 @@ fn decided(
 }
 
 /// What the policy says of the connection now, and of which deleted entry that comes.
-fn verdict(
+pub(super) fn verdict(
     facts: &Facts<'_>,
     read: &PolicyRead,
     connection: &Connection,
