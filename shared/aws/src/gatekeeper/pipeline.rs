@@ -39,7 +39,7 @@ use crate::error::{Error, Permanent, Retryable};
 use crate::tables::{Key, Recorded, Slots, Tables};
 
 /// How often a connection is decided anew because request, policy or usage changed meanwhile.
-const ATTEMPTS: u32 = 4;
+const ATTEMPTS: u32 = 5;
 
 /// Decides and carries decisions out.
 #[derive(Debug)]
