@@ -195,7 +195,11 @@ impl Gatekeeper {
             },
             votes: Votes {
                 pipeline,
-                ec2: Arc::clone(&ec2),
+                observer: vote::Observer {
+                    ec2: Arc::clone(&ec2),
+                    clock: clock.clone(),
+                    log: log.clone(),
+                },
                 tables: Arc::clone(&tables),
                 clock: clock.clone(),
                 metrics: metrics.clone(),

@@ -6,8 +6,9 @@
 //! us is recorded first, and the vote is then too late. The transaction that records a decision rests on
 //! those rights, an approval's on nothing denying the connection, and on nobody having decided before.
 
+mod observe;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId, may_decide};
@@ -21,26 +22,20 @@ use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
 use jiff::Timestamp;
 
+pub(super) use self::observe::Observer;
+use self::observe::{Observed, Waits};
 use super::enforce::ToEnforce;
 use super::facts::Known;
 use super::log::Log;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
-use crate::ec2::{Ec2, Listed};
 use crate::error::{Error, Permanent, Retryable};
 use crate::tables::{Approvers, Key, Link, Tables};
 use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and for
-/// all of it. What is not done by then is done by reconcile.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
-/// Slack shows an error after three seconds, all told.
-const PATIENCE_IN_SLACK: (Duration, Duration) =
-    (Duration::from_millis(700), Duration::from_millis(1700));
-
 /// Who votes, and how we know.
 #[derive(Clone)]
 pub enum Voter {
@@ -129,23 +124,6 @@ enum Cast {
     Again(Box<Request>),
 }
 
-/// For how long whoever votes waits.
-#[derive(Clone, Copy)]
-struct Waits {
-    /// For each thing.
-    each: Duration,
-    /// Until when, all told.
-    end: Timestamp,
-}
-
-/// What EC2 said when it was asked for a vote's sake.
-struct Observed {
-    managed: Arc<[ServiceId]>,
-    listed: Listed,
-    /// Not later than it was asked.
-    at: Timestamp,
-}
-
 /// A vote's request, with whose vote it is.
 struct Case<'a> {
     request: Request,
@@ -179,22 +157,6 @@ impl Case<'_> {
     }
 }
 
-impl Waits {
-    fn new(channel: Channel, clock: &Clock) -> Self {
-        let (each, all) = match channel {
-            Channel::Slack => PATIENCE_IN_SLACK,
-            Channel::Email | Channel::Iam => PATIENCE,
-        };
-        let end = Deadline::after(clock, all).0;
-        Self { each, end }
-    }
-
-    /// Until when the next thing is waited for.
-    fn until(self, clock: &Clock) -> Timestamp {
-        Deadline::after(clock, self.each).0.min(self.end)
-    }
-}
-
 impl Voter {
     fn channel(&self) -> Channel {
         match self {
@@ -220,7 +182,7 @@ impl std::fmt::Debug for Voter {
 #[derive(Debug)]
 pub(super) struct Votes {
     pub(super) pipeline: Arc<Pipeline>,
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) observer: Observer,
     pub(super) tables: Arc<Tables>,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
@@ -255,7 +217,7 @@ impl Votes {
             self.tables.approvers().boxed(),
             self.request_of(endpoint_id).boxed(),
             self.tables.history(endpoint_id).boxed(),
-            self.managed_if_known(waits).map(Ok).boxed(),
+            self.observer.managed(waits).map(Ok).boxed(),
         )?;
         let Some(approver) = self.approver_of(voter, &approvers) else {
             return Ok(View::NotAnApprover);
@@ -272,25 +234,6 @@ impl Votes {
         Ok(view(
             request, history, &approver, approvers, managed, held, now,
         ))
-    }
-
-    /// The services that are looked after; none if EC2 does not say so in time. Nobody is kept from
-    /// looking for that.
-    async fn managed_if_known(&self, waits: Waits) -> Option<Arc<[ServiceId]>> {
-        let asked = self.ec2.managed_services();
-        match self.clock.until_done(waits.until(&self.clock), asked).await {
-            Some(Ok(managed)) => Some(managed),
-            Some(Err(error)) => {
-                self.log.failure(&error, None);
-                None
-            }
-            None => {
-                tracing::warn!(
-                    "EC2 takes longer than anybody waits to say which services are managed"
-                );
-                None
-            }
-        }
     }
 
     /// Casts a vote, and has EC2 do what it decides.
@@ -431,24 +374,19 @@ impl Votes {
         let begun = self.clock.now();
         let observing = async {
             match request.is_open_review(voting.review) {
-                true => self.observe_for(&request, waits).await,
-                false => None,
+                true => self.observer.observe(&request, waits).await,
+                // Whatever EC2 says, there is nothing to vote on.
+                false => Observed::silent(self.clock.now()),
             }
         };
         let (read, observed) = tokio::join!(self.read_for(&request).boxed(), observing.boxed());
         let (known, history) = read?;
+        let Observed {
+            managed,
+            connection,
+            seen_at,
+        } = observed;
         let approvers = self.pipeline.facts.read_approvers(&known).await?;
-        let (managed, seen_at, connection) = match observed {
-            Some(Observed {
-                managed,
-                listed,
-                at,
-            }) => {
-                let connection = self.listed_for(&request, listed, waits).await;
-                (Some(managed), at, connection)
-            }
-            None => (None, self.clock.now(), Err(Unrecorded::Silent)),
-        };
         if let Ok(Some(connection)) = &connection
             && let Some(Err(error)) = known.policy(connection)
         {
@@ -529,64 +467,6 @@ impl Votes {
             self.tables.history(&request.endpoint_id).boxed()
         )?;
         Ok((knowledge, history))
-    }
-
-    /// What EC2 says, asked while the tables are read; none if it does not answer in time.
-    async fn observe_for(&self, request: &Request, waits: Waits) -> Option<Observed> {
-        let (id, service) = (&request.endpoint_id, &request.service_id);
-        let at = self.clock.now();
-        let asked = async {
-            let managed = self.ec2.managed_services().await?;
-            let (ids, services) = (std::slice::from_ref(id), std::slice::from_ref(service));
-            let listed = self.ec2.connections(ids, services).await?;
-            Ok::<_, Arc<Error>>(Observed {
-                managed,
-                listed,
-                at,
-            })
-        };
-        self.in_time(id, waits, asked).await
-    }
-
-    /// Has EC2 asked as long as whoever votes waits; none if it does not answer by then, or not at all.
-    async fn in_time<T>(
-        &self,
-        endpoint_id: &EndpointId,
-        waits: Waits,
-        asked: impl Future<Output = Result<T, Arc<Error>>>,
-    ) -> Option<T> {
-        let until = waits.until(&self.clock);
-        match self.clock.until_done(until, asked).await {
-            Some(Ok(answer)) => Some(answer),
-            Some(Err(error)) => {
-                self.log.failure(&error, Some(endpoint_id));
-                None
-            }
-            None => {
-                tracing::warn!(%endpoint_id, "EC2 takes longer than whoever votes waits; the vote is not recorded");
-                None
-            }
-        }
-    }
-
-    /// The connection as EC2 lists it, by itself or among its consumer's; none if neither.
-    async fn listed_for(
-        &self,
-        request: &Request,
-        listed: Listed,
-        waits: Waits,
-    ) -> Result<Option<Connection>, Unrecorded> {
-        let id = &request.endpoint_id;
-        if let Some(connection) = read_from(listed, id)? {
-            return Ok(Some(connection));
-        }
-        let asked = self
-            .ec2
-            .of_consumer(&request.service_id, &request.account_id);
-        match self.in_time(id, waits, asked).await {
-            Some(listed) => read_from(listed, id),
-            None => Err(Unrecorded::Silent),
-        }
     }
 
     /// Has carried out what is to be done before the vote, and what that makes room for.
@@ -759,7 +639,7 @@ impl Votes {
             self.request_of(&endpoint_id).boxed(),
             self.tables.approvers().boxed(),
             self.tables.history(&endpoint_id).boxed(),
-            self.managed_if_known(waits).map(Ok).boxed(),
+            self.observer.managed(waits).map(Ok).boxed(),
         )?;
         let (Some(link), Some((_, review)), Some(request)) = (link, named, request) else {
             return Ok(None);
@@ -852,22 +732,6 @@ impl Opened {
     }
 }
 
-/// An endpoint's connection from what EC2 listed; none if it is not there.
-fn read_from(listed: Listed, id: &EndpointId) -> Result<Option<Connection>, Unrecorded> {
-    let is_listed = |connection: &&Connection| connection.endpoint_id == *id;
-    let connection = listed.connections.iter().find(is_listed).cloned();
-    let mut unreadable = listed.unreadable.iter();
-    let is_named = unreadable.any(|one| one.endpoint_id.as_ref() == Some(id));
-    match connection {
-        _ if is_named || listed.is_attachment(id) => Err(Unrecorded::Unreadable),
-        None if listed.leaves_alone(id) => Err(Unrecorded::Unreadable),
-        Some(connection) if connection.state.phase() == Phase::Unknown => {
-            Err(Unrecorded::UnknownState(connection.state))
-        }
-        connection => Ok(connection),
-    }
-}
-
 /// The connection that a request is about, as the request remembers it: enough to know what to read while
 /// EC2 is being asked.
 fn connection_of(request: &Request) -> Connection {
@@ -878,59 +742,5 @@ fn connection_of(request: &Request) -> Connection {
         region: request.region.clone(),
         state: ConnectionState::PendingAcceptance,
         created_at: None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use gatekeeper_core::listing::Unreadable;
-
-    #[test]
-    fn what_ec2_lists_is_voted_on_only_where_it_can_be_read() {
-        let id: EndpointId = "vpce-00000000000000003".parse().unwrap();
-        let connection = |id: &str, state: &str| Connection {
-            service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
-            endpoint_id: id.parse().unwrap(),
-            owner: "000000000003".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
-            state: state.to_owned().into(),
-            created_at: None,
-        };
-        // A name that is no id stands for one that cannot be read.
-        let unreadable_one = |id: &&str| Unreadable {
-            name: (*id).to_owned(),
-            service_id: None,
-            endpoint_id: id.parse().ok(),
-            field: "vpcEndpointOwner",
-            why: "is missing".to_owned(),
-            created_at: None,
-            has_ended: false,
-        };
-        let read = |connections: &[Connection], unreadable: &[&str]| {
-            let listed = Listed {
-                connections: connections.to_vec(),
-                unreadable: unreadable.iter().map(unreadable_one).collect(),
-                ..Listed::default()
-            };
-            read_from(listed, &id)
-        };
-        let waits = connection(id.as_str(), "pendingAcceptance");
-        let other = connection("vpce-00000000000000009", "hibernating");
-        assert_eq!(read(&[], &[]), Ok(None));
-        assert_eq!(
-            read(std::slice::from_ref(&other), &["vpce-00000000000000008"]),
-            Ok(None)
-        );
-        assert_eq!(read(&[other, waits.clone()], &[]), Ok(Some(waits.clone())));
-        assert_eq!(read(&[], &[id.as_str()]), Err(Unrecorded::Unreadable));
-        assert_eq!(read(&[], &["?"]), Err(Unrecorded::Unreadable));
-        let listed = Some(waits.clone());
-        assert_eq!(read(std::slice::from_ref(&waits), &["?"]), Ok(listed));
-        // Listed twice, once in a way that cannot be read: that may be the one that counts.
-        assert_eq!(read(&[waits], &[id.as_str()]), Err(Unrecorded::Unreadable));
-        let state = ConnectionState::Unknown("hibernating".to_owned());
-        let odd = connection(id.as_str(), "hibernating");
-        assert_eq!(read(&[odd], &[]), Err(Unrecorded::UnknownState(state)));
     }
 }
