@@ -457,12 +457,11 @@ impl Votes {
     async fn read_for(&self, request: &Request) -> Result<(Known, Vec<Transition>), Arc<Error>> {
         let connection = connection_of(request);
         let connections = [&connection];
-        let requests = [Key::Request(request.endpoint_id.clone())].into();
-        let mut knowledge = Known::default();
+        let mut knowledge = Known::default().with_requests(std::iter::once(request));
         let ((), history) = tokio::try_join!(
             self.pipeline
                 .facts
-                .read(&mut knowledge, &connections, requests)
+                .read(&mut knowledge, &connections, [].into())
                 .boxed(),
             self.tables.history(&request.endpoint_id).boxed()
         )?;
