@@ -779,7 +779,11 @@ def permanent_error_types() -> set[str]:
     """Those of the gatekeeper's failures that do not pass until somebody acts. That of Slack's secret is counted among
     Slack's failures, which have an alarm of their own."""
     source = (ROOT / "shared/aws/src/error.rs").read_text(encoding="utf-8")
-    return set(re.findall(r'"(Permanent\.\w+)"', source)) - {"Permanent.MalformedSecret"}
+    named = set(re.findall(r'"(Permanent\.\w+)"', source))
+    kinds = re.search(r"^pub enum Permanent \{.*?^\}", source, re.MULTILINE | re.DOTALL)
+    # A kind that had no name, or another one, would have no alarm and nobody would see it.
+    assert named == {f"Permanent.{kind}" for kind in re.findall(r"^    (\w+)[,(]", kinds[0], re.MULTILINE)}, named
+    return named - {"Permanent.MalformedSecret"}
 
 
 @check

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use gatekeeper_aws::announcements::{Announcements, Swept};
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::error::{Error, Permanent};
+use gatekeeper_aws::error::{Error, Step};
 use gatekeeper_core::outbox::OutboxKey;
 use serde_json::{Value, json};
 
@@ -111,6 +111,9 @@ impl StreamAnswer {
             failure.item_identifier = number;
             response.batch_item_failures.push(failure);
         }
-        serde_json::to_value(response).map_err(|error| Permanent::Encode(Box::new(error)).into())
+        serde_json::to_value(response).map_err(|error| {
+            let what = "the answer to Lambda";
+            Error::unencodable(Step::Announce, what, error).into()
+        })
     }
 }

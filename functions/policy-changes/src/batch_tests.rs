@@ -1,7 +1,8 @@
 //! Which records are answered for what.
 
-use gatekeeper_aws::error::{Permanent, Retryable};
+use gatekeeper_aws::error::{Retryable, Step};
 use gatekeeper_core::policy_key::Stops;
+use gatekeeper_core::precondition::UnreadablePolicy;
 use serde_json::json;
 
 use super::*;
@@ -22,20 +23,22 @@ fn record(sequence_number: Option<&str>, subject: Option<Subject>) -> Record {
 }
 
 fn retryable() -> Result<(), Arc<Error>> {
-    Err(Retryable::ReadTablesWhole(1).into())
+    let what = "the policy could not be read";
+    let class = Retryable::ReadTables;
+    Err(Error::new(Step::Judge, "dynamodb:BatchGetItem", class, what).into())
 }
 
 fn out_of_time() -> Result<(), Arc<Error>> {
-    Err(Retryable::OutOfTime.into())
+    Err(Error::out_of_time(Step::Judge, "it was judged").into())
 }
 
 fn permanent() -> Result<(), Arc<Error>> {
-    Err(Permanent::MalformedPolicy {
+    let unreadable = UnreadablePolicy {
         item: "* / settings".to_owned(),
         stops: Stops::EveryService,
         detail: "unknown field".to_owned(),
-    }
-    .into())
+    };
+    Err(Error::from(unreadable).into())
 }
 
 fn places(of: &[(usize, Arc<Error>)]) -> Vec<usize> {

@@ -3,7 +3,6 @@
 //! Each record is read by itself, so that one that makes no sense spoils no other. The event's form:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
-use gatekeeper_aws::error::Permanent;
 use gatekeeper_aws::tables::{decode_acknowledgement_image, decode_image};
 use gatekeeper_core::acknowledgement::ACKNOWLEDGEMENTS;
 use gatekeeper_core::edit::{concerned, subject_of, subject_of_key};
@@ -131,14 +130,14 @@ fn image(change: &Value, name: &'static str, expected: bool) -> Image {
 }
 
 /// One side of an edit; none if the item was not there then.
-fn side<T>(
+fn side<T, E: Into<Malformed>>(
     change: &Value,
     name: &'static str,
     expected: bool,
-    read: fn(&Value) -> Result<T, Permanent>,
+    read: fn(&Value) -> Result<T, E>,
 ) -> Result<Option<T>, Malformed> {
     match change.get(name).filter(|image| !image.is_null()) {
-        Some(image) => read(image).map(Some).map_err(Malformed::item),
+        Some(image) => read(image).map(Some).map_err(Into::into),
         None if expected => Err(Malformed::no_image(&item_name(change), name)),
         None => Ok(None),
     }

@@ -1,8 +1,9 @@
 //! What is wrong with a record or a payload, in one sentence that stays short whatever they hold.
 
-use gatekeeper_aws::error::Permanent;
+use gatekeeper_aws::tables::UnreadableAcknowledgement;
 use gatekeeper_core::policy::PolicyItem;
 use gatekeeper_core::policy_key::Stops;
+use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::purge::{self, InvalidPurge};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
@@ -71,29 +72,6 @@ impl Malformed {
         }
     }
 
-    pub(crate) fn item(error: Permanent) -> Self {
-        match error {
-            Permanent::MalformedPolicy {
-                item,
-                stops,
-                detail,
-            } => Self::Item {
-                item: shortened(&item),
-                stops,
-                detail: shortened(&detail),
-            },
-            Permanent::MalformedAcknowledgement { item, detail } => Self::Acknowledgement {
-                item: shortened(&item),
-                detail: shortened(&detail.to_string()),
-            },
-            other => Self::Item {
-                item: "?".to_owned(),
-                stops: Stops::Nothing,
-                detail: shortened(&other.to_string()),
-            },
-        }
-    }
-
     /// What is wrong with an item that can be understood.
     pub(crate) fn of(item: &PolicyItem) -> Option<Self> {
         match item {
@@ -143,6 +121,25 @@ impl Malformed {
         Self::NoImage {
             item: shortened(item),
             image,
+        }
+    }
+}
+
+impl From<UnreadablePolicy> for Malformed {
+    fn from(error: UnreadablePolicy) -> Self {
+        Self::Item {
+            item: shortened(&error.item),
+            stops: error.stops,
+            detail: shortened(&error.detail),
+        }
+    }
+}
+
+impl From<UnreadableAcknowledgement> for Malformed {
+    fn from(error: UnreadableAcknowledgement) -> Self {
+        Self::Acknowledgement {
+            item: shortened(&error.item),
+            detail: shortened(&error.detail.to_string()),
         }
     }
 }

@@ -8,7 +8,7 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use gatekeeper_aws::clients::Clients;
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::error::chain;
+use gatekeeper_aws::error::{Step, chain};
 use gatekeeper_aws::secrets::SlackSecrets;
 use gatekeeper_aws::tables::Tables;
 use gatekeeper_aws::telemetry::{Metrics, Unit};
@@ -58,6 +58,7 @@ impl Handler {
     ) -> Self {
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
         let tables = Tables::named(clients, allowlist, requests, clock.clone());
+        let tables = tables.for_step(Step::Announce);
         let secrets = SlackSecrets::new(clients, config.secret_arn, clock.clone());
         let slack = Slack::new(Client::new(connector, config.url), secrets, clock.clone());
         let prompts = Prompts::new(slack, tables, clock.clone(), config.app, config.channel);

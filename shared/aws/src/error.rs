@@ -1,214 +1,123 @@
-//! What went wrong: what may work when it is tried again, and what will not until somebody acts.
+//! What went wrong: in which step, what failed, and whether trying again helps.
 //!
-//! Variants are named after the operation that failed; `Display` says that and never its source,
-//! which stays in the chain. Log with [`chain`], once, where the failure is handled.
+//! An [`Error`] is made at the call that failed, by whoever knows what the call was for: it says that in words
+//! that are true there. `Display` says what failed and never its source, which stays in the chain. Log with
+//! [`chain`], once, where the failure is handled.
+
+mod call;
+pub(crate) mod codes;
 
 use std::error::Error as StdError;
-use std::fmt::Write as _;
-use std::sync::Arc;
+use std::fmt::{self, Write as _};
 
-use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::http::Response;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use gatekeeper_core::acknowledgement;
-use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::precondition::UnreadablePolicy;
-use gatekeeper_core::request::{Enforcement, IllegalTransition};
+
+pub(crate) use call::Call;
 
 /// A failure's cause, whatever it is.
 pub type Source = Box<dyn StdError + Send + Sync>;
 
 /// A step that failed. One failed call may concern many connections, hence the `Arc`s around it.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
+#[derive(Debug)]
+pub struct Error {
+    step: Step,
+    operation: &'static str,
+    what: String,
+    class: Class,
+    code: Option<String>,
+    source: Option<Source>,
+}
+
+/// Whether trying again is all there is to do, and what kind of failure it is: each has a stable name, by which
+/// logs and alarms are filtered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
     /// Try again.
-    #[error(transparent)]
-    Retryable(#[from] Retryable),
+    Retryable(Retryable),
     /// Somebody must act.
-    #[error(transparent)]
-    Permanent(#[from] Permanent),
+    Permanent(Permanent),
 }
 
 /// May work when it is tried again.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retryable {
-    /// `DescribeVpcEndpointConnections` failed.
-    #[error("EC2 could not be asked for the connections")]
-    DescribeConnections(#[source] Source),
-    /// `DescribeVpcEndpointServiceConfigurations` failed.
-    #[error("EC2 could not be asked for the endpoint services")]
-    DescribeServices(#[source] Source),
-    /// `DescribeVpcEndpointConnectionNotifications` failed.
-    #[error("EC2 could not be asked for the connection notifications")]
-    DescribeNotifications(#[source] Source),
-    /// `BatchGetItem` failed.
-    #[error("policy and requests could not be read")]
-    ReadTables(#[source] Source),
-    /// `BatchGetItem` kept leaving keys out.
-    #[error(
-        "policy and requests could not be read whole: DynamoDB left out {0} keys time and again"
-    )]
-    ReadTablesWhole(usize),
-    /// `Query` failed.
-    #[error("the open requests could not be listed")]
-    ListRequests(#[source] Source),
-    /// `TransactWriteItems` failed.
-    #[error("the change of {endpoint_id} could not be recorded")]
-    RecordTransition {
-        /// Whose request.
-        endpoint_id: EndpointId,
-        /// What DynamoDB answered.
-        #[source]
-        source: Source,
-    },
-    /// The policy, the request or the slots kept changing between reading and recording.
-    #[error("policy or record of {0} kept changing while it was judged")]
-    Contended(EndpointId),
-    /// Accept or Reject failed for the whole call or for one connection, in a way that passes.
-    #[error("EC2 did not {enforcement} {endpoint_id} ({code})")]
-    Enforce {
-        /// What EC2 was asked.
-        enforcement: Enforcement,
-        /// For which endpoint.
-        endpoint_id: EndpointId,
-        /// EC2's error code and words, or what became of the call.
-        code: String,
-    },
-    /// `Subscribe`, `ConfirmSubscription` or `GetSubscriptionAttributes` failed.
-    #[error("the approver's subscription could not be made, confirmed or looked at")]
-    Subscribe(#[source] Source),
-    /// `GetSecretValue` failed.
-    #[error("the Slack secret could not be read")]
-    ReadSecret(#[source] Source),
-    /// `PublishBatch` failed.
-    #[error("the announcements could not be published")]
-    Publish(#[source] Source),
-    /// `BatchWriteItem` or `Query` on the outbox failed.
-    #[error("the outbox could not be read or cleared")]
-    Outbox(#[source] Source),
+    /// EC2 did not say which connections there are.
+    DescribeConnections,
+    /// EC2 did not say which services there are, or how they are configured.
+    DescribeServices,
+    /// EC2 did not say which connection notifications there are.
+    DescribeNotifications,
+    /// A table could not be read, or not whole.
+    ReadTables,
+    /// A change could not be written.
+    RecordTransition,
+    /// What a write rests on kept changing between reading and writing.
+    Contended,
+    /// EC2 did not accept or reject a connection, in a way that passes.
+    Enforce,
+    /// SNS did not take a message.
+    Publish,
+    /// The outbox, or what sending keeps beside it, could not be written.
+    Outbox,
+    /// An account's usage could not be brought up to date.
+    UpdateSlots,
     /// What the product remembers about itself could not be written.
-    #[error("the state of reconcile could not be written")]
-    RememberState(#[source] Source),
+    RememberState,
     /// What became of a message in Slack could not be written.
-    #[error("what is posted to Slack could not be written down")]
-    RememberPosting(#[source] Source),
-    /// `ListParents` or `DescribeOrganization` failed.
-    #[error("an account could not be looked up in AWS Organizations")]
-    LookUpAccount(#[source] Source),
-    /// `DescribeVpcEndpointServicePermissions`, `DescribeRule`, `ListSubscriptionsByTopic` or
-    /// `GetSubscriptionAttributes` failed.
-    #[error("what could let connections in past Gatekeeper, or unheard, could not be looked at")]
-    WatchServices(#[source] Source),
-    /// `UpdateItem` on an account's slots failed.
-    #[error("an account's slots could not be brought up to date")]
-    UpdateSlots(#[source] Source),
+    RememberPosting,
+    /// Where an account sits could not be found out.
+    LookUpAccount,
+    /// What could let connections in past Gatekeeper, or unheard, could not be looked at.
+    WatchServices,
     /// A claim ran out while EC2's rate, or its failing, kept the call waiting.
-    #[error("the claim on {0} ran out before EC2 could be asked")]
-    ClaimEnded(EndpointId),
+    ClaimEnded,
+    /// An approver's subscription could not be made, confirmed or looked at.
+    Subscribe,
+    /// The Slack secret could not be read.
+    ReadSecret,
     /// The system has no random numbers.
-    #[error("no token could be made for an approver's link")]
-    MakeToken(#[source] Source),
+    MakeToken,
     /// The invocation's time is up.
-    #[error("the invocation ran out of time")]
     OutOfTime,
 }
 
 /// Will not work until somebody acts.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permanent {
-    /// An item of the allowlist table is not an entry or a setting (safety rule S2).
-    #[error(
-        "the allowlist item {item} cannot be read, so nothing it concerns is decided: {detail}"
-    )]
-    MalformedPolicy {
-        /// Partition and sort key.
-        item: String,
-        /// What it stops.
-        stops: Stops,
-        /// What is wrong with it.
-        detail: String,
-    },
+    /// An item of the allowlist table is not an entry, a setting or an approver (safety rule S2); what it stops.
+    MalformedPolicy(Stops),
     /// An item of the allowlist table does not acknowledge anything, though it is meant to.
-    #[error("the acknowledgement {item} cannot be understood, so it silences nothing: {detail}")]
-    MalformedAcknowledgement {
-        /// Partition and sort key.
-        item: String,
-        /// What is wrong with it, attribute by attribute.
-        detail: acknowledgement::Malformed,
-    },
+    MalformedAcknowledgement,
     /// An item of the requests table is not what it should be.
-    #[error("the item {item} of the requests table cannot be read: {detail}")]
-    MalformedRequest {
-        /// Partition and sort key.
-        item: String,
-        /// What is wrong with it.
-        detail: String,
-    },
+    MalformedRequest,
     /// The Slack secret is there and makes no sense.
-    #[error("the Slack secret {arn} cannot be read: {detail}")]
-    MalformedSecret {
-        /// Which secret.
-        arn: String,
-        /// What is wrong with it; never what it says.
-        detail: &'static str,
-    },
+    MalformedSecret,
     /// AWS does not let us.
-    #[error(
-        "AWS forbids {operation}; check the function's IAM policy, and the service's owner and Region"
-    )]
-    Forbidden {
-        /// The API operation.
-        operation: &'static str,
-        /// What AWS answered.
-        #[source]
-        source: Source,
-    },
-    /// AWS refused a call for a reason that does not pass: something it names is not there, or the
-    /// call makes no sense to it.
-    #[error("AWS refused {operation}")]
-    RefusedCall {
-        /// The API operation.
-        operation: &'static str,
-        /// What AWS answered.
-        #[source]
-        source: Source,
-    },
-    /// EC2 refused for a reason that we do not know to pass.
-    #[error("EC2 refused to {enforcement} {endpoint_id} of {service_id}: {code}: {message}")]
-    Refused {
-        /// What EC2 was asked.
-        enforcement: Enforcement,
-        /// The endpoint.
-        endpoint_id: EndpointId,
-        /// Its service.
-        service_id: ServiceId,
-        /// EC2's code.
-        code: String,
-        /// EC2's words.
-        message: String,
-    },
-    /// An item could not be put into DynamoDB's form.
-    #[error("an item could not be encoded for DynamoDB")]
-    Encode(#[source] Source),
+    Forbidden,
+    /// AWS refused a call for a reason that does not pass: something it names is not there, or the call makes no
+    /// sense to it.
+    RefusedCall,
+    /// EC2 refused to accept or reject a connection, for a reason that we do not know to pass.
+    Refused,
+    /// An item could not be put into DynamoDB's form, or a message into SNS's.
+    Encode,
     /// A transition that the status machine does not have; a bug of ours.
-    #[error("an illegal change was attempted")]
-    Illegal(#[from] IllegalTransition),
+    Illegal,
 }
 
 /// The step of the five in which something failed: a metric's dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// Asking EC2 what is.
+    /// Asking EC2, AWS Organizations and the like what is, and remembering what was seen.
     Observe,
-    /// Reading the policy.
+    /// Reading what a decision rests on, or shows how one was made.
     Judge,
-    /// Writing a transition.
+    /// Writing a change, and the usage that decisions count.
     Record,
-    /// Asking EC2 to accept or reject.
+    /// Asking EC2 to accept or reject, and looking at what it did.
     Enforce,
-    /// Publishing.
+    /// Telling people: sending what lies in the outbox, asking approvers, showing reviews in Slack.
     Announce,
 }
 
@@ -226,102 +135,157 @@ impl Step {
     }
 }
 
-impl From<UnreadablePolicy> for Permanent {
-    fn from(what: UnreadablePolicy) -> Self {
-        Self::MalformedPolicy {
-            item: what.item,
-            stops: what.stops,
-            detail: what.detail,
+impl Class {
+    /// A stable name that alarms can filter by: `Retryable.…` or `Permanent.…`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Retryable(kind) => match kind {
+                Retryable::DescribeConnections => "Retryable.DescribeConnections",
+                Retryable::DescribeServices => "Retryable.DescribeServices",
+                Retryable::DescribeNotifications => "Retryable.DescribeNotifications",
+                Retryable::ReadTables => "Retryable.ReadTables",
+                Retryable::RecordTransition => "Retryable.RecordTransition",
+                Retryable::Contended => "Retryable.Contended",
+                Retryable::Enforce => "Retryable.Enforce",
+                Retryable::Publish => "Retryable.Publish",
+                Retryable::Outbox => "Retryable.Outbox",
+                Retryable::UpdateSlots => "Retryable.UpdateSlots",
+                Retryable::RememberState => "Retryable.RememberState",
+                Retryable::RememberPosting => "Retryable.RememberPosting",
+                Retryable::LookUpAccount => "Retryable.LookUpAccount",
+                Retryable::WatchServices => "Retryable.WatchServices",
+                Retryable::ClaimEnded => "Retryable.ClaimEnded",
+                Retryable::Subscribe => "Retryable.Subscribe",
+                Retryable::ReadSecret => "Retryable.ReadSecret",
+                Retryable::MakeToken => "Retryable.MakeToken",
+                Retryable::OutOfTime => "Retryable.OutOfTime",
+            },
+            Self::Permanent(kind) => match kind {
+                Permanent::MalformedPolicy(_) => "Permanent.MalformedPolicy",
+                Permanent::MalformedAcknowledgement => "Permanent.MalformedAcknowledgement",
+                Permanent::MalformedRequest => "Permanent.MalformedRequest",
+                Permanent::MalformedSecret => "Permanent.MalformedSecret",
+                Permanent::Forbidden => "Permanent.Forbidden",
+                Permanent::RefusedCall => "Permanent.RefusedCall",
+                Permanent::Refused => "Permanent.Refused",
+                Permanent::Encode => "Permanent.Encode",
+                Permanent::Illegal => "Permanent.Illegal",
+            },
         }
     }
 }
 
+impl From<Retryable> for Class {
+    fn from(kind: Retryable) -> Self {
+        Self::Retryable(kind)
+    }
+}
+
+impl From<Permanent> for Class {
+    fn from(kind: Permanent) -> Self {
+        Self::Permanent(kind)
+    }
+}
+
 impl Error {
-    /// A stable name that alarms can filter by: `Retryable.…` or `Permanent.…`.
+    /// What failed in a step. `operation` is what was called, as AWS writes it (`dynamodb:Query`), or what of ours
+    /// failed, which has no colon; `what` says what could not be done, and for whom.
     #[must_use]
-    pub fn error_type(&self) -> &'static str {
-        match self {
-            Self::Retryable(error) => match error {
-                Retryable::DescribeConnections(_) => "Retryable.DescribeConnections",
-                Retryable::DescribeServices(_) => "Retryable.DescribeServices",
-                Retryable::DescribeNotifications(_) => "Retryable.DescribeNotifications",
-                Retryable::ReadTables(_) | Retryable::ReadTablesWhole(_) => "Retryable.ReadTables",
-                Retryable::ListRequests(_) => "Retryable.ListRequests",
-                Retryable::RecordTransition { .. } => "Retryable.RecordTransition",
-                Retryable::Contended(_) => "Retryable.Contended",
-                Retryable::Enforce { .. } => "Retryable.Enforce",
-                Retryable::Publish(_) => "Retryable.Publish",
-                Retryable::Outbox(_) => "Retryable.Outbox",
-                Retryable::UpdateSlots(_) => "Retryable.UpdateSlots",
-                Retryable::RememberState(_) => "Retryable.RememberState",
-                Retryable::RememberPosting(_) => "Retryable.RememberPosting",
-                Retryable::LookUpAccount(_) => "Retryable.LookUpAccount",
-                Retryable::WatchServices(_) => "Retryable.WatchServices",
-                Retryable::ClaimEnded(_) => "Retryable.ClaimEnded",
-                Retryable::Subscribe(_) => "Retryable.Subscribe",
-                Retryable::ReadSecret(_) => "Retryable.ReadSecret",
-                Retryable::MakeToken(_) => "Retryable.MakeToken",
-                Retryable::OutOfTime => "Retryable.OutOfTime",
-            },
-            Self::Permanent(error) => match error {
-                Permanent::MalformedPolicy { .. } => "Permanent.MalformedPolicy",
-                Permanent::MalformedAcknowledgement { .. } => "Permanent.MalformedAcknowledgement",
-                Permanent::MalformedSecret { .. } => "Permanent.MalformedSecret",
-                Permanent::MalformedRequest { .. } => "Permanent.MalformedRequest",
-                Permanent::Forbidden { .. } => "Permanent.Forbidden",
-                Permanent::RefusedCall { .. } => "Permanent.RefusedCall",
-                Permanent::Refused { .. } => "Permanent.Refused",
-                Permanent::Encode(_) => "Permanent.Encode",
-                Permanent::Illegal(_) => "Permanent.Illegal",
-            },
+    pub fn new(
+        step: Step,
+        operation: &'static str,
+        class: impl Into<Class>,
+        what: impl Into<String>,
+    ) -> Self {
+        Self {
+            step,
+            operation,
+            what: what.into(),
+            class: class.into(),
+            code: None,
+            source: None,
         }
+    }
+
+    /// With AWS's code for it.
+    #[must_use]
+    pub fn with_code(mut self, code: impl Into<String>) -> Self {
+        self.code = Some(code.into());
+        self
+    }
+
+    /// With what caused it.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The invocation's time was up in this step, `before` something could be done.
+    #[must_use]
+    pub fn out_of_time(step: Step, before: impl fmt::Display) -> Self {
+        let what = format!("the invocation ran out of time before {before}");
+        Self::new(step, "deadline", Retryable::OutOfTime, what)
+    }
+
+    /// An item of the allowlist was read in this step, and cannot be understood (safety rule S2).
+    #[must_use]
+    pub fn unreadable_policy(step: Step, unreadable: UnreadablePolicy) -> Self {
+        let UnreadablePolicy {
+            item,
+            stops,
+            detail,
+        } = unreadable;
+        let what = format!(
+            "the allowlist item {item} cannot be read, so nothing it concerns is decided: {detail}"
+        );
+        let class = Permanent::MalformedPolicy(stops);
+        Self::new(step, "read an item", class, what)
+    }
+
+    /// Something could not be put into the form in which AWS takes it; only a bug can cause that.
+    #[must_use]
+    pub fn unencodable(step: Step, what: impl fmt::Display, source: impl Into<Source>) -> Self {
+        let what = format!("{what} could not be encoded");
+        Self::new(step, "encode", Permanent::Encode, what).caused_by(source)
     }
 
     /// The step in which it happened.
     #[must_use]
     pub fn step(&self) -> Step {
-        match self {
-            Self::Retryable(error) => match error {
-                Retryable::DescribeConnections(_)
-                | Retryable::DescribeServices(_)
-                | Retryable::DescribeNotifications(_)
-                | Retryable::LookUpAccount(_)
-                | Retryable::WatchServices(_) => Step::Observe,
-                Retryable::ReadTables(_)
-                | Retryable::ReadTablesWhole(_)
-                | Retryable::ListRequests(_) => Step::Judge,
-                Retryable::RecordTransition { .. }
-                | Retryable::Contended(_)
-                | Retryable::RememberState(_)
-                | Retryable::RememberPosting(_)
-                | Retryable::UpdateSlots(_) => Step::Record,
-                Retryable::Enforce { .. } | Retryable::ClaimEnded(_) | Retryable::OutOfTime => {
-                    Step::Enforce
-                }
-                Retryable::Publish(_)
-                | Retryable::Outbox(_)
-                | Retryable::MakeToken(_)
-                | Retryable::Subscribe(_)
-                | Retryable::ReadSecret(_) => Step::Announce,
-            },
-            Self::Permanent(error) => match error {
-                Permanent::MalformedPolicy { .. }
-                | Permanent::MalformedAcknowledgement { .. }
-                | Permanent::MalformedRequest { .. } => Step::Judge,
-                Permanent::Forbidden { operation, .. }
-                | Permanent::RefusedCall { operation, .. } => step_of(operation),
-                Permanent::MalformedSecret { .. } => Step::Announce,
-                Permanent::Refused { .. } => Step::Enforce,
-                Permanent::Encode(_) | Permanent::Illegal(_) => Step::Record,
-            },
-        }
+        self.step
+    }
+
+    /// What was called, as AWS writes it, or what of ours failed.
+    #[must_use]
+    pub fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// Whether trying again helps, and what kind of failure it is.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// AWS's code for it; none where AWS said none, or it is not AWS that failed.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.code.as_deref()
+    }
+
+    /// A stable name that alarms can filter by: `Retryable.…` or `Permanent.…`.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        self.class.name()
     }
 
     /// What it stops, if it is an item of the allowlist that cannot be understood.
     #[must_use]
     pub fn stops(&self) -> Option<Stops> {
-        match self {
-            Self::Permanent(Permanent::MalformedPolicy { stops, .. }) => Some(*stops),
+        match self.class {
+            Class::Permanent(Permanent::MalformedPolicy(stops)) => Some(stops),
             _ => None,
         }
     }
@@ -329,23 +293,57 @@ impl Error {
     /// Whether nothing is wrong but that there was no time.
     #[must_use]
     pub fn is_out_of_time(&self) -> bool {
-        matches!(self, Self::Retryable(Retryable::OutOfTime))
+        self.class == Class::Retryable(Retryable::OutOfTime)
+    }
+
+    /// Whether AWS understood the call and refused it, for a reason that does not pass.
+    pub(crate) fn is_refused_call(&self) -> bool {
+        self.class == Class::Permanent(Permanent::RefusedCall)
     }
 
     /// Whether trying again is all there is to do.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Retryable(_))
+        matches!(self.class, Class::Retryable(_))
     }
 }
 
-fn step_of(operation: &str) -> Step {
-    match operation {
-        "BatchGetItem" | "Query" => Step::Judge,
-        "TransactWriteItems" | "UpdateItem" | "PutItem" => Step::Record,
-        "AcceptVpcEndpointConnections" | "RejectVpcEndpointConnections" => Step::Enforce,
-        "PublishBatch" | "BatchWriteItem" => Step::Announce,
-        _ => Step::Observe,
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        // What of ours failed is said already.
+        let Some((_, name)) = self.operation.split_once(':') else {
+            return Ok(());
+        };
+        let code = self.code.as_deref();
+        match self.class {
+            Class::Permanent(Permanent::Forbidden) => write!(
+                f,
+                ": AWS forbids {name}; check the function's IAM policy, and the service's owner and Region"
+            ),
+            Class::Permanent(Permanent::RefusedCall) => match code {
+                Some(code) => write!(f, ": AWS refused {name} ({code})"),
+                None => write!(f, ": AWS refused {name}"),
+            },
+            _ => match code {
+                Some(code) => write!(f, " ({}: {code})", self.operation),
+                None => write!(f, " ({})", self.operation),
+            },
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        let source = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// For whoever decides.
+impl From<UnreadablePolicy> for Error {
+    fn from(unreadable: UnreadablePolicy) -> Self {
+        Self::unreadable_policy(Step::Judge, unreadable)
     }
 }
 
@@ -366,180 +364,6 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
     line
 }
 
-/// What an SDK call's failure means, whatever the operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Class {
-    /// Throttled, unavailable, timed out, or the answer was lost.
-    Passing,
-    /// AWS does not let us.
-    Forbidden,
-    /// AWS understood and refused.
-    Refused,
-}
-
-/// Codes that pass, besides those of the SDK.
-const PASSING: &[&str] = &[
-    // Throttling, by other names.
-    "KMSThrottling",
-    "KMSThrottlingException",
-    // Of one write in a transaction.
-    "ProvisionedThroughputExceeded",
-    "ThrottlingError",
-    // AWS's own trouble; Organizations answers `ServiceException` with status 400.
-    "InternalError",
-    "InternalException",
-    "InternalFailure",
-    "InternalServerError",
-    "InternalServerException",
-    "InternalServiceError",
-    "InternalServiceErrorException",
-    "InternalServiceException",
-    "ServiceException",
-    "ServiceFailure",
-    "ServiceUnavailable",
-    "ServiceUnavailableException",
-    "Unavailable",
-    // Two at a time.
-    "ConcurrentModification",
-    "ConcurrentModificationException",
-    "TransactionConflict",
-    "TransactionConflictException",
-    // The signature took too long on the way, or the credentials are about to be renewed.
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "RequestExpired",
-    "RequestInTheFuture",
-    "RequestTimeTooSkewed",
-];
-
-/// Codes by which AWS says that we may not.
-const FORBIDDEN: &[&str] = &[
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthFailure",
-    "AuthorizationError",
-    "AuthorizationErrorException",
-    "InvalidClientTokenId",
-    "KMSAccessDenied",
-    "KMSAccessDeniedException",
-    "NotAuthorized",
-    "OptInRequired",
-    "SignatureDoesNotMatch",
-    "UnauthorizedOperation",
-    "UnrecognizedClientException",
-];
-
-/// What an error code says by itself, whatever the operation and wherever it stands; none where it is the
-/// operation's own.
-pub(crate) fn class_of(code: &str) -> Option<Class> {
-    // As AWS CloudTrail and old APIs write it.
-    let code = code
-        .strip_prefix("Client.")
-        .or_else(|| code.strip_prefix("Server."))
-        .unwrap_or(code);
-    let among = |codes: &[&str]| codes.iter().any(|known| known.eq_ignore_ascii_case(code));
-    if among(THROTTLING_ERRORS) || among(TRANSIENT_ERRORS) || among(PASSING) {
-        Some(Class::Passing)
-    } else if among(FORBIDDEN) {
-        Some(Class::Forbidden)
-    } else {
-        None
-    }
-}
-
-pub(crate) fn class<E>(error: &SdkError<E, Response>) -> Class
-where
-    E: ProvideErrorMetadata,
-{
-    let SdkError::ServiceError(context) = error else {
-        return Class::Passing;
-    };
-    let passes = match context.raw().status().as_u16() {
-        // Request Timeout, Too Many Requests.
-        408 | 429 => true,
-        status => status >= 500,
-    };
-    match class_of(error.code().unwrap_or_default()) {
-        Some(class) => class,
-        None if passes => Class::Passing,
-        None => Class::Refused,
-    }
-}
-
-/// Files an SDK failure of a call that is not about single connections: for good, or worth another
-/// try.
-pub(crate) fn failed<E>(
-    operation: &'static str,
-    error: SdkError<E, Response>,
-    retryable: impl FnOnce(Source) -> Retryable,
-) -> Arc<Error>
-where
-    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-{
-    Arc::new(match class(&error) {
-        Class::Forbidden => Permanent::Forbidden {
-            operation,
-            source: Box::new(error),
-        }
-        .into(),
-        Class::Refused => Permanent::RefusedCall {
-            operation,
-            source: Box::new(error),
-        }
-        .into(),
-        Class::Passing => retryable(Box::new(error)).into(),
-    })
-}
-
-impl From<Retryable> for Arc<Error> {
-    fn from(error: Retryable) -> Self {
-        Arc::new(error.into())
-    }
-}
-
-impl From<Permanent> for Arc<Error> {
-    fn from(error: Permanent) -> Self {
-        Arc::new(error.into())
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_passes_is_known_by_the_sdks_lists_and_ours() {
-        for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
-            assert_eq!(class_of(code), Some(Class::Passing), "{code}");
-        }
-        for code in [
-            "TooManyRequestsException",
-            "RequestThrottled",
-            "RequestThrottledException",
-            "SlowDown",
-            "EC2ThrottledException",
-            "PriorRequestNotComplete",
-            "RequestTimeout",
-            "RequestTimeoutException",
-            "BandwidthLimitExceeded",
-            "ServiceException",
-            "ConcurrentModificationException",
-            "Unavailable",
-            "Server.InternalError",
-            "Client.RequestLimitExceeded",
-        ] {
-            assert_eq!(class_of(code), Some(Class::Passing), "{code}");
-        }
-        for code in ["UnauthorizedOperation", "Client.AuthFailure"] {
-            assert_eq!(class_of(code), Some(Class::Forbidden), "{code}");
-        }
-        for code in [
-            "",
-            "InvalidParameter",
-            "ValidationException",
-            "InvalidState",
-        ] {
-            assert_eq!(class_of(code), None, "{code}");
-        }
-    }
-}
+#[path = "error/tests.rs"]
+mod tests;

@@ -17,9 +17,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits};
-use crate::error::{Error, Retryable, chain, failed};
+use crate::error::{Call, Error, Retryable, Step};
 use crate::paging;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, report};
 
 /// AWS allows organizational units five levels deep; a path longer than this is no path.
 const DEEPEST: usize = 10;
@@ -69,7 +69,9 @@ impl Organizations {
                 .collect();
         }
         // Once, and not by each of those that follow; if it fails, they say so.
-        let _ = self.id().await;
+        if let Some(first) = accounts.first() {
+            let _ = self.id(first).await;
+        }
         let lookups: Vec<_> = accounts
             .into_iter()
             .map(|account| async move { (account.clone(), self.place(&account).await) }.boxed())
@@ -94,19 +96,7 @@ impl Organizations {
         let place = match self.climb(account).await {
             Ok(path) => Organization::Known(path),
             Err(error) => {
-                let (error_type, error_chain) = (error.error_type(), chain(&*error));
-                if error.is_retryable() {
-                    tracing::warn!(
-                        account_id = %account, error_type, error = error_chain,
-                        "an account could not be looked up and will be looked up again"
-                    );
-                } else {
-                    tracing::error!(
-                        account_id = %account, error_type, error = error_chain,
-                        "an account cannot be looked up; somebody must act"
-                    );
-                }
-                self.metrics.count_failure(&error);
+                report(&self.metrics, &error, None);
                 Organization::Failed
             }
         };
@@ -117,30 +107,37 @@ impl Organizations {
 
     /// The account's own path; none if it is no member.
     async fn climb(&self, account: &AccountId) -> Result<Option<OrgPath>, Arc<Error>> {
+        let listing = looking_up(account, "organizations:ListParents");
         let mut above = Vec::new();
         let mut child = account.to_string();
         for _ in 0..DEEPEST {
-            let Some(parent) = self.parent(&child, account.as_str() == child).await? else {
+            let is_account = account.as_str() == child;
+            let Some(parent) = self.parent(&child, is_account, &listing).await? else {
                 return Ok(None);
             };
             let is_root = parent.starts_with("r-");
             above.push(parent.clone());
             child = parent;
             if is_root {
-                above.push(self.id().await?);
+                above.push(self.id(account).await?);
                 above.reverse();
                 let path = format!("{}/*", above.join("/"));
                 return path
                     .parse()
                     .map(Some)
-                    .map_err(|error| Retryable::LookUpAccount(Box::new(error)).into());
+                    .map_err(|error| listing.passes(error).into());
             }
         }
-        Err(Retryable::LookUpAccount("no root was found above the account".into()).into())
+        Err(listing.passes("no root was found above the account").into())
     }
 
     /// What is above an account or an organizational unit; none if it is no member.
-    async fn parent(&self, child: &str, is_account: bool) -> Result<Option<String>, Arc<Error>> {
+    async fn parent(
+        &self,
+        child: &str,
+        is_account: bool,
+        listing: &Call,
+    ) -> Result<Option<String>, Arc<Error>> {
         let now = self.clock.now();
         if let Some((at, parent)) = self.known().parents.get(child)
             && is_fresh(*at, now, self.limits.places_fresh)
@@ -165,7 +162,7 @@ impl Organizations {
             {
                 return Ok(None);
             }
-            Err(error) => return Err(failed("ListParents", error, Retryable::LookUpAccount)),
+            Err(error) => return Err(listing.failed(error)),
         };
         // There is exactly one, says AWS.
         let parent = listed.iter().find_map(|parent| {
@@ -176,7 +173,7 @@ impl Organizations {
             parent.id().filter(|_| known).map(str::to_owned)
         });
         let Some(parent) = parent else {
-            return Err(Retryable::LookUpAccount("AWS named no parent".into()).into());
+            return Err(listing.passes("AWS named no parent").into());
         };
         if !is_account {
             let known = (now, parent.clone());
@@ -185,20 +182,21 @@ impl Organizations {
         Ok(Some(parent))
     }
 
-    async fn id(&self) -> Result<String, Arc<Error>> {
+    async fn id(&self, account: &AccountId) -> Result<String, Arc<Error>> {
         if let Some(id) = &self.known().id {
             return Ok(id.clone());
         }
+        let call = looking_up(account, "organizations:DescribeOrganization");
         let described = self
             .client
             .describe_organization()
             .send()
             .await
-            .map_err(|error| failed("DescribeOrganization", error, Retryable::LookUpAccount))?;
+            .map_err(|error| call.failed(error))?;
         let id = described
             .organization()
             .and_then(|organization| organization.id())
-            .ok_or_else(|| Retryable::LookUpAccount("AWS named no organization".into()))?;
+            .ok_or_else(|| call.passes("AWS named no organization"))?;
         self.known().id = Some(id.to_owned());
         Ok(id.to_owned())
     }
@@ -206,6 +204,12 @@ impl Organizations {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Looking up where an account sits.
+fn looking_up(account: &AccountId, operation: &'static str) -> Call {
+    let what = format!("where the account {account} sits could not be looked up");
+    Call::new(Step::Observe, operation, Retryable::LookUpAccount, what)
 }
 
 fn is_fresh(at: Timestamp, now: Timestamp, fresh: SignedDuration) -> bool {

@@ -7,7 +7,7 @@ use aws_sdk_eventbridge::types::RuleState;
 
 use crate::clients::Clients;
 use crate::config::Config;
-use crate::error::{Error, Retryable, failed};
+use crate::error::{Call, Error, Retryable, Step};
 
 /// Looks at the deployment's own rule.
 #[derive(Debug)]
@@ -38,7 +38,15 @@ impl Rules {
             {
                 Ok(Some(false))
             }
-            Err(error) => Err(failed("DescribeRule", error, Retryable::WatchServices)),
+            Err(error) => {
+                let call = Call::new(
+                    Step::Observe,
+                    "events:DescribeRule",
+                    Retryable::WatchServices,
+                    format!("the rule {name} for CloudTrail's events could not be looked at"),
+                );
+                Err(call.failed(error))
+            }
         }
     }
 }

@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::error::{Error, Permanent, Retryable, chain, failed};
+use crate::error::{Call, Error, Permanent, Retryable, Step, chain};
 
 /// For how long a secret is believed.
 const FRESH: SignedDuration = SignedDuration::from_secs(300);
@@ -99,10 +99,20 @@ impl SlackSecrets {
             .secret_id(&self.arn)
             .send()
             .await
-            .map_err(|error| failed("GetSecretValue", error, Retryable::ReadSecret))?;
-        let malformed = |detail| Permanent::MalformedSecret {
-            arn: self.arn.clone(),
-            detail,
+            .map_err(|error| {
+                let call = Call::new(
+                    Step::Announce,
+                    "secretsmanager:GetSecretValue",
+                    Retryable::ReadSecret,
+                    format!("the Slack secret {} could not be read", self.arn),
+                );
+                call.failed(error)
+            })?;
+        // Never what it says.
+        let malformed = |detail: &str| {
+            let what = format!("the Slack secret {} cannot be read: {detail}", self.arn);
+            let class = Permanent::MalformedSecret;
+            Error::new(Step::Announce, "read the secret", class, what)
         };
         let text = output
             .secret_string()

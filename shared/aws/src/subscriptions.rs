@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::clients::Clients;
 use crate::config::Approvals;
-use crate::error::{Error, Retryable, failed};
+use crate::error::{Call, Error, Retryable, Step};
 
 /// Subscribes approvers to their letters.
 #[derive(Debug)]
@@ -46,7 +46,10 @@ impl Subscriptions {
             .return_subscription_arn(true)
             .send()
             .await
-            .map_err(|error| failed("Subscribe", error, Retryable::Subscribe))?;
+            .map_err(|error| {
+                let what = format!("{approver} could not be subscribed");
+                calling("sns:Subscribe", what).failed(error)
+            })?;
         Ok(output.subscription_arn.unwrap_or_default())
     }
 
@@ -66,7 +69,10 @@ impl Subscriptions {
             .authenticate_on_unsubscribe("true")
             .send()
             .await
-            .map_err(|error| failed("ConfirmSubscription", error, Retryable::Subscribe))?;
+            .map_err(|error| {
+                let what = "an approver's subscription could not be confirmed";
+                calling("sns:ConfirmSubscription", what).failed(error)
+            })?;
         Ok(output.subscription_arn.unwrap_or_default())
     }
 
@@ -82,11 +88,19 @@ impl Subscriptions {
             .subscription_arn(subscription)
             .send()
             .await
-            .map_err(|error| failed("GetSubscriptionAttributes", error, Retryable::Subscribe))?;
+            .map_err(|error| {
+                let what = format!("the subscription {subscription} could not be looked at");
+                calling("sns:GetSubscriptionAttributes", what).failed(error)
+            })?;
         let says = |name: &str, word: &str| {
             let attributes = output.attributes.as_ref();
             attributes.and_then(|all| all.get(name)).map(String::as_str) == Some(word)
         };
         Ok(says("PendingConfirmation", "false") && says("ConfirmationWasAuthenticated", "true"))
     }
+}
+
+/// A call about an approver's subscription.
+fn calling(operation: &'static str, what: impl Into<String>) -> Call {
+    Call::new(Step::Announce, operation, Retryable::Subscribe, what)
 }

@@ -23,6 +23,7 @@ mod crash;
 mod decisions;
 mod drift;
 mod events;
+mod failures;
 mod faults;
 mod forged;
 mod hidden;

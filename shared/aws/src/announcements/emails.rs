@@ -16,7 +16,7 @@ use rand::rngs::SysRng;
 use super::AnnouncementsConfig;
 use super::publish::OutgoingMessage;
 use super::sending::Sending;
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Retryable, Step};
 use crate::tables::{Approvers, Items, Key, Tables};
 
 /// When it is looked again whether somebody is an approver, while items of approvers cannot be read.
@@ -97,7 +97,8 @@ impl Emails {
                 }),
                 Ok(None) => one.note_email(approver, EmailState::Dropped),
                 Err(error) => {
-                    let error = Permanent::Encode(Box::new(error));
+                    let what = format!("{} for {approver}", one.item.id);
+                    let error = Error::unencodable(Step::Announce, what, error);
                     prepared.failures.push(error.into());
                 }
             }
@@ -125,7 +126,8 @@ impl Emails {
             .filter_map(|(index, _)| endpoint_of(sending.get(*index)?))
             .map(|endpoint| Key::Request(endpoint.clone()))
             .collect();
-        let requests = self.tables.read(endpoints).await?;
+        let what = "whether approvers are still to be asked could not be read";
+        let requests = self.tables.read(endpoints, what).await?;
         let mut kept = Vec::new();
         for (index, approver) in due {
             let Some(one) = sending.get_mut(index) else {
@@ -191,9 +193,11 @@ impl Emails {
                 continue;
             };
             let mut random = [0; 32];
-            SysRng
-                .try_fill_bytes(&mut random)
-                .map_err(|error| Retryable::MakeToken(Box::new(error)))?;
+            SysRng.try_fill_bytes(&mut random).map_err(|error| {
+                let what = "no token could be made for an approver's link";
+                let class = Retryable::MakeToken;
+                Error::new(Step::Announce, "random numbers", class, what).caused_by(error)
+            })?;
             let token = Token::new(random);
             links.push((token.hash(), invitation));
             let url = format!("{url}/a/{}", token.reveal());
@@ -225,7 +229,7 @@ fn is_asked(
     id: &ApproverId,
     approvers: &Approvers,
     requests: &Items,
-) -> Result<Option<bool>, Permanent> {
+) -> Result<Option<bool>, Error> {
     let Some(emails) = &one.item.approval_emails else {
         return Ok(Some(false));
     };

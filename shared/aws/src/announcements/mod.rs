@@ -31,8 +31,8 @@ use jiff::Timestamp;
 
 use crate::clients::Clients;
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Permanent};
-use crate::tables::{Left, Tables};
+use crate::error::{Error, Step};
+use crate::tables::{Left, Tables, UnreadableItem};
 use crate::telemetry::{Metrics, Unit, report};
 pub use config::AnnouncementsConfig;
 use emails::Emails;
@@ -96,7 +96,8 @@ impl Announcements {
     ) -> Self {
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
         let tables = Tables::named(clients, allowlist, requests, clock.clone());
-        let tables = Arc::new(tables);
+        let watching = Arc::new(tables.for_step(Step::Observe));
+        let tables = Arc::new(tables.for_step(Step::Announce));
         Self {
             publisher: Publisher::new(clients, config),
             emails: Emails::new(Arc::clone(&tables), config),
@@ -107,7 +108,7 @@ impl Announcements {
                 clock.clone(),
                 metrics.clone(),
             ),
-            look: Look::new(clients, Arc::clone(&tables), config, metrics.clone()),
+            look: Look::new(clients, watching, config, metrics.clone()),
             tables,
             clock,
             metrics,
@@ -266,7 +267,10 @@ impl Announcements {
         for one in &*sending {
             match one.item.announcements_due() {
                 Ok(due) => messages.extend(due.into_iter().map(OutgoingMessage::announcement)),
-                Err(error) => failures.push(Permanent::Encode(Box::new(error)).into()),
+                Err(error) => {
+                    let error = Error::unencodable(Step::Announce, &one.item.id, error);
+                    failures.push(error.into());
+                }
             }
         }
         let mut published = self.publish(messages, deadline).await;
@@ -365,8 +369,8 @@ impl Announcements {
         Ok(())
     }
 
-    fn unreadable(&self, error: Permanent) -> Arc<Error> {
-        let error = error.into();
+    fn unreadable(&self, error: UnreadableItem) -> Arc<Error> {
+        let error = error.read_in(Step::Announce).into();
         self.report(&error);
         error
     }

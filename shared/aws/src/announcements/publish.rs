@@ -5,14 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_sns::error::ProvideErrorMetadata as _;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use gatekeeper_core::message::{Audience, Message};
 use serde_json::json;
 
 use super::AnnouncementsConfig;
 use crate::clients::Clients;
-use crate::error::{Error, Permanent, Retryable, chain, failed};
+use crate::error::{Call, Error, Retryable, Step, chain};
 
 /// SNS takes this many messages in one `PublishBatch`.
 const ENTRIES_PER_CALL: usize = 10;
@@ -104,7 +103,9 @@ impl Publisher {
             let is_full = batch.len() == ENTRIES_PER_CALL || bytes + body.len() > BYTES_PER_CALL;
             if is_full || of_message != topic {
                 if !in_time() {
-                    published.failures.push(Retryable::OutOfTime.into());
+                    let before = format!("{} messages were published", batch.len());
+                    let error = Error::out_of_time(Step::Announce, before);
+                    published.failures.push(error.into());
                     return published;
                 }
                 let batch = std::mem::take(&mut batch);
@@ -185,14 +186,18 @@ impl Publisher {
             Ok(output) => {
                 for entry in output.failed() {
                     let message = waiting.remove(entry.id());
-                    let said = format!("{}: {}", entry.code(), entry.message().unwrap_or_default());
+                    let said = entry.message().unwrap_or_default();
                     match message {
                         Some(message) if entry.sender_fault() && is_of_message(entry.code()) => {
-                            published.refused.insert(message.id, said);
+                            let why = format!("{}: {said}", entry.code());
+                            published.refused.insert(message.id, why);
                         }
-                        _ => published
-                            .failures
-                            .push(Retryable::Publish(said.into()).into()),
+                        message => {
+                            let id = message.map_or("?".to_owned(), |message| message.id);
+                            let error = publishing(&id, topic).passes(said);
+                            let error = error.with_code(entry.code());
+                            published.failures.push(error.into());
+                        }
                     }
                 }
                 // Only what SNS names as sent counts as sent.
@@ -204,10 +209,13 @@ impl Publisher {
                 Answer::Taken
             }
             Err(error) => {
-                let code = error.code().unwrap_or_default().to_owned();
-                let error = failed("PublishBatch", error, Retryable::Publish);
-                let is_refused = matches!(&*error, Error::Permanent(Permanent::RefusedCall { .. }));
-                if !is_refused || !is_of_message(&code) {
+                let messages = match batch {
+                    [(one, _)] => one.id.clone(),
+                    many => format!("{} messages", many.len()),
+                };
+                let error = publishing(&messages, topic).failed(error);
+                let is_refused = error.is_refused_call();
+                if !is_refused || !is_of_message(error.code().unwrap_or_default()) {
                     published.failures.push(error);
                     // What is wrong with the call says nothing of what comes after.
                     return match is_refused {
@@ -246,7 +254,14 @@ fn body(outgoing: &OutgoingMessage) -> String {
     body.to_string()
 }
 
-fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Permanent> {
+/// Handing messages to SNS.
+fn publishing(messages: &str, topic: &str) -> Call {
+    let what = format!("{messages} could not be published to {topic}");
+    Call::new(Step::Announce, "sns:PublishBatch", Retryable::Publish, what)
+}
+
+fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchRequestEntry, Error> {
+    let wrong = |error| Error::unencodable(Step::Announce, &message.id, error);
     let mut entry = PublishBatchRequestEntry::builder()
         .id(id)
         .subject(&*message.subject)
@@ -257,10 +272,8 @@ fn entry(id: &str, message: &Message, body: String) -> Result<PublishBatchReques
             .data_type("String")
             .string_value(value)
             .build()
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
+            .map_err(wrong)?;
         entry = entry.message_attributes(name, attribute);
     }
-    entry
-        .build()
-        .map_err(|error| Permanent::Encode(Box::new(error)))
+    entry.build().map_err(wrong)
 }

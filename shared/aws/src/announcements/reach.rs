@@ -19,7 +19,7 @@ use super::sending::Sending;
 use super::subscriptions::Subscriptions;
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::error::{Error, Retryable};
+use crate::error::{Call, Error, Retryable, Step};
 use crate::tables::Tables;
 use crate::telemetry::{Metrics, Unit, report};
 
@@ -75,7 +75,7 @@ impl Reach {
     ) -> Option<Self> {
         let approvals = config.approvals.as_ref()?;
         Some(Self {
-            subscriptions: Subscriptions::new(clients.sns.clone()),
+            subscriptions: Subscriptions::new(clients.sns.clone(), Step::Announce),
             topic: approvals.topic.clone(),
             slack: config.slack_queue.is_some(),
             own_queues: config.slack_queue.iter().cloned().collect(),
@@ -171,7 +171,10 @@ impl Reach {
         let end = end.unwrap_or(Timestamp::MAX);
         let looking = self.try_to_look().boxed();
         let look = self.clock.until_done(end, looking).await;
-        let look = look.unwrap_or_else(|| Err(Retryable::OutOfTime.into()));
+        let look = look.unwrap_or_else(|| {
+            let before = "it was known whom approval e-mail reaches";
+            Err(Error::out_of_time(Step::Announce, before).into())
+        });
         let look = match look {
             Ok(look) => Some(Arc::new(look)),
             Err(error) => {
@@ -208,8 +211,11 @@ impl Reach {
                 return Ok(Looked { look, sent_anew });
             }
         }
+        let what = "what a look at approval e-mail found could not be written down";
         let why = "other instances kept looking at the same time";
-        Err(Retryable::RememberState(why.into()).into())
+        let operation = "dynamodb:TransactWriteItems";
+        let call = Call::new(Step::Announce, operation, Retryable::RememberState, what);
+        Err(call.passes(why).into())
     }
 
     /// Has the open reviews sent to those whom e-mail reaches now and did not before.

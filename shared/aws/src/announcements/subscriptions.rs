@@ -6,7 +6,7 @@ use aws_sdk_sns::operation::get_subscription_attributes::GetSubscriptionAttribut
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use gatekeeper_core::reach::{Subscriber, Subscription};
 
-use crate::error::{Error, Permanent, Retryable, failed};
+use crate::error::{Call, Error, Retryable, Step};
 use crate::paging::Pages;
 
 /// SNS lists a hundred in a page. A topic with more than this is none of ours.
@@ -18,11 +18,20 @@ const AT_ONCE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     client: aws_sdk_sns::Client,
+    /// What they are looked at for.
+    step: Step,
 }
 
 impl Subscriptions {
-    pub(super) fn new(client: aws_sdk_sns::Client) -> Self {
-        Self { client }
+    pub(super) fn new(client: aws_sdk_sns::Client, step: Step) -> Self {
+        Self { client, step }
+    }
+
+    /// A look at who is subscribed to a topic.
+    fn listing(&self, topic: &str) -> Call {
+        let operation = "sns:ListSubscriptionsByTopic";
+        let what = format!("who is subscribed to {topic} could not be looked at");
+        Call::new(self.step, operation, Retryable::WatchServices, what)
     }
 
     /// The confirmed subscriptions to a topic, each with its filter policy: all of them, or an error. One that
@@ -36,13 +45,13 @@ impl Subscriptions {
             subscribers.extend(listed);
             token = pages
                 .next(next.as_deref())
-                .map_err(|error| Retryable::WatchServices(Box::new(error)))?;
+                .map_err(|error| self.listing(topic).passes(error))?;
             if token.is_none() {
                 return self.described(subscribers).await;
             }
         }
         let more = format!("the topic has more than {} subscriptions", MOST_PAGES * 100);
-        Err(Retryable::WatchServices(more.into()).into())
+        Err(self.listing(topic).passes(more).into())
     }
 
     /// Whether a topic has a confirmed subscription of anybody but these queues.
@@ -61,7 +70,7 @@ impl Subscriptions {
             }
             token = pages
                 .next(next.as_deref())
-                .map_err(|error| Retryable::WatchServices(Box::new(error)))?;
+                .map_err(|error| self.listing(topic).passes(error))?;
             if token.is_none() {
                 return Ok(false);
             }
@@ -81,7 +90,7 @@ impl Subscriptions {
             .set_next_token(token)
             .send()
             .await
-            .map_err(|error| failed("ListSubscriptionsByTopic", error, Retryable::WatchServices))?;
+            .map_err(|error| self.listing(topic).failed(error))?;
         let listed = page.subscriptions.unwrap_or_default();
         let listed = listed.into_iter().filter_map(|listed| {
             let arn = listed
@@ -108,12 +117,17 @@ impl Subscriptions {
 
     /// A subscription with its filter policy; none if it was ended meanwhile, or is not confirmed.
     async fn describe(&self, subscriber: Subscriber) -> Result<Option<Subscription>, Arc<Error>> {
-        let call = self.client.get_subscription_attributes();
-        let mut attributes = match call.subscription_arn(&subscriber.arn).send().await {
-            Ok(answer) => answer.attributes.ok_or_else(|| Permanent::RefusedCall {
-                operation: "GetSubscriptionAttributes",
-                source: "SNS answered without attributes".into(),
-            })?,
+        let call = Call::new(
+            self.step,
+            "sns:GetSubscriptionAttributes",
+            Retryable::WatchServices,
+            format!("the subscription {} could not be looked at", subscriber.arn),
+        );
+        let asked = self.client.get_subscription_attributes();
+        let mut attributes = match asked.subscription_arn(&subscriber.arn).send().await {
+            Ok(answer) => answer
+                .attributes
+                .ok_or_else(|| call.refused("SNS answered without attributes"))?,
             Err(error)
                 if error
                     .as_service_error()
@@ -121,10 +135,7 @@ impl Subscriptions {
             {
                 return Ok(None);
             }
-            Err(error) => {
-                let operation = "GetSubscriptionAttributes";
-                return Err(failed(operation, error, Retryable::WatchServices));
-            }
+            Err(error) => return Err(call.failed(error)),
         };
         if attributes
             .get("PendingConfirmation")

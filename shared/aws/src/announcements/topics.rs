@@ -7,7 +7,7 @@ use gatekeeper_core::watch::Heard;
 use super::AnnouncementsConfig;
 use super::subscriptions::Subscriptions;
 use crate::clients::Clients;
-use crate::error::Error;
+use crate::error::{Error, Step};
 
 /// Looks at the deployment's own topics.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Listened {
 impl Topics {
     pub(super) fn new(clients: &Clients, config: &AnnouncementsConfig) -> Self {
         Self {
-            subscriptions: Subscriptions::new(clients.sns.clone()),
+            subscriptions: Subscriptions::new(clients.sns.clone(), Step::Observe),
             announcements: config.announcements_topic.clone(),
             alarms: config.alarms_topic.clone(),
             own_queues: config.slack_queue.iter().cloned().collect(),

@@ -10,7 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::clock::{Clock, Deadline};
-use crate::error::Retryable;
+
+/// There was no time to wait for a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoTime;
 
 #[derive(Debug)]
 pub(super) struct Bucket {
@@ -39,7 +42,7 @@ impl Bucket {
 
     /// Takes a token, waiting for it if need be, unless that would leave less than `margin` before
     /// the deadline.
-    pub(super) async fn take(&self, deadline: Deadline, margin: Duration) -> Result<(), Retryable> {
+    pub(super) async fn take(&self, deadline: Deadline, margin: Duration) -> Result<(), NoTime> {
         let wait = {
             let mut level = self.level.lock().unwrap_or_else(PoisonError::into_inner);
             let now = self.clock.now();
@@ -50,7 +53,7 @@ impl Bucket {
             // comes next waits behind it.
             let wait = Duration::from_secs_f64((-left / self.per_second).max(0.0));
             if !deadline.leaves(&self.clock, wait + margin) {
-                return Err(Retryable::OutOfTime);
+                return Err(NoTime);
             }
             *level = (left, now);
             wait
@@ -99,10 +102,8 @@ mod tests {
         let bucket = Bucket::new(1.0, 1.0, clock.clone());
         let deadline = Deadline::after(&clock, Duration::from_millis(500));
         bucket.take(deadline, Duration::ZERO).await.unwrap();
-        assert!(matches!(
-            bucket.take(deadline, Duration::ZERO).await,
-            Err(Retryable::OutOfTime)
-        ));
+        let refused = bucket.take(deadline, Duration::ZERO).await;
+        assert_eq!(refused, Err(NoTime));
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
         // The refused one borrowed nothing.
         clock.advance(Duration::from_secs(1));

@@ -1,7 +1,7 @@
 //! Accept and Reject: many endpoints of one service in a call, failures read per endpoint.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::UnsuccessfulItem;
@@ -12,10 +12,12 @@ use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::Enforcement;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Ec2;
+use super::bucket::NoTime;
+use super::{Ec2, named};
 use crate::clock::Deadline;
 use crate::clock::jittered;
-use crate::error::{Class, Permanent, Retryable, Source, class, class_of};
+use crate::error::codes::{Meaning, meaning, meaning_of};
+use crate::error::{Call, Class, Error, Permanent, Retryable, Step};
 
 /// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
 #[derive(Debug, Default)]
@@ -117,10 +119,6 @@ impl ItemFailure {
         &self.code
     }
 
-    pub(crate) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// EC2's code and words.
     pub(crate) fn text(&self) -> String {
         match self.message.as_str() {
@@ -136,10 +134,10 @@ impl ItemFailure {
 }
 
 fn kind_of(code: &str, message: &str) -> FailureKind {
-    match class_of(code) {
-        Some(Class::Passing) => return FailureKind::Passing,
-        Some(Class::Forbidden) => return FailureKind::Forbidden,
-        Some(Class::Refused) | None => {}
+    match meaning_of(code) {
+        Some(Meaning::Passing) => return FailureKind::Passing,
+        Some(Meaning::Forbidden) => return FailureKind::Forbidden,
+        Some(Meaning::Refused) | None => {}
     }
     let (code, message) = (code.to_ascii_lowercase(), message.to_ascii_lowercase());
     let says = |text: &str, any: &[&str]| any.iter().any(|words| text.contains(words));
@@ -203,14 +201,12 @@ fn kind_of(code: &str, message: &str) -> FailureKind {
 pub(crate) enum CallFailure {
     /// It passes, or nobody knows whether EC2 did it.
     Retryable(ItemFailure),
-    /// AWS does not let us.
-    Forbidden(Permanent),
-    /// EC2 refused the call for the service's sake.
-    Service(Permanent),
+    /// AWS does not let us, or refused the call for the service's sake.
+    All(Arc<Error>),
     /// EC2 refused the call for what may be the fault of one endpoint in it, or of their number.
     Items(ItemFailure),
     /// Our time is up; EC2 was not asked.
-    OutOfTime(Retryable),
+    OutOfTime(Arc<Error>),
 }
 
 /// What was found out about the size of calls, and when. It is forgotten after a while: what EC2 takes may
@@ -273,7 +269,11 @@ impl Ec2 {
             self.bucket(enforcement)
                 .take(deadline, self.limits.call)
                 .await
-                .map_err(CallFailure::OutOfTime)?;
+                .map_err(|NoTime| {
+                    let before = format!("EC2 was asked to {enforcement} {}", named(ids));
+                    let error = Error::out_of_time(Step::Enforce, before);
+                    CallFailure::OutOfTime(error.into())
+                })?;
             match self.call(enforcement, service, ids).await {
                 Err(CallFailure::Retryable(_))
                     if attempt < ATTEMPTS
@@ -294,6 +294,7 @@ impl Ec2 {
         service: &ServiceId,
         ids: &[EndpointId],
     ) -> Result<Enforced, CallFailure> {
+        let call = asking(enforcement, service, &named(ids));
         let ids = Some(ids.iter().map(ToString::to_string).collect());
         let once = aws_sdk_ec2::config::Config::builder().retry_config(RetryConfig::disabled());
         match enforcement {
@@ -307,7 +308,7 @@ impl Ec2 {
                 .send()
                 .await
                 .map(|output| Enforced::read(output.request_id(), output.unsuccessful()))
-                .map_err(|error| call_failure("AcceptVpcEndpointConnections", error)),
+                .map_err(|error| call_failure(&call, error)),
             Enforcement::Reject => self
                 .client
                 .reject_vpc_endpoint_connections()
@@ -318,12 +319,67 @@ impl Ec2 {
                 .send()
                 .await
                 .map(|output| Enforced::read(output.request_id(), output.unsuccessful()))
-                .map_err(|error| call_failure("RejectVpcEndpointConnections", error)),
+                .map_err(|error| call_failure(&call, error)),
         }
     }
 }
 
-fn call_failure<E>(operation: &'static str, error: aws_sdk_ec2::error::SdkError<E>) -> CallFailure
+/// Asking EC2 to accept or reject endpoints of a service.
+fn asking(enforcement: Enforcement, service: &ServiceId, ids: &str) -> Call {
+    let what = format!("EC2 did not {enforcement} {ids} of {service}");
+    Call::new(
+        Step::Enforce,
+        operation(enforcement),
+        Retryable::Enforce,
+        what,
+    )
+}
+
+fn operation(enforcement: Enforcement) -> &'static str {
+    match enforcement {
+        Enforcement::Accept => "ec2:AcceptVpcEndpointConnections",
+        Enforcement::Reject => "ec2:RejectVpcEndpointConnections",
+    }
+}
+
+impl ItemFailure {
+    /// It did not do for one endpoint what it was asked, which may go better the next time.
+    pub(crate) fn passes(&self, enforcement: Enforcement, id: &EndpointId) -> Arc<Error> {
+        self.error(Retryable::Enforce.into(), enforcement, id.to_string())
+    }
+
+    /// AWS does not let us.
+    pub(crate) fn forbids(&self, enforcement: Enforcement, id: &EndpointId) -> Arc<Error> {
+        self.error(Permanent::Forbidden.into(), enforcement, id.to_string())
+    }
+
+    /// It refuses to, for a reason that we do not know to pass.
+    pub(crate) fn refuses(
+        &self,
+        enforcement: Enforcement,
+        id: &EndpointId,
+        service: &ServiceId,
+    ) -> Arc<Error> {
+        let connection = format!("{id} of {service}");
+        self.error(Permanent::Refused.into(), enforcement, connection)
+    }
+
+    fn error(&self, class: Class, enforcement: Enforcement, connection: String) -> Arc<Error> {
+        let verb = match class {
+            Class::Permanent(Permanent::Refused) => "refused to",
+            _ => "did not",
+        };
+        let what = format!("EC2 {verb} {enforcement} {connection}");
+        let error = Error::new(Step::Enforce, operation(enforcement), class, what);
+        let error = error.with_code(&self.code);
+        Arc::new(match self.message.as_str() {
+            "" => error,
+            message => error.caused_by(message),
+        })
+    }
+}
+
+fn call_failure<E>(call: &Call, error: aws_sdk_ec2::error::SdkError<E>) -> CallFailure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -332,18 +388,12 @@ where
     // What is said of the service is no endpoint's fault.
     let of_service = code.contains("ServiceId") || code.contains("EndpointService");
     let passes = matches!(failure.kind, FailureKind::InProgress | FailureKind::State);
-    match class(&error) {
-        Class::Passing => CallFailure::Retryable(failure),
-        Class::Forbidden => CallFailure::Forbidden(Permanent::Forbidden {
-            operation,
-            source: Source::from(Box::new(error)),
-        }),
-        Class::Refused if of_service && passes => CallFailure::Retryable(failure),
-        Class::Refused if of_service => CallFailure::Service(Permanent::RefusedCall {
-            operation,
-            source: Source::from(Box::new(error)),
-        }),
-        Class::Refused => CallFailure::Items(failure),
+    match meaning(&error) {
+        Meaning::Passing => CallFailure::Retryable(failure),
+        Meaning::Forbidden => CallFailure::All(call.failed(error)),
+        Meaning::Refused if of_service && passes => CallFailure::Retryable(failure),
+        Meaning::Refused if of_service => CallFailure::All(call.failed(error)),
+        Meaning::Refused => CallFailure::Items(failure),
     }
 }
 

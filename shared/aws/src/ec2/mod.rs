@@ -23,7 +23,8 @@ use tokio::sync::Mutex;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, Limits, MANAGED_TAG, Managed};
-use crate::error::{Class, Error, Retryable, class, failed};
+use crate::error::codes::{Meaning, meaning};
+use crate::error::{Call, Error, Retryable, Step};
 use crate::paging;
 use bucket::Bucket;
 use describe::DescribeError;
@@ -103,10 +104,30 @@ impl Ec2 {
         ids: &[EndpointId],
         services: &[ServiceId],
     ) -> Result<Listed, Arc<Error>> {
+        self.look_for(Step::Observe, ids, services).await
+    }
+
+    /// What EC2 knows of these endpoints of one service, after it was asked to accept or reject them.
+    pub(crate) async fn look_again(
+        &self,
+        ids: &[EndpointId],
+        service: &ServiceId,
+    ) -> Result<Listed, Arc<Error>> {
+        let services = std::slice::from_ref(service);
+        self.look_for(Step::Enforce, ids, services).await
+    }
+
+    async fn look_for(
+        &self,
+        step: Step,
+        ids: &[EndpointId],
+        services: &[ServiceId],
+    ) -> Result<Listed, Arc<Error>> {
+        let call = describing(step, format!("EC2 could not be asked for {}", named(ids)));
         let mut found = Listed::default();
         let mut left = ids.to_vec();
         if !self.no_endpoint_filter.load(Ordering::Relaxed) {
-            match self.by_endpoint(ids, &mut found).await {
+            match self.by_endpoint(step, ids, &mut found).await {
                 Ok(not_asked_for) => left = not_asked_for,
                 Err(error) if refuses_filter(&error) => {
                     tracing::warn!(
@@ -115,7 +136,7 @@ impl Ec2 {
                     self.no_endpoint_filter.store(true, Ordering::Relaxed);
                     found = Listed::default();
                 }
-                Err(error) => return Err(describe_failed(error)),
+                Err(error) => return Err(call.failed(error)),
             }
         }
         if left.is_empty() {
@@ -124,7 +145,8 @@ impl Ec2 {
         let asked_for: BTreeSet<EndpointId> = left.into_iter().collect();
         for service in services {
             let filters = vec![filter("service-id", [service.as_str()])];
-            let mut listed = self.list(filters).await.map_err(describe_failed)?;
+            let listed = self.list(filters).await;
+            let mut listed = listed.map_err(|error| call.failed(error))?;
             listed.retain(|id| asked_for.contains(id));
             found.add(listed);
         }
@@ -135,6 +157,7 @@ impl Ec2 {
     /// other. Answers those that are to be found among the services' instead, for EC2 refuses too many.
     async fn by_endpoint(
         &self,
+        step: Step,
         ids: &[EndpointId],
         found: &mut Listed,
     ) -> Result<Vec<EndpointId>, DescribeError> {
@@ -156,7 +179,9 @@ impl Ec2 {
                         // EC2 does not list it.
                         Ok(_) if says_not_found(&error) => {}
                         Ok([id]) => {
-                            found.refused.insert(id, describe_failed(error));
+                            let what = format!("EC2 could not be asked for {id}");
+                            let failed = describing(step, what).failed(error);
+                            found.refused.insert(id, failed);
                         }
                         Err(ids) => left.extend(ids),
                     }
@@ -177,7 +202,11 @@ impl Ec2 {
             filter("service-id", [service.as_str()]),
             filter("vpc-endpoint-owner", [owner.as_str()]),
         ];
-        self.list(filters).await.map_err(describe_failed)
+        let listed = self.list(filters).await;
+        listed.map_err(|error| {
+            let what = format!("EC2 could not be asked for {owner}'s connections to {service}");
+            describing(Step::Observe, what).failed(error)
+        })
     }
 
     /// The endpoints of one account that are connected to one service, whoever accepted them.
@@ -199,7 +228,11 @@ impl Ec2 {
     /// attachment's id, and none for whatever has one.
     pub(crate) async fn attachments(&self, service: &ServiceId) -> Result<Attachments, Arc<Error>> {
         let filters = vec![filter("service-id", [service.as_str()])];
-        let listed = self.list(filters).await.map_err(describe_failed)?;
+        let listed = self.list(filters).await.map_err(|error| {
+            let what =
+                format!("EC2 could not be asked for {service}'s Transit Gateway attachments");
+            describing(Step::Observe, what).failed(error)
+        })?;
         let mut attachments = Attachments::default();
         for item in listed.attachments {
             attachments.add(item);
@@ -216,7 +249,8 @@ impl Ec2 {
     ) -> Result<Page, Arc<Error>> {
         let mut filters = vec![filter("service-id", [service.as_str()])];
         filters.extend(which.filter());
-        self.describe(filters, token).await.map_err(describe_failed)
+        let page = self.describe(filters, token).await;
+        page.map_err(|error| listing(service).failed(error))
     }
 
     /// The connections of these accounts, to one service or to all.
@@ -234,7 +268,18 @@ impl Ec2 {
             )];
             filters.extend(service.map(|id| filter("service-id", [id.as_str()])));
             filters.extend(which.filter());
-            found.add(self.list(filters).await.map_err(describe_failed)?);
+            let listed = self.list(filters).await;
+            found.add(listed.map_err(|error| {
+                let accounts = match chunk {
+                    [one] => one.to_string(),
+                    many => format!("{} accounts", many.len()),
+                };
+                let service = service.map_or("all services".to_owned(), ServiceId::to_string);
+                let what = format!(
+                    "EC2 could not be asked for the connections of {accounts} to {service}"
+                );
+                describing(Step::Observe, what).failed(error)
+            })?);
         }
         Ok(found)
     }
@@ -259,7 +304,8 @@ impl Ec2 {
     async fn tagged_services(&self) -> Result<Vec<ServiceId>, Arc<Error>> {
         let (key, value) = MANAGED_TAG;
         let tagged = filter(&format!("tag:{key}"), [value]);
-        let listed = self.configurations(tagged).await?;
+        let what = "EC2 could not be asked which services are managed";
+        let listed = self.configurations(tagged, what).await?;
         Ok(service_ids(
             listed.iter().map(|service| service.service_id()),
         ))
@@ -271,7 +317,8 @@ impl Ec2 {
         topic: &str,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
         let to_topic = filter("connection-notification-arn", [topic]);
-        let listed = self.connection_notifications(Some(to_topic)).await?;
+        let what = format!("EC2 could not be asked which services notify {topic}");
+        let listed = self.connection_notifications(Some(to_topic), &what).await?;
         Ok(service_ids(listed.iter().map(|one| one.service_id())))
     }
 
@@ -283,7 +330,8 @@ impl Ec2 {
         let mut found = BTreeMap::new();
         for chunk in services.chunks(VALUES_PER_FILTER) {
             let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
-            let listed = self.configurations(ids).await?;
+            let what = "EC2 could not be asked how the managed services are configured";
+            let listed = self.configurations(ids, what).await?;
             for service in listed {
                 let Some(Ok(id)) = service.service_id().map(str::parse) else {
                     continue;
@@ -311,7 +359,8 @@ impl Ec2 {
         let mut found = BTreeMap::new();
         for chunk in services.chunks(VALUES_PER_FILTER) {
             let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
-            for service in self.configurations(ids).await? {
+            let what = "EC2 could not be asked whether services are managed that were";
+            for service in self.configurations(ids, what).await? {
                 let Some(Ok(id)) = service.service_id().map(str::parse) else {
                     continue;
                 };
@@ -341,8 +390,8 @@ impl Ec2 {
             Ok(_) => Ok(false),
             Err(error) if is_unknown_service(error.code()) => Ok(true),
             Err(error) => {
-                let operation = "DescribeVpcEndpointServiceConfigurations";
-                Err(failed(operation, error, Retryable::DescribeServices))
+                let what = format!("EC2 could not be asked whether {service} was deleted");
+                Err(describing_services(&what).failed(error))
             }
         }
     }
@@ -351,7 +400,8 @@ impl Ec2 {
     pub(crate) async fn notifications(
         &self,
     ) -> Result<BTreeMap<ServiceId, Vec<Notification>>, Arc<Error>> {
-        let listed = self.connection_notifications(None).await?;
+        let what = "EC2 could not be asked for the services' connection notifications";
+        let listed = self.connection_notifications(None, what).await?;
         let mut found: BTreeMap<ServiceId, Vec<Notification>> = BTreeMap::new();
         for one in listed {
             let Some(Ok(id)) = one.service_id().map(str::parse) else {
@@ -376,6 +426,7 @@ impl Ec2 {
     async fn configurations(
         &self,
         filter: Filter,
+        what: &str,
     ) -> Result<Vec<ServiceConfiguration>, Arc<Error>> {
         let call = self
             .client
@@ -389,15 +440,14 @@ impl Ec2 {
                 Ok((output.service_configurations, output.next_token))
             }
         };
-        paging::all(page).await.map_err(|error| {
-            let operation = "DescribeVpcEndpointServiceConfigurations";
-            failed(operation, error, Retryable::DescribeServices)
-        })
+        let listed = paging::all(page).await;
+        listed.map_err(|error| describing_services(what).failed(error))
     }
 
     async fn connection_notifications(
         &self,
         filter: Option<Filter>,
+        what: &str,
     ) -> Result<Vec<ConnectionNotification>, Arc<Error>> {
         let call = self
             .client
@@ -412,8 +462,13 @@ impl Ec2 {
             }
         };
         paging::all(page).await.map_err(|error| {
-            let operation = "DescribeVpcEndpointConnectionNotifications";
-            failed(operation, error, Retryable::DescribeNotifications)
+            let call = Call::new(
+                Step::Observe,
+                "ec2:DescribeVpcEndpointConnectionNotifications",
+                Retryable::DescribeNotifications,
+                what,
+            );
+            call.failed(error)
         })
     }
 
@@ -435,8 +490,13 @@ impl Ec2 {
             }
         };
         let listed = paging::all(page).await.map_err(|error| {
-            let operation = "DescribeVpcEndpointServicePermissions";
-            failed(operation, error, Retryable::WatchServices)
+            let call = Call::new(
+                Step::Observe,
+                "ec2:DescribeVpcEndpointServicePermissions",
+                Retryable::WatchServices,
+                format!("EC2 could not be asked who may ask for connections to {service}"),
+            );
+            call.failed(error)
         })?;
         Ok(listed.into_iter().filter_map(|one| one.principal).collect())
     }
@@ -481,7 +541,7 @@ fn is_about(error: &DescribeError, ids: &[EndpointId]) -> bool {
         let named = EndpointId::find_all_in(error.message().unwrap_or_default());
         code != "InvalidFilter" && named.iter().any(|id| ids.contains(id))
     };
-    matches!(class(error), Class::Refused) && (of_endpoint || names_one())
+    matches!(meaning(error), Meaning::Refused) && (of_endpoint || names_one())
 }
 
 fn says_not_found(error: &DescribeError) -> bool {
@@ -492,18 +552,36 @@ fn says_not_found(error: &DescribeError) -> bool {
 /// EC2 refuse it all the same.
 fn refuses_filter(error: &DescribeError) -> bool {
     error.code() == Some("InvalidFilter")
-        || (matches!(class(error), Class::Refused)
+        || (matches!(meaning(error), Meaning::Refused)
             && error
                 .message()
                 .is_some_and(|said| said.to_ascii_lowercase().contains("filter")))
 }
 
-fn describe_failed(error: DescribeError) -> Arc<Error> {
-    failed(
-        "DescribeVpcEndpointConnections",
-        error,
-        Retryable::DescribeConnections,
-    )
+/// Asking EC2 for connections.
+fn describing(step: Step, what: impl Into<String>) -> Call {
+    let operation = "ec2:DescribeVpcEndpointConnections";
+    Call::new(step, operation, Retryable::DescribeConnections, what)
+}
+
+/// Asking EC2 for all connections of a service, page by page.
+pub(crate) fn listing(service: &ServiceId) -> Call {
+    let what = format!("EC2 could not be asked for the connections of {service}");
+    describing(Step::Observe, what)
+}
+
+fn describing_services(what: &str) -> Call {
+    let operation = "ec2:DescribeVpcEndpointServiceConfigurations";
+    Call::new(Step::Observe, operation, Retryable::DescribeServices, what)
+}
+
+/// Endpoints as an error names them.
+fn named(ids: &[EndpointId]) -> String {
+    match ids {
+        [] => "no endpoint".to_owned(),
+        [one] => one.to_string(),
+        [first, more @ ..] => format!("{first} and {} more", more.len()),
+    }
 }
 
 fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::outcome::{Outcome, Settled};
 use crate::clock::{Clock, Deadline};
 use crate::ec2::{CallFailure, Ec2, Enforced, FailureKind, ItemFailure};
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Permanent, Retryable, Step};
 use crate::tables::{Recorded, Tables};
 
 /// Asks EC2 to carry decisions out.
@@ -143,15 +143,8 @@ impl Enforcer {
             let result = match enforced.failure_of(&id) {
                 None => Ok(CallResult::done(enforcement, enforced.request_id.clone())),
                 Some(failure) => match failure.kind {
-                    FailureKind::Passing => Err(not_done(enforcement, &id, failure)),
-                    FailureKind::Forbidden => Err(Permanent::Forbidden {
-                        operation: match enforcement {
-                            Enforcement::Accept => "AcceptVpcEndpointConnections",
-                            Enforcement::Reject => "RejectVpcEndpointConnections",
-                        },
-                        source: failure.text().into(),
-                    }
-                    .into()),
+                    FailureKind::Passing => Err(failure.passes(enforcement, &id)),
+                    FailureKind::Forbidden => Err(failure.forbids(enforcement, &id)),
                     FailureKind::State
                     | FailureKind::InProgress
                     | FailureKind::NotFound
@@ -181,11 +174,7 @@ impl Enforcer {
         unsure: BTreeMap<EndpointId, &ItemFailure>,
     ) -> CallResults {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
-        let seen = match self
-            .ec2
-            .connections(&ids, std::slice::from_ref(service))
-            .await
-        {
+        let seen = match self.ec2.look_again(&ids, service).await {
             Ok(seen) => seen,
             Err(error) => {
                 let failed = |id| (id, Err(Arc::clone(&error)));
@@ -206,16 +195,11 @@ impl Enforcer {
             let result = request
                 .and_then(|request| CallResult::shown(request, enforcement, connection, refusal));
             let result = result.ok_or_else(|| match (connection, failure.kind) {
-                (Some(_), FailureKind::Size | FailureKind::Other) => Permanent::Refused {
-                    enforcement,
-                    endpoint_id: id.clone(),
-                    service_id: service.clone(),
-                    code: failure.code().to_owned(),
-                    message: failure.message().to_owned(),
+                (Some(_), FailureKind::Size | FailureKind::Other) => {
+                    failure.refuses(enforcement, &id, service)
                 }
-                .into(),
                 // It is being changed, is about to be listed, or is gone and still listed.
-                _ => not_done(enforcement, &id, failure),
+                _ => failure.passes(enforcement, &id),
             });
             (id, result)
         };
@@ -255,9 +239,12 @@ impl Enforcer {
         result: CallResult,
     ) -> Result<Outcome, Arc<Error>> {
         let request = &decision.request;
-        let change = result
-            .change(request, self.clock.now())
-            .map_err(Permanent::Illegal)?;
+        let endpoint_id = &request.endpoint_id;
+        let change = result.change(request, self.clock.now()).map_err(|error| {
+            let what = format!("an illegal change of {endpoint_id} was attempted");
+            let class = Permanent::Illegal;
+            Error::new(Step::Record, "change the status", class, what).caused_by(error)
+        })?;
         match self.tables.record(&change, Vec::new()).await? {
             Recorded::Written => Ok(Outcome::Changed {
                 from: decision.from,
@@ -266,7 +253,11 @@ impl Enforcer {
             // Another handler took the claim over and wrote the outcome down.
             Recorded::Lost(Some(winner)) => Ok(Outcome::Lost(Some(winner))),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
-                Err(Retryable::Contended(request.endpoint_id.clone()).into())
+                let what = format!(
+                    "what EC2 did about {endpoint_id} could not be recorded: the request is not what it was"
+                );
+                let class = Retryable::Contended;
+                Err(Error::new(Step::Record, "write the outcome", class, what).into())
             }
         }
     }
@@ -289,33 +280,20 @@ fn left_undone(
     claims_end: bool,
 ) -> CallResults {
     let failure: Result<ItemFailure, Arc<Error>> = match failure {
-        CallFailure::Forbidden(error) | CallFailure::Service(error) => Err(error.into()),
-        CallFailure::OutOfTime(error) => Err(error.into()),
+        CallFailure::All(error) | CallFailure::OutOfTime(error) => Err(error),
         CallFailure::Retryable(failure) | CallFailure::Items(failure) => Ok(failure),
     };
     let failed = |id: EndpointId| {
         let error = match &failure {
             Err(error) if claims_end && error.is_out_of_time() => {
-                Retryable::ClaimEnded(id.clone()).into()
+                let what = format!("the claim on {id} ran out before EC2 could be asked");
+                let class = Retryable::ClaimEnded;
+                Error::new(Step::Enforce, "claim", class, what).into()
             }
             Err(error) => Arc::clone(error),
-            Ok(failure) => not_done(enforcement, &id, failure),
+            Ok(failure) => failure.passes(enforcement, &id),
         };
         (id, Err(error))
     };
     ids.into_iter().map(failed).collect()
-}
-
-/// EC2 did not do it this time.
-fn not_done(
-    enforcement: Enforcement,
-    endpoint_id: &EndpointId,
-    failure: &ItemFailure,
-) -> Arc<Error> {
-    Retryable::Enforce {
-        enforcement,
-        endpoint_id: endpoint_id.clone(),
-        code: failure.text(),
-    }
-    .into()
 }

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::log::Log;
-use crate::error::{Error, Permanent};
+use crate::error::Error;
 use crate::organizations::{Organizations, Places};
 use crate::tables::{Approvers, Item, ItemCheck, Items, Key, PathDenies, Slots, Tables, policy_of};
 
@@ -42,7 +42,7 @@ impl Known {
     }
 
     /// The request of an endpoint, if there is one.
-    pub(super) fn request(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Permanent> {
+    pub(super) fn request(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Error> {
         match self.requests.get(endpoint_id) {
             Some(request) => Ok(Some(request.clone())),
             None => self.items.request(endpoint_id),
@@ -77,7 +77,7 @@ impl Known {
     }
 
     /// The consumer's connections that count.
-    pub(super) fn slots(&self, connection: &Connection) -> Result<Slots, Permanent> {
+    pub(super) fn slots(&self, connection: &Connection) -> Result<Slots, Error> {
         self.items.slots(&connection.service_id, &connection.owner)
     }
 
@@ -201,8 +201,10 @@ impl FactReader {
                 in_doubt.extend(Scope::all_of(&connection.service_id));
             }
         }
+        let what =
+            "the requests, the usage and the policy that decisions rest on could not be read";
         let (mut items, ()) = tokio::try_join!(
-            self.tables.read(keys),
+            self.tables.read(keys, what),
             self.tables.read_path_denies(&mut known.denies, in_doubt)
         )?;
         let fresh = scopes
@@ -219,7 +221,7 @@ impl FactReader {
             .map(|item| Key::from(&item))
             .collect();
         if !unexpected.is_empty() {
-            items.extend(self.tables.read(unexpected).await?);
+            items.extend(self.tables.read(unexpected, what).await?);
         }
         known.items.extend(items);
         Ok(())

@@ -9,10 +9,11 @@ use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::Scope;
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, UnexpectedKeys, advice};
+use gatekeeper_core::precondition::UnreadablePolicy;
 
 use super::log::Log;
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Permanent};
+use crate::error::Error;
 use crate::tables::{ScopeKeys, Tables};
 use crate::telemetry::{Metrics, Unit};
 
@@ -91,12 +92,13 @@ impl Keys {
     /// What keeps connections undecided is a failure; the rest only has to be corrected.
     fn tell_of_key(&self, key: &PolicyKey) {
         if let Some(Meaning::Unclear(_)) = key.meaning() {
-            let malformed = Permanent::MalformedPolicy {
+            let unreadable = UnreadablePolicy {
                 item: key.to_string(),
                 stops: key.stops(),
                 detail: advice(key),
             };
-            self.log.failure(&malformed.into(), None);
+            let error = Error::from(unreadable);
+            self.log.failure(&error.into(), None);
         } else {
             tracing::warn!(item = %key, "an item of the allowlist has an unexpected key: {}", advice(key));
         }

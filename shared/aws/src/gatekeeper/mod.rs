@@ -70,7 +70,7 @@ use crate::clients::Clients;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::ec2::Ec2;
-use crate::error::{Error, chain};
+use crate::error::{Error, Step, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
 use crate::tables::{Key, Tables};
@@ -107,6 +107,7 @@ impl Gatekeeper {
         let log = Log::new(metrics.clone());
         let ec2 = Arc::new(Ec2::new(clients, config, clock.clone()));
         let tables = Arc::new(Tables::new(clients, config, clock.clone()));
+        let observing = Arc::new(tables.for_step(Step::Observe));
         let organizations = Organizations::new(clients, config, clock.clone(), metrics.clone());
         let looked_through = Arc::new(Mutex::default());
         let pipeline = Arc::new(Pipeline::new(
@@ -149,14 +150,14 @@ impl Gatekeeper {
         });
         let attachments = Arc::new(AttachmentWatch {
             ec2: Arc::clone(&ec2),
-            tables: Arc::clone(&tables),
+            tables: Arc::clone(&observing),
             clock: clock.clone(),
             log: log.clone(),
         });
         let watch = Arc::new(ServiceWatch {
             attachments: Arc::clone(&attachments),
             ec2: Arc::clone(&ec2),
-            tables: Arc::clone(&tables),
+            tables: Arc::clone(&observing),
             rules: Rules::new(clients, config),
             notification_topic: config.notification_topic.clone(),
             looked_through,
@@ -172,7 +173,7 @@ impl Gatekeeper {
                 passes: Arc::clone(&passes),
                 attachments,
                 ec2: Arc::clone(&ec2),
-                tables: Arc::clone(&tables),
+                tables: Arc::clone(&observing),
                 clock: clock.clone(),
                 limits: limits.clone(),
                 log: log.clone(),
@@ -187,7 +188,7 @@ impl Gatekeeper {
                     log: log.clone(),
                 },
                 ec2: Arc::clone(&ec2),
-                tables: Arc::clone(&tables),
+                tables: observing,
                 clock: clock.clone(),
                 limits: limits.clone(),
                 metrics: metrics.clone(),
@@ -241,7 +242,10 @@ impl Gatekeeper {
         let calls = async {
             tokio::join!(
                 self.ec2.managed_services(),
-                self.tables.read([Key::Settings(Scope::Every)].into())
+                self.tables.read(
+                    [Key::Settings(Scope::Every)].into(),
+                    "the settings of * could not be read"
+                )
             )
         };
         match self.clock.until_done(soon, calls).await {

@@ -22,7 +22,7 @@ use super::pipeline::Pipeline;
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::{Ec2, Listed, Which};
-use crate::error::{Error, Retryable};
+use crate::error::{Error, Step};
 use crate::tables::{Key, Tables};
 
 /// What came of a hint: all it pointed at is settled, or an error says what is left to do.
@@ -67,7 +67,11 @@ impl Events {
             .await
         {
             Some(handled) => handled,
-            None => self.fail_all(hints, Retryable::OutOfTime.into()),
+            None => {
+                let before = "all that events point at was looked at";
+                let error = Error::out_of_time(Step::Observe, before);
+                self.fail_all(hints, error.into())
+            }
         }
     }
 
@@ -394,7 +398,8 @@ impl Events {
             return Ok(observations);
         }
         let keys = missing.iter().cloned().map(Key::Request).collect();
-        let items = self.tables.read(keys).await?;
+        let what = "the requests of endpoints that EC2 does not list could not be read";
+        let items = self.tables.read(keys, what).await?;
         let mut consumers: BTreeMap<(ServiceId, AccountId), OfConsumer> = BTreeMap::new();
         let known: Vec<EndpointId> = missing
             .iter()

@@ -17,8 +17,8 @@ use super::pipeline::Pipeline;
 use super::report::ServiceReport;
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::{Ec2, Listed, Which};
-use crate::error::{Error, Permanent, Retryable};
+use crate::ec2::{Ec2, Listed, Which, listing};
+use crate::error::{Error, Step};
 use crate::paging::Pages;
 use crate::tables::{Tables, Unfinished};
 
@@ -135,7 +135,8 @@ impl Passes {
             .await
             .map_err(|error| self.log.failure(&error, None))
             .ok();
-        let unlisted = self.tables.open_requests(&service).await?;
+        let observing = self.tables.for_step(Step::Observe);
+        let unlisted = observing.open_requests(&service).await?;
         let mut report = ServiceReport::new(service);
         if let Some(audit) = &audit {
             report.ignored_settings.clone_from(&audit.settings.ignored);
@@ -202,7 +203,7 @@ impl Passes {
         pass: &mut Pass,
         deadline: Deadline,
     ) -> Result<Progress, Arc<Error>> {
-        self.must_have_time(deadline)?;
+        self.must_have_time(pass.service(), deadline)?;
         let mut page = match pass.page.take() {
             Some(page) => page,
             None => match self.next_page(pass).await? {
@@ -225,7 +226,7 @@ impl Passes {
         if pass.token.is_some() {
             return Ok(Progress::More);
         }
-        self.must_have_time(deadline)?;
+        self.must_have_time(pass.service(), deadline)?;
         self.settle_vanished(pass, deadline).await?;
         Ok(Progress::Done)
     }
@@ -240,7 +241,7 @@ impl Passes {
         let page = match listed {
             Ok(page) => page,
             // EC2 does not know the token any more.
-            Err(error) if pass.token.is_some() && pass.resumed && is_refused(&error) => {
+            Err(error) if pass.token.is_some() && pass.resumed && error.is_refused_call() => {
                 pass.token = None;
                 pass.pages = Pages::default();
                 pass.resumed = false;
@@ -251,7 +252,7 @@ impl Passes {
         let next = pass
             .pages
             .next(page.next.as_deref())
-            .map_err(|error| Retryable::DescribeConnections(Box::new(error)))?;
+            .map_err(|error| listing(&pass.report.service_id).passes(error))?;
         pass.note_left_alone(&page.listed, seen_at);
         for connection in &page.listed.connections {
             pass.unlisted.remove(&connection.endpoint_id);
@@ -321,7 +322,7 @@ impl Passes {
             }
         }
         for (account, slots) in self.tables.slots_to_mend(service, &connected).await? {
-            self.must_have_time(deadline)?;
+            self.must_have_time(service, deadline)?;
             let connected = self.ec2.connected(service, &account).await?;
             self.tables
                 .mend_slots(service, &account, &slots, &connected)
@@ -336,7 +337,7 @@ impl Passes {
         let ids: Vec<EndpointId> = std::mem::take(&mut pass.unlisted).into_iter().collect();
         let service = pass.service().clone();
         for chunk in ids.chunks(IDS_AT_ONCE) {
-            self.must_have_time(deadline)?;
+            self.must_have_time(&service, deadline)?;
             let asked_at = self.clock.now();
             let seen_at = if pass.resumed {
                 self.clock.now()
@@ -430,11 +431,12 @@ impl Passes {
         }
     }
 
-    fn must_have_time(&self, deadline: Deadline) -> Result<(), Arc<Error>> {
+    fn must_have_time(&self, service: &ServiceId, deadline: Deadline) -> Result<(), Arc<Error>> {
         if deadline.leaves(&self.clock, self.limits.margin) {
             Ok(())
         } else {
-            Err(Retryable::OutOfTime.into())
+            let before = format!("all connections of {service} were looked at");
+            Err(Error::out_of_time(Step::Observe, before).into())
         }
     }
 }
@@ -448,8 +450,4 @@ fn all_had_time(settled: &Settled) -> Result<(), Arc<Error>> {
         Some(error) => Err(Arc::clone(error)),
         None => Ok(()),
     }
-}
-
-fn is_refused(error: &Error) -> bool {
-    matches!(error, Error::Permanent(Permanent::RefusedCall { .. }))
 }

@@ -35,7 +35,7 @@ use super::outcome::{Outcome, Settled, consumers_with_room};
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::{Ec2, Which};
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Permanent, Retryable, Step};
 use crate::tables::{Key, Recorded, Slots, Tables};
 
 /// How often a connection is decided anew because request, policy or usage changed meanwhile.
@@ -215,16 +215,18 @@ impl Pipeline {
         }
         settled.extend(self.enforcer.enforce(to_enforce, deadline).await);
         let spent = self.clock.now().duration_since(begun).as_millis_f64();
-        let mut out_of_time = None;
+        let mut out_of_time: BTreeMap<Step, &Arc<Error>> = BTreeMap::new();
         for (endpoint_id, outcome) in &settled {
             match outcome {
                 Ok(outcome) => self.log.outcome(outcome, spent),
-                Err(error) if error.is_out_of_time() => out_of_time = Some(error),
+                Err(error) if error.is_out_of_time() => {
+                    out_of_time.entry(error.step()).or_insert(error);
+                }
                 Err(error) => self.log.failure(error, Some(endpoint_id)),
             }
         }
-        // Once for all of them: they have nothing to do with it.
-        if let Some(error) = out_of_time {
+        // Once for all of a step: they have nothing to do with it.
+        for error in out_of_time.into_values() {
             self.log.failure(error, None);
         }
         settled
@@ -320,7 +322,8 @@ impl Pipeline {
                 self.decide_one(&observation, known, &mut turn, Purpose::Settle)
                     .await
             } else {
-                Err(Retryable::OutOfTime.into())
+                let before = format!("{} was judged", observation.endpoint_id);
+                Err(Error::out_of_time(Step::Judge, before).into())
             };
             answers.push((observation.endpoint_id, decided));
         }
@@ -335,7 +338,11 @@ impl Pipeline {
         turn: &mut Turn,
         purpose: Purpose<'_>,
     ) -> Result<Decided, Arc<Error>> {
-        let contended = || Retryable::Contended(observation.endpoint_id.clone());
+        let contended = || {
+            let id = &observation.endpoint_id;
+            let what = format!("policy or record of {id} kept changing while it was judged");
+            Error::new(Step::Record, "write the change", Retryable::Contended, what)
+        };
         let audit = purpose.audit();
         let mut own: Option<Known> = None;
         let mut attempts = 1;
@@ -351,9 +358,22 @@ impl Pipeline {
                 Action::Leave(reason) => {
                     return match reason {
                         // The event comes again when the record stands.
-                        LeaveReason::NameWaits => Err(contended().into()),
-                        LeaveReason::Unreadable(what) => Err(Permanent::from(what).into()),
-                        LeaveReason::Illegal(error) => Err(Permanent::Illegal(error).into()),
+                        LeaveReason::NameWaits => {
+                            let id = &observation.endpoint_id;
+                            let what = format!(
+                                "who decided {id} cannot be put on its record, which does not stand yet"
+                            );
+                            let class = Retryable::Contended;
+                            Err(Error::new(Step::Record, "name who decided", class, what).into())
+                        }
+                        LeaveReason::Unreadable(what) => Err(Error::from(what).into()),
+                        LeaveReason::Illegal(error) => {
+                            let id = &observation.endpoint_id;
+                            let what = format!("an illegal change of {id} was attempted");
+                            let class = Permanent::Illegal;
+                            let illegal = Error::new(Step::Judge, "change the status", class, what);
+                            Err(illegal.caused_by(error).into())
+                        }
                         LeaveReason::Refused(refusal) => Ok(Decided::Refused(refusal)),
                         reason => Ok(Decided::Finished(Outcome::Left(reason))),
                     };
@@ -436,7 +456,7 @@ impl Pipeline {
         known: &Known,
         turn: &mut Turn,
         purpose: Purpose<'_>,
-    ) -> Result<Next, Permanent> {
+    ) -> Result<Next, Error> {
         let audit = purpose.audit();
         let connection = observation.connection.as_ref();
         let policy = connection.and_then(|connection| known.policy(connection));

@@ -30,7 +30,7 @@ use super::log::Log;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Permanent, Retryable};
+use crate::error::{Error, Retryable, Step};
 use crate::tables::{Approvers, Key, Link, Tables};
 use crate::telemetry::{Metrics, Unit};
 
@@ -359,7 +359,10 @@ impl Votes {
                 Cast::Again(now) => request = *now,
             }
         }
-        Err(Retryable::Contended(voting.endpoint_id).into())
+        let id = &voting.endpoint_id;
+        let what =
+            format!("policy or record of {id} kept changing while a vote on it was recorded");
+        Err(Error::new(Step::Record, "write the vote", Retryable::Contended, what).into())
     }
 
     /// One try.
@@ -390,7 +393,7 @@ impl Votes {
         if let Ok(Some(connection)) = &connection
             && let Some(Err(error)) = known.policy(connection)
         {
-            let error = Arc::new(Error::from(Permanent::from(error)));
+            let error = Arc::new(Error::from(error));
             self.log.failure(&error, Some(&connection.endpoint_id));
         }
         let doubt = connection.as_ref().err().cloned();
@@ -620,7 +623,9 @@ impl Votes {
         // What is no token at all is looked for like one that nobody has.
         let token = Token::from_link(token).unwrap_or_else(|_| Token::new([0; 32]));
         let hash = token.hash();
-        let items = self.tables.read([Key::Link(hash.clone())].into()).await?;
+        let what = "what an approver's link is bound to could not be read";
+        let key = Key::Link(hash.clone());
+        let items = self.tables.read([key].into(), what).await?;
         let link = items.link(&hash)?;
         let named = link
             .as_ref()
@@ -673,11 +678,7 @@ impl Votes {
     }
 
     async fn request_of(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
-        let items = self
-            .tables
-            .read([Key::Request(endpoint_id.clone())].into())
-            .await?;
-        Ok(items.request(endpoint_id)?)
+        self.tables.request(endpoint_id).await
     }
 
     /// The one approver that somebody in Slack, or a caller of AWS, is.

@@ -11,8 +11,8 @@ use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::watch::Finding;
 use serde::Deserialize as _;
 
-use super::{Item, Tables, all_of, text};
-use crate::error::{Error, Permanent, Retryable};
+use super::{Item, Tables, UnreadableAcknowledgement, all_of, text};
+use crate::error::Error;
 
 /// All acknowledgements that can be understood.
 #[derive(Debug, Default)]
@@ -33,20 +33,22 @@ impl Tables {
             .key_condition_expression("service_id = :acknowledgements")
             .expression_attribute_values(":acknowledgements", text(ACKNOWLEDGEMENTS));
         let mut read = Acknowledgements::default();
-        for item in all_of(query, Retryable::ReadTables).await? {
+        let what = "the acknowledgements of findings could not be read";
+        let call = self.reading("dynamodb:Query", what);
+        for item in all_of(query, call).await? {
             match decode_acknowledgement(&item) {
                 Ok(one) => {
                     let of_service = read.by_service.entry(one.service_id.clone()).or_default();
                     of_service.insert(one.finding, one);
                 }
-                Err(error) => read.malformed.push(error.into()),
+                Err(error) => read.malformed.push(error.read_in(self.step).into()),
             }
         }
         Ok(read)
     }
 }
 
-fn decode_acknowledgement(item: &Item) -> Result<Acknowledgement, Permanent> {
+fn decode_acknowledgement(item: &Item) -> Result<Acknowledgement, UnreadableAcknowledgement> {
     let rule = item.get("rule").and_then(|rule| rule.as_s().ok());
     let rule = rule.map_or("", String::as_str);
     let attributes = item
@@ -54,7 +56,7 @@ fn decode_acknowledgement(item: &Item) -> Result<Acknowledgement, Permanent> {
         .filter(|(name, _)| !["service_id", "rule"].contains(&name.as_str()))
         .map(|(name, value)| (name.clone(), value_of(value)))
         .collect();
-    Acknowledgement::read(rule, &attributes).map_err(|detail| Permanent::MalformedAcknowledgement {
+    Acknowledgement::read(rule, &attributes).map_err(|detail| UnreadableAcknowledgement {
         item: PolicyKey::new(ACKNOWLEDGEMENTS, rule).to_string(),
         detail,
     })
@@ -64,10 +66,10 @@ fn decode_acknowledgement(item: &Item) -> Result<Acknowledgement, Permanent> {
 /// [`decode_image`](super::decode_image).
 ///
 /// # Errors
-/// [`Permanent::MalformedAcknowledgement`], which names the item and what is wrong with it.
+/// [`UnreadableAcknowledgement`], which names the item and what is wrong with it.
 pub fn decode_acknowledgement_image(
     image: &serde_json::Value,
-) -> Result<Acknowledgement, Permanent> {
+) -> Result<Acknowledgement, UnreadableAcknowledgement> {
     // What is no item at all lacks everything.
     let item = serde_dynamo::Item::deserialize(image).unwrap_or_default();
     decode_acknowledgement(&item.into())

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Item, Key, Tables, number};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Item, Key, Tables, UnreadableItem, number};
+use crate::error::{Error, Retryable};
 
 /// How often an item that another instance counts in at the same time is tried.
 const ATTEMPTS: u32 = 8;
@@ -50,9 +50,17 @@ impl Tables {
         wanted: usize,
     ) -> Result<Granted, Arc<Error>> {
         let key = Key::Allowance(approver.clone());
+        let call = self.writing(
+            "dynamodb:PutItem",
+            Retryable::Outbox,
+            format!("the e-mails to {approver} could not be counted"),
+        );
         for _ in 0..ATTEMPTS {
-            let items = self.read([key.clone()].into()).await?;
-            let before = items.get(&key).cloned().map(decode).transpose()?;
+            let what = format!("how many e-mails {approver} was sent of late could not be read");
+            let items = self.read([key.clone()].into(), &what).await?;
+            let before = items.get(&key).cloned().map(|item| decode(&key, item));
+            let before = before.transpose();
+            let before = before.map_err(|error| error.read_in(self.step))?;
             let (revision, mut allowance) = before.unwrap_or_default();
             let now = self.clock.now();
             let granted = allowance.take(wanted, now);
@@ -60,13 +68,17 @@ impl Tables {
                 return Ok(granted);
             }
             let (pk, sk) = key.values();
-            let item = encode(AllowanceItem {
-                pk,
-                sk,
-                revision: revision + 1,
-                allowance,
-                purge_at: now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second(),
-            })?;
+            let item = encode(
+                &key,
+                AllowanceItem {
+                    pk,
+                    sk,
+                    revision: revision + 1,
+                    allowance,
+                    purge_at: now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second(),
+                },
+            );
+            let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
             let put = self
                 .client
                 .put_item()
@@ -81,19 +93,18 @@ impl Tables {
             match put.send().await {
                 Ok(_) => return Ok(granted),
                 Err(error) if is_overtaken(error.as_service_error()) => {}
-                Err(error) => return Err(failed("PutItem", error, Retryable::Outbox)),
+                Err(error) => return Err(call.failed(error)),
             }
         }
-        Err(Retryable::Outbox("others count in an address's allowance all the time".into()).into())
+        Err(call
+            .passes("others count in the same item all the time")
+            .into())
     }
 }
 
-fn decode(item: Item) -> Result<(u64, Allowance), Permanent> {
+fn decode(key: &Key, item: Item) -> Result<(u64, Allowance), UnreadableItem> {
     let read: AllowanceItem =
-        serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-            item: "an address's allowance".to_owned(),
-            detail: error.to_string(),
-        })?;
+        serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(key, error))?;
     Ok((read.revision, read.allowance))
 }
 

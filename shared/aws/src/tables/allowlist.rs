@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use super::approvers::decode_approver;
 use super::keys::{APPROVERS, SETTINGS};
 use super::unexpected_keys::policy_key;
-use super::{Item, Items, Key, Tables, all_of, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Item, Items, Key, Tables, Unencodable, all_of, text};
+use crate::error::Error;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -85,11 +85,11 @@ struct SettingsItem {
 /// Reads an allowlist item.
 ///
 /// # Errors
-/// [`Permanent::MalformedPolicy`], which names the item and what is wrong with it.
-pub fn decode_policy_item(item: Item) -> Result<PolicyItem, Permanent> {
+/// [`UnreadablePolicy`], which names the item and what is wrong with it.
+pub fn decode_policy_item(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
     let name = item_name(&item);
     let stops = policy_key(&item).map_or(Stops::Nothing, |key| key.stops());
-    let malformed = |detail: String| Permanent::MalformedPolicy {
+    let malformed = |detail: String| UnreadablePolicy {
         item: name.clone(),
         stops,
         detail,
@@ -216,9 +216,10 @@ fn seconds(value: AttributeValue) -> Result<Option<i64>, String> {
 /// An entry as an allowlist item.
 ///
 /// # Errors
-/// [`Permanent::Encode`], which only a bug can cause.
-pub fn encode_entry(entry: &Entry) -> Result<Item, Permanent> {
-    let (service_id, rule) = Key::Entry(entry.rule().clone()).values();
+/// [`Unencodable`], which only a bug can cause.
+pub fn encode_entry(entry: &Entry) -> Result<Item, Unencodable> {
+    let key = Key::Entry(entry.rule().clone());
+    let (service_id, rule) = key.values();
     let conditions = entry.conditions().clone();
     let about = entry.about().clone();
     serde_dynamo::to_item(EntryItem {
@@ -234,15 +235,16 @@ pub fn encode_entry(entry: &Entry) -> Result<Item, Permanent> {
         created_by: about.created_by,
         purge_at: entry.purge_at(),
     })
-    .map_err(|error| Permanent::Encode(Box::new(error)))
+    .map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
 /// Settings as an allowlist item.
 ///
 /// # Errors
-/// [`Permanent::Encode`], which only a bug can cause.
-pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item, Permanent> {
-    let (service_id, rule) = Key::Settings(scope.clone()).values();
+/// [`Unencodable`], which only a bug can cause.
+pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item, Unencodable> {
+    let key = Key::Settings(scope.clone());
+    let (service_id, rule) = key.values();
     let settings = settings.clone();
     serde_dynamo::to_item(SettingsItem {
         service_id,
@@ -259,7 +261,7 @@ pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item
         revoke_at_most: settings.revoke_at_most,
         out_of_band: settings.out_of_band,
     })
-    .map_err(|error| Permanent::Encode(Box::new(error)))
+    .map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
 fn item_name(item: &Item) -> String {
@@ -332,7 +334,11 @@ impl Tables {
         for scope in scopes {
             if let btree_map::Entry::Vacant(unread) = denies.0.entry(scope) {
                 let query = self.entries(unread.key(), "deny#o-");
-                unread.insert(all_of(query, Retryable::ReadTables).await?);
+                let scope = unread.key();
+                let what =
+                    format!("the denies of {scope} for Organizations paths could not be read");
+                let call = self.reading("dynamodb:Query", what);
+                unread.insert(all_of(query, call).await?);
             }
         }
         Ok(())
@@ -344,10 +350,13 @@ impl Tables {
     /// If DynamoDB cannot be read, or an item makes no sense.
     pub async fn settings_of(&self, service: &ServiceId) -> Result<ServiceSettings, Arc<Error>> {
         let keys = [Scope::Service(service.clone()), Scope::Every].map(Key::Settings);
-        let items = self.read(keys.clone().into()).await?;
+        let what = format!("the settings of {service} could not be read");
+        let items = self.read(keys.clone().into(), &what).await?;
         let mut policy = Policy::default();
         for item in keys.iter().filter_map(|key| items.get(key)) {
-            if let PolicyItem::Settings(scope, settings) = decode_policy_item(item.clone())? {
+            let read =
+                decode_policy_item(item.clone()).map_err(|error| self.unreadable_policy(error))?;
+            if let PolicyItem::Settings(scope, settings) = read {
                 policy.settings.insert(scope, settings);
             }
         }
@@ -360,6 +369,8 @@ impl Tables {
         &self,
         service: &ServiceId,
     ) -> Result<Option<(PolicyItemId, Item)>, Arc<Error>> {
+        let what = format!("whether the allowlist has an entry for {service} could not be read");
+        let call = self.reading("dynamodb:Query", what);
         for scope in [Scope::Service(service.clone()), Scope::Every] {
             for effect in ["allow#", "deny#"] {
                 let output = self
@@ -367,9 +378,11 @@ impl Tables {
                     .limit(1)
                     .send()
                     .await
-                    .map_err(|error| failed("Query", error, Retryable::ReadTables))?;
+                    .map_err(|error| call.failed(error))?;
                 for item in output.items.unwrap_or_default() {
-                    if let PolicyItem::Entry(entry) = decode_policy_item(item.clone())? {
+                    let read = decode_policy_item(item.clone())
+                        .map_err(|error| self.unreadable_policy(error))?;
+                    if let PolicyItem::Entry(entry) = read {
                         return Ok(Some((id_of(&item, entry.rule()), item)));
                     }
                 }
@@ -430,7 +443,7 @@ pub(crate) fn policy_of(
         let Some(item) = items.get(&Key::from(item)).cloned() else {
             continue;
         };
-        match understood(item)? {
+        match decode_policy_item(item)? {
             PolicyItem::Entry(entry) => read.policy.entries.push(entry),
             PolicyItem::Settings(scope, settings) => {
                 read.policy.settings.insert(scope, settings);
@@ -446,32 +459,12 @@ pub(crate) fn policy_of(
         // What keys are not written as they are read was looked at above.
         let is_expected = |key: &PolicyKey| key.meaning() == Some(Meaning::Expected);
         if policy_key(item).is_none_or(|key| is_expected(&key))
-            && let PolicyItem::Entry(entry) = understood(item.clone())?
+            && let PolicyItem::Entry(entry) = decode_policy_item(item.clone())?
         {
             read.policy.entries.push(entry);
         }
     }
     Ok(read)
-}
-
-fn understood(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
-    let name = item_name(&item);
-    decode_policy_item(item).map_err(|error| match error {
-        Permanent::MalformedPolicy {
-            item,
-            stops,
-            detail,
-        } => UnreadablePolicy {
-            item,
-            stops,
-            detail,
-        },
-        error => UnreadablePolicy {
-            item: name,
-            stops: Stops::Nothing,
-            detail: error.to_string(),
-        },
-    })
 }
 
 /// An item that must be as it was read when a change is written.

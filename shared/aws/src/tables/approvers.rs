@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::allowlist::decode_policy_item;
 use super::keys::{APPROVER, APPROVERS};
-use super::{Item, Key, Tables, all_of, text};
-use crate::error::{Error, Permanent, Retryable};
+use super::{Item, Key, Tables, Unencodable, all_of, text};
+use crate::error::Error;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,9 +54,10 @@ pub(super) fn decode_approver(item: Item) -> Result<Approver, String> {
 /// An approver as an item of the allowlist table.
 ///
 /// # Errors
-/// [`Permanent::Encode`], which only a bug can cause.
-pub fn encode_approver(approver: &Approver) -> Result<Item, Permanent> {
-    let (service_id, rule) = Key::Approver(approver.id.clone()).values();
+/// [`Unencodable`], which only a bug can cause.
+pub fn encode_approver(approver: &Approver) -> Result<Item, Unencodable> {
+    let key = Key::Approver(approver.id.clone());
+    let (service_id, rule) = key.values();
     let approver = approver.clone();
     serde_dynamo::to_item(ApproverItem {
         service_id,
@@ -68,7 +69,7 @@ pub fn encode_approver(approver: &Approver) -> Result<Item, Permanent> {
         created_by: None,
         reason: None,
     })
-    .map_err(|error| Permanent::Encode(Box::new(error)))
+    .map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
 /// All approvers that can be read, with the items they came from.
@@ -98,7 +99,8 @@ impl Tables {
             .key_condition_expression("service_id = :approvers")
             .expression_attribute_values(":approvers", text(APPROVERS));
         let mut approvers = Approvers::default();
-        for item in all_of(query, Retryable::ReadTables).await? {
+        let call = self.reading("dynamodb:Query", "the approvers could not be read");
+        for item in all_of(query, call).await? {
             match decode_policy_item(item.clone()) {
                 Ok(PolicyItem::Approver(approver)) => {
                     approvers.items.insert(approver.id.clone(), item);
@@ -106,7 +108,9 @@ impl Tables {
                 }
                 // Nothing else is in this partition.
                 Ok(PolicyItem::Entry(_) | PolicyItem::Settings(..)) => {}
-                Err(error) => approvers.malformed.push(error.into()),
+                Err(error) => approvers
+                    .malformed
+                    .push(self.unreadable_policy(error).into()),
             }
         }
         Ok(approvers)

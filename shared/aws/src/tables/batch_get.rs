@@ -10,7 +10,7 @@ use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
 use super::{Item, Key, Tables};
 use crate::clock::jittered;
-use crate::error::{Error, Retryable, failed};
+use crate::error::{Call, Error, Step};
 
 /// DynamoDB takes this many keys in one call.
 const KEYS_PER_CALL: usize = 100;
@@ -20,14 +20,27 @@ const CALLS_AT_ONCE: usize = 4;
 const ROUNDS: u32 = 8;
 
 /// What was read: every key that was asked for was answered, with an item or with its absence.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Items {
     asked: BTreeSet<Key>,
     found: Found,
+    /// In which step it was read: what cannot be understood of it is a failure of that.
+    pub(super) step: Step,
 }
 
 /// By partition and sort key, and whether it is of the allowlist table.
 type Found = HashMap<(String, String, bool), Item>;
+
+impl Default for Items {
+    /// Nothing, for who decides.
+    fn default() -> Self {
+        Self {
+            asked: BTreeSet::new(),
+            found: Found::new(),
+            step: Step::Judge,
+        }
+    }
+}
 
 impl Items {
     /// One item that was not read but is known.
@@ -37,6 +50,7 @@ impl Items {
         Self {
             asked: [key].into(),
             found: [(place, item)].into(),
+            ..Self::default()
         }
     }
 
@@ -63,12 +77,13 @@ impl Items {
 
 impl Tables {
     /// Reads items, consistently. Either all of them or an error (safety rule S2): a policy of
-    /// which a part is missing could turn a deny into an accept.
-    pub(crate) async fn read(&self, keys: BTreeSet<Key>) -> Result<Items, Arc<Error>> {
+    /// which a part is missing could turn a deny into an accept. `what` says what could not be read if it fails.
+    pub(crate) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
+        let call = self.reading("dynamodb:BatchGetItem", what);
         let in_order: Vec<Key> = keys.iter().cloned().collect();
         let chunks: Vec<_> = in_order
             .chunks(KEYS_PER_CALL)
-            .map(|chunk| self.read_chunk(chunk).boxed())
+            .map(|chunk| self.read_chunk(chunk, &call).boxed())
             .collect();
         let found: Vec<Found> = stream::iter(chunks)
             .buffered(CALLS_AT_ONCE)
@@ -77,10 +92,11 @@ impl Tables {
         Ok(Items {
             asked: keys,
             found: found.into_iter().flatten().collect(),
+            step: self.step,
         })
     }
 
-    async fn read_chunk(&self, keys: &[Key]) -> Result<Found, Arc<Error>> {
+    async fn read_chunk(&self, keys: &[Key], call: &Call) -> Result<Found, Arc<Error>> {
         let mut all = Found::new();
         let mut wanted: HashMap<String, KeysAndAttributes> = HashMap::new();
         for (table, policy) in [(&self.allowlist, true), (&self.requests, false)] {
@@ -94,7 +110,9 @@ impl Tables {
                     .set_keys(Some(keys))
                     .consistent_read(true)
                     .build()
-                    .map_err(|error| Retryable::ReadTables(Box::new(error)))?;
+                    .map_err(|error| {
+                        Error::unencodable(self.step, "keys of DynamoDB items", error)
+                    })?;
                 wanted.insert(table.clone(), request);
             }
         }
@@ -106,7 +124,7 @@ impl Tables {
                 .set_request_items(Some(wanted))
                 .send()
                 .await
-                .map_err(|error| failed("BatchGetItem", error, Retryable::ReadTables))?;
+                .map_err(|error| call.failed(error))?;
             for (table, found) in output.responses.unwrap_or_default() {
                 let policy = table == self.allowlist;
                 let (partition, sort) = if policy {
@@ -130,7 +148,8 @@ impl Tables {
             self.clock.sleep(jittered(pause)).await;
             pause *= 2;
         }
-        let left = wanted.values().map(|keys| keys.keys().len()).sum();
-        Err(Retryable::ReadTablesWhole(left).into())
+        let left: usize = wanted.values().map(|keys| keys.keys().len()).sum();
+        let why = format!("DynamoDB left out {left} keys time and again");
+        Err(call.passes(why).into())
     }
 }

@@ -12,8 +12,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Items, Key, Tables};
-use crate::error::{Error, Permanent};
+use super::{Items, Key, Tables, Unencodable, UnreadableItem};
+use crate::error::{Error, Retryable};
 
 /// How long a dead link is kept, so that it is told from one that never was.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -34,17 +34,14 @@ pub(crate) struct Link {
 
 impl Items {
     /// The link that a token opens; none if there is no such link.
-    pub(crate) fn link(&self, token: &TokenHash) -> Result<Option<Link>, Permanent> {
+    pub(crate) fn link(&self, token: &TokenHash) -> Result<Option<Link>, Error> {
         let key = Key::Link(token.clone());
         let Some(item) = self.get(&key).cloned() else {
             return Ok(None);
         };
         serde_dynamo::from_item(item)
             .map(Some)
-            .map_err(|error| Permanent::MalformedRequest {
-                item: key.to_string(),
-                detail: error.to_string(),
-            })
+            .map_err(|error| UnreadableItem::new(&key, error).read_in(self.step))
     }
 }
 
@@ -57,9 +54,10 @@ impl Tables {
         for chunk in links.chunks(super::outbox::WRITES_PER_CALL) {
             let mut writes = Vec::new();
             for (token, invitation) in chunk {
-                let (pk, sk) = Key::Link(token.clone()).values();
+                let key = Key::Link(token.clone());
+                let (pk, sk) = key.values();
                 let kept = invitation.expires_at.checked_add(KEPT);
-                let item = encode(Link {
+                let link = Link {
                     pk,
                     sk,
                     approver: invitation.approver.clone(),
@@ -67,14 +65,16 @@ impl Tables {
                     sent_at: invitation.sent_at,
                     expires_at: invitation.expires_at,
                     purge_at: kept.unwrap_or(Timestamp::MAX).as_second(),
-                })?;
-                let put = PutRequest::builder()
-                    .set_item(Some(item))
-                    .build()
-                    .map_err(|error| Permanent::Encode(Box::new(error)))?;
+                };
+                let put = encode(&key, link).and_then(|item| {
+                    let put = PutRequest::builder().set_item(Some(item)).build();
+                    put.map_err(|error| Unencodable::new("an approver's link", error))
+                });
+                let put = put.map_err(|error| error.written_in(self.step_of_writes()))?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
-            self.write_all(writes).await?;
+            let what = "the links of approval e-mails could not be kept";
+            self.write_all(writes, Retryable::Outbox, what).await?;
         }
         Ok(())
     }

@@ -39,17 +39,19 @@ mod requests;
 mod state;
 mod stream;
 mod unexpected_keys;
+mod unreadable;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::precondition::UnreadablePolicy;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::error::{Error, Retryable, Source, failed};
+use crate::error::{Call, Error, Retryable, Step};
 pub use acknowledgements::{decode_acknowledgement_image, encode_acknowledgement};
 pub(crate) use allowlist::{ItemCheck, PathDenies, policy_of};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
@@ -65,20 +67,24 @@ pub(crate) use requests::Slots;
 pub(crate) use state::{LookedAfter, Unfinished, Watched};
 pub use stream::decode_image;
 pub(crate) use unexpected_keys::ScopeKeys;
+pub(crate) use unreadable::UnreadableItem;
+pub use unreadable::{Unencodable, UnreadableAcknowledgement};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The gatekeeper's tables.
-#[derive(Debug)]
+/// The gatekeeper's tables, as they are read and written in one step.
+#[derive(Debug, Clone)]
 pub struct Tables {
     client: aws_sdk_dynamodb::Client,
     allowlist: String,
     requests: String,
     clock: Clock,
+    step: Step,
 }
 
 impl Tables {
+    /// Those of the gatekeeper, for who decides.
     pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
         Self::named(clients, allowlist, requests, clock)
@@ -92,22 +98,57 @@ impl Tables {
             allowlist: allowlist.to_owned(),
             requests: requests.to_owned(),
             clock,
+            step: Step::Judge,
+        }
+    }
+
+    /// The same for another step: what fails is told as a failure of that.
+    #[must_use]
+    pub fn for_step(&self, step: Step) -> Self {
+        Self {
+            step,
+            ..self.clone()
+        }
+    }
+
+    /// A call that reads; `what` says what could not be read if it fails.
+    fn reading(&self, operation: &'static str, what: impl Into<String>) -> Call {
+        Call::new(self.step, operation, Retryable::ReadTables, what)
+    }
+
+    /// A call that writes; `what` says what could not be written if it fails.
+    fn writing(
+        &self,
+        operation: &'static str,
+        retryable: Retryable,
+        what: impl Into<String>,
+    ) -> Call {
+        Call::new(self.step_of_writes(), operation, retryable, what)
+    }
+
+    /// An item of the allowlist could not be understood when it was read.
+    fn unreadable_policy(&self, error: UnreadablePolicy) -> Error {
+        Error::unreadable_policy(self.step, error)
+    }
+
+    /// Who decides reads to judge, and writes to record.
+    fn step_of_writes(&self) -> Step {
+        match self.step {
+            Step::Judge => Step::Record,
+            step => step,
         }
     }
 }
 
 /// A query's items, page after page to the end.
-async fn all_of(
-    query: QueryFluentBuilder,
-    retryable: impl FnOnce(Source) -> Retryable,
-) -> Result<Vec<Item>, Arc<Error>> {
+async fn all_of(query: QueryFluentBuilder, call: Call) -> Result<Vec<Item>, Arc<Error>> {
     query
         .into_paginator()
         .items()
         .send()
         .try_collect()
         .await
-        .map_err(|error| failed("Query", error, retryable))
+        .map_err(|error| call.failed(error))
 }
 
 fn text(value: impl Into<String>) -> AttributeValue {

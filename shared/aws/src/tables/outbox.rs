@@ -12,9 +12,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Item, Key, Tables, all_of, number, text};
+use super::{Item, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
 use crate::clock::jittered;
-use crate::error::{Error, Permanent, Retryable, failed};
+use crate::error::{Call, Error, Retryable};
 
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
 pub(super) const WRITES_PER_CALL: usize = 25;
@@ -40,17 +40,23 @@ pub(crate) enum Left {
     /// This is left to be sent.
     Item(Box<OutboxItem>),
     /// An item that cannot be read.
-    Unreadable(Permanent),
+    Unreadable(UnreadableItem),
 }
 
-pub(super) fn encode_outbox(item: &OutboxItem) -> Result<Item, Permanent> {
-    let (pk, sk) = Key::Outbox(item.key()).values();
-    encode(Stored {
-        pk,
-        sk,
-        revision: item.delivery.revision,
-        item: serde_json::to_string(item).map_err(|error| Permanent::Encode(Box::new(error)))?,
-    })
+pub(super) fn encode_outbox(item: &OutboxItem) -> Result<Item, Unencodable> {
+    let key = Key::Outbox(item.key());
+    let (pk, sk) = key.values();
+    let document = serde_json::to_string(item);
+    let document = document.map_err(|error| Unencodable::new(format!("the item {key}"), error))?;
+    encode(
+        &key,
+        Stored {
+            pk,
+            sk,
+            revision: item.delivery.revision,
+            item: document,
+        },
+    )
 }
 
 fn decode(item: Item) -> Left {
@@ -65,10 +71,7 @@ fn decode(item: Item) -> Left {
         .and_then(|stored| serde_json::from_str(&stored.item).map_err(|error| error.to_string()));
     match read {
         Ok(item) => Left::Item(Box::new(item)),
-        Err(detail) => Left::Unreadable(Permanent::MalformedRequest {
-            item: named,
-            detail,
-        }),
+        Err(detail) => Left::Unreadable(UnreadableItem::new(named, detail)),
     }
 }
 
@@ -79,7 +82,8 @@ impl Tables {
         keys: &[OutboxKey],
     ) -> Result<Vec<Option<Left>>, Arc<Error>> {
         let keys: Vec<Key> = keys.iter().cloned().map(Key::Outbox).collect();
-        let items = self.read(keys.iter().cloned().collect()).await?;
+        let what = "what is left to be sent could not be read";
+        let items = self.read(keys.iter().cloned().collect(), what).await?;
         let found = keys.iter().map(|key| items.get(key).cloned().map(decode));
         Ok(found.collect())
     }
@@ -94,7 +98,9 @@ impl Tables {
                 .consistent_read(true)
                 .key_condition_expression("pk = :outbox")
                 .expression_attribute_values(":outbox", text(partition.to_string()));
-            all_of(query, Retryable::Outbox).boxed()
+            let what = format!("what is left to be sent could not be read ({partition})");
+            let call = Call::new(self.step, "dynamodb:Query", Retryable::Outbox, what);
+            all_of(query, call).boxed()
         });
         let mut partitions = stream::iter(read).buffered(PARTITIONS_AT_ONCE);
         let mut left = Vec::new();
@@ -112,10 +118,12 @@ impl Tables {
                 let delete = DeleteRequest::builder()
                     .set_key(Some(Key::Outbox(key.clone()).item()))
                     .build()
-                    .map_err(|error| Permanent::Encode(Box::new(error)))?;
+                    .map_err(|error| Unencodable::new("the deletion of what is sent", error))
+                    .map_err(|error| error.written_in(self.step_of_writes()))?;
                 writes.push(WriteRequest::builder().delete_request(delete).build());
             }
-            self.write_all(writes).await?;
+            let what = "what is sent could not be deleted from the outbox";
+            self.write_all(writes, Retryable::Outbox, what).await?;
         }
         Ok(())
     }
@@ -123,7 +131,8 @@ impl Tables {
     /// Puts an item aside, of which SNS refused a part for good, for people to look at.
     pub(crate) async fn put_aside(&self, item: &OutboxItem) -> Result<(), Arc<Error>> {
         let (pk, sk) = Key::Refused(item.id.clone()).values();
-        let mut aside = encode_outbox(item)?;
+        let aside = encode_outbox(item);
+        let mut aside = aside.map_err(|error| error.written_in(self.step_of_writes()))?;
         aside.insert("pk".to_owned(), text(pk));
         aside.insert("sk".to_owned(), text(sk));
         let kept = self.clock.now().checked_add(KEPT).unwrap_or(Timestamp::MAX);
@@ -135,20 +144,28 @@ impl Tables {
             .send()
             .await
             .map(drop)
-            .map_err(|error| failed("PutItem", error, Retryable::Outbox))
+            .map_err(|error| {
+                let what = format!("{}, which SNS refused, could not be put aside", item.id);
+                let call = self.writing("dynamodb:PutItem", Retryable::Outbox, what);
+                call.failed(error)
+            })
     }
 
     /// Writes down how far an item is sent. Where another instance wrote meanwhile, what both know is put
     /// together.
     pub(crate) async fn note_delivery(&self, item: &mut OutboxItem) -> Result<(), Arc<Error>> {
+        let what = format!("how far {} is sent could not be written down", item.id);
+        let call = self.writing("dynamodb:PutItem", Retryable::Outbox, what);
         for _ in 0..ROUNDS {
             let before = item.delivery.revision;
             item.delivery.revision += 1;
+            let encoded = encode_outbox(item);
+            let encoded = encoded.map_err(|error| error.written_in(self.step_of_writes()))?;
             let sent = self
                 .client
                 .put_item()
                 .table_name(&self.requests)
-                .set_item(Some(encode_outbox(item)?))
+                .set_item(Some(encoded))
                 .condition_expression("revision = :revision")
                 .expression_attribute_values(":revision", number(before))
                 .send()
@@ -156,23 +173,30 @@ impl Tables {
             match sent {
                 Ok(_) => return Ok(()),
                 Err(error) if is_overtaken(error.as_service_error()) => {}
-                Err(error) => return Err(failed("PutItem", error, Retryable::Outbox)),
+                Err(error) => return Err(call.failed(error)),
             }
             let now = self.outbox_items(&[item.key()]).await?.pop().flatten();
             *item = match now {
                 Some(Left::Item(now)) => item.clone().and(&now),
                 // The other instance has sent the rest.
                 None => return Ok(()),
-                Some(Left::Unreadable(error)) => return Err(error.into()),
+                Some(Left::Unreadable(error)) => return Err(error.read_in(self.step).into()),
             };
             if item.is_done() {
                 return self.clear_outbox(&[item.key()]).await;
             }
         }
-        Err(Retryable::Outbox("an item kept changing while it was written".into()).into())
+        Err(call.passes("others kept writing the same item").into())
     }
 
-    pub(super) async fn write_all(&self, mut writes: Vec<WriteRequest>) -> Result<(), Arc<Error>> {
+    /// Writes or deletes items of the requests table; `what` says what could not be written if it fails.
+    pub(super) async fn write_all(
+        &self,
+        mut writes: Vec<WriteRequest>,
+        retryable: Retryable,
+        what: &str,
+    ) -> Result<(), Arc<Error>> {
+        let call = self.writing("dynamodb:BatchWriteItem", retryable, what);
         let mut pause = Duration::from_millis(50);
         for _ in 0..ROUNDS {
             let output = self
@@ -181,7 +205,7 @@ impl Tables {
                 .request_items(&self.requests, writes)
                 .send()
                 .await
-                .map_err(|error| failed("BatchWriteItem", error, Retryable::Outbox))?;
+                .map_err(|error| call.failed(error))?;
             let left = output.unprocessed_items.unwrap_or_default();
             writes = left.into_values().flatten().collect();
             if writes.is_empty() {
@@ -191,7 +215,7 @@ impl Tables {
             pause *= 2;
         }
         let left = format!("DynamoDB left out {} writes time and again", writes.len());
-        Err(Retryable::Outbox(left.into()).into())
+        Err(call.passes(left).into())
     }
 }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::PROMPT;
 use super::requests::encode;
-use super::{Item, Key, Tables, all_of, number, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Item, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
+use crate::error::{Error, Retryable};
 
 /// How long an item is kept after the last that happens to its message.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -98,12 +98,9 @@ impl Posting {
         self.claimed_until.is_some_and(|until| now < until)
     }
 
-    fn read(key: Key, item: Item) -> Result<Self, Permanent> {
+    fn read(key: Key, item: Item) -> Result<Self, UnreadableItem> {
         let item: PostingItem =
-            serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-                item: key.to_string(),
-                detail: error.to_string(),
-            })?;
+            serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(&key, error))?;
         Ok(Self {
             key,
             revision: item.revision,
@@ -132,9 +129,11 @@ impl Tables {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(format!("{PROMPT}{endpoint}")));
         let mut prompts = Vec::new();
-        for item in all_of(query, Retryable::ReadTables).await? {
-            let key = prompt_key(endpoint, &item)?;
-            prompts.push(Posting::read(key, item)?);
+        let what = format!("the messages in Slack about {endpoint} could not be read");
+        let call = self.reading("dynamodb:Query", what);
+        for item in all_of(query, call).await? {
+            let read = prompt_key(endpoint, &item).and_then(|key| Posting::read(key, item));
+            prompts.push(read.map_err(|error| error.read_in(self.step))?);
         }
         Ok(prompts)
     }
@@ -146,9 +145,10 @@ impl Tables {
     /// If DynamoDB cannot be read, or the item makes no sense.
     pub async fn notice(&self, id: &str, channel: &SlackChannelId) -> Result<Posting, Arc<Error>> {
         let key = Key::Notice(id.to_owned());
-        let items = self.read([key.clone()].into()).await?;
+        let what = format!("whether {id} is told in Slack could not be read");
+        let items = self.read([key.clone()].into(), &what).await?;
         Ok(match items.get(&key).cloned() {
-            Some(item) => Posting::read(key, item)?,
+            Some(item) => Posting::read(key, item).map_err(|error| error.read_in(self.step))?,
             None => Posting::new(key, channel),
         })
     }
@@ -160,11 +160,13 @@ impl Tables {
     /// If DynamoDB cannot be written.
     pub async fn put_posting(&self, posting: &mut Posting) -> Result<bool, Arc<Error>> {
         let next = posting.revision.saturating_add(1);
+        let item = self.encode_posting(posting, next);
+        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
         let put = self
             .client
             .put_item()
             .table_name(&self.requests)
-            .set_item(Some(self.encode_posting(posting, next)?));
+            .set_item(Some(item));
         let put = if posting.revision == 0 {
             put.condition_expression("attribute_not_exists(pk)")
         } else {
@@ -183,16 +185,23 @@ impl Tables {
             {
                 Ok(false)
             }
-            Err(error) => Err(failed("PutItem", error, Retryable::RememberPosting)),
+            Err(error) => {
+                let what = format!(
+                    "what is posted to Slack could not be written down ({})",
+                    posting.key
+                );
+                let call = self.writing("dynamodb:PutItem", Retryable::RememberPosting, what);
+                Err(call.failed(error))
+            }
         }
     }
 
-    fn encode_posting(&self, posting: &Posting, revision: u64) -> Result<Item, Permanent> {
+    fn encode_posting(&self, posting: &Posting, revision: u64) -> Result<Item, Unencodable> {
         let (pk, sk) = posting.key.values();
         // A review may be open for as long as it likes.
         let ends = posting.review.is_none() || posting.is_over;
         let purge_at = self.clock.now().checked_add(KEPT).ok();
-        encode(PostingItem {
+        let item = PostingItem {
             pk,
             sk,
             revision,
@@ -204,20 +213,22 @@ impl Tables {
             shown: posting.shown,
             is_over: posting.is_over,
             purge_at: purge_at.filter(|_| ends).map(Timestamp::as_second),
-        })
+        };
+        encode(&posting.key, item)
     }
 }
 
 /// The key of a prompt that was found by its partition.
-fn prompt_key(endpoint: &EndpointId, item: &Item) -> Result<Key, Permanent> {
+fn prompt_key(endpoint: &EndpointId, item: &Item) -> Result<Key, UnreadableItem> {
     let sort = item.get("sk").and_then(|sk| sk.as_s().ok());
     let parts = sort.and_then(|sk| sk.split_once('#'));
     let key = parts.and_then(|(review, channel)| {
         let (review, channel) = (review.parse().ok()?, channel.parse().ok()?);
         Some(Key::Prompt(endpoint.clone(), review, channel))
     });
-    key.ok_or_else(|| Permanent::MalformedRequest {
-        item: format!("{PROMPT}{endpoint} / {}", sort.map_or("?", String::as_str)),
-        detail: "its sort key is no prompt's".to_owned(),
+    key.ok_or_else(|| {
+        let sort = sort.map_or("?", String::as_str);
+        let item = format!("{PROMPT}{endpoint} / {sort}");
+        UnreadableItem::new(item, "its sort key is no prompt's")
     })
 }

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use super::outbox::{WRITES_PER_CALL, encode_outbox};
 use super::requests::{OPEN_INDEX, decode_request, encode};
 use super::state::{is_held_up, is_overtaken};
-use super::{Key, Tables, number, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Key, Tables, Unencodable, UnreadableItem, number, text};
+use crate::error::{Error, Retryable, Source};
 
 /// What the last look left.
 #[derive(Debug, Default)]
@@ -52,7 +52,8 @@ impl Tables {
     /// What the last look at approval e-mail's subscriptions left. What cannot be read is as good as nothing: every
     /// filter policy is then seen for the first time, and e-mail is held for a while.
     pub(crate) async fn reach(&self) -> Result<Remembered, Arc<Error>> {
-        let items = self.read([reach_key()].into()).await?;
+        let what = "what the last look at approval e-mail left could not be read";
+        let items = self.read([reach_key()].into(), what).await?;
         let Some(item) = items.get(&reach_key()).cloned() else {
             return Ok(Remembered::default());
         };
@@ -81,26 +82,13 @@ impl Tables {
         if look.alarms.is_empty() && look.state == before.state {
             return Ok(true);
         }
-        let (pk, sk) = reach_key().values();
-        let state = serde_json::to_string(&look.state)
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        let put = Put::builder()
-            .table_name(&self.requests)
-            .set_item(Some(encode(ReachItem {
-                pk,
-                sk,
-                revision: before.revision + 1,
-                state,
-            })?))
-            .condition_expression("attribute_not_exists(pk) OR revision = :revision")
-            .expression_attribute_values(":revision", number(before.revision))
-            .build()
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
-        for alarm in &look.alarms {
-            let left = OutboxItem::of_reach(alarm.clone());
-            writes.push(self.put_new(encode_outbox(&left)?)?);
-        }
+        let writes = self.writes_of_look(before, look);
+        let writes = writes.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let call = self.writing(
+            "dynamodb:TransactWriteItems",
+            Retryable::RememberState,
+            "what a look at approval e-mail found could not be written down",
+        );
         let sent = self
             .client
             .transact_write_items()
@@ -110,15 +98,40 @@ impl Tables {
         match sent {
             Ok(_) => Ok(true),
             Err(error) if is_overtaken(error.as_service_error()) => Ok(false),
-            Err(error) if is_held_up(error.as_service_error()) => {
-                Err(Retryable::RememberState(Box::new(error)).into())
-            }
-            Err(error) => Err(failed(
-                "TransactWriteItems",
-                error,
-                Retryable::RememberState,
-            )),
+            Err(error) if is_held_up(error.as_service_error()) => Err(call.passes(error).into()),
+            Err(error) => Err(call.failed(error)),
         }
+    }
+
+    /// What is remembered of a look, and what there is to tell of it.
+    fn writes_of_look(
+        &self,
+        before: &Remembered,
+        look: &Look,
+    ) -> Result<Vec<TransactWriteItem>, Unencodable> {
+        let key = reach_key();
+        let (pk, sk) = key.values();
+        let wrong = |error: Source| Unencodable::new("what a look at approval e-mail found", error);
+        let state = serde_json::to_string(&look.state).map_err(|error| wrong(error.into()))?;
+        let item = ReachItem {
+            pk,
+            sk,
+            revision: before.revision + 1,
+            state,
+        };
+        let put = Put::builder()
+            .table_name(&self.requests)
+            .set_item(Some(encode(&key, item)?))
+            .condition_expression("attribute_not_exists(pk) OR revision = :revision")
+            .expression_attribute_values(":revision", number(before.revision))
+            .build()
+            .map_err(|error| wrong(error.into()))?;
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        for alarm in &look.alarms {
+            let left = OutboxItem::of_reach(alarm.clone());
+            writes.push(self.put_new(encode_outbox(&left)?)?);
+        }
+        Ok(writes)
     }
 
     /// All open reviews, of all services, from the index.
@@ -134,9 +147,10 @@ impl Tables {
             .into_paginator()
             .items()
             .send();
+        let call = self.reading("dynamodb:Scan", "the open reviews could not be listed");
         let mut reviews = Vec::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(|error| failed("Scan", error, Retryable::ListRequests))?;
+            let item = item.map_err(|error| call.failed(error))?;
             match decode_request(item) {
                 Ok(review) => reviews.push(review),
                 // Whoever decides it reports it each time.
@@ -151,13 +165,15 @@ impl Tables {
         for chunk in items.chunks(WRITES_PER_CALL) {
             let mut writes = Vec::new();
             for item in chunk {
-                let put = PutRequest::builder()
-                    .set_item(Some(encode_outbox(item)?))
-                    .build()
-                    .map_err(|error| Permanent::Encode(Box::new(error)))?;
+                let put = encode_outbox(item).and_then(|item| {
+                    let put = PutRequest::builder().set_item(Some(item)).build();
+                    put.map_err(|error| Unencodable::new("an item of the outbox", error))
+                });
+                let put = put.map_err(|error| error.written_in(self.step_of_writes()))?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
-            self.write_all(writes).await?;
+            let what = "open reviews could not be put into the outbox for whom e-mail reaches now";
+            self.write_all(writes, Retryable::Outbox, what).await?;
         }
         Ok(())
     }
@@ -168,15 +184,13 @@ impl Tables {
         endpoint: &EndpointId,
     ) -> Result<Option<HeldEmail>, Arc<Error>> {
         let key = Key::HeldEmail(endpoint.clone());
-        let items = self.read([key.clone()].into()).await?;
+        let what = format!("whether the approval e-mail of {endpoint} was held could not be read");
+        let items = self.read([key.clone()].into(), &what).await?;
         let Some(item) = items.get(&key).cloned() else {
             return Ok(None);
         };
-        let item: HeldItem =
-            serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-                item: key.to_string(),
-                detail: error.to_string(),
-            })?;
+        let item: HeldItem = serde_dynamo::from_item(item)
+            .map_err(|error| UnreadableItem::new(&key, error).read_in(self.step))?;
         Ok(Some(HeldEmail {
             review: item.review,
             until: item.until,
@@ -189,13 +203,18 @@ impl Tables {
         endpoint: &EndpointId,
         held: HeldEmail,
     ) -> Result<(), Arc<Error>> {
-        let (pk, sk) = Key::HeldEmail(endpoint.clone()).values();
-        let item = encode(HeldItem {
+        let key = Key::HeldEmail(endpoint.clone());
+        let (pk, sk) = key.values();
+        let item = HeldItem {
             pk,
             sk,
             review: held.review,
             until: held.until,
-        })?;
+        };
+        let item = encode(&key, item);
+        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let what = format!("that the approval e-mail of {endpoint} is held could not be written");
+        let call = self.writing("dynamodb:PutItem", Retryable::RememberState, what);
         self.client
             .put_item()
             .table_name(&self.requests)
@@ -203,6 +222,6 @@ impl Tables {
             .send()
             .await
             .map(drop)
-            .map_err(|error| failed("PutItem", error, Retryable::RememberState))
+            .map_err(|error| call.failed(error))
     }
 }

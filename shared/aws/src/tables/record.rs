@@ -18,9 +18,9 @@ use gatekeeper_core::request::Request;
 use super::allowlist::ItemCheck;
 use super::outbox::encode_outbox;
 use super::requests::{decode_request, encode_history, encode_request};
-use super::{Item, Key, Tables, number, text};
+use super::{Item, Key, Tables, Unencodable, UnreadableItem, number, text};
 use crate::clock::jittered;
-use crate::error::{Class, Error, Permanent, Retryable, class};
+use crate::error::{Call, Error, Retryable, Step};
 
 /// How often a transaction that ran into another one is tried.
 const ATTEMPTS: u32 = 6;
@@ -56,7 +56,15 @@ impl Tables {
         checks: Vec<ItemCheck>,
     ) -> Result<Recorded, Arc<Error>> {
         let endpoint_id = &change.after.endpoint_id;
-        let (parts, items) = self.transaction(change, &checks)?;
+        // Whoever writes a change records it, whatever they did before.
+        let call = Call::new(
+            Step::Record,
+            "dynamodb:TransactWriteItems",
+            Retryable::RecordTransition,
+            format!("the change of {endpoint_id} could not be recorded"),
+        );
+        let transaction = self.transaction(change, &checks);
+        let (parts, items) = transaction.map_err(|error| error.written_in(Step::Record))?;
         let mut pause = Duration::from_millis(20);
         let mut attempt = 0;
         loop {
@@ -75,32 +83,16 @@ impl Tables {
                 error.as_service_error()
             {
                 let reasons = canceled.cancellation_reasons();
-                if let Some(outcome) = cancelled(endpoint_id, &parts, reasons)? {
+                if let Some(outcome) = cancelled(endpoint_id, &parts, reasons, &call)? {
                     return Ok(outcome);
                 }
             } else {
-                match class(&error) {
-                    // The SDK has tried these as often as it should.
-                    Class::Passing => return Err(unrecorded(endpoint_id, error)),
-                    Class::Forbidden => {
-                        return Err(Permanent::Forbidden {
-                            operation: "TransactWriteItems",
-                            source: Box::new(error),
-                        }
-                        .into());
-                    }
-                    Class::Refused => {
-                        return Err(Permanent::RefusedCall {
-                            operation: "TransactWriteItems",
-                            source: Box::new(error),
-                        }
-                        .into());
-                    }
-                }
+                // Where it may pass, the SDK has tried it as often as it should.
+                return Err(call.failed(error));
             }
             // A conflict with another transaction, or throttling within this one.
             if attempt == ATTEMPTS {
-                return Err(unrecorded(endpoint_id, error));
+                return Err(call.passes(error).into());
             }
             self.clock.sleep(jittered(pause)).await;
             pause *= 2;
@@ -111,7 +103,7 @@ impl Tables {
         &self,
         change: &Change,
         checks: &[ItemCheck],
-    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>), Permanent> {
+    ) -> Result<(Vec<Part>, Vec<TransactWriteItem>), Unencodable> {
         let mut parts = vec![Part::Request];
         let mut items = vec![self.put_request(change)?];
         if let Some(transition) = &change.transition {
@@ -134,7 +126,7 @@ impl Tables {
         Ok((parts, items))
     }
 
-    fn put_request(&self, change: &Change) -> Result<TransactWriteItem, Permanent> {
+    fn put_request(&self, change: &Change) -> Result<TransactWriteItem, Unencodable> {
         let put = Put::builder()
             .table_name(&self.requests)
             .set_item(Some(encode_request(&change.after)?))
@@ -150,7 +142,7 @@ impl Tables {
             .build())
     }
 
-    pub(super) fn put_new(&self, item: Item) -> Result<TransactWriteItem, Permanent> {
+    pub(super) fn put_new(&self, item: Item) -> Result<TransactWriteItem, Unencodable> {
         let put = Put::builder()
             .table_name(&self.requests)
             .set_item(Some(item))
@@ -160,7 +152,7 @@ impl Tables {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    fn change_usage(&self, change: &Change) -> Result<Option<TransactWriteItem>, Permanent> {
+    fn change_usage(&self, change: &Change) -> Result<Option<TransactWriteItem>, Unencodable> {
         let after = &change.after;
         let key = Key::Slots(after.service_id.clone(), after.account_id.clone());
         let id = after.endpoint_id.to_string();
@@ -187,7 +179,7 @@ impl Tables {
         ))
     }
 
-    fn check(&self, one: &ItemCheck) -> Result<TransactWriteItem, Permanent> {
+    fn check(&self, one: &ItemCheck) -> Result<TransactWriteItem, Unencodable> {
         let check = ConditionCheck::builder()
             .table_name(self.table_of(&one.key))
             .set_key(Some(one.key.item()));
@@ -223,15 +215,14 @@ fn cancelled(
     endpoint_id: &EndpointId,
     parts: &[Part],
     reasons: &[CancellationReason],
-) -> Result<Option<Recorded>, Permanent> {
+    call: &Call,
+) -> Result<Option<Recorded>, Error> {
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
     let is_invalid = |reason: &CancellationReason| reason.code() == Some("ValidationError");
     if let Some(reason) = reasons.iter().find(|reason| is_invalid(reason)) {
         // DynamoDB does not take what was sent; no retry changes that.
-        return Err(Permanent::RefusedCall {
-            operation: "TransactWriteItems",
-            source: reason.message().unwrap_or("ValidationError").into(),
-        });
+        let why = reason.message().unwrap_or("ValidationError");
+        return Err(call.refused(why).with_code("ValidationError"));
     }
     let mut outcome = None;
     for (part, reason) in parts
@@ -242,18 +233,17 @@ fn cancelled(
         match part {
             // Whoever changed the request decides what this attempt means, whatever else changed.
             Part::Request => {
-                let now = reason.item().cloned().map(decode_request).transpose()?;
+                let now = reason.item().cloned().map(decode_request).transpose();
+                let now = now.map_err(|error| error.read_in(Step::Record))?;
                 return Ok(Some(Recorded::Lost(now.map(Box::new))));
             }
             // The request is where it was read, and yet this version of it is written already: the
             // item was tampered with. Taken for a race, it would be passed over for ever.
             Part::History | Part::Outbox => {
-                return Err(Permanent::MalformedRequest {
-                    item: format!("{endpoint_id} / request"),
-                    detail: "its history goes further than the request itself; was the item \
-                             deleted or replaced by hand?"
-                        .to_owned(),
-                });
+                let item = Key::Request(endpoint_id.clone());
+                let detail = "its history goes further than the request itself; was the item deleted \
+                              or replaced by hand?";
+                return Err(UnreadableItem::new(item, detail).read_in(Step::Record));
             }
 
             Part::Precondition => outcome = Some(Recorded::PolicyChanged),
@@ -267,17 +257,6 @@ fn cancelled(
     Ok(outcome)
 }
 
-fn unrecorded(
-    endpoint_id: &EndpointId,
-    error: aws_sdk_dynamodb::error::SdkError<TransactWriteItemsError>,
-) -> Arc<Error> {
-    Retryable::RecordTransition {
-        endpoint_id: endpoint_id.clone(),
-        source: Box::new(error),
-    }
-    .into()
-}
-
-fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Permanent {
-    Permanent::Encode(Box::new(error))
+fn encoding(error: aws_sdk_dynamodb::error::BuildError) -> Unencodable {
+    Unencodable::new("a write of a change", error)
 }

@@ -15,8 +15,8 @@ use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Items, Key, Tables, all_of, text};
-use crate::error::{Error, Permanent, Retryable, failed};
+use super::{Item, Items, Key, Tables, Unencodable, UnreadableItem, all_of, text};
+use crate::error::{Error, Retryable};
 
 /// Only requests that are not gone carry this attribute, so the index holds no others.
 pub(super) const OPEN_INDEX: &str = "open";
@@ -93,10 +93,11 @@ struct HistoryItem {
     transition: Transition,
 }
 
-pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
-    let (_, sk) = Key::Request(request.endpoint_id.clone()).values();
+pub(super) fn encode_request(request: &Request) -> Result<Item, Unencodable> {
+    let key = Key::Request(request.endpoint_id.clone());
+    let (_, sk) = key.values();
     let request = request.clone();
-    encode(RequestItem {
+    let item = RequestItem {
         open_service_id: (request.status != Status::Gone).then(|| request.service_id.clone()),
         pk: request.endpoint_id,
         sk,
@@ -132,19 +133,17 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Permanent> {
         stays_rejected: request.stays_rejected,
         out_of_reach_since: request.out_of_reach_since,
         purged: request.purged,
-    })
+    };
+    encode(&key, item)
 }
 
-pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
+pub(super) fn decode_request(item: Item) -> Result<Request, UnreadableItem> {
     let name = item
         .get("pk")
         .and_then(|value| value.as_s().ok())
         .map_or_else(|| "?".to_owned(), |pk| format!("{pk} / request"));
     let item: RequestItem =
-        serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-            item: name,
-            detail: error.to_string(),
-        })?;
+        serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(name, error))?;
     Ok(Request {
         endpoint_id: item.pk,
         service_id: item.service_id,
@@ -186,23 +185,30 @@ pub(super) fn decode_request(item: Item) -> Result<Request, Permanent> {
 }
 
 /// The row of the transition that led to this request. Where it ends a review, it keeps the votes.
-pub(super) fn encode_history(after: &Request, transition: &Transition) -> Result<Item, Permanent> {
+pub(super) fn encode_history(
+    after: &Request,
+    transition: &Transition,
+) -> Result<Item, Unencodable> {
     let endpoint_id = &after.endpoint_id;
-    let (_, sk) = Key::History(endpoint_id.clone(), after.version).values();
+    let key = Key::History(endpoint_id.clone(), after.version);
+    let (_, sk) = key.values();
     let mut transition = transition.clone();
     if transition.from == Some(Status::InReview) {
         transition.votes.clone_from(&after.votes);
     }
-    encode(HistoryItem {
+    let item = HistoryItem {
         pk: endpoint_id.clone(),
         sk,
         version: after.version,
         transition,
-    })
+    };
+    encode(&key, item)
 }
 
-pub(super) fn encode(item: impl Serialize) -> Result<Item, Permanent> {
-    serde_dynamo::to_item(item).map_err(|error| Permanent::Encode(Box::new(error)))
+/// An item that is to lie under a key.
+pub(super) fn encode(key: &Key, item: impl Serialize) -> Result<Item, Unencodable> {
+    let encoded = serde_dynamo::to_item(item);
+    encoded.map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
 /// The endpoints of one account that count against `max_connections` on one service.
@@ -228,19 +234,16 @@ impl Slots {
 
 impl Items {
     /// The request of an endpoint, if there is one.
-    pub(crate) fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Permanent> {
+    pub(crate) fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Error> {
         self.get(&Key::Request(endpoint.clone()))
             .cloned()
             .map(decode_request)
             .transpose()
+            .map_err(|error| error.read_in(self.step))
     }
 
     /// The slots of an account on a service.
-    pub(crate) fn slots(
-        &self,
-        service: &ServiceId,
-        account: &AccountId,
-    ) -> Result<Slots, Permanent> {
+    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Result<Slots, Error> {
         let key = Key::Slots(service.clone(), account.clone());
         let Some(item) = self.get(&key) else {
             return Ok(Slots::default());
@@ -249,10 +252,8 @@ impl Items {
             None => BTreeSet::new(),
             Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
             Some(_) => {
-                return Err(Permanent::MalformedRequest {
-                    item: key.to_string(),
-                    detail: "endpoints is not a set of strings".to_owned(),
-                });
+                let unreadable = UnreadableItem::new(&key, "endpoints is not a set of strings");
+                return Err(unreadable.read_in(self.step));
             }
         };
         Ok(Slots {
@@ -287,7 +288,11 @@ impl Tables {
             .update_expression(expression)
             .send()
             .await
-            .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots))?;
+            .map_err(|error| {
+                let what = format!("the usage of {account} on {service} could not be counted");
+                let call = self.writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
+                call.failed(error)
+            })?;
         Ok(())
     }
 
@@ -303,7 +308,10 @@ impl Tables {
             return Ok(Vec::new());
         }
         let key = |account: &AccountId| Key::Slots(service.clone(), account.clone());
-        let items = self.read(connected.keys().map(key).collect()).await?;
+        let what = format!("the usage of those who are connected to {service} could not be read");
+        let items = self
+            .read(connected.keys().map(key).collect(), &what)
+            .await?;
         let mut suspects = BTreeSet::new();
         let mut all = Vec::new();
         for (account, connected) in connected {
@@ -321,8 +329,9 @@ impl Tables {
             suspects.extend(lacking.iter().map(|id| Key::Request((*id).clone())));
             all.push((account.clone(), slots, lacking, others));
         }
-        let requests = self.read(suspects).await?;
-        let holds = |id: &EndpointId| -> Result<bool, Permanent> {
+        let what = format!("the requests that count as usage of {service} could not be read");
+        let requests = self.read(suspects, &what).await?;
+        let holds = |id: &EndpointId| -> Result<bool, Error> {
             let request = requests.request(id)?;
             Ok(request.is_some_and(|request| request.status.holds_slot()))
         };
@@ -382,7 +391,9 @@ impl Tables {
             .filter(|id| !is_connected.contains(id))
             .collect();
         let keys = suspects.iter().cloned().map(Key::Request).collect();
-        let items = self.read(keys).await?;
+        let what =
+            format!("the requests that {account}'s usage of {service} counts could not be read");
+        let items = self.read(keys, &what).await?;
         let mut stale = Vec::new();
         for id in suspects {
             let held = items
@@ -404,7 +415,11 @@ impl Tables {
             .expression_attribute_values(":stale", AttributeValue::Ss(stale))
             .send()
             .await
-            .map_err(|error| failed("UpdateItem", error, Retryable::UpdateSlots))?;
+            .map_err(|error| {
+                let what = format!("the usage of {account} on {service} could not be given back");
+                let call = self.writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
+                call.failed(error)
+            })?;
         Ok(true)
     }
 
@@ -425,9 +440,11 @@ impl Tables {
             .into_paginator()
             .items()
             .send();
+        let what = format!("the open requests of {service} could not be listed");
+        let call = self.reading("dynamodb:Query", what);
         let mut ids = BTreeSet::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(|error| failed("Query", error, Retryable::ListRequests))?;
+            let item = item.map_err(|error| call.failed(error))?;
             let id = item.get("pk").and_then(|pk| pk.as_s().ok());
             ids.extend(id.and_then(|id| id.parse::<EndpointId>().ok()));
         }
@@ -448,12 +465,14 @@ impl Tables {
             .expression_attribute_values(":pk", text(endpoint.as_str()))
             .expression_attribute_values(":history", text("history#"));
         let mut rows = Vec::new();
-        for item in all_of(query, Retryable::ListRequests).await? {
-            let row: HistoryItem =
-                serde_dynamo::from_item(item).map_err(|error| Permanent::MalformedRequest {
-                    item: format!("{endpoint} / history"),
-                    detail: error.to_string(),
-                })?;
+        let what = format!("the history of {endpoint} could not be read");
+        let call = self.reading("dynamodb:Query", what);
+        for item in all_of(query, call).await? {
+            let row: Result<HistoryItem, _> = serde_dynamo::from_item(item);
+            let row = row.map_err(|error| {
+                let unreadable = UnreadableItem::new(format!("{endpoint} / history"), error);
+                unreadable.read_in(self.step)
+            })?;
             rows.push(row.transition);
         }
         Ok(rows)
@@ -464,7 +483,9 @@ impl Tables {
     /// # Errors
     /// If DynamoDB cannot be read, or the item makes no sense.
     pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
-        let items = self.read([Key::Request(endpoint.clone())].into()).await?;
+        let what = format!("the request of {endpoint} could not be read");
+        let key = Key::Request(endpoint.clone());
+        let items = self.read([key].into(), &what).await?;
         Ok(items.request(endpoint)?)
     }
 }

@@ -22,8 +22,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::STATE;
 use super::outbox::{WRITES_PER_CALL, encode_outbox};
 use super::requests::encode;
-use super::{Item, Items, Key, Tables, all_of, number, text};
-use crate::error::{Class, Error, Permanent, Retryable, class_of, failed};
+use super::{Item, Items, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
+use crate::error::codes::{Meaning, meaning_of};
+use crate::error::{Error, Retryable, Step};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
@@ -146,12 +147,9 @@ fn watched_key(service: &ServiceId) -> Key {
     Key::State(format!("{WATCH}{service}"))
 }
 
-fn unreadable(service: &ServiceId, error: &serde_dynamo::Error) -> Arc<Error> {
-    let malformed = Permanent::MalformedRequest {
-        item: watched_key(service).to_string(),
-        detail: error.to_string(),
-    };
-    malformed.into()
+fn unreadable(service: &ServiceId, error: &serde_dynamo::Error, step: Step) -> Arc<Error> {
+    let unreadable = UnreadableItem::new(watched_key(service), error);
+    unreadable.read_in(step).into()
 }
 
 fn cursor() -> Key {
@@ -162,7 +160,8 @@ impl Tables {
     /// What the last reconcile left over, in the order in which it would have gone on. What cannot
     /// be read is as good as nothing: reconcile then begins anew.
     pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, Arc<Error>> {
-        let items = self.read([cursor()].into()).await?;
+        let what = "where the last reconcile stopped could not be read";
+        let items = self.read([cursor()].into(), what).await?;
         let item = items.get(&cursor()).cloned();
         Ok(item
             .and_then(|item| serde_dynamo::from_item::<_, CursorItem>(item).ok())
@@ -176,7 +175,10 @@ impl Tables {
         unfinished: Vec<Unfinished>,
     ) -> Result<(), Arc<Error>> {
         let (pk, sk) = cursor().values();
-        let item = encode(CursorItem { pk, sk, unfinished })?;
+        let item = encode(&cursor(), CursorItem { pk, sk, unfinished });
+        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let what = "where this reconcile stops could not be written down";
+        let call = self.writing("dynamodb:PutItem", Retryable::RememberState, what);
         self.client
             .put_item()
             .table_name(&self.requests)
@@ -184,7 +186,7 @@ impl Tables {
             .send()
             .await
             .map(drop)
-            .map_err(|error| failed("PutItem", error, Retryable::RememberState))
+            .map_err(|error| call.failed(error))
     }
 
     /// Since when a service has been looked through from end to end; none if it has never been.
@@ -214,8 +216,9 @@ impl Tables {
             .expression_attribute_values(":since", text(since.to_string()))
             .send()
             .await;
-        sent.map(drop)
-            .map_err(|error| failed("UpdateItem", error, Retryable::RememberState))
+        let what = format!("that {service} is looked through could not be written down");
+        let call = self.writing("dynamodb:UpdateItem", Retryable::RememberState, what);
+        sent.map(drop).map_err(|error| call.failed(error))
     }
 
     /// The services that are looked after, or were.
@@ -231,14 +234,17 @@ impl Tables {
             .expression_attribute_values(":first", text(MANAGED))
             .expression_attribute_values(":last", text(format!("{WATCH}~")));
         let mut known = LookedAfter::default();
-        for item in all_of(query, Retryable::ReadTables).await? {
+        let what = "what is known of the services that are looked after could not be read";
+        let call = self.reading("dynamodb:Query", what);
+        for item in all_of(query, call).await? {
             let name = item.get("sk").and_then(|name| name.as_s().ok()).cloned();
             let of =
                 |kind| -> Option<ServiceId> { name.as_deref()?.strip_prefix(kind)?.parse().ok() };
             if let Some(service) = of(MANAGED) {
                 known.looked_through.insert(service);
             } else if let Some(service) = of(WATCH) {
-                let read = Watched::read(item).map_err(|error| unreadable(&service, &error));
+                let read = Watched::read(item);
+                let read = read.map_err(|error| unreadable(&service, &error, self.step));
                 known.watched.insert(service, read);
             }
         }
@@ -256,11 +262,12 @@ impl Tables {
     /// What is known of one service.
     pub(crate) async fn watched_of(&self, service: &ServiceId) -> Result<Watched, Arc<Error>> {
         let key = watched_key(service);
-        let items = self.read([key.clone()].into()).await?;
+        let what = format!("what is known of {service} could not be read");
+        let items = self.read([key.clone()].into(), &what).await?;
         let Some(item) = items.get(&key).cloned() else {
             return Ok(Watched::new());
         };
-        Watched::read(item).map_err(|error| unreadable(service, &error))
+        Watched::read(item).map_err(|error| unreadable(service, &error, self.step))
     }
 
     /// Brings what is known of a managed service up to date with what was just seen: each finding, and
@@ -353,11 +360,14 @@ impl Tables {
             let delete = DeleteRequest::builder()
                 .set_key(Some(key))
                 .build()
-                .map_err(|error| Permanent::Encode(Box::new(error)))?;
+                .map_err(|error| Unencodable::new("a service's deletion", error))
+                .map_err(|error| error.written_in(self.step_of_writes()))?;
             writes.push(WriteRequest::builder().delete_request(delete).build());
         }
         for chunk in writes.chunks(WRITES_PER_CALL) {
-            self.write_all(chunk.to_vec()).await?;
+            let what = "services that were deleted could not be forgotten";
+            let (writes, kind) = (chunk.to_vec(), Retryable::RememberState);
+            self.write_all(writes, kind, what).await?;
         }
         Ok(())
     }
@@ -376,37 +386,14 @@ impl Tables {
         }
         let revision = watched.revision;
         watched.revision += 1;
-        let (pk, sk) = watched_key(service).values();
-        let kept = watched.deleted_at.and_then(|at| at.checked_add(KEPT).ok());
-        let put = Put::builder()
-            .table_name(&self.requests)
-            .set_item(Some(encode(WatchedItem {
-                pk,
-                sk,
-                revision: watched.revision,
-                findings: watched.findings.standing.clone(),
-                evidence: watched.findings.evidence.clone(),
-                acknowledged: watched.findings.acknowledged.clone(),
-                acknowledged_before: watched.findings.acknowledged_before.clone(),
-                ended: watched.findings.ended.clone(),
-                left_alone: watched.left_alone.clone(),
-                deleted_at: watched.deleted_at,
-                purge_at: kept.map(Timestamp::as_second),
-            })?));
-        let put = if revision == 0 {
-            put.condition_expression("attribute_not_exists(pk)")
-        } else {
-            put.condition_expression("revision = :revision")
-                .expression_attribute_values(":revision", number(revision))
-        };
-        let put = put
-            .build()
-            .map_err(|error| Permanent::Encode(Box::new(error)))?;
-        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
-        for alarm in alarms {
-            let left = OutboxItem::of_finding(alarm.clone());
-            writes.push(self.put_new(encode_outbox(&left)?)?);
-        }
+        let writes = self.writes_of_watched(service, watched, revision, alarms);
+        let writes = writes.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let what = format!("what was found of {service} could not be written down");
+        let call = self.writing(
+            "dynamodb:TransactWriteItems",
+            Retryable::RememberState,
+            what,
+        );
         let sent = self
             .client
             .transact_write_items()
@@ -417,15 +404,53 @@ impl Tables {
             Ok(_) => Ok(()),
             // Another run noted the same at the same time, and tells of it.
             Err(error) if is_overtaken(error.as_service_error()) => Ok(()),
-            Err(error) if is_held_up(error.as_service_error()) => {
-                Err(Retryable::RememberState(Box::new(error)).into())
-            }
-            Err(error) => Err(failed(
-                "TransactWriteItems",
-                error,
-                Retryable::RememberState,
-            )),
+            Err(error) if is_held_up(error.as_service_error()) => Err(call.passes(error).into()),
+            Err(error) => Err(call.failed(error)),
         }
+    }
+
+    /// What is known of a service, in place of the given revision, and what there is to tell of it.
+    fn writes_of_watched(
+        &self,
+        service: &ServiceId,
+        watched: &Watched,
+        revision: u64,
+        alarms: &[Alarm],
+    ) -> Result<Vec<TransactWriteItem>, Unencodable> {
+        let key = watched_key(service);
+        let (pk, sk) = key.values();
+        let kept = watched.deleted_at.and_then(|at| at.checked_add(KEPT).ok());
+        let item = WatchedItem {
+            pk,
+            sk,
+            revision: watched.revision,
+            findings: watched.findings.standing.clone(),
+            evidence: watched.findings.evidence.clone(),
+            acknowledged: watched.findings.acknowledged.clone(),
+            acknowledged_before: watched.findings.acknowledged_before.clone(),
+            ended: watched.findings.ended.clone(),
+            left_alone: watched.left_alone.clone(),
+            deleted_at: watched.deleted_at,
+            purge_at: kept.map(Timestamp::as_second),
+        };
+        let put = Put::builder()
+            .table_name(&self.requests)
+            .set_item(Some(encode(&key, item)?));
+        let put = if revision == 0 {
+            put.condition_expression("attribute_not_exists(pk)")
+        } else {
+            put.condition_expression("revision = :revision")
+                .expression_attribute_values(":revision", number(revision))
+        };
+        let put = put
+            .build()
+            .map_err(|error| Unencodable::new(format!("the item {key}"), error))?;
+        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        for alarm in alarms {
+            let left = OutboxItem::of_finding(alarm.clone());
+            writes.push(self.put_new(encode_outbox(&left)?)?);
+        }
+        Ok(writes)
     }
 }
 
@@ -448,5 +473,5 @@ pub(super) fn is_held_up(error: Option<&TransactWriteItemsError>) -> bool {
         .cancellation_reasons()
         .iter()
         .filter_map(CancellationReason::code);
-    codes.any(|code| class_of(code) == Some(Class::Passing))
+    codes.any(|code| meaning_of(code) == Some(Meaning::Passing))
 }

@@ -2,11 +2,11 @@
 
 use gatekeeper_core::policy::PolicyItem;
 use gatekeeper_core::policy_key::PolicyKey;
+use gatekeeper_core::precondition::UnreadablePolicy;
 use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::decode_policy_item;
-use crate::error::Permanent;
 
 /// Reads an image of an allowlist item from a record of the table's stream, as strictly as the item
 /// itself is read. A record's `Keys` are read as the item with that key that says nothing more.
@@ -16,15 +16,15 @@ use crate::error::Permanent;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_AttributeValue.html>
 ///
 /// # Errors
-/// [`Permanent::MalformedPolicy`], which names the item as far as it has a name.
-pub fn decode_image(image: &Value) -> Result<PolicyItem, Permanent> {
+/// [`UnreadablePolicy`], which names the item as far as it has a name.
+pub fn decode_image(image: &Value) -> Result<PolicyItem, UnreadablePolicy> {
     let item = serde_dynamo::Item::deserialize(image).map_err(|error| {
         let key = |name: &str| {
             let value = image.get(name).and_then(|value| value.get("S"));
             value.and_then(Value::as_str).unwrap_or("?")
         };
         let stops = PolicyKey::new(key("service_id"), key("rule")).stops();
-        Permanent::MalformedPolicy {
+        UnreadablePolicy {
             item: format!("{} / {}", key("service_id"), key("rule")),
             stops,
             detail: error.to_string(),
@@ -159,7 +159,7 @@ mod tests {
             bad[attribute] = value.clone();
             let error = decode_image(&bad).unwrap_err().to_string();
             assert!(
-                error.starts_with(&format!("the allowlist item {named} cannot be read")),
+                error.starts_with(&format!("the allowlist item {named} cannot be understood")),
                 "{error}"
             );
             assert!(error.contains(said), "{attribute} {value}: {error}");

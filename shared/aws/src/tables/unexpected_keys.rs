@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
 use super::{Item, Items, Key, Tables, all_of, number, text};
-use crate::error::{Error, Retryable, failed};
+use crate::error::{Call, Error, Retryable};
 
 /// A decision does not rest on what was read longer ago. Reconcile reads twice as often.
 const FRESH: SignedDuration = SignedDuration::from_hours(2);
@@ -118,12 +118,12 @@ impl Tables {
                 own: UnexpectedKeys::of(self.keys_of(&scope.to_string()).await?),
                 ..stored.keys.clone()
             };
-            if let Some(item) = self.put_keys(&stored, keys).await? {
+            if let Some(item) = self.put_keys(Some(scope), &stored, keys).await? {
                 return Ok(Items::of(key, item));
             }
             stored = self.scope_keys(Some(scope)).await?;
         }
-        Err(overtaken())
+        Err(self.overtaken(Some(scope)))
     }
 
     /// Has what is remembered agree with an edit of an item whose key is unexpected. Writes nothing
@@ -151,12 +151,15 @@ impl Tables {
                 }
             }
             let is_same = keys.own == stored.keys.own && keys.elsewhere == stored.keys.elsewhere;
-            if is_same && stored.keys.revision > 0 || self.put_keys(&stored, keys).await?.is_some()
-            {
+            if is_same && stored.keys.revision > 0 {
+                return Ok(());
+            }
+            let written = self.put_keys(scope.as_ref(), &stored, keys).await?;
+            if written.is_some() {
                 return Ok(());
             }
         }
-        Err(overtaken())
+        Err(self.overtaken(scope.as_ref()))
     }
 
     /// Reads the keys of these scopes anew where that was an hour ago, and those of the whole table
@@ -169,7 +172,8 @@ impl Tables {
         let now = self.clock.now();
         let all: Vec<Option<Scope>> = scopes.iter().cloned().map(Some).chain([None]).collect();
         let keys = all.iter().cloned().map(Key::UnexpectedKeys).collect();
-        let mut items = self.read(keys).await?;
+        let what = "which keys of the allowlist are unexpected could not be read";
+        let mut items = self.read(keys, what).await?;
         let is_old = |items: &Items, scope: &Option<Scope>, age| {
             let known = items.unexpected_keys(scope.as_ref());
             known.is_none_or(|keys| keys.is_older_than(age, now))
@@ -219,7 +223,8 @@ impl Tables {
                 ..stored.keys.clone()
             };
             // Whoever was quicker may know of an edit that the scan did not see.
-            let item = self.put_keys(&stored, keys).await?.ok_or_else(overtaken)?;
+            let item = self.put_keys(scope.as_ref(), &stored, keys).await?;
+            let item = item.ok_or_else(|| self.overtaken(scope.as_ref()))?;
             items.extend(Items::of(Key::UnexpectedKeys(scope.clone()), item));
         }
         Ok(())
@@ -227,19 +232,25 @@ impl Tables {
 
     async fn scope_keys(&self, scope: Option<&Scope>) -> Result<Stored, Arc<Error>> {
         let key = Key::UnexpectedKeys(scope.cloned());
-        Ok(stored(&self.read([key].into()).await?, scope))
+        let what = format!(
+            "which keys of {} are unexpected could not be read",
+            named(scope)
+        );
+        Ok(stored(&self.read([key].into(), &what).await?, scope))
     }
 
     /// Writes what is to be remembered, unless somebody wrote since it was read; answers what it wrote.
     /// The keys were read after the item was, so nobody writes what was true before.
     async fn put_keys(
         &self,
+        scope: Option<&Scope>,
         stored: &Stored,
         mut keys: ScopeKeys,
     ) -> Result<Option<Item>, Arc<Error>> {
         keys.set_hash();
         keys.revision += 1;
-        let item = encode(&keys)?;
+        let item = encode(&Key::UnexpectedKeys(scope.cloned()), &keys);
+        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
         let put = self
             .client
             .put_item()
@@ -259,7 +270,7 @@ impl Tables {
             {
                 Ok(None)
             }
-            Err(error) => Err(failed("PutItem", error, Retryable::RememberState)),
+            Err(error) => Err(self.remembering(scope).failed(error)),
         }
     }
 
@@ -274,7 +285,8 @@ impl Tables {
             .key_condition_expression("service_id = :partition")
             .expression_attribute_names("#rule", "rule")
             .expression_attribute_values(":partition", text(partition));
-        let items = all_of(query, Retryable::ReadTables).await?;
+        let what = format!("the keys of the allowlist under {partition} could not be read");
+        let items = all_of(query, self.reading("dynamodb:Query", what)).await?;
         Ok(items.iter().filter_map(policy_key).collect())
     }
 
@@ -286,14 +298,27 @@ impl Tables {
             .consistent_read(true)
             .projection_expression("service_id, #rule")
             .expression_attribute_names("#rule", "rule");
+        let what = "the keys of the allowlist could not be read";
+        let call = self.reading("dynamodb:Scan", what);
         let items: Vec<Item> = scan
             .into_paginator()
             .items()
             .send()
             .try_collect()
             .await
-            .map_err(|error| failed("Scan", error, Retryable::ReadTables))?;
+            .map_err(|error| call.failed(error))?;
         Ok(items.iter().filter_map(policy_key).collect())
+    }
+
+    fn remembering(&self, scope: Option<&Scope>) -> Call {
+        let scope = named(scope);
+        let what = format!("which keys of {scope} are unexpected could not be written down");
+        self.writing("dynamodb:PutItem", Retryable::RememberState, what)
+    }
+
+    fn overtaken(&self, scope: Option<&Scope>) -> Arc<Error> {
+        let call = self.remembering(scope);
+        call.passes("others kept writing the same item").into()
     }
 }
 
@@ -317,8 +342,9 @@ fn is_own(scope: Option<&Scope>, key: &PolicyKey) -> bool {
     scope.is_some_and(|scope| scope.to_string() == key.service_id)
 }
 
-fn overtaken() -> Arc<Error> {
-    Retryable::RememberState("others kept writing the same item".into()).into()
+/// A scope as an error names it.
+fn named(scope: Option<&Scope>) -> String {
+    scope.map_or_else(|| "no scope".to_owned(), Scope::to_string)
 }
 
 /// The key of an item. DynamoDB holds no item without one.

@@ -10,12 +10,14 @@ use crate::error::{Error, chain};
 /// Logs a failure, once, where it is handled: `error` where somebody must act.
 pub(crate) fn report(metrics: &Metrics, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
     let step = error.step().as_str();
-    let error_type = error.error_type();
+    let (error_type, operation, code) = (error.error_type(), error.operation(), error.code());
     let endpoint_id = endpoint_id.map(EndpointId::as_str);
     if error.is_retryable() {
         tracing::warn!(
             step,
             error_type,
+            operation,
+            code,
             endpoint_id,
             error = chain(&**error),
             "a step failed and will be tried again"
@@ -24,6 +26,8 @@ pub(crate) fn report(metrics: &Metrics, error: &Arc<Error>, endpoint_id: Option<
         tracing::error!(
             step,
             error_type,
+            operation,
+            code,
             endpoint_id,
             error = chain(&**error),
             "a step failed; somebody must act"
