@@ -1,5 +1,6 @@
 //! What somebody filled in: `application/x-www-form-urlencoded`, as a browser sends it.
 
+use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::visible::as_typed;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 
@@ -12,6 +13,8 @@ pub(crate) struct Entered {
     pub(crate) choice: Option<Choice>,
     pub(crate) reason: String,
     pub(crate) typed: String,
+    /// Which of the requests that the link lists the page showed, or is to show.
+    pub(crate) of: Option<EndpointId>,
     pub(crate) faults: Faults,
 }
 
@@ -36,6 +39,9 @@ impl Faults {
 /// What somebody typed is not the end of the endpoint's id.
 pub(crate) const MISTYPED: &str =
     "That is not how this endpoint's id ends. Type its last six characters.";
+/// The same, where the link lists several.
+pub(crate) const MISTYPED_OF_SEVERAL: &str = "That is not how exactly one of the ids of these endpoints ends. Type the \
+     last six characters of the one that you decide about, or all of its id.";
 const NOT_TYPED: &str = "Type the last six characters of the endpoint's id.";
 const NOT_CHOSEN: &str = "Choose one.";
 const NOT_A_FORM: &str =
@@ -55,12 +61,13 @@ pub(crate) fn read(request: &Request) -> Entered {
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return damaged();
     }
-    let (mut choice, mut reason, mut typed) = (None, None, None);
+    let (mut choice, mut reason, mut typed, mut of) = (None, None, None, None);
     for (name, value) in form_urlencoded::parse(&request.body) {
         let field = match name.as_ref() {
             "choice" => &mut choice,
             "reason" => &mut reason,
             "typed" => &mut typed,
+            "of" => &mut of,
             // Browser extensions and mail gateways add fields of their own.
             _ => continue,
         };
@@ -81,8 +88,16 @@ pub(crate) fn read(request: &Request) -> Entered {
         choice,
         reason: reason.unwrap_or_default().into_owned(),
         typed: typed.unwrap_or_default().into_owned(),
+        of: of.and_then(|of| of.parse().ok()),
         faults: Faults::default(),
     }
+}
+
+/// Whether somebody only wants to see another of the requests that their link lists.
+pub(crate) fn only_looks(entered: &Entered) -> bool {
+    let is_empty =
+        entered.choice.is_none() && entered.reason.is_empty() && entered.typed.is_empty();
+    is_empty && entered.of.is_some() && !entered.faults.any()
 }
 
 /// The ballot that was filled in; none if something is wrong with the form, which is then noted in it.

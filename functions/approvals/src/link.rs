@@ -1,12 +1,12 @@
 //! An approver's link: looking at what it opens, and deciding.
 
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::gatekeeper::{Gatekeeper, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, View, Voted, Voter};
 
 use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::Unrecorded;
 
-use crate::form::{self, Entered, Faults, MISTYPED};
+use crate::form::{self, Entered, Faults, MISTYPED, MISTYPED_OF_SEVERAL};
 use crate::http::{Request, Response};
 use crate::page::{self, Notice};
 use crate::standing::Outcome;
@@ -25,6 +25,9 @@ pub(crate) async fn decide(
     deadline: Deadline,
 ) -> Response {
     let mut entered = form::read(request);
+    if form::only_looks(&entered) {
+        return show(gatekeeper, token, entered).await;
+    }
     let Some(ballot) = form::ballot(&mut entered) else {
         return show(gatekeeper, token, entered).await;
     };
@@ -33,6 +36,11 @@ pub(crate) async fn decide(
         typed: entered.typed.clone(),
     };
     match gatekeeper.vote(&voter, &ballot, deadline).await {
+        // The page comes back about the request that it was about.
+        Ok(Voted::Mistyped(_)) if entered.of.is_some() => {
+            entered.faults.typed = Some(MISTYPED_OF_SEVERAL);
+            show(gatekeeper, token, entered).await
+        }
         Ok(voted) => shown(gatekeeper, voted.into(), entered),
         // The gatekeeper has told of it.
         Err(_) => unavailable(gatekeeper, token),
@@ -40,11 +48,19 @@ pub(crate) async fn decide(
 }
 
 async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Response {
-    let voter = Voter::Link {
+    let of = entered.of.as_ref().map(ToString::to_string);
+    let voter = |typed| Voter::Link {
         token: token.to_owned(),
-        typed: String::new(),
+        typed,
     };
-    match gatekeeper.view(&voter).await {
+    let mut view = gatekeeper
+        .view(&voter(of.clone().unwrap_or_default()))
+        .await;
+    if of.is_some() && matches!(view, Ok(View::Invalid)) {
+        // The link is used up for that one.
+        view = gatekeeper.view(&voter(String::new())).await;
+    }
+    match view {
         Ok(view) => shown(gatekeeper, view.into(), entered),
         // As above.
         Err(_) => unavailable(gatekeeper, token),
@@ -74,7 +90,10 @@ fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Res
     match outcome {
         Outcome::Open(dossier) => page::open(&dossier, &entered, now),
         Outcome::Mistyped(dossier) => {
-            entered.faults.typed = Some(MISTYPED);
+            entered.faults.typed = Some(match dossier.others.is_empty() {
+                true => MISTYPED,
+                false => MISTYPED_OF_SEVERAL,
+            });
             page::open(&dossier, &entered, now)
         }
         Outcome::Unrecorded(why, dossier) => {

@@ -77,6 +77,15 @@ pub(crate) fn own_vote(dossier: &Dossier) -> String {
     }
 }
 
+/// The same, after "in review; ".
+pub(crate) fn said(choice: Choice) -> &'static str {
+    match choice {
+        Choice::Approve => "you approved",
+        Choice::Withdraw => "you withdrew your approval",
+        Choice::Reject => "you rejected",
+    }
+}
+
 /// Whether somebody's last word is that they take their approval back.
 pub(crate) fn has_withdrawn(dossier: &Dossier) -> bool {
     let own = dossier.own.as_ref();

@@ -168,6 +168,20 @@ pub struct Announcement {
     /// The review, where there is or was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// Of an approval e-mail: the other reviews of the same account at the same service that it lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OtherReview>,
+}
+
+/// A review that an approval e-mail lists besides the first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherReview {
+    /// The id that a message about it alone would have.
+    pub id: String,
+    /// The consumer's endpoint.
+    pub endpoint_id: EndpointId,
+    /// Which of the request's reviews.
+    pub number: u64,
 }
 
 /// How a review stands.
@@ -255,6 +269,7 @@ fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
             votes: request.votes.clone(),
             rejected_when_due: request.deadline_rejects,
         }),
+        others: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::precondition::{PolicyRead, Precondition};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::vote::{Ballot, Channel, Choice, Tally, Unrecorded, reason_of, tally};
 
-pub use view::{Dossier, View, is_used_up, view};
+pub use view::{Dossier, Listed, View, is_used_up, view};
 
 /// A vote that somebody casts, and what bears on nothing else.
 #[derive(Debug, Clone, Copy)]

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::announcement::{Announcement, Kind};
+use crate::announcement::{Announcement, Kind, OtherReview};
 use crate::approver::{Approver, ApproverId, may_decide};
+use crate::ids::EndpointId;
 use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
+use crate::visible::in_line;
 
 /// A link lives no longer than this, though its review may.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -16,6 +18,10 @@ const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
 const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// An SNS subject is shorter than 100 characters.
 const SUBJECT_LIMIT: usize = 99;
+/// One e-mail lists no more requests.
+pub const LISTED_AT_MOST: usize = 100;
+/// Where an e-mail lists several, the reason for each is shown up to here.
+const REASON: usize = 300;
 
 /// When a link dies by itself. With its review it dies in any case: who looks and who votes is held to
 /// the deadline as it is then, which may be later than it was when the letter was written.
@@ -84,15 +90,113 @@ pub fn invitation(
         ),
         to: Audience::Approver(Invitation {
             approver: approver.clone(),
-            requests: vec![(told.endpoint_id.clone(), review.number)],
+            requests: [(told.endpoint_id.clone(), review.number)]
+                .into_iter()
+                .chain((told.others.iter()).map(|one| (one.endpoint_id.clone(), one.number)))
+                .collect(),
             sent_at: now,
             expires_at: expiry(now),
         }),
     }))
 }
 
+/// The message that asks an approver about reviews of one account at one service, as it is sent now: each
+/// request once, new ones before those of which they are reminded. None if none of them is in a review.
+///
+/// # Errors
+/// If the document cannot be encoded, which only a bug can cause.
+pub fn invitation_to_all(
+    told: &[&Announcement],
+    approver: &ApproverId,
+    now: Timestamp,
+) -> Result<Option<Message>, serde_json::Error> {
+    let mut by_endpoint: BTreeMap<&EndpointId, (&Announcement, OtherReview)> = BTreeMap::new();
+    for one in told {
+        if let Some(review) = &one.review {
+            let listed = OtherReview {
+                id: one.id.clone(),
+                endpoint_id: one.endpoint_id.clone(),
+                number: review.number,
+            };
+            // Of two about the same, the later one knows more.
+            by_endpoint.insert(&one.endpoint_id, (one, listed));
+        }
+    }
+    let mut listed: Vec<(&Announcement, OtherReview)> = by_endpoint.into_values().collect();
+    listed.sort_by_key(|(one, _)| (one.kind == Kind::ReviewReminder, one.at));
+    let (told, listed): (Vec<&Announcement>, Vec<OtherReview>) = listed.into_iter().unzip();
+    let Some((first, [_, ..])) = told.split_first() else {
+        return match told.first() {
+            Some(only) => invitation(only, approver, now),
+            None => Ok(None),
+        };
+    };
+    let document = Announcement {
+        others: listed.into_iter().skip(1).collect(),
+        ..(*first).clone()
+    };
+    let message = invitation(&document, approver, now)?;
+    Ok(message.map(|mut message| {
+        message.subject =
+            subject_with(first, &format!(" {} more of the same account", told.len())).into();
+        message.text = text_of_several(&told).into();
+        message
+    }))
+}
+
+fn text_of_several(told: &[&Announcement]) -> String {
+    let Some(first) = told.first() else {
+        return String::new();
+    };
+    let service = match &first.service_name {
+        Some(name) => format!("{name} ({})", first.service_id),
+        None => first.service_id.to_string(),
+    };
+    let wait = match first.kind {
+        Kind::ReviewReminder => "still wait",
+        _ => "wait",
+    };
+    let mut text = format!(
+        "{} more requests of {} to connect to {service} {wait} for people:\n\n",
+        told.len(),
+        first.consumer()
+    );
+    for one in told {
+        let unanswered = match (one.due, &one.review) {
+            (Some(due), Some(review)) if review.rejected_when_due => {
+                format!("; rejected at {due:.0} if nobody answers")
+            }
+            _ => String::new(),
+        };
+        let reason: String = one.reason.chars().take(REASON).collect();
+        let cut = if reason.len() < one.reason.len() {
+            "…"
+        } else {
+            ""
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{} in {}, since {:.0}{unanswered}\n    {}{cut}",
+            one.endpoint_id,
+            one.region,
+            one.since,
+            in_line(&reason)
+        );
+    }
+    text.push_str(
+        "\nEach is decided by itself. What nobody decides stays pending, unless a time stands beside it: \
+         nothing is connected, and you are asked again if the service sends reminders.\n",
+    );
+    text
+}
+
 /// Names, where SNS can carry them in a subject; ids where it cannot.
 fn subject(told: &Announcement) -> String {
+    subject_with(told, "")
+}
+
+fn subject_with(told: &Announcement, more: &str) -> String {
     let consumer = told.customer.as_deref().unwrap_or(told.account_id.as_str());
     let service = told
         .service_name
@@ -103,13 +207,13 @@ fn subject(told: &Announcement) -> String {
     } else {
         ""
     };
-    let wanted = format!("{again}May {consumer} connect to {service}?");
+    let wanted = format!("{again}May {consumer} connect to {service}?{more}");
     let fits = wanted.len() <= SUBJECT_LIMIT && wanted.bytes().all(|c| matches!(c, b' '..=b'~'));
     if fits {
         wanted
     } else {
         format!(
-            "{again}May {} connect to {}?",
+            "{again}May {} connect to {}?{more}",
             told.account_id, told.service_id
         )
     }
@@ -138,11 +242,25 @@ fn text(told: &Announcement) -> String {
 /// An invitation's whole text, with the link that was made for it.
 #[must_use]
 pub fn letter(text: &str, invitation: &Invitation, url: &str) -> String {
+    let several = invitation.requests.len() > 1;
+    let (works, of, taken_back) = match several {
+        false => (
+            "as long as the review is open",
+            "the endpoint's id",
+            "Until the review ends you can take an approval back with the same link, or reject; you cannot \
+             approve twice.",
+        ),
+        true => (
+            "for each of them as long as its review is open, however you decide about the others",
+            "the id of the endpoint that you decide about",
+            "Until a review ends you can take your approval back with the same link, or reject; you cannot \
+             approve the same request twice.",
+        ),
+    };
     format!(
-        "{text}\nDecide here, as {}. The link is yours alone and works as long as the review is open; do not forward \
-         it:\n\n{url}\n\nOpening it decides nothing. To decide you type the last six characters of the endpoint's \
-         id. Until the review ends you can take an approval back with the same link, or reject; you cannot approve \
-         twice.\n",
+        "{text}\nDecide here, as {}. The link is yours alone and works {works}; do not forward \
+         it:\n\n{url}\n\nOpening it decides nothing. To decide you type the last six characters of {of}. \
+         {taken_back}\n",
         invitation.approver
     )
 }
@@ -193,6 +311,114 @@ mod tests {
         assert_eq!(invitation.expires_at, expiry(at(0)));
         let letter = letter(&message.text, invitation, "https://example.com/a/x");
         assert!(letter.contains("\nhttps://example.com/a/x\n"));
+    }
+
+    fn reviews(count: i64) -> Vec<Announcement> {
+        let of = |n| {
+            let mut review = review();
+            review.endpoint_id = format!("vpce-{n:017x}").parse().unwrap();
+            note(&review, Kind::ReviewOpened, at(n))
+        };
+        (0..count).map(of).collect()
+    }
+
+    fn to_alice(told: &[Announcement]) -> Option<Message> {
+        let told: Vec<&Announcement> = told.iter().collect();
+        let alice = "alice@example.com".parse().unwrap();
+        invitation_to_all(&told, &alice, at(900)).unwrap()
+    }
+
+    fn requests(message: &Message) -> Vec<(EndpointId, u64)> {
+        let Audience::Approver(invitation) = &message.to else {
+            panic!("for an approver")
+        };
+        invitation.requests.clone()
+    }
+
+    #[test]
+    fn several_of_one_account_are_one_message_that_lists_them() {
+        let reviews = reviews(37);
+        let message = to_alice(&reviews).unwrap();
+        assert_eq!(
+            message.subject,
+            "May 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718? 37 more of the same account"
+        );
+        let begin = "37 more requests of Account 012345678901 ";
+        assert!(message.text.starts_with(begin), "{}", message.text);
+        let requests = requests(&message);
+        assert_eq!(requests.len(), 37);
+        for (endpoint, number) in &requests {
+            assert!(message.text.contains(endpoint.as_str()), "{endpoint}");
+            assert_eq!(*number, 1);
+        }
+        let document: Announcement = serde_json::from_str(&message.document).unwrap();
+        assert_eq!(document.others.len(), 36);
+        let Audience::Approver(invitation) = &message.to else {
+            panic!("for an approver")
+        };
+        assert_eq!(invitation.expires_at, expiry(at(900)));
+        let letter = letter(&message.text, invitation, "https://example.com/a/x");
+        assert!(
+            letter.contains("the endpoint that you decide about"),
+            "{letter}"
+        );
+    }
+
+    #[test]
+    fn one_that_is_left_is_asked_about_as_always() {
+        let one = to_alice(&reviews(1)).unwrap();
+        let told = &reviews(1)[0];
+        let alice = "alice@example.com".parse().unwrap();
+        assert_eq!(Some(one), invitation(told, &alice, at(900)).unwrap());
+        assert_eq!(to_alice(&[]), None);
+    }
+
+    #[test]
+    fn a_request_is_listed_once_and_new_ones_come_before_reminders() {
+        let mut told = reviews(3);
+        let mut again = told[1].clone();
+        (again.kind, again.id) = (Kind::ReviewReminder, "again".to_owned());
+        told.push(again);
+        let message = to_alice(&told).unwrap();
+        let of = |n: usize| (told[n].endpoint_id.clone(), 1);
+        assert_eq!(requests(&message), [of(0), of(2), of(1)]);
+        assert!(message.subject.starts_with("May "), "{}", message.subject);
+        for one in &mut told {
+            one.kind = Kind::ReviewReminder;
+        }
+        let message = to_alice(&told).unwrap();
+        assert_eq!(
+            message.subject,
+            "Reminder: May 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718? 3 more of the same account"
+        );
+        assert!(message.text.contains("still wait for people"));
+    }
+
+    #[test]
+    fn the_longest_list_fits_into_a_message() {
+        let mut told = reviews(LISTED_AT_MOST as i64);
+        for one in &mut told {
+            one.reason = "ü".repeat(10_000);
+        }
+        let message = to_alice(&told).unwrap();
+        assert!(message.subject.len() <= SUBJECT_LIMIT);
+        assert!(message.text.len() < 150_000, "SNS takes 256 KiB in a call");
+    }
+
+    #[test]
+    fn an_emails_link_lives_from_when_it_is_sent() {
+        let told = note(&review(), Kind::ReviewOpened, at(0));
+        let alice = "alice@example.com".parse().unwrap();
+        let life = |now| {
+            let message = invitation_to_all(&[&told], &alice, now).unwrap().unwrap();
+            let Audience::Approver(invitation) = message.to else {
+                panic!("for an approver")
+            };
+            (invitation.sent_at, invitation.expires_at)
+        };
+        let (first, later) = (life(at(0)), life(at(3600)));
+        assert_eq!(later.0, at(3600));
+        assert_eq!(later.1.duration_since(first.1).as_secs(), 3600);
     }
 
     #[test]

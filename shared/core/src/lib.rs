@@ -23,6 +23,7 @@
 //! | [`vote`] | what approvers say of a review, and what it comes to |
 //! | [`ballot`] | what a vote is cast with, why it may not count, and what the votes on a review come to |
 //! | [`token`] | the secret in a link to a review |
+//! | [`link`] | which of the requests that a link lists it opens |
 //! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`observation`] | what EC2 said of an endpoint, and when |
@@ -33,6 +34,7 @@
 //! | [`change`] | a change of a request with all that is written with it |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`messages`] | what a change has to tell, as facts |
+//! | [`grouping`] | which messages about one account go at once, and which go together |
 //! | [`allowance`] | how many e-mails one address takes |
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
@@ -72,12 +74,14 @@ pub mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod foretell;
+pub mod grouping;
 pub mod hint;
 pub mod ids;
 pub mod ignored_setting;
 pub mod invitation;
 pub mod judge;
 pub mod left_alone;
+pub mod link;
 pub mod listing;
 pub mod message;
 pub mod messages;

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::Alarm;
 use crate::announcement::{Announcement, Kind, note};
 use crate::approver::ApproverId;
-use crate::invitation::invitation;
 use crate::message::Message;
 use crate::messages::Messages;
 use crate::reach::ReachAlarm;
@@ -296,21 +295,6 @@ impl OutboxItem {
         matches!(state, Some(EmailState::NotBefore(_)))
     }
 
-    /// An approver's e-mail, as it is sent now; none if there is nothing to ask.
-    ///
-    /// # Errors
-    /// If the document cannot be encoded, which only a bug can cause.
-    pub fn email(
-        &self,
-        approver: &ApproverId,
-        now: Timestamp,
-    ) -> Result<Option<Message>, serde_json::Error> {
-        match &self.approval_emails {
-            Some(emails) => invitation(&emails.review, approver, now),
-            None => Ok(None),
-        }
-    }
-
     /// Notes that a part of it is sent.
     pub fn sent(&mut self, part: Part) {
         match part {
@@ -487,22 +471,6 @@ mod tests {
         assert_eq!(same.key(), asked.key(), "found out twice, it is sent once");
         let other = OutboxItem::of_review(&request(Status::InReview), &id("eve"), at(0));
         assert_ne!(other.key(), asked.key());
-    }
-
-    #[test]
-    fn an_emails_link_lives_from_when_it_is_sent() {
-        use crate::message::Audience;
-        let item = item(&["alice"]);
-        let expiry = |now| {
-            let message = item.email(&id("alice"), now).unwrap().unwrap();
-            let Audience::Approver(invitation) = message.to else {
-                panic!("for an approver")
-            };
-            (invitation.sent_at, invitation.expires_at)
-        };
-        let (first, later) = (expiry(at(0)), expiry(at(3600)));
-        assert_eq!(later.0, at(3600));
-        assert_eq!(later.1.duration_since(first.1).as_secs(), 3600);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn refuse(world: &World, topic: &str) {
     world.sns.inject(Fault::new("PublishBatch", kind).always());
 }
 
-async fn kept(world: &World, partition: &str) -> usize {
+pub(crate) async fn kept(world: &World, partition: &str) -> usize {
     let items = world
         .tables()
         .scan()

@@ -26,6 +26,7 @@ mod events;
 mod failures;
 mod faults;
 mod forged;
+mod grouping;
 mod hidden;
 mod limits;
 mod listed;

@@ -22,25 +22,31 @@ fn step(choice: &str) -> usize {
 impl Ledger {
     /// A letter was sent to an approver.
     pub(crate) fn asked_by_letter(&mut self, document: &Value, approver: &str, letter: &str) {
-        let id = format!("{}@{approver}", text(document, "id"));
-        self.note(format!("letter by {}: {id}", self.caller));
-        *self.told.entry(id.clone()).or_default() += 1;
-        if !self.called_for.contains(&id) {
-            self.broken(
-                "announce",
-                format!("the letter {id} is sent and not on record"),
-            );
-        }
-        let endpoint = text(document, "endpoint_id").to_owned();
         let review = document["review"]["number"].as_u64().unwrap_or_default();
+        let first = (text(document, "id"), text(document, "endpoint_id"), review);
+        let others = document["others"].as_array().into_iter().flatten();
+        let others = others.map(|one| {
+            let number = one["number"].as_u64().unwrap_or_default();
+            (text(one, "id"), text(one, "endpoint_id"), number)
+        });
         let token = letter.split_once("/a/").map(|(_, rest)| rest);
         let token = token.and_then(|rest| rest.split_whitespace().next());
-        match token {
-            Some(token) => {
-                let letter = (endpoint, review, approver.to_owned(), token.to_owned());
-                self.letters.push(letter);
+        for (id, endpoint, review) in [first].into_iter().chain(others) {
+            let id = format!("{id}@{approver}");
+            self.note(format!("letter by {}: {id}", self.caller));
+            *self.told.entry(id.clone()).or_default() += 1;
+            if !self.called_for.contains(&id) {
+                let how = format!("the letter {id} is sent and not on record");
+                self.broken("announce", how);
             }
-            None => self.broken("announce", format!("the letter {id} has no link")),
+            match token {
+                Some(token) => {
+                    let (endpoint, approver) = (endpoint.to_owned(), approver.to_owned());
+                    let letter = (endpoint, review, approver, token.to_owned());
+                    self.letters.push(letter);
+                }
+                None => self.broken("announce", format!("the letter {id} has no link")),
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! The facts of a request, as a page shows them.
 
-use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_aws::gatekeeper::{Dossier, Listed};
+use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::Vote;
@@ -34,6 +35,19 @@ pub(super) struct Facts {
     pub(super) history: Vec<Row>,
     /// Whether the history shows at once.
     pub(super) unfolded: bool,
+    /// The other requests that the link lists.
+    pub(super) others: Vec<Other>,
+}
+
+/// Another request that the link lists.
+pub(super) struct Other {
+    pub(super) id: String,
+    /// The endpoint's id up to its last characters, and those.
+    pub(super) endpoint: (String, String),
+    pub(super) region: String,
+    pub(super) since: Moment,
+    pub(super) stands: String,
+    pub(super) is_open: bool,
 }
 
 /// A review that is open.
@@ -96,9 +110,6 @@ impl Moment {
 impl Facts {
     pub(super) fn of(dossier: &Dossier, now: Timestamp, asks: bool) -> Self {
         let request = &dossier.request;
-        let endpoint = request.endpoint_id.as_str();
-        let cut = endpoint.len().saturating_sub(TYPED);
-        let (head, tail) = endpoint.split_at_checked(cut).unwrap_or((endpoint, ""));
         let rows = dossier.history.len();
         Self {
             asks,
@@ -106,7 +117,7 @@ impl Facts {
             account: request.account_id.to_string(),
             service_name: request.service_name.as_ref().map(ToString::to_string),
             service_id: request.service_id.to_string(),
-            endpoint: (head.to_owned(), tail.to_owned()),
+            endpoint: parts_of(&request.endpoint_id),
             region: request.region.to_string(),
             since: Moment::new(request.opened_at, now),
             why: request.verdict.reason.clone(),
@@ -129,6 +140,38 @@ impl Facts {
                 .collect(),
             // One row says no more than the facts do.
             unfolded: (2..=SHORT).contains(&rows),
+            others: dossier
+                .others
+                .iter()
+                .map(|one| Other::of(one, now))
+                .collect(),
+        }
+    }
+}
+
+/// An endpoint's id up to its last characters, and those.
+fn parts_of(endpoint: &EndpointId) -> (String, String) {
+    let endpoint = endpoint.as_str();
+    let cut = endpoint.len().saturating_sub(TYPED);
+    let (head, tail) = endpoint.split_at_checked(cut).unwrap_or((endpoint, ""));
+    (head.to_owned(), tail.to_owned())
+}
+
+impl Other {
+    fn of(listed: &Listed, now: Timestamp) -> Self {
+        let request = &listed.request;
+        let is_open = request.status == Status::InReview;
+        Self {
+            id: request.endpoint_id.to_string(),
+            endpoint: parts_of(&request.endpoint_id),
+            region: request.region.to_string(),
+            since: Moment::new(request.opened_at, now),
+            stands: match listed.own {
+                Some(own) if is_open => format!("in review; {}", words::said(own)),
+                None if is_open => "waits for your vote".to_owned(),
+                _ => words::standing(request.status).to_owned(),
+            },
+            is_open,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a page adds to how a request stands.
 
-use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_aws::gatekeeper::{Dossier, Listed};
 use gatekeeper_core::request::Status;
 
 use crate::standing::Standing;
@@ -47,13 +47,18 @@ pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<String> {
             "You can close this page. Until the review ends, the same link lets you {still}."
         ));
     }
+    let waits = |one: &Listed| one.request.status == Status::InReview && one.own.is_none();
+    if dossier.others.iter().any(waits) && status(standing) < 300 {
+        return Some("Your link works for the others that it lists below.".to_owned());
+    }
     let next = match standing {
         Standing::Barred(_) if dossier.request.status == Status::InReview => {
             Some("The others who may decide were asked, each with a link of their own.")
         }
-        Standing::Recorded | Standing::Done => {
-            Some("You can close this page. Your link is used up and does not work again.")
-        }
+        Standing::Recorded | Standing::Done => match dossier.others.is_empty() {
+            true => Some("You can close this page. Your link is used up and does not work again."),
+            false => Some("You can close this page. For this connection, your link is used up."),
+        },
         Standing::TooLate | Standing::Overtaken => {
             Some("How it was decided, and by whom, stands below.")
         }

@@ -79,6 +79,7 @@ fn opened(reason: &str) -> Dossier {
     request.deadline = Some(now() + SignedDuration::from_hours(45));
     request.deadline_rejects = true;
     Dossier {
+        others: Vec::new(),
         request,
         history: vec![transition],
         approver: "alice@example.com".parse().unwrap(),
@@ -360,6 +361,7 @@ fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
         choice: Some(Choice::Reject),
         reason: "</textarea>\n<b>".to_owned(),
         typed: "\"abc".to_owned(),
+        of: None,
         faults: Faults {
             typed: Some("not the end"),
             ..Faults::default()
@@ -557,6 +559,7 @@ fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
         choice: Some(Choice::Reject),
         reason: "No contract.".to_owned(),
         typed: "bcdef0".to_owned(),
+        of: None,
         faults: Faults {
             unrecorded: Some(why),
             ..Faults::default()
@@ -659,7 +662,8 @@ proptest! {
             choice: None,
             reason: marked.clone(),
             typed: marked.clone(),
-            faults: Faults::default(),
+            of: None,
+faults: Faults::default(),
         };
         prop_assert!(!open(&dossier, &entered, now()).body.contains("<i "));
         for stands in ALL {
@@ -686,7 +690,8 @@ proptest! {
                 choice: None,
                 reason: text.clone(),
                 typed: text.clone(),
-                faults: Faults { unrecorded, ..Faults::default() },
+                of: None,
+faults: Faults { unrecorded, ..Faults::default() },
             };
             let page = open(&dossier, &entered, now()).body;
             prop_assert_eq!(visible(&page), page.as_str());

@@ -1,11 +1,13 @@
-//! Approvers' e-mails: who is still to be asked, how many their address takes, and a link for each.
+//! Approvers' e-mails: who is still to be asked, which go as one, how many an address takes, and a link for
+//! each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::approver::ApproverId;
-use gatekeeper_core::ids::EndpointId;
-use gatekeeper_core::invitation::{is_still_asked, letter};
+use gatekeeper_core::ids::{AccountId, ServiceId};
+use gatekeeper_core::invitation::{LISTED_AT_MOST, invitation_to_all, is_still_asked, letter};
 use gatekeeper_core::message::{Audience, Message};
 use gatekeeper_core::outbox::EmailState;
 use gatekeeper_core::token::Token;
@@ -32,10 +34,15 @@ pub(super) struct Emails {
 
 /// An e-mail that is to be sent now.
 pub(super) struct Email {
-    /// The place of its item among those that are being sent.
-    pub(super) index: usize,
-    pub(super) approver: ApproverId,
+    pub(super) about: About,
     pub(super) message: Message,
+}
+
+/// Whom one e-mail is for, and which items it is about.
+pub(super) struct About {
+    pub(super) approver: ApproverId,
+    /// Their places among those that are being sent.
+    pub(super) places: Vec<usize>,
 }
 
 /// What is to be sent now, and what not.
@@ -45,6 +52,8 @@ pub(super) struct Prepared {
     /// When the first of those may be sent that an address does not take now.
     pub(super) next: Option<Timestamp>,
     pub(super) failures: Vec<Arc<Error>>,
+    /// Whether nothing could be prepared.
+    pub(super) is_unprepared: bool,
 }
 
 impl Emails {
@@ -67,16 +76,17 @@ impl Emails {
         if due.is_empty() {
             return Prepared::default();
         }
-        let kept = self.drop_others(sending, due, now).await;
-        let allowed = match kept {
-            Ok(kept) => self.allow(sending, kept, now).await,
-            Err(error) => Err(error),
+        let allowed = async {
+            let kept = self.drop_others(sending, due, now).await?;
+            let emails = self.group(sending, kept).await?;
+            self.allow(sending, emails, now).await
         };
-        let (allowed, next) = match allowed {
+        let (allowed, next) = match allowed.await {
             Ok(allowed) => allowed,
             Err(error) => {
                 return Prepared {
                     failures: vec![error],
+                    is_unprepared: true,
                     ..Prepared::default()
                 };
             }
@@ -85,25 +95,77 @@ impl Emails {
             next,
             ..Prepared::default()
         };
-        for (index, approver) in allowed {
-            let Some(one) = sending.get_mut(index) else {
-                continue;
-            };
-            match one.item.email(&approver, now) {
-                Ok(Some(message)) => prepared.emails.push(Email {
-                    index,
-                    approver,
-                    message,
-                }),
-                Ok(None) => one.note_email(approver, EmailState::Dropped),
+        for about in allowed {
+            let reviews = about.places.iter();
+            let reviews: Vec<&Announcement> = reviews
+                .filter_map(|place| review_of(sending.get(*place)?))
+                .collect();
+            match invitation_to_all(&reviews, &about.approver, now) {
+                Ok(Some(message)) => prepared.emails.push(Email { about, message }),
+                Ok(None) => note_all(sending, &about, EmailState::Dropped),
                 Err(error) => {
-                    let what = format!("{} for {approver}", one.item.id);
+                    let what = format!("an approval e-mail to {}", about.approver);
                     let error = Error::unencodable(Step::Announce, what, error);
                     prepared.failures.push(error.into());
                 }
             }
         }
         prepared
+    }
+
+    /// Which of these e-mails go now, and which of them as one. Of an account's reviews at a service the first
+    /// go at once, and those that come soon after them wait for each other. What has waited, for whatever
+    /// reason, goes as one with all else of the account that has.
+    async fn group(
+        &self,
+        sending: &mut [Sending],
+        due: Vec<(usize, ApproverId)>,
+    ) -> Result<Vec<About>, Arc<Error>> {
+        let mut new: BTreeMap<(ServiceId, AccountId), BTreeMap<usize, Vec<ApproverId>>> =
+            BTreeMap::new();
+        let mut waited: BTreeMap<(ServiceId, AccountId, ApproverId), Vec<usize>> = BTreeMap::new();
+        for (place, approver) in due {
+            let Some(one) = sending.get(place) else {
+                continue;
+            };
+            let Some(review) = review_of(one) else {
+                continue;
+            };
+            let (service, account) = (review.service_id.clone(), review.account_id.clone());
+            if one.item.has_to_wait(&approver) {
+                let group = waited.entry((service, account, approver));
+                group.or_default().push(place);
+            } else {
+                let items = new.entry((service, account)).or_default();
+                items.entry(place).or_default().push(approver);
+            }
+        }
+        let mut emails = Vec::new();
+        for ((service, account), items) in new {
+            let ids = items.keys().filter_map(|place| sending.get(*place));
+            let ids: Vec<&str> = ids.map(|one| one.item.id.as_str()).collect();
+            let placed = self.tables.place_emails(&service, &account, &ids).await?;
+            for ((place, approvers), then) in items.into_iter().zip(placed) {
+                for approver in approvers {
+                    let places = vec![place];
+                    let about = About { approver, places };
+                    match then {
+                        Some(then) => note_all(sending, &about, EmailState::NotBefore(then)),
+                        None => emails.push(about),
+                    }
+                }
+            }
+        }
+        for ((_, _, approver), places) in waited {
+            let chunks = places.chunks(LISTED_AT_MOST);
+            emails.extend(chunks.map(|places| About {
+                approver: approver.clone(),
+                places: places.to_vec(),
+            }));
+        }
+        // What was written first goes first.
+        emails.sort_by_key(|about| about.places.first().copied());
+        Ok(emails)
     }
 
     /// Leaves out whoever is not to be asked any more: the review is over, or not theirs to decide.
@@ -115,16 +177,17 @@ impl Emails {
     ) -> Result<Vec<(usize, ApproverId)>, Arc<Error>> {
         if self.url.is_none() {
             // Nobody is asked by e-mail any more.
-            for (index, approver) in due {
-                drop_email(sending, index, approver);
+            for (place, approver) in due {
+                let places = vec![place];
+                note_all(sending, &About { approver, places }, EmailState::Dropped);
             }
             return Ok(Vec::new());
         }
         let approvers = self.tables.approvers().await?;
         let endpoints: BTreeSet<Key> = due
             .iter()
-            .filter_map(|(index, _)| endpoint_of(sending.get(*index)?))
-            .map(|endpoint| Key::Request(endpoint.clone()))
+            .filter_map(|(index, _)| review_of(sending.get(*index)?))
+            .map(|review| Key::Request(review.endpoint_id.clone()))
             .collect();
         let what = "whether approvers are still to be asked could not be read";
         let requests = self.tables.read(endpoints, what).await?;
@@ -149,31 +212,37 @@ impl Emails {
     async fn allow(
         &self,
         sending: &mut [Sending],
-        due: Vec<(usize, ApproverId)>,
+        emails: Vec<About>,
         now: Timestamp,
-    ) -> Result<(Vec<(usize, ApproverId)>, Option<Timestamp>), Arc<Error>> {
-        let mut wanted: BTreeMap<ApproverId, usize> = BTreeMap::new();
-        for (_, approver) in &due {
-            *wanted.entry(approver.clone()).or_default() += 1;
+    ) -> Result<(Vec<About>, Option<Timestamp>), Arc<Error>> {
+        let mut wanted: BTreeMap<&ApproverId, usize> = BTreeMap::new();
+        for about in &emails {
+            *wanted.entry(&about.approver).or_default() += 1;
         }
-        let mut granted = self.tables.take_allowances(&wanted).await?;
+        let mut granted = BTreeMap::new();
+        for (approver, wanted) in wanted {
+            let taken = self.tables.take_allowance(approver, wanted).await?;
+            granted.insert(approver.clone(), taken);
+        }
         let (mut allowed, mut next) = (Vec::new(), None);
-        for (index, approver) in due {
-            let Some(left) = granted.get_mut(&approver) else {
+        for about in emails {
+            let Some(left) = granted.get_mut(&about.approver) else {
                 continue;
             };
             if left.now > 0 {
                 left.now -= 1;
-                allowed.push((index, approver));
+                allowed.push(about);
                 continue;
             }
             next = Some(next.map_or(left.rest_at, |next: Timestamp| next.min(left.rest_at)));
-            if let Some(one) = sending.get_mut(index)
-                && !one.item.has_to_wait(&approver)
-            {
+            let then = EmailState::NotBefore(left.rest_at.max(now));
+            for place in &about.places {
                 // What waits already is due whenever it is looked at: that need not be written again.
-                let then = EmailState::NotBefore(left.rest_at.max(now));
-                one.note_email(approver, then);
+                if let Some(one) = sending.get_mut(*place)
+                    && !one.item.has_to_wait(&about.approver)
+                {
+                    one.note_email(about.approver.clone(), then);
+                }
             }
         }
         Ok((allowed, next))
@@ -211,15 +280,17 @@ impl Emails {
     }
 }
 
-fn drop_email(sending: &mut [Sending], index: usize, approver: ApproverId) {
-    if let Some(one) = sending.get_mut(index) {
-        one.note_email(approver, EmailState::Dropped);
+fn note_all(sending: &mut [Sending], about: &About, state: EmailState) {
+    for place in &about.places {
+        if let Some(one) = sending.get_mut(*place) {
+            one.note_email(about.approver.clone(), state);
+        }
     }
 }
 
-fn endpoint_of(one: &Sending) -> Option<&EndpointId> {
+fn review_of(one: &Sending) -> Option<&Announcement> {
     let emails = one.item.approval_emails.as_ref()?;
-    Some(&emails.review.endpoint_id)
+    Some(&emails.review)
 }
 
 /// Whether somebody is still to be asked; none if that cannot be told, because items of approvers cannot be

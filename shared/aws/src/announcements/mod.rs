@@ -35,7 +35,7 @@ use crate::error::{Error, Step};
 use crate::tables::{Left, Tables, UnreadableItem};
 use crate::telemetry::{Metrics, Unit, report};
 pub use config::AnnouncementsConfig;
-use emails::Emails;
+use emails::{Email, Emails};
 use look::Look;
 use publish::{OutgoingMessage, Publisher};
 use reach::Reach;
@@ -240,16 +240,12 @@ impl Announcements {
             self.report(error);
         }
         let noted = self.note(&mut sending).await;
-        let (now, failure) = (self.clock.now(), failures.first());
+        let failure = failures.first();
         let handled = sending.iter().zip(noted).map(|(one, noted)| {
             noted?;
-            // What waits for its address's turn is no failure.
-            let mut due = one.item.emails_due(now);
-            let is_email_left = due.any(|approver| !one.item.has_to_wait(approver));
             match failure {
-                Some(error) if is_email_left || one.is_announcement_left() => {
-                    Err(Arc::clone(error))
-                }
+                Some(error) if one.is_failed => Err(Arc::clone(error)),
+                // What waits for its turn is no failure.
                 _ => Ok(()),
             }
         });
@@ -264,10 +260,11 @@ impl Announcements {
     async fn announce(&self, sending: &mut [Sending], deadline: Deadline) -> Vec<Arc<Error>> {
         let mut failures = Vec::new();
         let mut messages = Vec::new();
-        for one in &*sending {
+        for one in &mut *sending {
             match one.item.announcements_due() {
                 Ok(due) => messages.extend(due.into_iter().map(OutgoingMessage::announcement)),
                 Err(error) => {
+                    one.is_failed = true;
                     let error = Error::unencodable(Step::Announce, &one.item.id, error);
                     failures.push(error.into());
                 }
@@ -289,17 +286,26 @@ impl Announcements {
             next: prepared.next,
             failures: prepared.failures,
         };
-        match self.emails.with_links(&prepared.emails).await {
-            Ok(messages) => {
-                let mut published = self.publish(messages, deadline).await;
-                asked.failures.append(&mut published.failures);
-                for email in prepared.emails {
-                    if let Some(one) = sending.get_mut(email.index) {
-                        one.note_asked(email.approver, email.message.id, &published);
-                    }
+        let mut published = match self.emails.with_links(&prepared.emails).await {
+            Ok(messages) => self.publish(messages, deadline).await,
+            Err(error) => publish::Published {
+                failures: vec![error],
+                ..publish::Published::default()
+            },
+        };
+        asked.failures.append(&mut published.failures);
+        for Email { about, message } in prepared.emails {
+            for place in about.places {
+                if let Some(one) = sending.get_mut(place) {
+                    one.note_asked(about.approver.clone(), message.id.clone(), &published);
                 }
             }
-            Err(error) => asked.failures.push(error),
+        }
+        if prepared.is_unprepared {
+            let now = self.clock.now();
+            for one in sending {
+                one.is_failed |= one.item.emails_due(now).next().is_some();
+            }
         }
         asked
     }

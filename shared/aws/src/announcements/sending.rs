@@ -11,6 +11,8 @@ use super::publish::Published;
 pub(super) struct Sending {
     pub(super) item: OutboxItem,
     pub(super) is_changed: bool,
+    /// Whether something of it should have been sent by now, and is not.
+    pub(super) is_failed: bool,
 }
 
 impl Sending {
@@ -18,6 +20,7 @@ impl Sending {
         Self {
             item,
             is_changed: false,
+            is_failed: false,
         }
     }
 
@@ -49,6 +52,8 @@ impl Sending {
         } else if let Some(why) = refused.get(&id) {
             self.item.refused(part, id, why.clone());
             self.is_changed = true;
+        } else {
+            self.is_failed = true;
         }
     }
 
@@ -60,11 +65,5 @@ impl Sending {
     pub(super) fn note_held(&mut self, is_held: bool) {
         self.item.delivery.held = is_held;
         self.is_changed = true;
-    }
-
-    /// Whether something that everybody is to be told is not sent.
-    pub(super) fn is_announcement_left(&self) -> bool {
-        let due = self.item.announcements_due();
-        due.is_ok_and(|due| !due.is_empty())
     }
 }

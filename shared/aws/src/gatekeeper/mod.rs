@@ -76,7 +76,7 @@ use crate::rules::Rules;
 use crate::tables::{Key, Tables};
 use crate::telemetry::Metrics;
 
-pub use gatekeeper_core::ballot::{Dossier, View};
+pub use gatekeeper_core::ballot::{Dossier, Listed, View};
 pub use observe::Handled;
 pub use outcome::Outcome;
 pub use reconcile::Reconciled;

@@ -11,10 +11,13 @@ mod observe;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId, may_decide};
-use gatekeeper_core::ballot::{CastBallot, Dossier, Refusal, View, is_used_up, view};
+use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
+use gatekeeper_core::ballot::{
+    CastBallot, Dossier, Listed as ListedRequest, Refusal, View, is_used_up, view,
+};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::link::{Opens, opens};
 use gatekeeper_core::observation::Observation;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review::{self, HeldEmail};
@@ -95,6 +98,26 @@ pub enum Voted {
     NotAnApprover,
 }
 
+impl Voted {
+    /// With the other requests that a link lists.
+    fn listing(mut self, others: Vec<ListedRequest>) -> Self {
+        match &mut self {
+            Self::Waiting(dossier)
+            | Self::Decided(dossier)
+            | Self::Recorded(dossier)
+            | Self::Overtaken(dossier)
+            | Self::Unrecorded(_, dossier)
+            | Self::Already(dossier)
+            | Self::TooLate(dossier)
+            | Self::Barred(_, dossier)
+            | Self::Unmanaged(dossier)
+            | Self::Mistyped(dossier) => dossier.others = others,
+            Self::Expired | Self::Invalid | Self::NotAnApprover => {}
+        }
+        self
+    }
+}
+
 /// A vote to be cast.
 struct Voting<'a> {
     approver: ApproverId,
@@ -114,6 +137,8 @@ struct Opened {
     approvers: Approvers,
     history: Vec<Transition>,
     managed: Option<Arc<[ServiceId]>>,
+    /// The other requests that the link lists.
+    others: Vec<ListedRequest>,
 }
 
 /// What came of one try.
@@ -204,7 +229,7 @@ impl Votes {
 
     async fn try_to_view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
         let (endpoint_id, review) = match voter {
-            Voter::Link { token, .. } => return self.look_at_link(token).await,
+            Voter::Link { token, typed } => return self.look_at_link(token, typed).await,
             Voter::Slack {
                 endpoint_id,
                 review,
@@ -262,9 +287,10 @@ impl Votes {
         let waits = Waits::new(voter.channel(), &self.clock);
         match voter {
             Voter::Link { token, typed } => {
-                let Some(opened) = self.open(token).await? else {
+                let Some(opened) = self.open(token, typed).await? else {
                     return Ok(Voted::Invalid);
                 };
+                let others = opened.others.clone();
                 let typed_it = is_typed(typed, &opened.request.endpoint_id);
                 let now = self.clock.now();
                 if opened.is_used_up() {
@@ -298,7 +324,8 @@ impl Votes {
                     ballot,
                     channel: Channel::Email,
                 };
-                self.cast(voting, waits, deadline).await
+                let voted = self.cast(voting, waits, deadline).await?;
+                Ok(voted.listing(others))
             }
             Voter::Slack {
                 endpoint_id,
@@ -602,8 +629,8 @@ impl Votes {
             .put("Votes", Unit::Count, 1.0, &[("choice", choice)]);
     }
 
-    async fn look_at_link(&self, token: &str) -> Result<View, Arc<Error>> {
-        let Some(opened) = self.open(token).await? else {
+    async fn look_at_link(&self, token: &str, typed: &str) -> Result<View, Arc<Error>> {
+        let Some(opened) = self.open(token, typed).await? else {
             return Ok(View::Invalid);
         };
         if opened.is_used_up() {
@@ -617,9 +644,9 @@ impl Votes {
         Ok(opened.view(held.as_ref(), now))
     }
 
-    /// Finds what a token opens; none where it opens nothing. Reads the same either way, so that it
-    /// takes as long.
-    async fn open(&self, token: &str) -> Result<Option<Opened>, Arc<Error>> {
+    /// Finds what a token opens, and which of several requests by what was typed; none where it opens
+    /// nothing. Reads the same either way, so that it takes as long.
+    async fn open(&self, token: &str, typed: &str) -> Result<Option<Opened>, Arc<Error>> {
         // What is no token at all is looked for like one that nobody has.
         let token = Token::from_link(token).unwrap_or_else(|_| Token::new([0; 32]));
         let hash = token.hash();
@@ -627,36 +654,54 @@ impl Votes {
         let key = Key::Link(hash.clone());
         let items = self.tables.read([key].into(), what).await?;
         let link = items.link(&hash)?;
-        let named = link
+        let mut named = link
             .as_ref()
-            .and_then(|link| link.requests.first().cloned());
-        let endpoint_id = match &named {
-            Some((endpoint_id, _)) => endpoint_id.clone(),
-            None => match "vpce-00000000".parse() {
-                Ok(id) => id,
+            .map_or(Vec::new(), |link| link.requests.clone());
+        if named.is_empty() {
+            match "vpce-00000000".parse() {
+                Ok(id) => named.push((id, 0)),
                 // It is one.
                 Err(_) => return Ok(None),
-            },
-        };
+            }
+        }
         let waits = Waits::new(Channel::Email, &self.clock);
-        let (request, approvers, history, managed) = tokio::try_join!(
-            self.request_of(&endpoint_id).boxed(),
+        let keys = named.iter().map(|(id, _)| Key::Request(id.clone()));
+        let what = "the requests that an approver's link lists could not be read";
+        let (items, approvers, managed) = tokio::try_join!(
+            self.tables.read(keys.collect(), what).boxed(),
             self.tables.approvers().boxed(),
-            self.tables.history(&endpoint_id).boxed(),
             self.observer.managed(waits).map(Ok).boxed(),
         )?;
-        let (Some(link), Some((_, review)), Some(request)) = (link, named, request) else {
-            return Ok(None);
-        };
-        let by_id = |approver: &&Approver| approver.id == link.approver;
-        let Some(approver) = approvers.list.iter().find(by_id).cloned() else {
-            return Ok(None);
-        };
-        let (service, account) = (&request.service_id, &request.account_id);
-        let may = may_decide(&approver, &approvers.list, service, account);
-        if request.review != Some(review) || may == Err(Bar::OtherService) {
-            return Ok(None);
+        let mut listed = Vec::new();
+        for (id, review) in &named {
+            match items.request(id) {
+                Ok(request) => listed.extend(request.map(|request| (request, *review))),
+                // It stops none of the others.
+                Err(error) if named.len() > 1 => self.log.failure(&error.into(), Some(id)),
+                Err(error) => return Err(error.into()),
+            }
         }
+        let is_theirs = |approver: &&Approver| {
+            let link = link.as_ref();
+            link.is_some_and(|link| approver.id == link.approver)
+        };
+        let approver = approvers.list.iter().find(is_theirs).cloned();
+        let opens = approver
+            .as_ref()
+            .and_then(|approver| opens(listed, typed, approver, &approvers.list));
+        let shown = opens.as_ref().map(|opens| &opens.request.endpoint_id);
+        let history = match shown.or(named.first().map(|(id, _)| id)) {
+            Some(id) => self.tables.history(id).await?,
+            None => Vec::new(),
+        };
+        let (Some(link), Some(approver), Some(opens)) = (link, approver, opens) else {
+            return Ok(None);
+        };
+        let Opens {
+            request,
+            review,
+            others,
+        } = opens;
         Ok(Some(Opened {
             link,
             review,
@@ -665,6 +710,7 @@ impl Votes {
             approvers,
             history,
             managed,
+            others,
         }))
     }
 
@@ -710,7 +756,10 @@ impl Votes {
 impl Opened {
     fn dossier(self) -> Dossier {
         let approvers = &self.approvers.list;
-        Dossier::of(self.request, self.history, &self.approver, approvers)
+        Dossier {
+            others: self.others,
+            ..Dossier::of(self.request, self.history, &self.approver, approvers)
+        }
     }
 
     /// Whether the link is of no more use, however long it lives.
@@ -729,6 +778,7 @@ impl Opened {
             held,
             now,
         )
+        .listing(self.others)
     }
 }
 

@@ -1,116 +1,43 @@
-//! How many e-mails each address was sent of late: an item for each, in which all instances count.
+//! What was sent by e-mail of late: to each address, and about each account's reviews at each service.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use gatekeeper_core::allowance::{Allowance, Granted};
 use gatekeeper_core::approver::ApproverId;
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use gatekeeper_core::grouping::Grouping;
+use gatekeeper_core::ids::{AccountId, ServiceId};
+use jiff::Timestamp;
 
-use super::requests::encode;
-use super::{Item, Key, Tables, UnreadableItem, number};
-use crate::error::{Error, Retryable};
-
-/// How often an item that another instance counts in at the same time is tried.
-const ATTEMPTS: u32 = 8;
-/// How long an item is kept that nobody counts in any more.
-const KEPT: SignedDuration = SignedDuration::from_hours(24);
-
-#[derive(Debug, Serialize, Deserialize)]
-struct AllowanceItem {
-    pk: String,
-    sk: String,
-    /// How often it was written.
-    revision: u64,
-    #[serde(flatten)]
-    allowance: Allowance,
-    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
-    purge_at: i64,
-}
+use super::{Key, Tables};
+use crate::error::Error;
 
 impl Tables {
-    /// Takes what may be sent now of so many e-mails to each address, and counts it.
-    pub(crate) async fn take_allowances(
-        &self,
-        wanted: &BTreeMap<ApproverId, usize>,
-    ) -> Result<BTreeMap<ApproverId, Granted>, Arc<Error>> {
-        let mut granted = BTreeMap::new();
-        for (approver, wanted) in wanted {
-            let taken = self.take_allowance(approver, *wanted).await?;
-            granted.insert(approver.clone(), taken);
-        }
-        Ok(granted)
-    }
-
-    async fn take_allowance(
+    /// Takes what may be sent now of so many e-mails to an address, and counts it.
+    pub(crate) async fn take_allowance(
         &self,
         approver: &ApproverId,
         wanted: usize,
     ) -> Result<Granted, Arc<Error>> {
         let key = Key::Allowance(approver.clone());
-        let call = self.writing(
-            "dynamodb:PutItem",
-            Retryable::Outbox,
-            format!("the e-mails to {approver} could not be counted"),
-        );
-        for _ in 0..ATTEMPTS {
-            let what = format!("how many e-mails {approver} was sent of late could not be read");
-            let items = self.read([key.clone()].into(), &what).await?;
-            let before = items.get(&key).cloned().map(|item| decode(&key, item));
-            let before = before.transpose();
-            let before = before.map_err(|error| error.read_in(self.step))?;
-            let (revision, mut allowance) = before.unwrap_or_default();
-            let now = self.clock.now();
-            let granted = allowance.take(wanted, now);
-            if granted.now == 0 {
-                return Ok(granted);
-            }
-            let (pk, sk) = key.values();
-            let item = encode(
-                &key,
-                AllowanceItem {
-                    pk,
-                    sk,
-                    revision: revision + 1,
-                    allowance,
-                    purge_at: now.checked_add(KEPT).unwrap_or(Timestamp::MAX).as_second(),
-                },
-            );
-            let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
-            let put = self
-                .client
-                .put_item()
-                .table_name(&self.requests)
-                .set_item(Some(item));
-            let put = match revision {
-                0 => put.condition_expression("attribute_not_exists(pk)"),
-                _ => put
-                    .condition_expression("revision = :revision")
-                    .expression_attribute_values(":revision", number(revision)),
-            };
-            match put.send().await {
-                Ok(_) => return Ok(granted),
-                Err(error) if is_overtaken(error.as_service_error()) => {}
-                Err(error) => return Err(call.failed(error)),
-            }
-        }
-        Err(call
-            .passes("others count in the same item all the time")
-            .into())
+        let take = |allowance: &mut Allowance, now| allowance.take(wanted, now);
+        self.count(&key, &format!("the e-mails to {approver}"), take)
+            .await
     }
-}
 
-fn decode(key: &Key, item: Item) -> Result<(u64, Allowance), UnreadableItem> {
-    let read: AllowanceItem =
-        serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(key, error))?;
-    Ok((read.revision, read.allowance))
-}
-
-fn is_overtaken(error: Option<&PutItemError>) -> bool {
-    matches!(
-        error,
-        Some(PutItemError::ConditionalCheckFailedException(_))
-    )
+    /// Counts e-mails about one account's reviews at one service, by their ids. Answers when each goes with
+    /// others; none if it goes at once.
+    pub(crate) async fn place_emails(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        ids: &[&str],
+    ) -> Result<Vec<Option<Timestamp>>, Arc<Error>> {
+        let key = Key::EmailGrouping(service.clone(), account.clone());
+        let place = |grouping: &mut Grouping, now| {
+            let placed = ids.iter().map(|id| grouping.place(id, now));
+            placed.collect()
+        };
+        let what = format!("the e-mails about {account} at {service}");
+        self.count(&key, &what, place).await
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) enum Key {
     Refused(String),
     /// How many e-mails an approver's address was sent of late.
     Allowance(ApproverId),
+    /// What went by e-mail of late about one account's reviews at one service.
+    EmailGrouping(ServiceId, AccountId),
     /// The link that a token opens.
     Link(TokenHash),
     /// What the product remembers about itself, by name.
@@ -106,6 +108,9 @@ impl Key {
             }
             Self::Refused(id) => (REFUSED.to_owned(), id.clone()),
             Self::Allowance(id) => (format!("{ALLOWANCE}#{id}"), ALLOWANCE.to_owned()),
+            Self::EmailGrouping(service, account) => {
+                (format!("grouping#{service}#{account}"), "email".to_owned())
+            }
             Self::Link(hash) => (format!("{LINK}#{}", hash.as_str()), LINK.to_owned()),
             Self::State(name) => (STATE.to_owned(), name.clone()),
             Self::UnexpectedKeys(scope) => {

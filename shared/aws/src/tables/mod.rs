@@ -16,6 +16,7 @@
 //! | | `held-email#vpce-…` | `held-email` | that a review's approval e-mail is held, or was until when |
 //! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
 //! | | `allowance#<approver>` | `allowance` | how many e-mails an address was sent of late |
+//! | | `grouping#<service>#<account>` | `email` | which e-mails about an account's reviews went at once, and when others go together |
 //! | | `refused` | an item of the outbox | what SNS refused for good |
 //! | | `state` | `approval-email` | who is subscribed to approval e-mail, by which filter, and whom nothing reaches |
 //! | | | `reconcile` | where a reconcile stopped that ran out of time |
@@ -29,6 +30,7 @@ mod allowances;
 mod allowlist;
 mod approvers;
 mod batch_get;
+mod counted;
 mod keys;
 mod links;
 mod outbox;

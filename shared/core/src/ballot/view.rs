@@ -24,6 +24,17 @@ pub struct Dossier {
     pub own: Option<Vote>,
     /// What they can say, as long as the review is open and theirs to decide.
     pub choices: &'static [Choice],
+    /// The other requests that the link lists by which they came.
+    pub others: Vec<Listed>,
+}
+
+/// Another request that a link lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The request as it stands.
+    pub request: Request,
+    /// What whoever has the link said last of its review.
+    pub own: Option<Choice>,
 }
 
 /// How a review stands for whoever looks at it. Looking changes nothing.
@@ -69,7 +80,24 @@ impl Dossier {
             own,
             request,
             history,
+            others: Vec::new(),
         }
+    }
+}
+
+impl View {
+    /// With the other requests that a link lists.
+    #[must_use]
+    pub fn listing(mut self, others: Vec<Listed>) -> Self {
+        match &mut self {
+            Self::Open(dossier)
+            | Self::Voted(dossier)
+            | Self::Decided(dossier)
+            | Self::Barred(_, dossier)
+            | Self::Unmanaged(dossier) => dossier.others = others,
+            Self::Expired | Self::Invalid | Self::NotAnApprover => {}
+        }
+        self
     }
 }
 

@@ -176,6 +176,7 @@ fn read_from(listed: Listed, id: &EndpointId) -> Result<Option<Connection>, Unre
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatekeeper_core::connection::ConnectionState;
     use gatekeeper_core::listing::Unreadable;
 
     #[test]

@@ -1,0 +1,122 @@
+//! Which messages about one account's reviews at one service go at once, and which go together: forty
+//! endpoints of one account are not forty messages, which would train people to approve.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// So many of one account at one service go at once…
+const AT_ONCE: usize = 3;
+/// …within this time.
+const WITHIN: SignedDuration = SignedDuration::from_hours(1);
+/// Those that come later wait for each other no longer than this.
+pub const TOGETHER_AFTER: SignedDuration = SignedDuration::from_mins(15);
+
+/// What people were sent of late about one account's reviews at one service, one way: by e-mail, or in a
+/// channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Grouping {
+    /// What went at once, and when.
+    at_once: Vec<(String, Timestamp)>,
+    /// When those go together that wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    together_at: Option<Timestamp>,
+}
+
+impl Grouping {
+    /// Counts one more message, by an id. Answers when it goes with others; none if it goes at once. Asked
+    /// again about one that goes at once, it answers the same: whoever was to send it may have failed.
+    pub fn place(&mut self, id: &str, now: Timestamp) -> Option<Timestamp> {
+        self.at_once
+            .retain(|(_, at)| now.duration_since(*at) < WITHIN);
+        if self.at_once.iter().any(|(known, _)| known == id) {
+            return None;
+        }
+        let waits = self.together_at.filter(|then| *then > now);
+        if waits.is_none() && self.at_once.len() < AT_ONCE {
+            self.at_once.push((id.to_owned(), now));
+            self.together_at = None;
+            return None;
+        }
+        self.together_at = waits.or(now.checked_add(TOGETHER_AFTER).ok());
+        self.together_at
+    }
+
+    /// Notes that those went that waited: who comes next waits for others anew.
+    pub fn went_together(&mut self) {
+        self.together_at = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::at;
+
+    #[test]
+    fn three_in_an_hour_go_at_once_and_the_others_together() {
+        let mut grouping = Grouping::default();
+        let mut place = |n: i64, second: i64| grouping.place(&n.to_string(), at(second));
+        for n in 0..3 {
+            assert_eq!(place(n, n), None);
+        }
+        for minute in 1..16 {
+            let waits = place(100 + minute, minute * 60);
+            assert_eq!(waits, Some(at(16 * 60)), "those that wait go together");
+        }
+        assert_eq!(place(200, 20 * 60), Some(at(35 * 60)));
+        assert_eq!(place(201, 59 * 60), Some(at(74 * 60)));
+        // An hour after the first ones, while others wait: it goes with them.
+        assert_eq!(place(202, 61 * 60), Some(at(74 * 60)));
+        assert_eq!(place(203, 80 * 60), None);
+    }
+
+    #[test]
+    fn what_goes_at_once_still_does_when_it_is_asked_about_again() {
+        let mut grouping = Grouping::default();
+        for n in 0..5 {
+            grouping.place(&n.to_string(), at(n));
+        }
+        for n in 0..3 {
+            assert_eq!(grouping.place(&n.to_string(), at(600)), None);
+        }
+        assert_eq!(grouping.place("4", at(600)), Some(at(3 + 900)));
+    }
+
+    #[test]
+    fn who_comes_after_those_that_went_together_waits_anew() {
+        let mut grouping = Grouping::default();
+        for n in 0..4 {
+            grouping.place(&n.to_string(), at(n));
+        }
+        grouping.went_together();
+        assert_eq!(grouping.place("4", at(600)), Some(at(1500)));
+    }
+
+    proptest! {
+        /// Whenever they come: no more than three go at once in any hour, nobody waits longer than a quarter
+        /// of an hour, and those that wait at the same time wait for the same moment.
+        #[test]
+        fn in_any_hour_three_go_at_once_and_the_others_soon(pauses in prop::collection::vec(0_i64..2000, 1..200)) {
+            let mut grouping = Grouping::default();
+            let (mut now, mut at_once, mut waits) = (0, Vec::new(), None::<Timestamp>);
+            for (n, pause) in pauses.into_iter().enumerate() {
+                now += pause;
+                match grouping.place(&n.to_string(), at(now)) {
+                    None => at_once.push(now),
+                    Some(then) => {
+                        prop_assert!(then > at(now) && then.duration_since(at(now)) <= TOGETHER_AFTER);
+                        if let Some(earlier) = waits.filter(|earlier| *earlier > at(now)) {
+                            prop_assert_eq!(earlier, then);
+                        }
+                        waits = Some(then);
+                    }
+                }
+            }
+            for hour in at_once.windows(4) {
+                prop_assert!(hour[3] - hour[0] >= 3600, "{:?}", hour);
+            }
+        }
+    }
+}
