@@ -70,7 +70,8 @@ pub enum FaultKind {
         items: Vec<String>,
     },
     /// HTTP 200, but these items are answered as failed, and nothing is done for them. For actions with per-item
-    /// results: Accept and Reject of EC2 (endpoint ids), `PublishBatch` of SNS (entry ids).
+    /// results: Accept and Reject of EC2 (endpoint ids), `PublishBatch` of SNS (entry ids), `PutEvents` of EventBridge
+    /// (one of an entry's `Resources`).
     Unsuccessful {
         /// The code of each of these items.
         code: String,
@@ -90,6 +91,10 @@ pub(crate) struct ItemFault {
 }
 
 impl ItemFault {
+    pub(crate) fn covers_all(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(crate) fn covers(&self, item: &str) -> bool {
         self.items.is_empty() || self.items.iter().any(|covered| covered == item)
     }

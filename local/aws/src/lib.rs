@@ -4,7 +4,7 @@
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies that are confirmed, and an inbox to read what was delivered.
 //! - [`Organizations`]: one organization with nested OUs and accounts, and where an account is in it.
-//! - [`Events`]: EventBridge's rules, whether one is there and enabled.
+//! - [`Events`]: EventBridge's rules, whether one is there and enabled, and what is put on its buses.
 //! - [`Secrets`]: Secrets Manager, read by name or ARN, with a current and a previous version.
 //! - [`Slack`]: a workspace with an app that posts messages and opens modals, and the people who see and press them.
 //!
@@ -41,7 +41,7 @@ pub use ec2::{
     NotificationBody, NotificationFacts, Service, ServiceKind, State, Unsuccessful,
 };
 pub use error::AwsError;
-pub use events::{Events, EventsConfig, NewRule, Rule, RuleState};
+pub use events::{BusEvent, Events, EventsConfig, NewRule, OnEvent, Rule, RuleState};
 pub use fault::{Fault, FaultKind};
 pub use http::serve;
 pub use organizations::{

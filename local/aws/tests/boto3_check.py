@@ -737,6 +737,17 @@ def rules_are_listed():
     equal(events.list_rules(NamePrefix=prefix)["Rules"], [])
 
 
+@check
+def events_are_put():
+    entry = {"Source": "check", "DetailType": "Check", "Detail": "{}", "Resources": ["arn:check"], "Time": 1700000000}
+    answer = events.put_events(Entries=[entry, entry | {"Detail": "[]"}, entry | {"Source": "aws.ec2"}])
+    equal(answer["FailedEntryCount"], 2)
+    codes = [result.get("ErrorCode") for result in answer["Entries"]]
+    equal(codes, [None, "MalformedDetail", "NotAuthorizedForSourceException"])
+    equal(["EventId" in result for result in answer["Entries"]], [True, False, False])
+    equal(refused(events.put_events, Entries=[entry] * 11), (400, "ValidationException"))
+
+
 def secrets_are_read():
     get = client("secretsmanager").get_secret_value
     current = get(SecretId="example/secret")

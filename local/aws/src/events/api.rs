@@ -2,9 +2,10 @@
 
 use axum::Router;
 
-use super::Events;
 use super::name::{self, DEFAULT_BUS};
+use super::put::{BusEvent, OnEvent};
 use super::rule::{NewRule, Rule, RuleState};
+use super::{Events, lock};
 use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::http;
@@ -40,6 +41,38 @@ impl Events {
         store.put_bus(caller, &rule.event_bus);
         store.rules.insert(rule.arn.clone(), rule.clone());
         Ok(rule)
+    }
+
+    /// Makes a bus of the default account in the default Region, unless it is there; answers its ARN.
+    ///
+    /// # Errors
+    /// `ValidationException` if the name is none.
+    pub fn put_bus(&self, name: &str) -> Result<String, AwsError> {
+        self.put_bus_as(&self.owner(), name)
+    }
+
+    /// [`Events::put_bus`] in another account or Region.
+    ///
+    /// # Errors
+    /// As [`Events::put_bus`].
+    pub fn put_bus_as(&self, caller: &Caller, name: &str) -> Result<String, AwsError> {
+        name::check_bus(name)?;
+        self.store().put_bus(caller, name);
+        Ok(name::bus_arn(caller, name))
+    }
+
+    /// What was put on a bus, oldest first; the bus by its ARN, or of the default account in the default Region by
+    /// its name.
+    pub fn put_on(&self, bus: &str) -> Vec<BusEvent> {
+        let arn = name::bus_arn(&self.owner(), bus);
+        let store = self.store();
+        let on_it = store.put.iter().filter(|event| event.bus == arn);
+        on_it.cloned().collect()
+    }
+
+    /// Sets or removes the hook that is shown each event.
+    pub fn set_on_event(&self, hook: Option<OnEvent>) {
+        *lock(&self.0.on_event) = hook;
     }
 
     /// A rule, by its ARN; by its name, one of the default account, in the default Region, on the default bus.

@@ -45,6 +45,30 @@ pub(crate) fn invalid_token() -> AwsError {
     bad("InvalidToken", "The pagination token is not valid.")
 }
 
+/// Of an entry of `PutEvents`, as the next ones.
+pub(crate) fn no_argument(name: &str) -> AwsError {
+    bad(
+        "InvalidArgument",
+        format!("Parameter {name} is not valid. Reason: {name} is a required argument."),
+    )
+}
+
+pub(crate) fn malformed_detail() -> AwsError {
+    bad("MalformedDetail", "Detail is malformed.")
+}
+
+pub(crate) fn not_your_source() -> AwsError {
+    bad(
+        "NotAuthorizedForSourceException",
+        "Not authorized for the source.",
+    )
+}
+
+/// Of all entries together.
+pub(crate) fn entries_too_large() -> AwsError {
+    invalid("Total size of the entries in the request is over the limit.")
+}
+
 pub(crate) fn throttled() -> AwsError {
     bad("ThrottlingException", "Rate exceeded")
 }

@@ -1,10 +1,12 @@
-//! EventBridge's rules: whether one is there, and enabled. No event is matched or delivered.
+//! EventBridge's rules: whether one is there, and enabled; and what is put on its buses. No event is matched or
+//! delivered.
 
 mod api;
 mod calls;
 mod errors;
 mod name;
 mod pattern;
+mod put;
 mod rule;
 mod store;
 
@@ -15,12 +17,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+pub use put::{BusEvent, OnEvent};
 pub use rule::{NewRule, Rule, RuleState};
 
 use crate::caller::Caller;
 use crate::control::{Control, lock};
 use crate::error::AwsError;
-use crate::fault::FaultKind;
+use crate::fault::{FaultKind, ItemFault};
 use crate::http::{Api, Call};
 use crate::ids::Ids;
 use crate::json;
@@ -49,7 +52,7 @@ impl Default for EventsConfig {
     }
 }
 
-/// A simulator of EventBridge, as far as rules go. Clones are the same simulator.
+/// A simulator of EventBridge, as far as rules go, and events are put. Clones are the same simulator.
 ///
 /// It is used in process through its methods, and over HTTP through [`Events::router`]. Faults, the log of calls and
 /// the like are those of [`Control`], to which it dereferences.
@@ -73,6 +76,7 @@ struct Inner {
     ids: Ids,
     control: Control,
     store: Mutex<Store>,
+    on_event: Mutex<Option<OnEvent>>,
 }
 
 impl Events {
@@ -84,11 +88,20 @@ impl Events {
             ids: Ids::new(config.seed),
             control: Control::new(),
             store: Mutex::default(),
+            on_event: Mutex::default(),
         }))
     }
 
     fn store(&self) -> MutexGuard<'_, Store> {
         lock(&self.0.store)
+    }
+
+    /// Not while the store is locked: the hook may look into it.
+    fn tell(&self, event: &BusEvent) {
+        let hook = lock(&self.0.on_event).clone();
+        if let Some(hook) = hook {
+            hook(event);
+        }
     }
 }
 
@@ -114,6 +127,7 @@ struct Request<'a> {
     events: &'a Events,
     caller: &'a Caller,
     body: &'a [u8],
+    item_fault: Option<&'a ItemFault>,
 }
 
 impl Request<'_> {
@@ -147,12 +161,14 @@ impl Api for Events {
             "EnableRule" => calls::enable,
             "DisableRule" => calls::disable,
             "DeleteRule" => calls::delete,
+            "PutEvents" => put::put,
             other => return Err(json::unknown_operation(other)),
         };
         let answer = operation(&Request {
             events: self,
             caller: call.caller,
             body: call.body,
+            item_fault: call.item_fault.as_ref(),
         })?;
         Ok(answer.to_string())
     }
@@ -166,6 +182,11 @@ impl Api for Events {
         match kind {
             FaultKind::Throttle => errors::throttled(),
             FaultKind::Unavailable => json::unavailable(),
+            FaultKind::Unauthorized if call.action == "PutEvents" => {
+                let bus = call.params.get("Entries.1.EventBusName");
+                let bus = name::bus_arn(caller, bus.unwrap_or(name::DEFAULT_BUS));
+                json::unauthorized(&caller.arn, "events:PutEvents", &bus)
+            }
             FaultKind::Unauthorized => {
                 let name = call.params.get("Name").unwrap_or("*");
                 let bus = call.params.get("EventBusName").unwrap_or(name::DEFAULT_BUS);

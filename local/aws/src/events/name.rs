@@ -1,6 +1,7 @@
 //! Names of rules and buses, as the model has them.
 
 use super::errors;
+use crate::caller::Caller;
 use crate::error::AwsError;
 
 /// The bus of AWS's own events, in every account and Region.
@@ -45,6 +46,17 @@ pub(crate) fn rule_arn(account: &str, region: &str, bus: &str, name: &str) -> St
         format!("{bus}/")
     };
     format!("arn:aws:events:{region}:{account}:rule/{bus}{name}")
+}
+
+/// The ARN of a bus that is named by its name, in the caller's account and Region, or by its ARN.
+pub(crate) fn bus_arn(caller: &Caller, bus: &str) -> String {
+    if bus.starts_with("arn:") {
+        return bus.to_owned();
+    }
+    let Caller {
+        account, region, ..
+    } = caller;
+    format!("arn:aws:events:{region}:{account}:event-bus/{bus}")
 }
 
 #[cfg(test)]

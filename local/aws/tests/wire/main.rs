@@ -7,6 +7,7 @@
 )]
 
 mod attachments;
+mod buses;
 mod connections;
 mod endpoints;
 mod events;
