@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::function::Function;
 use crate::slack;
-use crate::world::{ANNOUNCEMENTS, Options, WorldError};
+use crate::world::{ANNOUNCEMENTS, EVENT_BUS, Options, WorldError};
 use needs::Need;
 
 /// The variable that names the folder.
@@ -133,6 +133,12 @@ fn deployment(options: &Options) -> Value {
     {
         let secret = needs::secret_arn(slack::SECRET_NAME);
         parameters.insert("SlackSecretArn".to_owned(), json!(secret));
+    }
+    if options.event_bus
+        && let Value::Object(parameters) = &mut parameters
+    {
+        let bus = needs::arn("events", &format!("event-bus/{EVENT_BUS}"));
+        parameters.insert("EventBusArn".to_owned(), json!(bus));
     }
     parameters
 }

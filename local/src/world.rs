@@ -17,7 +17,7 @@ use gatekeeper_announcements::handler::{
     Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
 };
 use gatekeeper_approvals::handler::Handler as ApprovalsHandler;
-use gatekeeper_aws::announcements::{Announcements, AnnouncementsConfig};
+use gatekeeper_aws::announcements::{Announcements, AnnouncementsConfig, EventBus};
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
@@ -32,7 +32,7 @@ use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::{Answer, Handler};
 use gatekeeper_core::acknowledgement::Acknowledgement;
 use gatekeeper_core::approver::ApproverId;
-use gatekeeper_core::ids::EndpointId;
+use gatekeeper_core::ids::{EndpointId, InvalidId};
 use gatekeeper_core::policy::{Policy, Rule};
 use gatekeeper_core::request::{Request, Transition};
 use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
@@ -70,6 +70,8 @@ const OWN_SESSIONS: &str = "arn:aws:sts::111122223333:assumed-role/privatelink-g
 const HARNESS: &str = "world";
 /// The rule for AWS CloudTrail's events in the local world.
 pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
+/// The event bus for what is announced, if it is put on one.
+pub const EVENT_BUS: &str = "gatekeeper";
 /// The function that sends, and its identity on the wire.
 pub const ANNOUNCEMENTS: &str = "announcements";
 /// Who reads the announcements' e-mails.
@@ -120,6 +122,8 @@ pub struct Options {
     pub slack: bool,
     /// Whether it is watched that somebody is subscribed to the topics, one for alarms among them.
     pub watch_topics: bool,
+    /// Whether all that is announced is put on an event bus, too.
+    pub event_bus: bool,
     /// How long approval e-mail is held since a filter policy is new: 15 minutes at AWS. Here they hold at once, unless
     /// [`Sns::set_filter_delay`] says otherwise.
     pub filter_settles: SignedDuration,
@@ -149,6 +153,7 @@ impl Options {
             organizations: false,
             slack: false,
             watch_topics: false,
+            event_bus: false,
             filter_settles: SignedDuration::ZERO,
             seed: None,
             transport: Transport::Loopback,
@@ -199,7 +204,8 @@ pub struct World {
     pub sns: Sns,
     /// AWS Organizations; there is no organization at first.
     pub organizations: Organizations,
-    /// EventBridge's rules; the one for AWS CloudTrail's events is there.
+    /// EventBridge; the rule for AWS CloudTrail's events is there, and [`EVENT_BUS`] if what is announced is put
+    /// there.
     pub events: Events,
     /// Secrets Manager.
     pub secrets: Secrets,
@@ -407,6 +413,12 @@ impl World {
         let announcements_topic = sns
             .put_topic("announcements")
             .map_err(|error| make("a topic", error))?;
+        let event_bus = options.event_bus.then(|| events.put_bus(EVENT_BUS));
+        let event_bus = event_bus
+            .transpose()
+            .map_err(|error| make("an event bus", error))?
+            .map(|bus| event_bus_of(&bus, &announcements_topic))
+            .transpose()?;
         let approvals_topic = sns
             .put_topic("approvals")
             .map_err(|error| make("a topic", error))?;
@@ -459,6 +471,7 @@ impl World {
             }),
             alarms_topic,
             slack_queue: slack.is_some().then(slack::queue_arn),
+            event_bus,
             filter_settles: options.filter_settles,
             margin: config.limits.margin,
         };
@@ -1038,6 +1051,14 @@ impl Drop for World {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn event_bus_of(bus: &str, topic: &str) -> Result<EventBus, WorldError> {
+    let made = |error: InvalidId| WorldError::Make("an event bus", error.to_string());
+    Ok(EventBus {
+        arn: bus.parse().map_err(made)?,
+        home: topic.parse().map_err(made)?,
+    })
 }
 
 /// A topic that is not there loses the message, as at AWS.

@@ -20,9 +20,21 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "template"))
+
+from patterns import matches  # noqa: E402
+
 SCHEMAS = ROOT / "docs" / "schemas"
 REFERENCE = ROOT / "docs" / "messages.md"
 EVENTS = ROOT / "tests" / "fixtures" / "events"
+
+# What each rule of the reference is for: the documents that it must match, and it must match no other.
+RULES = {
+    "page": lambda detail: detail["kind"] == "alarm_started",
+    "ticket": lambda detail: "customer" in detail
+    and detail["kind"] in ("rejected", "rejected_out_of_band", "revocation_started", "revoked"),
+    "siem": lambda detail: detail["kind"].startswith(("vote_", "accept", "rejected", "revoked", "decider_")),
+}
 
 # Fixtures that are events of these kinds and give hints. The others are there to be ignored or refused.
 FIXTURES = {
@@ -94,11 +106,13 @@ def nearest(error):
 
 
 def recorded(folder):
-    messages = []
+    """The messages, and the events."""
+    messages, events = [], []
     for path in sorted(Path(folder).glob("*.jsonl")):
         with path.open() as lines:
-            messages += [json.loads(line) for line in lines]
-    return messages
+            for entry in map(json.loads, lines):
+                (events if "event" in entry else messages).append(entry)
+    return messages, events
 
 
 def published(message):
@@ -151,6 +165,60 @@ def check_message(schemas, message):
         if told != (document["id"], document["kind"], document["kind"], services):
             complaints.append(f"the chat notification is of something else: {told}")
     return complaints
+
+
+def check_event(schemas, event):
+    """What is wrong with one event."""
+    wrong = schemas.wrong_with("event", event)
+    if wrong:
+        detail = event["detail"]
+        named = str(detail.get("schema", "")).split("/")[1:2] if isinstance(detail, dict) else []
+        part = named[0] if named and named[0] in schemas.schemas else "announcement"
+        return [schemas.wrong_with(part, detail) or wrong]
+    detail, complaints = event["detail"], []
+    if event["time"] != re.sub(r"\.[0-9]+Z$", "Z", detail["at"]):
+        complaints.append(f"it is of {event['time']}, and its document of {detail['at']}")
+    for name in ("service_id", "endpoint_id", "account_id"):
+        if name in detail and not any(detail[name] in re.split("[:/]", resource) for resource in event["resources"]):
+            complaints.append(f"no resource is its {name}")
+    return complaints
+
+
+def check_events(schemas, events, text):
+    """What is wrong with the recorded events, and with the rules that the reference shows."""
+    complaints = []
+    for entry in events:
+        for wrong in check_event(schemas, entry["event"]):
+            complaints.append(f"{entry['test']} put {entry['event']['detail'].get('id')!r} on the bus: {wrong}")
+    wanted = set(schemas.schemas["event"]["properties"]["detail-type"]["enum"])
+    for word in sorted(wanted - {entry["event"]["detail-type"] for entry in events}):
+        complaints.append(f"no scenario puts a {word} on the bus")
+    return complaints + check_rules([entry["event"] for entry in events], text)
+
+
+def check_rules(events, text):
+    """Each rule of the reference matches what it is for among these events, something at least, and nothing else."""
+    complaints = []
+    rules = dict(RULE.findall(text))
+    if sorted(rules) != sorted(RULES):
+        complaints.append(f"docs/messages.md shows the rules {sorted(rules)}, and {sorted(RULES)} are wanted")
+    for name in sorted(rules.keys() & RULES.keys()):
+        try:
+            pattern = json.loads(rules[name])
+            taken = [event for event in events if matches(pattern, event)]
+        except (ValueError, NotImplementedError) as error:
+            complaints.append(f"docs/messages.md, the rule {name}: {error}")
+            continue
+        for event in events:
+            if (event in taken) != RULES[name](event["detail"]):
+                kind = event["detail"]["kind"]
+                complaints.append(f"docs/messages.md, the rule {name} {'takes' if event in taken else 'leaves out'} {kind}")
+        if events and not taken:
+            complaints.append(f"no scenario puts anything on the bus that the rule {name} takes")
+        # Whoever else puts events there means something else.
+        if any(matches(pattern, event | {"source": "example.other"}) for event in events):
+            complaints.append(f"docs/messages.md, the rule {name} takes what others put on the bus")
+    return sorted(set(complaints))
 
 
 def enum(schema, *path):
@@ -254,6 +322,7 @@ def check_schemas(schemas):
 
 
 EXAMPLE = re.compile(r"^```json ([a-z-]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RULE = re.compile(r"^```json rule ([a-z]+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def check_reference(schemas, text):
@@ -269,8 +338,8 @@ def check_reference(schemas, text):
             wrong = schemas.wrong_with(name, json.loads(example))
         except ValueError as error:
             wrong = str(error)
-        if wrong:
-            complaints.append(f"docs/messages.md, the example of {name}: {wrong}")
+        wrong = [wrong] if wrong else check_event(schemas, json.loads(example)) if name == "event" else []
+        complaints += [f"docs/messages.md, the example of {name}: {one}" for one in wrong]
     for name in sorted(schemas.schemas.keys() - shown - {"cloudtrail", "connection-notification"}):
         complaints.append(f"docs/messages.md has no example of {name}")
     for name in schemas.schemas:
@@ -281,6 +350,7 @@ def check_reference(schemas, text):
         *schemas.schemas["alarm"]["$defs"]["finding"]["enum"],
         *schemas.schemas["alarm"]["$defs"]["kind"]["enum"],
         *schemas.schemas["reach-alarm"]["$defs"]["finding"]["enum"],
+        *schemas.schemas["event"]["properties"]["detail-type"]["enum"],
     ]
     for word in words:
         if f"`{word}`" not in text:
@@ -302,9 +372,11 @@ def check_fixtures(schemas):
     return complaints
 
 
-def check_all(schemas, reference, messages=None):
+def check_all(schemas, reference, messages=None, events=None):
     complaints = check_schemas(schemas) + check_reference(schemas, reference) + check_fixtures(schemas)
-    return complaints if messages is None else complaints + check_recorded(schemas, messages)
+    if messages is None:
+        return complaints
+    return complaints + check_recorded(schemas, messages) + check_events(schemas, events, reference)
 
 
 # --- that each check can fail ---
@@ -420,9 +492,60 @@ def of_kind(messages, kind):
     raise SystemExit(f"no recorded message is a {kind}, so nothing can be broken")
 
 
-def breaks(schemas, reference, messages):
+def event_breaks():
+    """Name, and what is done to an event about a connection."""
+
+    def put(*path, value):
+        def changed(event):
+            *parents, last = path
+            for step in parents:
+                event = event[step]
+            event[last] = value
+
+        return changed
+
+    service = "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint-service/vpce-svc-00000000000000000"
+    return [
+        ("an event of another source", put("source", value="aws.ec2")),
+        ("an event of a type that nobody documented", put("detail-type", value="Connection Requested")),
+        ("an event of another document's type", put("detail-type", value="Service Alarm")),
+        ("an event with a field that nobody documented", put("detail", "extra", value=1)),
+        ("an event that holds a text", put("detail", value="{}")),
+        ("an event about another service", put("resources", 0, value=service)),
+        ("an event about nothing", put("resources", value=[])),
+        ("an event of another moment", put("time", value="2020-01-01T00:00:00Z")),
+        ("an event of another account's endpoint", put("detail", "account_id", value="999999999999")),
+    ]
+
+
+def rule_breaks(reference):
+    """Name, and the reference with that done to it."""
+    return [
+        ("a rule that takes too much", reference.replace('"customer": [{"exists": true}]', '"at": [{"exists": true}]')),
+        ("a rule that takes too little", reference.replace('["Service Alarm", "Reach Alarm"]', '["Service Alarm"]')),
+        ("a rule that takes nothing", reference.replace('"kind": ["alarm_started"]', '"kind": ["alarm_begun"]')),
+        ("a rule that takes what others put", reference.replace('"source": ["privatelink.gatekeeper"],\n  "detail-type": ["S', '"detail-type": ["S')),
+        ("a rule that nobody can evaluate", reference.replace('[{"exists": true}]', '[{"wildcard": "*"}]')),
+        ("a rule less", reference.replace("```json rule siem", "```json")),
+    ]
+
+
+def breaks(schemas, reference, messages, events):
     """Every break that no check finds."""
     missed = []
+    about = next(entry["event"] for entry in events if entry["event"]["detail-type"] == "Connection Announcement")
+    if check_event(schemas, about) or check_events(schemas, events, reference):
+        missed.append("the events were broken before")
+    for name, change in event_breaks():
+        changed = copy.deepcopy(about)
+        change(changed)
+        if not check_event(schemas, changed):
+            missed.append(name)
+    for name, changed in rule_breaks(reference):
+        if changed == reference or not check_events(schemas, events, changed):
+            missed.append(name)
+    if not check_events(schemas, [], reference):
+        missed.append("no event recorded")
     for name, kind, change in message_breaks():
         message = of_kind(messages, kind)
         if check_message(schemas, message):
@@ -466,8 +589,9 @@ def main(arguments):
     if len(folders) > 1 or (wants_breaks and not folders):
         raise SystemExit(__doc__)
     schemas, reference = Schemas(load_schemas()), REFERENCE.read_text()
-    messages = recorded(folders[0]) if folders else None
-    complaints = breaks(schemas, reference, messages) if wants_breaks else check_all(schemas, reference, messages)
+    messages, events = recorded(folders[0]) if folders else (None, None)
+    check = breaks if wants_breaks else check_all
+    complaints = check(schemas, reference, messages, events)
     shown, rest = complaints[:20], complaints[20:]
     for complaint in shown:
         print(f"missed: {complaint}" if wants_breaks else complaint)
@@ -476,11 +600,11 @@ def main(arguments):
     if complaints:
         return 1
     if wants_breaks:
-        print(f"{len(message_breaks())} broken messages and every other break are found")
+        print(f"{len(message_breaks()) + len(event_breaks())} broken messages and events, and every other break are found")
     elif messages is None:
         print("schemas, examples and fixtures hold")
     else:
-        print(f"{len(messages)} messages hold to the schemas, and each kind and finding is among them")
+        print(f"{len(messages)} messages and {len(events)} events hold to the schemas, and each kind and finding is among them")
     return 0
 
 

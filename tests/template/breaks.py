@@ -85,6 +85,12 @@ without(
 )
 set_to(
     "functions_know_where_they_are",
+    "puts events on another bus",
+    "AnnouncementsFunction/Properties/Environment/Variables/EVENT_BUS_ARN",
+    {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"},
+)
+set_to(
+    "functions_know_where_they_are",
     "knows one role only",
     "ConnectionsFunction/Properties/Environment/Variables/OWN_ROLE_ARNS",
     {"Fn::GetAtt": ["ConnectionsRole", "Arn"]},
@@ -747,3 +753,17 @@ def _(template):
 @breaks("exceptions_have_reasons", "no reason")
 def _(template):
     template["Resources"]["ConnectionsQueue"]["Metadata"]["checkov"]["skip"][0]["comment"] = "noise"
+
+
+# ---------------------------------------------------------------------------------------------- events
+for TITLE, PATTERN in (
+    ("takes all events of ours", {"source": ["privatelink.gatekeeper"]}),
+    (
+        "takes events about connections",
+        {"source": ["privatelink.gatekeeper"], "detail-type": [{"prefix": "Connection "}]},
+    ),
+    ("takes whatever names an endpoint", {"detail": {"endpoint_id": [{"exists": True}]}}),
+    ("takes one of two", {"$or": [{"source": ["aws.ec2"]}, {"detail-type": [{"anything-but": "Connection Requested"}]}]}),
+):
+    for RULE in ("ConnectionRequestedRule", "CloudTrailArchive"):
+        set_to("what_is_announced_does_not_come_back", TITLE, f"{RULE}/Properties/EventPattern", PATTERN)

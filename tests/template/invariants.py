@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
 
 import approvals  # noqa: E402, F401 (registers its checks)
+import events  # noqa: E402, F401 (as well)
 import operations  # noqa: E402, F401 (as well)
 import regions  # noqa: E402, F401 (as well)
 import versions  # noqa: E402, F401 (as well)
@@ -34,6 +35,7 @@ KEY_ARN = "arn:aws:kms:eu-central-1:012345678901:key/00000000-0000-0000-0000-000
 STREAM_ARN = "arn:aws:dynamodb:eu-central-1:012345678901:table/allowlist/stream/2026-11-20T00:00:00.000"
 REDRIVE_ROLE_ARN = "arn:aws:iam::012345678901:role/operations/Redrive"
 SERVICES = ["vpce-svc-0a1b2c3d4e5f60718", "vpce-svc-00000000000000001"]
+EVENT_BUS_ARN = "arn:aws:events:eu-central-1:444455556666:event-bus/security"
 SETS = {
     "defaults": {},
     "everything given": {
@@ -47,6 +49,7 @@ SETS = {
         "RedriveRoleArn": REDRIVE_ROLE_ARN,
         "ArchiveDays": "0",
         "ReviewAlarmHours": "4",
+        "EventBusArn": EVENT_BUS_ARN,
         "AmazonQTeamId": "T0EXAMPLE",
         "AmazonQChannel": "C0EXAMPLE",
         "Rollout": "AllAtOnce",
@@ -109,7 +112,7 @@ SLACK_VARIABLES = {
     "SLACK_CHANNEL": "SlackChannel",
 }
 BESIDES = {
-    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL", "SLACK_QUEUE_ARN"},
+    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL", "SLACK_QUEUE_ARN", "EVENT_BUS_ARN"},
     "ReconcileFunction": set(WATCHED),
     "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
     "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
@@ -191,6 +194,9 @@ def functions_know_where_they_are(stack):
         for variable in sorted(set(TOPICS) & set(variables)):
             if variables[variable] != TOPICS[variable]:
                 yield f"{name} takes {variables[variable]} for {variable}"
+        bus = stack.parameters.get("EventBusArn", "")
+        if variables.get("EVENT_BUS_ARN", bus) != bus:
+            yield f"{name} puts events on {variables['EVENT_BUS_ARN']!r}"
         # Approvers can be sent links wherever there is an address to send them to.
         if variables.get("APPROVAL_EMAILS") != "on":
             yield f"{name} has nobody asked by e-mail"
@@ -945,6 +951,10 @@ def parameters_are_explained_and_checked(stack):
                 "arn:aws:iam::012345678901:root",
                 "arn:aws:sts::012345678901:assumed-role/Redrive/alice",
             ],
+        ),
+        "EventBusArn": (
+            ["", EVENT_BUS_ARN, EVENT_BUS_ARN.replace(":aws:", ":aws-us-gov:"), EVENT_BUS_ARN.replace("security", "a/b.c_d")],
+            ["default", "*", EVENT_BUS_ARN.replace("security", "*"), EVENT_BUS_ARN.replace("event-bus", "rule"), EVENT_BUS_ARN[:-8]],
         ),
         "AlarmsEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com,b@example.com extra"]),
         "AnnouncementsEmail": (["", "people+pl@example.co.uk"], ["people", "@example.com"]),

@@ -49,7 +49,7 @@ STRANGERS = {
     "cloudwatch": [f"arn:aws:cloudwatch:{PLACE.rsplit(':', 1)[0]}:000000000000:alarm:stranger"],
     "dynamodb": [f"arn:aws:dynamodb:{PLACE}:table/stranger{part}" for part in ("", "/index/open", "/stream/2026")],
     "ec2": [f"arn:aws:ec2:{PLACE}:vpc-endpoint-service/vpce-svc-0123456789abcdef0"],
-    "events": [f"arn:aws:events:{PLACE}:rule/stranger"],
+    "events": [f"arn:aws:events:{PLACE}:{what}/stranger" for what in ("rule", "event-bus")],
     "kms": [f"arn:aws:kms:{PLACE}:key/stranger"],
     "lambda": [f"arn:aws:lambda:{PLACE}:function:stranger"],
     "logs": [f"arn:aws:logs:{PLACE}:log-group:stranger:*"],
@@ -133,12 +133,14 @@ class Features:
     tagged: bool
     organizations: bool
     slack: bool
+    bus: bool
 
     @staticmethod
     def of(stack: Stack) -> "Features":
         parameters = stack.parameters
         tagged = parameters.get("ManagedServices", "tagged") == "tagged"
-        return Features(tagged, parameters.get("Organizations", "off") == "on", stack.slack)
+        bus = bool(parameters.get("EventBusArn"))
+        return Features(tagged, parameters.get("Organizations", "off") == "on", stack.slack, bus)
 
     def of_less(self, action: str) -> Iterator["Features"]:
         """The deployments that show whether an action is needed. Only what is asked of EC2 depends on how services
@@ -146,11 +148,12 @@ class Features:
         for tagged in (self.tagged,) if action.startswith("ec2:") else (False, True):
             for organizations in {False, self.organizations}:
                 for slack in {False, self.slack}:
-                    yield Features(tagged, organizations, slack)
+                    for bus in {False, self.bus}:
+                        yield Features(tagged, organizations, slack, bus)
 
     def __str__(self) -> str:
         words = ["tagged services" if self.tagged else "listed services"]
-        words += ["Organizations"] * self.organizations + ["Slack"] * self.slack
+        words += ["Organizations"] * self.organizations + ["Slack"] * self.slack + ["a bus"] * self.bus
         return ", ".join(words)
 
 
@@ -212,13 +215,15 @@ def foreign_partitions(function: str, asks: set[Ask], partitions: dict[str, set[
 
 
 def told(grant: Grant, stack: Stack) -> Grant:
-    """The same for every deployment: which services, secret and shared allowlist they are, the parameters say."""
+    """The same for every deployment: which services, secret, bus and shared allowlist they are, the parameters say."""
     resource = re.sub("(?<=vpc-endpoint-service/)vpce-svc-.*", "${ManagedServices}", grant.resource)
     if not stack.own_allowlist:
         resource = resource.replace(stack.allowlist_stream, "${AllowlistTable.StreamArn}")
         resource = resource.replace(stack.allowlist, "${AllowlistTable.Arn}")
     if stack.slack:
         resource = resource.replace(stack.parameters["SlackSecretArn"], "${SlackSecretArn}")
+    if stack.parameters.get("EventBusArn"):
+        resource = resource.replace(stack.parameters["EventBusArn"], "${EventBusArn}")
     return replace(grant, resource=resource)
 
 

@@ -169,7 +169,24 @@ def _(template, record):
     next(iter(record.values()))["ApprovalsFunction"].add(ask)
 
 
+@breaks("no bus", "AnnouncementsRole refuses AnnouncementsFunction events:PutEvents")
+def _(template, record):
+    statement(template, "AnnouncementsRole", "PutOnBus")["Resource"] = {"Ref": "AnnouncementsTopic"}
+
+
 # --------------------------------------------------------------------------- more than the functions need
+
+
+@breaks("puts events where there is no bus", "AnnouncementsRole/PutOnBus: events:PutEvents")
+def _(template, record):
+    put = statement(template, "AnnouncementsRole", "PutOnBus")
+    statements(template, "AnnouncementsRole").append(put | {"Sid": "PutOnBus", "Resource": arn("events:event-bus/default")})
+
+
+@breaks("whoever decides may put events", "ConnectionsRole/PutOnBus: events:PutEvents")
+def _(template, record):
+    put = statement(template, "AnnouncementsRole", "PutOnBus")
+    statements(template, "ConnectionsRole").append({"Fn::If": ["EventBusOn", put, {"Ref": "AWS::NoValue"}]})
 
 
 @breaks("an action too many", "ReconcileRole/WriteRequests: dynamodb:Scan")
@@ -280,6 +297,7 @@ for TITLE, ROLE, SID, ACTION, RESOURCE in (
     ("any topic", "AnnouncementsRole", "Announce", "sns:Publish", "*"),
     ("any table", "ReconcileRole", "ReadPolicy", "dynamodb:BatchGetItem", arn("dynamodb:table/*")),
     ("any stream", "PolicyChangesRole", "ReadStream", "dynamodb:GetRecords", arn("dynamodb:table/*/stream/*")),
+    ("any bus", "AnnouncementsRole", "PutOnBus", "events:PutEvents", arn("events:event-bus/*")),
     ("any rule", "ReconcileRole", "WatchRule", "events:DescribeRule", arn("events:rule/*")),
     ("any log", "ConnectionsRole", "Log", "logs:PutLogEvents", arn("logs:log-group:*")),
     ("any queue", "ConnectionsRole", "TakeFromQueue", "sqs:ReceiveMessage", "*"),

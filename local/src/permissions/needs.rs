@@ -54,6 +54,7 @@ pub(super) fn of(parts: &Parts, body: &[u8], ec2: &Ec2) -> Vec<Need> {
         "dynamodb" => of_tables(&operation, &json()),
         "ec2" => vec![of_ec2(&operation, &form(body), ec2)],
         "sns" => vec![of_topic(&operation, &form(body))],
+        "events" if operation == "PutEvents" => of_buses(&json()),
         "events" => {
             let rule = arn("events", &format!("rule/{}", text(&json(), "Name")));
             vec![Need::new(format!("events:{operation}"), rule)]
@@ -79,7 +80,7 @@ pub(super) fn secret_arn(id: &str) -> String {
     arn("secretsmanager", &format!("secret:{name}-{SUFFIX}"))
 }
 
-fn arn(service: &str, resource: &str) -> String {
+pub(super) fn arn(service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{REGION}:{PROVIDER}:{resource}")
 }
 
@@ -115,6 +116,18 @@ fn of_topic(operation: &str, form: &BTreeMap<String, String>) -> Need {
     };
     let topic = form.get("TopicArn").map_or("*", String::as_str);
     Need::new(format!("sns:{action}"), topic)
+}
+
+/// Each bus that an entry names, by its ARN as the functions do.
+fn of_buses(request: &Value) -> Vec<Need> {
+    let entries = request.get("Entries").and_then(Value::as_array);
+    let buses: BTreeSet<&str> = entries
+        .into_iter()
+        .flatten()
+        .map(|entry| text(entry, "EventBusName"))
+        .collect();
+    let need = |bus| Need::new("events:PutEvents", bus);
+    buses.into_iter().map(need).collect()
 }
 
 /// A transaction needs what its parts need, and nothing itself. A batch has an action of its own, for each

@@ -161,3 +161,14 @@ fn the_other_services_name_their_resource() {
         ["organizations:ListParents *"]
     );
 }
+
+#[test]
+fn events_are_put_on_the_buses_that_they_name() {
+    let bus = |name: &str| format!("arn:aws:events:us-east-1:111122223333:event-bus/{name}");
+    let entry = |name: &str| json!({ "EventBusName": bus(name), "Source": "s", "Detail": "{}" });
+    let entries = json!({ "Entries": [entry("b"), entry("a"), entry("b")] });
+    assert_eq!(
+        of_json("events", "PutEvents", &entries),
+        ["a", "b"].map(|name| format!("events:PutEvents {}", bus(name)))
+    );
+}

@@ -56,7 +56,7 @@ pub enum Retryable {
     Contended,
     /// EC2 did not accept or reject a connection, in a way that passes.
     Enforce,
-    /// SNS did not take a message.
+    /// SNS did not take a message, or EventBridge an event.
     Publish,
     /// The outbox, or what sending keeps beside it, could not be written.
     Outbox,
@@ -100,7 +100,7 @@ pub enum Permanent {
     RefusedCall,
     /// EC2 refused to accept or reject a connection, for a reason that we do not know to pass.
     Refused,
-    /// An item could not be put into DynamoDB's form, or a message into SNS's.
+    /// An item could not be put into DynamoDB's form, or a message into its own.
     Encode,
     /// A transition that the status machine does not have; a bug of ours.
     Illegal,

@@ -43,6 +43,7 @@
 //! | [`invitation`] | what one approver is told of a review |
 //! | [`alarm`] | what they are told of a service |
 //! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
+//! | [`event`] | what everybody is told, as events on a bus |
 //! | [`findings`] | what is known to be wrong with a service, and when that is told |
 //! | [`evidence`] | what shows that a finding is there |
 //! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
@@ -69,6 +70,7 @@ pub mod connection;
 pub mod decide;
 pub mod edit;
 pub mod enforcement;
+pub mod event;
 pub mod evidence;
 pub mod findings;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::Alarm;
 use crate::announcement::{Announcement, Kind, note};
 use crate::approver::ApproverId;
+use crate::event::OnBus;
 use crate::message::Message;
 use crate::messages::Messages;
 use crate::reach::ReachAlarm;
@@ -85,6 +86,9 @@ pub struct Delivery {
     /// The messages that SNS refused for good, by their ids, and what it said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
+    /// The same of the event bus; none if there is no bus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<OnBus>,
     /// What became of each approver's e-mail. Whoever is not here is due.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<ApproverId, EmailState>,
@@ -116,6 +120,8 @@ impl EmailState {
 pub enum Part {
     /// For everybody: the message's id.
     Everybody(String),
+    /// The same on the event bus.
+    OnBus(String),
     /// For an approver.
     Approver(ApproverId),
 }
@@ -299,12 +305,18 @@ impl OutboxItem {
     pub fn sent(&mut self, part: Part) {
         match part {
             Part::Everybody(id) => _ = self.delivery.published.insert(id),
+            Part::OnBus(id) => _ = self.delivery.bus.get_or_insert_default().put.insert(id),
             Part::Approver(approver) => self.note_email(approver, EmailState::Sent),
         }
     }
 
-    /// Notes that SNS refused a part of it for good, and what it said.
+    /// Notes that SNS, or the event bus, refused a part of it for good, and what it said.
     pub fn refused(&mut self, part: Part, id: String, why: String) {
+        if matches!(part, Part::OnBus(_)) {
+            let bus = self.delivery.bus.get_or_insert_default();
+            bus.refused.insert(id, why);
+            return;
+        }
         self.delivery.refused.insert(id, why);
         if let Part::Approver(approver) = part {
             self.note_email(approver, EmailState::Refused);
@@ -329,6 +341,9 @@ impl OutboxItem {
         self.delivery.held |= other.delivery.held;
         let refused = other.delivery.refused.clone();
         self.delivery.refused.extend(refused);
+        if let Some(bus) = &other.delivery.bus {
+            self.delivery.bus = Some(self.delivery.bus.unwrap_or_default().and(bus));
+        }
         for (approver, state) in &other.delivery.emails {
             match state {
                 EmailState::NotBefore(_) if self.delivery.emails.contains_key(approver) => {}
@@ -347,19 +362,32 @@ impl OutboxItem {
             state.is_some_and(|state| state.is_over())
         };
         let emails = self.approval_emails.iter();
-        self.announcements
-            .iter()
+        self.message_ids().all(|id| self.is_settled(id))
+            && !self.is_event_left()
+            && emails.flat_map(|emails| &emails.approvers).all(is_over)
+    }
+
+    /// The ids of what everybody is told.
+    pub(crate) fn message_ids(&self) -> impl Iterator<Item = &String> {
+        let announcements = self.announcements.iter();
+        announcements
             .map(|announcement| &announcement.id)
             .chain(self.finding.iter().map(|alarm| &alarm.id))
             .chain(self.reach.iter().map(|alarm| &alarm.id))
-            .all(|id| self.is_settled(id))
-            && emails.flat_map(|emails| &emails.approvers).all(is_over)
     }
 
     /// Whether a part of it is to be put aside, for people to look at.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        !self.delivery.refused.is_empty()
+        self.all_refused().next().is_some()
+    }
+
+    /// Who refused what for good: the messages by their ids, and what was said.
+    pub fn all_refused(&self) -> impl Iterator<Item = (&'static str, &String, &String)> {
+        let by_sns = self.delivery.refused.iter();
+        let by_bus = self.delivery.bus.iter().flat_map(|bus| &bus.refused);
+        let by_sns = by_sns.map(|(id, why)| ("SNS", id, why));
+        by_sns.chain(by_bus.map(|(id, why)| ("the event bus", id, why)))
     }
 
     /// Whether the schedule is to send of it: something that waited is due, or somebody who should have

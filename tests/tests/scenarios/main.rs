@@ -18,6 +18,7 @@ mod answers;
 mod approvals_page;
 mod approvals_slack;
 mod attachments;
+mod bus;
 mod costs;
 mod crash;
 mod decisions;

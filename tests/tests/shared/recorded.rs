@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use gatekeeper_aws::bootstrap::environment;
 use gatekeeper_local::world::World;
-use local_aws::{OnPublish, Published};
+use local_aws::{BusEvent, OnEvent, OnPublish, Published};
 use serde_json::{Value, json};
 
-/// Keeps what a world publishes from now on, be it for everybody or for one approver.
+/// Keeps what a world publishes from now on, be it for everybody or for one approver, and what it puts on its
+/// event bus.
 pub(crate) fn keep(world: &World) {
     let Some(file) = file() else { return };
     let topics = [
@@ -25,6 +26,11 @@ pub(crate) fn keep(world: &World) {
         }
     });
     world.sns.set_on_publish(Some(hook));
+    let hook: OnEvent = Arc::new(move |event: &BusEvent| {
+        let line = format!("{}\n", line_of(event));
+        file.lock().unwrap().write_all(line.as_bytes()).unwrap();
+    });
+    world.events.set_on_event(Some(hook));
 }
 
 /// One file for all tests of this process.
@@ -39,6 +45,27 @@ fn file() -> Option<&'static Mutex<File>> {
         ))
     };
     FILE.get_or_init(open).as_ref()
+}
+
+/// The event as a rule's target gets it.
+fn line_of(event: &BusEvent) -> Value {
+    let time = event
+        .time
+        .map(|time| jiff::Timestamp::from_second(time as i64).unwrap());
+    json!({
+        "test": std::thread::current().name(),
+        "event": {
+            "version": "0",
+            "id": event.id,
+            "detail-type": event.detail_type,
+            "source": event.source,
+            "account": event.account,
+            "time": time,
+            "region": event.region,
+            "resources": event.resources,
+            "detail": event.detail,
+        },
+    })
 }
 
 fn line(published: &Published) -> Value {

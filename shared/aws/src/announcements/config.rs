@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use gatekeeper_core::event::{BusArn, Home};
+use gatekeeper_core::ids::{InvalidId, Region};
 use gatekeeper_core::reach::SETTLES;
 use jiff::SignedDuration;
 
@@ -25,10 +27,21 @@ pub struct AnnouncementsConfig {
     /// The queue of the function `slack` (`SLACK_QUEUE_ARN`), where people are asked in Slack, too. It hears what is
     /// announced, and is no person.
     pub slack_queue: Option<String>,
+    /// The EventBridge bus where all that is announced is put, too (`EVENT_BUS_ARN`); none puts it nowhere.
+    pub event_bus: Option<EventBus>,
     /// How long a new filter policy takes until it holds.
     pub filter_settles: SignedDuration,
     /// Time an invocation keeps back to answer in good order.
     pub margin: Duration,
+}
+
+/// An EventBridge bus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventBus {
+    /// Which.
+    pub arn: BusArn,
+    /// Where the deployment is, of which its events tell: known by the topic for announcements.
+    pub home: Home,
 }
 
 impl AnnouncementsConfig {
@@ -39,17 +52,48 @@ impl AnnouncementsConfig {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let required = |name: &'static str| set(name).ok_or(ConfigError::Missing(name));
+        let announcements_topic = required("ANNOUNCEMENTS_TOPIC_ARN")?;
+        let event_bus = match set("EVENT_BUS_ARN") {
+            None => None,
+            Some(bus) => Some(event_bus(
+                &bus,
+                &required("AWS_REGION")?,
+                &announcements_topic,
+            )?),
+        };
         Ok(Self {
             allowlist_table: required("ALLOWLIST_TABLE")?,
             requests_table: required("REQUESTS_TABLE")?,
-            announcements_topic: required("ANNOUNCEMENTS_TOPIC_ARN")?,
+            announcements_topic,
             approvals: approvals(&lookup)?,
             alarms_topic: set("ALARMS_TOPIC_ARN"),
             slack_queue: set("SLACK_QUEUE_ARN"),
+            event_bus,
             filter_settles: SETTLES,
             margin: Duration::from_secs(5),
         })
     }
+}
+
+fn event_bus(bus: &str, region: &str, topic: &str) -> Result<EventBus, ConfigError> {
+    let wrong = |name, detail: String| ConfigError::Invalid { name, detail };
+    let arn: BusArn = bus
+        .parse()
+        .map_err(|error: InvalidId| wrong("EVENT_BUS_ARN", error.to_string()))?;
+    let region: Region = region
+        .parse()
+        .map_err(|error: InvalidId| wrong("AWS_REGION", error.to_string()))?;
+    if !arn.is_in(&region) {
+        let detail = format!(
+            "{arn} is in another Region, and EventBridge takes events for {region} here; give a bus of \
+             {region}, and have a rule there send on what others want"
+        );
+        return Err(wrong("EVENT_BUS_ARN", detail));
+    }
+    let home = topic
+        .parse()
+        .map_err(|error: InvalidId| wrong("ANNOUNCEMENTS_TOPIC_ARN", error.to_string()))?;
+    Ok(EventBus { arn, home })
 }
 
 #[cfg(test)]
@@ -96,5 +140,30 @@ mod tests {
         );
         let error = read(&[("REQUESTS_TABLE", "")]).unwrap_err();
         assert!(error.contains("REQUESTS_TABLE is not set"), "{error}");
+    }
+
+    #[test]
+    fn a_bus_that_takes_nothing_of_ours_is_told_at_once() {
+        let region = ("AWS_REGION", "eu-central-1");
+        let bus = |arn| read(&[region, ("EVENT_BUS_ARN", arn)]);
+        assert_eq!(bus("").unwrap().event_bus, None, "off by default");
+        let here = "arn:aws:events:eu-central-1:444455556666:event-bus/security";
+        let read_here = bus(here).unwrap().event_bus.unwrap();
+        assert_eq!(read_here.arn.as_str(), here, "of any account");
+        let error = bus("security").unwrap_err();
+        assert!(
+            error.contains("EVENT_BUS_ARN") && error.contains("\"security\" is not the ARN"),
+            "{error}"
+        );
+        let error = bus("arn:aws:events:eu-west-1:444455556666:event-bus/security").unwrap_err();
+        assert!(
+            error.contains("EVENT_BUS_ARN") && error.contains("give a bus of eu-central-1"),
+            "{error}"
+        );
+        let error = read(&[("EVENT_BUS_ARN", here)]).unwrap_err();
+        assert!(error.contains("AWS_REGION is not set"), "{error}");
+        let topic = ("ANNOUNCEMENTS_TOPIC_ARN", "announcements");
+        let error = read(&[region, topic, ("EVENT_BUS_ARN", here)]).unwrap_err();
+        assert!(error.contains("ANNOUNCEMENTS_TOPIC_ARN"), "{error}");
     }
 }

@@ -1,4 +1,5 @@
-//! Sending what lies in the outbox: to everybody by the topic, and to approvers by an e-mail each.
+//! Sending what lies in the outbox: to everybody by the topic, and by an event bus if there is one; and to
+//! approvers by an e-mail each. What fails for one of these is sent again there alone.
 //!
 //! Deciding is not held up by any of it. What is sent is what lies in the outbox, whatever a stream's
 //! record says of it: Lambda hands over again all that follows a failure, and most of that is sent.
@@ -9,10 +10,12 @@
 //! | look | `reach.rs`, `subscriptions.rs` | holds e-mail that somebody else could read, and drops what would reach nobody |
 //! | link | `emails.rs` | makes each approver's link |
 //! | publish | `publish.rs` | hands messages to SNS, ten in a call |
+//! | put | `bus.rs` | hands events to EventBridge, ten in a call |
 //! | note | `tables/outbox.rs` | deletes what is sent, and writes down how far the rest is |
 //!
 //! Besides, [`Announcements::sweep`] looks whether anybody is subscribed (`look.rs`, `topics.rs`).
 
+mod bus;
 mod config;
 mod emails;
 mod look;
@@ -29,12 +32,13 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::outbox::{OutboxItem, OutboxKey};
 use jiff::Timestamp;
 
-use crate::clients::Clients;
+use crate::clients::{Clients, Patience};
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, Step};
+use crate::error::{Error, Step, chain};
 use crate::tables::{Left, Tables, UnreadableItem};
 use crate::telemetry::{Metrics, Unit, report};
-pub use config::AnnouncementsConfig;
+use bus::Bus;
+pub use config::{AnnouncementsConfig, EventBus};
 use emails::{Email, Emails};
 use look::Look;
 use publish::{OutgoingMessage, Publisher};
@@ -46,6 +50,8 @@ use sending::Sending;
 pub struct Announcements {
     tables: Arc<Tables>,
     publisher: Publisher,
+    /// None if nothing is put on any.
+    bus: Option<Bus>,
     emails: Emails,
     /// None if approvers are asked by no e-mail.
     reach: Option<Reach>,
@@ -100,6 +106,7 @@ impl Announcements {
         let tables = Arc::new(tables.for_step(Step::Announce));
         Self {
             publisher: Publisher::new(clients, config),
+            bus: Bus::new(clients, config),
             emails: Emails::new(Arc::clone(&tables), config),
             reach: Reach::new(
                 clients,
@@ -230,22 +237,26 @@ impl Announcements {
     /// Sends what is due of some items, and writes down how far they are.
     async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Sent {
         let mut sending: Vec<Sending> = items.into_iter().map(Sending::of).collect();
+        for one in &mut sending {
+            one.item.with_bus(self.bus.is_some());
+        }
         let mut failures = self.announce(&mut sending, deadline).await;
         if let Some(reach) = &self.reach {
             failures.extend(reach.withhold(&mut sending).boxed().await);
         }
         let asked = self.ask(&mut sending, deadline).await;
         failures.extend(asked.failures);
-        for error in &failures {
+        let not_put = self.put(&mut sending, deadline).boxed().await;
+        for error in failures.iter().chain(&not_put) {
             self.report(error);
         }
         let noted = self.note(&mut sending).await;
-        let failure = failures.first();
+        let failure = failures.iter().chain(&not_put).next();
         let handled = sending.iter().zip(noted).map(|(one, noted)| {
             noted?;
             match failure {
-                Some(error) if one.is_failed => Err(Arc::clone(error)),
                 // What waits for its turn is no failure.
+                Some(error) if one.is_failed || one.item.is_event_left() => Err(Arc::clone(error)),
                 _ => Ok(()),
             }
         });
@@ -274,6 +285,43 @@ impl Announcements {
         failures.append(&mut published.failures);
         for one in sending {
             one.note_announced(&published);
+        }
+        failures
+    }
+
+    /// Puts what everybody is told on the bus, if there is one. Answers what went wrong.
+    async fn put(&self, sending: &mut [Sending], deadline: Deadline) -> Vec<Arc<Error>> {
+        let Some(bus) = &self.bus else {
+            return Vec::new();
+        };
+        let (mut failures, mut events, mut of) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, one) in sending.iter().enumerate() {
+            match one.item.events_due(bus.home()) {
+                Ok(due) => {
+                    of.extend(due.iter().map(|_| index));
+                    events.extend(due);
+                }
+                Err(error) => {
+                    let what = format!("{} for the event bus", one.item.id);
+                    failures.push(Error::unencodable(Step::Announce, what, error).into());
+                }
+            }
+        }
+        // What was told elsewhere is still to be written down, however long a call takes.
+        let call = Patience::default().operation;
+        let in_time = || deadline.leaves(&self.clock, self.margin + call);
+        let mut published = bus.put(&events, in_time).await;
+        failures.append(&mut published.failures);
+        for (index, event) in of.into_iter().zip(&events) {
+            if let Some(one) = sending.get_mut(index) {
+                one.note_put(event, &published);
+            }
+        }
+        if let Some(error) = failures.iter().find(|error| !error.is_out_of_time()) {
+            let (why, now) = (chain(&**error), self.clock.now());
+            for one in sending {
+                one.give_up_on_bus(&why, now);
+            }
         }
         failures
     }
@@ -354,7 +402,7 @@ impl Announcements {
         noted
     }
 
-    /// Keeps what SNS refused for good where people can look at it, and tells them.
+    /// Keeps what SNS or the bus refused for good where people can look at it, and tells them.
     async fn put_aside(&self, item: &OutboxItem) -> Handled {
         if !item.is_refused() {
             return Ok(());
@@ -364,11 +412,12 @@ impl Announcements {
             self.report(error);
             return aside;
         }
-        for (id, why) in &item.delivery.refused {
+        for (by, id, why) in item.all_refused() {
             tracing::error!(
                 message_id = id,
+                by,
                 error = why,
-                "SNS refused a message for good; it is put aside"
+                "a message was refused for good; it is put aside"
             );
             self.metrics.put("RefusedMessages", Unit::Count, 1.0, &[]);
         }

@@ -1,9 +1,9 @@
 //! An item that is being sent.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use gatekeeper_core::approver::ApproverId;
+use gatekeeper_core::event::Event;
 use gatekeeper_core::outbox::{EmailState, OutboxItem, Part};
+use jiff::Timestamp;
 
 use super::publish::Published;
 
@@ -29,32 +29,38 @@ impl Sending {
         let due = self.item.announcements_due().unwrap_or_default();
         for message in due {
             let part = Part::Everybody(message.id.clone());
-            self.note(part, message.id, &published.sent, &published.refused);
+            self.is_failed |= !self.note(part, message.id, published);
         }
+    }
+
+    /// Notes what became of what everybody is told on the bus.
+    pub(super) fn note_put(&mut self, event: &Event, published: &Published) {
+        let part = Part::OnBus(event.id.clone());
+        self.note(part, event.id.clone(), published);
+    }
+
+    /// Puts aside what a bus was offered for a day, and why.
+    pub(super) fn give_up_on_bus(&mut self, why: &str, now: Timestamp) {
+        self.is_changed |= self.item.give_up_on_bus(why, now);
     }
 
     /// Notes what became of an approver's e-mail, by its message's id.
     pub(super) fn note_asked(&mut self, approver: ApproverId, id: String, published: &Published) {
         let part = Part::Approver(approver);
-        self.note(part, id, &published.sent, &published.refused);
+        self.is_failed |= !self.note(part, id, published);
     }
 
-    fn note(
-        &mut self,
-        part: Part,
-        id: String,
-        sent: &BTreeSet<String>,
-        refused: &BTreeMap<String, String>,
-    ) {
-        if sent.contains(&id) {
+    /// Notes what became of a part; false if nothing did.
+    fn note(&mut self, part: Part, id: String, published: &Published) -> bool {
+        if published.sent.contains(&id) {
             self.item.sent(part);
-            self.is_changed = true;
-        } else if let Some(why) = refused.get(&id) {
+        } else if let Some(why) = published.refused.get(&id) {
             self.item.refused(part, id, why.clone());
-            self.is_changed = true;
         } else {
-            self.is_failed = true;
+            return false;
         }
+        self.is_changed = true;
+        true
     }
 
     pub(super) fn note_email(&mut self, approver: ApproverId, state: EmailState) {

@@ -64,6 +64,11 @@ impl Call {
         self.error(Permanent::RefusedCall.into()).caused_by(source)
     }
 
+    /// AWS does not let us.
+    pub(crate) fn forbidden(&self, source: impl Into<Source>) -> Error {
+        self.error(Permanent::Forbidden.into()).caused_by(source)
+    }
+
     fn error(&self, class: Class) -> Error {
         Error::new(self.step, self.operation, class, self.what.clone())
     }

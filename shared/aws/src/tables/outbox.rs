@@ -128,7 +128,7 @@ impl Tables {
         Ok(())
     }
 
-    /// Puts an item aside, of which SNS refused a part for good, for people to look at.
+    /// Puts an item aside, of which SNS or the event bus refused a part for good, for people to look at.
     pub(crate) async fn put_aside(&self, item: &OutboxItem) -> Result<(), Arc<Error>> {
         let (pk, sk) = Key::Refused(item.id.clone()).values();
         let aside = encode_outbox(item);
