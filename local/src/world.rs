@@ -21,7 +21,7 @@ use gatekeeper_aws::announcements::{Announcements, AnnouncementsConfig, EventBus
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
-use gatekeeper_aws::error::Error;
+use gatekeeper_aws::error::{Error, Step};
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
 use gatekeeper_aws::subscriptions::Subscriptions;
 use gatekeeper_aws::tables::{
@@ -484,7 +484,8 @@ impl World {
         };
         let harness = way.clients(HARNESS);
         let tables = harness.dynamodb();
-        let reader = Tables::named(&harness, ALLOWLIST, REQUESTS, clock.clone());
+        let step = Step::Judge;
+        let reader = Tables::named(&harness, ALLOWLIST, REQUESTS, clock.clone(), step);
         let reader = Arc::new(reader);
         let gatekeepers = Gatekeepers::new(|function| way.gatekeeper(function.name(), &config));
         let announcements = way.announcements(ANNOUNCEMENTS, &announcements_config);

@@ -57,8 +57,8 @@ impl Handler {
         metrics: Metrics,
     ) -> Self {
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
-        let tables = Tables::named(clients, allowlist, requests, clock.clone());
-        let tables = tables.for_step(Step::Announce);
+        let step = Step::Announce;
+        let tables = Tables::named(clients, allowlist, requests, clock.clone(), step);
         let secrets = SlackSecrets::new(clients, config.secret_arn, clock.clone());
         let slack = Slack::new(Client::new(connector, config.url), secrets, clock.clone());
         let prompts = Prompts::new(slack, tables, clock.clone(), config.app, config.channel);

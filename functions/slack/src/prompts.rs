@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::tables::{Posting, Tables};
+use gatekeeper_aws::tables::{Posting, Postings, Tables};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::announcement::{Announcement, Kind};
 use gatekeeper_core::approver::SlackChannelId;
@@ -48,6 +48,7 @@ const PAGES: usize = 20;
 pub(crate) struct Prompts {
     slack: Slack,
     tables: Tables,
+    postings: Postings,
     clock: Clock,
     app: Option<AppId>,
     /// The channel of services that name none.
@@ -76,6 +77,7 @@ impl Prompts {
     ) -> Self {
         Self {
             slack,
+            postings: tables.postings(),
             tables,
             clock,
             app,
@@ -182,7 +184,7 @@ impl Prompts {
         channel: &SlackChannelId,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let prompts = self.tables.prompts(&request.endpoint_id).await?;
+        let prompts = self.postings.prompts(&request.endpoint_id).await?;
         let prompt = prompts
             .iter()
             .find(|prompt| prompt.review == request.review && prompt.channel == *channel);
@@ -210,7 +212,7 @@ impl Prompts {
     ) -> Result<(Option<Request>, Option<SlackChannelId>), Failure> {
         // In this order: whoever changes a message meanwhile changes its item, and then ours is not
         // written; so the request is never older than what is shown.
-        let mut prompts = self.tables.prompts(endpoint).await?;
+        let mut prompts = self.postings.prompts(endpoint).await?;
         let Some(request) = self.tables.request(endpoint).await? else {
             return Ok((None, None));
         };
@@ -313,7 +315,7 @@ impl Prompts {
         draft: &Draft<'_>,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let mut notice = self.tables.notice(id, channel).await?;
+        let mut notice = self.postings.notice(id, channel).await?;
         if notice.ts.is_some() {
             return Ok(());
         }
@@ -549,7 +551,7 @@ impl Prompts {
     }
 
     async fn write(&self, posting: &mut Posting) -> Result<(), Failure> {
-        if self.tables.put_posting(posting).await? {
+        if self.postings.put_posting(posting).await? {
             Ok(())
         } else {
             Err(Failure::Busy)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::approver::ApproverId;
-use gatekeeper_core::ids::{AccountId, ServiceId};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::invitation::{LISTED_AT_MOST, invitation_to_all, is_still_asked, letter};
 use gatekeeper_core::message::{Audience, Message};
 use gatekeeper_core::outbox::EmailState;
@@ -19,7 +19,7 @@ use super::AnnouncementsConfig;
 use super::publish::OutgoingMessage;
 use super::sending::Sending;
 use crate::error::{Error, Retryable, Step};
-use crate::tables::{Approvers, Items, Key, Tables};
+use crate::tables::{Allowances, Allowlist, Approvers, Db, Items, Links, Requests};
 
 /// When it is looked again whether somebody is an approver, while items of approvers cannot be read.
 const UNREADABLE_FOR: SignedDuration = SignedDuration::from_mins(1);
@@ -27,7 +27,10 @@ const UNREADABLE_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// Makes e-mails.
 #[derive(Debug)]
 pub(super) struct Emails {
-    tables: Arc<Tables>,
+    allowlist: Allowlist,
+    requests: Requests,
+    allowances: Allowances,
+    links: Links,
     /// Where the function `approvals` is reached; none if approvers are sent no links.
     url: Option<String>,
 }
@@ -57,10 +60,13 @@ pub(super) struct Prepared {
 }
 
 impl Emails {
-    pub(super) fn new(tables: Arc<Tables>, config: &AnnouncementsConfig) -> Self {
+    pub(super) fn new(db: &Db, config: &AnnouncementsConfig) -> Self {
         let approvals = config.approvals.as_ref();
         Self {
-            tables,
+            allowlist: Allowlist::new(db),
+            requests: Requests::new(db),
+            allowances: Allowances::new(db),
+            links: Links::new(db),
             url: approvals.map(|approvals| approvals.url.clone()),
         }
     }
@@ -144,7 +150,10 @@ impl Emails {
         for ((service, account), items) in new {
             let ids = items.keys().filter_map(|place| sending.get(*place));
             let ids: Vec<&str> = ids.map(|one| one.item.id.as_str()).collect();
-            let placed = self.tables.place_emails(&service, &account, &ids).await?;
+            let placed = self
+                .allowances
+                .place_emails(&service, &account, &ids)
+                .await?;
             for ((place, approvers), then) in items.into_iter().zip(placed) {
                 for approver in approvers {
                     let places = vec![place];
@@ -183,14 +192,14 @@ impl Emails {
             }
             return Ok(Vec::new());
         }
-        let approvers = self.tables.approvers().await?;
-        let endpoints: BTreeSet<Key> = due
+        let approvers = self.allowlist.approvers().await?;
+        let endpoints: BTreeSet<EndpointId> = due
             .iter()
             .filter_map(|(index, _)| review_of(sending.get(*index)?))
-            .map(|review| Key::Request(review.endpoint_id.clone()))
+            .map(|review| review.endpoint_id.clone())
             .collect();
         let what = "whether approvers are still to be asked could not be read";
-        let requests = self.tables.read(endpoints, what).await?;
+        let requests = self.requests.several(endpoints, what).await?;
         let mut kept = Vec::new();
         for (index, approver) in due {
             let Some(one) = sending.get_mut(index) else {
@@ -221,7 +230,7 @@ impl Emails {
         }
         let mut granted = BTreeMap::new();
         for (approver, wanted) in wanted {
-            let taken = self.tables.take_allowance(approver, wanted).await?;
+            let taken = self.allowances.take_allowance(approver, wanted).await?;
             granted.insert(approver.clone(), taken);
         }
         let (mut allowed, mut next) = (Vec::new(), None);
@@ -275,7 +284,7 @@ impl Emails {
                 message: message.clone(),
             });
         }
-        self.tables.put_links(&links).await?;
+        self.links.put_links(&links).await?;
         Ok(outgoing)
     }
 }

@@ -10,27 +10,27 @@ use super::AnnouncementsConfig;
 use super::topics::Topics;
 use crate::clients::Clients;
 use crate::error::Error;
-use crate::tables::{Tables, Watched};
+use crate::tables::{Db, Watched, WatchedServices};
 use crate::telemetry::{Metrics, Unit, report};
 
 /// Looks at the topics.
 #[derive(Debug)]
 pub(super) struct Look {
     topics: Topics,
-    tables: Arc<Tables>,
+    watched: WatchedServices,
     metrics: Metrics,
 }
 
 impl Look {
     pub(super) fn new(
         clients: &Clients,
-        tables: Arc<Tables>,
+        db: &Db,
         config: &AnnouncementsConfig,
         metrics: Metrics,
     ) -> Self {
         Self {
             topics: Topics::new(clients, config),
-            tables,
+            watched: WatchedServices::new(db),
             metrics,
         }
     }
@@ -46,7 +46,7 @@ impl Look {
             ..ServiceFacts::default()
         };
         let seen = look(&facts, None);
-        let mut known = match self.tables.looked_after().await {
+        let mut known = match self.watched.looked_after().await {
             Ok(known) => known,
             Err(error) => return self.report(&error),
         };
@@ -74,7 +74,7 @@ impl Look {
                 continue;
             }
             let noted = self
-                .tables
+                .watched
                 .note_findings(&service, &mut watched, &seen, false);
             if let Err(error) = noted.await {
                 self.report(&error);

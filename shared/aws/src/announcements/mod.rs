@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use crate::clients::{Clients, Patience};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Step, chain};
-use crate::tables::{Left, Tables, UnreadableItem};
+use crate::tables::{Db, Left, Outbox, UnreadableItem};
 use crate::telemetry::{Metrics, Unit, report};
 use bus::Bus;
 pub use config::{AnnouncementsConfig, EventBus};
@@ -48,7 +48,7 @@ use sending::Sending;
 /// Sends what is told. Holds all clients; share it between invocations.
 #[derive(Debug)]
 pub struct Announcements {
-    tables: Arc<Tables>,
+    outbox: Outbox,
     publisher: Publisher,
     /// None if nothing is put on any.
     bus: Option<Bus>,
@@ -101,22 +101,16 @@ impl Announcements {
         metrics: Metrics,
     ) -> Self {
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
-        let tables = Tables::named(clients, allowlist, requests, clock.clone());
-        let watching = Arc::new(tables.for_step(Step::Observe));
-        let tables = Arc::new(tables.for_step(Step::Announce));
+        let step = Step::Announce;
+        let db = Db::new(clients, allowlist, requests, clock.clone(), step);
+        let watching = db.for_step(Step::Observe);
         Self {
             publisher: Publisher::new(clients, config),
             bus: Bus::new(clients, config),
-            emails: Emails::new(Arc::clone(&tables), config),
-            reach: Reach::new(
-                clients,
-                Arc::clone(&tables),
-                config,
-                clock.clone(),
-                metrics.clone(),
-            ),
-            look: Look::new(clients, watching, config, metrics.clone()),
-            tables,
+            emails: Emails::new(&db, config),
+            reach: Reach::new(clients, &db, config, clock.clone(), metrics.clone()),
+            look: Look::new(clients, &watching, config, metrics.clone()),
+            outbox: Outbox::new(&db),
             clock,
             metrics,
             margin: config.margin,
@@ -131,7 +125,7 @@ impl Announcements {
 
     /// Sends what still lies under these keys. Answers for each of them.
     pub async fn handle(&self, keys: &[OutboxKey], deadline: Deadline) -> Vec<Handled> {
-        let left = match self.tables.outbox_items(keys).await {
+        let left = match self.outbox.outbox_items(keys).await {
             Ok(left) => left,
             Err(error) => {
                 self.report(&error);
@@ -203,7 +197,7 @@ impl Announcements {
 
     /// What is due, oldest first.
     async fn due(&self) -> Result<Vec<OutboxItem>, Arc<Error>> {
-        let left = self.tables.whole_outbox().await;
+        let left = self.outbox.whole_outbox().await;
         let left = left.inspect_err(|error| self.report(error))?;
         let now = self.clock.now();
         let mut due = Vec::new();
@@ -378,7 +372,7 @@ impl Announcements {
                 Err(error) => left_aside.push((one.item.key(), error)),
             }
         }
-        let cleared = self.tables.clear_outbox(&done).await;
+        let cleared = self.outbox.clear_outbox(&done).await;
         if let Err(error) = &cleared {
             self.report(error);
         }
@@ -390,7 +384,7 @@ impl Announcements {
             } else if one.item.is_done() {
                 cleared.clone()
             } else if one.is_changed {
-                let noted = self.tables.note_delivery(&mut one.item).await;
+                let noted = self.outbox.note_delivery(&mut one.item).await;
                 if let Err(error) = &noted {
                     self.report(error);
                 }
@@ -407,7 +401,7 @@ impl Announcements {
         if !item.is_refused() {
             return Ok(());
         }
-        let aside = self.tables.put_aside(item).await;
+        let aside = self.outbox.put_aside(item).await;
         if let Err(error) = &aside {
             self.report(error);
             return aside;

@@ -20,7 +20,7 @@ use super::subscriptions::Subscriptions;
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Call, Error, Retryable, Step};
-use crate::tables::Tables;
+use crate::tables::{Allowlist, Db, HeldEmails, Outbox, ReachMemory, Requests};
 use crate::telemetry::{Metrics, Unit, report};
 
 /// How often a look is begun anew because another instance looked at the same time.
@@ -47,7 +47,11 @@ pub(super) struct Reach {
     own_queues: Vec<String>,
     settles: SignedDuration,
     newest: Mutex<Option<Arc<Looked>>>,
-    tables: Arc<Tables>,
+    memory: ReachMemory,
+    allowlist: Allowlist,
+    requests: Requests,
+    outbox: Outbox,
+    held_emails: HeldEmails,
     clock: Clock,
     metrics: Metrics,
 }
@@ -68,7 +72,7 @@ impl Reach {
     /// None where approvers are asked by no e-mail.
     pub(super) fn new(
         clients: &Clients,
-        tables: Arc<Tables>,
+        db: &Db,
         config: &AnnouncementsConfig,
         clock: Clock,
         metrics: Metrics,
@@ -81,7 +85,11 @@ impl Reach {
             own_queues: config.slack_queue.iter().cloned().collect(),
             settles: config.filter_settles,
             newest: Mutex::default(),
-            tables,
+            memory: ReachMemory::new(db),
+            allowlist: Allowlist::new(db),
+            requests: Requests::new(db),
+            outbox: Outbox::new(db),
+            held_emails: HeldEmails::new(db),
             clock,
             metrics,
         })
@@ -153,7 +161,9 @@ impl Reach {
             review: review.number,
             until: (!is_held).then_some(now),
         };
-        self.tables.note_held_email(&about.endpoint_id, held).await
+        self.held_emails
+            .note_held_email(&about.endpoint_id, held)
+            .await
     }
 
     /// A look by which it can be decided what becomes of e-mail to these approvers; none if it failed.
@@ -192,8 +202,8 @@ impl Reach {
             // Before anybody is asked: a look is as old as what it begins with.
             let now = self.clock.now();
             let (remembered, approvers, subscriptions) = tokio::try_join!(
-                self.tables.reach(),
-                self.tables.approvers(),
+                self.memory.reach(),
+                self.allowlist.approvers(),
                 self.subscriptions.confirmed(&self.topic),
             )?;
             let facts = ReachFacts {
@@ -207,7 +217,7 @@ impl Reach {
             let look = reach::look(&remembered.state, &facts, now);
             // Before it is remembered that they are reached: what fails in between is done again.
             let sent_anew = self.send_open_reviews(&look, &approvers.list).await?;
-            if self.tables.remember_reach(&remembered, &look).await? {
+            if self.memory.remember_reach(&remembered, &look).await? {
                 return Ok(Looked { look, sent_anew });
             }
         }
@@ -231,7 +241,7 @@ impl Reach {
             return Ok(sent_anew);
         }
         let mut items = Vec::new();
-        for review in &self.tables.open_reviews().await? {
+        for review in &self.requests.open_reviews().await? {
             for approver in &appeared {
                 if is_to_be_sent(review, approver, approvers) {
                     let item = OutboxItem::of_review(review, &approver.id, look.at);
@@ -241,7 +251,7 @@ impl Reach {
                 }
             }
         }
-        self.tables.put_in_outbox(&items).await?;
+        self.outbox.put_in_outbox(&items).await?;
         Ok(sent_anew)
     }
 

@@ -1,17 +1,15 @@
 //! Approvers' items that are evidently one person's.
 
-use std::sync::Arc;
-
 use gatekeeper_core::approver::{ApproverId, entered_twice};
 
 use super::log::Log;
-use crate::tables::Tables;
+use crate::tables::Allowlist;
 use crate::telemetry::{Metrics, Unit};
 
 /// Looks at the approvers' items.
 #[derive(Debug)]
 pub(super) struct ApproverItems {
-    pub(super) tables: Arc<Tables>,
+    pub(super) allowlist: Allowlist,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
 }
@@ -20,7 +18,7 @@ impl ApproverItems {
     /// Logs and measures who is entered as an approver more than once: they count once, and whoever entered
     /// them may think otherwise.
     pub(super) async fn look(&self) {
-        let approvers = match self.tables.approvers().await {
+        let approvers = match self.allowlist.approvers().await {
             Ok(approvers) => approvers,
             Err(error) => return self.log.failure(&error, None),
         };

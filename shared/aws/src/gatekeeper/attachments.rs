@@ -14,13 +14,13 @@ use super::observe::Handled;
 use super::report::ServiceReport;
 use crate::clock::Clock;
 use crate::ec2::Ec2;
-use crate::tables::{Tables, Watched};
+use crate::tables::{Watched, WatchedServices};
 
 /// Looks after Transit Gateway attachments, and what else is left alone.
 #[derive(Debug)]
 pub(super) struct AttachmentWatch {
     pub(super) ec2: Arc<Ec2>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) watched: WatchedServices,
     pub(super) clock: Clock,
     pub(super) log: Log,
 }
@@ -89,7 +89,7 @@ impl AttachmentWatch {
     async fn note_attachments(&self, service: &ServiceId, attachments: &Attachments) -> Handled {
         warn_of(service, attachments);
         let noted = async {
-            let mut watched = self.tables.watched_of(service).await?;
+            let mut watched = self.watched.watched_of(service).await?;
             let found = Found {
                 attachments: attachments.tally(),
                 evidence: attachments.evidence(),
@@ -97,8 +97,8 @@ impl AttachmentWatch {
                 undated: watched.left_alone.first_seen().keys().cloned().collect(),
                 is_all: true,
             };
-            let tables = &self.tables;
-            tables.note_left_alone(service, &mut watched, &found).await
+            let noting = self.watched.note_left_alone(service, &mut watched, &found);
+            noting.await
         };
         let noted = noted.await;
         if let Err(error) = &noted {
@@ -124,7 +124,7 @@ impl AttachmentWatch {
             undated,
             is_all: report.is_whole,
         };
-        let noted = self.tables.note_left_alone(service, watched, &found).await;
+        let noted = self.watched.note_left_alone(service, watched, &found).await;
         report
             .first_seen
             .clone_from(watched.left_alone.first_seen());

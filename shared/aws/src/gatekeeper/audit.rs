@@ -25,13 +25,13 @@ use super::outcome::{Outcome, Settled};
 use super::pipeline::{Auditing, Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::error::Error;
-use crate::tables::Tables;
+use crate::tables::Allowlist;
 
 /// Holds what is connected against the policy.
 #[derive(Debug)]
 pub(super) struct Auditor {
     pipeline: Arc<Pipeline>,
-    tables: Arc<Tables>,
+    allowlist: Allowlist,
     clock: Clock,
     margin: std::time::Duration,
     log: Log,
@@ -127,14 +127,14 @@ impl ServiceAudit {
 impl Auditor {
     pub(super) fn new(
         pipeline: Arc<Pipeline>,
-        tables: Arc<Tables>,
+        allowlist: Allowlist,
         clock: Clock,
         margin: std::time::Duration,
         log: Log,
     ) -> Self {
         Self {
             pipeline,
-            tables,
+            allowlist,
             clock,
             margin,
             log,
@@ -150,7 +150,7 @@ impl Auditor {
         Ok(ServiceAudit {
             service: service.clone(),
             began,
-            settings: self.tables.settings_of(service).await?,
+            settings: self.allowlist.settings_of(service).await?,
             entry: OnceCell::new(),
             starts: Bounded::default(),
             cuts: Bounded::default(),

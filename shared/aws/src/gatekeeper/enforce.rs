@@ -16,13 +16,13 @@ use super::outcome::{Outcome, Settled};
 use crate::clock::{Clock, Deadline};
 use crate::ec2::{CallFailure, Ec2, Enforced, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable, Step};
-use crate::tables::{Recorded, Tables};
+use crate::tables::{Recorded, Recorder};
 
 /// Asks EC2 to carry decisions out.
 #[derive(Debug)]
 pub(super) struct Enforcer {
     ec2: Arc<Ec2>,
-    tables: Arc<Tables>,
+    recorder: Recorder,
     clock: Clock,
     /// How many outcomes are written at the same time.
     concurrency: usize,
@@ -41,15 +41,10 @@ pub(super) struct ToEnforce {
 type CallResults = BTreeMap<EndpointId, Result<CallResult, Arc<Error>>>;
 
 impl Enforcer {
-    pub(super) fn new(
-        ec2: Arc<Ec2>,
-        tables: Arc<Tables>,
-        clock: Clock,
-        concurrency: usize,
-    ) -> Self {
+    pub(super) fn new(ec2: Arc<Ec2>, recorder: Recorder, clock: Clock, concurrency: usize) -> Self {
         Self {
             ec2,
-            tables,
+            recorder,
             clock,
             concurrency,
         }
@@ -245,7 +240,7 @@ impl Enforcer {
             let class = Permanent::Illegal;
             Error::new(Step::Record, "change the status", class, what).caused_by(error)
         })?;
-        match self.tables.record(&change, Vec::new()).await? {
+        match self.recorder.record(&change, Vec::new()).await? {
             Recorded::Written => Ok(Outcome::Changed {
                 from: decision.from,
                 request: Box::new(change.after),

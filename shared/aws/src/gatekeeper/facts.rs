@@ -16,7 +16,10 @@ use tokio::sync::OnceCell;
 use super::log::Log;
 use crate::error::Error;
 use crate::organizations::{Organizations, Places};
-use crate::tables::{Approvers, Item, ItemCheck, Items, Key, PathDenies, Slots, Tables, policy_of};
+use crate::tables::{
+    Allowlist, AllowlistKeys, Approvers, Db, Item, ItemCheck, ItemReader, Items, Key, PathDenies,
+    Slots, managed_key, policy_of,
+};
 
 /// What was read for a number of connections. It says of what it does not hold that it was not read.
 #[derive(Debug, Default)]
@@ -83,7 +86,7 @@ impl Known {
 
     /// Since when a service is looked after; none if it is not yet.
     pub(super) fn managed_since(&self, service: &ServiceId) -> Option<Timestamp> {
-        Tables::managed_since(&self.items, service)
+        self.items.managed_since(service)
     }
 
     /// The approvers, if they were read.
@@ -124,15 +127,19 @@ impl Known {
 /// Reads facts.
 #[derive(Debug)]
 pub(super) struct FactReader {
-    tables: Arc<Tables>,
+    items: ItemReader,
+    allowlist: Allowlist,
+    allowlist_keys: AllowlistKeys,
     organizations: Organizations,
     log: Log,
 }
 
 impl FactReader {
-    pub(super) fn new(tables: Arc<Tables>, organizations: Organizations, log: Log) -> Self {
+    pub(super) fn new(db: &Db, organizations: Organizations, log: Log) -> Self {
         Self {
-            tables,
+            items: ItemReader::new(db),
+            allowlist: Allowlist::new(db),
+            allowlist_keys: AllowlistKeys::new(db),
             organizations,
             log,
         }
@@ -144,7 +151,7 @@ impl FactReader {
         known: &'a Known,
     ) -> Result<&'a Approvers, Arc<Error>> {
         let read = async {
-            let approvers = self.tables.approvers().await?;
+            let approvers = self.allowlist.approvers().await?;
             for error in &approvers.malformed {
                 self.log.failure(error, None);
             }
@@ -160,7 +167,7 @@ impl FactReader {
         entry: &OnceCell<AnyEntry>,
     ) -> Result<(), Arc<Error>> {
         let read = async {
-            let entry = self.tables.any_entry(service).await?;
+            let entry = self.allowlist.any_entry(service).await?;
             if entry.is_none() {
                 tracing::warn!(
                     service_id = %service,
@@ -191,7 +198,7 @@ impl FactReader {
             let place = known.place(connection);
             let policy = PolicyItemId::all_of(connection, place);
             keys.extend(policy.iter().map(Key::from));
-            keys.insert(Tables::managed_key(&connection.service_id));
+            keys.insert(managed_key(&connection.service_id));
             keys.insert(Key::Slots(
                 connection.service_id.clone(),
                 connection.owner.clone(),
@@ -204,12 +211,12 @@ impl FactReader {
         let what =
             "the requests, the usage and the policy that decisions rest on could not be read";
         let (mut items, ()) = tokio::try_join!(
-            self.tables.read(keys, what),
-            self.tables.read_path_denies(&mut known.denies, in_doubt)
+            self.items.read(keys, what),
+            self.allowlist.read_path_denies(&mut known.denies, in_doubt)
         )?;
         let fresh = scopes
             .iter()
-            .map(|scope| self.tables.freshen_keys(&items, scope).boxed());
+            .map(|scope| self.allowlist_keys.freshen_keys(&items, scope).boxed());
         let fresh: Vec<_> = try_join_all(fresh).await?;
         for fresh in fresh.into_iter().flatten() {
             items.extend(fresh);
@@ -221,7 +228,7 @@ impl FactReader {
             .map(|item| Key::from(&item))
             .collect();
         if !unexpected.is_empty() {
-            items.extend(self.tables.read(unexpected, what).await?);
+            items.extend(self.items.read(unexpected, what).await?);
         }
         known.items.extend(items);
         Ok(())

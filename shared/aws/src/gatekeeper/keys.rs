@@ -14,7 +14,7 @@ use gatekeeper_core::precondition::UnreadablePolicy;
 use super::log::Log;
 use crate::clock::{Clock, Deadline};
 use crate::error::Error;
-use crate::tables::{ScopeKeys, Tables};
+use crate::tables::{AllowlistKeys, ScopeKeys};
 use crate::telemetry::{Metrics, Unit};
 
 /// At most this part of a run's time goes into reading keys: connections wait meanwhile.
@@ -23,7 +23,7 @@ const PART: u32 = 4;
 /// Looks after unexpected keys.
 #[derive(Debug)]
 pub(super) struct Keys {
-    pub(super) tables: Arc<Tables>,
+    pub(super) allowlist_keys: AllowlistKeys,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
@@ -36,7 +36,7 @@ impl Keys {
     /// # Errors
     /// What kept it from being remembered. It is logged here.
     pub(super) async fn follow(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
-        let followed = self.tables.follow_key(key).await;
+        let followed = self.allowlist_keys.follow_key(key).await;
         if let Err(error) = &followed {
             self.log.failure(error, None);
         }
@@ -58,7 +58,7 @@ impl Keys {
             .chain([Scope::Every])
             .collect();
         let part = Deadline::after(&self.clock, self.clock.until(deadline.0) / PART);
-        let reading = self.tables.look_through_keys(&scopes).boxed();
+        let reading = self.allowlist_keys.look_through_keys(&scopes).boxed();
         let known = match self.clock.until_done(part.0, reading).await {
             Some(Ok(known)) => known,
             Some(Err(error)) => {

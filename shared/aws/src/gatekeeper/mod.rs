@@ -7,7 +7,7 @@
 //! 3. [`FactReader::read`](facts::FactReader::read) reads what decisions rest on, for all of them at once.
 //! 4. [`Pipeline::decide_one`](pipeline::Pipeline::decide_one) asks core's
 //!    [`next`](gatekeeper_core::decide::next), which **decides**, reads what that lacks and asks again.
-//! 5. [`Tables::record`](crate::tables::Tables::record) **records** the change, in one transaction: the only
+//! 5. [`Recorder::record`](crate::tables::Recorder::record) **records** the change, in one transaction: the only
 //!    gate. What there is to tell lies in the outbox then; [`announcements`](crate::announcements) sends it.
 //! 6. [`Enforcer::enforce`](enforce::Enforcer::enforce) makes EC2 agree, reads what it did for each
 //!    connection, and records that.
@@ -73,7 +73,10 @@ use crate::ec2::Ec2;
 use crate::error::{Error, Step, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
-use crate::tables::{Key, Tables};
+use crate::tables::{
+    Allowlist, AllowlistKeys, Db, HeldEmails, ItemReader, Key, Links, ReconcileMemory, Recorder,
+    Requests, Tables, UsageItems, WatchedServices,
+};
 use crate::telemetry::Metrics;
 
 pub use gatekeeper_core::ballot::{Dossier, Listed, View};
@@ -94,7 +97,8 @@ pub struct Gatekeeper {
     votes: Votes,
     keys: Arc<Keys>,
     ec2: Arc<Ec2>,
-    tables: Arc<Tables>,
+    items: ItemReader,
+    tables: Tables,
     clock: Clock,
     metrics: Metrics,
 }
@@ -106,20 +110,21 @@ impl Gatekeeper {
         let limits = &config.limits;
         let log = Log::new(metrics.clone());
         let ec2 = Arc::new(Ec2::new(clients, config, clock.clone()));
-        let tables = Arc::new(Tables::new(clients, config, clock.clone()));
-        let observing = Arc::new(tables.for_step(Step::Observe));
+        let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
+        let db = Db::new(clients, allowlist, requests, clock.clone(), Step::Judge);
+        let observing = db.for_step(Step::Observe);
         let organizations = Organizations::new(clients, config, clock.clone(), metrics.clone());
         let looked_through = Arc::new(Mutex::default());
         let pipeline = Arc::new(Pipeline::new(
-            FactReader::new(Arc::clone(&tables), organizations, log.clone()),
+            FactReader::new(&db, organizations, log.clone()),
             Enforcer::new(
                 Arc::clone(&ec2),
-                Arc::clone(&tables),
+                Recorder::new(&db),
                 clock.clone(),
                 limits.concurrency,
             ),
             Arc::clone(&ec2),
-            Arc::clone(&tables),
+            &db,
             config.asks_by_email,
             clock.clone(),
             limits.clone(),
@@ -127,7 +132,7 @@ impl Gatekeeper {
         ));
         let auditor = Arc::new(Auditor::new(
             Arc::clone(&pipeline),
-            Arc::clone(&tables),
+            Allowlist::new(&db),
             clock.clone(),
             limits.margin,
             log.clone(),
@@ -136,28 +141,32 @@ impl Gatekeeper {
             pipeline: Arc::clone(&pipeline),
             auditor: Arc::clone(&auditor),
             ec2: Arc::clone(&ec2),
-            tables: Arc::clone(&tables),
+            requests: Requests::new(&observing),
+            usage: UsageItems::new(&db),
+            memory: ReconcileMemory::new(&observing),
             looked_through: Arc::clone(&looked_through),
             clock: clock.clone(),
             limits: limits.clone(),
             log: log.clone(),
         });
         let keys = Arc::new(Keys {
-            tables: Arc::clone(&tables),
+            allowlist_keys: AllowlistKeys::new(&db),
             clock: clock.clone(),
             metrics: metrics.clone(),
             log: log.clone(),
         });
         let attachments = Arc::new(AttachmentWatch {
             ec2: Arc::clone(&ec2),
-            tables: Arc::clone(&observing),
+            watched: WatchedServices::new(&observing),
             clock: clock.clone(),
             log: log.clone(),
         });
         let watch = Arc::new(ServiceWatch {
             attachments: Arc::clone(&attachments),
             ec2: Arc::clone(&ec2),
-            tables: Arc::clone(&observing),
+            watched: WatchedServices::new(&observing),
+            memory: ReconcileMemory::new(&observing),
+            allowlist: Allowlist::new(&observing),
             rules: Rules::new(clients, config),
             notification_topic: config.notification_topic.clone(),
             looked_through,
@@ -173,7 +182,7 @@ impl Gatekeeper {
                 passes: Arc::clone(&passes),
                 attachments,
                 ec2: Arc::clone(&ec2),
-                tables: Arc::clone(&observing),
+                requests: Requests::new(&observing),
                 clock: clock.clone(),
                 limits: limits.clone(),
                 log: log.clone(),
@@ -183,12 +192,12 @@ impl Gatekeeper {
                 keys: Arc::clone(&keys),
                 watch,
                 approver_items: ApproverItems {
-                    tables: Arc::clone(&tables),
+                    allowlist: Allowlist::new(&db),
                     metrics: metrics.clone(),
                     log: log.clone(),
                 },
                 ec2: Arc::clone(&ec2),
-                tables: observing,
+                memory: ReconcileMemory::new(&observing),
                 clock: clock.clone(),
                 limits: limits.clone(),
                 metrics: metrics.clone(),
@@ -201,14 +210,18 @@ impl Gatekeeper {
                     clock: clock.clone(),
                     log: log.clone(),
                 },
-                tables: Arc::clone(&tables),
+                allowlist: Allowlist::new(&db),
+                requests: Requests::new(&db),
+                links: Links::new(&db),
+                held_emails: HeldEmails::new(&db),
                 clock: clock.clone(),
                 metrics: metrics.clone(),
                 log,
             },
             keys,
             ec2,
-            tables,
+            items: ItemReader::new(&db),
+            tables: Tables::new(&db),
             clock,
             metrics,
         }
@@ -242,7 +255,7 @@ impl Gatekeeper {
         let calls = async {
             tokio::join!(
                 self.ec2.managed_services(),
-                self.tables.read(
+                self.items.read(
                     [Key::Settings(Scope::Every)].into(),
                     "the settings of * could not be read"
                 )

@@ -23,7 +23,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::{Ec2, Listed, Which};
 use crate::error::{Error, Step};
-use crate::tables::{Key, Tables};
+use crate::tables::{Key, Requests};
 
 /// What came of a hint: all it pointed at is settled, or an error says what is left to do.
 pub type Handled = Result<(), Arc<Error>>;
@@ -39,7 +39,7 @@ pub(super) struct Events {
     pub(super) passes: Arc<Passes>,
     pub(super) attachments: Arc<AttachmentWatch>,
     pub(super) ec2: Arc<Ec2>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) requests: Requests,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
     pub(super) log: Log,
@@ -397,9 +397,8 @@ impl Events {
         if missing.is_empty() {
             return Ok(observations);
         }
-        let keys = missing.iter().cloned().map(Key::Request).collect();
         let what = "the requests of endpoints that EC2 does not list could not be read";
-        let items = self.tables.read(keys, what).await?;
+        let items = self.requests.several(missing.iter().cloned(), what).await?;
         let mut consumers: BTreeMap<(ServiceId, AccountId), OfConsumer> = BTreeMap::new();
         let known: Vec<EndpointId> = missing
             .iter()

@@ -20,7 +20,7 @@ use crate::config::Limits;
 use crate::ec2::{Ec2, Listed, Which, listing};
 use crate::error::{Error, Step};
 use crate::paging::Pages;
-use crate::tables::{Tables, Unfinished};
+use crate::tables::{ReconcileMemory, Requests, Unfinished, UsageItems};
 
 /// Endpoints that are asked for by id at the same time.
 const IDS_AT_ONCE: usize = 1000;
@@ -111,7 +111,9 @@ pub(super) struct Passes {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) auditor: Arc<Auditor>,
     pub(super) ec2: Arc<Ec2>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) requests: Requests,
+    pub(super) usage: UsageItems,
+    pub(super) memory: ReconcileMemory,
     /// The services of which it is remembered that they were looked through.
     pub(super) looked_through: Arc<Mutex<BTreeSet<ServiceId>>>,
     pub(super) clock: Clock,
@@ -135,8 +137,7 @@ impl Passes {
             .await
             .map_err(|error| self.log.failure(&error, None))
             .ok();
-        let observing = self.tables.for_step(Step::Observe);
-        let unlisted = observing.open_requests(&service).await?;
+        let unlisted = self.requests.open_requests(&service).await?;
         let mut report = ServiceReport::new(service);
         if let Some(audit) = &audit {
             report.ignored_settings.clone_from(&audit.settings.ignored);
@@ -321,10 +322,10 @@ impl Passes {
                 ids.push(connection.endpoint_id.clone());
             }
         }
-        for (account, slots) in self.tables.slots_to_mend(service, &connected).await? {
+        for (account, slots) in self.usage.slots_to_mend(service, &connected).await? {
             self.must_have_time(service, deadline)?;
             let connected = self.ec2.connected(service, &account).await?;
-            self.tables
+            self.usage
                 .mend_slots(service, &account, &slots, &connected)
                 .await?;
         }
@@ -423,7 +424,7 @@ impl Passes {
         if known().contains(service) {
             return;
         }
-        match self.tables.remember_managed(service, pass.began).await {
+        match self.memory.remember_managed(service, pass.began).await {
             Ok(()) => {
                 known().insert(service.clone());
             }

@@ -36,7 +36,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::{Ec2, Which};
 use crate::error::{Error, Permanent, Retryable, Step};
-use crate::tables::{Key, Recorded, Slots, Tables};
+use crate::tables::{Db, HeldEmails, Key, Recorded, Recorder, Slots, UsageItems};
 
 /// How often a connection is decided anew because request, policy or usage changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -47,7 +47,9 @@ pub(super) struct Pipeline {
     pub(super) facts: FactReader,
     pub(super) enforcer: Enforcer,
     ec2: Arc<Ec2>,
-    tables: Arc<Tables>,
+    held_emails: HeldEmails,
+    usage: UsageItems,
+    recorder: Recorder,
     setup: Setup,
     clock: Clock,
     limits: Limits,
@@ -116,7 +118,7 @@ impl Pipeline {
         facts: FactReader,
         enforcer: Enforcer,
         ec2: Arc<Ec2>,
-        tables: Arc<Tables>,
+        db: &Db,
         asks_by_email: bool,
         clock: Clock,
         limits: Limits,
@@ -131,7 +133,9 @@ impl Pipeline {
             facts,
             enforcer,
             ec2,
-            tables,
+            held_emails: HeldEmails::new(db),
+            usage: UsageItems::new(db),
+            recorder: Recorder::new(db),
             setup,
             clock,
             limits,
@@ -391,7 +395,10 @@ impl Pipeline {
                     false
                 }
                 Action::Need(Need::HeldEmail) => {
-                    let held = self.tables.held_email(&observation.endpoint_id).await?;
+                    let held = self
+                        .held_emails
+                        .held_email(&observation.endpoint_id)
+                        .await?;
                     turn.held = Some((observation.endpoint_id.clone(), held));
                     false
                 }
@@ -419,7 +426,7 @@ impl Pipeline {
                     }
                     let entry = audit.and_then(|audit| audit.entry.get());
                     let checks = known.checks(&change.preconditions, entry);
-                    match self.tables.record(&change, checks).await? {
+                    match self.recorder.record(&change, checks).await? {
                         Recorded::Written => return Ok(written(*change, turn)),
                         Recorded::Lost(winner) => {
                             let stands = winner.as_ref().map(|winner| winner.version);
@@ -528,11 +535,11 @@ impl Pipeline {
         let connected = self.ec2.connected(service, owner).await?;
         if !slots.counted {
             // The limit also counts what was connected before we were there to count it.
-            self.tables.count_slots(service, owner, &connected).await?;
+            self.usage.count_slots(service, owner, &connected).await?;
             return Ok(true);
         }
         turn.is_compared = true;
-        self.tables
+        self.usage
             .mend_slots(service, owner, &slots, &connected)
             .await
     }

@@ -27,7 +27,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::Ec2;
 use crate::error::Error;
-use crate::tables::{Tables, Unfinished};
+use crate::tables::{ReconcileMemory, Unfinished};
 use crate::telemetry::{Metrics, Unit};
 
 /// The most that a run keeps back of its time to finish what it began.
@@ -54,7 +54,7 @@ pub(super) struct Reconciler {
     pub(super) watch: Arc<ServiceWatch>,
     pub(super) approver_items: ApproverItems,
     pub(super) ec2: Arc<Ec2>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) memory: ReconcileMemory,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
     pub(super) metrics: Metrics,
@@ -122,7 +122,7 @@ impl Reconciler {
         done: &mut Reconciled,
         deadline: Deadline,
     ) {
-        let left_over = self.tables.unfinished().await.unwrap_or_else(|error| {
+        let left_over = self.memory.unfinished().await.unwrap_or_else(|error| {
             self.log.failure(&error, None);
             Vec::new()
         });
@@ -208,7 +208,7 @@ impl Reconciler {
                     "the run's time is up; the next one goes on from here"
                 );
             }
-            if let Err(error) = self.tables.leave_unfinished(unfinished).await {
+            if let Err(error) = self.memory.leave_unfinished(unfinished).await {
                 // The next run begins anew.
                 self.log.failure(&error, None);
             }

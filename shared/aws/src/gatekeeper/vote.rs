@@ -34,7 +34,7 @@ use super::outcome::Outcome;
 use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Retryable, Step};
-use crate::tables::{Approvers, Key, Link, Tables};
+use crate::tables::{Allowlist, Approvers, HeldEmails, Link, Links, Requests};
 use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
@@ -208,7 +208,10 @@ impl std::fmt::Debug for Voter {
 pub(super) struct Votes {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) observer: Observer,
-    pub(super) tables: Arc<Tables>,
+    pub(super) allowlist: Allowlist,
+    pub(super) requests: Requests,
+    pub(super) links: Links,
+    pub(super) held_emails: HeldEmails,
     pub(super) clock: Clock,
     pub(super) metrics: Metrics,
     pub(super) log: Log,
@@ -239,9 +242,9 @@ impl Votes {
         };
         let waits = Waits::new(voter.channel(), &self.clock);
         let (approvers, request, history, managed) = tokio::try_join!(
-            self.tables.approvers().boxed(),
+            self.allowlist.approvers().boxed(),
             self.request_of(endpoint_id).boxed(),
-            self.tables.history(endpoint_id).boxed(),
+            self.requests.history(endpoint_id).boxed(),
             self.observer.managed(waits).map(Ok).boxed(),
         )?;
         let Some(approver) = self.approver_of(voter, &approvers) else {
@@ -332,7 +335,7 @@ impl Votes {
                 review,
                 ..
             } => {
-                let approvers = self.tables.approvers().await?;
+                let approvers = self.allowlist.approvers().await?;
                 let Some(approver) = self.approver_of(voter, &approvers) else {
                     return Ok(Voted::NotAnApprover);
                 };
@@ -346,7 +349,7 @@ impl Votes {
                 self.cast(voting, waits, deadline).await
             }
             Voter::Iam { endpoint_id, .. } => {
-                let approvers = self.tables.approvers().await?;
+                let approvers = self.allowlist.approvers().await?;
                 let Some(approver) = self.approver_of(voter, &approvers) else {
                     return Ok(Voted::NotAnApprover);
                 };
@@ -493,7 +496,7 @@ impl Votes {
                 .facts
                 .read(&mut knowledge, &connections, [].into())
                 .boxed(),
-            self.tables.history(&request.endpoint_id).boxed()
+            self.requests.history(&request.endpoint_id).boxed()
         )?;
         Ok((knowledge, history))
     }
@@ -539,8 +542,10 @@ impl Votes {
     /// The same case with the request as it stands by now: what a vote is refused for may be new.
     async fn as_it_stands<'a>(&self, case: Case<'a>) -> Result<Case<'a>, Arc<Error>> {
         let id = &case.request.endpoint_id;
-        let (request, history) =
-            tokio::try_join!(self.request_of(id).boxed(), self.tables.history(id).boxed())?;
+        let (request, history) = tokio::try_join!(
+            self.request_of(id).boxed(),
+            self.requests.history(id).boxed()
+        )?;
         Ok(Case {
             request: request.unwrap_or(case.request),
             history,
@@ -563,7 +568,7 @@ impl Votes {
         }
         let request = self.carry_out(case.request, waits, deadline).await;
         let effect = effect(decided, request.status);
-        let history = self.tables.history(&voting.endpoint_id).await?;
+        let history = self.requests.history(&voting.endpoint_id).await?;
         let dossier = Case {
             request,
             history,
@@ -650,10 +655,7 @@ impl Votes {
         // What is no token at all is looked for like one that nobody has.
         let token = Token::from_link(token).unwrap_or_else(|_| Token::new([0; 32]));
         let hash = token.hash();
-        let what = "what an approver's link is bound to could not be read";
-        let key = Key::Link(hash.clone());
-        let items = self.tables.read([key].into(), what).await?;
-        let link = items.link(&hash)?;
+        let link = self.links.link(&hash).await?;
         let mut named = link
             .as_ref()
             .map_or(Vec::new(), |link| link.requests.clone());
@@ -665,11 +667,11 @@ impl Votes {
             }
         }
         let waits = Waits::new(Channel::Email, &self.clock);
-        let keys = named.iter().map(|(id, _)| Key::Request(id.clone()));
+        let ids: Vec<_> = named.iter().map(|(id, _)| id.clone()).collect();
         let what = "the requests that an approver's link lists could not be read";
         let (items, approvers, managed) = tokio::try_join!(
-            self.tables.read(keys.collect(), what).boxed(),
-            self.tables.approvers().boxed(),
+            self.requests.several(ids, what).boxed(),
+            self.allowlist.approvers().boxed(),
             self.observer.managed(waits).map(Ok).boxed(),
         )?;
         let mut listed = Vec::new();
@@ -691,7 +693,7 @@ impl Votes {
             .and_then(|approver| opens(listed, typed, approver, &approvers.list));
         let shown = opens.as_ref().map(|opens| &opens.request.endpoint_id);
         let history = match shown.or(named.first().map(|(id, _)| id)) {
-            Some(id) => self.tables.history(id).await?,
+            Some(id) => self.requests.history(id).await?,
             None => Vec::new(),
         };
         let (Some(link), Some(approver), Some(opens)) = (link, approver, opens) else {
@@ -718,13 +720,13 @@ impl Votes {
     /// was held.
     async fn held_email(&self, request: &Request) -> Result<Option<HeldEmail>, Arc<Error>> {
         match review::is_over(request, None, self.clock.now()) {
-            true => self.tables.held_email(&request.endpoint_id).await,
+            true => self.held_emails.held_email(&request.endpoint_id).await,
             false => Ok(None),
         }
     }
 
     async fn request_of(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
-        self.tables.request(endpoint_id).await
+        self.requests.request(endpoint_id).await
     }
 
     /// The one approver that somebody in Slack, or a caller of AWS, is.

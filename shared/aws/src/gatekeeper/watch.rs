@@ -18,7 +18,7 @@ use crate::config::Limits;
 use crate::ec2::Ec2;
 use crate::error::Error;
 use crate::rules::Rules;
-use crate::tables::{LookedAfter, Tables, Watched};
+use crate::tables::{Allowlist, LookedAfter, ReconcileMemory, Watched, WatchedServices};
 use crate::telemetry::{Metrics, Unit};
 
 /// What was seen of each service: each finding that could be looked for, and the evidence for it.
@@ -29,7 +29,9 @@ pub(super) type Seen = BTreeMap<ServiceId, watch::Seen>;
 pub(super) struct ServiceWatch {
     pub(super) attachments: Arc<AttachmentWatch>,
     pub(super) ec2: Arc<Ec2>,
-    pub(super) tables: Arc<Tables>,
+    pub(super) watched: WatchedServices,
+    pub(super) memory: ReconcileMemory,
+    pub(super) allowlist: Allowlist,
     pub(super) rules: Rules,
     /// Where services' connection notifications should go.
     pub(super) notification_topic: Option<String>,
@@ -122,7 +124,7 @@ impl ServiceWatch {
                 warn(service, *finding);
             }
         }
-        let mut known = match self.tables.looked_after().await {
+        let mut known = match self.watched.looked_after().await {
             Ok(known) => known,
             Err(error) => return self.log.failure(&error, None),
         };
@@ -138,7 +140,11 @@ impl ServiceWatch {
         for (service, unlisted) in &unlisted {
             let watched = known.watched.entry(service.clone());
             let done = match watched.or_insert_with(|| Ok(Watched::new())) {
-                Ok(watched) => self.tables.note_unlisted(service, watched, *unlisted).await,
+                Ok(watched) => {
+                    self.watched
+                        .note_unlisted(service, watched, *unlisted)
+                        .await
+                }
                 Err(error) => Err(Arc::clone(error)),
             };
             noted(done);
@@ -151,8 +157,10 @@ impl ServiceWatch {
             let watched = known.watched.entry(service.clone());
             let done = match watched.or_insert_with(|| Ok(Watched::new())) {
                 Ok(watched) => {
-                    let tables = &self.tables;
-                    tables.note_findings(service, watched, &seen, is_new).await
+                    let services = &self.watched;
+                    services
+                        .note_findings(service, watched, &seen, is_new)
+                        .await
                 }
                 Err(error) => Err(Arc::clone(error)),
             };
@@ -208,7 +216,7 @@ impl ServiceWatch {
         reports: &mut [ServiceReport],
         known: &mut LookedAfter,
     ) {
-        let read = self.tables.acknowledgements().await;
+        let read = self.allowlist.acknowledgements().await;
         let read = read.map_err(|error| self.log.failure(&error, None)).ok();
         let read = read.as_ref();
         for error in read.iter().flat_map(|read| &read.malformed) {
@@ -236,8 +244,8 @@ impl ServiceWatch {
                 looked_for.insert(Finding::TransitGatewayAttachments, None);
             }
             let items = read.map(|read| read.by_service.get(service).unwrap_or(&none));
-            let tables = &self.tables;
-            let noted = tables.note_acknowledgements(service, watched, items, &looked_for);
+            let services = &self.watched;
+            let noted = services.note_acknowledgements(service, watched, items, &looked_for);
             if let Err(error) = noted.await {
                 self.log.failure(&error, None);
             }
@@ -352,7 +360,7 @@ impl ServiceWatch {
         if deleted.is_empty() {
             return;
         }
-        match self.tables.forget_managed(&deleted).await {
+        match self.memory.forget_managed(&deleted).await {
             Ok(()) => {
                 let mut known = self
                     .looked_through

@@ -11,7 +11,7 @@ use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::watch::Finding;
 use serde::Deserialize as _;
 
-use super::{Item, Tables, UnreadableAcknowledgement, all_of, text};
+use super::{Allowlist, Item, UnreadableAcknowledgement, all_of, text};
 use crate::error::Error;
 
 /// All acknowledgements that can be understood.
@@ -22,26 +22,27 @@ pub(crate) struct Acknowledgements {
     pub(crate) malformed: Vec<Arc<Error>>,
 }
 
-impl Tables {
+impl Allowlist {
     /// Reads all acknowledgements, consistently.
     pub(crate) async fn acknowledgements(&self) -> Result<Acknowledgements, Arc<Error>> {
         let query = self
+            .db
             .client
             .query()
-            .table_name(&self.allowlist)
+            .table_name(&self.db.allowlist)
             .consistent_read(true)
             .key_condition_expression("service_id = :acknowledgements")
             .expression_attribute_values(":acknowledgements", text(ACKNOWLEDGEMENTS));
         let mut read = Acknowledgements::default();
         let what = "the acknowledgements of findings could not be read";
-        let call = self.reading("dynamodb:Query", what);
+        let call = self.db.reading("dynamodb:Query", what);
         for item in all_of(query, call).await? {
             match decode_acknowledgement(&item) {
                 Ok(one) => {
                     let of_service = read.by_service.entry(one.service_id.clone()).or_default();
                     of_service.insert(one.finding, one);
                 }
-                Err(error) => read.malformed.push(error.read_in(self.step).into()),
+                Err(error) => read.malformed.push(error.read_in(self.db.step).into()),
             }
         }
         Ok(read)

@@ -8,10 +8,20 @@ use gatekeeper_core::grouping::Grouping;
 use gatekeeper_core::ids::{AccountId, ServiceId};
 use jiff::Timestamp;
 
-use super::{Key, Tables};
+use super::{Db, Key};
 use crate::error::Error;
 
-impl Tables {
+/// What was sent by e-mail of late.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowances {
+    db: Db,
+}
+
+impl Allowances {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// Takes what may be sent now of so many e-mails to an address, and counts it.
     pub(crate) async fn take_allowance(
         &self,
@@ -20,7 +30,8 @@ impl Tables {
     ) -> Result<Granted, Arc<Error>> {
         let key = Key::Allowance(approver.clone());
         let take = |allowance: &mut Allowance, now| allowance.take(wanted, now);
-        self.count(&key, &format!("the e-mails to {approver}"), take)
+        self.db
+            .count(&key, &format!("the e-mails to {approver}"), take)
             .await
     }
 
@@ -38,6 +49,6 @@ impl Tables {
             placed.collect()
         };
         let what = format!("the e-mails about {account} at {service}");
-        self.count(&key, &what, place).await
+        self.db.count(&key, &what, place).await
     }
 }

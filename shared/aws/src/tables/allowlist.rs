@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::approvers::decode_approver;
 use super::keys::{APPROVERS, SETTINGS};
 use super::unexpected_keys::policy_key;
-use super::{Item, Items, Key, Tables, Unencodable, all_of, text};
+use super::{Db, Item, Items, Key, Unencodable, all_of, text};
 use crate::error::Error;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -324,7 +324,17 @@ impl PathDenies {
     }
 }
 
-impl Tables {
+/// The items of the allowlist, to be read: entries and settings here, approvers and acknowledgements beside.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowlist {
+    pub(super) db: Db,
+}
+
+impl Allowlist {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// Reads the denies for Organizations paths on these services, unless they were read already.
     pub(crate) async fn read_path_denies(
         &self,
@@ -337,7 +347,7 @@ impl Tables {
                 let scope = unread.key();
                 let what =
                     format!("the denies of {scope} for Organizations paths could not be read");
-                let call = self.reading("dynamodb:Query", what);
+                let call = self.db.reading("dynamodb:Query", what);
                 unread.insert(all_of(query, call).await?);
             }
         }
@@ -348,14 +358,17 @@ impl Tables {
     ///
     /// # Errors
     /// If DynamoDB cannot be read, or an item makes no sense.
-    pub async fn settings_of(&self, service: &ServiceId) -> Result<ServiceSettings, Arc<Error>> {
+    pub(crate) async fn settings_of(
+        &self,
+        service: &ServiceId,
+    ) -> Result<ServiceSettings, Arc<Error>> {
         let keys = [Scope::Service(service.clone()), Scope::Every].map(Key::Settings);
         let what = format!("the settings of {service} could not be read");
-        let items = self.read(keys.clone().into(), &what).await?;
+        let items = self.db.read(keys.clone().into(), &what).await?;
         let mut policy = Policy::default();
         for item in keys.iter().filter_map(|key| items.get(key)) {
-            let read =
-                decode_policy_item(item.clone()).map_err(|error| self.unreadable_policy(error))?;
+            let read = decode_policy_item(item.clone())
+                .map_err(|error| self.db.unreadable_policy(error))?;
             if let PolicyItem::Settings(scope, settings) = read {
                 policy.settings.insert(scope, settings);
             }
@@ -370,7 +383,7 @@ impl Tables {
         service: &ServiceId,
     ) -> Result<Option<(PolicyItemId, Item)>, Arc<Error>> {
         let what = format!("whether the allowlist has an entry for {service} could not be read");
-        let call = self.reading("dynamodb:Query", what);
+        let call = self.db.reading("dynamodb:Query", what);
         for scope in [Scope::Service(service.clone()), Scope::Every] {
             for effect in ["allow#", "deny#"] {
                 let output = self
@@ -381,7 +394,7 @@ impl Tables {
                     .map_err(|error| call.failed(error))?;
                 for item in output.items.unwrap_or_default() {
                     let read = decode_policy_item(item.clone())
-                        .map_err(|error| self.unreadable_policy(error))?;
+                        .map_err(|error| self.db.unreadable_policy(error))?;
                     if let PolicyItem::Entry(entry) = read {
                         return Ok(Some((id_of(&item, entry.rule()), item)));
                     }
@@ -392,9 +405,10 @@ impl Tables {
     }
 
     fn entries(&self, scope: &Scope, beginning: &str) -> QueryFluentBuilder {
-        self.client
+        self.db
+            .client
             .query()
-            .table_name(&self.allowlist)
+            .table_name(&self.db.allowlist)
             .consistent_read(true)
             .key_condition_expression("service_id = :scope AND begins_with(#rule, :beginning)")
             .expression_attribute_names("#rule", "rule")

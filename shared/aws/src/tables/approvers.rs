@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::allowlist::decode_policy_item;
 use super::keys::{APPROVER, APPROVERS};
-use super::{Item, Key, Tables, Unencodable, all_of, text};
+use super::{Allowlist, Item, Key, Unencodable, all_of, text};
 use crate::error::Error;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,18 +88,21 @@ impl Approvers {
     }
 }
 
-impl Tables {
+impl Allowlist {
     /// Reads all approvers, consistently. There are tens, of all services together.
     pub(crate) async fn approvers(&self) -> Result<Approvers, Arc<Error>> {
         let query = self
+            .db
             .client
             .query()
-            .table_name(&self.allowlist)
+            .table_name(&self.db.allowlist)
             .consistent_read(true)
             .key_condition_expression("service_id = :approvers")
             .expression_attribute_values(":approvers", text(APPROVERS));
         let mut approvers = Approvers::default();
-        let call = self.reading("dynamodb:Query", "the approvers could not be read");
+        let call = self
+            .db
+            .reading("dynamodb:Query", "the approvers could not be read");
         for item in all_of(query, call).await? {
             match decode_policy_item(item.clone()) {
                 Ok(PolicyItem::Approver(approver)) => {
@@ -110,7 +113,7 @@ impl Tables {
                 Ok(PolicyItem::Entry(_) | PolicyItem::Settings(..)) => {}
                 Err(error) => approvers
                     .malformed
-                    .push(self.unreadable_policy(error).into()),
+                    .push(self.db.unreadable_policy(error).into()),
             }
         }
         Ok(approvers)

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Item, Key, Tables};
+use super::{Db, Item, Key};
 use crate::clock::jittered;
 use crate::error::{Call, Error, Step};
 
@@ -75,10 +75,10 @@ impl Items {
     }
 }
 
-impl Tables {
+impl Db {
     /// Reads items, consistently. Either all of them or an error (safety rule S2): a policy of
     /// which a part is missing could turn a deny into an accept. `what` says what could not be read if it fails.
-    pub(crate) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
+    pub(super) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
         let call = self.reading("dynamodb:BatchGetItem", what);
         let in_order: Vec<Key> = keys.iter().cloned().collect();
         let chunks: Vec<_> = in_order

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Item, Key, Tables, UnreadableItem, number};
+use super::{Db, Item, Key, UnreadableItem, number};
 use crate::error::{Error, Retryable};
 
 /// How often an item that another instance counts in at the same time is tried.
@@ -28,7 +28,7 @@ struct CountedItem<T> {
     purge_at: i64,
 }
 
-impl Tables {
+impl Db {
     /// Counts in an item, and writes it if that changed it: as often as it takes, so `count` is asked anew
     /// whenever another instance was first. Answers what `count` did. `what` is counted, in the plural.
     pub(super) async fn count<T, A>(

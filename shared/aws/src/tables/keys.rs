@@ -10,7 +10,7 @@ use gatekeeper_core::policy_key::{self, PolicyKey};
 use gatekeeper_core::precondition::PolicyItemId;
 use gatekeeper_core::token::TokenHash;
 
-use super::{Item, Tables, text};
+use super::{Item, text};
 
 /// Names one item of either table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,15 +155,5 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (partition, sort) = self.values();
         write!(f, "{partition} / {sort}")
-    }
-}
-
-impl Tables {
-    pub(super) fn table_of(&self, key: &Key) -> &str {
-        if key.is_policy() {
-            &self.allowlist
-        } else {
-            &self.requests
-        }
     }
 }

@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Items, Key, Tables, Unencodable, UnreadableItem};
+use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Error, Retryable};
 
 /// How long a dead link is kept, so that it is told from one that never was.
@@ -32,20 +32,33 @@ pub(crate) struct Link {
     purge_at: i64,
 }
 
-impl Items {
-    /// The link that a token opens; none if there is no such link.
-    pub(crate) fn link(&self, token: &TokenHash) -> Result<Option<Link>, Error> {
-        let key = Key::Link(token.clone());
-        let Some(item) = self.get(&key).cloned() else {
-            return Ok(None);
-        };
-        serde_dynamo::from_item(item)
-            .map(Some)
-            .map_err(|error| UnreadableItem::new(&key, error).read_in(self.step))
-    }
+/// Approvers' links.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    db: Db,
 }
 
-impl Tables {
+impl Links {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// The link that a token opens; none if there is no such link.
+    pub(crate) async fn link(&self, token: &TokenHash) -> Result<Option<Link>, Arc<Error>> {
+        let key = Key::Link(token.clone());
+        let what = "what an approver's link is bound to could not be read";
+        let items = self.db.read([key.clone()].into(), what).await?;
+        let Some(item) = items.get(&key).cloned() else {
+            return Ok(None);
+        };
+        let read = serde_dynamo::from_item(item).map(Some);
+        read.map_err(|error| {
+            UnreadableItem::new(&key, error)
+                .read_in(self.db.step)
+                .into()
+        })
+    }
+
     /// Keeps links that are about to be sent.
     pub(crate) async fn put_links(
         &self,
@@ -70,11 +83,11 @@ impl Tables {
                     let put = PutRequest::builder().set_item(Some(item)).build();
                     put.map_err(|error| Unencodable::new("an approver's link", error))
                 });
-                let put = put.map_err(|error| error.written_in(self.step_of_writes()))?;
+                let put = put.map_err(|error| error.written_in(self.db.step_of_writes()))?;
                 writes.push(WriteRequest::builder().put_request(put).build());
             }
             let what = "the links of approval e-mails could not be kept";
-            self.write_all(writes, Retryable::Outbox, what).await?;
+            self.db.write_all(writes, Retryable::Outbox, what).await?;
         }
         Ok(())
     }

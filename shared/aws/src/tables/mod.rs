@@ -24,6 +24,23 @@
 //! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
+//!
+//! What can be done with them is divided by what it is about, so that whoever holds one of these can touch nothing
+//! else; each is made of a `Db`, which says for which step:
+//!
+//! | struct | does |
+//! | --- | --- |
+//! | `Recorder` | writes a change: the only gate |
+//! | `ItemReader` | reads items by their keys, for who decides |
+//! | `Requests` | reads requests and their history |
+//! | `UsageItems` | counts accounts' connections |
+//! | `Allowlist` | reads entries, settings, approvers and acknowledgements |
+//! | `AllowlistKeys` | remembers unexpected keys |
+//! | `Outbox`, `Allowances`, `Links` | what sending reads and writes |
+//! | `ReachMemory`, `HeldEmails` | what is remembered of approval e-mail |
+//! | `WatchedServices`, `ReconcileMemory` | what is known of services, and remembered between runs |
+//! | [`Postings`] | messages of ours in Slack |
+//! | [`Tables`] | what may be read without deciding anything |
 
 mod acknowledgements;
 mod allowances;
@@ -31,114 +48,140 @@ mod allowlist;
 mod approvers;
 mod batch_get;
 mod counted;
+mod db;
+mod held_emails;
 mod keys;
 mod links;
 mod outbox;
 mod prompts;
 mod reach;
+mod reconcile;
 mod record;
 mod requests;
-mod state;
 mod stream;
 mod unexpected_keys;
 mod unreadable;
+mod usage;
+mod watched;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use gatekeeper_core::precondition::UnreadablePolicy;
+use gatekeeper_core::findings::Findings;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::policy::ServiceSettings;
+use gatekeeper_core::request::{Request, Transition};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::error::{Call, Error, Retryable, Step};
+use crate::error::{Call, Error, Step};
 pub use acknowledgements::{decode_acknowledgement_image, encode_acknowledgement};
-pub(crate) use allowlist::{ItemCheck, PathDenies, policy_of};
+pub(crate) use allowances::Allowances;
+pub(crate) use allowlist::{Allowlist, ItemCheck, PathDenies, policy_of};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
 pub(crate) use approvers::Approvers;
 pub use approvers::encode_approver;
 pub(crate) use batch_get::Items;
+pub(crate) use db::Db;
+pub(crate) use held_emails::HeldEmails;
 pub(crate) use keys::Key;
-pub(crate) use links::Link;
-pub(crate) use outbox::Left;
-pub use prompts::Posting;
-pub(crate) use record::Recorded;
-pub(crate) use requests::Slots;
-pub(crate) use state::{LookedAfter, Unfinished, Watched};
+pub(crate) use links::{Link, Links};
+pub(crate) use outbox::{Left, Outbox};
+pub use prompts::{Posting, Postings};
+pub(crate) use reach::ReachMemory;
+pub(crate) use reconcile::{ReconcileMemory, Unfinished, managed_key};
+pub(crate) use record::{Recorded, Recorder};
+pub(crate) use requests::Requests;
 pub use stream::decode_image;
-pub(crate) use unexpected_keys::ScopeKeys;
+pub(crate) use unexpected_keys::{AllowlistKeys, ScopeKeys};
 pub(crate) use unreadable::UnreadableItem;
 pub use unreadable::{Unencodable, UnreadableAcknowledgement};
+pub(crate) use usage::{Slots, UsageItems};
+pub(crate) use watched::{LookedAfter, Watched, WatchedServices};
 
 /// An item as DynamoDB has it.
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// The gatekeeper's tables, as they are read and written in one step.
+/// What may be read of the tables without deciding anything.
 #[derive(Debug, Clone)]
 pub struct Tables {
-    client: aws_sdk_dynamodb::Client,
-    allowlist: String,
-    requests: String,
-    clock: Clock,
-    step: Step,
+    db: Db,
 }
 
 impl Tables {
-    /// Those of the gatekeeper, for who decides.
-    pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
-        let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
-        Self::named(clients, allowlist, requests, clock)
-    }
-
-    /// The tables of these names, for who reads them without a gatekeeper.
+    /// The tables of these names, read in a step: what fails is told as a failure of that.
     #[must_use]
-    pub fn named(clients: &Clients, allowlist: &str, requests: &str, clock: Clock) -> Self {
-        Self {
-            client: clients.dynamodb.clone(),
-            allowlist: allowlist.to_owned(),
-            requests: requests.to_owned(),
-            clock,
-            step: Step::Judge,
-        }
+    pub fn named(
+        clients: &Clients,
+        allowlist: &str,
+        requests: &str,
+        clock: Clock,
+        step: Step,
+    ) -> Self {
+        let db = Db::new(clients, allowlist, requests, clock, step);
+        Self { db }
     }
 
-    /// The same for another step: what fails is told as a failure of that.
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// The messages of ours in Slack, which can be written as well.
     #[must_use]
-    pub fn for_step(&self, step: Step) -> Self {
-        Self {
-            step,
-            ..self.clone()
-        }
+    pub fn postings(&self) -> Postings {
+        Postings::new(&self.db)
     }
 
-    /// A call that reads; `what` says what could not be read if it fails.
-    fn reading(&self, operation: &'static str, what: impl Into<String>) -> Call {
-        Call::new(self.step, operation, Retryable::ReadTables, what)
+    /// The request of an endpoint, if there is one.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
+        Requests::new(&self.db).request(endpoint).await
     }
 
-    /// A call that writes; `what` says what could not be written if it fails.
-    fn writing(
-        &self,
-        operation: &'static str,
-        retryable: Retryable,
-        what: impl Into<String>,
-    ) -> Call {
-        Call::new(self.step_of_writes(), operation, retryable, what)
+    /// The history of a request, oldest first.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or a row makes no sense.
+    pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
+        Requests::new(&self.db).history(endpoint).await
     }
 
-    /// An item of the allowlist could not be understood when it was read.
-    fn unreadable_policy(&self, error: UnreadablePolicy) -> Error {
-        Error::unreadable_policy(self.step, error)
+    /// A service's settings, with those of `*` where its own say nothing.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or an item makes no sense.
+    pub async fn settings_of(&self, service: &ServiceId) -> Result<ServiceSettings, Arc<Error>> {
+        Allowlist::new(&self.db).settings_of(service).await
     }
 
-    /// Who decides reads to judge, and writes to record.
-    fn step_of_writes(&self) -> Step {
-        match self.step {
-            Step::Judge => Step::Record,
-            step => step,
-        }
+    /// What is known to be wrong with a service, and was.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
+        WatchedServices::new(&self.db).findings(service).await
+    }
+}
+
+/// Reads items of both tables by their keys, for whoever decides.
+#[derive(Debug, Clone)]
+pub(crate) struct ItemReader {
+    db: Db,
+}
+
+impl ItemReader {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// Reads items, consistently. Either all of them or an error (safety rule S2); `what` says what could not be
+    /// read if it fails.
+    pub(crate) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
+        self.db.read(keys, what).await
     }
 }
 

@@ -2,23 +2,21 @@
 //! all of it is sent, so none is lost to a crash and none is told that did not happen.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{DeleteRequest, PutRequest, WriteRequest};
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use gatekeeper_core::outbox::{OutboxItem, OutboxKey, Partition};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Item, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
-use crate::clock::jittered;
+use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
 use crate::error::{Call, Error, Retryable};
 
 /// DynamoDB takes this many writes in one `BatchWriteItem`.
 pub(super) const WRITES_PER_CALL: usize = 25;
-const ROUNDS: u32 = 6;
+pub(super) const ROUNDS: u32 = 6;
 /// How long what was put aside is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many partitions are read at the same time.
@@ -75,7 +73,17 @@ fn decode(item: Item) -> Left {
     }
 }
 
-impl Tables {
+/// What is left to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox {
+    db: Db,
+}
+
+impl Outbox {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// What still lies under these keys, in their order; none where it was sent.
     pub(crate) async fn outbox_items(
         &self,
@@ -83,7 +91,7 @@ impl Tables {
     ) -> Result<Vec<Option<Left>>, Arc<Error>> {
         let keys: Vec<Key> = keys.iter().cloned().map(Key::Outbox).collect();
         let what = "what is left to be sent could not be read";
-        let items = self.read(keys.iter().cloned().collect(), what).await?;
+        let items = self.db.read(keys.iter().cloned().collect(), what).await?;
         let found = keys.iter().map(|key| items.get(key).cloned().map(decode));
         Ok(found.collect())
     }
@@ -92,14 +100,15 @@ impl Tables {
     pub(crate) async fn whole_outbox(&self) -> Result<Vec<Left>, Arc<Error>> {
         let read = Partition::all().map(|partition| {
             let query = self
+                .db
                 .client
                 .query()
-                .table_name(&self.requests)
+                .table_name(&self.db.requests)
                 .consistent_read(true)
                 .key_condition_expression("pk = :outbox")
                 .expression_attribute_values(":outbox", text(partition.to_string()));
             let what = format!("what is left to be sent could not be read ({partition})");
-            let call = Call::new(self.step, "dynamodb:Query", Retryable::Outbox, what);
+            let call = Call::new(self.db.step, "dynamodb:Query", Retryable::Outbox, what);
             all_of(query, call).boxed()
         });
         let mut partitions = stream::iter(read).buffered(PARTITIONS_AT_ONCE);
@@ -119,11 +128,11 @@ impl Tables {
                     .set_key(Some(Key::Outbox(key.clone()).item()))
                     .build()
                     .map_err(|error| Unencodable::new("the deletion of what is sent", error))
-                    .map_err(|error| error.written_in(self.step_of_writes()))?;
+                    .map_err(|error| error.written_in(self.db.step_of_writes()))?;
                 writes.push(WriteRequest::builder().delete_request(delete).build());
             }
             let what = "what is sent could not be deleted from the outbox";
-            self.write_all(writes, Retryable::Outbox, what).await?;
+            self.db.write_all(writes, Retryable::Outbox, what).await?;
         }
         Ok(())
     }
@@ -132,21 +141,27 @@ impl Tables {
     pub(crate) async fn put_aside(&self, item: &OutboxItem) -> Result<(), Arc<Error>> {
         let (pk, sk) = Key::Refused(item.id.clone()).values();
         let aside = encode_outbox(item);
-        let mut aside = aside.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let mut aside = aside.map_err(|error| error.written_in(self.db.step_of_writes()))?;
         aside.insert("pk".to_owned(), text(pk));
         aside.insert("sk".to_owned(), text(sk));
-        let kept = self.clock.now().checked_add(KEPT).unwrap_or(Timestamp::MAX);
+        let kept = self
+            .db
+            .clock
+            .now()
+            .checked_add(KEPT)
+            .unwrap_or(Timestamp::MAX);
         aside.insert("purge_at".to_owned(), number(kept.as_second()));
-        self.client
+        self.db
+            .client
             .put_item()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_item(Some(aside))
             .send()
             .await
             .map(drop)
             .map_err(|error| {
                 let what = format!("{}, which SNS refused, could not be put aside", item.id);
-                let call = self.writing("dynamodb:PutItem", Retryable::Outbox, what);
+                let call = self.db.writing("dynamodb:PutItem", Retryable::Outbox, what);
                 call.failed(error)
             })
     }
@@ -155,16 +170,17 @@ impl Tables {
     /// together.
     pub(crate) async fn note_delivery(&self, item: &mut OutboxItem) -> Result<(), Arc<Error>> {
         let what = format!("how far {} is sent could not be written down", item.id);
-        let call = self.writing("dynamodb:PutItem", Retryable::Outbox, what);
+        let call = self.db.writing("dynamodb:PutItem", Retryable::Outbox, what);
         for _ in 0..ROUNDS {
             let before = item.delivery.revision;
             item.delivery.revision += 1;
             let encoded = encode_outbox(item);
-            let encoded = encoded.map_err(|error| error.written_in(self.step_of_writes()))?;
+            let encoded = encoded.map_err(|error| error.written_in(self.db.step_of_writes()))?;
             let sent = self
+                .db
                 .client
                 .put_item()
-                .table_name(&self.requests)
+                .table_name(&self.db.requests)
                 .set_item(Some(encoded))
                 .condition_expression("revision = :revision")
                 .expression_attribute_values(":revision", number(before))
@@ -180,7 +196,7 @@ impl Tables {
                 Some(Left::Item(now)) => item.clone().and(&now),
                 // The other instance has sent the rest.
                 None => return Ok(()),
-                Some(Left::Unreadable(error)) => return Err(error.read_in(self.step).into()),
+                Some(Left::Unreadable(error)) => return Err(error.read_in(self.db.step).into()),
             };
             if item.is_done() {
                 return self.clear_outbox(&[item.key()]).await;
@@ -189,33 +205,22 @@ impl Tables {
         Err(call.passes("others kept writing the same item").into())
     }
 
-    /// Writes or deletes items of the requests table; `what` says what could not be written if it fails.
-    pub(super) async fn write_all(
-        &self,
-        mut writes: Vec<WriteRequest>,
-        retryable: Retryable,
-        what: &str,
-    ) -> Result<(), Arc<Error>> {
-        let call = self.writing("dynamodb:BatchWriteItem", retryable, what);
-        let mut pause = Duration::from_millis(50);
-        for _ in 0..ROUNDS {
-            let output = self
-                .client
-                .batch_write_item()
-                .request_items(&self.requests, writes)
-                .send()
-                .await
-                .map_err(|error| call.failed(error))?;
-            let left = output.unprocessed_items.unwrap_or_default();
-            writes = left.into_values().flatten().collect();
-            if writes.is_empty() {
-                return Ok(());
+    /// Puts items into the outbox that are there already or not.
+    pub(crate) async fn put_in_outbox(&self, items: &[OutboxItem]) -> Result<(), Arc<Error>> {
+        for chunk in items.chunks(WRITES_PER_CALL) {
+            let mut writes = Vec::new();
+            for item in chunk {
+                let put = encode_outbox(item).and_then(|item| {
+                    let put = PutRequest::builder().set_item(Some(item)).build();
+                    put.map_err(|error| Unencodable::new("an item of the outbox", error))
+                });
+                let put = put.map_err(|error| error.written_in(self.db.step_of_writes()))?;
+                writes.push(WriteRequest::builder().put_request(put).build());
             }
-            self.clock.sleep(jittered(pause)).await;
-            pause *= 2;
+            let what = "open reviews could not be put into the outbox for whom e-mail reaches now";
+            self.db.write_all(writes, Retryable::Outbox, what).await?;
         }
-        let left = format!("DynamoDB left out {} writes time and again", writes.len());
-        Err(call.passes(left).into())
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::PROMPT;
 use super::requests::encode;
-use super::{Item, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
+use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
 use crate::error::{Error, Retryable};
 
 /// How long an item is kept after the last that happens to its message.
@@ -115,25 +115,36 @@ impl Posting {
     }
 }
 
-impl Tables {
+/// Messages of ours in Slack.
+#[derive(Debug, Clone)]
+pub struct Postings {
+    db: Db,
+}
+
+impl Postings {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// The messages of all reviews of an endpoint's connection, oldest review first.
     ///
     /// # Errors
     /// If DynamoDB cannot be read, or an item makes no sense.
     pub async fn prompts(&self, endpoint: &EndpointId) -> Result<Vec<Posting>, Arc<Error>> {
         let query = self
+            .db
             .client
             .query()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(format!("{PROMPT}{endpoint}")));
         let mut prompts = Vec::new();
         let what = format!("the messages in Slack about {endpoint} could not be read");
-        let call = self.reading("dynamodb:Query", what);
+        let call = self.db.reading("dynamodb:Query", what);
         for item in all_of(query, call).await? {
             let read = prompt_key(endpoint, &item).and_then(|key| Posting::read(key, item));
-            prompts.push(read.map_err(|error| error.read_in(self.step))?);
+            prompts.push(read.map_err(|error| error.read_in(self.db.step))?);
         }
         Ok(prompts)
     }
@@ -146,9 +157,9 @@ impl Tables {
     pub async fn notice(&self, id: &str, channel: &SlackChannelId) -> Result<Posting, Arc<Error>> {
         let key = Key::Notice(id.to_owned());
         let what = format!("whether {id} is told in Slack could not be read");
-        let items = self.read([key.clone()].into(), &what).await?;
+        let items = self.db.read([key.clone()].into(), &what).await?;
         Ok(match items.get(&key).cloned() {
-            Some(item) => Posting::read(key, item).map_err(|error| error.read_in(self.step))?,
+            Some(item) => Posting::read(key, item).map_err(|error| error.read_in(self.db.step))?,
             None => Posting::new(key, channel),
         })
     }
@@ -161,11 +172,12 @@ impl Tables {
     pub async fn put_posting(&self, posting: &mut Posting) -> Result<bool, Arc<Error>> {
         let next = posting.revision.saturating_add(1);
         let item = self.encode_posting(posting, next);
-        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let item = item.map_err(|error| error.written_in(self.db.step_of_writes()))?;
         let put = self
+            .db
             .client
             .put_item()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_item(Some(item));
         let put = if posting.revision == 0 {
             put.condition_expression("attribute_not_exists(pk)")
@@ -190,7 +202,9 @@ impl Tables {
                     "what is posted to Slack could not be written down ({})",
                     posting.key
                 );
-                let call = self.writing("dynamodb:PutItem", Retryable::RememberPosting, what);
+                let call = self
+                    .db
+                    .writing("dynamodb:PutItem", Retryable::RememberPosting, what);
                 Err(call.failed(error))
             }
         }
@@ -200,7 +214,7 @@ impl Tables {
         let (pk, sk) = posting.key.values();
         // A review may be open for as long as it likes.
         let ends = posting.review.is_none() || posting.is_over;
-        let purge_at = self.clock.now().checked_add(KEPT).ok();
+        let purge_at = self.db.clock.now().checked_add(KEPT).ok();
         let item = PostingItem {
             pk,
             sk,

@@ -18,7 +18,7 @@ use gatekeeper_core::request::Request;
 use super::allowlist::ItemCheck;
 use super::outbox::encode_outbox;
 use super::requests::{decode_request, encode_history, encode_request};
-use super::{Item, Key, Tables, Unencodable, UnreadableItem, number, text};
+use super::{Db, Key, Unencodable, UnreadableItem, number, text};
 use crate::clock::jittered;
 use crate::error::{Call, Error, Retryable, Step};
 
@@ -48,7 +48,17 @@ enum Part {
     Outbox,
 }
 
-impl Tables {
+/// Writes changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorder {
+    db: Db,
+}
+
+impl Recorder {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// Writes a change and all that goes with it, or nothing. `checks` are the items that it rests on.
     pub(crate) async fn record(
         &self,
@@ -70,6 +80,7 @@ impl Tables {
         loop {
             attempt += 1;
             let sent = self
+                .db
                 .client
                 .transact_write_items()
                 .set_transact_items(Some(items.clone()))
@@ -94,7 +105,7 @@ impl Tables {
             if attempt == ATTEMPTS {
                 return Err(call.passes(error).into());
             }
-            self.clock.sleep(jittered(pause)).await;
+            self.db.clock.sleep(jittered(pause)).await;
             pause *= 2;
         }
     }
@@ -108,16 +119,19 @@ impl Tables {
         let mut items = vec![self.put_request(change)?];
         if let Some(transition) = &change.transition {
             parts.push(Part::History);
-            items.push(self.put_new(encode_history(&change.after, transition)?)?);
+            items.push(
+                self.db
+                    .put_new(encode_history(&change.after, transition)?)?,
+            );
         }
         if let Some(usage) = self.change_usage(change)? {
             parts.push(Part::Usage);
             items.push(usage);
         }
-        let left = OutboxItem::of_change(&change.after, &change.messages, self.clock.now());
+        let left = OutboxItem::of_change(&change.after, &change.messages, self.db.clock.now());
         if let Some(left) = left {
             parts.push(Part::Outbox);
-            items.push(self.put_new(encode_outbox(&left)?)?);
+            items.push(self.db.put_new(encode_outbox(&left)?)?);
         }
         for check in checks {
             parts.push(Part::Precondition);
@@ -128,7 +142,7 @@ impl Tables {
 
     fn put_request(&self, change: &Change) -> Result<TransactWriteItem, Unencodable> {
         let put = Put::builder()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_item(Some(encode_request(&change.after)?))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let put = match change.before_revision {
@@ -142,22 +156,12 @@ impl Tables {
             .build())
     }
 
-    pub(super) fn put_new(&self, item: Item) -> Result<TransactWriteItem, Unencodable> {
-        let put = Put::builder()
-            .table_name(&self.requests)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
-            .build()
-            .map_err(encoding)?;
-        Ok(TransactWriteItem::builder().put(put).build())
-    }
-
     fn change_usage(&self, change: &Change) -> Result<Option<TransactWriteItem>, Unencodable> {
         let after = &change.after;
         let key = Key::Slots(after.service_id.clone(), after.account_id.clone());
         let id = after.endpoint_id.to_string();
         let update = Update::builder()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_key(Some(key.item()))
             .expression_attribute_values(":own", AttributeValue::Ss(vec![id.clone()]));
         let update = match change.usage {
@@ -181,7 +185,7 @@ impl Tables {
 
     fn check(&self, one: &ItemCheck) -> Result<TransactWriteItem, Unencodable> {
         let check = ConditionCheck::builder()
-            .table_name(self.table_of(&one.key))
+            .table_name(self.db.table_of(&one.key))
             .set_key(Some(one.key.item()));
         let (partition, _) = one.key.names();
         let check = match &one.item {

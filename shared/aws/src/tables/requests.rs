@@ -1,9 +1,8 @@
-//! Requests, their history and the slots under `max_connections`, to items and back.
+//! Requests and their history, to items and back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::caller::OtherNames;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
@@ -15,8 +14,8 @@ use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Item, Items, Key, Tables, Unencodable, UnreadableItem, all_of, text};
-use crate::error::{Error, Retryable};
+use super::{Db, Item, Items, Key, Unencodable, UnreadableItem, all_of, text};
+use crate::error::Error;
 
 /// Only requests that are not gone carry this attribute, so the index holds no others.
 pub(super) const OPEN_INDEX: &str = "open";
@@ -211,27 +210,6 @@ pub(super) fn encode(key: &Key, item: impl Serialize) -> Result<Item, Unencodabl
     encoded.map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
-/// The endpoints of one account that count against `max_connections` on one service.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Slots {
-    endpoints: BTreeSet<String>,
-    /// Whether EC2 was asked who was connected before we counted.
-    pub(crate) counted: bool,
-}
-
-impl Slots {
-    /// Notes a slot that was just taken.
-    pub(crate) fn take(&mut self, endpoint: &EndpointId) {
-        self.endpoints.insert(endpoint.to_string());
-    }
-
-    /// How many are held by other endpoints than this one.
-    pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
-        let own = usize::from(self.endpoints.contains(endpoint.as_str()));
-        u32::try_from(self.endpoints.len().saturating_sub(own)).unwrap_or(u32::MAX)
-    }
-}
-
 impl Items {
     /// The request of an endpoint, if there is one.
     pub(crate) fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Error> {
@@ -241,186 +219,72 @@ impl Items {
             .transpose()
             .map_err(|error| error.read_in(self.step))
     }
-
-    /// The slots of an account on a service.
-    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Result<Slots, Error> {
-        let key = Key::Slots(service.clone(), account.clone());
-        let Some(item) = self.get(&key) else {
-            return Ok(Slots::default());
-        };
-        let endpoints = match item.get("endpoints") {
-            None => BTreeSet::new(),
-            Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
-            Some(_) => {
-                let unreadable = UnreadableItem::new(&key, "endpoints is not a set of strings");
-                return Err(unreadable.read_in(self.step));
-            }
-        };
-        Ok(Slots {
-            endpoints,
-            counted: item.contains_key("counted_at"),
-        })
-    }
 }
 
-impl Tables {
-    /// Enters the connections that EC2 shows into an account's slots, once: those that were there
-    /// before Gatekeeper count against the limit like all others.
-    pub(crate) async fn count_slots(
+/// Requests and their history, to be read.
+#[derive(Debug, Clone)]
+pub(crate) struct Requests {
+    db: Db,
+}
+
+impl Requests {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// The request of an endpoint, if there is one.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or the item makes no sense.
+    pub(crate) async fn request(
         &self,
-        service: &ServiceId,
-        account: &AccountId,
-        connected: &[EndpointId],
-    ) -> Result<(), Arc<Error>> {
-        let mut update = self
+        endpoint: &EndpointId,
+    ) -> Result<Option<Request>, Arc<Error>> {
+        let what = format!("the request of {endpoint} could not be read");
+        let key = Key::Request(endpoint.clone());
+        let items = self.db.read([key].into(), &what).await?;
+        Ok(items.request(endpoint)?)
+    }
+
+    /// The requests of these endpoints, as far as there are any; `what` says what could not be read if it fails.
+    pub(crate) async fn several(
+        &self,
+        endpoints: impl IntoIterator<Item = EndpointId>,
+        what: &str,
+    ) -> Result<Items, Arc<Error>> {
+        let keys = endpoints.into_iter().map(Key::Request).collect();
+        self.db.read(keys, what).await
+    }
+
+    /// The history of a request, oldest first.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or a row makes no sense.
+    pub(crate) async fn history(
+        &self,
+        endpoint: &EndpointId,
+    ) -> Result<Vec<Transition>, Arc<Error>> {
+        let query = self
+            .db
             .client
-            .update_item()
-            .table_name(&self.requests)
-            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
-            .expression_attribute_values(":now", text(self.clock.now().to_string()));
-        let mut expression = "SET counted_at = if_not_exists(counted_at, :now)".to_owned();
-        if !connected.is_empty() {
-            let ids = connected.iter().map(ToString::to_string).collect();
-            update = update.expression_attribute_values(":ids", AttributeValue::Ss(ids));
-            expression.push_str(" ADD endpoints :ids");
-        }
-        update
-            .update_expression(expression)
-            .send()
-            .await
-            .map_err(|error| {
-                let what = format!("the usage of {account} on {service} could not be counted");
-                let call = self.writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
-                call.failed(error)
+            .query()
+            .table_name(&self.db.requests)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :history)")
+            .expression_attribute_values(":pk", text(endpoint.as_str()))
+            .expression_attribute_values(":history", text("history#"));
+        let mut rows = Vec::new();
+        let what = format!("the history of {endpoint} could not be read");
+        let call = self.db.reading("dynamodb:Query", what);
+        for item in all_of(query, call).await? {
+            let row: Result<HistoryItem, _> = serde_dynamo::from_item(item);
+            let row = row.map_err(|error| {
+                let unreadable = UnreadableItem::new(format!("{endpoint} / history"), error);
+                unreadable.read_in(self.db.step)
             })?;
-        Ok(())
-    }
-
-    /// Of the consumers with these connections, those whose slots do not agree with them, and
-    /// their slots: one that EC2 shows as connected holds none, or a slot is held by an endpoint
-    /// that is not among these and whose request holds none.
-    pub(crate) async fn slots_to_mend(
-        &self,
-        service: &ServiceId,
-        connected: &BTreeMap<AccountId, Vec<EndpointId>>,
-    ) -> Result<Vec<(AccountId, Slots)>, Arc<Error>> {
-        if connected.is_empty() {
-            return Ok(Vec::new());
+            rows.push(row.transition);
         }
-        let key = |account: &AccountId| Key::Slots(service.clone(), account.clone());
-        let what = format!("the usage of those who are connected to {service} could not be read");
-        let items = self
-            .read(connected.keys().map(key).collect(), &what)
-            .await?;
-        let mut suspects = BTreeSet::new();
-        let mut all = Vec::new();
-        for (account, connected) in connected {
-            let slots = items.slots(service, account)?;
-            let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
-            let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
-            let others = slots
-                .endpoints
-                .iter()
-                .filter_map(|id| id.parse::<EndpointId>().ok())
-                .filter(|id| !is_connected.contains(id));
-            let others: Vec<EndpointId> = others.collect();
-            suspects.extend(others.iter().cloned().map(Key::Request));
-            let lacking: Vec<&EndpointId> = connected.iter().filter(|id| !held(id)).collect();
-            suspects.extend(lacking.iter().map(|id| Key::Request((*id).clone())));
-            all.push((account.clone(), slots, lacking, others));
-        }
-        let what = format!("the requests that count as usage of {service} could not be read");
-        let requests = self.read(suspects, &what).await?;
-        let holds = |id: &EndpointId| -> Result<bool, Error> {
-            let request = requests.request(id)?;
-            Ok(request.is_some_and(|request| request.status.holds_slot()))
-        };
-        let mut to_mend = Vec::new();
-        for (account, slots, lacks, others) in all {
-            let (mut idle, mut lacking) = (false, false);
-            for id in &others {
-                idle |= !holds(id)?;
-            }
-            // One without a request gets its slot with it.
-            for id in lacks {
-                lacking |= holds(id)?;
-            }
-            if lacking || idle {
-                to_mend.push((account, slots));
-            }
-        }
-        Ok(to_mend)
-    }
-
-    /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
-    /// one, those that nobody holds are given back. Answers whether anything had to be changed.
-    pub(crate) async fn mend_slots(
-        &self,
-        service: &ServiceId,
-        account: &AccountId,
-        slots: &Slots,
-        connected: &[EndpointId],
-    ) -> Result<bool, Arc<Error>> {
-        let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
-        let lacking = !connected.iter().all(held);
-        if lacking {
-            tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
-            self.count_slots(service, account, connected).await?;
-        }
-        let idle = self
-            .give_slots_back(service, account, slots, connected)
-            .await?;
-        Ok(lacking || idle)
-    }
-
-    /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
-    /// by what EC2 shows as connected and by what a request is about to connect. What was read of
-    /// the slots must be older than what is read here of the requests.
-    async fn give_slots_back(
-        &self,
-        service: &ServiceId,
-        account: &AccountId,
-        slots: &Slots,
-        connected: &[EndpointId],
-    ) -> Result<bool, Arc<Error>> {
-        let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
-        let suspects: Vec<EndpointId> = slots
-            .endpoints
-            .iter()
-            .filter_map(|id| id.parse().ok())
-            .filter(|id| !is_connected.contains(id))
-            .collect();
-        let keys = suspects.iter().cloned().map(Key::Request).collect();
-        let what =
-            format!("the requests that {account}'s usage of {service} counts could not be read");
-        let items = self.read(keys, &what).await?;
-        let mut stale = Vec::new();
-        for id in suspects {
-            let held = items
-                .request(&id)?
-                .is_some_and(|request| request.status.holds_slot());
-            if !held {
-                stale.push(id.to_string());
-            }
-        }
-        if stale.is_empty() {
-            return Ok(false);
-        }
-        tracing::info!(service_id = %service, account_id = %account, ?stale, "slots given back");
-        self.client
-            .update_item()
-            .table_name(&self.requests)
-            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
-            .update_expression("DELETE endpoints :stale")
-            .expression_attribute_values(":stale", AttributeValue::Ss(stale))
-            .send()
-            .await
-            .map_err(|error| {
-                let what = format!("the usage of {account} on {service} could not be given back");
-                let call = self.writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
-                call.failed(error)
-            })?;
-        Ok(true)
+        Ok(rows)
     }
 
     /// The endpoints with an open request on a service, from the index, page by page: no more is
@@ -430,9 +294,10 @@ impl Tables {
         service: &ServiceId,
     ) -> Result<BTreeSet<EndpointId>, Arc<Error>> {
         let mut items = self
+            .db
             .client
             .query()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .index_name(OPEN_INDEX)
             .key_condition_expression("open_service_id = :service")
             .expression_attribute_values(":service", text(service.as_str()))
@@ -441,7 +306,7 @@ impl Tables {
             .items()
             .send();
         let what = format!("the open requests of {service} could not be listed");
-        let call = self.reading("dynamodb:Query", what);
+        let call = self.db.reading("dynamodb:Query", what);
         let mut ids = BTreeSet::new();
         while let Some(item) = items.next().await {
             let item = item.map_err(|error| call.failed(error))?;
@@ -451,42 +316,33 @@ impl Tables {
         Ok(ids)
     }
 
-    /// The history of a request, oldest first.
-    ///
-    /// # Errors
-    /// If DynamoDB cannot be read, or a row makes no sense.
-    pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
-        let query = self
+    /// All open reviews, of all services, from the index.
+    pub(crate) async fn open_reviews(&self) -> Result<Vec<Request>, Arc<Error>> {
+        let mut items = self
+            .db
             .client
-            .query()
-            .table_name(&self.requests)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :history)")
-            .expression_attribute_values(":pk", text(endpoint.as_str()))
-            .expression_attribute_values(":history", text("history#"));
-        let mut rows = Vec::new();
-        let what = format!("the history of {endpoint} could not be read");
-        let call = self.reading("dynamodb:Query", what);
-        for item in all_of(query, call).await? {
-            let row: Result<HistoryItem, _> = serde_dynamo::from_item(item);
-            let row = row.map_err(|error| {
-                let unreadable = UnreadableItem::new(format!("{endpoint} / history"), error);
-                unreadable.read_in(self.step)
-            })?;
-            rows.push(row.transition);
+            .scan()
+            .table_name(&self.db.requests)
+            .index_name(OPEN_INDEX)
+            .filter_expression("#status = :in_review")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":in_review", text(Status::InReview.as_str()))
+            .into_paginator()
+            .items()
+            .send();
+        let call = self
+            .db
+            .reading("dynamodb:Scan", "the open reviews could not be listed");
+        let mut reviews = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|error| call.failed(error))?;
+            match decode_request(item) {
+                Ok(review) => reviews.push(review),
+                // Whoever decides it reports it each time.
+                Err(error) => tracing::warn!(%error, "a request is passed over"),
+            }
         }
-        Ok(rows)
-    }
-
-    /// The request of an endpoint, if there is one.
-    ///
-    /// # Errors
-    /// If DynamoDB cannot be read, or the item makes no sense.
-    pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
-        let what = format!("the request of {endpoint} could not be read");
-        let key = Key::Request(endpoint.clone());
-        let items = self.read([key].into(), &what).await?;
-        Ok(items.request(endpoint)?)
+        Ok(reviews)
     }
 }
 

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::requests::encode;
-use super::{Item, Items, Key, Tables, all_of, number, text};
+use super::{Db, Item, Items, Key, all_of, number, text};
 use crate::error::{Call, Error, Retryable};
 
 /// A decision does not rest on what was read longer ago. Reconcile reads twice as often.
@@ -89,7 +89,17 @@ impl Items {
     }
 }
 
-impl Tables {
+/// What is remembered of the allowlist's keys.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowlistKeys {
+    db: Db,
+}
+
+impl AllowlistKeys {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
     /// Has these items hold what is remembered of a scope and not too old to decide by: where there is
     /// nothing such, reads the keys of the scope's own partition and remembers what is unexpected there.
     pub(crate) async fn freshen_keys(
@@ -97,7 +107,7 @@ impl Tables {
         items: &Items,
         scope: &Scope,
     ) -> Result<Option<Items>, Arc<Error>> {
-        let is_fresh = |keys: &ScopeKeys| !keys.is_older_than(FRESH, self.clock.now());
+        let is_fresh = |keys: &ScopeKeys| !keys.is_older_than(FRESH, self.db.clock.now());
         if items
             .unexpected_keys(Some(scope))
             .is_some_and(|keys| is_fresh(&keys))
@@ -114,7 +124,7 @@ impl Tables {
         let key = Key::UnexpectedKeys(Some(scope.clone()));
         for _ in 0..ATTEMPTS {
             let keys = ScopeKeys {
-                read_at: self.clock.now(),
+                read_at: self.db.clock.now(),
                 own: UnexpectedKeys::of(self.keys_of(&scope.to_string()).await?),
                 ..stored.keys.clone()
             };
@@ -169,11 +179,11 @@ impl Tables {
         &self,
         scopes: &BTreeSet<Scope>,
     ) -> Result<BTreeMap<Option<Scope>, ScopeKeys>, Arc<Error>> {
-        let now = self.clock.now();
+        let now = self.db.clock.now();
         let all: Vec<Option<Scope>> = scopes.iter().cloned().map(Some).chain([None]).collect();
         let keys = all.iter().cloned().map(Key::UnexpectedKeys).collect();
         let what = "which keys of the allowlist are unexpected could not be read";
-        let mut items = self.read(keys, what).await?;
+        let mut items = self.db.read(keys, what).await?;
         let is_old = |items: &Items, scope: &Option<Scope>, age| {
             let known = items.unexpected_keys(scope.as_ref());
             known.is_none_or(|keys| keys.is_older_than(age, now))
@@ -202,7 +212,7 @@ impl Tables {
         scopes: &[Option<Scope>],
         items: &mut Items,
     ) -> Result<(), Arc<Error>> {
-        let read_at = self.clock.now();
+        let read_at = self.db.clock.now();
         let mut found: BTreeMap<Option<Scope>, [Vec<PolicyKey>; 2]> = BTreeMap::new();
         for key in self.all_keys().await? {
             if key.meaning() != Some(Meaning::Expected) {
@@ -236,7 +246,7 @@ impl Tables {
             "which keys of {} are unexpected could not be read",
             named(scope)
         );
-        Ok(stored(&self.read([key].into(), &what).await?, scope))
+        Ok(stored(&self.db.read([key].into(), &what).await?, scope))
     }
 
     /// Writes what is to be remembered, unless somebody wrote since it was read; answers what it wrote.
@@ -250,11 +260,12 @@ impl Tables {
         keys.set_hash();
         keys.revision += 1;
         let item = encode(&Key::UnexpectedKeys(scope.cloned()), &keys);
-        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let item = item.map_err(|error| error.written_in(self.db.step_of_writes()))?;
         let put = self
+            .db
             .client
             .put_item()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_item(Some(item.clone()))
             .set_condition_expression(stored.condition.map(str::to_owned));
         let put = match stored.keys.revision {
@@ -277,29 +288,31 @@ impl Tables {
     /// The keys of one partition, read consistently.
     async fn keys_of(&self, partition: &str) -> Result<Vec<PolicyKey>, Arc<Error>> {
         let query = self
+            .db
             .client
             .query()
-            .table_name(&self.allowlist)
+            .table_name(&self.db.allowlist)
             .consistent_read(true)
             .projection_expression("service_id, #rule")
             .key_condition_expression("service_id = :partition")
             .expression_attribute_names("#rule", "rule")
             .expression_attribute_values(":partition", text(partition));
         let what = format!("the keys of the allowlist under {partition} could not be read");
-        let items = all_of(query, self.reading("dynamodb:Query", what)).await?;
+        let items = all_of(query, self.db.reading("dynamodb:Query", what)).await?;
         Ok(items.iter().filter_map(policy_key).collect())
     }
 
     async fn all_keys(&self) -> Result<Vec<PolicyKey>, Arc<Error>> {
         let scan = self
+            .db
             .client
             .scan()
-            .table_name(&self.allowlist)
+            .table_name(&self.db.allowlist)
             .consistent_read(true)
             .projection_expression("service_id, #rule")
             .expression_attribute_names("#rule", "rule");
         let what = "the keys of the allowlist could not be read";
-        let call = self.reading("dynamodb:Scan", what);
+        let call = self.db.reading("dynamodb:Scan", what);
         let items: Vec<Item> = scan
             .into_paginator()
             .items()
@@ -313,7 +326,8 @@ impl Tables {
     fn remembering(&self, scope: Option<&Scope>) -> Call {
         let scope = named(scope);
         let what = format!("which keys of {scope} are unexpected could not be written down");
-        self.writing("dynamodb:PutItem", Retryable::RememberState, what)
+        self.db
+            .writing("dynamodb:PutItem", Retryable::RememberState, what)
     }
 
     fn overtaken(&self, scope: Option<&Scope>) -> Arc<Error> {

@@ -1,13 +1,10 @@
-//! What the product remembers about itself: where a reconcile stopped, since when it has looked
-//! through each service, and what is wrong with each.
+//! What is wrong with each service, since when and by which evidence, and what was.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{
-    CancellationReason, DeleteRequest, Put, TransactWriteItem, WriteRequest,
-};
+use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
 use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, follow};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::evidence::Evidence;
@@ -20,34 +17,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys::STATE;
-use super::outbox::{WRITES_PER_CALL, encode_outbox};
+use super::outbox::encode_outbox;
+use super::reconcile::MANAGED;
 use super::requests::encode;
-use super::{Item, Items, Key, Tables, Unencodable, UnreadableItem, all_of, number, text};
+use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
 use crate::error::codes::{Meaning, meaning_of};
 use crate::error::{Error, Retryable, Step};
 
 /// What the names of the items of [`Watched`] begin with.
 const WATCH: &str = "watch#";
-/// What the names of the items begin with that say since when a service has been looked through.
-const MANAGED: &str = "managed#";
 /// How long what is known of a service is kept after it was deleted.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
-
-/// A service that a reconcile did not finish, and where in EC2's list it stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Unfinished {
-    pub(crate) service_id: ServiceId,
-    /// EC2's token of the next page; none where the service was not begun.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) token: Option<String>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct CursorItem {
-    pk: String,
-    sk: String,
-    unfinished: Vec<Unfinished>,
-}
 
 /// What is known to be wrong with a service, and was.
 #[derive(Debug)]
@@ -152,82 +132,25 @@ fn unreadable(service: &ServiceId, error: &serde_dynamo::Error, step: Step) -> A
     unreadable.read_in(step).into()
 }
 
-fn cursor() -> Key {
-    Key::State("reconcile".to_owned())
+/// What is known to be wrong with services, and was.
+#[derive(Debug, Clone)]
+pub(crate) struct WatchedServices {
+    db: Db,
 }
 
-impl Tables {
-    /// What the last reconcile left over, in the order in which it would have gone on. What cannot
-    /// be read is as good as nothing: reconcile then begins anew.
-    pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, Arc<Error>> {
-        let what = "where the last reconcile stopped could not be read";
-        let items = self.read([cursor()].into(), what).await?;
-        let item = items.get(&cursor()).cloned();
-        Ok(item
-            .and_then(|item| serde_dynamo::from_item::<_, CursorItem>(item).ok())
-            .map(|item| item.unfinished)
-            .unwrap_or_default())
-    }
-
-    /// Remembers what this reconcile leaves over.
-    pub(crate) async fn leave_unfinished(
-        &self,
-        unfinished: Vec<Unfinished>,
-    ) -> Result<(), Arc<Error>> {
-        let (pk, sk) = cursor().values();
-        let item = encode(&cursor(), CursorItem { pk, sk, unfinished });
-        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
-        let what = "where this reconcile stops could not be written down";
-        let call = self.writing("dynamodb:PutItem", Retryable::RememberState, what);
-        self.client
-            .put_item()
-            .table_name(&self.requests)
-            .set_item(Some(item))
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| call.failed(error))
-    }
-
-    /// Since when a service has been looked through from end to end; none if it has never been.
-    pub(crate) fn managed_since(items: &Items, service: &ServiceId) -> Option<Timestamp> {
-        let item = items.get(&Self::managed_key(service))?;
-        item.get("since")?.as_s().ok()?.parse().ok()
-    }
-
-    /// Where that is remembered.
-    pub(crate) fn managed_key(service: &ServiceId) -> Key {
-        Key::State(format!("{MANAGED}{service}"))
-    }
-
-    /// Remembers, the first time, that a service has been looked through: what comes after is under
-    /// our eyes.
-    pub(crate) async fn remember_managed(
-        &self,
-        service: &ServiceId,
-        since: Timestamp,
-    ) -> Result<(), Arc<Error>> {
-        let sent = self
-            .client
-            .update_item()
-            .table_name(&self.requests)
-            .set_key(Some(Self::managed_key(service).item()))
-            .update_expression("SET since = if_not_exists(since, :since)")
-            .expression_attribute_values(":since", text(since.to_string()))
-            .send()
-            .await;
-        let what = format!("that {service} is looked through could not be written down");
-        let call = self.writing("dynamodb:UpdateItem", Retryable::RememberState, what);
-        sent.map(drop).map_err(|error| call.failed(error))
+impl WatchedServices {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
     }
 
     /// The services that are looked after, or were.
     pub(crate) async fn looked_after(&self) -> Result<LookedAfter, Arc<Error>> {
         // Both kinds of items in one query. What else lies between them is passed over.
         let query = self
+            .db
             .client
             .query()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .consistent_read(true)
             .key_condition_expression("pk = :state AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":state", text(STATE))
@@ -235,7 +158,7 @@ impl Tables {
             .expression_attribute_values(":last", text(format!("{WATCH}~")));
         let mut known = LookedAfter::default();
         let what = "what is known of the services that are looked after could not be read";
-        let call = self.reading("dynamodb:Query", what);
+        let call = self.db.reading("dynamodb:Query", what);
         for item in all_of(query, call).await? {
             let name = item.get("sk").and_then(|name| name.as_s().ok()).cloned();
             let of =
@@ -244,7 +167,7 @@ impl Tables {
                 known.looked_through.insert(service);
             } else if let Some(service) = of(WATCH) {
                 let read = Watched::read(item);
-                let read = read.map_err(|error| unreadable(&service, &error, self.step));
+                let read = read.map_err(|error| unreadable(&service, &error, self.db.step));
                 known.watched.insert(service, read);
             }
         }
@@ -255,7 +178,7 @@ impl Tables {
     ///
     /// # Errors
     /// If DynamoDB cannot be read, or the item makes no sense.
-    pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
+    pub(crate) async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
         Ok(self.watched_of(service).await?.findings)
     }
 
@@ -263,11 +186,11 @@ impl Tables {
     pub(crate) async fn watched_of(&self, service: &ServiceId) -> Result<Watched, Arc<Error>> {
         let key = watched_key(service);
         let what = format!("what is known of {service} could not be read");
-        let items = self.read([key.clone()].into(), &what).await?;
+        let items = self.db.read([key.clone()].into(), &what).await?;
         let Some(item) = items.get(&key).cloned() else {
             return Ok(Watched::new());
         };
-        Watched::read(item).map_err(|error| unreadable(service, &error, self.step))
+        Watched::read(item).map_err(|error| unreadable(service, &error, self.db.step))
     }
 
     /// Brings what is known of a managed service up to date with what was just seen: each finding, and
@@ -280,7 +203,7 @@ impl Tables {
         seen: &Seen,
         is_new: bool,
     ) -> Result<(), Arc<Error>> {
-        let alarms = watched.findings.note(service, seen, self.clock.now());
+        let alarms = watched.findings.note(service, seen, self.db.clock.now());
         let was_deleted = watched.deleted_at.take().is_some();
         let changed = was_deleted || (is_new && watched.revision == 0);
         self.write_watched(service, watched, &alarms, changed).await
@@ -294,7 +217,7 @@ impl Tables {
         watched: &mut Watched,
         found: &Found,
     ) -> Result<(), Arc<Error>> {
-        let now = self.clock.now();
+        let now = self.db.clock.now();
         let before = (watched.left_alone.clone(), watched.findings.clone());
         let news = watched.left_alone.note(found, now);
         let findings = &mut watched.findings;
@@ -319,7 +242,7 @@ impl Tables {
             service,
             items,
             seen,
-            self.clock.now(),
+            self.db.clock.now(),
         );
         let changed = watched.findings != before;
         let noted = self.write_watched(service, watched, &alarms, changed).await;
@@ -339,7 +262,7 @@ impl Tables {
         watched: &mut Watched,
         unlisted: Unlisted,
     ) -> Result<(), Arc<Error>> {
-        let now = self.clock.now();
+        let now = self.db.clock.now();
         let alarms = watched.findings.leave(service, unlisted, now);
         if unlisted != Unlisted::Managed {
             watched.left_alone = LeftAlone::default();
@@ -350,26 +273,6 @@ impl Tables {
         }
         self.write_watched(service, watched, &alarms, is_deleted)
             .await
-    }
-
-    /// Forgets that a service was looked through, since there is none such any more.
-    pub(crate) async fn forget_managed(&self, services: &[ServiceId]) -> Result<(), Arc<Error>> {
-        let mut writes = Vec::new();
-        for service in services {
-            let key = Self::managed_key(service).item();
-            let delete = DeleteRequest::builder()
-                .set_key(Some(key))
-                .build()
-                .map_err(|error| Unencodable::new("a service's deletion", error))
-                .map_err(|error| error.written_in(self.step_of_writes()))?;
-            writes.push(WriteRequest::builder().delete_request(delete).build());
-        }
-        for chunk in writes.chunks(WRITES_PER_CALL) {
-            let what = "services that were deleted could not be forgotten";
-            let (writes, kind) = (chunk.to_vec(), Retryable::RememberState);
-            self.write_all(writes, kind, what).await?;
-        }
-        Ok(())
     }
 
     /// Writes what is known of a service with the messages about what changed; nothing, if there are none
@@ -387,14 +290,15 @@ impl Tables {
         let revision = watched.revision;
         watched.revision += 1;
         let writes = self.writes_of_watched(service, watched, revision, alarms);
-        let writes = writes.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let writes = writes.map_err(|error| error.written_in(self.db.step_of_writes()))?;
         let what = format!("what was found of {service} could not be written down");
-        let call = self.writing(
+        let call = self.db.writing(
             "dynamodb:TransactWriteItems",
             Retryable::RememberState,
             what,
         );
         let sent = self
+            .db
             .client
             .transact_write_items()
             .set_transact_items(Some(writes))
@@ -434,7 +338,7 @@ impl Tables {
             purge_at: kept.map(Timestamp::as_second),
         };
         let put = Put::builder()
-            .table_name(&self.requests)
+            .table_name(&self.db.requests)
             .set_item(Some(encode(&key, item)?));
         let put = if revision == 0 {
             put.condition_expression("attribute_not_exists(pk)")
@@ -448,7 +352,7 @@ impl Tables {
         let mut writes = vec![TransactWriteItem::builder().put(put).build()];
         for alarm in alarms {
             let left = OutboxItem::of_finding(alarm.clone());
-            writes.push(self.put_new(encode_outbox(&left)?)?);
+            writes.push(self.db.put_new(encode_outbox(&left)?)?);
         }
         Ok(writes)
     }

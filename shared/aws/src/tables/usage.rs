@@ -1,0 +1,231 @@
+//! Which endpoints count against an account's `max_connections` on a service.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+
+use super::{Db, Items, Key, UnreadableItem, text};
+use crate::error::{Error, Retryable};
+
+/// The endpoints of one account that count against `max_connections` on one service.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Slots {
+    endpoints: BTreeSet<String>,
+    /// Whether EC2 was asked who was connected before we counted.
+    pub(crate) counted: bool,
+}
+
+impl Slots {
+    /// Notes a slot that was just taken.
+    pub(crate) fn take(&mut self, endpoint: &EndpointId) {
+        self.endpoints.insert(endpoint.to_string());
+    }
+
+    /// How many are held by other endpoints than this one.
+    pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
+        let own = usize::from(self.endpoints.contains(endpoint.as_str()));
+        u32::try_from(self.endpoints.len().saturating_sub(own)).unwrap_or(u32::MAX)
+    }
+}
+
+impl Items {
+    /// The slots of an account on a service.
+    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Result<Slots, Error> {
+        let key = Key::Slots(service.clone(), account.clone());
+        let Some(item) = self.get(&key) else {
+            return Ok(Slots::default());
+        };
+        let endpoints = match item.get("endpoints") {
+            None => BTreeSet::new(),
+            Some(AttributeValue::Ss(ids)) => ids.iter().cloned().collect(),
+            Some(_) => {
+                let unreadable = UnreadableItem::new(&key, "endpoints is not a set of strings");
+                return Err(unreadable.read_in(self.step));
+            }
+        };
+        Ok(Slots {
+            endpoints,
+            counted: item.contains_key("counted_at"),
+        })
+    }
+}
+
+/// How many connections each account has.
+#[derive(Debug, Clone)]
+pub(crate) struct UsageItems {
+    db: Db,
+}
+
+impl UsageItems {
+    pub(crate) fn new(db: &Db) -> Self {
+        Self { db: db.clone() }
+    }
+
+    /// Enters the connections that EC2 shows into an account's slots, once: those that were there
+    /// before Gatekeeper count against the limit like all others.
+    pub(crate) async fn count_slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        connected: &[EndpointId],
+    ) -> Result<(), Arc<Error>> {
+        let mut update = self
+            .db
+            .client
+            .update_item()
+            .table_name(&self.db.requests)
+            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .expression_attribute_values(":now", text(self.db.clock.now().to_string()));
+        let mut expression = "SET counted_at = if_not_exists(counted_at, :now)".to_owned();
+        if !connected.is_empty() {
+            let ids = connected.iter().map(ToString::to_string).collect();
+            update = update.expression_attribute_values(":ids", AttributeValue::Ss(ids));
+            expression.push_str(" ADD endpoints :ids");
+        }
+        update
+            .update_expression(expression)
+            .send()
+            .await
+            .map_err(|error| {
+                let what = format!("the usage of {account} on {service} could not be counted");
+                let call = self
+                    .db
+                    .writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
+                call.failed(error)
+            })?;
+        Ok(())
+    }
+
+    /// Of the consumers with these connections, those whose slots do not agree with them, and
+    /// their slots: one that EC2 shows as connected holds none, or a slot is held by an endpoint
+    /// that is not among these and whose request holds none.
+    pub(crate) async fn slots_to_mend(
+        &self,
+        service: &ServiceId,
+        connected: &BTreeMap<AccountId, Vec<EndpointId>>,
+    ) -> Result<Vec<(AccountId, Slots)>, Arc<Error>> {
+        if connected.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = |account: &AccountId| Key::Slots(service.clone(), account.clone());
+        let what = format!("the usage of those who are connected to {service} could not be read");
+        let items = self
+            .db
+            .read(connected.keys().map(key).collect(), &what)
+            .await?;
+        let mut suspects = BTreeSet::new();
+        let mut all = Vec::new();
+        for (account, connected) in connected {
+            let slots = items.slots(service, account)?;
+            let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+            let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
+            let others = slots
+                .endpoints
+                .iter()
+                .filter_map(|id| id.parse::<EndpointId>().ok())
+                .filter(|id| !is_connected.contains(id));
+            let others: Vec<EndpointId> = others.collect();
+            suspects.extend(others.iter().cloned().map(Key::Request));
+            let lacking: Vec<&EndpointId> = connected.iter().filter(|id| !held(id)).collect();
+            suspects.extend(lacking.iter().map(|id| Key::Request((*id).clone())));
+            all.push((account.clone(), slots, lacking, others));
+        }
+        let what = format!("the requests that count as usage of {service} could not be read");
+        let requests = self.db.read(suspects, &what).await?;
+        let holds = |id: &EndpointId| -> Result<bool, Error> {
+            let request = requests.request(id)?;
+            Ok(request.is_some_and(|request| request.status.holds_slot()))
+        };
+        let mut to_mend = Vec::new();
+        for (account, slots, lacks, others) in all {
+            let (mut idle, mut lacking) = (false, false);
+            for id in &others {
+                idle |= !holds(id)?;
+            }
+            // One without a request gets its slot with it.
+            for id in lacks {
+                lacking |= holds(id)?;
+            }
+            if lacking || idle {
+                to_mend.push((account, slots));
+            }
+        }
+        Ok(to_mend)
+    }
+
+    /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
+    /// one, those that nobody holds are given back. Answers whether anything had to be changed.
+    pub(crate) async fn mend_slots(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        slots: &Slots,
+        connected: &[EndpointId],
+    ) -> Result<bool, Arc<Error>> {
+        let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+        let lacking = !connected.iter().all(held);
+        if lacking {
+            tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
+            self.count_slots(service, account, connected).await?;
+        }
+        let idle = self
+            .give_slots_back(service, account, slots, connected)
+            .await?;
+        Ok(lacking || idle)
+    }
+
+    /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
+    /// by what EC2 shows as connected and by what a request is about to connect. What was read of
+    /// the slots must be older than what is read here of the requests.
+    async fn give_slots_back(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+        slots: &Slots,
+        connected: &[EndpointId],
+    ) -> Result<bool, Arc<Error>> {
+        let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
+        let suspects: Vec<EndpointId> = slots
+            .endpoints
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .filter(|id| !is_connected.contains(id))
+            .collect();
+        let keys = suspects.iter().cloned().map(Key::Request).collect();
+        let what =
+            format!("the requests that {account}'s usage of {service} counts could not be read");
+        let items = self.db.read(keys, &what).await?;
+        let mut stale = Vec::new();
+        for id in suspects {
+            let held = items
+                .request(&id)?
+                .is_some_and(|request| request.status.holds_slot());
+            if !held {
+                stale.push(id.to_string());
+            }
+        }
+        if stale.is_empty() {
+            return Ok(false);
+        }
+        tracing::info!(service_id = %service, account_id = %account, ?stale, "slots given back");
+        self.db
+            .client
+            .update_item()
+            .table_name(&self.db.requests)
+            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .update_expression("DELETE endpoints :stale")
+            .expression_attribute_values(":stale", AttributeValue::Ss(stale))
+            .send()
+            .await
+            .map_err(|error| {
+                let what = format!("the usage of {account} on {service} could not be given back");
+                let call = self
+                    .db
+                    .writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);
+                call.failed(error)
+            })?;
+        Ok(true)
+    }
+}
