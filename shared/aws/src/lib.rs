@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | [`gatekeeper`] | observe → judge → record → enforce, for events and for the schedule |
 //! | [`announcements`] | sending what lies in the outbox |
-//! | [`ec2`] | asking EC2, and making it agree |
+//! | `ec2` | asking EC2, and making it agree |
 //! | [`secrets`] | the Slack secret |
 //! | [`subscriptions`] | approvers' e-mail subscriptions |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
@@ -23,7 +23,7 @@ pub mod bootstrap;
 pub mod clients;
 pub mod clock;
 pub mod config;
-pub mod ec2;
+mod ec2;
 pub mod error;
 pub mod gatekeeper;
 mod organizations;

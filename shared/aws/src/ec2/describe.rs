@@ -1,21 +1,19 @@
-//! Asking EC2 for connections, page by page, and reading what it lists.
+//! Reading what EC2 lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::describe_vpc_endpoint_connections::DescribeVpcEndpointConnectionsError;
-use aws_sdk_ec2::types::{Filter, State, VpcEndpointConnection};
+use aws_sdk_ec2::types::{State, VpcEndpointConnection};
 use gatekeeper_core::attachment::Attachment;
 use gatekeeper_core::connection::Connection;
 use gatekeeper_core::ids::{EndpointId, Region, ServiceId};
 use gatekeeper_core::listing::{Item, Read, Unreadable, read};
 use jiff::Timestamp;
 
-use super::Ec2;
-use super::attachments::{Named, ReadAlong};
+use super::attachments::Named;
 use crate::error::Error;
-use crate::paging::Pages;
 
 /// Of the connections on one page that cannot be read, so many are told one by one.
 const TOLD: usize = 20;
@@ -76,65 +74,26 @@ impl Listed {
     }
 }
 
-impl Ec2 {
-    /// All pages of what the filters let through.
-    pub(super) async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
-        let mut all = Listed::default();
-        let mut pages = Pages::default();
-        let mut token = None;
-        loop {
-            let page = self.describe(filters.clone(), token).await?;
-            all.add(page.listed);
-            token = pages
-                .next(page.next.as_deref())
-                .map_err(SdkError::construction_failure)?;
-            if token.is_none() {
-                return Ok(all);
-            }
-        }
-    }
-
-    /// One page. It may be empty and still have a next one.
-    pub(super) async fn describe(
-        &self,
-        filters: Vec<Filter>,
-        token: Option<String>,
-    ) -> Result<Page, DescribeError> {
-        self.describes.wait().await;
-        let along = ReadAlong::default();
-        let output = self
-            .client
-            .describe_vpc_endpoint_connections()
-            .set_filters(Some(filters))
-            .max_results(self.limits.page)
-            .set_next_token(token)
-            .customize()
-            .interceptor(along.clone())
-            .send()
-            .await?;
-        let named = along.items().map_err(SdkError::construction_failure)?;
-        let mut listed = Listed::default();
-        for (item, named) in output.vpc_endpoint_connections().iter().zip(&named) {
-            match read_item(item, named, &self.home) {
-                Read::Connection(connection) => listed.connections.push(connection),
-                Read::Attachment(attachment) => listed.attachments.push(attachment),
-                Read::Unreadable(unreadable) => {
-                    if listed.unreadable.len() < TOLD {
-                        tell(&unreadable);
-                    }
-                    listed.unreadable.push(unreadable);
+/// Reads a page's items, each with what the SDK does not know of it.
+pub(super) fn read_all(items: &[VpcEndpointConnection], named: &[Named], home: &Region) -> Listed {
+    let mut listed = Listed::default();
+    for (item, named) in items.iter().zip(named) {
+        match read_item(item, named, home) {
+            Read::Connection(connection) => listed.connections.push(connection),
+            Read::Attachment(attachment) => listed.attachments.push(attachment),
+            Read::Unreadable(unreadable) => {
+                if listed.unreadable.len() < TOLD {
+                    tell(&unreadable);
                 }
+                listed.unreadable.push(unreadable);
             }
         }
-        if listed.unreadable.len() > TOLD {
-            let more = listed.unreadable.len() - TOLD;
-            tracing::warn!(more, "and so many more connections that cannot be read");
-        }
-        Ok(Page {
-            listed,
-            next: output.next_token,
-        })
     }
+    if listed.unreadable.len() > TOLD {
+        let more = listed.unreadable.len() - TOLD;
+        tracing::warn!(more, "and so many more connections that cannot be read");
+    }
+    listed
 }
 
 fn read_item(item: &VpcEndpointConnection, named: &Named, home: &Region) -> Read {

@@ -12,10 +12,11 @@ use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::Enforcement;
 use jiff::{SignedDuration, Timestamp};
 
-use super::bucket::NoTime;
-use super::{Ec2, named};
-use crate::clock::Deadline;
-use crate::clock::jittered;
+use super::bucket::{Bucket, NoTime};
+use super::named;
+use crate::clients::Clients;
+use crate::clock::{Clock, Deadline, jittered};
+use crate::config::{Config, Limits};
 use crate::error::codes::{Meaning, meaning, meaning_of};
 use crate::error::{Call, Class, Error, Permanent, Retryable, Step};
 
@@ -212,7 +213,7 @@ pub(crate) enum CallFailure {
 /// What was found out about the size of calls, and when. It is forgotten after a while: what EC2 takes may
 /// change, and what looked like a limit may have been something that passed.
 #[derive(Debug, Default)]
-pub(super) struct KnownSize(Mutex<Option<(BatchSize, Timestamp)>>);
+struct KnownSize(Mutex<Option<(BatchSize, Timestamp)>>);
 
 impl KnownSize {
     fn get(&self, now: Timestamp, fresh: SignedDuration) -> Option<BatchSize> {
@@ -234,24 +235,61 @@ impl KnownSize {
 /// How often one call is tried. Each try takes a token, which the SDK's own retries would not.
 const ATTEMPTS: u32 = 4;
 
-impl Ec2 {
+/// Accepts and rejects connections, within the documented rates. Clones are the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct EnforceCalls {
+    client: aws_sdk_ec2::Client,
+    clock: Clock,
+    limits: Limits,
+    accepts: Arc<Rate>,
+    rejects: Arc<Rate>,
+}
+
+/// At which rate EC2 takes an operation, and how many endpoints in one call.
+#[derive(Debug)]
+struct Rate {
+    bucket: Bucket,
+    size: KnownSize,
+}
+
+impl Rate {
+    fn new(clock: Clock) -> Self {
+        Self {
+            bucket: Bucket::new(10.0, 1.0, clock),
+            size: KnownSize::default(),
+        }
+    }
+}
+
+impl EnforceCalls {
+    pub(super) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
+        Self {
+            client: clients.ec2.clone(),
+            limits: config.limits.clone(),
+            accepts: Arc::new(Rate::new(clock.clone())),
+            rejects: Arc::new(Rate::new(clock.clone())),
+            clock,
+        }
+    }
+
+    fn rate(&self, enforcement: Enforcement) -> &Rate {
+        match enforcement {
+            Enforcement::Accept => &self.accepts,
+            Enforcement::Reject => &self.rejects,
+        }
+    }
+
     /// What is known of how many ids to ask for in one call.
     pub(crate) fn batch_size(&self, enforcement: Enforcement) -> BatchSize {
-        self.known_size(enforcement)
+        self.rate(enforcement)
+            .size
             .get(self.clock.now(), self.limits.batch_fresh)
             .unwrap_or_else(|| BatchSize::up_to(self.limits.enforce_batch))
     }
 
     /// Remembers what was found out about it.
     pub(crate) fn remember_batch_size(&self, enforcement: Enforcement, size: BatchSize) {
-        self.known_size(enforcement).set(size, self.clock.now());
-    }
-
-    fn known_size(&self, enforcement: Enforcement) -> &KnownSize {
-        match enforcement {
-            Enforcement::Accept => &self.accept_size,
-            Enforcement::Reject => &self.reject_size,
-        }
+        self.rate(enforcement).size.set(size, self.clock.now());
     }
 
     /// Asks EC2 to accept or reject connections of one service, within the documented rate. No try
@@ -266,7 +304,8 @@ impl Ec2 {
         let mut pause = self.limits.retry_pause;
         let mut attempt = 1;
         loop {
-            self.bucket(enforcement)
+            self.rate(enforcement)
+                .bucket
                 .take(deadline, self.limits.call)
                 .await
                 .map_err(|NoTime| {

@@ -13,13 +13,13 @@ use super::log::Log;
 use super::observe::Handled;
 use super::report::ServiceReport;
 use crate::clock::Clock;
-use crate::ec2::Ec2;
+use crate::ec2::Connections;
 use crate::tables::{Watched, WatchedServices};
 
 /// Looks after Transit Gateway attachments, and what else is left alone.
 #[derive(Debug)]
 pub(super) struct AttachmentWatch {
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) connections: Connections,
     pub(super) watched: WatchedServices,
     pub(super) clock: Clock,
     pub(super) log: Log,
@@ -76,7 +76,7 @@ impl AttachmentWatch {
     }
 
     async fn look_for_attachments(&self, service: &ServiceId) -> Handled {
-        match self.ec2.attachments(service).await {
+        match self.connections.attachments(service).await {
             Ok(attachments) => self.note_attachments(service, &attachments).await,
             Err(error) => {
                 self.log.failure(&error, None);

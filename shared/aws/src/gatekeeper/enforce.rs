@@ -14,14 +14,15 @@ use jiff::Timestamp;
 
 use super::outcome::{Outcome, Settled};
 use crate::clock::{Clock, Deadline};
-use crate::ec2::{CallFailure, Ec2, Enforced, FailureKind, ItemFailure};
+use crate::ec2::{CallFailure, Connections, Ec2, EnforceCalls, Enforced, FailureKind, ItemFailure};
 use crate::error::{Error, Permanent, Retryable, Step};
 use crate::tables::{Recorded, Recorder};
 
 /// Asks EC2 to carry decisions out.
 #[derive(Debug)]
 pub(super) struct Enforcer {
-    ec2: Arc<Ec2>,
+    connections: Connections,
+    calls: EnforceCalls,
     recorder: Recorder,
     clock: Clock,
     /// How many outcomes are written at the same time.
@@ -41,9 +42,10 @@ pub(super) struct ToEnforce {
 type CallResults = BTreeMap<EndpointId, Result<CallResult, Arc<Error>>>;
 
 impl Enforcer {
-    pub(super) fn new(ec2: Arc<Ec2>, recorder: Recorder, clock: Clock, concurrency: usize) -> Self {
+    pub(super) fn new(ec2: &Ec2, recorder: Recorder, clock: Clock, concurrency: usize) -> Self {
         Self {
-            ec2,
+            connections: ec2.connections.clone(),
+            calls: ec2.calls.clone(),
             recorder,
             clock,
             concurrency,
@@ -62,11 +64,11 @@ impl Enforcer {
         let mut settled = Settled::new();
         for ((service, enforcement), decisions) in groups {
             let ids = decisions.iter().map(|one| one.request.endpoint_id.clone());
-            let size = self.ec2.batch_size(enforcement);
+            let size = self.calls.batch_size(enforcement);
             let mut batches = Batches::new(ids.collect(), size);
             loop {
                 let next = batches.next_call();
-                self.ec2.remember_batch_size(enforcement, batches.size());
+                self.calls.remember_batch_size(enforcement, batches.size());
                 let Some(ids) = next else { break };
                 let called: Vec<&ToEnforce> = decisions
                     .iter()
@@ -96,7 +98,7 @@ impl Enforcer {
             .map(|one| one.request.endpoint_id.clone())
             .collect();
         let until = claimed_until(called, deadline);
-        let asked = self.ec2.enforce(enforcement, service, &ids, until).await;
+        let asked = self.calls.enforce(enforcement, service, &ids, until).await;
         let (answered, enforced) = match asked {
             Ok(enforced) => {
                 let (surplus, answered): (Vec<_>, Vec<_>) =
@@ -169,7 +171,7 @@ impl Enforcer {
         unsure: BTreeMap<EndpointId, &ItemFailure>,
     ) -> CallResults {
         let ids: Vec<EndpointId> = unsure.keys().cloned().collect();
-        let seen = match self.ec2.look_again(&ids, service).await {
+        let seen = match self.connections.look_again(&ids, service).await {
             Ok(seen) => seen,
             Err(error) => {
                 let failed = |id| (id, Err(Arc::clone(&error)));

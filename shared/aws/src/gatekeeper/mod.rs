@@ -69,7 +69,7 @@ use self::watch::ServiceWatch;
 use crate::clients::Clients;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
-use crate::ec2::Ec2;
+use crate::ec2::{Ec2, Services};
 use crate::error::{Error, Step, chain};
 use crate::organizations::Organizations;
 use crate::rules::Rules;
@@ -96,7 +96,7 @@ pub struct Gatekeeper {
     reconciler: Reconciler,
     votes: Votes,
     keys: Arc<Keys>,
-    ec2: Arc<Ec2>,
+    services: Services,
     items: ItemReader,
     tables: Tables,
     clock: Clock,
@@ -109,7 +109,7 @@ impl Gatekeeper {
     pub fn new(clients: &Clients, config: &Config, clock: Clock, metrics: Metrics) -> Self {
         let limits = &config.limits;
         let log = Log::new(metrics.clone());
-        let ec2 = Arc::new(Ec2::new(clients, config, clock.clone()));
+        let ec2 = Ec2::new(clients, config, clock.clone());
         let (allowlist, requests) = (&config.allowlist_table, &config.requests_table);
         let db = Db::new(clients, allowlist, requests, clock.clone(), Step::Judge);
         let observing = db.for_step(Step::Observe);
@@ -117,13 +117,8 @@ impl Gatekeeper {
         let looked_through = Arc::new(Mutex::default());
         let pipeline = Arc::new(Pipeline::new(
             FactReader::new(&db, organizations, log.clone()),
-            Enforcer::new(
-                Arc::clone(&ec2),
-                Recorder::new(&db),
-                clock.clone(),
-                limits.concurrency,
-            ),
-            Arc::clone(&ec2),
+            Enforcer::new(&ec2, Recorder::new(&db), clock.clone(), limits.concurrency),
+            &ec2,
             &db,
             config.asks_by_email,
             clock.clone(),
@@ -140,7 +135,7 @@ impl Gatekeeper {
         let passes = Arc::new(Passes {
             pipeline: Arc::clone(&pipeline),
             auditor: Arc::clone(&auditor),
-            ec2: Arc::clone(&ec2),
+            connections: ec2.connections.clone(),
             requests: Requests::new(&observing),
             usage: UsageItems::new(&db),
             memory: ReconcileMemory::new(&observing),
@@ -156,14 +151,14 @@ impl Gatekeeper {
             log: log.clone(),
         });
         let attachments = Arc::new(AttachmentWatch {
-            ec2: Arc::clone(&ec2),
+            connections: ec2.connections.clone(),
             watched: WatchedServices::new(&observing),
             clock: clock.clone(),
             log: log.clone(),
         });
         let watch = Arc::new(ServiceWatch {
             attachments: Arc::clone(&attachments),
-            ec2: Arc::clone(&ec2),
+            services: ec2.services.clone(),
             watched: WatchedServices::new(&observing),
             memory: ReconcileMemory::new(&observing),
             allowlist: Allowlist::new(&observing),
@@ -181,7 +176,8 @@ impl Gatekeeper {
                 auditor,
                 passes: Arc::clone(&passes),
                 attachments,
-                ec2: Arc::clone(&ec2),
+                connections: ec2.connections.clone(),
+                services: ec2.services.clone(),
                 requests: Requests::new(&observing),
                 clock: clock.clone(),
                 limits: limits.clone(),
@@ -196,7 +192,7 @@ impl Gatekeeper {
                     metrics: metrics.clone(),
                     log: log.clone(),
                 },
-                ec2: Arc::clone(&ec2),
+                services: ec2.services.clone(),
                 memory: ReconcileMemory::new(&observing),
                 clock: clock.clone(),
                 limits: limits.clone(),
@@ -206,7 +202,8 @@ impl Gatekeeper {
             votes: Votes {
                 pipeline,
                 observer: vote::Observer {
-                    ec2: Arc::clone(&ec2),
+                    connections: ec2.connections.clone(),
+                    services: ec2.services.clone(),
                     clock: clock.clone(),
                     log: log.clone(),
                 },
@@ -219,7 +216,7 @@ impl Gatekeeper {
                 log,
             },
             keys,
-            ec2,
+            services: ec2.services,
             items: ItemReader::new(&db),
             tables: Tables::new(&db),
             clock,
@@ -254,7 +251,7 @@ impl Gatekeeper {
         };
         let calls = async {
             tokio::join!(
-                self.ec2.managed_services(),
+                self.services.managed_services(),
                 self.items.read(
                     [Key::Settings(Scope::Every)].into(),
                     "the settings of * could not be read"

@@ -21,7 +21,7 @@ use super::pass::Passes;
 use super::pipeline::Pipeline;
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::{Ec2, Listed, Which};
+use crate::ec2::{Connections, Listed, Services, Which};
 use crate::error::{Error, Step};
 use crate::tables::{Key, Requests};
 
@@ -38,7 +38,8 @@ pub(super) struct Events {
     pub(super) auditor: Arc<Auditor>,
     pub(super) passes: Arc<Passes>,
     pub(super) attachments: Arc<AttachmentWatch>,
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) connections: Connections,
+    pub(super) services: Services,
     pub(super) requests: Requests,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
@@ -86,7 +87,7 @@ impl Events {
         purged: &Arc<[Entry]>,
         deadline: Deadline,
     ) -> Vec<Handled> {
-        let managed = match self.ec2.managed_services().await {
+        let managed = match self.services.managed_services().await {
             Ok(managed) => managed.iter().cloned().collect::<BTreeSet<ServiceId>>(),
             Err(error) => return self.fail_all(hints, error),
         };
@@ -238,7 +239,7 @@ impl Events {
         let seen_at = self.clock.now();
         let owners: Vec<AccountId> = accounts.iter().map(|account| (*account).clone()).collect();
         let mut listed = self
-            .ec2
+            .connections
             .of_consumers(service, &owners, Which::All)
             .await?
             .connections;
@@ -367,7 +368,7 @@ impl Events {
     ) -> Result<Vec<Connection>, Arc<Error>> {
         let ids: Vec<EndpointId> = missing.iter().cloned().collect();
         let services = services_to_search(hints, &ids, managed);
-        let mut listed = self.ec2.connections(&ids, &services).await?;
+        let mut listed = self.connections.connections(&ids, &services).await?;
         for id in listed.refused.keys() {
             missing.remove(id);
         }
@@ -415,7 +416,10 @@ impl Events {
                 }
                 let consumer = (request.service_id, request.account_id);
                 if !consumers.contains_key(&consumer) {
-                    let listed = self.ec2.of_consumer(&consumer.0, &consumer.1).await?;
+                    let listed = self
+                        .connections
+                        .of_consumer(&consumer.0, &consumer.1)
+                        .await?;
                     consumers.insert(consumer.clone(), OfConsumer::of(listed));
                 }
                 if let Some(listed) = consumers.get(&consumer) {
@@ -524,7 +528,7 @@ impl Events {
         arn: &str,
         managed: &BTreeSet<ServiceId>,
     ) -> Result<Vec<ServiceId>, Arc<Error>> {
-        let notifying: BTreeSet<ServiceId> = match self.ec2.services_notifying(arn).await {
+        let notifying: BTreeSet<ServiceId> = match self.services.services_notifying(arn).await {
             Ok(services) => services.into_iter().collect(),
             Err(error) => {
                 self.log.failure(&error, None);

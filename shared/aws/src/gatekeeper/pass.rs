@@ -17,7 +17,7 @@ use super::pipeline::Pipeline;
 use super::report::ServiceReport;
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::{Ec2, Listed, Which, listing};
+use crate::ec2::{Connections, Listed, Which, listing};
 use crate::error::{Error, Step};
 use crate::paging::Pages;
 use crate::tables::{ReconcileMemory, Requests, Unfinished, UsageItems};
@@ -110,7 +110,7 @@ impl Pass {
 pub(super) struct Passes {
     pub(super) pipeline: Arc<Pipeline>,
     pub(super) auditor: Arc<Auditor>,
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) connections: Connections,
     pub(super) requests: Requests,
     pub(super) usage: UsageItems,
     pub(super) memory: ReconcileMemory,
@@ -236,7 +236,7 @@ impl Passes {
     async fn next_page(&self, pass: &mut Pass) -> Result<Option<OpenPage>, Arc<Error>> {
         let seen_at = self.clock.now();
         let listed = self
-            .ec2
+            .connections
             .page(pass.service(), pass.which, pass.token.clone())
             .await;
         let page = match listed {
@@ -324,7 +324,7 @@ impl Passes {
         }
         for (account, slots) in self.usage.slots_to_mend(service, &connected).await? {
             self.must_have_time(service, deadline)?;
-            let connected = self.ec2.connected(service, &account).await?;
+            let connected = self.connections.connected(service, &account).await?;
             self.usage
                 .mend_slots(service, &account, &slots, &connected)
                 .await?;
@@ -346,7 +346,7 @@ impl Passes {
                 pass.began
             };
             let mut again = self
-                .ec2
+                .connections
                 .connections(chunk, std::slice::from_ref(&service))
                 .await?;
             pass.note_left_alone(&again, asked_at);

@@ -34,7 +34,7 @@ use super::log::Log;
 use super::outcome::{Outcome, Settled, consumers_with_room};
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::{Ec2, Which};
+use crate::ec2::{Connections, Ec2, Which};
 use crate::error::{Error, Permanent, Retryable, Step};
 use crate::tables::{Db, HeldEmails, Key, Recorded, Recorder, Slots, UsageItems};
 
@@ -46,7 +46,7 @@ const ATTEMPTS: u32 = 5;
 pub(super) struct Pipeline {
     pub(super) facts: FactReader,
     pub(super) enforcer: Enforcer,
-    ec2: Arc<Ec2>,
+    connections: Connections,
     held_emails: HeldEmails,
     usage: UsageItems,
     recorder: Recorder,
@@ -117,7 +117,7 @@ impl Pipeline {
     pub(super) fn new(
         facts: FactReader,
         enforcer: Enforcer,
-        ec2: Arc<Ec2>,
+        ec2: &Ec2,
         db: &Db,
         asks_by_email: bool,
         clock: Clock,
@@ -132,7 +132,7 @@ impl Pipeline {
         Self {
             facts,
             enforcer,
-            ec2,
+            connections: ec2.connections.clone(),
             held_emails: HeldEmails::new(db),
             usage: UsageItems::new(db),
             recorder: Recorder::new(db),
@@ -167,7 +167,7 @@ impl Pipeline {
             let seen_at = self.clock.now();
             let accounts = Vec::from_iter(accounts);
             let listed = self
-                .ec2
+                .connections
                 .of_consumers(Some(&service), &accounts, Which::Waiting)
                 .await;
             match listed {
@@ -532,7 +532,7 @@ impl Pipeline {
             None => known.slots(connection)?,
         };
         let (service, owner) = (&connection.service_id, &connection.owner);
-        let connected = self.ec2.connected(service, owner).await?;
+        let connected = self.connections.connected(service, owner).await?;
         if !slots.counted {
             // The limit also counts what was connected before we were there to count it.
             self.usage.count_slots(service, owner, &connected).await?;

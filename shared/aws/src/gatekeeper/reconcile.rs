@@ -25,7 +25,7 @@ use super::report::ServiceReport;
 use super::watch::{Seen, ServiceWatch};
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::Ec2;
+use crate::ec2::Services;
 use crate::error::Error;
 use crate::tables::{ReconcileMemory, Unfinished};
 use crate::telemetry::{Metrics, Unit};
@@ -53,7 +53,7 @@ pub(super) struct Reconciler {
     pub(super) keys: Arc<Keys>,
     pub(super) watch: Arc<ServiceWatch>,
     pub(super) approver_items: ApproverItems,
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) services: Services,
     pub(super) memory: ReconcileMemory,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
@@ -66,7 +66,7 @@ impl Reconciler {
     /// others.
     pub(super) async fn reconcile(&self, deadline: Deadline) -> Reconciled {
         let mut done = Reconciled::default();
-        match self.ec2.managed_services().await {
+        match self.services.managed_services().await {
             Ok(services) => {
                 let unexpected = self.keys.look_through(&services, deadline).boxed().await;
                 self.reconcile_services(&services, &mut done, deadline)

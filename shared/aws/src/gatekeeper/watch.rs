@@ -15,7 +15,7 @@ use super::log::Log;
 use super::report::ServiceReport;
 use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
-use crate::ec2::Ec2;
+use crate::ec2::Services;
 use crate::error::Error;
 use crate::rules::Rules;
 use crate::tables::{Allowlist, LookedAfter, ReconcileMemory, Watched, WatchedServices};
@@ -28,7 +28,7 @@ pub(super) type Seen = BTreeMap<ServiceId, watch::Seen>;
 #[derive(Debug)]
 pub(super) struct ServiceWatch {
     pub(super) attachments: Arc<AttachmentWatch>,
-    pub(super) ec2: Arc<Ec2>,
+    pub(super) services: Services,
     pub(super) watched: WatchedServices,
     pub(super) memory: ReconcileMemory,
     pub(super) allowlist: Allowlist,
@@ -65,11 +65,11 @@ impl ServiceWatch {
     async fn findings(&self, services: &[ServiceId]) -> Seen {
         let asked: Vec<_> = services
             .iter()
-            .map(|service| self.ec2.principals(service).boxed())
+            .map(|service| self.services.principals(service).boxed())
             .collect();
         let (configured, notifications, rule, principals) = tokio::join!(
-            self.ec2.configured(services),
-            self.ec2.notifications(),
+            self.services.configured(services),
+            self.services.notifications(),
             self.rules.cloud_trail_rule(),
             stream::iter(asked)
                 .buffered(self.limits.concurrency)
@@ -157,8 +157,8 @@ impl ServiceWatch {
             let watched = known.watched.entry(service.clone());
             let done = match watched.or_insert_with(|| Ok(Watched::new())) {
                 Ok(watched) => {
-                    let services = &self.watched;
-                    services
+                    let known_services = &self.watched;
+                    known_services
                         .note_findings(service, watched, &seen, is_new)
                         .await
                 }
@@ -244,8 +244,8 @@ impl ServiceWatch {
                 looked_for.insert(Finding::TransitGatewayAttachments, None);
             }
             let items = read.map(|read| read.by_service.get(service).unwrap_or(&none));
-            let services = &self.watched;
-            let noted = services.note_acknowledgements(service, watched, items, &looked_for);
+            let known_services = &self.watched;
+            let noted = known_services.note_acknowledgements(service, watched, items, &looked_for);
             if let Err(error) = noted.await {
                 self.log.failure(&error, None);
             }
@@ -321,7 +321,7 @@ impl ServiceWatch {
     }
 
     async fn look_for_all(&self, services: &[ServiceId]) -> BTreeMap<ServiceId, Unlisted> {
-        let listed = match self.ec2.are_managed(services).await {
+        let listed = match self.services.are_managed(services).await {
             Ok(listed) => listed,
             Err(error) => {
                 self.log.failure(&error, None);
@@ -333,7 +333,7 @@ impl ServiceWatch {
             let unlisted = match listed.get(service) {
                 Some(true) => Some(Unlisted::Managed),
                 Some(false) => Some(Unlisted::Unmanaged),
-                None => match self.ec2.is_deleted(service).await {
+                None => match self.services.is_deleted(service).await {
                     Ok(is_deleted) => is_deleted.then_some(Unlisted::Deleted),
                     Err(error) => {
                         self.log.failure(&error, None);

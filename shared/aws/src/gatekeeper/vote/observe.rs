@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::super::log::Log;
 use crate::clock::{Clock, Deadline};
-use crate::ec2::{Ec2, Listed};
+use crate::ec2::{Connections, Listed, Services};
 use crate::error::Error;
 
 /// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and for
@@ -43,7 +43,8 @@ pub(super) struct Observed {
 /// Asks EC2 for votes.
 #[derive(Debug)]
 pub(in super::super) struct Observer {
-    pub(in super::super) ec2: Arc<Ec2>,
+    pub(in super::super) connections: Connections,
+    pub(in super::super) services: Services,
     pub(in super::super) clock: Clock,
     pub(in super::super) log: Log,
 }
@@ -79,7 +80,7 @@ impl Observer {
     /// The services that are looked after; none if EC2 does not say so in time. Nobody is kept from
     /// looking for that.
     pub(super) async fn managed(&self, waits: Waits) -> Option<Arc<[ServiceId]>> {
-        let asked = self.ec2.managed_services();
+        let asked = self.services.managed_services();
         match self.clock.until_done(waits.until(&self.clock), asked).await {
             Some(Ok(managed)) => Some(managed),
             Some(Err(error)) => {
@@ -100,9 +101,9 @@ impl Observer {
         let (id, service) = (&request.endpoint_id, &request.service_id);
         let seen_at = self.clock.now();
         let asked = async {
-            let managed = self.ec2.managed_services().await?;
+            let managed = self.services.managed_services().await?;
             let (ids, services) = (std::slice::from_ref(id), std::slice::from_ref(service));
-            let listed = self.ec2.connections(ids, services).await?;
+            let listed = self.connections.connections(ids, services).await?;
             Ok::<_, Arc<Error>>((managed, listed))
         };
         match self.in_time(id, waits, asked).await {
@@ -148,7 +149,7 @@ impl Observer {
             return Ok(Some(connection));
         }
         let asked = self
-            .ec2
+            .connections
             .of_consumer(&request.service_id, &request.account_id);
         match self.in_time(id, waits, asked).await {
             Some(listed) => read_from(listed, id),
