@@ -6,6 +6,7 @@ use std::time::Duration;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Step, chain};
 use gatekeeper_aws::gatekeeper::Voter;
+use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::request::Status;
 use gatekeeper_local::dynamodb::Fault as TableFault;
 use gatekeeper_local::function::Function;
@@ -214,4 +215,34 @@ async fn what_ec2_does_not_do_and_does_not_show_counts_as_enforce() {
         said.contains("AWS forbids DescribeVpcEndpointConnections"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn what_there_was_no_time_for_is_told_with_the_step_that_was_next() {
+    let world = world_of(WORLD).await;
+    let soon = || Deadline::after(&world.clock, Duration::from_secs(3));
+    let answer = world
+        .handler()
+        .handle(requested(&endpoint(1)), soon())
+        .await;
+    let error = &answer.failed[0].1;
+    assert!(error.is_out_of_time());
+    assert_eq!(error.step(), Step::Judge);
+    let before = format!("before {} was judged", endpoint(1));
+    assert!(error.to_string().ends_with(&before), "{error}");
+    assert_eq!(status(&world, 1).await, None);
+
+    // A whole service, which is looked through page by page.
+    let unnamed = Hint {
+        kind: HintKind::Requested,
+        subject: Subject::Service(SERVICE.parse().unwrap()),
+        actor: None,
+    };
+    let gatekeeper = world.instance(Function::Connections, 2);
+    let handled = gatekeeper.handle(&[unnamed], soon()).await;
+    let error = handled[0].as_ref().unwrap_err();
+    assert!(error.is_out_of_time());
+    assert_eq!(error.step(), Step::Observe);
+    assert!(error.to_string().contains(SERVICE), "{error}");
+    assert_counted(gatekeeper.metrics(), Step::Observe, "Retryable.OutOfTime");
 }

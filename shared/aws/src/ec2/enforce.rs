@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use aws_sdk_ec2::error::SdkError;
 use aws_sdk_ec2::operation::RequestId as _;
 use aws_sdk_ec2::types::UnsuccessfulItem;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -18,7 +19,7 @@ use crate::clients::Clients;
 use crate::clock::{Clock, Deadline, jittered};
 use crate::config::{Config, Limits};
 use crate::error::codes::{Meaning, meaning, meaning_of};
-use crate::error::{Call, Class, Error, Permanent, Retryable, Step};
+use crate::error::{Call, Class, Error, Permanent, Retryable, Step, chain};
 
 /// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ impl Enforced {
         };
         for item in unsuccessful {
             let error = item.error();
-            let code = error.and_then(|error| error.code()).unwrap_or("Unknown");
+            let code = error.and_then(|error| error.code());
             let message = error.and_then(|error| error.message()).unwrap_or_default();
             let failure = ItemFailure::new(code, message);
             match item.resource_id() {
@@ -83,7 +84,8 @@ impl Enforced {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ItemFailure {
     pub(crate) kind: FailureKind,
-    code: String,
+    /// EC2's; none where it said none, or nothing at all.
+    code: Option<String>,
     message: String,
 }
 
@@ -108,23 +110,23 @@ pub(crate) enum FailureKind {
 }
 
 impl ItemFailure {
-    pub(crate) fn new(code: &str, message: &str) -> Self {
+    pub(crate) fn new(code: Option<&str>, message: &str) -> Self {
         Self {
-            kind: kind_of(code, message),
-            code: code.to_owned(),
+            kind: kind_of(code.unwrap_or_default(), message),
+            code: code.map(str::to_owned),
             message: message.to_owned(),
         }
     }
 
     pub(crate) fn code(&self) -> &str {
-        &self.code
+        self.code.as_deref().unwrap_or("Unknown")
     }
 
     /// EC2's code and words.
     pub(crate) fn text(&self) -> String {
         match self.message.as_str() {
-            "" => self.code.clone(),
-            message => format!("{}: {message}", self.code),
+            "" => self.code().to_owned(),
+            message => format!("{}: {message}", self.code()),
         }
     }
 
@@ -410,7 +412,10 @@ impl ItemFailure {
         };
         let what = format!("EC2 {verb} {enforcement} {connection}");
         let error = Error::new(Step::Enforce, operation(enforcement), class, what);
-        let error = error.with_code(&self.code);
+        let error = match &self.code {
+            Some(code) => error.with_code(code),
+            None => error,
+        };
         Arc::new(match self.message.as_str() {
             "" => error,
             message => error.caused_by(message),
@@ -418,12 +423,18 @@ impl ItemFailure {
     }
 }
 
-fn call_failure<E>(call: &Call, error: aws_sdk_ec2::error::SdkError<E>) -> CallFailure
+fn call_failure<E>(call: &Call, error: SdkError<E>) -> CallFailure
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let code = error.code().unwrap_or("no answer");
-    let failure = ItemFailure::new(code, error.message().unwrap_or_default());
+    let failure = match &error {
+        SdkError::ServiceError(_) => {
+            ItemFailure::new(error.code(), error.message().unwrap_or_default())
+        }
+        // What became of the call, since EC2 says nothing.
+        unanswered => ItemFailure::new(None, &chain(unanswered)),
+    };
+    let code = error.code().unwrap_or_default();
     // What is said of the service is no endpoint's fault.
     let of_service = code.contains("ServiceId") || code.contains("EndpointService");
     let passes = matches!(failure.kind, FailureKind::InProgress | FailureKind::State);
@@ -458,6 +469,51 @@ mod tests {
         let enforced = Enforced::read(Some("r-1"), &[]);
         assert_eq!(enforced.failure_of(&other.parse().unwrap()), None);
         assert_eq!(enforced.request_id.as_deref(), Some("r-1"));
+    }
+
+    #[test]
+    fn a_failure_is_told_with_what_was_asked_and_ec2s_code_if_it_said_one() {
+        let id: EndpointId = "vpce-0a1b2c3d".parse().unwrap();
+        let service: ServiceId = "vpce-svc-0a1b2c3d".parse().unwrap();
+        let accept = "ec2:AcceptVpcEndpointConnections";
+        let reject = "ec2:RejectVpcEndpointConnections";
+        let failure = ItemFailure::new(Some("InvalidState"), "not pending");
+        let silence = ItemFailure::new(None, "no answer in time");
+        for (error, operation, code, said) in [
+            (
+                failure.passes(Enforcement::Accept, &id),
+                accept,
+                Some("InvalidState"),
+                "EC2 did not accept vpce-0a1b2c3d (ec2:AcceptVpcEndpointConnections: InvalidState)",
+            ),
+            (
+                failure.refuses(Enforcement::Reject, &id, &service),
+                reject,
+                Some("InvalidState"),
+                "EC2 refused to reject vpce-0a1b2c3d of vpce-svc-0a1b2c3d \
+                 (ec2:RejectVpcEndpointConnections: InvalidState)",
+            ),
+            (
+                silence.passes(Enforcement::Accept, &id),
+                accept,
+                None,
+                "EC2 did not accept vpce-0a1b2c3d (ec2:AcceptVpcEndpointConnections)",
+            ),
+            (
+                silence.forbids(Enforcement::Reject, &id),
+                reject,
+                None,
+                "EC2 did not reject vpce-0a1b2c3d: AWS forbids RejectVpcEndpointConnections; check \
+                 the function's IAM policy, and the service's owner and Region",
+            ),
+        ] {
+            assert_eq!(error.step(), Step::Enforce);
+            assert_eq!((error.operation(), error.code()), (operation, code));
+            assert_eq!(error.to_string(), said);
+            let chain = chain(&*error);
+            let words = [failure.message.as_str(), silence.message.as_str()];
+            assert!(words.iter().any(|words| chain.ends_with(words)), "{chain}");
+        }
     }
 
     #[test]
