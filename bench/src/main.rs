@@ -4,6 +4,8 @@
 //! Time is virtual: what is waited for is counted and not waited. Everything else is real: the
 //! functions, the SDK clients, DynamoDB's engine, EC2's documented token buckets.
 
+mod strangers;
+
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,9 @@ struct Arguments {
     /// Leave out accepting one by one, which takes many times as long here as well.
     #[arg(long)]
     no_one_by_one: bool,
+    /// Measure instead what waits for whom while so many strangers ask, and people have to be told of each.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "2000")]
+    strangers: Option<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +57,8 @@ enum BenchError {
     Policy(#[from] gatekeeper_core::policy::InvalidEntry),
     #[error("after {0} runs the backlog is still not done")]
     Endless(u32),
+    #[error("{0} is not {1} but {2:?}")]
+    Status(EndpointId, Status, Option<Status>),
 }
 
 /// What one way of accepting took.
@@ -82,6 +89,23 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 async fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    if let Some(strangers) = arguments.strangers {
+        let took = strangers::measure(strangers).await?;
+        println!(
+            "{strangers} strangers ask four services, and one approver is e-mailed about each.\n\n\
+             all reviews recorded{:>22.1} s, in {} runs\n\
+             a deny enforced, meanwhile{:>16.1} s\n\
+             a customer accepted, meanwhile{:>12.1} s\n\
+             the last e-mail{:>27.0} s, of {} that waited",
+            took.reviews.as_secs_f64(),
+            took.runs,
+            took.deny.as_secs_f64(),
+            took.accept.as_secs_f64(),
+            took.emails.as_secs_f64(),
+            took.waiting,
+        );
+        return Ok(());
+    }
     println!(
         "{} connections wait on one service and {} on another; EC2 throttles as it documents.\n",
         arguments.connections, arguments.others

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::request::Status;
+use gatekeeper_local::function::Function;
 use gatekeeper_local::world::{Options, World};
 
 use crate::support::*;
@@ -192,4 +193,99 @@ fn attribute(value: &serde_json::Value) -> AttributeValue {
         ),
         other => AttributeValue::S(other.as_str().unwrap_or_default().to_owned()),
     }
+}
+
+/// So many strangers ask each of four services. One customer is allowed and not yet there.
+fn strangers_text(many: u32, approvers: u32) -> String {
+    let mut text = "services:\n".to_owned();
+    for service in 1..=4 {
+        let _ = writeln!(text, "  - service_id: vpce-svc-{service:017x}");
+    }
+    text.push_str("connections:\n");
+    for n in 1..=4 * many {
+        let _ = writeln!(
+            text,
+            "  - {{endpoint_id: {}, service_id: vpce-svc-{:017x}, owner: \"{n:012}\"}}",
+            endpoint(n),
+            n % 4 + 1
+        );
+    }
+    text.push_str("policy:\n  approvers:\n");
+    for n in 1..=approvers {
+        let _ = writeln!(
+            text,
+            "    - {{id: person{n}@example.com, services: [\"*\"]}}"
+        );
+    }
+    text
+}
+
+#[tokio::test]
+async fn deciding_takes_as_long_however_many_people_have_to_be_told() {
+    const MANY: u32 = 40;
+    const CUSTOMER: u32 = 4 * MANY + 1;
+    let mut took = Vec::new();
+    for approvers in [0, 1, 12] {
+        let world = world_with(throttled(), &strangers_text(MANY, approvers)).await;
+        let since = |moment| world.clock.now().duration_since(moment).as_millis();
+        let begun = world.clock.now();
+        world.reconcile_alone().await;
+        for n in 1..=4 * MANY {
+            let status = status(&world, n).await;
+            assert_eq!(status, Some(Status::InReview), "{n}, in the first run");
+        }
+        // What the stream starts sleeps for nobody either.
+        world.announce().await.unwrap();
+        let reviews = since(begun);
+        let asked = |n: u32| world.sns.inbox_of(&format!("person{n}@example.com")).len();
+        let waiting: usize = (1..=approvers).map(|n| 4 * MANY as usize - asked(n)).sum();
+        assert!(
+            waiting >= 150 * approvers as usize,
+            "{waiting} e-mails wait"
+        );
+
+        // Somebody is denied, and a customer comes, while people are still to be told.
+        let edit = world.clock.now();
+        put_policy(
+            &world,
+            r#"{service_id: "*", principal: "000000000007", effect: deny}"#,
+        )
+        .await;
+        edited(&world).await;
+        assert_eq!(status(&world, 7).await, Some(Status::Rejected));
+        let deny = since(edit);
+        let account = "999999999999";
+        allow(&world, "*", account).await;
+        edited(&world).await;
+        let come = world.clock.now();
+        let new = local_aws::NewConnection::new(format!("vpce-svc-{:017x}", 1), account);
+        let new = new.endpoint_id(endpoint(CUSTOMER).as_str());
+        world.ec2.put_connection(new).unwrap();
+        let one = serde_json::json!({
+            "source": "privatelink.gatekeeper",
+            "detail-type": "Connection Requested",
+            "detail": {"endpoint_id": endpoint(CUSTOMER)},
+        });
+        world.queue.send(one.to_string());
+        world.drain().await;
+        assert_eq!(status(&world, CUSTOMER).await, Some(Status::Accepted));
+        let metrics = world.gatekeeper(Function::Connections).metrics();
+        let latency = metrics.last_of("DecisionLatency", ("outcome", "accepted"));
+        assert!(latency.is_some(), "it is measured");
+        let still = (1..=approvers)
+            .map(|n| 4 * MANY as usize - asked(n))
+            .sum::<usize>();
+        assert!(
+            still >= 150 * approvers as usize,
+            "{still} e-mails wait still"
+        );
+        took.push((reviews, deny, since(come), latency));
+    }
+    assert_eq!(took[0], took[1], "one approver");
+    assert_eq!(took[0], took[2], "a dozen");
+    let (reviews, deny, accept, _) = took[0];
+    assert!(
+        reviews < 30_000 && deny < 5_000 && accept < 5_000,
+        "{took:?}"
+    );
 }
