@@ -133,7 +133,10 @@ fn an_item_is_done_when_the_bus_has_all_of_it_or_there_is_none() {
     assert!(!item.is_done() && item.is_event_left());
     let [first, second] = item.events_due(&home()).unwrap().try_into().unwrap();
     item.sent(Part::OnBus(first.id.clone()));
-    assert_eq!(item.events_due(&home()).unwrap(), [second.clone()]);
+    assert_eq!(
+        item.events_due(&home()).unwrap(),
+        std::slice::from_ref(&second)
+    );
     // Said once more, it keeps what it knows.
     item.with_bus(true);
     assert_eq!(item.events_due(&home()).unwrap().len(), 1);

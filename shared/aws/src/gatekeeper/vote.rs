@@ -6,27 +6,26 @@
 //! us is recorded first, and the vote is then too late. The transaction that records a decision rests on
 //! those rights, an approval's on nothing denying the connection, and on nobody having decided before.
 
+mod link;
 mod observe;
+mod voter;
 
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use gatekeeper_core::approver::{Approver, ApproverId, Bar, SlackUserId};
-use gatekeeper_core::ballot::{
-    CastBallot, Dossier, Listed as ListedRequest, Refusal, View, is_used_up, view,
-};
+use gatekeeper_core::approver::{Approver, ApproverId};
+use gatekeeper_core::ballot::{CastBallot, Dossier, Refusal, View, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
-use gatekeeper_core::ids::{EndpointId, ServiceId};
-use gatekeeper_core::link::{Opens, opens};
+use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::observation::Observation;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review::{self, HeldEmail};
-use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
 use jiff::Timestamp;
 
 pub(super) use self::observe::Observer;
 use self::observe::{Observed, Waits};
+pub use self::voter::{Voted, Voter};
 use super::enforce::ToEnforce;
 use super::facts::Known;
 use super::log::Log;
@@ -34,89 +33,11 @@ use super::outcome::Outcome;
 use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Retryable, Step};
-use crate::tables::{Allowlist, Approvers, HeldEmails, Link, Links, Requests};
+use crate::tables::{Allowlist, Approvers, HeldEmails, Links, Requests};
 use crate::telemetry::{Metrics, Unit};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
-/// Who votes, and how we know.
-#[derive(Clone)]
-pub enum Voter {
-    /// Whoever the link was sent to.
-    Link {
-        /// The token, as it stands in the link that was opened.
-        token: String,
-        /// The last characters of the endpoint's id, as they were typed: no machine does.
-        typed: String,
-    },
-    /// A person in Slack, whose signature was checked.
-    Slack {
-        /// Who.
-        user: SlackUserId,
-        /// Which connection the button was for.
-        endpoint_id: EndpointId,
-        /// Which of its reviews.
-        review: u64,
-    },
-    /// A caller of AWS, as STS names them.
-    Iam {
-        /// The caller's ARN.
-        arn: String,
-        /// Which connection.
-        endpoint_id: EndpointId,
-    },
-}
-
-/// What became of a vote.
-#[derive(Debug, Clone)]
-pub enum Voted {
-    /// It is recorded, and more approvals are needed.
-    Waiting(Box<Dossier>),
-    /// It decided, and EC2 has done it.
-    Decided(Box<Dossier>),
-    /// It decided; that is recorded, and EC2 will be asked again until it has done it.
-    Recorded(Box<Dossier>),
-    /// It decided, and came to nothing: something else had happened meanwhile.
-    Overtaken(Box<Dossier>),
-    /// Nothing was recorded, and it can be cast again.
-    Unrecorded(Unrecorded, Box<Dossier>),
-    /// They had said so before, or may not say it any more.
-    Already(Box<Dossier>),
-    /// It was decided, or over, before.
-    TooLate(Box<Dossier>),
-    /// They may not decide this one.
-    Barred(Bar, Box<Dossier>),
-    /// Its service is not looked after any more.
-    Unmanaged(Box<Dossier>),
-    /// What they typed is not the end of the endpoint's id.
-    Mistyped(Box<Dossier>),
-    /// Their link, or the review's time, is over.
-    Expired,
-    /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
-    Invalid,
-    /// They are no approver.
-    NotAnApprover,
-}
-
-impl Voted {
-    /// With the other requests that a link lists.
-    fn listing(mut self, others: Vec<ListedRequest>) -> Self {
-        match &mut self {
-            Self::Waiting(dossier)
-            | Self::Decided(dossier)
-            | Self::Recorded(dossier)
-            | Self::Overtaken(dossier)
-            | Self::Unrecorded(_, dossier)
-            | Self::Already(dossier)
-            | Self::TooLate(dossier)
-            | Self::Barred(_, dossier)
-            | Self::Unmanaged(dossier)
-            | Self::Mistyped(dossier) => dossier.others = others,
-            Self::Expired | Self::Invalid | Self::NotAnApprover => {}
-        }
-        self
-    }
-}
 
 /// A vote to be cast.
 struct Voting<'a> {
@@ -125,20 +46,6 @@ struct Voting<'a> {
     review: u64,
     ballot: &'a Ballot,
     channel: Channel,
-}
-
-/// A link with what it opens.
-struct Opened {
-    link: Link,
-    /// Which of the request's reviews.
-    review: u64,
-    request: Request,
-    approver: Approver,
-    approvers: Approvers,
-    history: Vec<Transition>,
-    managed: Option<Arc<[ServiceId]>>,
-    /// The other requests that the link lists.
-    others: Vec<ListedRequest>,
 }
 
 /// What came of one try.
@@ -178,27 +85,6 @@ impl Case<'_> {
             Refusal::Barred(bar) => Voted::Barred(bar, self.dossier()),
             Refusal::Expired => Voted::Expired,
             Refusal::Unrecorded(why) => Voted::Unrecorded(why, self.dossier()),
-        }
-    }
-}
-
-impl Voter {
-    fn channel(&self) -> Channel {
-        match self {
-            Self::Link { .. } => Channel::Email,
-            Self::Slack { .. } => Channel::Slack,
-            Self::Iam { .. } => Channel::Iam,
-        }
-    }
-}
-
-impl std::fmt::Debug for Voter {
-    /// Without the token.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Link { .. } => f.write_str("Link(…)"),
-            Self::Slack { user, .. } => write!(f, "Slack({user})"),
-            Self::Iam { arn, .. } => write!(f, "Iam({arn})"),
         }
     }
 }
@@ -634,88 +520,6 @@ impl Votes {
             .put("Votes", Unit::Count, 1.0, &[("choice", choice)]);
     }
 
-    async fn look_at_link(&self, token: &str, typed: &str) -> Result<View, Arc<Error>> {
-        let Some(opened) = self.open(token, typed).await? else {
-            return Ok(View::Invalid);
-        };
-        if opened.is_used_up() {
-            return Ok(View::Invalid);
-        }
-        let now = self.clock.now();
-        if opened.link.expires_at <= now {
-            return Ok(View::Expired);
-        }
-        let held = self.held_email(&opened.request).await?;
-        Ok(opened.view(held.as_ref(), now))
-    }
-
-    /// Finds what a token opens, and which of several requests by what was typed; none where it opens
-    /// nothing. Reads the same either way, so that it takes as long.
-    async fn open(&self, token: &str, typed: &str) -> Result<Option<Opened>, Arc<Error>> {
-        // What is no token at all is looked for like one that nobody has.
-        let token = Token::from_link(token).unwrap_or_else(|_| Token::new([0; 32]));
-        let hash = token.hash();
-        let link = self.links.link(&hash).await?;
-        let mut named = link
-            .as_ref()
-            .map_or(Vec::new(), |link| link.requests.clone());
-        if named.is_empty() {
-            match "vpce-00000000".parse() {
-                Ok(id) => named.push((id, 0)),
-                // It is one.
-                Err(_) => return Ok(None),
-            }
-        }
-        let waits = Waits::new(Channel::Email, &self.clock);
-        let ids: Vec<_> = named.iter().map(|(id, _)| id.clone()).collect();
-        let what = "the requests that an approver's link lists could not be read";
-        let (items, approvers, managed) = tokio::try_join!(
-            self.requests.several(ids, what).boxed(),
-            self.allowlist.approvers().boxed(),
-            self.observer.managed(waits).map(Ok).boxed(),
-        )?;
-        let mut listed = Vec::new();
-        for (id, review) in &named {
-            match items.request(id) {
-                Ok(request) => listed.extend(request.map(|request| (request, *review))),
-                // It stops none of the others.
-                Err(error) if named.len() > 1 => self.log.failure(&error.into(), Some(id)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let is_theirs = |approver: &&Approver| {
-            let link = link.as_ref();
-            link.is_some_and(|link| approver.id == link.approver)
-        };
-        let approver = approvers.list.iter().find(is_theirs).cloned();
-        let opens = approver
-            .as_ref()
-            .and_then(|approver| opens(listed, typed, approver, &approvers.list));
-        let shown = opens.as_ref().map(|opens| &opens.request.endpoint_id);
-        let history = match shown.or(named.first().map(|(id, _)| id)) {
-            Some(id) => self.requests.history(id).await?,
-            None => Vec::new(),
-        };
-        let (Some(link), Some(approver), Some(opens)) = (link, approver, opens) else {
-            return Ok(None);
-        };
-        let Opens {
-            request,
-            review,
-            others,
-        } = opens;
-        Ok(Some(Opened {
-            link,
-            review,
-            request,
-            approver,
-            approvers,
-            history,
-            managed,
-            others,
-        }))
-    }
-
     /// What is remembered of a review's approval e-mail, where that matters: the review's time is over unless it
     /// was held.
     async fn held_email(&self, request: &Request) -> Result<Option<HeldEmail>, Arc<Error>> {
@@ -752,35 +556,6 @@ impl Votes {
             }
             (None, _) => None,
         }
-    }
-}
-
-impl Opened {
-    fn dossier(self) -> Dossier {
-        let approvers = &self.approvers.list;
-        Dossier {
-            others: self.others,
-            ..Dossier::of(self.request, self.history, &self.approver, approvers)
-        }
-    }
-
-    /// Whether the link is of no more use, however long it lives.
-    fn is_used_up(&self) -> bool {
-        is_used_up(&self.request, &self.approver, &self.approvers.list)
-    }
-
-    /// How what it opens stands, for a link that is neither used up nor out of time.
-    fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> View {
-        view(
-            self.request,
-            self.history,
-            &self.approver,
-            &self.approvers.list,
-            self.managed.as_deref(),
-            held,
-            now,
-        )
-        .listing(self.others)
     }
 }
 
