@@ -48,9 +48,9 @@ const TEAM: &str = "T0LOCAL0001";
 const APP: &str = "A0LOCAL0001";
 /// As in template.yaml: records in a batch, time-out, visibility, receives.
 const BATCH: usize = 5;
-const TIMEOUT: Duration = Duration::from_secs(30);
-const VISIBILITY: Duration = Duration::from_secs(180);
-const MAX_RECEIVES: u32 = 50;
+const TIMEOUT: Duration = Duration::from_secs(60);
+const VISIBILITY: Duration = Duration::from_secs(360);
+const MAX_RECEIVES: u32 = 25;
 
 /// A workspace whose app is Gatekeeper.
 pub struct Workspace {

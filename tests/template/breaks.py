@@ -270,6 +270,12 @@ set_to("queues_wait_six_times_the_time_out", "prompts come twice", "SlackFunctio
 set_to("queues_wait_six_times_the_time_out", "visible too early", "ConnectionsQueue/Properties/VisibilityTimeout", 361)
 set_to("queues_wait_six_times_the_time_out", "longer time-out", "ConnectionsFunction/Properties/Timeout", 90)
 without("queues_wait_six_times_the_time_out", "the default", "ConnectionsQueue/Properties/VisibilityTimeout")
+set_to(
+    "what_waits_for_slack_comes_back_when_the_function_reckons_with_it",
+    "too late",
+    "SlackQueue/Properties/VisibilityTimeout",
+    420,
+)
 set_to("one_reconcile_is_over_before_the_next", "runs too long", "ReconcileFunction/Properties/Timeout", 600)
 set_to(
     "one_reconcile_is_over_before_the_next",

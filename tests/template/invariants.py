@@ -373,6 +373,15 @@ def queues_wait_six_times_the_time_out(stack):
 
 
 @check
+def what_waits_for_slack_comes_back_when_the_function_reckons_with_it(stack):
+    source = (ROOT / "functions/slack/src/prompts.rs").read_text(encoding="utf-8")
+    reckoned = 60 * int(re.search(r"HANDED_BACK: \w+ = \w+::from_mins\((\d+)\)", source)[1])
+    comes_back = stack.queues.get("SlackQueue", {}).get("VisibilityTimeout", 30)
+    if stack.slack and not reckoned - 120 <= comes_back < reckoned:
+        yield f"a record of SlackQueue comes back after {comes_back} s, and the function reckons with {reckoned} s"
+
+
+@check
 def one_reconcile_is_over_before_the_next(stack):
     for name, schedule in stack.of("AWS::Scheduler::Schedule").items():
         minutes = int(re.fullmatch(r"rate\((\d+) minutes?\)", schedule["ScheduleExpression"])[1])

@@ -15,6 +15,9 @@ pub enum Failure {
     /// Another instance is about to post or to change the same message, or was when it died.
     #[error("another instance has a message to itself")]
     Busy,
+    /// It is to be shown with others of the same account, which may come yet. Nothing is wrong.
+    #[error("it waits for others of the same account")]
+    Waits,
     /// Slack wants to be left alone for longer than there is time.
     #[error("Slack takes no {0} for longer than this invocation lasts")]
     Paused(Method),
@@ -40,7 +43,7 @@ impl Failure {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Busy | Self::Paused(_) | Self::OutOfTime => true,
+            Self::Busy | Self::Waits | Self::Paused(_) | Self::OutOfTime => true,
             Self::Aws(error) => error.is_retryable(),
             Self::Slack(error) => error.is_retryable(),
             Self::Token(_) | Self::Noted(_) => false,
@@ -63,7 +66,7 @@ impl Failure {
             Self::Slack(error) => error
                 .refusal()
                 .is_some_and(|refusal| refusal.reason() == Reason::Token),
-            Self::Busy | Self::Paused(_) | Self::Aws(_) | Self::Noted(_) => false,
+            Self::Busy | Self::Waits | Self::Paused(_) | Self::Aws(_) | Self::Noted(_) => false,
         }
     }
 
@@ -72,6 +75,7 @@ impl Failure {
     pub fn error_type(&self) -> &'static str {
         match self {
             Self::Busy => "Retryable.SlackBusy",
+            Self::Waits => "Retryable.SlackWaits",
             Self::Paused(_) => "Retryable.SlackRateLimited",
             Self::OutOfTime => "Retryable.OutOfTime",
             Self::Aws(error) => error.error_type(),

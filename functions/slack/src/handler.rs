@@ -157,6 +157,10 @@ impl Handler {
         hopeless: &mut Option<Arc<Failure>>,
         told: &mut BTreeSet<String>,
     ) {
+        if matches!(**failure, Failure::Waits) {
+            tracing::debug!("a review waits to be shown with others; the queue hands it back");
+            return;
+        }
         let error_type = failure.error_type();
         self.metrics
             .count_slack_failure(error_type, failure.is_retryable());

@@ -6,6 +6,7 @@
 //! | [`decode`] | reads announcements and alarms out of the queue's records |
 //! | [`render`] | puts them into messages |
 //! | `prompts` | posts each once, and keeps the messages of reviews up to date |
+//! | `together` | posts reviews of one account in one message, and keeps it up to date |
 //! | `slack` | calls Slack: with the token, no more often than Slack lets us, and not past the deadline |
 //! | [`failure`] | what kept a message from being posted |
 //! | [`handler`] | an invocation in, an answer out |
@@ -21,3 +22,4 @@ pub mod handler;
 mod prompts;
 pub mod render;
 mod slack;
+mod together;

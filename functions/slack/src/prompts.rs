@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::tables::{Posting, Postings, Tables};
+use gatekeeper_aws::tables::{Posting, Postings, PromptGroup, Tables};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::announcement::{Announcement, Kind};
 use gatekeeper_core::approver::SlackChannelId;
@@ -43,28 +43,42 @@ const SKEW: SignedDuration = SignedDuration::from_secs(60);
 /// A message is looked for in as many pages of its channel's history.
 const PAGES: usize = 20;
 
+/// The queue hands a record back after so long, as in template.yaml, and a bit later at times. What would be
+/// too late by then is not left to it.
+const HANDED_BACK: SignedDuration = SignedDuration::from_mins(7);
+
 /// Posts what is announced.
 #[derive(Debug)]
 pub(crate) struct Prompts {
-    slack: Slack,
-    tables: Tables,
-    postings: Postings,
-    clock: Clock,
+    pub(crate) slack: Slack,
+    pub(crate) tables: Tables,
+    pub(crate) postings: Postings,
+    pub(crate) clock: Clock,
     app: Option<AppId>,
     /// The channel of services that name none.
     channel: Option<SlackChannelId>,
 }
 
 /// What is to be posted, once.
-struct Draft<'a> {
-    message: &'a Message,
+pub(crate) struct Draft<'a> {
+    pub(crate) message: &'a Message,
     /// What it is found again by.
-    mark: &'a str,
+    pub(crate) mark: &'a str,
     /// The message whose thread it belongs into.
-    thread: Option<&'a MessageTs>,
-    /// The revision of the request that it shows.
-    shown: u64,
-    is_over: bool,
+    pub(crate) thread: Option<&'a MessageTs>,
+    /// The revision of the request that it shows; of several requests, the sum.
+    pub(crate) shown: u64,
+    pub(crate) is_over: bool,
+}
+
+/// What is known of an endpoint when its messages are up to date.
+struct Current {
+    /// None if there is no request.
+    request: Option<Request>,
+    /// The channel of its service.
+    channel: Option<SlackChannelId>,
+    /// Whether its review waits to be shown with others.
+    waits: bool,
 }
 
 impl Prompts {
@@ -98,7 +112,11 @@ impl Prompts {
         announcements: &[&Announcement],
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        let (request, channel) = loop {
+        let Current {
+            request,
+            channel,
+            waits,
+        } = loop {
             let tried = self.bring_up_to_date(endpoint, deadline);
             match tried.await {
                 Err(failure) if failure.passes_soon() => self.pause(failure, deadline).await?,
@@ -107,30 +125,39 @@ impl Prompts {
         };
         let once = announcements.iter().copied().filter(|it| is_told_once(it));
         let once: Vec<&Announcement> = once.collect();
-        if once.is_empty() {
-            return Ok(());
-        }
-        let Some(request) = request else {
-            for told in once {
-                not_shown(told);
+        match (&request, &channel) {
+            _ if once.is_empty() => {}
+            (None, _) => once.into_iter().for_each(not_shown),
+            (Some(_), None) => {}
+            (Some(request), Some(channel)) => {
+                self.tell_all_once(once, request, channel, deadline).await?;
             }
-            return Ok(());
-        };
-        let Some(channel) = channel else {
-            return Ok(());
-        };
-        let history = self.tables.history(endpoint).await?;
+        }
+        match waits {
+            true => Err(Failure::Waits),
+            false => Ok(()),
+        }
+    }
+
+    /// Tells what is told once of a connection and so by the tables, in the order in which it happened.
+    async fn tell_all_once(
+        &self,
+        once: Vec<&Announcement>,
+        request: &Request,
+        channel: &SlackChannelId,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let history = self.tables.history(&request.endpoint_id).await?;
         let mut shown: Vec<Announcement> = Vec::new();
         for told in once {
-            match confirmed(told, &request, &history) {
+            match confirmed(told, request, &history) {
                 Some(told) => shown.push(told),
                 None => not_shown(told),
             }
         }
         shown.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         for told in &shown {
-            self.tell_once_of(told, &request, &channel, deadline)
-                .await?;
+            self.tell_once_of(told, request, channel, deadline).await?;
         }
         Ok(())
     }
@@ -188,6 +215,11 @@ impl Prompts {
         let prompt = prompts
             .iter()
             .find(|prompt| prompt.review == request.review && prompt.channel == *channel);
+        if let Some(together) = prompt.filter(|prompt| prompt.is_together()) {
+            return self
+                .remind_together(together, told, request, deadline)
+                .await;
+        }
         let Some(ts) = prompt.and_then(|prompt| prompt.ts.as_deref()) else {
             return Ok(());
         };
@@ -204,17 +236,21 @@ impl Prompts {
     }
 
     /// Has the messages of an endpoint's reviews show how things stand, and posts one for the review that
-    /// is open and has none. Answers the request as it stands, and the channel of its service.
+    /// is open and has none.
     async fn bring_up_to_date(
         &self,
         endpoint: &EndpointId,
         deadline: Deadline,
-    ) -> Result<(Option<Request>, Option<SlackChannelId>), Failure> {
+    ) -> Result<Current, Failure> {
         // In this order: whoever changes a message meanwhile changes its item, and then ours is not
         // written; so the request is never older than what is shown.
         let mut prompts = self.postings.prompts(endpoint).await?;
         let Some(request) = self.tables.request(endpoint).await? else {
-            return Ok((None, None));
+            return Ok(Current {
+                request: None,
+                channel: None,
+                waits: false,
+            });
         };
         let channel = self.channel_of(&request.service_id).await?;
         let waiting = request
@@ -230,30 +266,40 @@ impl Prompts {
         // A message that shows how its review ended stays as it is, unless who decided is contradicted.
         let is_contradicted = !request.other_names.is_empty();
         prompts.retain(|it| match it.ts {
+            _ if it.is_together() => !it.is_over || is_contradicted,
             None => !it.is_over,
             Some(_) => it.shown < request.revision && (!it.is_over || is_contradicted),
         });
-        if prompts.is_empty() {
-            return Ok((Some(request), channel));
+        let mut waits = false;
+        if !prompts.is_empty() {
+            let history = self.tables.history(endpoint).await?;
+            for mut prompt in prompts {
+                waits |= self.show(&mut prompt, &request, &history, deadline).await?;
+            }
         }
-        let history = self.tables.history(endpoint).await?;
-        for mut prompt in prompts {
-            self.show(&mut prompt, &request, &history, deadline).await?;
-        }
-        Ok((Some(request), channel))
+        Ok(Current {
+            request: Some(request),
+            channel,
+            waits,
+        })
     }
 
-    /// Has the message of a review show how it stands.
+    /// Has the message of a review show how it stands. Answers whether it waits to be posted with others.
     async fn show(
         &self,
         prompt: &mut Posting,
         request: &Request,
         history: &[Transition],
         deadline: Deadline,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let Some(review) = prompt.review else {
-            return Ok(());
+            return Ok(false);
         };
+        if prompt.is_together() {
+            self.show_together(prompt, request, review, deadline)
+                .await?;
+            return Ok(false);
+        }
         if prompt.is_claimed(self.clock.now()) {
             return Err(Failure::Busy);
         }
@@ -272,20 +318,39 @@ impl Prompts {
         };
         if prompt.ts.is_none() && !self.find(prompt, &draft, deadline).await? {
             if face.has_buttons {
-                return self.post(prompt, &draft, deadline).await;
+                let group = PromptGroup {
+                    service: request.service_id.clone(),
+                    account: request.account_id.clone(),
+                    channel: prompt.channel.clone(),
+                };
+                let prompted = (request.endpoint_id.clone(), review);
+                let waits_until = self.postings.place_prompt(&group, &prompted).await?;
+                let next = self.clock.now().checked_add(HANDED_BACK);
+                return match waits_until {
+                    None => {
+                        self.post(prompt, &draft, deadline).await?;
+                        Ok(false)
+                    }
+                    Some(until) if next.is_ok_and(|next| next <= until) => Ok(true),
+                    Some(_) => {
+                        self.post_waiting(&group, deadline).await?;
+                        Ok(false)
+                    }
+                };
             }
             // Nobody was asked here, so the answer is no news here.
             prompt.is_over = face.is_over;
-            return match face.is_over {
-                true => self.write(prompt).await,
-                false => Ok(()),
-            };
+            if face.is_over {
+                self.write(prompt).await?;
+            }
+            return Ok(false);
         }
-        self.update(prompt, &draft, &face, deadline).await
+        self.update(prompt, &draft, &face, deadline).await?;
+        Ok(false)
     }
 
     /// Posts something under an id, unless it is there.
-    async fn tell_once(
+    pub(crate) async fn tell_once(
         &self,
         id: &str,
         channel: &SlackChannelId,
@@ -329,7 +394,7 @@ impl Prompts {
     }
 
     /// Posts a message that is not there.
-    async fn post(
+    pub(crate) async fn post(
         &self,
         posting: &mut Posting,
         draft: &Draft<'_>,
@@ -367,7 +432,7 @@ impl Prompts {
     }
 
     /// Puts something else into a message that is there.
-    async fn update(
+    pub(crate) async fn update(
         &self,
         prompt: &mut Posting,
         draft: &Draft<'_>,
@@ -445,7 +510,7 @@ impl Prompts {
 
     /// Looks in Slack for a message that may be there without our knowing, and writes down where it is.
     /// Answers whether it is there.
-    async fn find(
+    pub(crate) async fn find(
         &self,
         posting: &mut Posting,
         draft: &Draft<'_>,
@@ -531,7 +596,7 @@ impl Prompts {
     }
 
     /// Takes a message for oneself.
-    async fn claim(&self, posting: &mut Posting) -> Result<(), Failure> {
+    pub(crate) async fn claim(&self, posting: &mut Posting) -> Result<(), Failure> {
         posting.claimed_until = self.clock.now().checked_add(CLAIM).ok();
         self.write(posting).await
     }
@@ -550,7 +615,7 @@ impl Prompts {
         }
     }
 
-    async fn write(&self, posting: &mut Posting) -> Result<(), Failure> {
+    pub(crate) async fn write(&self, posting: &mut Posting) -> Result<(), Failure> {
         if self.postings.put_posting(posting).await? {
             Ok(())
         } else {

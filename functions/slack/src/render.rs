@@ -2,6 +2,7 @@
 
 mod ending;
 mod facts;
+mod several;
 
 use gatekeeper_core::alarm::{self, Alarm};
 use gatekeeper_core::announcement::{Announcement, Kind, Review};
@@ -14,6 +15,7 @@ use jiff::Timestamp;
 
 use ending::Ending;
 use facts::Facts;
+pub use several::{LISTED_AT_MOST, is_asked, is_ended, reminder_of_several, several};
 
 /// Reasons, and what else people wrote, are shown up to here.
 const REASON: usize = 1500;

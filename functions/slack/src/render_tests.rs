@@ -1,6 +1,8 @@
 use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, Why};
 use gatekeeper_core::evidence::Evidence;
-use gatekeeper_core::ids::ServiceId;
+use std::collections::BTreeMap;
+
+use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::judge::{Decision, Verdict};
 use gatekeeper_core::request::{Actor, Ec2Answer};
 use gatekeeper_core::visible::visible;
@@ -656,4 +658,85 @@ proptest! {
         (told.customer, told.reason) = (Some(customer), reason);
         check(&notice(&told, Some(&request)))?;
     }
+}
+
+/// Reviews of one account as one message shows them.
+fn listed(count: usize) -> (Vec<(EndpointId, u64)>, BTreeMap<EndpointId, Request>) {
+    let mut listed = Vec::new();
+    let mut requests = BTreeMap::new();
+    for n in 0..count {
+        let endpoint_id: EndpointId = format!("vpce-{n:017x}").parse().unwrap();
+        let one = Request {
+            endpoint_id: endpoint_id.clone(),
+            customer: Some("&".repeat(300)),
+            deadline: Some(at(90)),
+            deadline_rejects: true,
+            ..request()
+        };
+        listed.push((endpoint_id.clone(), 1));
+        requests.insert(endpoint_id, one);
+    }
+    (listed, requests)
+}
+
+#[test]
+fn the_longest_message_of_several_shows_all_of_them_whatever_they_are() {
+    let (listed, mut requests) = listed(LISTED_AT_MOST);
+    let shown = |requests: &BTreeMap<EndpointId, Request>| {
+        let face = several(&listed, requests).unwrap();
+        let message = serde_json::to_value(&face.message).unwrap();
+        assert!(message["blocks"].as_array().unwrap().len() <= 50);
+        for (endpoint, _) in &listed {
+            let text = message.to_string();
+            assert!(
+                text.contains(&format!("`{endpoint}` in eu-central-1")),
+                "{text}"
+            );
+        }
+        (face, message.to_string())
+    };
+    let (face, text) = shown(&requests);
+    assert!(face.has_buttons && !face.is_over);
+    assert_eq!(text.matches("\"accessory\"").count(), LISTED_AT_MOST);
+    assert_eq!(text.matches("It is rejected at").count(), LISTED_AT_MOST);
+    for one in requests.values_mut() {
+        one.status = Status::Accepted;
+        one.decided_by = Actor::Iam("&".repeat(300));
+    }
+    let (face, text) = shown(&requests);
+    assert!(!face.has_buttons && face.is_over);
+    assert_eq!(text.matches("accepted").count(), LISTED_AT_MOST);
+}
+
+#[test]
+fn a_message_of_several_is_over_when_all_of_them_are() {
+    let (listed, mut requests) = listed(3);
+    let face = |requests: &BTreeMap<EndpointId, Request>| {
+        let face = several(&listed, requests).unwrap();
+        let text = serde_json::to_string(&face.message).unwrap();
+        (face.is_over, face.has_buttons, text)
+    };
+    let mut ids = requests.keys().cloned().collect::<Vec<_>>().into_iter();
+    let mut next = || ids.next().unwrap();
+    let (one, other, last) = (next(), next(), next());
+    let mut put = |id: &EndpointId, status, review, by: Actor| {
+        let request = requests.get_mut(id).unwrap();
+        (request.status, request.review, request.decided_by) = (status, Some(review), by);
+        face(&requests)
+    };
+    let (is_over, _, text) = put(&one, Status::Accepted, 1, Actor::Unknown);
+    assert!(
+        !is_over && text.contains("2 of 3 connection requests"),
+        "{text}"
+    );
+    // In another review by now: that has a message of its own.
+    let (_, has_buttons, text) = put(&other, Status::InReview, 4, Actor::Policy(None));
+    assert!(has_buttons && text.contains("asked about anew"), "{text}");
+    let (is_over, has_buttons, _) = put(&last, Status::Rejecting, 1, Actor::Policy(None));
+    assert!(!is_over && !has_buttons);
+    let (is_over, ..) = put(&last, Status::Rejected, 1, Actor::Policy(None));
+    assert!(!is_over, "who accepted the first is told later");
+    let (is_over, ..) = put(&one, Status::Accepted, 1, Actor::Iam("eve".to_owned()));
+    assert!(is_over);
+    assert_eq!(several(&listed, &BTreeMap::new()), None);
 }

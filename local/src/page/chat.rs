@@ -241,7 +241,10 @@ fn parts_in(block: &Value) -> Vec<Part> {
             let text = block.get("text").map(|text| Part::Text(text_in(text)));
             let fields: Vec<_> = array(block, "fields").iter().map(text_in).collect();
             let fields = (!fields.is_empty()).then_some(Part::Fields(fields));
-            text.into_iter().chain(fields).collect()
+            let accessory = block.get("accessory");
+            let accessory = accessory.filter(|element| string(element, "type") == "button");
+            let beside = accessory.map(|element| Part::Buttons(vec![button(element)]));
+            text.into_iter().chain(fields).chain(beside).collect()
         }
         "context" => {
             let elements = array(block, "elements").iter();

@@ -4,6 +4,7 @@
 //! <https://github.com/slackapi/bolt-js/issues/2509>. What is too long is cut where it is put in; what
 //! must not be cut, because it comes back to us, is an [`Opaque`].
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -81,7 +82,7 @@ impl Message {
         let (buttons, mut blocks): (Vec<_>, Vec<_>) = blocks
             .into_iter()
             .enumerate()
-            .partition(|(_, block)| block.is_actions());
+            .partition(|(_, block)| block.has_buttons());
         // Where room is short, buttons stay: without them nobody can answer.
         let mut left = TEXT_IN_MESSAGE;
         for (_, block) in &buttons {
@@ -125,6 +126,8 @@ enum Kind {
         text: Option<Mrkdwn>,
         #[serde(skip_serializing_if = "Vec::is_empty")]
         fields: Vec<Mrkdwn>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accessory: Option<Button>,
     },
     Context {
         elements: Vec<Mrkdwn>,
@@ -158,6 +161,17 @@ impl Block {
         Self(Kind::Section {
             text: Some(text.fit(SECTION)),
             fields: Vec::new(),
+            accessory: None,
+        })
+    }
+
+    /// A paragraph with a button beside it.
+    #[must_use]
+    pub fn section_with(text: Mrkdwn, button: Button) -> Self {
+        Self(Kind::Section {
+            text: Some(text.fit(SECTION)),
+            fields: Vec::new(),
+            accessory: Some(button),
         })
     }
 
@@ -169,6 +183,7 @@ impl Block {
             Self(Kind::Section {
                 text: None,
                 fields: fields.to_vec(),
+                accessory: None,
             })
         };
         fields.chunks(FIELDS).map(block).collect()
@@ -214,15 +229,26 @@ impl Block {
         self
     }
 
-    fn is_actions(&self) -> bool {
-        matches!(self.0, Kind::Actions { .. })
+    fn has_buttons(&self) -> bool {
+        match &self.0 {
+            Kind::Actions { .. } => true,
+            Kind::Section { accessory, .. } => accessory.is_some(),
+            Kind::Header { .. } | Kind::Context { .. } | Kind::Input { .. } => false,
+        }
     }
 
     /// How much text it holds.
     fn length(&self) -> usize {
         match &self.0 {
             Kind::Header { text } => text.length(),
-            Kind::Section { text, fields } => text.iter().chain(fields).map(Mrkdwn::length).sum(),
+            Kind::Section {
+                text,
+                fields,
+                accessory,
+            } => {
+                let texts = text.iter().chain(fields).map(Mrkdwn::length);
+                texts.sum::<usize>() + accessory.as_ref().map_or(0, Button::length)
+            }
             Kind::Context { elements } => elements.iter().map(Mrkdwn::length).sum(),
             Kind::Actions { elements, .. } => elements.iter().map(Button::length).sum(),
             Kind::Input { label, hint, .. } => {
@@ -242,11 +268,16 @@ impl Block {
             Kind::Header { text } => Kind::Header {
                 text: text.fit(share(1)?),
             },
-            Kind::Section { text, fields } => {
+            Kind::Section {
+                text,
+                fields,
+                accessory,
+            } => {
                 let share = share(fields.len() + usize::from(text.is_some()))?;
                 Kind::Section {
                     text: text.map(|text| text.fit(share)),
                     fields: fields.into_iter().map(|text| text.fit(share)).collect(),
+                    accessory,
                 }
             }
             Kind::Context { elements } => {
@@ -264,7 +295,7 @@ impl Block {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Button {
     r#type: &'static str,
-    action_id: &'static str,
+    action_id: Cow<'static, str>,
     text: Plain,
     value: ButtonValue,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -287,10 +318,10 @@ impl Button {
     /// A button that says `value` when it is pressed. `action_id` is the message's only one of that
     /// name.
     #[must_use]
-    pub fn new(action_id: &'static str, text: Plain, value: ButtonValue) -> Self {
+    pub fn new(action_id: impl Into<Cow<'static, str>>, text: Plain, value: ButtonValue) -> Self {
         Self {
             r#type: "button",
-            action_id,
+            action_id: action_id.into(),
             text: text.fit(BUTTON),
             value,
             style: None,

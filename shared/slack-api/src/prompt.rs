@@ -16,6 +16,10 @@ pub const REJECT: &str = "reject";
 /// The `action_id` of the button that takes an approval back, shown to whoever gave it and to nobody else.
 pub const WITHDRAW: &str = "withdraw";
 
+/// What the `action_id` of a button begins with that shows one of several reviews to whoever pressed it; its
+/// endpoint follows, since one message has several such buttons.
+pub const SHOW: &str = "show ";
+
 /// Which review a prompt is about: all that its buttons say. Whatever else is to be known is looked up
 /// when somebody presses one.
 #[derive(Debug, Clone, PartialEq, Eq)]

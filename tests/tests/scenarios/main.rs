@@ -28,6 +28,7 @@ mod failures;
 mod faults;
 mod forged;
 mod grouping;
+mod grouping_slack;
 mod hidden;
 mod limits;
 mod listed;

@@ -39,6 +39,7 @@ impl Ledger {
                 let how = format!("the letter {id} is sent and not on record");
                 self.broken("announce", how);
             }
+            self.stands_for_earlier(&id, approver);
             match token {
                 Some(token) => {
                     let (endpoint, approver) = (endpoint.to_owned(), approver.to_owned());
@@ -47,6 +48,21 @@ impl Ledger {
                 }
                 None => self.broken("announce", format!("the letter {id} has no link")),
             }
+        }
+    }
+
+    /// One that waited with a later one about the same review is not sent besides: the later one says all of it.
+    fn stands_for_earlier(&mut self, id: &str, approver: &str) {
+        let revision = |id: &str| id.split('.').nth(1).and_then(|n| n.parse::<u64>().ok());
+        let (review, _) = id.split_once('.').unwrap_or((id, ""));
+        let is_earlier = |other: &&String| {
+            other.starts_with(&format!("{review}."))
+                && other.ends_with(&format!("@{approver}"))
+                && revision(other) < revision(id)
+        };
+        let earlier: Vec<String> = self.called_for.iter().filter(is_earlier).cloned().collect();
+        for id in earlier {
+            self.told.entry(id).or_default();
         }
     }
 

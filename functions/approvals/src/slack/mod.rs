@@ -28,7 +28,7 @@ use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
 use gatekeeper_slack_api::client::Client;
 use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, TenantId};
 use gatekeeper_slack_api::interaction::{By, Interaction, Pressed, Submitted};
-use gatekeeper_slack_api::prompt::{APPROVE, REJECT, Subject, WITHDRAW};
+use gatekeeper_slack_api::prompt::{APPROVE, REJECT, SHOW, Subject, WITHDRAW};
 use gatekeeper_slack_api::text::Plain;
 
 pub use config::SlackConfig;
@@ -104,6 +104,7 @@ impl Slack {
                         .await
                 }
                 REJECT => self.ask_why(gatekeeper, &pressed, budget).await,
+                one if one.starts_with(SHOW) => self.ask(gatekeeper, &pressed, budget).await,
                 _ => Response::empty(200),
             },
             Interaction::Submitted(modal) if modal.callback_id == REJECTION => {
@@ -140,6 +141,28 @@ impl Slack {
             Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
             // The gatekeeper has told of it, or goes on without us.
             Some(Err(_)) | None => Said::failed(NOT_NOW),
+        };
+        self.tell(gatekeeper, pressed, &told, budget).await
+    }
+
+    /// Shows one of several reviews to whoever may decide it, with buttons for it.
+    async fn ask(&self, gatekeeper: &Gatekeeper, pressed: &Pressed, budget: Budget) -> Response {
+        let (voter, _) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
+            Ok(voter) => voter,
+            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+        };
+        let view = Box::pin(gatekeeper.view(&voter));
+        let looked = self.clock.until_done(budget.look, view).await;
+        gatekeeper
+            .metrics()
+            .count_answer(matches!(looked, Some(Ok(_))));
+        let told = match looked {
+            Some(Ok(view)) => match Outcome::from(view) {
+                Outcome::Open(dossier) => Said::asked(&dossier),
+                outcome => said(&outcome, &pressed.by.user),
+            },
+            // The gatekeeper has told of it.
+            Some(Err(_)) | None => Said::failed(NOT_LOOKED_UP),
         };
         self.tell(gatekeeper, pressed, &told, budget).await
     }

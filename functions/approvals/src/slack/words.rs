@@ -7,7 +7,7 @@ use gatekeeper_slack_api::blocks::{
     Block, Button, ButtonValue, Confirm, Message, Modal, PrivateMetadata, Style, TextInput,
 };
 use gatekeeper_slack_api::ids::{EnterpriseId, TeamId, UserId};
-use gatekeeper_slack_api::prompt::{BUTTONS, REJECT, Subject, WITHDRAW};
+use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject, WITHDRAW};
 use gatekeeper_slack_api::tenants::{Stranger, Tenants};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
@@ -37,6 +37,8 @@ pub(super) struct Said {
     pub(super) is_failure: bool,
     /// What they can still say, on which review.
     still: Option<(ButtonValue, &'static [Choice])>,
+    /// What an approval does, where they can give one.
+    approving: Option<String>,
 }
 
 /// What somebody is told.
@@ -54,6 +56,7 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
                 meaning: why.to_string(),
                 is_failure: true,
                 still: None,
+                approving: None,
             };
         }
         Outcome::Expired => (
@@ -77,15 +80,22 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
         meaning,
         is_failure: false,
         still: still(outcome),
+        approving: None,
     }
 }
 
 /// What somebody can still say who has voted.
 fn still(outcome: &Outcome) -> Option<(ButtonValue, &'static [Choice])> {
-    let Outcome::Stands(standing, dossier) = outcome else {
-        return None;
-    };
-    let choices = standing.choices(dossier);
+    match outcome {
+        Outcome::Stands(standing, dossier) => sayable(dossier, standing.choices(dossier)),
+        _ => None,
+    }
+}
+
+fn sayable(
+    dossier: &Dossier,
+    choices: &'static [Choice],
+) -> Option<(ButtonValue, &'static [Choice])> {
     let review = dossier.request.review.filter(|_| !choices.is_empty())?;
     let subject = Subject {
         endpoint_id: dossier.request.endpoint_id.clone(),
@@ -120,6 +130,40 @@ impl Said {
             meaning: meaning.to_owned(),
             is_failure: true,
             still: None,
+            approving: None,
+        }
+    }
+
+    /// A review that they may decide, or on which they may say something else than they did.
+    pub(super) fn asked(dossier: &Dossier) -> Self {
+        let request = &dossier.request;
+        let said = match &dossier.own {
+            Some(_) => format!(" {}", words::own_vote(dossier)),
+            None => String::new(),
+        };
+        let approves = match request.approvals_required {
+            0 | 1 => "Your approval connects",
+            _ => "With enough approvals, this connects",
+        };
+        Self {
+            title: words::question(request),
+            meaning: format!(
+                "{} in {}, since {}. {} {} of {} approvals needed.{said}",
+                request.endpoint_id,
+                request.region,
+                words::moment(request.opened_at),
+                request.verdict.reason,
+                dossier.given,
+                request.approvals_required.max(1),
+            ),
+            is_failure: false,
+            still: sayable(dossier, dossier.choices),
+            approving: Some(format!(
+                "{approves} {} to {} through {}.",
+                words::consumer(request),
+                words::service(request),
+                request.endpoint_id
+            )),
         }
     }
 
@@ -170,6 +214,7 @@ impl Said {
             meaning,
             is_failure: false,
             still: None,
+            approving: None,
         }
     }
 
@@ -181,9 +226,12 @@ impl Said {
         let text = title.and(&Mrkdwn::line(&self.meaning));
         let buttons = self.still.iter().map(|(value, choices)| {
             let reject = Button::new(REJECT, "Reject…".into(), value.clone()).style(Style::Danger);
-            match choices.contains(&Choice::Withdraw) {
-                true => Block::actions(BUTTONS, [withdraw(value), reject]),
-                false => Block::actions(BUTTONS, [reject]),
+            match (&self.approving, choices) {
+                (Some(means), [Choice::Approve, ..]) => {
+                    Block::actions(BUTTONS, [approve(value, means), reject])
+                }
+                (_, [Choice::Withdraw, ..]) => Block::actions(BUTTONS, [withdraw(value), reject]),
+                _ => Block::actions(BUTTONS, [reject]),
             }
         });
         Message::new(
@@ -205,6 +253,19 @@ impl Said {
             ],
         )
     }
+}
+
+/// Approves, once that is meant.
+fn approve(value: &ButtonValue, means: &str) -> Button {
+    let confirm = Confirm::new(
+        "Approve this connection?".into(),
+        Mrkdwn::line(means),
+        "Approve".into(),
+        "Not yet".into(),
+    );
+    Button::new(APPROVE, "Approve".into(), value.clone())
+        .style(Style::Primary)
+        .confirm(confirm)
 }
 
 /// Takes an approval back, once that is meant.

@@ -75,6 +75,18 @@ impl<'a> Facts<'a> {
     /// Everything, in two columns.
     pub(super) fn fields(&self) -> Vec<Mrkdwn> {
         let field = |name, value: &Mrkdwn| Mrkdwn::literal(name).and(value);
+        let mut fields = self.whose();
+        fields.extend([
+            field("*Region*\n", &Mrkdwn::line(self.region.as_str())),
+            field("*Endpoint*\n", &Mrkdwn::code(self.endpoint_id.as_str())),
+            field("*Since*\n", &moment(self.since)),
+        ]);
+        fields
+    }
+
+    /// What all endpoints of an account have in common.
+    pub(super) fn whose(&self) -> Vec<Mrkdwn> {
+        let field = |name, value: &Mrkdwn| Mrkdwn::literal(name).and(value);
         let service_id = Mrkdwn::code(self.service_id.as_str());
         let service = match self.service_name {
             Some(name) => Mrkdwn::line(name.as_str())
@@ -90,9 +102,6 @@ impl<'a> Facts<'a> {
             field("*Service*\n", &service),
             field("*Customer*\n", &customer),
             field("*Account*\n", &Mrkdwn::code(self.account_id.as_str())),
-            field("*Region*\n", &Mrkdwn::line(self.region.as_str())),
-            field("*Endpoint*\n", &Mrkdwn::code(self.endpoint_id.as_str())),
-            field("*Since*\n", &moment(self.since)),
         ]
     }
 }

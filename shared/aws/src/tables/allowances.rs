@@ -9,7 +9,7 @@ use gatekeeper_core::ids::{AccountId, ServiceId};
 use jiff::Timestamp;
 
 use super::{Db, Key};
-use crate::error::Error;
+use crate::error::{Error, Retryable};
 
 /// What was sent by e-mail of late.
 #[derive(Debug, Clone)]
@@ -30,9 +30,8 @@ impl Allowances {
     ) -> Result<Granted, Arc<Error>> {
         let key = Key::Allowance(approver.clone());
         let take = |allowance: &mut Allowance, now| allowance.take(wanted, now);
-        self.db
-            .count(&key, &format!("the e-mails to {approver}"), take)
-            .await
+        let what = format!("what {approver} was sent of late");
+        self.db.count(&key, Retryable::Outbox, &what, take).await
     }
 
     /// Counts e-mails about one account's reviews at one service, by their ids. Answers when each goes with
@@ -48,7 +47,7 @@ impl Allowances {
             let placed = ids.iter().map(|id| grouping.place(id, now));
             placed.collect()
         };
-        let what = format!("the e-mails about {account} at {service}");
-        self.db.count(&key, &what, place).await
+        let what = format!("what was sent of late about {account} at {service}");
+        self.db.count(&key, Retryable::Outbox, &what, place).await
     }
 }

@@ -1,4 +1,4 @@
-//! Items in which all instances count what was sent of late.
+//! Items in which all instances count.
 
 use std::sync::Arc;
 
@@ -30,10 +30,11 @@ struct CountedItem<T> {
 
 impl Db {
     /// Counts in an item, and writes it if that changed it: as often as it takes, so `count` is asked anew
-    /// whenever another instance was first. Answers what `count` did. `what` is counted, in the plural.
+    /// whenever another instance was first. Answers what `count` did. `what` is what the item says, as a clause.
     pub(super) async fn count<T, A>(
         &self,
         key: &Key,
+        retryable: Retryable,
         what: &str,
         count: impl Fn(&mut T, Timestamp) -> A,
     ) -> Result<A, Arc<Error>>
@@ -42,10 +43,10 @@ impl Db {
     {
         let call = self.writing(
             "dynamodb:PutItem",
-            Retryable::Outbox,
-            format!("{what} could not be counted"),
+            retryable,
+            format!("{what} could not be written down"),
         );
-        let unread = format!("how many {what} were sent of late could not be read");
+        let unread = format!("{what} could not be read");
         for _ in 0..ATTEMPTS {
             let items = self.read([key.clone()].into(), &unread).await?;
             let item = items.get(key).cloned();

@@ -47,6 +47,8 @@ pub(crate) enum Key {
     UnexpectedKeys(Option<Scope>),
     /// A review's message in a Slack channel.
     Prompt(EndpointId, u64, SlackChannelId),
+    /// Reviews of one account at one service that wait to be shown together in a Slack channel.
+    WaitingPrompts(ServiceId, AccountId, SlackChannelId),
     /// A message in Slack of what an announcement tells, by the announcement's id.
     Notice(String),
 }
@@ -124,6 +126,9 @@ impl Key {
                 format!("{PROMPT}{endpoint}"),
                 format!("{review:08}#{channel}"),
             ),
+            Self::WaitingPrompts(service, account, channel) => {
+                (format!("prompts#{service}#{account}"), channel.to_string())
+            }
             Self::Notice(id) => (format!("{NOTICE}#{id}"), NOTICE.to_owned()),
         }
     }

@@ -9,6 +9,7 @@
 //! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
 //! | | | `history#00000001` … | its history, one row for each transition |
 //! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
+//! | | `prompts#<service>#<account>` | `C…` | which of an account's reviews were shown in a Slack channel at once, and which wait to be shown together |
 //! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
 //! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
@@ -62,9 +63,10 @@ mod stream;
 mod unexpected_keys;
 mod unreadable;
 mod usage;
+mod waiting_prompts;
 mod watched;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
@@ -99,6 +101,7 @@ pub(crate) use unexpected_keys::{AllowlistKeys, ScopeKeys};
 pub(crate) use unreadable::UnreadableItem;
 pub use unreadable::{Unencodable, UnreadableAcknowledgement};
 pub(crate) use usage::{Slots, UsageItems};
+pub use waiting_prompts::{PromptGroup, Prompted};
 pub(crate) use watched::{LookedAfter, Watched, WatchedServices};
 
 /// An item as DynamoDB has it.
@@ -140,6 +143,25 @@ impl Tables {
     /// If DynamoDB cannot be read, or the item makes no sense.
     pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
         Requests::new(&self.db).request(endpoint).await
+    }
+
+    /// The requests of endpoints, as far as there are any.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or one of them makes no sense.
+    pub async fn requests_of<'a>(
+        &self,
+        endpoints: impl Iterator<Item = &'a EndpointId> + Clone,
+    ) -> Result<BTreeMap<EndpointId, Request>, Arc<Error>> {
+        let what = "the requests that one message shows could not be read";
+        let ids = endpoints.clone().cloned();
+        let items = Requests::new(&self.db).several(ids, what).await?;
+        let mut requests = BTreeMap::new();
+        for endpoint in endpoints {
+            let request = items.request(endpoint)?;
+            requests.extend(request.map(|request| (endpoint.clone(), request)));
+        }
+        Ok(requests)
     }
 
     /// The history of a request, oldest first.

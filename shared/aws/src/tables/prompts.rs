@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::PROMPT;
 use super::requests::encode;
-use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
+use super::{Db, Item, Key, Prompted, Unencodable, UnreadableItem, all_of, number, text};
 use crate::error::{Error, Retryable};
 
 /// How long an item is kept after the last that happens to its message.
@@ -27,6 +27,10 @@ pub struct Posting {
     revision: u64,
     /// Which of its request's reviews it shows; none for what is told once.
     pub review: Option<u64>,
+    /// The other reviews that the same message shows.
+    pub others: Vec<Prompted>,
+    /// The review in whose message this one is shown, among the others of that.
+    pub with: Option<Prompted>,
     /// Where it is, or is to be.
     pub channel: SlackChannelId,
     /// Slack's id of the message in the channel; none if it is not known to be there.
@@ -48,6 +52,10 @@ struct PostingItem {
     revision: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     review: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Prompted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    with: Option<Prompted>,
     channel: SlackChannelId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ts: Option<String>,
@@ -83,6 +91,8 @@ impl Posting {
             key,
             revision: 0,
             review: None,
+            others: Vec::new(),
+            with: None,
             channel: channel.clone(),
             ts: None,
             doubtful_since: None,
@@ -90,6 +100,18 @@ impl Posting {
             shown: 0,
             is_over: false,
         }
+    }
+
+    /// Whether nothing is known of it yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.revision == 0
+    }
+
+    /// Whether one message shows this and other reviews.
+    #[must_use]
+    pub fn is_together(&self) -> bool {
+        self.with.is_some() || !self.others.is_empty()
     }
 
     /// Whether somebody has it to themselves.
@@ -105,6 +127,8 @@ impl Posting {
             key,
             revision: item.revision,
             review: item.review,
+            others: item.others,
+            with: item.with,
             channel: item.channel,
             ts: item.ts,
             doubtful_since: item.doubtful_since,
@@ -118,7 +142,7 @@ impl Posting {
 /// Messages of ours in Slack.
 #[derive(Debug, Clone)]
 pub struct Postings {
-    db: Db,
+    pub(super) db: Db,
 }
 
 impl Postings {
@@ -147,6 +171,34 @@ impl Postings {
             prompts.push(read.map_err(|error| error.read_in(self.db.step))?);
         }
         Ok(prompts)
+    }
+
+    /// What is known of the messages of these reviews in a channel, in this order.
+    ///
+    /// # Errors
+    /// If DynamoDB cannot be read, or an item makes no sense.
+    pub async fn postings(
+        &self,
+        reviews: &[Prompted],
+        channel: &SlackChannelId,
+    ) -> Result<Vec<Posting>, Arc<Error>> {
+        let key =
+            |(endpoint, review): &Prompted| Key::Prompt(endpoint.clone(), *review, channel.clone());
+        let what = "which messages show these reviews in Slack could not be read";
+        let keys = reviews.iter().map(key).collect();
+        let items = self.db.read(keys, what).await?;
+        let mut postings = Vec::new();
+        for prompted in reviews {
+            let key = key(prompted);
+            postings.push(match items.get(&key).cloned() {
+                Some(item) => {
+                    let read = Posting::read(key, item);
+                    read.map_err(|error| error.read_in(self.db.step))?
+                }
+                None => Posting::prompt(&prompted.0, prompted.1, channel),
+            });
+        }
+        Ok(postings)
     }
 
     /// What is known of the message of what is told once under this id; one that is to go to `channel`,
@@ -220,6 +272,8 @@ impl Postings {
             sk,
             revision,
             review: posting.review,
+            others: posting.others.clone(),
+            with: posting.with.clone(),
             channel: posting.channel.clone(),
             ts: posting.ts.clone(),
             doubtful_since: posting.doubtful_since,
