@@ -151,7 +151,7 @@ fn what_is_wrong_is_refused() {
             assert_eq!(answer.outcome(), refused(400, code), "{action} {input}");
         }
     }
-    let unknown = call(&world, "PutEvents", &json!({ "Entries": [] }));
+    let unknown = call(&world, "TestEventPattern", &json!({}));
     assert_eq!(unknown.outcome(), refused(400, "UnknownOperationException"));
     for (name, pattern, code) in [
         (NAME, "[]", "InvalidEventPatternException"),
