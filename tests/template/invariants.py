@@ -1045,12 +1045,12 @@ def exceptions_have_reasons(stack):
             yield f"line {number + 1} ignores a check without a reason"
 
 
-def run(template: dict) -> list[tuple[str, str, str]]:
+def run(template: dict, checks: list = CHECKS) -> list[tuple[str, str, str]]:
     """Everything that is wrong, as check, set of parameters and complaint."""
     wrong = []
     for label, parameters in SETS.items():
         stack = Stack(template, parameters)
-        for function in CHECKS:
+        for function in checks:
             # A check that cannot even be done has not passed.
             try:
                 complaints = list(function(stack))
@@ -1072,14 +1072,15 @@ def main() -> int:
         import writers_breaks  # noqa: F401 (as well)
         from breaks import BREAKS
 
-        names = {function.__name__ for function in CHECKS}
-        failed = [f"no break for {name}" for name in sorted(names - {name for name, _, _ in BREAKS})]
+        by_name = {function.__name__: function for function in CHECKS}
+        failed = [f"no break for {name}" for name in sorted(set(by_name) - {name for name, _, _ in BREAKS})]
         for name, title, damage in BREAKS:
             broken = copy.deepcopy(template)
             damage(broken)
             if broken == template:
                 failed.append(f"{name}: {title}: changed nothing")
-            elif name not in {seen for seen, _, complaint in run(broken) if not complaint.startswith(UNCHECKED)}:
+            # Only the check that is meant is asked: the others may see it or not.
+            elif all(complaint.startswith(UNCHECKED) for _, _, complaint in run(broken, [by_name[name]])):
                 failed.append(f"{name}: {title}: not seen")
         total = len(BREAKS)
     elif not sys.argv[1:]:
