@@ -21,7 +21,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use gatekeeper_aws::clients::Clients;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
-use gatekeeper_aws::gatekeeper::{Gatekeeper, Voted, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, View, Voted, Voter};
 use gatekeeper_aws::secrets::SlackSecrets;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
@@ -151,20 +151,24 @@ impl Slack {
             Ok(voter) => voter,
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
-        let view = Box::pin(gatekeeper.view(&voter));
-        let looked = self.clock.until_done(budget.look, view).await;
-        gatekeeper
-            .metrics()
-            .count_answer(matches!(looked, Some(Ok(_))));
+        let looked = self.look(gatekeeper, &voter, budget).await;
         let told = match looked {
-            Some(Ok(view)) => match Outcome::from(view) {
+            Some(view) => match Outcome::from(view) {
                 Outcome::Open(dossier) => Said::asked(&dossier),
                 outcome => said(&outcome, &pressed.by.user),
             },
-            // The gatekeeper has told of it.
-            Some(Err(_)) | None => Said::failed(NOT_LOOKED_UP),
+            None => Said::failed(NOT_LOOKED_UP),
         };
         self.tell(gatekeeper, pressed, &told, budget).await
+    }
+
+    /// How a review stands for whoever pressed; none if that takes too long, or failed and is logged.
+    async fn look(&self, gatekeeper: &Gatekeeper, voter: &Voter, budget: Budget) -> Option<View> {
+        let view = Box::pin(gatekeeper.view(voter));
+        let looked = self.clock.until_done(budget.look, view).await;
+        let looked = looked.and_then(Result::ok);
+        gatekeeper.metrics().count_answer(looked.is_some());
+        looked
     }
 
     /// Opens the modal for the reason, for whoever may reject.
@@ -178,13 +182,9 @@ impl Slack {
             Ok(voter) => voter,
             Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
         };
-        let view = Box::pin(gatekeeper.view(&voter));
-        let looked = self.clock.until_done(budget.look, view).await;
-        gatekeeper
-            .metrics()
-            .count_answer(matches!(looked, Some(Ok(_))));
+        let looked = self.look(gatekeeper, &voter, budget).await;
         let told = match looked {
-            Some(Ok(view)) => match Outcome::from(view) {
+            Some(view) => match Outcome::from(view) {
                 Outcome::Open(dossier) if dossier.choices.contains(&Choice::Reject) => {
                     let modal = words::rejection(&dossier.request, remembered);
                     let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
@@ -195,8 +195,7 @@ impl Slack {
                 }
                 outcome => said(&outcome, &pressed.by.user),
             },
-            // The gatekeeper has told of it.
-            Some(Err(_)) | None => Said::failed(NOT_LOOKED_UP),
+            None => Said::failed(NOT_LOOKED_UP),
         };
         self.tell(gatekeeper, pressed, &told, budget).await
     }
