@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem, WriteRequest};
 use gatekeeper_core::precondition::UnreadablePolicy;
+use serde::Serialize;
 
 use super::outbox::ROUNDS;
+use super::requests::encode;
 use super::{Item, Key, Unencodable};
 use crate::clients::Clients;
 use crate::clock::{Clock, jittered};
@@ -94,6 +96,28 @@ impl Db {
             .build()
             .map_err(encoding)?;
         Ok(TransactWriteItem::builder().put(put).build())
+    }
+
+    /// Writes an item of the requests table, whatever stood there; `what` says what could not be written if it
+    /// fails.
+    pub(super) async fn put(
+        &self,
+        key: &Key,
+        item: impl Serialize,
+        retryable: Retryable,
+        what: impl Into<String>,
+    ) -> Result<(), Arc<Error>> {
+        let item = encode(key, item);
+        let item = item.map_err(|error| error.written_in(self.step_of_writes()))?;
+        let call = self.writing("dynamodb:PutItem", retryable, what);
+        self.client
+            .put_item()
+            .table_name(&self.requests)
+            .set_item(Some(item))
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| call.failed(error))
     }
 
     /// Writes or deletes items of the requests table; `what` says what could not be written if it fails.

@@ -7,7 +7,6 @@ use gatekeeper_core::review::HeldEmail;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::requests::encode;
 use super::{Db, Key, UnreadableItem};
 use crate::error::{Error, Retryable};
 
@@ -64,20 +63,9 @@ impl HeldEmails {
             review: held.review,
             until: held.until,
         };
-        let item = encode(&key, item);
-        let item = item.map_err(|error| error.written_in(self.db.step_of_writes()))?;
         let what = format!("that the approval e-mail of {endpoint} is held could not be written");
-        let call = self
-            .db
-            .writing("dynamodb:PutItem", Retryable::RememberState, what);
         self.db
-            .client
-            .put_item()
-            .table_name(&self.db.requests)
-            .set_item(Some(item))
-            .send()
+            .put(&key, item, Retryable::RememberState, what)
             .await
-            .map(drop)
-            .map_err(|error| call.failed(error))
     }
 }

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::outbox::WRITES_PER_CALL;
-use super::requests::encode;
 use super::{Db, Items, Key, Unencodable, text};
 use crate::error::{Error, Retryable};
 
@@ -78,21 +77,11 @@ impl ReconcileMemory {
         unfinished: Vec<Unfinished>,
     ) -> Result<(), Arc<Error>> {
         let (pk, sk) = cursor().values();
-        let item = encode(&cursor(), CursorItem { pk, sk, unfinished });
-        let item = item.map_err(|error| error.written_in(self.db.step_of_writes()))?;
+        let item = CursorItem { pk, sk, unfinished };
         let what = "where this reconcile stops could not be written down";
-        let call = self
-            .db
-            .writing("dynamodb:PutItem", Retryable::RememberState, what);
         self.db
-            .client
-            .put_item()
-            .table_name(&self.db.requests)
-            .set_item(Some(item))
-            .send()
+            .put(&cursor(), item, Retryable::RememberState, what)
             .await
-            .map(drop)
-            .map_err(|error| call.failed(error))
     }
 
     /// Remembers, the first time, that a service has been looked through: what comes after is under
