@@ -7,8 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::tables::{Posting, PromptGroup, Prompted};
+use gatekeeper_aws::tables::{Posting, PromptGroup};
 use gatekeeper_core::announcement::Announcement;
+use gatekeeper_core::grouping::Prompted;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Request;
 use gatekeeper_slack_api::client::calls::Method;

@@ -4,6 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::ids::EndpointId;
+
 /// So many of one account at one service go at once…
 const AT_ONCE: usize = 3;
 /// …within this time.
@@ -44,6 +46,51 @@ impl Grouping {
     /// Notes that those went that waited: who comes next waits for others anew.
     pub fn went_together(&mut self) {
         self.together_at = None;
+    }
+}
+
+/// A review that is shown, or waits to be: an endpoint, and which of its request's reviews.
+pub type Prompted = (EndpointId, u64);
+
+/// The reviews of one account at one service that wait to be shown by one message in a channel.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct WaitingReviews {
+    grouping: Grouping,
+    /// Those that wait, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waiting: Vec<Prompted>,
+    /// Until when they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+}
+
+impl WaitingReviews {
+    /// Those that wait, in the order in which they came.
+    #[must_use]
+    pub fn all(&self) -> &[Prompted] {
+        &self.waiting
+    }
+
+    /// Until when a review waits for others; none if it is shown at once.
+    pub fn place(&mut self, review: &Prompted, now: Timestamp) -> Option<Timestamp> {
+        if self.waiting.contains(review) {
+            return self.until;
+        }
+        if self.waiting.is_empty() {
+            let id = format!("{} {}", review.0, review.1);
+            self.until = Some(self.grouping.place(&id, now)?);
+        }
+        self.waiting.push(review.clone());
+        self.until
+    }
+
+    /// Notes that reviews do not wait any more.
+    pub fn shown(&mut self, reviews: &[Prompted]) {
+        self.waiting.retain(|waiting| !reviews.contains(waiting));
+        if self.waiting.is_empty() {
+            self.until = None;
+            self.grouping.went_together();
+        }
     }
 }
 
@@ -118,5 +165,32 @@ mod tests {
                 prop_assert!(hour[3] - hour[0] >= 3600, "{:?}", hour);
             }
         }
+    }
+
+    fn review(n: u32) -> Prompted {
+        (format!("vpce-{n:017x}").parse().unwrap(), 1)
+    }
+
+    /// So many minutes after the first.
+    fn minute(minutes: i64) -> Timestamp {
+        at(minutes * 60)
+    }
+
+    #[test]
+    fn who_comes_while_others_wait_waits_with_them_and_who_comes_after_them_anew() {
+        let mut waiting = WaitingReviews::default();
+        for n in 0..3 {
+            assert_eq!(waiting.place(&review(n), minute(0)), None);
+        }
+        assert_eq!(waiting.place(&review(3), minute(1)), Some(minute(16)));
+        assert_eq!(waiting.place(&review(4), minute(10)), Some(minute(16)));
+        // Late, and asked about again: they are about to be shown.
+        assert_eq!(waiting.place(&review(5), minute(70)), Some(minute(16)));
+        assert_eq!(waiting.place(&review(3), minute(70)), Some(minute(16)));
+        assert_eq!(waiting.waiting, [3, 4, 5].map(review));
+        waiting.shown(&[3, 4].map(review));
+        assert_eq!(waiting.waiting, [review(5)]);
+        waiting.shown(&[review(5)]);
+        assert_eq!(waiting.place(&review(6), minute(71)), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gatekeeper_aws::tables::Prompted;
+use gatekeeper_core::grouping::Prompted;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Actor, Request, Status};
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Message};

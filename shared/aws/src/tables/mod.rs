@@ -101,7 +101,7 @@ pub(crate) use unexpected_keys::{AllowlistKeys, ScopeKeys};
 pub(crate) use unreadable::UnreadableItem;
 pub use unreadable::{Unencodable, UnreadableAcknowledgement};
 pub(crate) use usage::{Slots, UsageItems};
-pub use waiting_prompts::{PromptGroup, Prompted};
+pub use waiting_prompts::PromptGroup;
 pub(crate) use watched::{LookedAfter, Watched, WatchedServices};
 
 /// An item as DynamoDB has it.

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::grouping::Prompted;
 use gatekeeper_core::ids::EndpointId;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::keys::PROMPT;
 use super::requests::encode;
-use super::{Db, Item, Key, Prompted, Unencodable, UnreadableItem, all_of, number, text};
+use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
 use crate::error::{Error, Retryable};
 
 /// How long an item is kept after the last that happens to its message.
