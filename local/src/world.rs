@@ -18,7 +18,7 @@ use gatekeeper_announcements::handler::{
 };
 use gatekeeper_approvals::handler::Handler as ApprovalsHandler;
 use gatekeeper_aws::announcements::{Announcements, AnnouncementsConfig, EventBus};
-use gatekeeper_aws::clients::{Access, Clients, Endpoints, Patience};
+use gatekeeper_aws::clients::{Access, Clients, Endpoints, Timeouts};
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::config::{Approvals, Config, Limits, Managed};
 use gatekeeper_aws::error::{Error, Step};
@@ -110,7 +110,7 @@ pub struct Options {
     /// The functions' sizes and times.
     pub limits: Limits,
     /// The clients' time-outs and retries.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// How EC2 behaves.
     pub ec2: Ec2Options,
     /// Roles whose calls are taken for our own, besides [`OWN_ROLE`].
@@ -143,10 +143,10 @@ impl Options {
             data: None,
             managed: Managed::Tagged,
             limits: Limits::default(),
-            patience: Patience {
+            timeouts: Timeouts {
                 // Nothing here is far away, and a fault is there on purpose.
                 backoff: Duration::from_millis(2),
-                ..Patience::default()
+                ..Timeouts::default()
             },
             ec2: Ec2Options::default(),
             own_role_arns: Vec::new(),
@@ -403,7 +403,7 @@ impl World {
                 eventbridge: Some(format!("http://{address}/events")),
                 secrets: Some(format!("http://{address}/secrets")),
             },
-            patience: options.patience.clone(),
+            timeouts: options.timeouts.clone(),
         };
         let make = |what, error: local_aws::AwsError| WorldError::Make(what, error.to_string());
         let pattern = r#"{"source":["aws.ec2"]}"#;

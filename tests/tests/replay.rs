@@ -574,8 +574,8 @@ fn what_does_not_wait_for_a_decision_is_recorded_and_left_alone() {
         }
         assert_eq!((run.count("/accepted"), run.count("/rejected")), (3, 1));
         // What was connected before Gatekeeper came is news only where the policy denies it.
-        let told = if effect == "deny" { 3 } else { 0 };
-        assert_eq!(run.count("/notifications"), told, "{effect}");
+        let announced = if effect == "deny" { 3 } else { 0 };
+        assert_eq!(run.count("/notifications"), announced, "{effect}");
         assert_eq!(run.count("/dynamodb_calls/TransactWriteItems"), 4);
     }
 }

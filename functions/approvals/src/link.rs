@@ -88,15 +88,15 @@ fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Res
         _ => gatekeeper.metrics().count_answer(true),
     }
     match outcome {
-        Outcome::Open(dossier) => page::open(&dossier, &entered, now),
-        Outcome::Mistyped(dossier) => {
-            entered.faults.typed = Some(match dossier.others.is_empty() {
+        Outcome::Open(details) => page::open(&details, &entered, now),
+        Outcome::Mistyped(details) => {
+            entered.faults.typed = Some(match details.others.is_empty() {
                 true => MISTYPED,
                 false => MISTYPED_OF_SEVERAL,
             });
-            page::open(&dossier, &entered, now)
+            page::open(&details, &entered, now)
         }
-        Outcome::Unrecorded(why, dossier) => {
+        Outcome::Unrecorded(why, details) => {
             if why == Unrecorded::Corrected {
                 // What was filled in was about another's connection.
                 entered = Entered::default();
@@ -105,9 +105,9 @@ fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Res
                 unrecorded: Some(why),
                 ..Faults::default()
             };
-            page::open(&dossier, &entered, now)
+            page::open(&details, &entered, now)
         }
-        Outcome::Stands(standing, dossier) => page::standing(standing, &dossier, now),
+        Outcome::Stands(standing, details) => page::standing(standing, &details, now),
         Outcome::Expired => page::notice(Notice::Expired),
         Outcome::Invalid | Outcome::NotAnApprover => page::notice(Notice::Invalid),
     }

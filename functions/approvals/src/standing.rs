@@ -1,8 +1,8 @@
 //! How a request stands for whoever looked at it or voted: in a headline and a sentence, which pages and
 //! Slack share.
 
-use gatekeeper_aws::gatekeeper::{Dossier, View, Voted};
-use gatekeeper_core::approver::Bar;
+use gatekeeper_aws::gatekeeper::{RequestDetails, View, Voted};
+use gatekeeper_core::approver::Ineligible;
 use gatekeeper_core::request::Status;
 use gatekeeper_core::vote::{Choice, Unrecorded};
 
@@ -11,13 +11,13 @@ use crate::words;
 /// What came of looking at a review, or of voting on it.
 pub(crate) enum Outcome {
     /// They may vote, or say something else than they did.
-    Open(Box<Dossier>),
+    Open(Box<RequestDetails>),
     /// What they typed is not the end of the endpoint's id.
-    Mistyped(Box<Dossier>),
+    Mistyped(Box<RequestDetails>),
     /// Nothing was recorded, and they may vote again.
-    Unrecorded(Unrecorded, Box<Dossier>),
+    Unrecorded(Unrecorded, Box<RequestDetails>),
     /// There is nothing for them to do.
-    Stands(Standing, Box<Dossier>),
+    Stands(Standing, Box<RequestDetails>),
     /// Their link, or the review's time, is over.
     Expired,
     /// There is no such link or review, for them.
@@ -44,7 +44,7 @@ pub(crate) enum Standing {
     /// They voted after it had been decided.
     TooLate,
     /// They may not decide this one.
-    Barred(Bar),
+    Ineligible(Ineligible),
     /// Nobody decides here about this service any more.
     Unmanaged,
 }
@@ -52,10 +52,10 @@ pub(crate) enum Standing {
 impl From<View> for Outcome {
     fn from(view: View) -> Self {
         match view {
-            View::Open(dossier) | View::Voted(dossier) => Self::Open(dossier),
-            View::Decided(dossier) => Self::Stands(Standing::IsDecided, dossier),
-            View::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
-            View::Unmanaged(dossier) => Self::Stands(Standing::Unmanaged, dossier),
+            View::Open(details) | View::Voted(details) => Self::Open(details),
+            View::Decided(details) => Self::Stands(Standing::IsDecided, details),
+            View::Ineligible(bar, details) => Self::Stands(Standing::Ineligible(bar), details),
+            View::Unmanaged(details) => Self::Stands(Standing::Unmanaged, details),
             View::Expired => Self::Expired,
             View::Invalid => Self::Invalid,
             View::NotAnApprover => Self::NotAnApprover,
@@ -66,16 +66,16 @@ impl From<View> for Outcome {
 impl From<Voted> for Outcome {
     fn from(voted: Voted) -> Self {
         match voted {
-            Voted::Waiting(dossier) => Self::Stands(Standing::Waiting, dossier),
-            Voted::Decided(dossier) => Self::Stands(Standing::Done, dossier),
-            Voted::Recorded(dossier) => Self::Stands(Standing::Recorded, dossier),
-            Voted::Overtaken(dossier) => Self::Stands(Standing::Overtaken, dossier),
-            Voted::Unrecorded(why, dossier) => Self::Unrecorded(why, dossier),
-            Voted::Already(dossier) => Self::Stands(Standing::Already, dossier),
-            Voted::TooLate(dossier) => Self::Stands(Standing::TooLate, dossier),
-            Voted::Barred(bar, dossier) => Self::Stands(Standing::Barred(bar), dossier),
-            Voted::Unmanaged(dossier) => Self::Stands(Standing::Unmanaged, dossier),
-            Voted::Mistyped(dossier) => Self::Mistyped(dossier),
+            Voted::Waiting(details) => Self::Stands(Standing::Waiting, details),
+            Voted::Decided(details) => Self::Stands(Standing::Done, details),
+            Voted::Recorded(details) => Self::Stands(Standing::Recorded, details),
+            Voted::Overtaken(details) => Self::Stands(Standing::Overtaken, details),
+            Voted::Unrecorded(why, details) => Self::Unrecorded(why, details),
+            Voted::Already(details) => Self::Stands(Standing::Already, details),
+            Voted::TooLate(details) => Self::Stands(Standing::TooLate, details),
+            Voted::Ineligible(bar, details) => Self::Stands(Standing::Ineligible(bar), details),
+            Voted::Unmanaged(details) => Self::Stands(Standing::Unmanaged, details),
+            Voted::Mistyped(details) => Self::Mistyped(details),
             Voted::Expired => Self::Expired,
             Voted::Invalid => Self::Invalid,
             Voted::NotAnApprover => Self::NotAnApprover,
@@ -85,10 +85,10 @@ impl From<Voted> for Outcome {
 
 impl Standing {
     /// What whoever reads this can still say.
-    pub(crate) fn choices(self, dossier: &Dossier) -> &'static [Choice] {
+    pub(crate) fn choices(self, details: &RequestDetails) -> &'static [Choice] {
         match self {
-            Self::Waiting | Self::Already if dossier.request.status == Status::InReview => {
-                dossier.choices
+            Self::Waiting | Self::Already if details.request.status == Status::InReview => {
+                details.choices
             }
             _ => &[],
         }
@@ -96,11 +96,11 @@ impl Standing {
 
     /// The headline. Each tells what it is from all others, and begins with what happened where that was
     /// none of Gatekeeper's doing.
-    pub(crate) fn title(self, dossier: &Dossier) -> String {
-        let request = &dossier.request;
+    pub(crate) fn title(self, details: &RequestDetails) -> String {
+        let request = &details.request;
         let is_open = request.status == Status::InReview;
         let stands = words::standing(request.status);
-        let meanwhile = words::meanwhile(dossier);
+        let meanwhile = words::meanwhile(details);
         match (self, meanwhile) {
             (Self::IsDecided, Some(happened)) => return happened.to_owned(),
             (Self::TooLate, Some(happened)) => {
@@ -115,15 +115,15 @@ impl Standing {
             _ => {}
         }
         match self {
-            Self::Waiting if words::has_withdrawn(dossier) => {
+            Self::Waiting if words::has_withdrawn(details) => {
                 format!(
                     "Your approval is withdrawn: {}",
-                    words::still_needed(dossier)
+                    words::still_needed(details)
                 )
             }
-            Self::Waiting => format!("Your vote counts: {}", words::still_needed(dossier)),
+            Self::Waiting => format!("Your vote counts: {}", words::still_needed(details)),
             Self::Already if is_open => {
-                format!("You had voted before: {}", words::still_needed(dossier))
+                format!("You had voted before: {}", words::still_needed(details))
             }
             Self::Already => format!("You had voted before, and the connection is {stands}"),
             Self::IsDecided => format!("Decided already: the connection is {stands}"),
@@ -132,21 +132,25 @@ impl Standing {
             Self::Done => format!("Done: the connection is {stands}"),
             Self::Overtaken => format!("Your vote came to nothing: the connection is {stands}"),
             Self::Unmanaged => "Gatekeeper does not look after this service any more".to_owned(),
-            Self::Barred(Bar::OwnAccount) => "You may not decide about your own account".to_owned(),
-            Self::Barred(Bar::OtherService) => "You may not decide about this service".to_owned(),
+            Self::Ineligible(Ineligible::OwnAccount) => {
+                "You may not decide about your own account".to_owned()
+            }
+            Self::Ineligible(Ineligible::OtherService) => {
+                "You may not decide about this service".to_owned()
+            }
         }
     }
 
     /// What it means.
-    pub(crate) fn meaning(self, dossier: &Dossier) -> String {
-        let request = &dossier.request;
+    pub(crate) fn meaning(self, details: &RequestDetails) -> String {
+        let request = &details.request;
         let is_open = request.status == Status::InReview;
         let (consumer, service) = (words::consumer(request), words::service(request));
-        let voted = words::own_vote(dossier);
+        let voted = words::own_vote(details);
         let until = words::UNTIL;
         match self {
             Self::Waiting => format!("{voted} {until}"),
-            Self::Already if is_open && words::has_withdrawn(dossier) => {
+            Self::Already if is_open && words::has_withdrawn(details) => {
                 format!("{voted} Nobody approves twice in one review. {until}")
             }
             Self::Already if is_open => {
@@ -176,7 +180,7 @@ impl Standing {
             Self::Overtaken => format!(
                 "{voted} That was recorded, and when EC2 was asked, something else had happened already."
             ),
-            Self::Barred(bar) => words::barred(bar, request),
+            Self::Ineligible(bar) => words::ineligible(bar, request),
             Self::Unmanaged => format!(
                 "Nothing is decided here about {service}, and nobody is asked: it was taken from \
                  Gatekeeper, or its tag was removed. Whoever looks after the service decides on the AWS \

@@ -1,7 +1,7 @@
 //! How a request stands, in the words that pages and Slack share.
 
-use gatekeeper_aws::gatekeeper::Dossier;
-use gatekeeper_core::approver::Bar;
+use gatekeeper_aws::gatekeeper::RequestDetails;
+use gatekeeper_core::approver::Ineligible;
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::FailedCondition;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
@@ -44,14 +44,14 @@ pub(crate) fn standing(status: Status) -> &'static str {
 }
 
 /// How many more approvals are needed; never none while it waits.
-pub(crate) fn missing(dossier: &Dossier) -> u32 {
-    let required = dossier.request.approvals_required;
-    required.saturating_sub(dossier.given).max(1)
+pub(crate) fn missing(details: &RequestDetails) -> u32 {
+    let required = details.request.approvals_required;
+    required.saturating_sub(details.given).max(1)
 }
 
 /// "1 more approval is needed".
-pub(crate) fn still_needed(dossier: &Dossier) -> String {
-    match missing(dossier) {
+pub(crate) fn still_needed(details: &RequestDetails) -> String {
+    match missing(details) {
         1 => "1 more approval is needed".to_owned(),
         n => format!("{n} more approvals are needed"),
     }
@@ -61,8 +61,8 @@ pub(crate) fn still_needed(dossier: &Dossier) -> String {
 pub(crate) const UNTIL: &str = "Nothing is connected until enough people have approved.";
 
 /// What somebody said last of a review, as a sentence to them.
-pub(crate) fn own_vote(dossier: &Dossier) -> String {
-    let Some(own) = &dossier.own else {
+pub(crate) fn own_vote(details: &RequestDetails) -> String {
+    let Some(own) = &details.own else {
         return "You have not voted.".to_owned();
     };
     let said = match own.choice {
@@ -70,7 +70,7 @@ pub(crate) fn own_vote(dossier: &Dossier) -> String {
         Choice::Withdraw => "You withdrew your approval",
         Choice::Reject => "You rejected",
     };
-    if own.approver == dossier.approver {
+    if own.approver == details.approver {
         format!("{said}.")
     } else {
         format!("{said}, as {}.", own.approver)
@@ -87,8 +87,8 @@ pub(crate) fn said(choice: Choice) -> &'static str {
 }
 
 /// Whether somebody's last word is that they take their approval back.
-pub(crate) fn has_withdrawn(dossier: &Dossier) -> bool {
-    let own = dossier.own.as_ref();
+pub(crate) fn has_withdrawn(details: &RequestDetails) -> bool {
+    let own = details.own.as_ref();
     own.is_some_and(|vote| vote.choice == Choice::Withdraw)
 }
 
@@ -106,13 +106,15 @@ pub(crate) const WITHDRAWING: &str =
     "it counts no more, and you cannot approve this connection again in this review";
 
 /// What stands in somebody's way.
-pub(crate) fn barred(bar: Bar, request: &Request) -> String {
+pub(crate) fn ineligible(bar: Ineligible, request: &Request) -> String {
     match bar {
-        Bar::OwnAccount => format!(
+        Ineligible::OwnAccount => format!(
             "Account {} is entered as your own, and nobody decides about their own account.",
             request.account_id
         ),
-        Bar::OtherService => format!("{} is none of the services you decide.", service(request)),
+        Ineligible::OtherService => {
+            format!("{} is none of the services you decide.", service(request))
+        }
     }
 }
 
@@ -125,8 +127,8 @@ pub(crate) fn sentence(wrong: InvalidBallot) -> String {
 }
 
 /// The transition that decided how a request stands; none while it is in review.
-pub(crate) fn decision(dossier: &Dossier) -> Option<&Transition> {
-    if dossier.request.status == Status::InReview {
+pub(crate) fn decision(details: &RequestDetails) -> Option<&Transition> {
+    if details.request.status == Status::InReview {
         return None;
     }
     let decides = |transition: &&Transition| match transition.cause {
@@ -136,18 +138,18 @@ pub(crate) fn decision(dossier: &Dossier) -> Option<&Transition> {
         }
         Cause::Enforced | Cause::Refused | Cause::Ended => false,
     };
-    let mut newest_first = dossier.history.iter().rev();
+    let mut newest_first = details.history.iter().rev();
     newest_first.find(decides)
 }
 
 /// What happened to the connection without Gatekeeper, as the beginning of a headline; none where it was
 /// decided here, or is not decided.
-pub(crate) fn meanwhile(dossier: &Dossier) -> Option<&'static str> {
-    let status = dossier.request.status;
+pub(crate) fn meanwhile(details: &RequestDetails) -> Option<&'static str> {
+    let status = details.request.status;
     if status == Status::Gone {
         return Some("The endpoint was deleted meanwhile, or failed or expired");
     }
-    let decision = decision(dossier)?;
+    let decision = decision(details)?;
     match (decision.cause, status) {
         (Cause::OutOfBand, Status::Accepted) => Some("Somebody else accepted it meanwhile"),
         (Cause::OutOfBand, Status::Rejected) => Some("Somebody else rejected it meanwhile"),
@@ -156,19 +158,19 @@ pub(crate) fn meanwhile(dossier: &Dossier) -> Option<&'static str> {
 }
 
 /// Who made that decision. It may have become known later who it was.
-pub(crate) fn decider<'a>(dossier: &'a Dossier, decision: &'a Transition) -> &'a Actor {
+pub(crate) fn decider<'a>(details: &'a RequestDetails, decision: &'a Transition) -> &'a Actor {
     match &decision.actor {
-        Actor::Unknown | Actor::Found => &dossier.request.decided_by,
+        Actor::Unknown | Actor::Found => &details.request.decided_by,
         actor => actor,
     }
 }
 
 /// Whom AWS CloudTrail names for that decision beside who made it, as a sentence.
-pub(crate) fn also_named(dossier: &Dossier) -> Option<String> {
-    let decision = decision(dossier)?;
-    let mut versions = (1..).zip(&dossier.history);
+pub(crate) fn also_named(details: &RequestDetails) -> Option<String> {
+    let decision = decision(details)?;
+    let mut versions = (1..).zip(&details.history);
     let (version, _) = versions.find(|(_, row)| std::ptr::eq(*row, decision))?;
-    named_besides(&dossier.request, version)
+    named_besides(&details.request, version)
 }
 
 /// The same for the decision that came with a version of the request.
@@ -178,9 +180,9 @@ pub(crate) fn named_besides(request: &Request, version: u64) -> Option<String> {
 }
 
 /// What EC2 answered to that decision, if it has been asked.
-pub(crate) fn answer(dossier: &Dossier) -> Option<&Ec2Answer> {
-    let since = decision(dossier)?.at;
-    let newest_first = dossier.history.iter().rev();
+pub(crate) fn answer(details: &RequestDetails) -> Option<&Ec2Answer> {
+    let since = decision(details)?.at;
+    let newest_first = details.history.iter().rev();
     let mut since = newest_first.take_while(|transition| transition.at >= since);
     since.find_map(|transition| transition.ec2.as_ref())
 }

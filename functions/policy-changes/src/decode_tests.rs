@@ -174,16 +174,16 @@ fn ending(purge_at: &str, expires_at: Option<&str>) -> Value {
 fn what_dynamodb_removes_itself_is_an_edit_like_any_other_that_says_so() {
     let by = |kind: &str, principal: &str| json!({"type": kind, "principalId": principal});
     let of_dynamodb = by("Service", "dynamodb.amazonaws.com");
-    let told = |record: &Value| {
+    let purged_rule = |record: &Value| {
         let edit = edit_of(record);
         assert_eq!(edit.subject, Some(consumer()), "{record}");
         edit.purged.map(|entry| entry.rule().to_string())
     };
     let mut record = removed(allow(1));
-    assert_eq!(told(&record), None, "somebody removed it");
+    assert_eq!(purged_rule(&record), None, "somebody removed it");
     record["userIdentity"] = of_dynamodb.clone();
     let rule = format!("allow {ACCOUNT} on {SERVICE}");
-    assert_eq!(told(&record), Some(rule));
+    assert_eq!(purged_rule(&record), Some(rule));
     for other in [
         by("service", "dynamodb.amazonaws.com"),
         by("Service", "DynamoDB.amazonaws.com"),
@@ -197,19 +197,19 @@ fn what_dynamodb_removes_itself_is_an_edit_like_any_other_that_says_so() {
         json!(null),
     ] {
         record["userIdentity"] = other;
-        assert_eq!(told(&record), None, "{record}");
+        assert_eq!(purged_rule(&record), None, "{record}");
     }
     // Only a deletion is one.
     let mut put = inserted(allow(1));
     put["userIdentity"] = of_dynamodb.clone();
-    assert_eq!(told(&put), None);
+    assert_eq!(purged_rule(&put), None);
     let mut changed = modified(allow(1), allow(2));
     changed["userIdentity"] = of_dynamodb.clone();
-    assert_eq!(told(&changed), None);
+    assert_eq!(purged_rule(&changed), None);
     // What nobody understood says nothing of whom it let in.
     let mut record = removed(misspelt());
     record["userIdentity"] = of_dynamodb;
-    assert_eq!(told(&record), None);
+    assert_eq!(purged_rule(&record), None);
 }
 
 #[test]

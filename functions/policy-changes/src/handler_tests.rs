@@ -41,7 +41,7 @@ fn handler() -> (Handler, Deadline) {
     };
     let config = Config::from_lookup(lookup).unwrap();
     let mut access = Access::from_lookup(lookup).unwrap();
-    access.patience.attempts = 1;
+    access.timeouts.attempts = 1;
     let clock = Clock::manual("2026-11-20T12:00:00Z".parse().unwrap());
     let deadline = Deadline::after(&clock, Duration::from_secs(60));
     let metrics = Metrics::off(clock.clone());

@@ -32,7 +32,7 @@ fn an_alarm() -> Value {
     let alarm = Alarm::new(
         &service,
         finding,
-        alarm::Kind::AlarmStarted,
+        alarm::AlarmKind::AlarmStarted,
         Timestamp::UNIX_EPOCH,
     );
     serde_json::to_value(alarm).unwrap()
@@ -73,7 +73,7 @@ fn documents_are_read_raw_and_out_of_snss_envelope() {
 fn what_is_told_of_who_gets_approval_email_is_known_and_belongs_to_no_channel() {
     let approver = "bob@example.com".parse().unwrap();
     let finding = reach::ReachFinding::ApproverNotReached { approver };
-    let kind = alarm::Kind::AlarmStarted;
+    let kind = alarm::AlarmKind::AlarmStarted;
     let alarm = reach::ReachAlarm::new(finding, kind, Timestamp::UNIX_EPOCH);
     let document = serde_json::to_value(alarm).unwrap();
     assert_eq!(news(&wrapped(&document).to_string()), Ok(News::Reach));

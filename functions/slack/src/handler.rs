@@ -101,11 +101,11 @@ impl Handler {
         let mut alarms = Vec::new();
         for (index, Record { id, news }) in records.into_iter().enumerate() {
             match news {
-                Ok(News::Announcement(told)) => {
-                    let of_endpoint = of_endpoints.entry(told.endpoint_id.clone());
-                    of_endpoint.or_default().push((index, *told));
+                Ok(News::Announcement(announced)) => {
+                    let of_endpoint = of_endpoints.entry(announced.endpoint_id.clone());
+                    of_endpoint.or_default().push((index, *announced));
                 }
-                Ok(News::Alarm(told)) => alarms.push((index, told)),
+                Ok(News::Alarm(announced)) => alarms.push((index, announced)),
                 Ok(News::Reach) => {}
                 Err(malformed) => {
                     self.give_up(id.as_deref(), &malformed);
@@ -115,7 +115,7 @@ impl Handler {
             answer.ids.push(id);
         }
         let mut hopeless: Option<Arc<Failure>> = None;
-        let mut told = BTreeSet::new();
+        let mut announced = BTreeSet::new();
         for (endpoint, announcements) in &of_endpoints {
             let (indices, told_of): (Vec<usize>, Vec<&Announcement>) = announcements
                 .iter()
@@ -129,7 +129,7 @@ impl Handler {
                 }
             };
             if let Err(failure) = done {
-                self.note(&failure, &mut hopeless, &mut told);
+                self.note(&failure, &mut hopeless, &mut announced);
                 let failed = indices.into_iter().map(|index| (index, failure.clone()));
                 answer.failed.extend(failed);
             }
@@ -143,7 +143,7 @@ impl Handler {
                 }
             };
             if let Err(failure) = done {
-                self.note(&failure, &mut hopeless, &mut told);
+                self.note(&failure, &mut hopeless, &mut announced);
                 answer.failed.push((*index, failure));
             }
         }
@@ -155,7 +155,7 @@ impl Handler {
         &self,
         failure: &Arc<Failure>,
         hopeless: &mut Option<Arc<Failure>>,
-        told: &mut BTreeSet<String>,
+        announced: &mut BTreeSet<String>,
     ) {
         if matches!(**failure, Failure::Waits) {
             tracing::debug!("a review waits to be shown with others; the queue hands it back");
@@ -168,7 +168,7 @@ impl Handler {
             hopeless.get_or_insert_with(|| Arc::clone(failure));
         }
         let error = chain(&**failure);
-        if !told.insert(error.clone()) {
+        if !announced.insert(error.clone()) {
             return;
         }
         if failure.is_retryable() {

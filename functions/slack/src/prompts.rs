@@ -13,7 +13,7 @@ use std::time::Duration;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::tables::{Posting, Postings, PromptGroup, Tables};
 use gatekeeper_core::alarm::Alarm;
-use gatekeeper_core::announcement::{Announcement, Kind};
+use gatekeeper_core::announcement::{Announcement, AnnouncementKind};
 use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::confirmed::confirmed;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
@@ -149,35 +149,40 @@ impl Prompts {
     ) -> Result<(), Failure> {
         let history = self.tables.history(&request.endpoint_id).await?;
         let mut shown: Vec<Announcement> = Vec::new();
-        for told in once {
-            match confirmed(told, request, &history) {
-                Some(told) => shown.push(told),
-                None => not_shown(told),
+        for announcement in once {
+            match confirmed(announcement, request, &history) {
+                Some(announcement) => shown.push(announcement),
+                None => not_shown(announcement),
             }
         }
         shown.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
-        for told in &shown {
-            self.tell_once_of(told, request, channel, deadline).await?;
+        for announcement in &shown {
+            self.tell_once_of(announcement, request, channel, deadline)
+                .await?;
         }
         Ok(())
     }
 
     /// Tells of an alarm, once, if it is so by what is known of the service.
-    pub(crate) async fn tell_alarm(&self, told: &Alarm, deadline: Deadline) -> Result<(), Failure> {
-        let known = self.tables.findings(&told.service_id).await?;
-        let Some(told) = known.alarm(&told.service_id, told.finding, told.kind) else {
+    pub(crate) async fn tell_alarm(
+        &self,
+        alarm: &Alarm,
+        deadline: Deadline,
+    ) -> Result<(), Failure> {
+        let known = self.tables.findings(&alarm.service_id).await?;
+        let Some(alarm) = known.alarm(&alarm.service_id, alarm.finding, alarm.kind) else {
             tracing::warn!(
-                service_id = %told.service_id,
-                finding = told.finding.as_str(),
-                kind = told.kind.as_str(),
+                service_id = %alarm.service_id,
+                finding = alarm.finding.as_str(),
+                kind = alarm.kind.as_str(),
                 "an alarm says what is not so, or not any more; it is not shown"
             );
             return Ok(());
         };
-        match self.channel_of(&told.service_id).await? {
+        match self.channel_of(&alarm.service_id).await? {
             Some(channel) => {
-                let message = render::alarm(&told);
-                self.tell_once(&told.id, &channel, None, &message, deadline)
+                let message = render::alarm(&alarm);
+                self.tell_once(&alarm.id, &channel, None, &message, deadline)
                     .await
             }
             None => Ok(()),
@@ -187,26 +192,26 @@ impl Prompts {
     /// Shows what is told once of a connection, as the tables have it.
     async fn tell_once_of(
         &self,
-        told: &Announcement,
+        announcement: &Announcement,
         now: &Request,
         channel: &SlackChannelId,
         deadline: Deadline,
     ) -> Result<(), Failure> {
-        if told.kind == Kind::ReviewReminder {
-            return self.remind(told, now, channel, deadline).await;
+        if announcement.kind == AnnouncementKind::ReviewReminder {
+            return self.remind(announcement, now, channel, deadline).await;
         }
-        if !is_told_once(told) {
+        if !is_told_once(announcement) {
             return Ok(());
         }
-        let message = render::notice(told, Some(now));
-        self.tell_once(&told.id, channel, None, &message, deadline)
+        let message = render::notice(announcement, Some(now));
+        self.tell_once(&announcement.id, channel, None, &message, deadline)
             .await
     }
 
     /// Reminds people in the thread of a review's message, while it waits.
     async fn remind(
         &self,
-        told: &Announcement,
+        announcement: &Announcement,
         request: &Request,
         channel: &SlackChannelId,
         deadline: Deadline,
@@ -217,7 +222,7 @@ impl Prompts {
             .find(|prompt| prompt.review == request.review && prompt.channel == *channel);
         if let Some(together) = prompt.filter(|prompt| prompt.is_together()) {
             return self
-                .remind_together(together, told, request, deadline)
+                .remind_together(together, announcement, request, deadline)
                 .await;
         }
         let Some(ts) = prompt.and_then(|prompt| prompt.ts.as_deref()) else {
@@ -225,7 +230,7 @@ impl Prompts {
         };
         let thread = ts.parse()?;
         let message = render::reminder(request);
-        self.tell_once(&told.id, channel, Some(&thread), &message, deadline)
+        self.tell_once(&announcement.id, channel, Some(&thread), &message, deadline)
             .await
     }
 
@@ -493,8 +498,8 @@ impl Prompts {
         if !is_gone {
             let id = format!("{} {ts}.{}", draft.mark, draft.shown);
             let channel = prompt.channel.clone();
-            let told = self.tell_once(&id, &channel, Some(ts), &face.plain, deadline);
-            match Box::pin(told).await {
+            let announcement = self.tell_once(&id, &channel, Some(ts), &face.plain, deadline);
+            match Box::pin(announcement).await {
                 Err(failure) if is_about_the_message(&failure) => {}
                 done => {
                     done?;
@@ -634,35 +639,35 @@ impl Prompts {
 }
 
 /// Whether an announcement tells something beyond what the reviews' messages show.
-fn is_told_once(told: &Announcement) -> bool {
-    match told.kind {
-        Kind::ReviewOpened
-        | Kind::VoteCast
-        | Kind::VoteWithdrawn
-        | Kind::Accepted
-        | Kind::Rejected
-        | Kind::Gone => false,
-        Kind::ReviewReminder
-        | Kind::NobodyMayDecide
-        | Kind::QuorumOutOfReach
-        | Kind::AcceptRefused
-        | Kind::StaysRejected
-        | Kind::WouldRevoke
-        | Kind::RevocationStarted
-        | Kind::RevocationUndone
-        | Kind::Revoked
-        | Kind::AcceptedOutOfBand
-        | Kind::RejectedOutOfBand
-        | Kind::DeciderNamed
-        | Kind::DeciderContradicted => true,
+fn is_told_once(announcement: &Announcement) -> bool {
+    match announcement.kind {
+        AnnouncementKind::ReviewOpened
+        | AnnouncementKind::VoteCast
+        | AnnouncementKind::VoteWithdrawn
+        | AnnouncementKind::Accepted
+        | AnnouncementKind::Rejected
+        | AnnouncementKind::Gone => false,
+        AnnouncementKind::ReviewReminder
+        | AnnouncementKind::NobodyMayDecide
+        | AnnouncementKind::QuorumOutOfReach
+        | AnnouncementKind::AcceptRefused
+        | AnnouncementKind::StaysRejected
+        | AnnouncementKind::WouldRevoke
+        | AnnouncementKind::RevocationStarted
+        | AnnouncementKind::RevocationUndone
+        | AnnouncementKind::Revoked
+        | AnnouncementKind::AcceptedOutOfBand
+        | AnnouncementKind::RejectedOutOfBand
+        | AnnouncementKind::DeciderNamed
+        | AnnouncementKind::DeciderContradicted => true,
     }
 }
 
 /// Notes that an announcement says what the tables do not: it is forged, or so late that it is over.
-fn not_shown(told: &Announcement) {
+fn not_shown(announcement: &Announcement) {
     tracing::warn!(
-        endpoint_id = %told.endpoint_id,
-        kind = told.kind.as_str(),
+        endpoint_id = %announcement.endpoint_id,
+        kind = announcement.kind.as_str(),
         "an announcement says what is not so, or not any more; it is not shown"
     );
 }

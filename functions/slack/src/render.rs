@@ -5,7 +5,7 @@ mod facts;
 mod several;
 
 use gatekeeper_core::alarm::{self, Alarm};
-use gatekeeper_core::announcement::{Announcement, Kind, Review};
+use gatekeeper_core::announcement::{Announcement, AnnouncementKind, Review};
 use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Confirm, Message, Style};
@@ -188,17 +188,20 @@ pub fn reminder(request: &Request) -> Message {
 
 /// What is told once of a connection; `now` is its request as it stands when this is posted.
 #[must_use]
-pub fn notice(told: &Announcement, now: Option<&Request>) -> Message {
-    let facts = Facts::told(told);
-    let mut blocks = vec![Block::section(facts.lead(told.headline()))];
+pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
+    let facts = Facts::announcement(announcement);
+    let mut blocks = vec![Block::section(facts.lead(announcement.headline()))];
     let mut fields = facts.fields();
-    fields.push(Mrkdwn::literal("*At*\n").and(&moment(told.at)));
-    if let (Some(due), Status::Revoking) = (told.due, told.status) {
+    fields.push(Mrkdwn::literal("*At*\n").and(&moment(announcement.at)));
+    if let (Some(due), Status::Revoking) = (announcement.due, announcement.status) {
         fields.push(Mrkdwn::literal("*Cut at*\n").and(&moment(due)));
     }
     blocks.extend(Block::fields(fields));
-    if matches!(told.kind, Kind::DeciderNamed | Kind::DeciderContradicted) {
-        let by = Mrkdwn::line(&told.decided_by.to_string()).cut(REASON);
+    if matches!(
+        announcement.kind,
+        AnnouncementKind::DeciderNamed | AnnouncementKind::DeciderContradicted
+    ) {
+        let by = Mrkdwn::line(&announcement.decided_by.to_string()).cut(REASON);
         blocks.push(Block::section(Mrkdwn::literal("*Decided by*\n").and(&by)));
     }
     if let Some(names) = now.and_then(|now| now.other_names.words(now.decided_in)) {
@@ -206,48 +209,50 @@ pub fn notice(told: &Announcement, now: Option<&Request>) -> Message {
             Mrkdwn::line(&format!("{names}.")).cut(REASON),
         ));
     }
-    blocks.push(paragraph("*Why*\n", &told.reason));
-    if let Some(ec2) = &told.ec2 {
+    blocks.push(paragraph("*Why*\n", &announcement.reason));
+    if let Some(ec2) = &announcement.ec2 {
         blocks.push(paragraph("*EC2*\n", &ending::answer(ec2)));
     }
-    if let Some(what_now) = told.what_now() {
+    if let Some(what_now) = announcement.what_now() {
         blocks.push(Block::section(Mrkdwn::line(what_now)));
     }
     // Announcements come in any order, and late.
     if let Some(now) = now
-        && now.status != told.status
+        && now.status != announcement.status
     {
         let since = Mrkdwn::line(&format!("Meanwhile it is {}, since ", named(now.status)));
         blocks.push(Block::context(since.and(&moment(now.status_since))));
     }
-    let fallback = format!("{} {}", facts.consumer(), told.headline());
+    let fallback = format!("{} {}", facts.consumer(), announcement.headline());
     Message::new(Mrkdwn::line(&fallback), blocks)
 }
 
 /// What is told once of a service.
 #[must_use]
-pub fn alarm(told: &Alarm) -> Message {
-    let service = told.service_id.as_str();
-    let (head, more) = match told.kind {
-        alarm::Kind::AlarmStarted => (
+pub fn alarm(alarm: &Alarm) -> Message {
+    let service = alarm.service_id.as_str();
+    let (head, more) = match alarm.kind {
+        alarm::AlarmKind::AlarmStarted => (
             "Something is wrong with",
-            Some(paragraph("*What to do*\n", &told.remedy)),
+            Some(paragraph("*What to do*\n", &alarm.remedy)),
         ),
-        alarm::Kind::AlarmEnded if told.unmanaged => (
+        alarm::AlarmKind::AlarmEnded if alarm.unmanaged => (
             "Gatekeeper does not look any more at",
             Some(Block::section(Mrkdwn::literal(
                 "This was seen last, and may be so still.",
             ))),
         ),
-        alarm::Kind::AlarmEnded if told.deleted => ("This is over, with the deletion of", None),
-        alarm::Kind::AlarmEnded => ("This is over, of", None),
-        alarm::Kind::AlarmAcknowledged => (
+        alarm::AlarmKind::AlarmEnded if alarm.deleted => {
+            ("This is over, with the deletion of", None)
+        }
+        alarm::AlarmKind::AlarmEnded => ("This is over, of", None),
+        alarm::AlarmKind::AlarmAcknowledged => (
             "This is acknowledged, of",
-            Some(paragraph("", &told.acknowledgement_in_words())),
+            Some(paragraph("", &alarm.acknowledgement_in_words())),
         ),
-        alarm::Kind::AcknowledgementEnded => (
+        alarm::AlarmKind::AcknowledgementEnded => (
             "This is not acknowledged any more, of",
-            Some(paragraph("", &told.acknowledgement_in_words())),
+            Some(paragraph("", &alarm.acknowledgement_in_words())),
         ),
     };
     let lead = Mrkdwn::literal("*")
@@ -255,13 +260,13 @@ pub fn alarm(told: &Alarm) -> Message {
         .and(&Mrkdwn::literal("* "))
         .and(&Mrkdwn::code(service))
         .and(&Mrkdwn::literal("\n"))
-        .and(&Mrkdwn::line(&told.meaning).cut(REASON));
-    let at = Mrkdwn::literal("At ").and(&moment(told.at));
+        .and(&Mrkdwn::line(&alarm.meaning).cut(REASON));
+    let at = Mrkdwn::literal("At ").and(&moment(alarm.at));
     let evidence =
-        (!told.evidence.is_empty()).then(|| paragraph("*Evidence*\n", &told.evidence.join("\n")));
+        (!alarm.evidence.is_empty()).then(|| paragraph("*Evidence*\n", &alarm.evidence.join("\n")));
     let blocks = [Block::section(lead)].into_iter().chain(evidence);
     let blocks = blocks.chain(more);
-    let fallback = Mrkdwn::line(&format!("{head} {service}: {}", told.meaning));
+    let fallback = Mrkdwn::line(&format!("{head} {service}: {}", alarm.meaning));
     Message::new(fallback, blocks.chain([Block::context(at)]))
 }
 

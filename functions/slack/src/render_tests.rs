@@ -1,4 +1,4 @@
-use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, Why};
+use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, EndReason, Past};
 use gatekeeper_core::evidence::Evidence;
 use std::collections::BTreeMap;
 
@@ -42,8 +42,8 @@ fn request() -> Request {
         service_name: Some("Payments API".parse().unwrap()),
         customer: Some("Example & Söhne <GmbH>".to_owned()),
         review: Some(1),
-        asked: Default::default(),
-        letters_at: None,
+        notified: Default::default(),
+        approval_emails_at: None,
         deciders: 3,
         approvals_required: 2,
         votes: Vec::new(),
@@ -465,12 +465,12 @@ fn who_decided_without_gatekeeper_is_shown_once_it_is_known_and_who_contradicts_
     assert!(request.learn(&[mallory], at(10)).contradiction);
     let names = "AWS CloudTrail also names arn:aws:iam::111122223333:user/mallory.";
     has(&prompt(&request, &history, 1).message, &[names]);
-    let mut told = told("decider_contradicted", "accepted");
-    told.decided_by = request.decided_by.clone();
-    has(&notice(&told, Some(&request)), &[alice, names]);
+    let mut announced = announced("decider_contradicted", "accepted");
+    announced.decided_by = request.decided_by.clone();
+    has(&notice(&announced, Some(&request)), &[alice, names]);
 }
 
-fn told(kind: &str, status: &str) -> Announcement {
+fn announced(kind: &str, status: &str) -> Announcement {
     serde_json::from_value(serde_json::json!({
         "schema": "privatelink-gatekeeper/announcement/1",
         "id": "vpce-0123456789abcdef0#00000004",
@@ -489,7 +489,7 @@ fn told(kind: &str, status: &str) -> Announcement {
 
 #[test]
 fn what_is_told_once_says_what_happened_and_what_holds_meanwhile() {
-    let started = told("revocation_started", "revoking");
+    let started = announced("revocation_started", "revoking");
     let mut now = request();
     now.status = Status::Revoking;
     let message = notice(&started, Some(&now));
@@ -518,7 +518,7 @@ fn what_is_told_once_says_what_happened_and_what_holds_meanwhile() {
 fn an_alarm_says_what_is_wrong_and_what_to_do() {
     let service: ServiceId = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
     let finding = Finding::AcceptanceNotRequired;
-    let started = Alarm::new(&service, finding, alarm::Kind::AlarmStarted, at(0));
+    let started = Alarm::new(&service, finding, alarm::AlarmKind::AlarmStarted, at(0));
     has(
         &super::alarm(&started),
         &[
@@ -534,7 +534,7 @@ fn an_alarm_says_what_is_wrong_and_what_to_do() {
         &super::alarm(&shown),
         &["*Evidence*", "arn:aws:iam::777788889999:root"],
     );
-    let over = Alarm::new(&service, finding, alarm::Kind::AlarmEnded, at(0));
+    let over = Alarm::new(&service, finding, alarm::AlarmKind::AlarmEnded, at(0));
     has(&super::alarm(&over), &["*This is over, of*"]);
     let unmanaged = super::alarm(&Alarm::ended(
         &service,
@@ -574,7 +574,7 @@ fn an_acknowledgement_is_shown_with_who_until_when_and_why_it_ended() {
         ],
     );
     assert!(!json(&begun).to_string().contains("<@U1>"));
-    acknowledged.ended = Some(Why::TimeUp);
+    acknowledged.ended = Some(EndReason::TimeUp);
     let past = Past {
         acknowledged,
         at: at(3600),
@@ -654,9 +654,9 @@ proptest! {
         check(&face.message)?;
         prop_assert!(face.is_over);
 
-        let mut told = told("revoked", "rejected");
-        (told.customer, told.reason) = (Some(customer), reason);
-        check(&notice(&told, Some(&request)))?;
+        let mut announced = announced("revoked", "rejected");
+        (announced.customer, announced.reason) = (Some(customer), reason);
+        check(&notice(&announced, Some(&request)))?;
     }
 }
 

@@ -135,7 +135,7 @@ impl Prompts {
     pub(crate) async fn remind_together(
         &self,
         own: &Posting,
-        told: &Announcement,
+        announcement: &Announcement,
         request: &Request,
         deadline: Deadline,
     ) -> Result<(), Failure> {
@@ -151,7 +151,7 @@ impl Prompts {
         ) else {
             return Ok(());
         };
-        let hour = told.at.as_second().div_euclid(REMINDERS);
+        let hour = announcement.at.as_second().div_euclid(REMINDERS);
         let id = format!("{} reminder {hour}", mark_of(&shown));
         self.tell_once(&id, &own.channel, Some(&ts.parse()?), &message, deadline)
             .await

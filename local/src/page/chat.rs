@@ -131,8 +131,8 @@ impl Chat {
                 ..Post::of(message, &people)
             })
             .collect();
-        let told = slack.ephemerals(CHANNEL, &me);
-        posts.extend(told.iter().map(Post::to_me));
+        let announced = slack.ephemerals(CHANNEL, &me);
+        posts.extend(announced.iter().map(Post::to_me));
         posts.sort_by_key(|post| Reverse(post.at));
         let more = posts.len().saturating_sub(SHOWN);
         posts.truncate(SHOWN);
@@ -182,14 +182,14 @@ impl Post {
         }
     }
 
-    fn to_me(told: &SlackEphemeral) -> Self {
+    fn to_me(announced: &SlackEphemeral) -> Self {
         Self {
-            ts: told.ts.clone(),
-            at: moment(&told.ts),
+            ts: announced.ts.clone(),
+            at: moment(&announced.ts),
             author: "Gatekeeper".to_owned(),
             is_edited: false,
             is_private: true,
-            parts: parts_of(&told.content),
+            parts: parts_of(&announced.content),
             replies: Vec::new(),
         }
     }

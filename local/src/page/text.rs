@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn moments_are_told_by_their_distance() {
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        for (moment, told) in [
+        for (moment, expected) in [
             ("2026-11-20T12:00:00Z", "just now"),
             ("2026-11-20T11:59:55Z", "5 s ago"),
             ("2026-11-20T11:58:01Z", "1 min ago"),
@@ -133,7 +133,7 @@ mod tests {
             ("2026-11-20T12:00:30Z", "in 30 s"),
             ("2026-11-21T12:00:00Z", "in 1 d"),
         ] {
-            assert_eq!(ago(moment.parse().unwrap(), now), told);
+            assert_eq!(ago(moment.parse().unwrap(), now), expected);
         }
     }
 }

@@ -35,12 +35,12 @@ pub(super) struct View<'a> {
 /// A moment: how far away it is, and exactly.
 #[derive(Template)]
 #[template(
-    source = r#"<time datetime="{{ at }}" title="{{ at }}">{{ told }}</time>"#,
+    source = r#"<time datetime="{{ at }}" title="{{ at }}">{{ words }}</time>"#,
     ext = "html"
 )]
 struct Time {
     at: String,
-    told: String,
+    words: String,
 }
 
 impl HtmlSafe for Time {}
@@ -73,7 +73,7 @@ impl<'a> View<'a> {
     fn time(&self, at: &Timestamp) -> Time {
         Time {
             at: format!("{at:.0}"),
-            told: ago(*at, self.now),
+            words: ago(*at, self.now),
         }
     }
 
@@ -119,18 +119,18 @@ impl<'a> View<'a> {
     /// What an entry asks for besides, in words.
     fn conditions(&self, entry: &Entry) -> Vec<String> {
         let conditions = entry.conditions();
-        let mut told = Vec::new();
+        let mut words = Vec::new();
         match conditions.max_connections {
             None => {}
-            Some(1) => told.push("1 connection at most".to_owned()),
-            Some(n) => told.push(format!("{n} connections at most")),
+            Some(1) => words.push("1 connection at most".to_owned()),
+            Some(n) => words.push(format!("{n} connections at most")),
         }
         if let Some(regions) = &conditions.regions {
             let regions: Vec<&str> = regions
                 .iter()
                 .map(gatekeeper_core::ids::Region::as_str)
                 .collect();
-            told.push(format!("in {}", regions.join(", ")));
+            words.push(format!("in {}", regions.join(", ")));
         }
         if let Some(end) = conditions.expires_at {
             let word = if entry.is_expired(self.now) {
@@ -138,9 +138,9 @@ impl<'a> View<'a> {
             } else {
                 "until"
             };
-            told.push(format!("{word} {end:.0}"));
+            words.push(format!("{word} {end:.0}"));
         }
-        told
+        words
     }
 
     /// What is wrong with when DynamoDB may delete an entry.

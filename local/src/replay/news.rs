@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gatekeeper_core::alarm::Alarm;
-use gatekeeper_core::announcement::{Announcement, Kind};
+use gatekeeper_core::announcement::{Announcement, AnnouncementKind};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::reach::ReachAlarm;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Status, Transition};
@@ -22,7 +22,7 @@ pub(super) struct Observer<'a> {
     /// How many rows of each one's history are no news.
     rows: BTreeMap<&'a EndpointId, usize>,
     /// What was announced before, by message id.
-    heard: BTreeSet<String>,
+    subscribed: BTreeSet<String>,
     /// Calls to DynamoDB that looking and editing took, which are none of Gatekeeper's.
     pub(super) own_calls: BTreeMap<String, u64>,
 }
@@ -76,7 +76,7 @@ impl<'a> Observer<'a> {
             world,
             connections: connections.into_iter().collect(),
             rows: BTreeMap::new(),
-            heard: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
             own_calls: BTreeMap::new(),
         }
     }
@@ -96,11 +96,11 @@ impl<'a> Observer<'a> {
         }
         for message in self.world.sns.published() {
             if message.topic_arn == self.world.announcements_topic
-                && self.heard.insert(message.message_id)
+                && self.subscribed.insert(message.message_id)
             {
-                let told = Told::parse(&message.message)
+                let announced = Told::parse(&message.message)
                     .map_err(|error| Unusable::ReadBack(error.to_string()))?;
-                news.push(News::Told(told));
+                news.push(News::Told(announced));
             }
         }
         let places: BTreeMap<&EndpointId, usize> = self
@@ -157,16 +157,16 @@ impl News<'_> {
     fn at(&self) -> Timestamp {
         match self {
             Self::Changed(_, transition) => transition.at,
-            Self::Told(Told::Connection(told)) => told.at,
-            Self::Told(Told::Service(told)) => told.at,
-            Self::Told(Told::Approvers(told)) => told.at,
+            Self::Told(Told::Connection(announced)) => announced.at,
+            Self::Told(Told::Service(announced)) => announced.at,
+            Self::Told(Told::Approvers(announced)) => announced.at,
         }
     }
 
     fn endpoint(&self) -> Option<&EndpointId> {
         match self {
             Self::Changed(connection, _) => Some(&connection.endpoint_id),
-            Self::Told(Told::Connection(told)) => Some(&told.endpoint_id),
+            Self::Told(Told::Connection(announced)) => Some(&announced.endpoint_id),
             Self::Told(Told::Service(_) | Told::Approvers(_)) => None,
         }
     }
@@ -176,7 +176,7 @@ impl News<'_> {
             Self::Changed(connection, transition) => {
                 (Some(JsonTransition::new(connection, transition)), None)
             }
-            Self::Told(told) => (None, Some(told)),
+            Self::Told(announced) => (None, Some(announced)),
         };
         let line = JsonNews {
             step,
@@ -197,26 +197,26 @@ impl News<'_> {
                 transition.cause.as_str(),
                 transition.reason
             ),
-            Self::Told(Told::Connection(told)) => {
+            Self::Told(Told::Connection(announced)) => {
                 format!(
                     "{} announced: {}{}",
-                    told.endpoint_id,
-                    told.kind.as_str(),
-                    more(told)
+                    announced.endpoint_id,
+                    announced.kind.as_str(),
+                    more(announced)
                 )
             }
-            Self::Told(Told::Service(told)) => format!(
+            Self::Told(Told::Service(announced)) => format!(
                 "{} announced: {} {}. {}",
-                told.service_id,
-                told.kind.as_str(),
-                told.finding.as_str(),
-                told.meaning
+                announced.service_id,
+                announced.kind.as_str(),
+                announced.finding.as_str(),
+                announced.meaning
             ),
-            Self::Told(Told::Approvers(told)) => format!(
+            Self::Told(Told::Approvers(announced)) => format!(
                 "announced: {} {}. {}",
-                told.kind.as_str(),
-                told.finding.as_str(),
-                told.meaning
+                announced.kind.as_str(),
+                announced.finding.as_str(),
+                announced.meaning
             ),
         };
         format!("  {:.0} {what}", self.at())
@@ -224,16 +224,16 @@ impl News<'_> {
 }
 
 /// What no line of a transition says: moments that are set, and why, if nothing changed.
-fn more(told: &Announcement) -> String {
-    let moment = match (told.kind, told.due) {
-        (Kind::RevocationStarted, Some(due)) => format!(", cut at {due:.0}"),
-        (Kind::ReviewOpened | Kind::ReviewReminder, Some(due)) => {
+fn more(announced: &Announcement) -> String {
+    let moment = match (announced.kind, announced.due) {
+        (AnnouncementKind::RevocationStarted, Some(due)) => format!(", cut at {due:.0}"),
+        (AnnouncementKind::ReviewOpened | AnnouncementKind::ReviewReminder, Some(due)) => {
             format!(", answer by {due:.0}")
         }
         _ => String::new(),
     };
-    if told.previous_status == Some(told.status) {
-        format!("{moment}. {}", told.reason)
+    if announced.previous_status == Some(announced.status) {
+        format!("{moment}. {}", announced.reason)
     } else {
         moment
     }

@@ -46,7 +46,7 @@ pub struct Access {
     /// Addresses other than AWS's own (`AWS_ENDPOINT_URL_…`).
     pub endpoints: Endpoints,
     /// How patient the clients are.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
 }
 
 /// Addresses other than AWS's own, for VPC endpoints and the local world.
@@ -69,7 +69,7 @@ pub struct Endpoints {
 /// Time-outs and retries of every call. The whole budget of one call stays well below the shortest
 /// function time-out, so that a failing call can still be answered for.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct Timeouts {
     /// To open a connection.
     pub connect: Duration,
     /// For one attempt; a page of 1000 connections takes EC2 seconds.
@@ -82,7 +82,7 @@ pub struct Patience {
     pub backoff: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
@@ -101,7 +101,7 @@ impl std::fmt::Debug for Access {
             .field("region", &self.region)
             .field("access_key_id", &self.access_key_id)
             .field("endpoints", &self.endpoints)
-            .field("patience", &self.patience)
+            .field("patience", &self.timeouts)
             .finish_non_exhaustive()
     }
 }
@@ -127,7 +127,7 @@ impl Access {
                 eventbridge: endpoint("AWS_ENDPOINT_URL_EVENTBRIDGE"),
                 secrets: endpoint("AWS_ENDPOINT_URL_SECRETS_MANAGER"),
             },
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
         })
     }
 }
@@ -148,16 +148,16 @@ impl Clients {
     /// Makes the clients. Opens no connection.
     #[must_use]
     pub fn new(access: &Access) -> Self {
-        let patience = &access.patience;
+        let timeouts = &access.timeouts;
         let http_client = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(
                 tls::rustls_provider::CryptoMode::AwsLc,
             ))
             .build_https();
         let time_outs = TimeoutConfig::builder()
-            .connect_timeout(patience.connect)
-            .operation_attempt_timeout(patience.attempt)
-            .operation_timeout(patience.operation)
+            .connect_timeout(timeouts.connect)
+            .operation_attempt_timeout(timeouts.attempt)
+            .operation_timeout(timeouts.operation)
             .build();
         let sleep = SharedAsyncSleep::new(TokioSleep::new());
         Self::build(access, http_client, sleep, time_outs, None)
@@ -197,8 +197,8 @@ impl Clients {
             .timeout_config(time_outs)
             .retry_config(
                 RetryConfig::standard()
-                    .with_max_attempts(access.patience.attempts)
-                    .with_initial_backoff(access.patience.backoff),
+                    .with_max_attempts(access.timeouts.attempts)
+                    .with_initial_backoff(access.timeouts.backoff),
             )
             .build();
 

@@ -76,7 +76,7 @@ pub struct Limits {
     pub look_again: u32,
     /// How long before looking again.
     pub look_again_after: Duration,
-    /// Longer than one try of a call to EC2 can take ([`Patience::attempt`](crate::clients::Patience)).
+    /// Longer than one try of a call to EC2 can take ([`Timeouts::attempt`](crate::clients::Timeouts)).
     /// None is begun that could outlast the invocation, or a claim that it rests on.
     pub call: Duration,
     /// Time an invocation keeps back to answer in good order.

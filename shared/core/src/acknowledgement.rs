@@ -252,13 +252,13 @@ pub struct Acknowledged {
     pub since: Timestamp,
     /// Why it has no effect, or none any more; none while it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Why>,
+    pub ended: Option<EndReason>,
 }
 
 /// Why an acknowledgement has no effect, or none any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum EndReason {
     /// What it names was not there when it was first seen.
     NotThere,
     /// It names other evidence than there was when it was first seen.
@@ -277,7 +277,7 @@ pub enum Why {
     Rewritten,
 }
 
-impl Why {
+impl EndReason {
     /// In a sentence.
     #[must_use]
     pub fn words(self) -> &'static str {
@@ -342,8 +342,8 @@ pub fn follow(
         let item = items.map(|items| items.get(&finding));
         if let Some(known) = findings.acknowledged.get(&finding).cloned() {
             let replaced = match item {
-                Some(None) => Some(Why::Withdrawn),
-                Some(Some(item)) if *item != known.item => Some(Why::Rewritten),
+                Some(None) => Some(EndReason::Withdrawn),
+                Some(Some(item)) if *item != known.item => Some(EndReason::Rewritten),
                 _ => None,
             };
             let over = known
@@ -377,30 +377,30 @@ pub fn follow(
 }
 
 /// Why an item that is new has no effect.
-fn not_begun(findings: &Findings, new: &Acknowledged, now: Timestamp) -> Option<Why> {
+fn not_begun(findings: &Findings, new: &Acknowledged, now: Timestamp) -> Option<EndReason> {
     if !findings.standing.contains_key(&new.item.finding) {
-        Some(Why::NotThere)
+        Some(EndReason::NotThere)
     } else if !is_same_evidence(findings, &new.item) {
-        Some(Why::OtherEvidence)
+        Some(EndReason::OtherEvidence)
     } else if new.ends_at() <= now {
-        Some(Why::Past)
+        Some(EndReason::Past)
     } else {
         None
     }
 }
 
 /// Why one that held holds no longer.
-fn over(findings: &Findings, known: &Acknowledged, now: Timestamp) -> Option<Why> {
+fn over(findings: &Findings, known: &Acknowledged, now: Timestamp) -> Option<EndReason> {
     let since = findings.standing.get(&known.item.finding);
     if since.is_none() {
-        Some(Why::FindingOver)
+        Some(EndReason::FindingOver)
     } else if !is_same_evidence(findings, &known.item) {
-        Some(Why::EvidenceChanged)
+        Some(EndReason::EvidenceChanged)
     } else if since.is_some_and(|since| *since > known.since) {
         // It ended and began again, and nobody looked between.
-        Some(Why::FindingOver)
+        Some(EndReason::FindingOver)
     } else if known.ends_at() <= now {
-        Some(Why::TimeUp)
+        Some(EndReason::TimeUp)
     } else {
         None
     }
@@ -429,7 +429,7 @@ pub struct Details {
     pub written_until: Option<Timestamp>,
     /// Why it is over. Left out of the document while it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended: Option<Why>,
+    pub ended: Option<EndReason>,
 }
 
 impl Details {

@@ -343,7 +343,7 @@ fn where_the_items_cannot_be_read_what_holds_goes_on_to_its_end() {
 
 #[test]
 fn what_is_shown_of_it_is_what_is_known() {
-    use crate::alarm::Kind;
+    use crate::alarm::AlarmKind;
     let mut case = Case::new();
     let shown = |case: &Case, kind| case.findings.alarm(&service(), OPEN, kind);
     case.write(OPEN, &["*"], DAY);
@@ -357,10 +357,10 @@ fn what_is_shown_of_it_is_what_is_known() {
         at(0),
     );
     assert_eq!(
-        shown(&case, Kind::AlarmAcknowledged),
+        shown(&case, AlarmKind::AlarmAcknowledged),
         begun.first().cloned()
     );
-    assert_eq!(shown(&case, Kind::AcknowledgementEnded), None);
+    assert_eq!(shown(&case, AlarmKind::AcknowledgementEnded), None);
     let ended = follow(
         &mut case.findings,
         &service(),
@@ -368,9 +368,9 @@ fn what_is_shown_of_it_is_what_is_known() {
         &seen,
         at(DAY),
     );
-    assert_eq!(shown(&case, Kind::AlarmAcknowledged), None);
+    assert_eq!(shown(&case, AlarmKind::AlarmAcknowledged), None);
     assert_eq!(
-        shown(&case, Kind::AcknowledgementEnded),
+        shown(&case, AlarmKind::AcknowledgementEnded),
         ended.first().cloned()
     );
 }

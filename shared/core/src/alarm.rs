@@ -20,7 +20,7 @@ pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
 /// Whether a finding begins or ends, or its acknowledgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AlarmKind {
     /// It was found, or there is other evidence for it than was told.
     AlarmStarted,
     /// It is found no longer.
@@ -31,7 +31,7 @@ pub enum Kind {
     AcknowledgementEnded,
 }
 
-impl Kind {
+impl AlarmKind {
     /// The kind as it stands in messages and in the attribute that filter policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -64,7 +64,7 @@ pub struct Alarm {
     /// The same for every copy of this message.
     pub id: String,
     /// Whether it begins or ends.
-    pub kind: Kind,
+    pub kind: AlarmKind,
     /// What was found.
     pub finding: Finding,
     /// The endpoint service.
@@ -98,7 +98,7 @@ pub struct Alarm {
 impl Alarm {
     /// Puts an alarm together.
     #[must_use]
-    pub fn new(service_id: &ServiceId, finding: Finding, kind: Kind, at: Timestamp) -> Self {
+    pub fn new(service_id: &ServiceId, finding: Finding, kind: AlarmKind, at: Timestamp) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             id: format!(
@@ -131,7 +131,7 @@ impl Alarm {
     ) -> Self {
         Self {
             evidence: evidence.pieces().iter().cloned().collect(),
-            ..Self::new(service_id, finding, Kind::AlarmStarted, at)
+            ..Self::new(service_id, finding, AlarmKind::AlarmStarted, at)
         }
     }
 
@@ -159,7 +159,7 @@ impl Alarm {
         Self {
             evidence: item.evidence.iter().cloned().collect(),
             acknowledgement: Some(Details::of(acknowledged)),
-            ..Self::new(service_id, item.finding, Kind::AlarmAcknowledged, at)
+            ..Self::new(service_id, item.finding, AlarmKind::AlarmAcknowledged, at)
         }
     }
 
@@ -175,7 +175,12 @@ impl Alarm {
         Self {
             evidence: evidence.cloned().collect(),
             acknowledgement: Some(Details::of(&past.acknowledged)),
-            ..Self::new(service_id, finding, Kind::AcknowledgementEnded, past.at)
+            ..Self::new(
+                service_id,
+                finding,
+                AlarmKind::AcknowledgementEnded,
+                past.at,
+            )
         }
     }
 
@@ -185,7 +190,7 @@ impl Alarm {
         Self {
             unmanaged: ending == Ending::Unmanaged,
             deleted: ending == Ending::Deleted,
-            ..Self::new(service_id, finding, Kind::AlarmEnded, at)
+            ..Self::new(service_id, finding, AlarmKind::AlarmEnded, at)
         }
     }
 
@@ -201,7 +206,7 @@ impl Alarm {
             ("finding", self.finding.as_str()),
         ];
         let (head, text) = match self.kind {
-            Kind::AlarmStarted => (
+            AlarmKind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
                     "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {:.0}. You are told again if the evidence changes, and when it is over.\n{}",
@@ -212,7 +217,7 @@ impl Alarm {
                     self.how_to_acknowledge()
                 ),
             ),
-            Kind::AlarmAcknowledged => (
+            AlarmKind::AlarmAcknowledged => (
                 "PrivateLink alarm acknowledged",
                 format!(
                     "{service}\n\n{}\n\n{}{}\n",
@@ -221,7 +226,7 @@ impl Alarm {
                     self.acknowledgement_in_words()
                 ),
             ),
-            Kind::AcknowledgementEnded => (
+            AlarmKind::AcknowledgementEnded => (
                 "PrivateLink acknowledgement over",
                 format!(
                     "{service}\n\n{}\n\n{}{}\n",
@@ -230,21 +235,21 @@ impl Alarm {
                     self.acknowledgement_in_words()
                 ),
             ),
-            Kind::AlarmEnded if self.unmanaged => (
+            AlarmKind::AlarmEnded if self.unmanaged => (
                 "PrivateLink alarm dropped",
                 format!(
                     "{service}\n\nThe service is not managed by Gatekeeper any more, as of {:.0}, and is not looked at. The last that was seen:\n\n{}\n",
                     self.at, self.meaning
                 ),
             ),
-            Kind::AlarmEnded if self.deleted => (
+            AlarmKind::AlarmEnded if self.deleted => (
                 "PrivateLink alarm over",
                 format!(
                     "{service}\n\nThe service was deleted: EC2 has none of this id, as of {:.0}. So this is over:\n\n{}\n",
                     self.at, self.meaning
                 ),
             ),
-            Kind::AlarmEnded => (
+            AlarmKind::AlarmEnded => (
                 "PrivateLink alarm over",
                 format!(
                     "{service}\n\nThis is over, as of {:.0}:\n\n{}\n",
@@ -320,7 +325,7 @@ mod tests {
     fn an_alarm_says_what_is_wrong_where_and_what_to_do() {
         let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
         let finding = Finding::AcceptanceNotRequired;
-        let alarm = Alarm::new(&service, finding, Kind::AlarmStarted, at(0));
+        let alarm = Alarm::new(&service, finding, AlarmKind::AlarmStarted, at(0));
         let message = alarm.message().unwrap();
         assert!(message.subject.is_ascii() && message.subject.len() < 100);
         assert!(message.text.contains(service.as_str()));
@@ -329,7 +334,7 @@ mod tests {
         );
         let read: Alarm = serde_json::from_str(&message.document).unwrap();
         assert_eq!(read, alarm);
-        let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
+        let over = Alarm::new(&service, finding, AlarmKind::AlarmEnded, at(0));
         assert_ne!(over.id, alarm.id);
     }
 
@@ -354,7 +359,7 @@ mod tests {
         let document: serde_json::Value = serde_json::from_str(&message.document).unwrap();
         let counts = serde_json::json!({"waiting": 2, "connected": 1, "rejected": 0});
         assert_eq!(document["attachments"], counts);
-        let over = Alarm::new(&service, alarm.finding, Kind::AlarmEnded, at(1));
+        let over = Alarm::new(&service, alarm.finding, AlarmKind::AlarmEnded, at(1));
         assert!(!over.message().unwrap().document.contains("\"attachments\""));
     }
 
@@ -362,7 +367,7 @@ mod tests {
     fn an_alarm_that_ends_with_the_management_does_not_say_that_all_is_well() {
         let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
         let finding = Finding::AcceptanceNotRequired;
-        let over = Alarm::new(&service, finding, Kind::AlarmEnded, at(0));
+        let over = Alarm::new(&service, finding, AlarmKind::AlarmEnded, at(0));
         let message = over.message().unwrap();
         assert!(message.text.contains("This is over"));
         assert!(!message.document.contains("unmanaged"));

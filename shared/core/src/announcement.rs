@@ -23,7 +23,7 @@ use crate::vote::{Vote, may_approve};
 /// What is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum AnnouncementKind {
     /// A connection waits for people.
     ReviewOpened,
     /// It still does.
@@ -64,28 +64,28 @@ pub enum Kind {
     Gone,
 }
 
-impl Kind {
+impl AnnouncementKind {
     /// Every kind.
-    pub const ALL: [Kind; 19] = [
-        Kind::ReviewOpened,
-        Kind::ReviewReminder,
-        Kind::NobodyMayDecide,
-        Kind::QuorumOutOfReach,
-        Kind::VoteCast,
-        Kind::VoteWithdrawn,
-        Kind::Accepted,
-        Kind::Rejected,
-        Kind::AcceptRefused,
-        Kind::StaysRejected,
-        Kind::WouldRevoke,
-        Kind::RevocationStarted,
-        Kind::RevocationUndone,
-        Kind::Revoked,
-        Kind::AcceptedOutOfBand,
-        Kind::RejectedOutOfBand,
-        Kind::DeciderNamed,
-        Kind::DeciderContradicted,
-        Kind::Gone,
+    pub const ALL: [AnnouncementKind; 19] = [
+        AnnouncementKind::ReviewOpened,
+        AnnouncementKind::ReviewReminder,
+        AnnouncementKind::NobodyMayDecide,
+        AnnouncementKind::QuorumOutOfReach,
+        AnnouncementKind::VoteCast,
+        AnnouncementKind::VoteWithdrawn,
+        AnnouncementKind::Accepted,
+        AnnouncementKind::Rejected,
+        AnnouncementKind::AcceptRefused,
+        AnnouncementKind::StaysRejected,
+        AnnouncementKind::WouldRevoke,
+        AnnouncementKind::RevocationStarted,
+        AnnouncementKind::RevocationUndone,
+        AnnouncementKind::Revoked,
+        AnnouncementKind::AcceptedOutOfBand,
+        AnnouncementKind::RejectedOutOfBand,
+        AnnouncementKind::DeciderNamed,
+        AnnouncementKind::DeciderContradicted,
+        AnnouncementKind::Gone,
     ];
 
     /// The kind as it stands in messages and in the attribute that filter policies use.
@@ -127,7 +127,7 @@ pub struct Announcement {
     /// revision and the kind where its status did not change.
     pub id: String,
     /// What is announced.
-    pub kind: Kind,
+    pub kind: AnnouncementKind,
     /// When it happened.
     pub at: Timestamp,
     /// The endpoint service.
@@ -202,7 +202,7 @@ pub struct Review {
 /// What is to be announced of a transition, given the request as it stands after it; none for
 /// steps on the way, and for what nobody needs to hear.
 #[must_use]
-pub fn announcement(request: &Request, transition: &Transition) -> Option<Announcement> {
+pub fn announcement_of(request: &Request, transition: &Transition) -> Option<Announcement> {
     let kind = kind_of(transition, request)?;
     Some(Announcement {
         id: format!("{}#{:08}", request.endpoint_id, request.version),
@@ -215,30 +215,32 @@ pub fn announcement(request: &Request, transition: &Transition) -> Option<Announ
 
 /// What is to be told of a request that did not change, as of the revision that notes it.
 #[must_use]
-pub fn note(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
-    let mut told = about(request, kind, at);
-    told.id = format!("{}.{}", told.id, kind.as_str());
+pub fn note(request: &Request, kind: AnnouncementKind, at: Timestamp) -> Announcement {
+    let mut announcement = about(request, kind, at);
+    announcement.id = format!("{}.{}", announcement.id, kind.as_str());
     match (kind, request.votes.last()) {
-        (Kind::WouldRevoke, _) => {
-            told.reason = objection(request, &request.verdict, request.purged.as_ref());
+        (AnnouncementKind::WouldRevoke, _) => {
+            announcement.reason = objection(request, &request.verdict, request.purged.as_ref());
         }
-        (Kind::StaysRejected, _) => told.reason = rejection::why(request),
-        (Kind::VoteCast | Kind::VoteWithdrawn, Some(vote)) => told.reason = vote.to_string(),
-        (Kind::DeciderNamed, _) => {
-            told.reason = "AWS CloudTrail tells by now who it was.".to_owned();
+        (AnnouncementKind::StaysRejected, _) => announcement.reason = rejection::why(request),
+        (AnnouncementKind::VoteCast | AnnouncementKind::VoteWithdrawn, Some(vote)) => {
+            announcement.reason = vote.to_string();
         }
-        (Kind::DeciderContradicted, _) => {
-            told.reason = format!(
+        (AnnouncementKind::DeciderNamed, _) => {
+            announcement.reason = "AWS CloudTrail tells by now who it was.".to_owned();
+        }
+        (AnnouncementKind::DeciderContradicted, _) => {
+            announcement.reason = format!(
                 "{} is on record for it, and AWS CloudTrail names somebody else as well.",
                 sentence_start(&request.decided_by)
             );
         }
         _ => {}
     }
-    told
+    announcement
 }
 
-fn about(request: &Request, kind: Kind, at: Timestamp) -> Announcement {
+fn about(request: &Request, kind: AnnouncementKind, at: Timestamp) -> Announcement {
     Announcement {
         schema: SCHEMA.to_owned(),
         id: format!(
@@ -286,29 +288,31 @@ fn sentence_start(actor: &Actor) -> String {
     }
 }
 
-fn kind_of(transition: &Transition, request: &Request) -> Option<Kind> {
+fn kind_of(transition: &Transition, request: &Request) -> Option<AnnouncementKind> {
     // Nobody need be told what was so before we looked, unless the policy denies it.
     let old = transition.actor == Actor::Found && request.verdict.decision != Decision::Reject;
     match (transition.cause, transition.from, transition.to) {
-        (_, _, Status::InReview) if request.deciders == 0 => Some(Kind::NobodyMayDecide),
-        (_, _, Status::InReview) => Some(Kind::ReviewOpened),
+        (_, _, Status::InReview) if request.deciders == 0 => {
+            Some(AnnouncementKind::NobodyMayDecide)
+        }
+        (_, _, Status::InReview) => Some(AnnouncementKind::ReviewOpened),
         // Who approved need not press a second time while EC2 is slow.
-        (Cause::Voted, _, _) => Some(Kind::VoteCast),
+        (Cause::Voted, _, _) => Some(AnnouncementKind::VoteCast),
         // A service that is taken over may have hundreds of connections that somebody accepted long
         // ago. Only those that the policy denies are news.
         (Cause::OutOfBand, None, Status::Accepted) if old => None,
         (Cause::OutOfBand, None, Status::Rejected) if transition.actor == Actor::Found => None,
-        (Cause::OutOfBand, _, Status::Accepted) => Some(Kind::AcceptedOutOfBand),
-        (Cause::OutOfBand, _, Status::Rejected) => Some(Kind::RejectedOutOfBand),
-        (Cause::Restored, _, _) => Some(Kind::RevocationUndone),
-        (Cause::Refused, _, _) => Some(Kind::AcceptRefused),
-        (_, _, Status::Accepted) => Some(Kind::Accepted),
-        (_, Some(Status::Revoking), Status::Rejected) => Some(Kind::Revoked),
-        (_, _, Status::Rejected) => Some(Kind::Rejected),
+        (Cause::OutOfBand, _, Status::Accepted) => Some(AnnouncementKind::AcceptedOutOfBand),
+        (Cause::OutOfBand, _, Status::Rejected) => Some(AnnouncementKind::RejectedOutOfBand),
+        (Cause::Restored, _, _) => Some(AnnouncementKind::RevocationUndone),
+        (Cause::Refused, _, _) => Some(AnnouncementKind::AcceptRefused),
+        (_, _, Status::Accepted) => Some(AnnouncementKind::Accepted),
+        (_, Some(Status::Revoking), Status::Rejected) => Some(AnnouncementKind::Revoked),
+        (_, _, Status::Rejected) => Some(AnnouncementKind::Rejected),
         // That a rejected endpoint was deleted is housekeeping of the consumer's.
         (_, Some(Status::Rejected | Status::Rejecting), Status::Gone) => None,
-        (_, _, Status::Gone) => Some(Kind::Gone),
-        (_, _, Status::Revoking) => Some(Kind::RevocationStarted),
+        (_, _, Status::Gone) => Some(AnnouncementKind::Gone),
+        (_, _, Status::Revoking) => Some(AnnouncementKind::RevocationStarted),
         (_, _, Status::Accepting | Status::Rejecting) => None,
     }
 }
@@ -391,24 +395,26 @@ impl Announcement {
     #[must_use]
     pub fn subject(&self) -> String {
         let head = match self.kind {
-            Kind::ReviewOpened => "PrivateLink review needed",
-            Kind::ReviewReminder => "PrivateLink review still open",
-            Kind::NobodyMayDecide => "PrivateLink review, and nobody may decide",
-            Kind::QuorumOutOfReach => "PrivateLink review out of reach",
-            Kind::VoteCast => "PrivateLink vote",
-            Kind::VoteWithdrawn => "PrivateLink vote withdrawn",
-            Kind::Accepted => "PrivateLink accepted",
-            Kind::Rejected => "PrivateLink rejected",
-            Kind::AcceptRefused | Kind::StaysRejected => "PrivateLink needs a new endpoint",
-            Kind::WouldRevoke => "PrivateLink no longer allowed",
-            Kind::RevocationStarted => "PrivateLink will be cut",
-            Kind::RevocationUndone => "PrivateLink will not be cut",
-            Kind::Revoked => "PrivateLink connection cut",
-            Kind::AcceptedOutOfBand => "PrivateLink accepted outside Gatekeeper",
-            Kind::RejectedOutOfBand => "PrivateLink rejected outside Gatekeeper",
-            Kind::DeciderNamed => "PrivateLink decided by whom",
-            Kind::DeciderContradicted => "PrivateLink decided by whom is contradicted",
-            Kind::Gone => "PrivateLink endpoint gone",
+            AnnouncementKind::ReviewOpened => "PrivateLink review needed",
+            AnnouncementKind::ReviewReminder => "PrivateLink review still open",
+            AnnouncementKind::NobodyMayDecide => "PrivateLink review, and nobody may decide",
+            AnnouncementKind::QuorumOutOfReach => "PrivateLink review out of reach",
+            AnnouncementKind::VoteCast => "PrivateLink vote",
+            AnnouncementKind::VoteWithdrawn => "PrivateLink vote withdrawn",
+            AnnouncementKind::Accepted => "PrivateLink accepted",
+            AnnouncementKind::Rejected => "PrivateLink rejected",
+            AnnouncementKind::AcceptRefused | AnnouncementKind::StaysRejected => {
+                "PrivateLink needs a new endpoint"
+            }
+            AnnouncementKind::WouldRevoke => "PrivateLink no longer allowed",
+            AnnouncementKind::RevocationStarted => "PrivateLink will be cut",
+            AnnouncementKind::RevocationUndone => "PrivateLink will not be cut",
+            AnnouncementKind::Revoked => "PrivateLink connection cut",
+            AnnouncementKind::AcceptedOutOfBand => "PrivateLink accepted outside Gatekeeper",
+            AnnouncementKind::RejectedOutOfBand => "PrivateLink rejected outside Gatekeeper",
+            AnnouncementKind::DeciderNamed => "PrivateLink decided by whom",
+            AnnouncementKind::DeciderContradicted => "PrivateLink decided by whom is contradicted",
+            AnnouncementKind::Gone => "PrivateLink endpoint gone",
         };
         format!("{head}: {} on {}", self.account_id, self.service_id)
     }
@@ -454,23 +460,32 @@ impl Announcement {
             row("Policy", &self.verdict.reason);
         }
         match self.kind {
-            Kind::ReviewOpened
-            | Kind::ReviewReminder
-            | Kind::NobodyMayDecide
-            | Kind::QuorumOutOfReach => {
+            AnnouncementKind::ReviewOpened
+            | AnnouncementKind::ReviewReminder
+            | AnnouncementKind::NobodyMayDecide
+            | AnnouncementKind::QuorumOutOfReach => {
                 row("Since", &format!("{:.0}", self.since));
                 if let Some(review) = &self.review {
                     row("Approvals", &review.to_string());
                 }
             }
-            Kind::VoteCast | Kind::VoteWithdrawn | Kind::Gone => {}
-            Kind::RevocationStarted | Kind::RevocationUndone | Kind::WouldRevoke => {
+            AnnouncementKind::VoteCast
+            | AnnouncementKind::VoteWithdrawn
+            | AnnouncementKind::Gone => {}
+            AnnouncementKind::RevocationStarted
+            | AnnouncementKind::RevocationUndone
+            | AnnouncementKind::WouldRevoke => {
                 row("Accepted by", &self.decided_by.to_string());
             }
             _ => row("Decided by", &self.decided_by.to_string()),
         }
         if !self.also_named.is_empty()
-            && !matches!(self.kind, Kind::VoteCast | Kind::VoteWithdrawn | Kind::Gone)
+            && !matches!(
+                self.kind,
+                AnnouncementKind::VoteCast
+                    | AnnouncementKind::VoteWithdrawn
+                    | AnnouncementKind::Gone
+            )
         {
             row("Also named", &list(&self.also_named));
         }
@@ -481,7 +496,7 @@ impl Announcement {
         row("At", &format!("{:.0}", self.at));
         let rejects = self.review.as_ref().is_some_and(|it| it.rejected_when_due);
         match (self.due, self.kind) {
-            (Some(due), Kind::RevocationStarted) => row("Cut at", &format!("{due:.0}")),
+            (Some(due), AnnouncementKind::RevocationStarted) => row("Cut at", &format!("{due:.0}")),
             (Some(due), _) if rejects => row("Answer by", &format!("{due:.0}, or it is rejected")),
             (Some(due), _) => row("Answer by", &format!("{due:.0}")),
             (None, _) => {}
@@ -492,35 +507,45 @@ impl Announcement {
     #[must_use]
     pub fn headline(&self) -> &'static str {
         match self.kind {
-            Kind::ReviewOpened => "asks to connect, and somebody has to decide.",
-            Kind::ReviewReminder => "still waits for somebody to decide.",
-            Kind::NobodyMayDecide => "asks to connect, and nobody may decide about it.",
-            Kind::QuorumOutOfReach => {
+            AnnouncementKind::ReviewOpened => "asks to connect, and somebody has to decide.",
+            AnnouncementKind::ReviewReminder => "still waits for somebody to decide.",
+            AnnouncementKind::NobodyMayDecide => "asks to connect, and nobody may decide about it.",
+            AnnouncementKind::QuorumOutOfReach => {
                 "asks to connect, and more people must approve than there are who may."
             }
-            Kind::VoteCast => "asks to connect, and somebody voted.",
-            Kind::VoteWithdrawn => "asks to connect, and somebody took their approval back.",
-            Kind::Accepted => "asked to connect and was accepted.",
-            Kind::Rejected => "asked to connect and was rejected.",
-            Kind::AcceptRefused => {
+            AnnouncementKind::VoteCast => "asks to connect, and somebody voted.",
+            AnnouncementKind::VoteWithdrawn => {
+                "asks to connect, and somebody took their approval back."
+            }
+            AnnouncementKind::Accepted => "asked to connect and was accepted.",
+            AnnouncementKind::Rejected => "asked to connect and was rejected.",
+            AnnouncementKind::AcceptRefused => {
                 "is allowed by now, but EC2 does not accept its endpoint any more."
             }
-            Kind::StaysRejected => "is allowed by now, but its endpoint was rejected and stays so.",
-            Kind::WouldRevoke => "is connected, and is not allowed to be.",
-            Kind::RevocationStarted => "is connected, is not allowed to be, and will be cut.",
-            Kind::RevocationUndone => "was to be cut, and stays connected.",
-            Kind::Revoked => "was connected and has been cut.",
-            Kind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
-            Kind::RejectedOutOfBand => "was rejected without Gatekeeper.",
-            Kind::DeciderNamed if self.status == Status::Rejected => {
+            AnnouncementKind::StaysRejected => {
+                "is allowed by now, but its endpoint was rejected and stays so."
+            }
+            AnnouncementKind::WouldRevoke => "is connected, and is not allowed to be.",
+            AnnouncementKind::RevocationStarted => {
+                "is connected, is not allowed to be, and will be cut."
+            }
+            AnnouncementKind::RevocationUndone => "was to be cut, and stays connected.",
+            AnnouncementKind::Revoked => "was connected and has been cut.",
+            AnnouncementKind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
+            AnnouncementKind::RejectedOutOfBand => "was rejected without Gatekeeper.",
+            AnnouncementKind::DeciderNamed if self.status == Status::Rejected => {
                 "was rejected without Gatekeeper, and it is known by whom."
             }
-            Kind::DeciderNamed => "was accepted without Gatekeeper, and it is known by whom.",
-            Kind::DeciderContradicted if self.status == Status::Rejected => {
+            AnnouncementKind::DeciderNamed => {
+                "was accepted without Gatekeeper, and it is known by whom."
+            }
+            AnnouncementKind::DeciderContradicted if self.status == Status::Rejected => {
                 "was rejected, and who did it is contradicted."
             }
-            Kind::DeciderContradicted => "was accepted, and who did it is contradicted.",
-            Kind::Gone => "deleted its endpoint, or it failed or expired.",
+            AnnouncementKind::DeciderContradicted => {
+                "was accepted, and who did it is contradicted."
+            }
+            AnnouncementKind::Gone => "deleted its endpoint, or it failed or expired.",
         }
     }
 
@@ -529,46 +554,48 @@ impl Announcement {
     pub fn what_now(&self) -> Option<&'static str> {
         let nobody = self.review.as_ref().is_some_and(|it| it.deciders == 0);
         let kind = match self.kind {
-            Kind::ReviewReminder if nobody => Kind::NobodyMayDecide,
+            AnnouncementKind::ReviewReminder if nobody => AnnouncementKind::NobodyMayDecide,
             kind => kind,
         };
         match kind {
-            Kind::ReviewOpened | Kind::ReviewReminder => Some(
+            AnnouncementKind::ReviewOpened | AnnouncementKind::ReviewReminder => Some(
                 "Approvers were asked one by one, each with a link of their own. The connection stays \
                  pending until they decide, or an entry of the allowlist does.",
             ),
-            Kind::NobodyMayDecide => Some(
+            AnnouncementKind::NobodyMayDecide => Some(
                 "No approver is entered in the allowlist table for this service, or each is barred \
                  from deciding about this account. Enter one, and they are asked at once; or have an \
                  entry of the allowlist decide. Until then the connection stays pending.",
             ),
-            Kind::QuorumOutOfReach => Some(
+            AnnouncementKind::QuorumOutOfReach => Some(
                 "Those who may decide can reject it, and not approve it. Enter more approvers, or lower \
                  approvals_required for the service.",
             ),
-            Kind::AcceptRefused => Some(
+            AnnouncementKind::AcceptRefused => Some(
                 "The endpoint was rejected before, and that cannot be taken back. Ask the consumer \
                  to delete it and to create a new one: that one will be accepted as long as the \
                  allowlist says so. This endpoint is not tried again.",
             ),
-            Kind::StaysRejected => Some(
+            AnnouncementKind::StaysRejected => Some(
                 "What people rejected is not accepted because of an entry. Ask the consumer to delete \
                  the endpoint and to create a new one: that one will be accepted as long as the \
                  allowlist says so.",
             ),
-            Kind::RejectedOutOfBand if self.verdict.decision == Decision::Accept => Some(
-                "The allowlist allows it. Where the service's setting out_of_band is revert, it is tried \
+            AnnouncementKind::RejectedOutOfBand if self.verdict.decision == Decision::Accept => {
+                Some(
+                    "The allowlist allows it. Where the service's setting out_of_band is revert, it is tried \
                  again, once. Else it stays rejected: ask the consumer to delete the endpoint and to \
                  create a new one.",
-            ),
-            Kind::WouldRevoke => Some(
+                )
+            }
+            AnnouncementKind::WouldRevoke => Some(
                 "Nothing is cut: the service's setting revoke is report. With enforce it would be.",
             ),
-            Kind::DeciderContradicted => Some(
+            AnnouncementKind::DeciderContradicted => Some(
                 "Nothing is changed by that. Both names are kept with the request: look up the calls in \
                  AWS CloudTrail's event history, and ask both.",
             ),
-            Kind::RevocationStarted => Some(
+            AnnouncementKind::RevocationStarted => Some(
                 "It carries traffic until then. To keep it, have the allowlist allow it again \
                  before that moment; nothing else needs to be done.",
             ),
@@ -687,8 +714,12 @@ mod tests {
             if from.is_none() {
                 happened.actor = Actor::Found;
             }
-            let told = announcement(&request(to), &happened);
-            assert_eq!(told.map(|a| a.kind.as_str()), expected, "{from:?} to {to}");
+            let announcement = announcement_of(&request(to), &happened);
+            assert_eq!(
+                announcement.map(|a| a.kind.as_str()),
+                expected,
+                "{from:?} to {to}"
+            );
         }
     }
 
@@ -698,22 +729,22 @@ mod tests {
         request.verdict.decision = Decision::Reject;
         let mut found = transition(None, Status::Accepted, Cause::OutOfBand);
         found.actor = Actor::Found;
-        let told = announcement(&request, &found).map(|a| a.kind);
-        assert_eq!(told, Some(Kind::AcceptedOutOfBand));
+        let announcement = announcement_of(&request, &found).map(|a| a.kind);
+        assert_eq!(announcement, Some(AnnouncementKind::AcceptedOutOfBand));
         // So is one that somebody let in under our eyes, before we had a request of it.
         request.verdict.decision = Decision::Review;
         found.actor = Actor::Unknown;
-        let told = announcement(&request, &found).map(|a| a.kind);
-        assert_eq!(told, Some(Kind::AcceptedOutOfBand));
+        let announcement = announcement_of(&request, &found).map(|a| a.kind);
+        assert_eq!(announcement, Some(AnnouncementKind::AcceptedOutOfBand));
     }
 
     #[test]
     fn subjects_keep_within_what_sns_takes() {
-        for kind in Kind::ALL {
+        for kind in AnnouncementKind::ALL {
             let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
-            let mut told = announcement(&request(Status::Accepted), &done).unwrap();
-            told.kind = kind;
-            let subject = told.subject();
+            let mut announcement = announcement_of(&request(Status::Accepted), &done).unwrap();
+            announcement.kind = kind;
+            let subject = announcement.subject();
             assert!(subject.is_ascii() && subject.len() < 100, "{subject}");
             assert!(!subject.contains(char::is_control));
         }
@@ -722,9 +753,9 @@ mod tests {
     #[test]
     fn a_person_reads_what_happened_to_whom_and_why() {
         let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
-        let told = announcement(&request(Status::Accepted), &done).unwrap();
+        let announcement = announcement_of(&request(Status::Accepted), &done).unwrap();
         assert_eq!(
-            told.text(),
+            announcement.text(),
             "Account 012345678901 asked to connect and was accepted.\n\
              \n\
              Service     vpce-svc-0a1b2c3d4e5f60718\n\
@@ -735,9 +766,9 @@ mod tests {
              EC2         ok (request id req-1)\n\
              At          1970-01-01T00:00:00Z\n"
         );
-        let document = told.message().unwrap().document;
+        let document = announcement.message().unwrap().document;
         let read: Announcement = serde_json::from_str(&document).unwrap();
-        assert_eq!(read, told);
+        assert_eq!(read, announcement);
     }
 
     #[test]
@@ -747,7 +778,7 @@ mod tests {
         let mut start = transition(Some(Status::Accepted), Status::Revoking, Cause::Revoked);
         start.ec2 = None;
         start.reason = "Nothing allows it.".to_owned();
-        let text = announcement(&request, &start).unwrap().text();
+        let text = announcement_of(&request, &start).unwrap().text();
         assert!(
             text.contains("\nCut at      2027-01-15T08:00:00Z\n"),
             "{text}"
@@ -763,11 +794,21 @@ mod tests {
             call: crate::request::Enforcement::Accept,
             arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
         };
-        let told = note(&request, Kind::DeciderNamed, request.opened_at);
-        assert!(!told.message().unwrap().document.contains("also_named"));
+        let announcement = note(&request, AnnouncementKind::DeciderNamed, request.opened_at);
+        assert!(
+            !announcement
+                .message()
+                .unwrap()
+                .document
+                .contains("also_named")
+        );
         assert!(request.learn(&[mallory], request.opened_at).contradiction);
-        let told = note(&request, Kind::DeciderContradicted, request.opened_at);
-        let text = told.text();
+        let announcement = note(
+            &request,
+            AnnouncementKind::DeciderContradicted,
+            request.opened_at,
+        );
+        let text = announcement.text();
         for line in [
             "Account 012345678901 was accepted, and who did it is contradicted.\n",
             "\nDecided by  arn:aws:iam::111122223333:user/alice\n",
@@ -775,11 +816,11 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
-        let document = told.message().unwrap().document;
+        let document = announcement.message().unwrap().document;
         assert!(document.contains(r#""also_named":["arn:aws:iam::111122223333:user/mallory"]"#));
         assert_eq!(
             serde_json::from_str::<Announcement>(&document).unwrap(),
-            told
+            announcement
         );
     }
 
@@ -787,7 +828,11 @@ mod tests {
     fn a_note_has_an_id_of_its_own() {
         let mut request = request(Status::InReview);
         request.revision = 7;
-        let reminder = note(&request, Kind::ReviewReminder, request.opened_at);
+        let reminder = note(
+            &request,
+            AnnouncementKind::ReviewReminder,
+            request.opened_at,
+        );
         assert_eq!(
             reminder.id,
             "vpce-0123456789abcdef0#00000001.7.review_reminder"

@@ -53,7 +53,7 @@ pub struct Approver {
 
 /// Why an approver may not decide a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bar {
+pub enum Ineligible {
     /// The service is none of theirs.
     OtherService,
     /// The account is their own.
@@ -93,12 +93,12 @@ impl Approver {
     }
 
     /// Whether a consumer's connections to a service may be decided under this item, as far as it alone says.
-    fn may_decide(&self, service: &ServiceId, account: &AccountId) -> Result<(), Bar> {
+    fn may_decide(&self, service: &ServiceId, account: &AccountId) -> Result<(), Ineligible> {
         if !self.services.iter().any(|scope| scope.covers(service)) {
-            return Err(Bar::OtherService);
+            return Err(Ineligible::OtherService);
         }
         if self.own_accounts.contains(account) {
-            return Err(Bar::OwnAccount);
+            return Err(Ineligible::OwnAccount);
         }
         Ok(())
     }
@@ -131,11 +131,11 @@ pub fn may_decide(
     approvers: &[Approver],
     service: &ServiceId,
     account: &AccountId,
-) -> Result<(), Bar> {
+) -> Result<(), Ineligible> {
     approver.may_decide(service, account)?;
     let items = items_of(approver, approvers);
     match items.iter().any(|item| item.own_accounts.contains(account)) {
-        true => Err(Bar::OwnAccount),
+        true => Err(Ineligible::OwnAccount),
         false => Ok(()),
     }
 }
@@ -278,11 +278,11 @@ mod tests {
             may_decide(alice, &all, &service, account)
         };
         assert_eq!(may(&alice, &foreign), Ok(()));
-        assert_eq!(may(&alice, &own), Err(Bar::OwnAccount));
+        assert_eq!(may(&alice, &own), Err(Ineligible::OwnAccount));
         alice.services = [Scope::Service(other)].into();
-        assert_eq!(may(&alice, &foreign), Err(Bar::OtherService));
+        assert_eq!(may(&alice, &foreign), Err(Ineligible::OtherService));
         alice.services.clear();
-        assert_eq!(may(&alice, &foreign), Err(Bar::OtherService));
+        assert_eq!(may(&alice, &foreign), Err(Ineligible::OtherService));
     }
 
     fn under_iam(id: &str, principal: &str) -> Approver {
@@ -399,11 +399,11 @@ mod tests {
         assert_eq!(may_decide(&tagged, &all, &service, &foreign), Ok(()));
         assert_eq!(
             may_decide(&mail, &all, &service, &foreign),
-            Err(Bar::OtherService)
+            Err(Ineligible::OtherService)
         );
         assert_eq!(
             may_decide(&tagged, &all, &service, &theirs),
-            Err(Bar::OwnAccount)
+            Err(Ineligible::OwnAccount)
         );
     }
 

@@ -112,17 +112,17 @@ impl Tally {
 
     /// Whether more wait, or more are connected, than people were told.
     #[must_use]
-    pub fn is_more_than(self, told: Self) -> bool {
-        self.waiting > told.waiting || self.connected > told.connected
+    pub fn is_more_than(self, announced: Self) -> bool {
+        self.waiting > announced.waiting || self.connected > announced.connected
     }
 
     /// What is known when only a part of a service was seen now, and `told` before.
     #[must_use]
-    pub fn at_least(self, told: Self) -> Self {
+    pub fn at_least(self, announced: Self) -> Self {
         Self {
-            waiting: self.waiting.max(told.waiting),
-            connected: self.connected.max(told.connected),
-            rejected: self.rejected.max(told.rejected),
+            waiting: self.waiting.max(announced.waiting),
+            connected: self.connected.max(announced.connected),
+            rejected: self.rejected.max(announced.rejected),
         }
     }
 

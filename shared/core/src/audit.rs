@@ -18,37 +18,45 @@ pub const AT_MOST: u32 = 5;
 
 /// Whether a connection that is there may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Entitlement {
     /// An entry allows it, or approvers did.
-    Carried,
+    Allowed,
     /// Nobody can tell.
-    Unsure,
+    Unknown,
     /// An entry denies it.
     Denied,
     /// Nothing allows it any more.
-    Withdrawn,
+    Lapsed,
 }
 
 /// Judges what is connected by its verdict, taken as if it used no slot: lowering a limit never
 /// cuts what is there.
 #[must_use]
-pub fn standing(request: &Request, verdict: &Verdict, organization: &Organization) -> Standing {
+pub fn entitlement(
+    request: &Request,
+    verdict: &Verdict,
+    organization: &Organization,
+) -> Entitlement {
     let by_path = |actor: &Actor| matches!(actor, Actor::Policy(Some(rule)) if matches!(rule.principal, Principal::Organization(_)));
     let over_limit =
         |failed: &FailedCondition| matches!(failed, FailedCondition::MaxConnections { .. });
     let doubtful =
         |failed: &FailedCondition| matches!(failed, FailedCondition::OrganizationUnknown { .. });
     match (verdict.decision, &verdict.rule) {
-        (Decision::Accept, _) => Standing::Carried,
-        (Decision::Reject, Some(_)) => Standing::Denied,
-        _ if *organization == Organization::Failed => Standing::Unsure,
+        (Decision::Accept, _) => Entitlement::Allowed,
+        (Decision::Reject, Some(_)) => Entitlement::Denied,
+        _ if *organization == Organization::Failed => Entitlement::Unknown,
         // The rule that let it in cannot be asked any more.
-        _ if *organization == Organization::Off && by_path(&request.decided_by) => Standing::Unsure,
+        _ if *organization == Organization::Off && by_path(&request.decided_by) => {
+            Entitlement::Unknown
+        }
         // Where nothing lists it, it falls whether the deny applies or not.
-        (_, Some(_)) if verdict.failed.iter().any(doubtful) => Standing::Unsure,
-        _ if matches!(request.decided_by, Actor::Approver(_)) => Standing::Carried,
-        (Decision::Review, Some(_)) if verdict.failed.iter().all(over_limit) => Standing::Carried,
-        _ => Standing::Withdrawn,
+        (_, Some(_)) if verdict.failed.iter().any(doubtful) => Entitlement::Unknown,
+        _ if matches!(request.decided_by, Actor::Approver(_)) => Entitlement::Allowed,
+        (Decision::Review, Some(_)) if verdict.failed.iter().all(over_limit) => {
+            Entitlement::Allowed
+        }
+        _ => Entitlement::Lapsed,
     }
 }
 
@@ -67,7 +75,7 @@ pub enum Audit {
         due: Timestamp,
     },
     /// Cut it: its time is up.
-    Cut,
+    Revoke,
     /// Let it be: it is allowed again, or the service revokes no more.
     Restore,
 }
@@ -86,30 +94,35 @@ pub struct Run {
 
 /// Decides about one connection. `settings` are those of its service.
 #[must_use]
-pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, run: Run) -> Audit {
-    let standing = match standing {
-        Standing::Withdrawn if run.policy_is_empty => Standing::Unsure,
-        standing => standing,
+pub fn audit(
+    request: &Request,
+    entitlement: Entitlement,
+    settings: &ServiceSettings,
+    run: Run,
+) -> Audit {
+    let entitlement = match entitlement {
+        Entitlement::Lapsed if run.policy_is_empty => Entitlement::Unknown,
+        entitlement => entitlement,
     };
     let mode = settings.revoke.unwrap_or_default();
     // Somebody let it in past the policy, and the service undoes that.
     let undone = is_undone(request, settings);
-    let cuts = cuts(request, settings);
-    match (request.status, standing) {
-        (Status::Revoking, Standing::Carried) => Audit::Restore,
-        (Status::Revoking, _) if !cuts => Audit::Restore,
+    let revokes = revokes(request, settings);
+    match (request.status, entitlement) {
+        (Status::Revoking, Entitlement::Allowed) => Audit::Restore,
+        (Status::Revoking, _) if !revokes => Audit::Restore,
         // What nobody can tell changes nothing: neither is it cut, nor does its grace period begin anew.
-        (Status::Revoking, Standing::Unsure) => Audit::Stay,
-        (Status::Revoking, Standing::Denied | Standing::Withdrawn) => {
+        (Status::Revoking, Entitlement::Unknown) => Audit::Stay,
+        (Status::Revoking, Entitlement::Denied | Entitlement::Lapsed) => {
             let seen_before = request.status_since < run.began;
             let due = request.due.is_none_or(|due| due <= run.now);
             if due && seen_before {
-                Audit::Cut
+                Audit::Revoke
             } else {
                 Audit::Stay
             }
         }
-        (Status::Accepted, Standing::Denied | Standing::Withdrawn) if cuts => {
+        (Status::Accepted, Entitlement::Denied | Entitlement::Lapsed) if revokes => {
             let hours = if undone {
                 0
             } else {
@@ -120,19 +133,19 @@ pub fn audit(request: &Request, standing: Standing, settings: &ServiceSettings, 
                 due: run.now.checked_add(grace).unwrap_or(Timestamp::MAX),
             }
         }
-        (Status::Accepted, Standing::Denied | Standing::Withdrawn) if mode == Revoke::Report => {
+        (Status::Accepted, Entitlement::Denied | Entitlement::Lapsed) if mode == Revoke::Report => {
             match request.reported_at {
                 Some(_) => Audit::Stay,
                 None => Audit::Report,
             }
         }
         // What is unsure now and then is not news each time.
-        (Status::Accepted, Standing::Carried)
+        (Status::Accepted, Entitlement::Allowed)
             if request.reported_at.is_some() || request.past_policy =>
         {
             Audit::Forget
         }
-        (Status::Accepted, Standing::Denied | Standing::Withdrawn)
+        (Status::Accepted, Entitlement::Denied | Entitlement::Lapsed)
             if mode == Revoke::Off && request.reported_at.is_some() =>
         {
             Audit::Forget
@@ -160,19 +173,19 @@ pub fn concerns(request: &Request, settings: &ServiceSettings) -> bool {
 #[must_use]
 pub fn is_withheld(
     request: &Request,
-    standing: Standing,
+    entitlement: Entitlement,
     settings: &ServiceSettings,
     policy_is_empty: bool,
 ) -> bool {
     policy_is_empty
-        && standing == Standing::Withdrawn
+        && entitlement == Entitlement::Lapsed
         && matches!(request.status, Status::Accepted | Status::Revoking)
-        && cuts(request, settings)
+        && revokes(request, settings)
 }
 
 /// Whether the service cuts what is not allowed: it enforces, or it undoes what somebody let in past the
 /// policy.
-fn cuts(request: &Request, settings: &ServiceSettings) -> bool {
+fn revokes(request: &Request, settings: &ServiceSettings) -> bool {
     settings.revoke.unwrap_or_default() == Revoke::Enforce || is_undone(request, settings)
 }
 
@@ -192,7 +205,7 @@ pub fn objection(request: &Request, verdict: &Verdict, purged: Option<&Rule>) ->
         ),
     };
     match purged {
-        Some(rule) => format!("{why} {}", purge::told(rule)),
+        Some(rule) => format!("{why} {}", purge::sentence(rule)),
         None => why,
     }
 }
@@ -252,13 +265,13 @@ mod tests {
         let (allow, deny) = (|| account(Effect::Allow), || account(Effect::Deny));
         let known = Organization::Known(None);
         use Decision::{Accept, Reject, Review};
-        use Standing::{Carried, Denied, Unsure, Withdrawn};
+        use Entitlement::{Allowed, Denied, Lapsed, Unknown};
         let table = [
             (
                 by_policy(),
                 verdict(Accept, allow(), vec![]),
                 known.clone(),
-                Carried,
+                Allowed,
             ),
             (
                 by_policy(),
@@ -282,84 +295,84 @@ mod tests {
                 by_policy(),
                 verdict(Review, None, vec![]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 by_policy(),
                 verdict(Reject, None, vec![]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 Actor::Unknown,
                 verdict(Review, None, vec![]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 Actor::Found,
                 verdict(Review, None, vec![]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 by_approver(),
                 verdict(Review, None, vec![]),
                 known.clone(),
-                Carried,
+                Allowed,
             ),
             (
                 by_approver(),
                 verdict(Reject, None, vec![]),
                 known.clone(),
-                Carried,
+                Allowed,
             ),
             (
                 by_policy(),
                 verdict(Review, allow(), vec![limit.clone()]),
                 known.clone(),
-                Carried,
+                Allowed,
             ),
             (
                 by_policy(),
                 verdict(Review, allow(), vec![region.clone()]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 by_policy(),
                 verdict(Review, allow(), vec![limit, region]),
                 known.clone(),
-                Withdrawn,
+                Lapsed,
             ),
             (
                 by_policy(),
                 verdict(Review, allow(), vec![doubt]),
                 known.clone(),
-                Unsure,
+                Unknown,
             ),
             (
                 by_policy(),
                 verdict(Review, None, vec![]),
                 Organization::Failed,
-                Unsure,
+                Unknown,
             ),
             (
                 by_policy(),
                 verdict(Review, None, vec![]),
                 Organization::Off,
-                Withdrawn,
+                Lapsed,
             ),
             (
                 by_path(),
                 verdict(Review, None, vec![]),
                 Organization::Off,
-                Unsure,
+                Unknown,
             ),
-            (by_path(), verdict(Review, None, vec![]), known, Withdrawn),
+            (by_path(), verdict(Review, None, vec![]), known, Lapsed),
         ];
         for (index, (actor, verdict, organization, expected)) in table.into_iter().enumerate() {
-            let found = standing(&accepted_by(actor), &verdict, &organization);
+            let found = entitlement(&accepted_by(actor), &verdict, &organization);
             assert_eq!(found, expected, "row {index}");
         }
     }
@@ -382,15 +395,15 @@ mod tests {
 
     #[test]
     fn by_default_nothing_is_cut_and_nothing_said() {
-        for standing in [
-            Standing::Carried,
-            Standing::Unsure,
-            Standing::Denied,
-            Standing::Withdrawn,
+        for entitlement in [
+            Entitlement::Allowed,
+            Entitlement::Unknown,
+            Entitlement::Denied,
+            Entitlement::Lapsed,
         ] {
             let found = audit(
                 &request(Status::Accepted),
-                standing,
+                entitlement,
                 &ServiceSettings::default(),
                 run(9),
             );
@@ -403,22 +416,22 @@ mod tests {
         let settings = settings(Revoke::Report, OutOfBand::Alert);
         let mut request = request(Status::Accepted);
         assert_eq!(
-            audit(&request, Standing::Withdrawn, &settings, run(9)),
+            audit(&request, Entitlement::Lapsed, &settings, run(9)),
             Audit::Report
         );
         request.reported_at = Some(at(9));
         assert_eq!(
-            audit(&request, Standing::Withdrawn, &settings, run(10)),
+            audit(&request, Entitlement::Lapsed, &settings, run(10)),
             Audit::Stay
         );
         assert_eq!(
-            audit(&request, Standing::Carried, &settings, run(10)),
+            audit(&request, Entitlement::Allowed, &settings, run(10)),
             Audit::Forget
         );
         // What a stricter setting began is let go.
         request.status = Status::Revoking;
         assert_eq!(
-            audit(&request, Standing::Denied, &settings, run(10)),
+            audit(&request, Entitlement::Denied, &settings, run(10)),
             Audit::Restore
         );
     }
@@ -428,16 +441,16 @@ mod tests {
         let day = 24 * 3600;
         let settings = settings(Revoke::Enforce, OutOfBand::Alert);
         let mut request = request(Status::Accepted);
-        let start = audit(&request, Standing::Withdrawn, &settings, run(9));
+        let start = audit(&request, Entitlement::Lapsed, &settings, run(9));
         assert_eq!(start, Audit::Start { due: at(9 + day) });
         request.status = Status::Revoking;
         request.status_since = at(9);
         request.due = Some(at(9 + day));
-        let after = |seconds| audit(&request, Standing::Withdrawn, &settings, run(seconds));
+        let after = |seconds| audit(&request, Entitlement::Lapsed, &settings, run(seconds));
         assert_eq!(after(8 + day), Audit::Stay);
-        assert_eq!(after(9 + day), Audit::Cut);
+        assert_eq!(after(9 + day), Audit::Revoke);
         assert_eq!(
-            audit(&request, Standing::Carried, &settings, run(8 + day)),
+            audit(&request, Entitlement::Allowed, &settings, run(8 + day)),
             Audit::Restore
         );
     }
@@ -448,26 +461,26 @@ mod tests {
         let mut request = request(Status::Revoking);
         request.status_since = at(9);
         request.due = Some(at(9 + day));
-        use Standing::{Carried, Denied, Unsure, Withdrawn};
-        for (revoke, standing, now, expected) in [
-            (Revoke::Enforce, Unsure, 9, Audit::Stay),
-            (Revoke::Enforce, Unsure, 8 + day, Audit::Stay),
-            (Revoke::Enforce, Unsure, 9 + day, Audit::Stay),
-            (Revoke::Enforce, Unsure, 99 * day, Audit::Stay),
-            (Revoke::Enforce, Withdrawn, 9 + day, Audit::Cut),
-            (Revoke::Enforce, Denied, 9 + day, Audit::Cut),
-            (Revoke::Enforce, Carried, 9 + day, Audit::Restore),
-            (Revoke::Off, Unsure, 9, Audit::Restore),
-            (Revoke::Report, Unsure, 9 + day, Audit::Restore),
+        use Entitlement::{Allowed, Denied, Lapsed, Unknown};
+        for (revoke, entitlement, now, expected) in [
+            (Revoke::Enforce, Unknown, 9, Audit::Stay),
+            (Revoke::Enforce, Unknown, 8 + day, Audit::Stay),
+            (Revoke::Enforce, Unknown, 9 + day, Audit::Stay),
+            (Revoke::Enforce, Unknown, 99 * day, Audit::Stay),
+            (Revoke::Enforce, Lapsed, 9 + day, Audit::Revoke),
+            (Revoke::Enforce, Denied, 9 + day, Audit::Revoke),
+            (Revoke::Enforce, Allowed, 9 + day, Audit::Restore),
+            (Revoke::Off, Unknown, 9, Audit::Restore),
+            (Revoke::Report, Unknown, 9 + day, Audit::Restore),
         ] {
             let settings = settings(revoke, OutOfBand::Alert);
-            let found = audit(&request, standing, &settings, run(now));
-            assert_eq!(found, expected, "{revoke:?} {standing:?} at {now}");
+            let found = audit(&request, entitlement, &settings, run(now));
+            assert_eq!(found, expected, "{revoke:?} {entitlement:?} at {now}");
         }
         // Nor where the service undoes what others let in past the policy.
         request.past_policy = true;
         let settings = settings(Revoke::Off, OutOfBand::Revert);
-        let found = audit(&request, Unsure, &settings, run(99 * day));
+        let found = audit(&request, Unknown, &settings, run(99 * day));
         assert_eq!(found, Audit::Stay);
     }
 
@@ -484,12 +497,12 @@ mod tests {
             policy_is_empty: false,
         };
         assert_eq!(
-            audit(&request, Standing::Denied, &settings, run(9)),
+            audit(&request, Entitlement::Denied, &settings, run(9)),
             Audit::Stay
         );
         assert_eq!(
-            audit(&request, Standing::Denied, &settings, run(10)),
-            Audit::Cut
+            audit(&request, Entitlement::Denied, &settings, run(10)),
+            Audit::Revoke
         );
     }
 
@@ -502,17 +515,17 @@ mod tests {
         };
         let connected = accepted_by(Actor::Unknown);
         assert_eq!(
-            audit(&connected, Standing::Withdrawn, &settings, empty),
+            audit(&connected, Entitlement::Lapsed, &settings, empty),
             Audit::Stay
         );
         assert!(matches!(
-            audit(&connected, Standing::Denied, &settings, empty),
+            audit(&connected, Entitlement::Denied, &settings, empty),
             Audit::Start { .. }
         ));
         let mut revoking = request(Status::Revoking);
         revoking.due = Some(at(1));
         assert_eq!(
-            audit(&revoking, Standing::Withdrawn, &settings, empty),
+            audit(&revoking, Entitlement::Lapsed, &settings, empty),
             Audit::Stay
         );
     }
@@ -530,61 +543,61 @@ mod tests {
         let table = [
             (
                 plain(accepted()),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Enforce, Alert),
                 true,
             ),
             (
                 plain(request(Status::Revoking)),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Enforce, Alert),
                 true,
             ),
             (
                 past_policy(accepted()),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Off, Revert),
                 true,
             ),
             (
                 plain(accepted()),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Off, Revert),
                 false,
             ),
             (
                 plain(accepted()),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Report, Alert),
                 false,
             ),
             (
                 plain(accepted()),
-                Standing::Carried,
+                Entitlement::Allowed,
                 settings(Enforce, Alert),
                 false,
             ),
             (
                 plain(accepted()),
-                Standing::Unsure,
+                Entitlement::Unknown,
                 settings(Enforce, Alert),
                 false,
             ),
             (
                 plain(accepted()),
-                Standing::Denied,
+                Entitlement::Denied,
                 settings(Enforce, Alert),
                 false,
             ),
             (
                 plain(request(Status::Rejected)),
-                Standing::Withdrawn,
+                Entitlement::Lapsed,
                 settings(Enforce, Alert),
                 false,
             ),
         ];
-        for (index, (request, standing, settings, expected)) in table.into_iter().enumerate() {
-            let withheld = |empty| is_withheld(&request, standing, &settings, empty);
+        for (index, (request, entitlement, settings, expected)) in table.into_iter().enumerate() {
+            let withheld = |empty| is_withheld(&request, entitlement, &settings, empty);
             assert_eq!(withheld(true), expected, "row {index}");
             assert!(!withheld(false), "row {index}: there is an entry");
         }
@@ -612,17 +625,17 @@ mod tests {
         let settings = settings(Revoke::Off, OutOfBand::Revert);
         let mut connected = accepted_by(Actor::Unknown);
         assert_eq!(
-            audit(&connected, Standing::Withdrawn, &settings, run(9)),
+            audit(&connected, Entitlement::Lapsed, &settings, run(9)),
             Audit::Stay,
             "an entry allowed it when they did"
         );
         connected.past_policy = true;
         assert_eq!(
-            audit(&connected, Standing::Withdrawn, &settings, run(9)),
+            audit(&connected, Entitlement::Lapsed, &settings, run(9)),
             Audit::Start { due: at(9) }
         );
         assert_eq!(
-            audit(&connected, Standing::Carried, &settings, run(9)),
+            audit(&connected, Entitlement::Allowed, &settings, run(9)),
             Audit::Forget,
             "from now on it is allowed like any other"
         );
@@ -634,7 +647,7 @@ mod tests {
         let mut request = request(Status::Accepted);
         request.reported_at = Some(at(0));
         assert_eq!(
-            audit(&request, Standing::Unsure, &settings, run(9)),
+            audit(&request, Entitlement::Unknown, &settings, run(9)),
             Audit::Stay
         );
     }

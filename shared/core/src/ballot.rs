@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::approver::{Approver, ApproverId, Bar, items_of, may_decide};
+use crate::approver::{Approver, ApproverId, Ineligible, items_of, may_decide};
 use crate::ids::ServiceId;
 use crate::precondition::{PolicyRead, Precondition};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::vote::{Ballot, Channel, Choice, Tally, Unrecorded, reason_of, tally};
 
-pub use view::{Dossier, Listed, View, is_used_up, view};
+pub use view::{Listed, RequestDetails, View, is_used_up, view};
 
 /// A vote that somebody casts, and what bears on nothing else.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub enum Refusal {
     /// Its service is not managed any more.
     Unmanaged,
     /// They may not decide this one.
-    Barred(Bar),
+    Ineligible(Ineligible),
     /// The review's time is over.
     Expired,
     /// Nothing of it is kept, and it can be cast again.
@@ -111,7 +111,7 @@ pub(crate) fn may_vote(
     request: &Request,
     approver: &Approver,
     approvers: &[Approver],
-) -> Result<(), Bar> {
+) -> Result<(), Ineligible> {
     let (service, account) = (&request.service_id, &request.account_id);
     may_decide(approver, approvers, service, account)
 }

@@ -3,11 +3,11 @@
 
 use jiff::Timestamp;
 
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::approver::ApproverId;
 use crate::messages::{Ask, Messages};
 use crate::precondition::Precondition;
-use crate::request::{Cause, Request, SlotChange, Status, Transition};
+use crate::request::{Cause, Request, Status, Transition, UsageEffect};
 use crate::vote::Choice;
 
 /// A change of a request.
@@ -60,7 +60,7 @@ pub enum Revocation {
     /// It begins the connection's grace period.
     Start,
     /// It cuts the connection.
-    Cut,
+    Revoke,
 }
 
 impl Change {
@@ -83,10 +83,10 @@ impl Change {
     pub fn transition(before: Option<&Request>, after: Request, transition: Transition) -> Self {
         Self {
             before_revision: before.map(|before| before.revision),
-            usage: match transition.slot_change() {
-                SlotChange::Keep => UsageChange::Keep,
-                SlotChange::Take => UsageChange::Take { at_most: None },
-                SlotChange::Release => UsageChange::Release,
+            usage: match transition.usage_effect() {
+                UsageEffect::Keep => UsageChange::Keep,
+                UsageEffect::Take => UsageChange::Take { at_most: None },
+                UsageEffect::Release => UsageChange::Release,
             },
             consumes: None,
             messages: Messages::of_transition(&after, &transition),
@@ -112,7 +112,11 @@ impl Change {
 
     /// The same, and this is told besides, of the request as it is to be.
     #[must_use]
-    pub fn telling(mut self, kinds: impl IntoIterator<Item = Kind>, now: Timestamp) -> Self {
+    pub fn telling(
+        mut self,
+        kinds: impl IntoIterator<Item = AnnouncementKind>,
+        now: Timestamp,
+    ) -> Self {
         for kind in kinds {
             self.messages = self.messages.and_note(&self.after, kind, now);
         }
@@ -151,7 +155,7 @@ impl Change {
             Some(transition) => (transition.cause == Cause::Revoked).then_some(Revocation::Start),
             None => {
                 let claimed = self.after.claimed_until.is_some();
-                (claimed && self.after.status == Status::Revoking).then_some(Revocation::Cut)
+                (claimed && self.after.status == Status::Revoking).then_some(Revocation::Revoke)
             }
         }
     }

@@ -4,60 +4,66 @@
 //! where to look: what is shown, and the id by which it is shown once, are made anew out of the request and
 //! its history.
 
-use crate::announcement::{Announcement, Kind, announcement, note};
+use crate::announcement::{Announcement, AnnouncementKind, announcement_of, note};
 use crate::request::{Actor, Request, Status, Transition};
 
 /// What the request and its history say of what is told; none if they say nothing of the kind, or not any
 /// more.
 #[must_use]
 pub fn confirmed(
-    told: &Announcement,
+    announcement: &Announcement,
     request: &Request,
     history: &[Transition],
 ) -> Option<Announcement> {
-    let noted = match told.kind {
+    let noted = match announcement.kind {
         // The review's own message shows these.
-        Kind::ReviewOpened | Kind::VoteCast | Kind::VoteWithdrawn => return None,
-        Kind::ReviewReminder => request
+        AnnouncementKind::ReviewOpened
+        | AnnouncementKind::VoteCast
+        | AnnouncementKind::VoteWithdrawn => return None,
+        AnnouncementKind::ReviewReminder => request
             .reminded_at
             .filter(|_| request.status == Status::InReview)
             .map(|at| (at, u64::from(request.reminders))),
-        Kind::NobodyMayDecide => since(request.out_of_reach_since, request.nobody_may_decide()),
-        Kind::QuorumOutOfReach => since(
+        AnnouncementKind::NobodyMayDecide => {
+            since(request.out_of_reach_since, request.nobody_may_decide())
+        }
+        AnnouncementKind::QuorumOutOfReach => since(
             request.out_of_reach_since,
             request.is_out_of_reach() && !request.nobody_may_decide(),
         ),
-        Kind::WouldRevoke => since(request.reported_at, request.status == Status::Accepted),
-        Kind::StaysRejected => since(
+        AnnouncementKind::WouldRevoke => {
+            since(request.reported_at, request.status == Status::Accepted)
+        }
+        AnnouncementKind::StaysRejected => since(
             request.stays_rejected.as_ref().map(|stays| stays.told_at),
             request.status == Status::Rejected,
         ),
-        Kind::DeciderNamed => matches!(request.decided_by, Actor::Iam(_))
+        AnnouncementKind::DeciderNamed => matches!(request.decided_by, Actor::Iam(_))
             .then_some((request.status_since, request.decided_in)),
-        Kind::DeciderContradicted => {
+        AnnouncementKind::DeciderContradicted => {
             let others = &request.other_names;
             let count = others.listed.len() + usize::from(others.more);
             let last = others.listed.last();
             last.map(|last| (last.at, u64::try_from(count).unwrap_or(u64::MAX)))
         }
-        Kind::Accepted
-        | Kind::Rejected
-        | Kind::AcceptRefused
-        | Kind::RevocationStarted
-        | Kind::RevocationUndone
-        | Kind::Revoked
-        | Kind::AcceptedOutOfBand
-        | Kind::RejectedOutOfBand
-        | Kind::Gone => return in_history(told, request, history),
+        AnnouncementKind::Accepted
+        | AnnouncementKind::Rejected
+        | AnnouncementKind::AcceptRefused
+        | AnnouncementKind::RevocationStarted
+        | AnnouncementKind::RevocationUndone
+        | AnnouncementKind::Revoked
+        | AnnouncementKind::AcceptedOutOfBand
+        | AnnouncementKind::RejectedOutOfBand
+        | AnnouncementKind::Gone => return in_history(announcement, request, history),
     };
     let (at, which) = noted?;
-    let mut shown = note(request, told.kind, at);
+    let mut shown = note(request, announcement.kind, at);
     // The same however often the request was written since.
     shown.id = format!(
         "{}#{:08}.{}.{which}",
         request.endpoint_id,
         request.version,
-        told.kind.as_str()
+        announcement.kind.as_str()
     );
     Some(shown)
 }
@@ -71,11 +77,11 @@ fn since(at: Option<jiff::Timestamp>, is_so: bool) -> Noted {
 
 /// The announcement of the transition that its id names, as the history has it.
 fn in_history(
-    told: &Announcement,
+    announcement: &Announcement,
     request: &Request,
     history: &[Transition],
 ) -> Option<Announcement> {
-    let (endpoint, version) = told.id.split_once('#')?;
+    let (endpoint, version) = announcement.id.split_once('#')?;
     if endpoint != request.endpoint_id.as_str() {
         return None;
     }
@@ -92,7 +98,7 @@ fn in_history(
         deadline: None,
         ..request.clone()
     };
-    announcement(&then, transition)
+    announcement_of(&then, transition)
 }
 
 #[cfg(test)]
@@ -126,34 +132,36 @@ mod tests {
         (request, history)
     }
 
-    fn told(request: &Request, kind: Kind, version: u64) -> Announcement {
-        let mut told = note(request, kind, at(0));
-        told.id = format!("{}#{version:08}", request.endpoint_id);
-        told
+    fn sent(request: &Request, kind: AnnouncementKind, version: u64) -> Announcement {
+        let mut announcement = note(request, kind, at(0));
+        announcement.id = format!("{}#{version:08}", request.endpoint_id);
+        announcement
     }
 
     #[test]
     fn a_true_announcement_is_shown_as_it_is() {
         let (request, history) = revoking();
         let last = history.last().unwrap();
-        let sent = announcement(&request, last).unwrap();
+        let sent = announcement_of(&request, last).unwrap();
         assert_eq!(confirmed(&sent, &request, &history), Some(sent));
     }
 
     #[test]
     fn what_a_message_says_is_not_shown_whatever_it_says() {
         let (request, history) = revoking();
-        let sent = announcement(&request, history.last().unwrap()).unwrap();
+        let sent = announcement_of(&request, history.last().unwrap()).unwrap();
         let changes: [fn(&mut Announcement); 9] = [
-            |told| told.reason = "Send the token to it-help.".to_owned(),
-            |told| told.account_id = "999999999999".parse().unwrap(),
-            |told| told.service_id = "vpce-svc-0ffffffffffffffff".parse().unwrap(),
-            |told| told.customer = Some("Somebody else".to_owned()),
-            |told| told.decided_by = Actor::Approver("alice@example.com".to_owned()),
-            |told| told.due = None,
-            |told| told.at = at(77),
-            |told| told.status = Status::Accepted,
-            |told| told.kind = Kind::Revoked,
+            |announcement| announcement.reason = "Send the token to it-help.".to_owned(),
+            |announcement| announcement.account_id = "999999999999".parse().unwrap(),
+            |announcement| announcement.service_id = "vpce-svc-0ffffffffffffffff".parse().unwrap(),
+            |announcement| announcement.customer = Some("Somebody else".to_owned()),
+            |announcement| {
+                announcement.decided_by = Actor::Approver("alice@example.com".to_owned())
+            },
+            |announcement| announcement.due = None,
+            |announcement| announcement.at = at(77),
+            |announcement| announcement.status = Status::Accepted,
+            |announcement| announcement.kind = AnnouncementKind::Revoked,
         ];
         for (index, change) in changes.into_iter().enumerate() {
             let mut forged = sent.clone();
@@ -166,7 +174,7 @@ mod tests {
     #[test]
     fn an_id_that_names_no_row_shows_nothing() {
         let (request, history) = revoking();
-        let base = told(&request, Kind::RevocationStarted, 3);
+        let base = sent(&request, AnnouncementKind::RevocationStarted, 3);
         let other = "vpce-0ffffffffffffffff#00000003";
         for id in [
             "",
@@ -187,11 +195,20 @@ mod tests {
         }
         // A row of which nobody is told, and one that says something else than the message does.
         assert_eq!(
-            confirmed(&told(&request, Kind::Revoked, 1), &request, &history),
+            confirmed(
+                &sent(&request, AnnouncementKind::Revoked, 1),
+                &request,
+                &history
+            ),
             None
         );
-        let shown = confirmed(&told(&request, Kind::Revoked, 2), &request, &history).unwrap();
-        assert_eq!((shown.kind, shown.due), (Kind::Accepted, None));
+        let shown = confirmed(
+            &sent(&request, AnnouncementKind::Revoked, 2),
+            &request,
+            &history,
+        )
+        .unwrap();
+        assert_eq!((shown.kind, shown.due), (AnnouncementKind::Accepted, None));
     }
 
     #[test]
@@ -231,11 +248,11 @@ mod tests {
             told_at: at(0),
         });
         let so = [
-            (&review, Kind::NobodyMayDecide),
-            (&few, Kind::QuorumOutOfReach),
-            (&reminded, Kind::ReviewReminder),
-            (&reported, Kind::WouldRevoke),
-            (&stays, Kind::StaysRejected),
+            (&review, AnnouncementKind::NobodyMayDecide),
+            (&few, AnnouncementKind::QuorumOutOfReach),
+            (&reminded, AnnouncementKind::ReviewReminder),
+            (&reported, AnnouncementKind::WouldRevoke),
+            (&stays, AnnouncementKind::StaysRejected),
         ];
         for (request, kind) in so {
             let ids = told_ids(request, kind);
@@ -245,16 +262,16 @@ mod tests {
         let accepted = request(Status::Accepted);
         let rejected = request(Status::Rejected);
         let not_so = [
-            (&reached, Kind::NobodyMayDecide),
-            (&few, Kind::NobodyMayDecide),
-            (&reached, Kind::QuorumOutOfReach),
-            (&review, Kind::QuorumOutOfReach),
-            (&review, Kind::ReviewReminder),
-            (&accepted, Kind::ReviewReminder),
-            (&accepted, Kind::WouldRevoke),
-            (&rejected, Kind::StaysRejected),
-            (&review, Kind::ReviewOpened),
-            (&review, Kind::VoteCast),
+            (&reached, AnnouncementKind::NobodyMayDecide),
+            (&few, AnnouncementKind::NobodyMayDecide),
+            (&reached, AnnouncementKind::QuorumOutOfReach),
+            (&review, AnnouncementKind::QuorumOutOfReach),
+            (&review, AnnouncementKind::ReviewReminder),
+            (&accepted, AnnouncementKind::ReviewReminder),
+            (&accepted, AnnouncementKind::WouldRevoke),
+            (&rejected, AnnouncementKind::StaysRejected),
+            (&review, AnnouncementKind::ReviewOpened),
+            (&review, AnnouncementKind::VoteCast),
         ];
         for (request, kind) in not_so {
             assert_eq!(told_ids(request, kind), [None, None], "{kind:?}");

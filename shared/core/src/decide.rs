@@ -135,7 +135,7 @@ pub enum Need {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaveReason {
     /// What the plan says.
-    Plan(plan::Why),
+    Plan(plan::LeaveReason),
     /// An event names somebody, and there is no record yet on which the name could be put.
     NameWaits,
     /// The policy cannot be read whole (safety rule S2).
@@ -202,7 +202,7 @@ fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) -> Action {
         }
         (Plan::Nothing, _, Some(request)) => seen::named(facts, request, now),
         // Until then the names would be forgotten: the event comes again when the record stands.
-        (Plan::Leave(plan::Why::Claimed | plan::Why::Lag), _, Some(_))
+        (Plan::Leave(plan::LeaveReason::Claimed | plan::LeaveReason::Lag), _, Some(_))
             if !observation.callers.is_empty() =>
         {
             Action::Leave(LeaveReason::NameWaits)

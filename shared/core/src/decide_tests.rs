@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::approver::ApproverId;
 use crate::caller::Caller;
 use crate::change::{Revocation, UsageChange};
@@ -196,8 +196,8 @@ fn words(next: &Next) -> String {
         Action::Need(need) => return format!("needs {need:?}"),
         Action::Write(change) => change,
     };
-    let told = change.messages.announcements.iter();
-    let told: Vec<&str> = told.map(|one| one.kind.as_str()).collect();
+    let announced = change.messages.announcements.iter();
+    let announced: Vec<&str> = announced.map(|one| one.kind.as_str()).collect();
     let mut words = match &change.transition {
         Some(transition) => format!("{}/{}", transition.to, transition.cause.as_str()),
         None if change.after.claimed_until.is_some() => "take up".to_owned(),
@@ -211,8 +211,8 @@ fn words(next: &Next) -> String {
     if !change.preconditions.is_empty() {
         let _ = write!(words, " on {}", change.preconditions.len());
     }
-    if !told.is_empty() {
-        let _ = write!(words, ", tells {}", told.join(", "));
+    if !announced.is_empty() {
+        let _ = write!(words, ", tells {}", announced.join(", "));
     }
     if let Some(ask) = &change.messages.ask {
         let _ = write!(words, ", asks {}", ask.approvers.len());
@@ -241,8 +241,8 @@ fn recorded(status: Status) -> Request {
     if status == Status::InReview {
         request.deciders = 1;
         request.approvals_required = 1;
-        request.asked = ["alice@example.com".parse().unwrap()].into();
-        request.letters_at = Some(at(0));
+        request.notified = ["alice@example.com".parse().unwrap()].into();
+        request.approval_emails_at = Some(at(0));
     }
     request
 }
@@ -389,7 +389,7 @@ fn people_are_asked_and_reminded_and_a_deadline_rejects() {
     assert_eq!(reminded.after.reminders, 1);
     assert_eq!(
         reminded.messages.announcements[0].kind,
-        Kind::ReviewReminder
+        AnnouncementKind::ReviewReminder
     );
     known.held = None;
     assert_eq!(words(&known.next(at(36_000))), "needs HeldEmail");
@@ -460,7 +460,7 @@ fn what_others_did_is_told_unless_the_service_only_records_it() {
         call: Enforcement::Accept,
         arn: "arn:aws:iam::111122223333:user/alice".parse().unwrap(),
     };
-    for (mode, told) in [
+    for (mode, announced) in [
         (OutOfBand::Record, 0),
         (OutOfBand::Alert, 1),
         (OutOfBand::Revert, 1),
@@ -473,14 +473,14 @@ fn what_others_did_is_told_unless_the_service_only_records_it() {
         let known = Known::of(Some(recorded(Status::InReview)), Some(connected), at(3600));
         let mut known = known.with_policy(policy(vec![], settings));
         let change = known.change(at(3600));
-        assert_eq!(change.messages.announcements.len(), told, "{mode:?}");
+        assert_eq!(change.messages.announcements.len(), announced, "{mode:?}");
         assert!(change.after.past_policy);
         assert_eq!(change.after.decided_by, Actor::Unknown);
         // The name comes later, and once.
         known.request = Some(change.after);
         known.observation.callers = vec![allow.clone()];
         let named = known.change(at(3700));
-        assert_eq!(named.messages.announcements.len(), told, "{mode:?}");
+        assert_eq!(named.messages.announcements.len(), announced, "{mode:?}");
         known.request = Some(named.after);
         assert_eq!(known.next(at(3800)).action, Action::Nothing);
     }
@@ -534,7 +534,7 @@ fn a_revocation_begins_is_cut_later_and_is_one_that_a_run_counts() {
         ("-", Some(at(13_600)))
     );
     let cut = later.change(at(13_600));
-    assert_eq!(cut.revokes(), Some(Revocation::Cut));
+    assert_eq!(cut.revokes(), Some(Revocation::Revoke));
     assert_eq!(cut.after.claimed_until, Some(at(13_720)));
     // Allowed again, it stays.
     later = later.with_policy(allows());
@@ -649,8 +649,8 @@ fn any_request() -> impl Strategy<Value = Request> {
         0u32..3,
     )
         .prop_map(
-            |(status, actor, votes, claim, due, letters, flags, deciders)| {
-                let [retried, past_policy, reported, asked] = flags;
+            |(status, actor, votes, claim, due, approval_emails, flags, deciders)| {
+                let [retried, past_policy, reported, notified] = flags;
                 let mut request = request(status);
                 request.decided_by = actor;
                 request.deciders = deciders;
@@ -663,9 +663,9 @@ fn any_request() -> impl Strategy<Value = Request> {
                     request.claimed_until = claim.map(at);
                 }
                 if status == Status::InReview {
-                    request.letters_at = letters.map(at);
-                    if asked {
-                        request.asked = ["alice@example.com".parse().unwrap()].into();
+                    request.approval_emails_at = approval_emails.map(at);
+                    if notified {
+                        request.notified = ["alice@example.com".parse().unwrap()].into();
                     }
                     for (who, choice) in votes {
                         let who = ["alice", "bob", "stranger"][usize::from(who)];
@@ -803,7 +803,7 @@ fn timeless(next: &Next, now: Timestamp) -> String {
         &mut plain.retried_at,
         &mut plain.reported_at,
         &mut plain.reminded_at,
-        &mut plain.letters_at,
+        &mut plain.approval_emails_at,
         &mut plain.out_of_reach_since,
     ] {
         *field = field.map(|_| at(0));
@@ -835,10 +835,10 @@ fn timeless(next: &Next, now: Timestamp) -> String {
             reason.to_owned(),
         )
     });
-    let told = change.messages.announcements.iter();
-    let told: Vec<_> = told.map(|one| (one.kind, &one.id)).collect();
+    let announced = change.messages.announcements.iter();
+    let announced: Vec<_> = announced.map(|one| (one.kind, &one.id)).collect();
     format!(
-        "{plain:?} {transition:?} {:?} {:?} {:?} {told:?} {:?} {:?} {:?}",
+        "{plain:?} {transition:?} {:?} {:?} {:?} {announced:?} {:?} {:?} {:?}",
         change.preconditions,
         change.consumes,
         change.usage,
@@ -961,8 +961,8 @@ proptest! {
                 let revision = before.map_or(0, |before| before.revision);
                 prop_assert_eq!(change.after.revision, revision + 1);
                 // Whoever counts against the limit by its status does so by a change that says it.
-                let held = before.is_some_and(|before| before.status.holds_slot());
-                let holds = change.after.status.holds_slot();
+                let held = before.is_some_and(|before| before.status.counts_as_usage());
+                let holds = change.after.status.counts_as_usage();
                 let expected = match (held, holds) {
                     (false, true) => matches!(change.usage, UsageChange::Take { .. }),
                     (true, false) => change.usage == UsageChange::Release,

@@ -127,10 +127,10 @@ impl Home {
     }
 
     /// The consumer's, in their account and Region.
-    fn endpoint(&self, told: &Announcement) -> String {
+    fn endpoint(&self, announcement: &Announcement) -> String {
         format!(
             "arn:{}:ec2:{}:{}:vpc-endpoint/{}",
-            self.partition, told.region, told.account_id, told.endpoint_id
+            self.partition, announcement.region, announcement.account_id, announcement.endpoint_id
         )
     }
 }
@@ -151,13 +151,19 @@ pub struct Event {
 }
 
 impl Event {
-    fn of_announcement(told: &Announcement, home: &Home) -> Result<Self, serde_json::Error> {
+    fn of_announcement(
+        announcement: &Announcement,
+        home: &Home,
+    ) -> Result<Self, serde_json::Error> {
         Ok(Self {
-            id: told.id.clone(),
-            at: told.at,
+            id: announcement.id.clone(),
+            at: announcement.at,
             detail_type: DetailType::ConnectionAnnouncement,
-            resources: vec![home.service(&told.service_id), home.endpoint(told)],
-            detail: serde_json::to_string(told)?,
+            resources: vec![
+                home.service(&announcement.service_id),
+                home.endpoint(announcement),
+            ],
+            detail: serde_json::to_string(announcement)?,
         })
     }
 
@@ -237,7 +243,8 @@ impl OutboxItem {
             return Ok(Vec::new());
         };
         let announcements = self.announcements.iter();
-        let announcements = announcements.map(|told| Event::of_announcement(told, home));
+        let announcements =
+            announcements.map(|announcement| Event::of_announcement(announcement, home));
         let finding = self.finding.iter().map(|it| Event::of_alarm(it, home));
         let reach = self.reach.iter().map(Event::of_reach);
         announcements

@@ -1,6 +1,6 @@
 use super::*;
-use crate::alarm::Kind as AlarmKind;
-use crate::announcement::Kind;
+use crate::alarm::AlarmKind;
+use crate::announcement::AnnouncementKind;
 use crate::approver::ApproverId;
 use crate::fixtures::{at, request};
 use crate::messages::Messages;
@@ -22,9 +22,9 @@ fn alice() -> ApproverId {
 /// A review of which everybody is told two things, and Alice is asked.
 fn item() -> OutboxItem {
     let review = request(Status::InReview);
-    let messages = Messages::of_note(&review, Kind::ReviewOpened, at(0))
-        .and_note(&review, Kind::QuorumOutOfReach, at(0))
-        .and_ask(Kind::ReviewOpened, [alice()].into());
+    let messages = Messages::of_note(&review, AnnouncementKind::ReviewOpened, at(0))
+        .and_note(&review, AnnouncementKind::QuorumOutOfReach, at(0))
+        .and_ask(AnnouncementKind::ReviewOpened, [alice()].into());
     OutboxItem::of_change(&review, &messages, at(0)).unwrap()
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::acknowledgement::{Acknowledged, Past, Why};
-use crate::alarm::{Alarm, Ending, Kind};
+use crate::acknowledgement::{Acknowledged, EndReason, Past};
+use crate::alarm::{Alarm, AlarmKind, Ending};
 use crate::attachment::Tally;
 use crate::evidence::Evidence;
 use crate::ids::ServiceId;
@@ -96,7 +96,7 @@ impl Findings {
         &mut self,
         service: &ServiceId,
         known: &Acknowledged,
-        why: Why,
+        why: EndReason,
         now: Timestamp,
     ) -> Alarm {
         let finding = known.item.finding;
@@ -141,9 +141,9 @@ impl Findings {
     /// The message about a finding that begins, or that ends, as far as they know of it: one that says
     /// something else was not sent by Gatekeeper, or is not true any more.
     #[must_use]
-    pub fn alarm(&self, service: &ServiceId, finding: Finding, kind: Kind) -> Option<Alarm> {
+    pub fn alarm(&self, service: &ServiceId, finding: Finding, kind: AlarmKind) -> Option<Alarm> {
         match kind {
-            Kind::AlarmStarted => {
+            AlarmKind::AlarmStarted => {
                 let since = self.standing.get(&finding)?;
                 let evidence = self.evidence.get(&finding)?;
                 Some(match self.attachments {
@@ -153,17 +153,17 @@ impl Findings {
                     _ => Alarm::started(service, finding, evidence, *since),
                 })
             }
-            Kind::AlarmAcknowledged => {
+            AlarmKind::AlarmAcknowledged => {
                 let acknowledged = self.acknowledged.get(&finding);
                 let acknowledged = acknowledged.filter(|acknowledged| acknowledged.holds())?;
                 Some(Alarm::acknowledged(service, acknowledged))
             }
-            Kind::AcknowledgementEnded => {
+            AlarmKind::AcknowledgementEnded => {
                 let past = self.acknowledged_before.get(&finding)?;
                 let evidence = self.evidence.get(&finding);
                 Some(Alarm::acknowledgement_ended(service, past, evidence))
             }
-            Kind::AlarmEnded => {
+            AlarmKind::AlarmEnded => {
                 let ended = self.ended.get(&finding)?;
                 Some(Alarm::ended(service, finding, ended.why, ended.at))
             }
@@ -220,7 +220,7 @@ mod tests {
     fn words(news: &[Alarm]) -> Vec<String> {
         let word = |alarm: &Alarm| {
             let how = match (alarm.kind, alarm.unmanaged, alarm.deleted) {
-                (Kind::AlarmStarted, _, _) => "begins",
+                (AlarmKind::AlarmStarted, _, _) => "begins",
                 (_, true, _) => "is dropped",
                 (_, _, true) => "ends, deleted",
                 _ => "ends",
@@ -309,16 +309,23 @@ mod tests {
     fn only_what_is_known_can_be_shown() {
         let mut known = Findings::default();
         let alarm = |known: &Findings, kind| known.alarm(&service(), OPEN, kind);
-        assert_eq!(alarm(&known, Kind::AlarmStarted), None);
-        assert_eq!(alarm(&known, Kind::AlarmEnded), None);
+        assert_eq!(alarm(&known, AlarmKind::AlarmStarted), None);
+        assert_eq!(alarm(&known, AlarmKind::AlarmEnded), None);
         let begun = known.note(&service(), &there(), at(1));
-        assert_eq!(alarm(&known, Kind::AlarmStarted), begun.first().cloned());
-        assert_eq!(alarm(&known, Kind::AlarmEnded), None, "it is not over");
+        assert_eq!(
+            alarm(&known, AlarmKind::AlarmStarted),
+            begun.first().cloned()
+        );
+        assert_eq!(alarm(&known, AlarmKind::AlarmEnded), None, "it is not over");
         for (unlisted, seconds) in [(Unlisted::Unmanaged, 2), (Unlisted::Deleted, 4)] {
             let over = known.leave(&service(), unlisted, at(seconds));
-            let told = over.iter().find(|alarm| alarm.finding == OPEN).cloned();
-            assert_eq!(alarm(&known, Kind::AlarmStarted), None, "it is over");
-            assert_eq!(alarm(&known, Kind::AlarmEnded), told, "{unlisted:?}");
+            let announced = over.iter().find(|alarm| alarm.finding == OPEN).cloned();
+            assert_eq!(alarm(&known, AlarmKind::AlarmStarted), None, "it is over");
+            assert_eq!(
+                alarm(&known, AlarmKind::AlarmEnded),
+                announced,
+                "{unlisted:?}"
+            );
             known.note(&service(), &there(), at(seconds + 1));
         }
     }

@@ -119,7 +119,7 @@ impl Situation {
     /// Whether the connection counts against a limit: it is connected, or its request holds a place.
     fn counts(&self) -> bool {
         let phase = self.observation.phase();
-        let holds = |request: &Request| request.status.holds_slot();
+        let holds = |request: &Request| request.status.counts_as_usage();
         phase == Phase::Connected
             || (phase != Phase::Ended && self.request.as_ref().is_some_and(holds))
     }
@@ -224,7 +224,7 @@ pub fn foretell(
         let one = Foretold::of(situation, next);
         if let Some(counted) = counted {
             match one.becomes {
-                Some(status) if status.holds_slot() => counted.insert(id),
+                Some(status) if status.counts_as_usage() => counted.insert(id),
                 _ => counted.remove(id),
             };
         }
@@ -307,10 +307,10 @@ impl Foretold {
 /// Where a request stands when EC2 has done what it is asked.
 fn becomes(change: &Change) -> Option<Status> {
     let after = &change.after;
-    let asked = after
+    let notified = after
         .claimed_until
         .and_then(|_| after.status.pending_enforcement());
-    Some(asked.map_or(after.status, Enforcement::outcome))
+    Some(notified.map_or(after.status, Enforcement::outcome))
 }
 
 #[cfg(test)]

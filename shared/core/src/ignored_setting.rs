@@ -71,17 +71,17 @@ mod tests {
 
     #[test]
     fn it_is_told_where_it_stands_what_stands_there_and_what_to_write() {
-        let told = |scope: &str| {
+        let announced = |scope: &str| {
             let scope = scope.parse().unwrap();
             let expected = ServiceName::EXPECTED;
             IgnoredSetting::new(scope, "name", "the number 5", expected).to_string()
         };
         assert_eq!(
-            told("*"),
+            announced("*"),
             "name of * / settings is the number 5, and is left out (services without one of their own have none): \
              write a service's name: 1 to 80 characters in one line, or take the attribute out"
         );
-        let own = told("vpce-svc-0a1b2c3d4e5f60718");
+        let own = announced("vpce-svc-0a1b2c3d4e5f60718");
         assert!(own.contains("that of * holds in its place"), "{own}");
     }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::announcement::{Announcement, Kind, OtherReview};
+use crate::announcement::{Announcement, AnnouncementKind, OtherReview};
 use crate::approver::{Approver, ApproverId, may_decide};
 use crate::ids::EndpointId;
 use crate::message::{Audience, Invitation, Message};
@@ -39,19 +39,20 @@ pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
 /// From when on the links to a review die soon; none if nobody has one.
 #[must_use]
 pub fn links_old_at(review: &Request) -> Option<Timestamp> {
-    review.letters_at?.checked_add(RENEWED_AFTER).ok()
+    review.approval_emails_at?.checked_add(RENEWED_AFTER).ok()
 }
 
 /// Whether an approver is still to be asked: the review is open, and theirs to decide.
 #[must_use]
 pub fn is_still_asked(
     request: Option<&Request>,
-    told: &Announcement,
+    announcement: &Announcement,
     id: &ApproverId,
     approvers: &[Approver],
 ) -> bool {
     let approver = approvers.iter().find(|approver| approver.id == *id);
-    let (Some(request), Some(review), Some(approver)) = (request, &told.review, approver) else {
+    let (Some(request), Some(review), Some(approver)) = (request, &announcement.review, approver)
+    else {
         return false;
     };
     let (service, account) = (&request.service_id, &request.account_id);
@@ -65,34 +66,36 @@ pub fn is_still_asked(
 /// # Errors
 /// If the document cannot be encoded, which only a bug can cause.
 pub fn invitation(
-    told: &Announcement,
+    announcement: &Announcement,
     approver: &ApproverId,
     now: Timestamp,
 ) -> Result<Option<Message>, serde_json::Error> {
-    let Some(review) = &told.review else {
+    let Some(review) = &announcement.review else {
         return Ok(None);
     };
     let attributes = [
-        ("kind", told.kind.as_str()),
+        ("kind", announcement.kind.as_str()),
         ("approver", approver.as_str()),
-        ("service_id", told.service_id.as_str()),
-        ("account_id", told.account_id.as_str()),
+        ("service_id", announcement.service_id.as_str()),
+        ("account_id", announcement.account_id.as_str()),
     ];
     Ok(Some(Message {
-        id: format!("{}@{approver}", told.id),
-        at: told.at,
-        subject: subject(told).into(),
-        text: text(told).into(),
-        document: serde_json::to_string(told)?,
+        id: format!("{}@{approver}", announcement.id),
+        at: announcement.at,
+        subject: subject(announcement).into(),
+        text: text(announcement).into(),
+        document: serde_json::to_string(announcement)?,
         notification: None,
         attributes: BTreeMap::from(
             attributes.map(|(name, value)| (name.to_owned(), value.to_owned())),
         ),
         to: Audience::Approver(Invitation {
             approver: approver.clone(),
-            requests: [(told.endpoint_id.clone(), review.number)]
+            requests: [(announcement.endpoint_id.clone(), review.number)]
                 .into_iter()
-                .chain((told.others.iter()).map(|one| (one.endpoint_id.clone(), one.number)))
+                .chain(
+                    (announcement.others.iter()).map(|one| (one.endpoint_id.clone(), one.number)),
+                )
                 .collect(),
             sent_at: now,
             expires_at: expiry(now),
@@ -106,12 +109,12 @@ pub fn invitation(
 /// # Errors
 /// If the document cannot be encoded, which only a bug can cause.
 pub fn invitation_to_all(
-    told: &[&Announcement],
+    announcements: &[&Announcement],
     approver: &ApproverId,
     now: Timestamp,
 ) -> Result<Option<Message>, serde_json::Error> {
     let mut by_endpoint: BTreeMap<&EndpointId, (&Announcement, OtherReview)> = BTreeMap::new();
-    for one in told {
+    for one in announcements {
         if let Some(review) = &one.review {
             let listed = OtherReview {
                 id: one.id.clone(),
@@ -123,10 +126,11 @@ pub fn invitation_to_all(
         }
     }
     let mut listed: Vec<(&Announcement, OtherReview)> = by_endpoint.into_values().collect();
-    listed.sort_by_key(|(one, _)| (one.kind == Kind::ReviewReminder, one.at));
-    let (told, listed): (Vec<&Announcement>, Vec<OtherReview>) = listed.into_iter().unzip();
-    let Some((first, [_, ..])) = told.split_first() else {
-        return match told.first() {
+    listed.sort_by_key(|(one, _)| (one.kind == AnnouncementKind::ReviewReminder, one.at));
+    let (announcements, listed): (Vec<&Announcement>, Vec<OtherReview>) =
+        listed.into_iter().unzip();
+    let Some((first, [_, ..])) = announcements.split_first() else {
+        return match announcements.first() {
             Some(only) => invitation(only, approver, now),
             None => Ok(None),
         };
@@ -137,15 +141,18 @@ pub fn invitation_to_all(
     };
     let message = invitation(&document, approver, now)?;
     Ok(message.map(|mut message| {
-        message.subject =
-            subject_with(first, &format!(" {} more of the same account", told.len())).into();
-        message.text = text_of_several(&told).into();
+        message.subject = subject_with(
+            first,
+            &format!(" {} more of the same account", announcements.len()),
+        )
+        .into();
+        message.text = text_of_several(&announcements).into();
         message
     }))
 }
 
-fn text_of_several(told: &[&Announcement]) -> String {
-    let Some(first) = told.first() else {
+fn text_of_several(announcements: &[&Announcement]) -> String {
+    let Some(first) = announcements.first() else {
         return String::new();
     };
     let service = match &first.service_name {
@@ -153,15 +160,15 @@ fn text_of_several(told: &[&Announcement]) -> String {
         None => first.service_id.to_string(),
     };
     let wait = match first.kind {
-        Kind::ReviewReminder => "still wait",
+        AnnouncementKind::ReviewReminder => "still wait",
         _ => "wait",
     };
     let mut text = format!(
         "{} more requests of {} to connect to {service} {wait} for people:\n\n",
-        told.len(),
+        announcements.len(),
         first.consumer()
     );
-    for one in told {
+    for one in announcements {
         let unanswered = match (one.due, &one.review) {
             (Some(due), Some(review)) if review.rejected_when_due => {
                 format!("; rejected at {due:.0} if nobody answers")
@@ -192,17 +199,20 @@ fn text_of_several(told: &[&Announcement]) -> String {
 }
 
 /// Names, where SNS can carry them in a subject; ids where it cannot.
-fn subject(told: &Announcement) -> String {
-    subject_with(told, "")
+fn subject(announcement: &Announcement) -> String {
+    subject_with(announcement, "")
 }
 
-fn subject_with(told: &Announcement, more: &str) -> String {
-    let consumer = told.customer.as_deref().unwrap_or(told.account_id.as_str());
-    let service = told
+fn subject_with(announcement: &Announcement, more: &str) -> String {
+    let consumer = announcement
+        .customer
+        .as_deref()
+        .unwrap_or(announcement.account_id.as_str());
+    let service = announcement
         .service_name
         .as_ref()
-        .map_or(told.service_id.as_str(), |name| name.as_str());
-    let again = if told.kind == Kind::ReviewReminder {
+        .map_or(announcement.service_id.as_str(), |name| name.as_str());
+    let again = if announcement.kind == AnnouncementKind::ReviewReminder {
         "Reminder: "
     } else {
         ""
@@ -214,19 +224,19 @@ fn subject_with(told: &Announcement, more: &str) -> String {
     } else {
         format!(
             "{again}May {} connect to {}?{more}",
-            told.account_id, told.service_id
+            announcement.account_id, announcement.service_id
         )
     }
 }
 
-fn text(told: &Announcement) -> String {
-    let service = match &told.service_name {
+fn text(announcement: &Announcement) -> String {
+    let service = match &announcement.service_name {
         Some(name) => name.as_str(),
-        None => told.service_id.as_str(),
+        None => announcement.service_id.as_str(),
     };
-    let mut text = format!("May {} connect to {service}?\n\n", told.consumer());
-    told.write_facts(&mut text);
-    let unanswered = match (told.due, &told.review) {
+    let mut text = format!("May {} connect to {service}?\n\n", announcement.consumer());
+    announcement.write_facts(&mut text);
+    let unanswered = match (announcement.due, &announcement.review) {
         (Some(due), Some(review)) if review.rejected_when_due => {
             format!("it is rejected at {due:.0}.")
         }
@@ -241,7 +251,7 @@ fn text(told: &Announcement) -> String {
 
 /// An invitation's whole text, with the link that was made for it.
 #[must_use]
-pub fn letter(text: &str, invitation: &Invitation, url: &str) -> String {
+pub fn approval_email(text: &str, invitation: &Invitation, url: &str) -> String {
     let several = invitation.requests.len() > 1;
     let (works, of, taken_back) = match several {
         false => (
@@ -280,9 +290,9 @@ mod tests {
     }
 
     fn asked(review: &Request) -> Message {
-        let told = note(review, Kind::ReviewOpened, at(0));
+        let announcement = note(review, AnnouncementKind::ReviewOpened, at(0));
         let alice = "alice@example.com".parse().unwrap();
-        invitation(&told, &alice, at(0)).unwrap().unwrap()
+        invitation(&announcement, &alice, at(0)).unwrap().unwrap()
     }
 
     #[test]
@@ -309,23 +319,23 @@ mod tests {
             panic!("for an approver")
         };
         assert_eq!(invitation.expires_at, expiry(at(0)));
-        let letter = letter(&message.text, invitation, "https://example.com/a/x");
-        assert!(letter.contains("\nhttps://example.com/a/x\n"));
+        let approval_email = approval_email(&message.text, invitation, "https://example.com/a/x");
+        assert!(approval_email.contains("\nhttps://example.com/a/x\n"));
     }
 
     fn reviews(count: i64) -> Vec<Announcement> {
         let of = |n| {
             let mut review = review();
             review.endpoint_id = format!("vpce-{n:017x}").parse().unwrap();
-            note(&review, Kind::ReviewOpened, at(n))
+            note(&review, AnnouncementKind::ReviewOpened, at(n))
         };
         (0..count).map(of).collect()
     }
 
-    fn to_alice(told: &[Announcement]) -> Option<Message> {
-        let told: Vec<&Announcement> = told.iter().collect();
+    fn to_alice(announcement: &[Announcement]) -> Option<Message> {
+        let announcement: Vec<&Announcement> = announcement.iter().collect();
         let alice = "alice@example.com".parse().unwrap();
-        invitation_to_all(&told, &alice, at(900)).unwrap()
+        invitation_to_all(&announcement, &alice, at(900)).unwrap()
     }
 
     fn requests(message: &Message) -> Vec<(EndpointId, u64)> {
@@ -357,36 +367,39 @@ mod tests {
             panic!("for an approver")
         };
         assert_eq!(invitation.expires_at, expiry(at(900)));
-        let letter = letter(&message.text, invitation, "https://example.com/a/x");
+        let approval_email = approval_email(&message.text, invitation, "https://example.com/a/x");
         assert!(
-            letter.contains("the endpoint that you decide about"),
-            "{letter}"
+            approval_email.contains("the endpoint that you decide about"),
+            "{approval_email}"
         );
     }
 
     #[test]
     fn one_that_is_left_is_asked_about_as_always() {
         let one = to_alice(&reviews(1)).unwrap();
-        let told = &reviews(1)[0];
+        let announcement = &reviews(1)[0];
         let alice = "alice@example.com".parse().unwrap();
-        assert_eq!(Some(one), invitation(told, &alice, at(900)).unwrap());
+        assert_eq!(
+            Some(one),
+            invitation(announcement, &alice, at(900)).unwrap()
+        );
         assert_eq!(to_alice(&[]), None);
     }
 
     #[test]
     fn a_request_is_listed_once_and_new_ones_come_before_reminders() {
-        let mut told = reviews(3);
-        let mut again = told[1].clone();
-        (again.kind, again.id) = (Kind::ReviewReminder, "again".to_owned());
-        told.push(again);
-        let message = to_alice(&told).unwrap();
-        let of = |n: usize| (told[n].endpoint_id.clone(), 1);
+        let mut announcement = reviews(3);
+        let mut again = announcement[1].clone();
+        (again.kind, again.id) = (AnnouncementKind::ReviewReminder, "again".to_owned());
+        announcement.push(again);
+        let message = to_alice(&announcement).unwrap();
+        let of = |n: usize| (announcement[n].endpoint_id.clone(), 1);
         assert_eq!(requests(&message), [of(0), of(2), of(1)]);
         assert!(message.subject.starts_with("May "), "{}", message.subject);
-        for one in &mut told {
-            one.kind = Kind::ReviewReminder;
+        for one in &mut announcement {
+            one.kind = AnnouncementKind::ReviewReminder;
         }
-        let message = to_alice(&told).unwrap();
+        let message = to_alice(&announcement).unwrap();
         assert_eq!(
             message.subject,
             "Reminder: May 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718? 3 more of the same account"
@@ -396,21 +409,23 @@ mod tests {
 
     #[test]
     fn the_longest_list_fits_into_a_message() {
-        let mut told = reviews(LISTED_AT_MOST as i64);
-        for one in &mut told {
+        let mut announcement = reviews(LISTED_AT_MOST as i64);
+        for one in &mut announcement {
             one.reason = "ü".repeat(10_000);
         }
-        let message = to_alice(&told).unwrap();
+        let message = to_alice(&announcement).unwrap();
         assert!(message.subject.len() <= SUBJECT_LIMIT);
         assert!(message.text.len() < 150_000, "SNS takes 256 KiB in a call");
     }
 
     #[test]
     fn an_emails_link_lives_from_when_it_is_sent() {
-        let told = note(&review(), Kind::ReviewOpened, at(0));
+        let announcement = note(&review(), AnnouncementKind::ReviewOpened, at(0));
         let alice = "alice@example.com".parse().unwrap();
         let life = |now| {
-            let message = invitation_to_all(&[&told], &alice, now).unwrap().unwrap();
+            let message = invitation_to_all(&[&announcement], &alice, now)
+                .unwrap()
+                .unwrap();
             let Audience::Approver(invitation) = message.to else {
                 panic!("for an approver")
             };
@@ -428,7 +443,7 @@ mod tests {
             !are_links_old(&review, at(100 * 24 * 3600)),
             "nobody has one"
         );
-        review.letters_at = Some(at(0));
+        review.approval_emails_at = Some(at(0));
         assert!(!are_links_old(&review, at(27 * 24 * 3600)));
         assert!(are_links_old(&review, at(28 * 24 * 3600)));
         assert!(at(28 * 24 * 3600) < expiry(at(0)));

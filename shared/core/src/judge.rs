@@ -100,7 +100,7 @@ pub enum FailedCondition {
 /// How many connections the consumer has accepted on the service, other than the one that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
-    /// Slots held by the account's other endpoints.
+    /// Connections of the account's other endpoints.
     pub others: u32,
 }
 

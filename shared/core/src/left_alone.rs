@@ -58,15 +58,17 @@ impl LeftAlone {
                 self.first_seen.entry(name.clone()).or_insert(now);
             }
         }
-        let told = self.attachments;
-        let tally = match told {
-            Some(told) if !found.is_all => found.attachments.at_least(told),
+        let announced = self.attachments;
+        let tally = match announced {
+            Some(announced) if !found.is_all => found.attachments.at_least(announced),
             _ => found.attachments,
         };
         self.attachments = Some(tally).filter(|tally| tally.listed() > 0);
-        match (told, self.attachments) {
+        match (announced, self.attachments) {
             (None, Some(tally)) => Some(News::More(tally)),
-            (Some(told), Some(tally)) if tally.is_more_than(told) => Some(News::More(tally)),
+            (Some(announced), Some(tally)) if tally.is_more_than(announced) => {
+                Some(News::More(tally))
+            }
             (Some(_), None) => Some(News::Over),
             _ => None,
         }

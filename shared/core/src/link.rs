@@ -3,7 +3,7 @@
 //! Each request that it lists is looked at by itself: whether the link still opens it, whether it is used up
 //! for it, and what can be said of it. So a vote on one leaves the link as it was for the others.
 
-use crate::approver::{Approver, Bar, may_decide};
+use crate::approver::{Approver, Ineligible, may_decide};
 use crate::ballot::{Listed, is_used_up};
 use crate::request::{Request, Status};
 use crate::vote::{is_typed, vote_of};
@@ -39,7 +39,7 @@ pub fn opens(
             &request.service_id,
             &request.account_id,
         );
-        request.review == Some(*review) && may != Err(Bar::OtherService)
+        request.review == Some(*review) && may != Err(Ineligible::OtherService)
     };
     let mut opened: Vec<(Request, u64)> = listed.into_iter().filter(is_opened).collect();
     let mut meant = (0..)

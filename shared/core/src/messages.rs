@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::announcement::{Announcement, Kind, announcement, note};
+use crate::announcement::{Announcement, AnnouncementKind, announcement_of, note};
 use crate::approver::ApproverId;
 use crate::request::{Request, Transition};
 
@@ -25,7 +25,7 @@ pub struct Messages {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     /// Whether they are asked for the first time or reminded.
-    pub kind: Kind,
+    pub kind: AnnouncementKind,
     /// Who.
     pub approvers: BTreeSet<ApproverId>,
 }
@@ -35,27 +35,27 @@ impl Messages {
     #[must_use]
     pub fn of_transition(after: &Request, transition: &Transition) -> Self {
         Self {
-            announcements: announcement(after, transition).into_iter().collect(),
+            announcements: announcement_of(after, transition).into_iter().collect(),
             ask: None,
         }
     }
 
     /// What is told of a request whose status did not change.
     #[must_use]
-    pub fn of_note(after: &Request, kind: Kind, at: Timestamp) -> Self {
+    pub fn of_note(after: &Request, kind: AnnouncementKind, at: Timestamp) -> Self {
         Self::default().and_note(after, kind, at)
     }
 
     /// With something more that is told of the request.
     #[must_use]
-    pub fn and_note(mut self, after: &Request, kind: Kind, at: Timestamp) -> Self {
+    pub fn and_note(mut self, after: &Request, kind: AnnouncementKind, at: Timestamp) -> Self {
         self.announcements.push(note(after, kind, at));
         self
     }
 
     /// With approvers who are asked. Nobody is asked where there are none.
     #[must_use]
-    pub fn and_ask(mut self, kind: Kind, approvers: BTreeSet<ApproverId>) -> Self {
+    pub fn and_ask(mut self, kind: AnnouncementKind, approvers: BTreeSet<ApproverId>) -> Self {
         if !approvers.is_empty() {
             self.ask = Some(Ask { kind, approvers });
         }

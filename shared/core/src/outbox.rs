@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::Alarm;
-use crate::announcement::{Announcement, Kind, note};
+use crate::announcement::{Announcement, AnnouncementKind, note};
 use crate::approver::ApproverId;
 use crate::event::OnBus;
 use crate::message::Message;
@@ -245,7 +245,7 @@ impl OutboxItem {
             finding: None,
             reach: None,
             approval_emails: Some(ApprovalEmails {
-                review: note(review, Kind::ReviewOpened, at),
+                review: note(review, AnnouncementKind::ReviewOpened, at),
                 approvers: [approver.clone()].into(),
             }),
             delivery: Delivery::default(),
@@ -419,9 +419,9 @@ mod tests {
 
     fn item(names: &[&str]) -> OutboxItem {
         let review = request(Status::InReview);
-        let messages = Messages::of_note(&review, Kind::ReviewOpened, at(0))
-            .and_note(&review, Kind::QuorumOutOfReach, at(0))
-            .and_ask(Kind::ReviewOpened, approvers(names));
+        let messages = Messages::of_note(&review, AnnouncementKind::ReviewOpened, at(0))
+            .and_note(&review, AnnouncementKind::QuorumOutOfReach, at(0))
+            .and_ask(AnnouncementKind::ReviewOpened, approvers(names));
         OutboxItem::of_change(&review, &messages, at(0)).unwrap()
     }
 
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn a_change_that_tells_nobody_anything_leaves_no_item() {
         let review = request(Status::InReview);
-        let nobody = Messages::default().and_ask(Kind::ReviewOpened, BTreeSet::new());
+        let nobody = Messages::default().and_ask(AnnouncementKind::ReviewOpened, BTreeSet::new());
         assert!(nobody.is_empty());
         assert_eq!(OutboxItem::of_change(&review, &nobody, at(0)), None);
     }
@@ -484,13 +484,13 @@ mod tests {
         use crate::reach::{ReachAlarm, ReachFinding};
         let approver = id("bob");
         let finding = ReachFinding::ApproverNotReached { approver };
-        let alarm = ReachAlarm::new(finding, crate::alarm::Kind::AlarmStarted, at(0));
-        let mut told = OutboxItem::of_reach(alarm.clone());
-        assert_eq!(told.about, "approver_not_reached#bob@example.com");
-        assert_eq!(told.announcements_due().unwrap()[0].id, alarm.id);
-        assert!(!told.is_done());
-        told.sent(Part::Everybody(alarm.id));
-        assert!(told.is_done());
+        let alarm = ReachAlarm::new(finding, crate::alarm::AlarmKind::AlarmStarted, at(0));
+        let mut announcement = OutboxItem::of_reach(alarm.clone());
+        assert_eq!(announcement.about, "approver_not_reached#bob@example.com");
+        assert_eq!(announcement.announcements_due().unwrap()[0].id, alarm.id);
+        assert!(!announcement.is_done());
+        announcement.sent(Part::Everybody(alarm.id));
+        assert!(announcement.is_done());
 
         let asked = OutboxItem::of_review(&request(Status::InReview), &id("bob"), at(0));
         assert_eq!(asked.emails_due(at(0)).collect::<Vec<_>>(), [&id("bob")]);
@@ -520,7 +520,7 @@ mod tests {
         let alarm = Alarm::new(
             &service,
             Finding::AnyoneMayAsk,
-            crate::alarm::Kind::AlarmStarted,
+            crate::alarm::AlarmKind::AlarmStarted,
             at(0),
         );
         let item = OutboxItem::of_finding(alarm);

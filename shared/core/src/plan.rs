@@ -17,7 +17,7 @@ pub enum Plan {
     /// Record and EC2 agree, or there is nothing to record.
     Nothing,
     /// Not now; reconcile will look again.
-    Leave(Why),
+    Leave(LeaveReason),
     /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and enforce
     /// what it says.
     Judge,
@@ -35,7 +35,7 @@ pub enum Plan {
 
 /// Why a connection is left alone for the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum LeaveReason {
     /// Another handler decided it and is asking EC2 right now.
     Claimed,
     /// The record is so young that EC2's contradiction may be its lag.
@@ -46,7 +46,7 @@ pub enum Why {
     DenyUnknown,
 }
 
-impl Why {
+impl LeaveReason {
     /// For logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -81,17 +81,23 @@ pub fn plan(
         .connection
         .map_or(Phase::Ended, |connection| connection.state.phase());
     if phase == Phase::Unknown {
-        return Plan::Leave(Why::UnknownState);
+        return Plan::Leave(LeaveReason::UnknownState);
     }
     let Some(request) = request else {
         return unrecorded(phase);
     };
     if request.is_claimed(now) {
         // Whoever holds the claim asks EC2 at this moment and writes down what it says.
-        return Plan::Leave(Why::Claimed);
+        return Plan::Leave(LeaveReason::Claimed);
     }
     let young = seen.at.duration_since(request.status_since) < lag;
-    let unless_young = |plan: Plan| if young { Plan::Leave(Why::Lag) } else { plan };
+    let unless_young = |plan: Plan| {
+        if young {
+            Plan::Leave(LeaveReason::Lag)
+        } else {
+            plan
+        }
+    };
     let out_of_band = |to| Plan::Record {
         to,
         cause: Cause::OutOfBand,
@@ -101,7 +107,7 @@ pub fn plan(
         cause: Cause::Enforced,
     };
     match (request.status, phase) {
-        (_, Phase::Unknown) => Plan::Leave(Why::UnknownState),
+        (_, Phase::Unknown) => Plan::Leave(LeaveReason::UnknownState),
 
         (Status::Gone, Phase::Ended) => Plan::Nothing,
         (_, Phase::Ended) => {
@@ -169,7 +175,7 @@ pub enum Approval {
     /// what, and what came of it, in words.
     Overtaken(String),
     /// A deny has come since, and whether it applies cannot be looked up now.
-    Unsure,
+    Unknown,
 }
 
 /// Holds people's approval against what the policy says now. `doubts` are the denies that may apply, where
@@ -190,7 +196,7 @@ pub fn approval(
     }
     match doubts.iter().find(|deny| !request.verdict.doubts(deny)) {
         None => Approval::Stands,
-        Some(_) if *organization == Organization::Failed => Approval::Unsure,
+        Some(_) if *organization == Organization::Failed => Approval::Unknown,
         Some(deny) => Approval::Overtaken(format!(
             "Approved by {}, and before EC2 accepted it the rule \"{deny}\" was written, of which nobody \
              knows whether it applies: {}",
@@ -228,7 +234,7 @@ fn unrecorded(phase: Phase) -> Plan {
             cause: Cause::OutOfBand,
         },
         Phase::Ended => Plan::Nothing,
-        Phase::Unknown => Plan::Leave(Why::UnknownState),
+        Phase::Unknown => Plan::Leave(LeaveReason::UnknownState),
     }
 }
 
@@ -393,9 +399,9 @@ mod tests {
         ] {
             let connection = connection(state);
             let young = planned(Some(&request(status)), Some(&connection), at(59));
-            assert_eq!(young, Plan::Leave(Why::Lag), "{status}");
+            assert_eq!(young, Plan::Leave(LeaveReason::Lag), "{status}");
             let old = planned(Some(&request(status)), Some(&connection), at(60));
-            assert_ne!(old, Plan::Leave(Why::Lag), "{status}");
+            assert_ne!(old, Plan::Leave(LeaveReason::Lag), "{status}");
         }
     }
 
@@ -403,8 +409,14 @@ mod tests {
     fn an_endpoint_that_ec2_does_not_list_yet_is_not_gone() {
         for status in [Status::Accepted, Status::InReview] {
             let request = request(status);
-            assert_eq!(planned(Some(&request), None, at(59)), Plan::Leave(Why::Lag));
-            assert_ne!(planned(Some(&request), None, at(60)), Plan::Leave(Why::Lag));
+            assert_eq!(
+                planned(Some(&request), None, at(59)),
+                Plan::Leave(LeaveReason::Lag)
+            );
+            assert_ne!(
+                planned(Some(&request), None, at(60)),
+                Plan::Leave(LeaveReason::Lag)
+            );
             // EC2 saying that it was deleted is no lag.
             let deleted = connection(ConnectionState::Deleted);
             let plan = planned(Some(&request), Some(&deleted), at(1));
@@ -442,7 +454,7 @@ mod tests {
         };
         // Asked before the request was accepted, and looked at long after.
         let plan = plan(Some(&request(Status::Accepted)), seen, at(86_400), LAG);
-        assert_eq!(plan, Plan::Leave(Why::Lag));
+        assert_eq!(plan, Plan::Leave(LeaveReason::Lag));
     }
 
     #[test]
@@ -455,9 +467,9 @@ mod tests {
         ] {
             let connection = connection(state);
             let during = planned(Some(&request), Some(&connection), at(119));
-            assert_eq!(during, Plan::Leave(Why::Claimed));
+            assert_eq!(during, Plan::Leave(LeaveReason::Claimed));
             let after = planned(Some(&request), Some(&connection), at(120));
-            assert_ne!(after, Plan::Leave(Why::Claimed));
+            assert_ne!(after, Plan::Leave(LeaveReason::Claimed));
         }
     }
 
@@ -534,7 +546,7 @@ mod tests {
             (&one, review, None, &one, &off, "stands"),
             (&one, review, None, &both, &off, "overtaken"),
             (&both, review, None, &one, &off, "stands"),
-            (none, review, None, &one, &failed, "unsure"),
+            (none, review, None, &one, &failed, "unknown"),
             (&one, review, None, &one, &failed, "stands"),
             (&one, reject, None, &both, &off, "overtaken"),
         ];
@@ -546,7 +558,7 @@ mod tests {
             let word = match approval(&request, &verdict, doubts, organization) {
                 Approval::Stands => "stands",
                 Approval::Overtaken(_) => "overtaken",
-                Approval::Unsure => "unsure",
+                Approval::Unknown => "unknown",
             };
             assert_eq!(
                 word, expected,
@@ -608,7 +620,7 @@ mod tests {
             Some(request(Status::InReview)),
         ] {
             let plan = planned(request.as_ref(), Some(&connection), at(86_400));
-            assert_eq!(plan, Plan::Leave(Why::UnknownState));
+            assert_eq!(plan, Plan::Leave(LeaveReason::UnknownState));
         }
     }
 }

@@ -93,7 +93,7 @@ pub fn cause<'a>(
 
 /// How it is told that an entry's deletion is the cause, in one sentence.
 #[must_use]
-pub fn told(rule: &Rule) -> String {
+pub fn sentence(rule: &Rule) -> String {
     format!(
         "DynamoDB deleted the entry \"{rule}\" at its purge_at (time to live), before the entry expired."
     )

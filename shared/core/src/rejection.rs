@@ -44,7 +44,10 @@ pub fn rejection(
 ) -> Rejection {
     let by_others = matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
     let stands = by_others && settings.out_of_band != Some(OutOfBand::Revert);
-    let told_of = request.stays_rejected.as_ref().map(|told| &told.allow);
+    let told_of = request
+        .stays_rejected
+        .as_ref()
+        .map(|announced| &announced.allow);
     match (verdict.decision, &verdict.rule) {
         (Decision::Accept, _) if request.may_be_tried_again() && !stands => Rejection::TryAgain,
         (Decision::Accept, Some(rule)) if told_of != Some(rule) => Rejection::Tell(rule.clone()),
@@ -160,24 +163,24 @@ mod tests {
     #[test]
     fn an_allow_is_told_of_once_until_it_goes_and_comes_back() {
         let mut request = rejected_by(Actor::Found);
-        let told =
+        let announced =
             |request: &Request, verdict: &Verdict| decided(request, verdict, OutOfBand::Alert);
         let accept = verdict(Decision::Accept, Some(allow()));
         let review = verdict(Decision::Review, None);
-        assert_eq!(told(&request, &review), Rejection::Stay);
-        assert_eq!(told(&request, &accept), Rejection::Tell(allow()));
+        assert_eq!(announced(&request, &review), Rejection::Stay);
+        assert_eq!(announced(&request, &accept), Rejection::Tell(allow()));
         request.stays_rejected = Some(StaysRejected {
             allow: allow(),
             told_at: at(0),
         });
-        assert_eq!(told(&request, &accept), Rejection::Stay);
+        assert_eq!(announced(&request, &accept), Rejection::Stay);
         // Another entry is another matter.
         let other = rule(Effect::Allow, "*");
         let by_other = verdict(Decision::Accept, Some(other.clone()));
-        assert_eq!(told(&request, &by_other), Rejection::Tell(other));
+        assert_eq!(announced(&request, &by_other), Rejection::Tell(other));
         // Its limit is reached for a while: it is there all the time.
         let limited = verdict(Decision::Review, Some(allow()));
-        assert_eq!(told(&request, &limited), Rejection::Stay);
+        assert_eq!(announced(&request, &limited), Rejection::Stay);
         // A look-up that fails is no news, now or when it is over.
         let failed = rejection(
             &request,
@@ -190,10 +193,10 @@ mod tests {
         doubtful.failed = vec![FailedCondition::OrganizationUnknown {
             rule: rule(Effect::Deny, "o-1/*"),
         }];
-        assert_eq!(told(&request, &doubtful), Rejection::Stay);
-        assert_eq!(told(&request, &review), Rejection::Forget);
+        assert_eq!(announced(&request, &doubtful), Rejection::Stay);
+        assert_eq!(announced(&request, &review), Rejection::Forget);
         let deny = verdict(Decision::Reject, Some(rule(Effect::Deny, "*")));
-        assert_eq!(told(&request, &deny), Rejection::Forget);
+        assert_eq!(announced(&request, &deny), Rejection::Forget);
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Status {
 
     /// Whether the request counts against `max_connections`.
     #[must_use]
-    pub fn holds_slot(self) -> bool {
+    pub fn counts_as_usage(self) -> bool {
         matches!(self, Self::Accepting | Self::Accepted | Self::Revoking)
     }
 }
@@ -357,9 +357,9 @@ pub struct Request {
     /// earlier review decides a later one.
     pub review: Option<u64>,
     /// Who could decide that review and was asked.
-    pub asked: BTreeSet<ApproverId>,
+    pub notified: BTreeSet<ApproverId>,
     /// When all of them last got a letter with a link that works.
-    pub letters_at: Option<Timestamp>,
+    pub approval_emails_at: Option<Timestamp>,
     /// How many people could decide it when it was last looked at.
     pub deciders: u32,
     /// How many had to approve.
@@ -430,8 +430,8 @@ impl Request {
             service_name: None,
             customer: None,
             review: (transition.to == Status::InReview).then_some(1),
-            asked: BTreeSet::new(),
-            letters_at: None,
+            notified: BTreeSet::new(),
+            approval_emails_at: None,
             deciders: 0,
             approvals_required: 0,
             votes: Vec::new(),
@@ -469,8 +469,8 @@ impl Request {
         let reviewed = if transition.to == Status::InReview {
             Request {
                 review: Some(version),
-                asked: BTreeSet::new(),
-                letters_at: None,
+                notified: BTreeSet::new(),
+                approval_emails_at: None,
                 deciders: 0,
                 approvals_required: 0,
                 votes: Vec::new(),
@@ -536,7 +536,7 @@ impl Request {
     /// another's counts no more, and is asked anew. What holds a slot keeps what it holds it by.
     #[must_use]
     pub fn corrected_by(&self, connection: &Connection) -> Request {
-        if self.is_about(connection) || self.status.holds_slot() {
+        if self.is_about(connection) || self.status.counts_as_usage() {
             return self.clone();
         }
         Request {
@@ -544,8 +544,8 @@ impl Request {
             account_id: connection.owner.clone(),
             region: connection.region.clone(),
             votes: Vec::new(),
-            asked: BTreeSet::new(),
-            letters_at: None,
+            notified: BTreeSet::new(),
+            approval_emails_at: None,
             ..self.clone()
         }
     }
@@ -627,7 +627,7 @@ impl Decision {
 
 /// What a transition does to the consumer's slots under `max_connections`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SlotChange {
+pub enum UsageEffect {
     /// One is taken.
     Take,
     /// One is given back.
@@ -639,12 +639,12 @@ pub enum SlotChange {
 impl Transition {
     /// What becomes of the consumer's slots.
     #[must_use]
-    pub fn slot_change(&self) -> SlotChange {
-        let before = self.from.is_some_and(Status::holds_slot);
-        match (before, self.to.holds_slot()) {
-            (false, true) => SlotChange::Take,
-            (true, false) => SlotChange::Release,
-            (true, true) | (false, false) => SlotChange::Keep,
+    pub fn usage_effect(&self) -> UsageEffect {
+        let before = self.from.is_some_and(Status::counts_as_usage);
+        match (before, self.to.counts_as_usage()) {
+            (false, true) => UsageEffect::Take,
+            (true, false) => UsageEffect::Release,
+            (true, true) | (false, false) => UsageEffect::Keep,
         }
     }
 }
@@ -736,10 +736,10 @@ mod tests {
         use crate::fixtures::{at, connection};
         use crate::vote::{Channel, Choice, Vote};
 
-        let mut asked = request(Status::InReview);
-        asked.asked = ["alice@example.com".parse().unwrap()].into();
-        asked.letters_at = Some(at(0));
-        asked.votes.push(Vote {
+        let mut notified = request(Status::InReview);
+        notified.notified = ["alice@example.com".parse().unwrap()].into();
+        notified.approval_emails_at = Some(at(0));
+        notified.votes.push(Vote {
             approver: "alice@example.com".parse().unwrap(),
             choice: Choice::Approve,
             reason: String::new(),
@@ -749,18 +749,18 @@ mod tests {
             taken_back: false,
         });
         let same = connection(ConnectionState::Rejected);
-        assert!(asked.is_about(&same));
-        assert_eq!(asked.corrected_by(&same), asked);
+        assert!(notified.is_about(&same));
+        assert_eq!(notified.corrected_by(&same), notified);
         let (mut owner, mut service, mut region) = (same.clone(), same.clone(), same);
         owner.owner = "999999999999".parse().unwrap();
         service.service_id = "vpce-svc-00000000000000001".parse().unwrap();
         region.region = "us-east-1".parse().unwrap();
         for other in [owner, service, region] {
-            assert!(!asked.is_about(&other));
-            let corrected = asked.corrected_by(&other);
+            assert!(!notified.is_about(&other));
+            let corrected = notified.corrected_by(&other);
             assert!(corrected.is_about(&other));
-            assert!(corrected.votes.is_empty() && corrected.asked.is_empty());
-            assert_eq!(corrected.letters_at, None);
+            assert!(corrected.votes.is_empty() && corrected.notified.is_empty());
+            assert_eq!(corrected.approval_emails_at, None);
             let accepted = request(Status::Accepted);
             assert_eq!(accepted.corrected_by(&other), accepted);
         }
@@ -824,23 +824,23 @@ mod tests {
 
     #[test]
     fn slots_follow_the_status() {
-        let slot = |from, to| transition(from, to, Cause::Judged).slot_change();
-        assert_eq!(slot(None, Status::Accepting), SlotChange::Take);
+        let slot = |from, to| transition(from, to, Cause::Judged).usage_effect();
+        assert_eq!(slot(None, Status::Accepting), UsageEffect::Take);
         assert_eq!(
             slot(Some(Status::Accepting), Status::Accepted),
-            SlotChange::Keep
+            UsageEffect::Keep
         );
         assert_eq!(
             slot(Some(Status::Accepted), Status::Gone),
-            SlotChange::Release
+            UsageEffect::Release
         );
         assert_eq!(
             slot(Some(Status::Accepting), Status::InReview),
-            SlotChange::Release
+            UsageEffect::Release
         );
         assert_eq!(
             slot(Some(Status::InReview), Status::Rejecting),
-            SlotChange::Keep
+            UsageEffect::Keep
         );
     }
 

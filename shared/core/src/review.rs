@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn reminders_come_at_growing_pauses_and_never_more_than_a_week_apart() {
-        let told = |remind_hours, until: i64| {
+        let announced = |remind_hours, until: i64| {
             let settings = ServiceSettings {
                 remind_hours,
                 ..ServiceSettings::default()
@@ -222,16 +222,16 @@ mod tests {
             }
             hours
         };
-        assert_eq!(told(Some(4), 30), [4, 12, 28]);
-        assert_eq!(told(Some(100), 500), [100, 268, 436]);
+        assert_eq!(announced(Some(4), 30), [4, 12, 28]);
+        assert_eq!(announced(Some(100), 500), [100, 268, 436]);
         assert_eq!(
-            told(Some(1000), 2500),
+            announced(Some(1000), 2500),
             [1000, 2000],
             "who asks for longer pauses gets them"
         );
-        assert_eq!(told(None, 1000), [0_i64; 0]);
-        assert_eq!(told(Some(0), 1000), [0_i64; 0]);
-        assert_eq!(told(Some(u32::MAX), 1000), [0_i64; 0]);
+        assert_eq!(announced(None, 1000), [0_i64; 0]);
+        assert_eq!(announced(Some(0), 1000), [0_i64; 0]);
+        assert_eq!(announced(Some(u32::MAX), 1000), [0_i64; 0]);
     }
 
     #[test]

@@ -4,11 +4,11 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::alarm::{Alarm, Kind as AlarmKind};
-use crate::announcement::{Kind, note};
+use crate::alarm::{Alarm, AlarmKind};
+use crate::announcement::{AnnouncementKind, note};
 use crate::approver::ApproverId;
 use crate::fixtures::{at, request};
-use crate::invitation::{invitation, letter};
+use crate::invitation::{approval_email, invitation};
 use crate::message::{Audience, Message};
 use crate::request::{Actor, Ec2Answer, Request, Status};
 use crate::vote::{Channel, Choice, Vote};
@@ -260,22 +260,22 @@ proptest! {
         id in any_text(),
     ) {
         let alice: ApproverId = "alice@example.com".parse().unwrap();
-        for kind in Kind::ALL {
-            let mut told = note(&request, kind, at(0));
-            told.reason = reason.clone();
-            told.ec2 = Some(Ec2Answer { code: code.clone(), request_id: Some(id.clone()) });
-            let message = told.message().unwrap();
+        for kind in AnnouncementKind::ALL {
+            let mut announcement = note(&request, kind, at(0));
+            announcement.reason = reason.clone();
+            announcement.ec2 = Some(Ec2Answer { code: code.clone(), request_id: Some(id.clone()) });
+            let message = announcement.message().unwrap();
             assert_seen(&message)?;
             let facts = message.text.lines().filter(|line| line.starts_with("Decided by")).count();
             prop_assert!(facts <= 1, "nobody writes a line of ours: {}", message.text);
             let document: Value = serde_json::from_str(&message.document).unwrap();
             prop_assert_eq!(document["reason"].as_str().unwrap(), &reason, "programs get the true text");
-            let asked = invitation(&told, &alice, at(0)).unwrap().unwrap();
+            let asked = invitation(&announcement, &alice, at(0)).unwrap().unwrap();
             assert_seen(&asked)?;
             let Audience::Approver(bound) = &asked.to else {
                 return Err(TestCaseError::fail("for an approver"));
             };
-            prop_assert!(is_all_seen(&letter(&asked.text, bound, "https://example.com/a/x")));
+            prop_assert!(is_all_seen(&approval_email(&asked.text, bound, "https://example.com/a/x")));
         }
     }
 

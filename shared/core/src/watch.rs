@@ -258,12 +258,12 @@ pub struct ServiceFacts {
     /// Whether the rule for AWS CloudTrail's events is there and enabled.
     pub cloud_trail_rule: Option<bool>,
     /// Whether anybody listens to what is said of it.
-    pub heard: Heard,
+    pub subscribed: Subscribed,
 }
 
 /// Whether a topic has a confirmed subscription, or can do without. What is none was not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Heard {
+pub struct Subscribed {
     /// The topic for announcements.
     pub announcements: Option<bool>,
     /// The topic for alarms.
@@ -300,15 +300,15 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
         facts.cloud_trail_rule.map(|there| !there),
         "missing or disabled",
     );
-    let Heard {
+    let Subscribed {
         announcements,
         alarms,
-    } = facts.heard;
-    for (finding, heard) in [
+    } = facts.subscribed;
+    for (finding, subscribed) in [
         (Finding::AnnouncementsUnheard, announcements),
         (Finding::AlarmsUnheard, alarms),
     ] {
-        let unheard = heard.map(|heard| !heard);
+        let unheard = subscribed.map(|subscribed| !subscribed);
         note(finding, unheard, "no confirmed subscription");
     }
     if let Some(principals) = &facts.principals {
@@ -384,7 +384,7 @@ mod tests {
             principals: Some(BTreeSet::new()),
             notifications: Some(vec![notification(OURS, true, true)]),
             cloud_trail_rule: Some(true),
-            heard: Heard {
+            subscribed: Subscribed {
                 announcements: Some(true),
                 alarms: Some(true),
             },
@@ -426,11 +426,11 @@ mod tests {
             [Finding::NotificationMissing]
         );
         assert_eq!(
-            found(|f| f.heard.announcements = Some(false)),
+            found(|f| f.subscribed.announcements = Some(false)),
             [Finding::AnnouncementsUnheard]
         );
         assert_eq!(
-            found(|f| f.heard.alarms = Some(false)),
+            found(|f| f.subscribed.alarms = Some(false)),
             [Finding::AlarmsUnheard]
         );
     }

@@ -92,10 +92,10 @@ fn end_of(n: u32) -> String {
 
 /// The link in the last letter that somebody got about an endpoint.
 fn link(world: &World, name: &str, n: u32) -> String {
-    let letters = world.sns.inbox_of(&format!("{name}@example.com"));
-    let about = |letter: &&Delivery| letter.message.contains(endpoint(n).as_str());
-    let letter = letters.iter().rfind(about).unwrap();
-    let mut words = letter.message.split_whitespace();
+    let approval_emails = world.sns.inbox_of(&format!("{name}@example.com"));
+    let about = |approval_email: &&Delivery| approval_email.message.contains(endpoint(n).as_str());
+    let approval_email = approval_emails.iter().rfind(about).unwrap();
+    let mut words = approval_email.message.split_whitespace();
     words
         .find(|word| word.starts_with("http"))
         .unwrap()
@@ -445,9 +445,9 @@ async fn of_two_approvers_the_later_is_told_who_decided_and_when() {
 async fn an_approver_does_not_decide_about_their_own_account() {
     with_a_browser(WORLD, async |world, page| {
         let other = link(world, "carol", 3);
-        let letters = world.sns.inbox_of("carol@example.com");
+        let approval_emails = world.sns.inbox_of("carol@example.com");
         assert!(
-            !letters
+            !approval_emails
                 .iter()
                 .any(|one| one.message.contains(endpoint(9).as_str())),
             "and is not asked"

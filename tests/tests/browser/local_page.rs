@@ -176,10 +176,10 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
         assert_eq!(focused, "account", "and one can type on");
         let opened = page.count(".card.accepted .foot details[open]").await;
         assert_eq!(opened, 1, "what was opened stays open");
-        let told = page.text_of("#news").await;
+        let announced = page.text_of("#news").await;
         assert!(
-            told.contains(UNKNOWN) && told.contains("in review"),
-            "{told}"
+            announced.contains(UNKNOWN) && announced.contains("in review"),
+            "{announced}"
         );
     })
     .await;
@@ -252,13 +252,13 @@ async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
         page.until("document.getElementById('principal').value === ''")
             .await;
         let entry = format!("entry-allow-{UNKNOWN}-{SERVICE}");
-        let told = page.text_of(&format!("#{entry}")).await;
+        let announced = page.text_of(&format!("#{entry}")).await;
         for part in [
             "2 connections at most",
             "eu-central-1, us-east-1",
             "until 2100-01-01",
         ] {
-            assert!(told.contains(part), "{told}");
+            assert!(announced.contains(part), "{announced}");
         }
         page.click(&format!("#{entry} button")).await;
         page.until(&format!("!document.getElementById('{entry}')"))
@@ -288,10 +288,10 @@ async fn an_approver_who_is_added_gets_a_letter_and_decides() {
         create(world, UNKNOWN);
         newest_is(page, UNKNOWN, "in review").await;
         assert!(page.text_of(".card .by").await.contains("0 of 1 approvals"));
-        let letter = "[id='mailbox-carol@example.com'] li";
-        page.until(&format!("text(\"{letter}\") !== ''")).await;
-        page.click(&format!("{letter} summary")).await;
-        page.click(&format!("{letter} a")).await;
+        let approval_email = "[id='mailbox-carol@example.com'] li";
+        page.until(&format!("text(\"{approval_email}\") !== ''")).await;
+        page.click(&format!("{approval_email} summary")).await;
+        page.click(&format!("{approval_email} a")).await;
         let windows = page.windows().await;
         page.to_front(&windows[1]).await;
         let endpoint = world.ec2.connections()[0].endpoint_id.clone();
@@ -356,8 +356,8 @@ async fn a_press_in_slack_decides_and_the_message_says_so() {
         page.until("text('.post:not(.private) h4').startsWith('Accepted: ')")
             .await;
         assert_eq!(page.count(".post .buttons").await, 0, "once is enough");
-        let told = page.text_of(".private").await;
-        assert!(told.contains("Done: the connection is accepted"), "{told}");
+        let announced = page.text_of(".private").await;
+        assert!(announced.contains("Done: the connection is accepted"), "{announced}");
     })
     .await;
 }

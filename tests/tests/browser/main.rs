@@ -12,7 +12,6 @@
 //! | `approvals` | approvers' links |
 //! | `local_page` | the local world's page |
 
-
 // mod approvals;
 // mod browser;
 // mod checks;

@@ -54,11 +54,17 @@ fn story(run: &Run, step: u64) -> Vec<String> {
                         text(&done["cause"])
                     ),
                 ),
-                (Value::Null, told) if told["finding"].is_string() => (
+                (Value::Null, announced) if announced["finding"].is_string() => (
                     "-".to_owned(),
-                    format!("{} {}", text(&told["kind"]), text(&told["finding"])),
+                    format!(
+                        "{} {}",
+                        text(&announced["kind"]),
+                        text(&announced["finding"])
+                    ),
                 ),
-                (Value::Null, told) => (text(&told["endpoint_id"]), text(&told["kind"])),
+                (Value::Null, announced) => {
+                    (text(&announced["endpoint_id"]), text(&announced["kind"]))
+                }
                 _ => panic!("both: {line}"),
             };
             format!("{} {} {what}", &at[8..16], &of[of.len() - 1..])
@@ -152,9 +158,9 @@ fn lines_of_a_step_have_the_documented_fields() {
         })
     );
     assert_eq!(steps[0]["at"], "2026-11-20T13:00:00Z");
-    let told = &steps[1]["announcement"];
-    assert_eq!(told["schema"], "privatelink-gatekeeper/announcement/1");
-    assert_eq!(told["due"], "2026-11-21T13:00:00Z");
+    let announced = &steps[1]["announcement"];
+    assert_eq!(announced["schema"], "privatelink-gatekeeper/announcement/1");
+    assert_eq!(announced["due"], "2026-11-21T13:00:00Z");
     assert_eq!(steps[2]["transition"]["ec2"]["code"], "ok");
     // Steps come before what has always been printed.
     let first = run

@@ -55,13 +55,13 @@ async fn what_fails_for_one_topic_is_sent_again_alone() {
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
     assert_eq!(told_of(&world, 3), ["review_opened"]);
-    assert_eq!(letters(&world, "alice", 3).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
     assert_eq!(kept(&world, "outbox#").await, 1, "one item for all of it");
     world.sns.clear_faults();
     minutes_pass(&world, 5);
     world.sweep().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
-    assert_eq!(letters(&world, "bob", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "bob", 3).len(), 1);
     assert!(announced(&world).values().all(|times| *times == 1));
     assert_eq!(kept(&world, "outbox#").await, 0);
 }
@@ -78,8 +78,8 @@ async fn nobody_is_asked_about_what_is_over_or_not_theirs_any_more() {
     world.sns.clear_faults();
     minutes_pass(&world, 6);
     world.sweep().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
-    assert_eq!(letters(&world, "bob", 3).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "bob", 3).len(), 0);
 
     let world = world_of(ASKED).await;
     let approvals = world.approvals_topic.clone();
@@ -91,7 +91,7 @@ async fn nobody_is_asked_about_what_is_over_or_not_theirs_any_more() {
     world.sns.clear_faults();
     minutes_pass(&world, 6);
     world.sweep().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
     assert_eq!(kept(&world, "outbox#").await, 0);
 }
 
@@ -127,7 +127,7 @@ async fn what_sns_refuses_for_good_is_put_aside_and_holds_up_nothing() {
     world.sweep().await;
     assert_eq!(status(&world, 4).await, Some(Status::Accepted));
     assert_eq!(told_of(&world, 3), ["review_opened"], "the others are told");
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     assert_eq!(told_of(&world, 4), [""; 0]);
     assert_eq!(kept(&world, "refused").await, 1);
     assert_eq!(kept(&world, "outbox#").await, 0, "it is not tried again");
@@ -199,7 +199,9 @@ async fn more_than_fifty_approvers_are_all_asked_and_reminded() {
     world.reconcile().await;
     let asked = |world: &World| -> Vec<usize> {
         let names = (0..70).map(|n| format!("approver{n}"));
-        names.map(|name| letters(world, &name, 3).len()).collect()
+        names
+            .map(|name| approval_emails(world, &name, 3).len())
+            .collect()
     };
     assert_eq!(asked(&world), [1; 70]);
     hours_pass(&world, 5);

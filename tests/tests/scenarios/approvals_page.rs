@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
-use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::request::Status;
@@ -370,10 +370,10 @@ async fn nobody_decides_about_their_own_account() {
         r#"{id: carol@example.com, services: ["*"], own_accounts: ["000000000009"]}"#,
     )
     .await;
-    let barred = "403 You may not decide about your own account";
-    assert_eq!(page(&get(&world, &carol).await), barred);
+    let ineligible = "403 You may not decide about your own account";
+    assert_eq!(page(&get(&world, &carol).await), ineligible);
     let sent = approve(&world, "carol", 9).await;
-    assert_eq!(page(&sent), barred);
+    assert_eq!(page(&sent), ineligible);
     assert!(
         sent.body
             .contains("Account 000000000009 is entered as your own")
@@ -603,7 +603,7 @@ async fn a_page_comes_before_the_functions_time_is_up_though_a_table_never_answe
     // Nobody can cut short what takes no time, so this is on the real clock.
     let mut real = options();
     real.clock = Clock::system();
-    real.patience = Patience::default();
+    real.timeouts = Timeouts::default();
     let world = world_with(real, PANEL).await;
     world.reconcile().await;
     let get = request(Method::Get, &token(&world, "alice", 3), &[], b"");
@@ -732,9 +732,9 @@ async fn exchange(world: &World, request: String) -> String {
 #[tokio::test]
 async fn the_links_in_the_local_worlds_letters_work() {
     let world = one_suffices().await;
-    let letter = letters(&world, "alice", 3).pop().unwrap();
+    let approval_email = approval_emails(&world, "alice", 3).pop().unwrap();
     let base = format!("http://{}", world.address());
-    let (_, rest) = letter.split_once(&base).unwrap();
+    let (_, rest) = approval_email.split_once(&base).unwrap();
     let path = rest.split_whitespace().next().unwrap();
     let host = format!("Host: {}\r\nConnection: close", world.address());
     let got = exchange(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
-use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_core::request::{Actor, Status};
 use gatekeeper_local::dynamodb;
@@ -99,25 +99,25 @@ impl App {
     /// Somebody presses a button; what they are told, if anything.
     async fn press(&self, user: &str, button: &str) -> Option<String> {
         let errors = self.space.slack.errors_shown(user).len();
-        let before = self.told(user).len();
+        let before = self.announced(user).len();
         let answer = self.take(&self.pressed(user, button)).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""));
         assert_eq!(self.space.slack.errors_shown(user).len(), errors);
-        self.told(user).split_off(before).pop()
+        self.announced(user).split_off(before).pop()
     }
 
     /// Somebody presses a button of what they were told last, which nobody else sees.
     async fn press_own(&self, user: &str, button: &str) -> Option<String> {
         let slack = &self.space.slack;
-        let told = slack.ephemerals(CHANNEL, user).pop().unwrap();
-        let pressed = slack.press(user, CHANNEL, &told.ts, button).unwrap();
-        let before = self.told(user).len();
+        let announced = slack.ephemerals(CHANNEL, user).pop().unwrap();
+        let pressed = slack.press(user, CHANNEL, &announced.ts, button).unwrap();
+        let before = self.announced(user).len();
         assert_eq!(self.take(&pressed).await.status, 200);
-        self.told(user).split_off(before).pop()
+        self.announced(user).split_off(before).pop()
     }
 
     /// What only this person sees in the channel.
-    fn told(&self, user: &str) -> Vec<String> {
+    fn announced(&self, user: &str) -> Vec<String> {
         let shown = self.space.slack.ephemerals(CHANNEL, user).into_iter();
         shown.map(|shown| shown.content.shown()).collect()
     }
@@ -160,13 +160,14 @@ fn handler(space: &Workspace) -> Handler {
 #[tokio::test]
 async fn a_press_approves_and_whoever_pressed_is_told_what_came_of_it() {
     let mut app = App::new().await;
-    let told = app.press("U0ALICE", "approve").await.unwrap();
+    let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
-        told.contains("*Done: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Done: the connection is accepted*"),
+        "{announced}"
     );
     assert!(
-        told.contains("&lt;!channel&gt; &amp; &lt;https://example.com|Example&gt; is connected")
+        announced
+            .contains("&lt;!channel&gt; &amp; &lt;https://example.com|Example&gt; is connected")
     );
     assert_eq!(app.status().await, Some(Status::Accepted));
     let rows = history(&app.space.world, 3).await;
@@ -187,10 +188,10 @@ async fn a_press_approves_and_whoever_pressed_is_told_what_came_of_it() {
 #[tokio::test]
 async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
     let app = App::quorum().await;
-    let told = app.press("U0ALICE", "approve").await.unwrap();
+    let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
-        told.contains("*Your vote counts: 1 more approval is needed*"),
-        "{told}"
+        announced.contains("*Your vote counts: 1 more approval is needed*"),
+        "{announced}"
     );
     // The same press again, as when Slack did not hear of the answer; and another one.
     let again = app.press("U0ALICE", "approve").await.unwrap();
@@ -199,10 +200,10 @@ async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
         "{again}"
     );
     assert_eq!(app.status().await, Some(Status::InReview));
-    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
-        told.contains("*Done: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Done: the connection is accepted*"),
+        "{announced}"
     );
 }
 
@@ -210,17 +211,17 @@ async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
 async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
     let mut app = App::quorum().await;
     app.press("U0ALICE", "approve").await.unwrap();
-    let told = app.press_own("U0ALICE", "withdraw").await.unwrap();
+    let announced = app.press_own("U0ALICE", "withdraw").await.unwrap();
     assert!(
-        told.contains("*Your approval is withdrawn: 2 more approvals are needed*"),
-        "{told}"
+        announced.contains("*Your approval is withdrawn: 2 more approvals are needed*"),
+        "{announced}"
     );
     // Pressed twice, and approved again.
     for button in ["approve", "approve"] {
-        let told = app.press("U0ALICE", button).await.unwrap();
+        let announced = app.press("U0ALICE", button).await.unwrap();
         assert!(
-            told.contains("Nobody approves twice in one review"),
-            "{told}"
+            announced.contains("Nobody approves twice in one review"),
+            "{announced}"
         );
     }
     let last = app
@@ -246,8 +247,11 @@ async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
         "{shown}"
     );
     // One approval is not two.
-    let told = app.press("U0CAROL", "approve").await.unwrap();
-    assert!(told.contains("1 more approval is needed"), "{told}");
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(
+        announced.contains("1 more approval is needed"),
+        "{announced}"
+    );
 
     assert_eq!(app.press_own("U0ALICE", "reject").await, None);
     let modal = app.modal("U0ALICE").0;
@@ -328,20 +332,23 @@ async fn a_rejection_asks_for_its_reason_first() {
 async fn who_may_not_decide_is_told_why_and_decides_nothing() {
     let app = App::new().await;
     for button in ["approve", "reject"] {
-        let told = app.press("U0MALLORY", button).await.unwrap();
-        assert!(told.contains("*You are not an approver*"), "{told}");
+        let announced = app.press("U0MALLORY", button).await.unwrap();
         assert!(
-            told.contains("U0MALLORY"),
-            "it says what is to be entered: {told}"
-        );
-        let told = app.press("U0BOB", button).await.unwrap();
-        assert!(
-            told.contains("*You may not decide about your own account*"),
-            "{told}"
+            announced.contains("*You are not an approver*"),
+            "{announced}"
         );
         assert!(
-            told.contains("Account 000000000009 is entered as your own"),
-            "{told}"
+            announced.contains("U0MALLORY"),
+            "it says what is to be entered: {announced}"
+        );
+        let announced = app.press("U0BOB", button).await.unwrap();
+        assert!(
+            announced.contains("*You may not decide about your own account*"),
+            "{announced}"
+        );
+        assert!(
+            announced.contains("Account 000000000009 is entered as your own"),
+            "{announced}"
         );
     }
     assert!(app.space.slack.views("U0BOB").is_empty());
@@ -361,18 +368,18 @@ async fn a_button_of_a_decided_review_says_who_decided_and_when() {
     let modal = app.ask_to_reject("U0CAROL").await;
     app.press("U0ALICE", "approve").await;
     let decided = "Decided by alice@example.com on 20 November 2026, 12:00 UTC.";
-    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
-        told.contains("*Too late: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Too late: the connection is accepted*"),
+        "{announced}"
     );
-    assert!(told.contains(decided), "{told}");
-    let told = app.press("U0CAROL", "reject").await.unwrap();
+    assert!(announced.contains(decided), "{announced}");
+    let announced = app.press("U0CAROL", "reject").await.unwrap();
     assert!(
-        told.contains("*Decided already: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Decided already: the connection is accepted*"),
+        "{announced}"
     );
-    assert!(told.contains(decided), "{told}");
+    assert!(announced.contains(decided), "{announced}");
     app.send_in("U0CAROL", &modal, "No.").await;
     let (_, shown, _) = app.modal("U0CAROL");
     assert!(
@@ -403,11 +410,14 @@ async fn what_slack_did_not_sign_for_our_app_and_workspace_is_refused() {
     ] {
         let answer = app.take(&sent).await;
         assert_eq!((answer.status, answer.body.as_str()), (status, ""));
-        assert!(app.told("U0ALICE").is_empty());
+        assert!(app.announced("U0ALICE").is_empty());
     }
     app.take(&press().with_users_team("T0OTHER")).await;
-    let told = app.told("U0ALICE").pop().unwrap();
-    assert!(told.contains("*You are not of this workspace*"), "{told}");
+    let announced = app.announced("U0ALICE").pop().unwrap();
+    assert!(
+        announced.contains("*You are not of this workspace*"),
+        "{announced}"
+    );
     assert_eq!(app.status().await, Some(Status::InReview));
     let old = press().signed_at(now - seconds(299));
     assert_eq!(app.take(&old).await.status, 200);
@@ -434,10 +444,10 @@ async fn a_rotated_secret_needs_no_restart_and_wrong_signatures_do_not_have_it_r
         .unwrap();
     app.space.slack.set_signing_secret("rotated-signing-secret");
     app.space.world.clock.advance(Duration::from_secs(31));
-    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
-        told.contains("*Done: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Done: the connection is accepted*"),
+        "{announced}"
     );
 }
 
@@ -464,19 +474,22 @@ async fn while_something_does_not_answer_pressing_again_is_all_it_takes() {
         .world
         .dynamodb
         .inject("*", dynamodb::Fault::InternalError, 100);
-    let told = app.press("U0ALICE", "approve").await.unwrap();
+    let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
-        told.contains("Trying again is safe: a vote counts once"),
-        "{told}"
+        announced.contains("Trying again is safe: a vote counts once"),
+        "{announced}"
     );
-    let told = app.press("U0ALICE", "reject").await.unwrap();
-    assert!(told.contains("nothing has changed"), "{told}");
+    let announced = app.press("U0ALICE", "reject").await.unwrap();
+    assert!(announced.contains("nothing has changed"), "{announced}");
     app.space.world.dynamodb.clear_faults();
 
     let broken = Fault::new("views.open", FaultKind::InternalError);
     app.space.slack.inject(broken.always());
-    let told = app.press("U0ALICE", "reject").await.unwrap();
-    assert!(told.contains("Slack did not open the form"), "{told}");
+    let announced = app.press("U0ALICE", "reject").await.unwrap();
+    assert!(
+        announced.contains("Slack did not open the form"),
+        "{announced}"
+    );
     app.space.slack.clear_faults();
 
     let modal = app.ask_to_reject("U0ALICE").await;
@@ -564,8 +577,8 @@ async fn whatever_slack_sends_is_answered_and_only_our_buttons_do_something() {
     ] {
         let odd = press().with_payload(|payload| payload["actions"][0]["value"] = json!(value));
         assert_eq!(app.take(&odd).await.status, 200);
-        let told = app.told("U0ALICE").pop().unwrap();
-        assert!(told.contains("*This review is over*"), "{told}");
+        let announced = app.announced("U0ALICE").pop().unwrap();
+        assert!(announced.contains("*This review is over*"), "{announced}");
     }
     for body in [
         "",
@@ -632,7 +645,7 @@ async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
     // Nobody can cut short what takes no time, so this is on the real clock.
     let mut real = options();
     real.clock = Clock::system();
-    real.patience = Patience::default();
+    real.timeouts = Timeouts::default();
     let app = App::at(Workspace::with(real, PANEL).await).await;
     app.press("U0MALLORY", "approve").await;
     for (button, said) in [
@@ -649,7 +662,7 @@ async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
         let took = begun.elapsed();
         assert!(took < Duration::from_secs(3), "{button}: {took:?}");
         assert!(
-            app.told("U0ALICE").pop().unwrap().contains(said),
+            app.announced("U0ALICE").pop().unwrap().contains(said),
             "{button}"
         );
         app.space.world.dynamodb.clear_faults();
@@ -670,18 +683,18 @@ async fn what_happened_at_ec2_meanwhile_is_said_first_and_a_press_does_not_undo_
     assert!(shown.contains("Decided by somebody else on 20 November 2026"));
     assert_eq!(app.status().await, Some(Status::Accepted));
     assert_ne!(state(&app.space.world, 3), Some(State::Rejected));
-    let told = app.press("U0CAROL", "reject").await.unwrap();
+    let announced = app.press("U0CAROL", "reject").await.unwrap();
     assert!(
-        told.starts_with("*Somebody else accepted it meanwhile*"),
-        "{told}"
+        announced.starts_with("*Somebody else accepted it meanwhile*"),
+        "{announced}"
     );
 
     let app = App::new().await;
     somebody_rejects(&app.space.world, 3);
-    let told = app.press("U0ALICE", "approve").await.unwrap();
+    let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
-        told.starts_with("*Somebody else rejected it meanwhile, so your vote does not count*"),
-        "{told}"
+        announced.starts_with("*Somebody else rejected it meanwhile, so your vote does not count*"),
+        "{announced}"
     );
 }
 
@@ -691,9 +704,9 @@ async fn where_ec2_does_not_answer_whoever_pressed_is_asked_to_vote_again() {
     let modal = app.ask_to_reject("U0ALICE").await;
     let mute = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);
     app.space.world.ec2.inject(mute.always());
-    let told = app.press("U0CAROL", "approve").await.unwrap();
-    assert!(told.starts_with("*Not recorded*"), "{told}");
-    assert!(told.contains("Vote again in a moment"), "{told}");
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
+    assert!(announced.starts_with("*Not recorded*"), "{announced}");
+    assert!(announced.contains("Vote again in a moment"), "{announced}");
     app.send_in("U0ALICE", &modal, "No contract.").await;
     let (_, shown, error) = app.modal("U0ALICE");
     assert!(
@@ -712,10 +725,10 @@ async fn where_ec2_does_not_answer_whoever_pressed_is_asked_to_vote_again() {
 async fn while_the_policy_cannot_be_read_a_press_approves_nothing_and_a_rejection_counts() {
     let app = App::new().await;
     malformed(&app.space.world, "*", "allow#*").await;
-    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
-        told.contains("Nothing is approved while the policy cannot be read"),
-        "{told}"
+        announced.contains("Nothing is approved while the policy cannot be read"),
+        "{announced}"
     );
     let modal = app.ask_to_reject("U0ALICE").await;
     app.send_in("U0ALICE", &modal, "No.").await;
@@ -734,10 +747,10 @@ async fn a_press_about_a_service_that_is_not_managed_any_more_is_told_so() {
     world.ec2.put_service(untagged);
     minutes_pass(world, 5);
     for button in ["approve", "reject"] {
-        let told = app.press("U0CAROL", button).await.unwrap();
+        let announced = app.press("U0CAROL", button).await.unwrap();
         assert!(
-            told.contains("*Gatekeeper does not look after this service any more*"),
-            "{button}: {told}"
+            announced.contains("*Gatekeeper does not look after this service any more*"),
+            "{button}: {announced}"
         );
     }
     assert!(
@@ -833,21 +846,25 @@ async fn in_an_organization_each_way_to_press_counts_or_is_refused_in_words_and_
         let modal = app.ask_to_reject("U0ALICE").await;
         let answer = app.take(&made(app.pressed("U0ALICE", "approve"))).await;
         assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{way}");
-        let told = app.told("U0ALICE").pop().unwrap();
+        let announced = app.announced("U0ALICE").pop().unwrap();
         let Some((reason, words)) = refused else {
-            assert!(told.starts_with("*Done"), "{way}: {told}");
+            assert!(announced.starts_with("*Done"), "{way}: {announced}");
             assert_eq!(metrics.last("SlackStrangers"), None, "{way}");
             continue;
         };
-        assert!(told.contains(words), "{way}: {told}");
+        assert!(announced.contains(words), "{way}: {announced}");
         assert!(
-            told.contains("your vote does not count") || told.contains("Your vote does not count")
+            announced.contains("your vote does not count")
+                || announced.contains("Your vote does not count")
         );
         assert_eq!(counted(reason), Some(1.0), "{way}");
         // The other button, and the form that was open.
         let views = app.space.slack.views("U0ALICE").len();
         app.take(&made(app.pressed("U0ALICE", "reject"))).await;
-        assert!(app.told("U0ALICE").pop().unwrap().contains(words), "{way}");
+        assert!(
+            app.announced("U0ALICE").pop().unwrap().contains(words),
+            "{way}"
+        );
         assert_eq!(app.space.slack.views("U0ALICE").len(), views, "{way}");
         let sent = app
             .space
@@ -883,7 +900,7 @@ async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_foll
     // Nobody can cut short what takes no time, so this is on the real clock.
     let mut real = options();
     real.clock = Clock::system();
-    real.patience = Patience::default();
+    real.timeouts = Timeouts::default();
     let app = App::at(Workspace::with(real, PANEL).await).await;
     app.press("U0MALLORY", "approve").await;
     let world = &app.space.world;
@@ -891,11 +908,14 @@ async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_foll
     let hangs = Fault::new("AcceptVpcEndpointConnections", FaultKind::Hang);
     world.ec2.inject(hangs.always());
     let begun = Instant::now();
-    let told = app.press("U0CAROL", "approve").await.unwrap();
+    let announced = app.press("U0CAROL", "approve").await.unwrap();
     let took = begun.elapsed();
     assert!(took < Duration::from_millis(2600), "{took:?}");
-    assert!(told.contains("no vote is needed"), "{told}");
-    assert!(told.contains("announced within minutes"), "{told}");
+    assert!(announced.contains("no vote is needed"), "{announced}");
+    assert!(
+        announced.contains("announced within minutes"),
+        "{announced}"
+    );
     assert_eq!(app.space.slack.errors_shown("U0CAROL"), []);
     let votes = request(world, 3).await.unwrap().votes;
     assert_eq!(votes, [], "and it was none");

@@ -48,7 +48,7 @@ fn measured(world: &World, name: &str) -> Option<f64> {
     world.gatekeeper(Function::Reconcile).metrics().last(name)
 }
 
-fn told(world: &World) -> (usize, usize) {
+fn announced(world: &World) -> (usize, usize) {
     let count = |kind| alarms(world, FINDING, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
@@ -81,7 +81,7 @@ async fn an_attachment_is_told_with_count_and_command_and_hides_no_endpoint() {
         attach(&world, form);
         runs(&world, 3).await;
         assert_left_alone(&world, &context).await;
-        assert_eq!(told(&world), (1, 0), "{context}: once");
+        assert_eq!(announced(&world), (1, 0), "{context}: once");
         let alarm = last_alarm(&world);
         let counts = json!({"waiting": 1, "connected": 0, "rejected": 0});
         assert_eq!(alarm["attachments"], counts, "{context}");
@@ -102,7 +102,7 @@ async fn an_attachment_is_told_with_count_and_command_and_hides_no_endpoint() {
         as_ever(&world);
         world.ec2.set_state(endpoint(1).as_str(), State::Deleted);
         runs(&world, 2).await;
-        assert_eq!(told(&world), (1, 1), "{context}: over");
+        assert_eq!(announced(&world), (1, 1), "{context}: over");
         let age = measured(&world, "OldestUndecidedAttachmentSeconds");
         assert_eq!(age, Some(0.0), "{context}");
     }
@@ -119,7 +119,7 @@ async fn an_attachment_that_is_accepted_by_hand_is_told_again_and_counted_while_
         world.clock.advance(LATER);
         runs(&world, 3).await;
         assert_left_alone_by_us(&world, &context).await;
-        assert_eq!(told(&world), (2, 0), "{context}");
+        assert_eq!(announced(&world), (2, 0), "{context}");
         let counts = json!({"waiting": 0, "connected": 1, "rejected": 0});
         assert_eq!(last_alarm(&world)["attachments"], counts, "{context}");
         let age = measured(&world, "OldestUndecidedAttachmentSeconds");
@@ -129,7 +129,7 @@ async fn an_attachment_that_is_accepted_by_hand_is_told_again_and_counted_while_
         somebody_rejects(&world, 1);
         world.clock.advance(LATER);
         runs(&world, 2).await;
-        assert_eq!(told(&world), (2, 0), "{context}");
+        assert_eq!(announced(&world), (2, 0), "{context}");
     }
 }
 
@@ -153,7 +153,7 @@ async fn an_attachment_is_left_alone_by_whatever_path_it_is_seen() {
         let service = json!({"source": "privatelink.gatekeeper",
             "detail-type": "Connection Requested", "detail": detail});
         handle(&world, service).await;
-        assert_eq!(told(&world), (1, 0), "{context}: by the event");
+        assert_eq!(announced(&world), (1, 0), "{context}: by the event");
         // An edit of the policy about the account, and about the endpoint.
         allow(&world, SERVICE, "000000000001").await;
         allow(&world, "*", endpoint(1).as_str()).await;
@@ -178,7 +178,7 @@ async fn an_attachment_is_left_alone_by_whatever_path_it_is_seen() {
         world.clock.advance(LATER);
         runs(&world, 1).await;
         assert_eq!(status(&world, 7).await, Some(Status::Accepted), "{context}");
-        assert_eq!(told(&world), (2, 0), "{context}");
+        assert_eq!(announced(&world), (2, 0), "{context}");
     }
 }
 
@@ -242,12 +242,12 @@ async fn an_event_about_an_attachment_leads_to_a_look_for_attachments_and_settle
             "{n} is left to its own event"
         );
     }
-    assert_eq!(told(&world), (0, 0));
+    assert_eq!(announced(&world), (0, 0));
     attach(&world, Form::Alone);
     somebody_accepts(&world, 1);
     world.clock.advance(LATER);
     handle(&world, accepted()).await;
-    assert_eq!(told(&world), (1, 0));
+    assert_eq!(announced(&world), (1, 0));
     let counts = json!({"waiting": 0, "connected": 1, "rejected": 0});
     assert_eq!(last_alarm(&world)["attachments"], counts);
     assert_eq!(status(&world, 2).await, None);
@@ -278,14 +278,14 @@ async fn an_attachment_in_a_state_of_a_later_api_waits_and_one_that_was_deleted_
     };
     in_state("awaitingSomething");
     runs(&world, 2).await;
-    assert_eq!(told(&world), (1, 0));
+    assert_eq!(announced(&world), (1, 0));
     assert_eq!(
         measured(&world, "OldestUndecidedAttachmentSeconds"),
         Some(300.0)
     );
     in_state("deleted");
     runs(&world, 1).await;
-    assert_eq!(told(&world), (1, 1));
+    assert_eq!(announced(&world), (1, 1));
     assert_eq!(
         measured(&world, "OldestUndecidedAttachmentSeconds"),
         Some(0.0)

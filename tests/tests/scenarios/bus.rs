@@ -219,7 +219,7 @@ async fn what_the_bus_refuses_for_good_is_put_aside_and_everything_else_is_sent(
         for n in [2, 3] {
             assert_eq!(about(&world, n), 1, "{context}: {n}");
         }
-        assert_eq!(letters(&world, "alice", 3).len(), 1, "{context}");
+        assert_eq!(approval_emails(&world, "alice", 3).len(), 1, "{context}");
         assert_eq!(
             kept(&world, "outbox#").await,
             0,
@@ -270,15 +270,15 @@ async fn a_bus_that_is_down_has_nothing_told_twice() {
         minutes_pass(&world, 6);
         world.sweep().await;
         assert!(details(&world).is_empty(), "{context}");
-        let told = sorted(documents(&world));
-        assert_eq!(letters(&world, "alice", 3).len(), 1, "{context}");
+        let announced = sorted(documents(&world));
+        assert_eq!(approval_emails(&world, "alice", 3).len(), 1, "{context}");
         assert!(kept(&world, "outbox#").await >= 3, "{context}");
         world.events.clear_faults();
         minutes_pass(&world, 1);
         world.sweep().await;
-        assert_eq!(sorted(documents(&world)), told, "{context}: once");
-        assert_eq!(sorted(details(&world)), told, "{context}");
-        assert_eq!(letters(&world, "alice", 3).len(), 1, "{context}");
+        assert_eq!(sorted(documents(&world)), announced, "{context}: once");
+        assert_eq!(sorted(details(&world)), announced, "{context}");
+        assert_eq!(approval_emails(&world, "alice", 3).len(), 1, "{context}");
         assert_eq!(kept(&world, "outbox#").await, 0, "{context}");
         assert_eq!(kept(&world, "refused").await, 0, "{context}");
     }
@@ -334,8 +334,8 @@ async fn no_call_is_begun_that_could_outlast_the_invocation() {
     let late = Deadline::after(&world.clock, Duration::from_secs(20));
     let handled = world.announcements().handle(&keys, late).await;
     assert_eq!(world.events.calls_of("PutEvents"), 0);
-    let told = documents(&world).len();
-    assert!(told >= 3, "everybody is told all the same");
+    let announced = documents(&world).len();
+    assert!(announced >= 3, "everybody is told all the same");
     let is_late = |handled: &Result<(), std::sync::Arc<gatekeeper_aws::error::Error>>| {
         handled.as_ref().is_err_and(|error| error.is_out_of_time())
     };

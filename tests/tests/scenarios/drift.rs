@@ -102,12 +102,12 @@ async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_r
         somebody_rejects(&world, 1);
         runs(&world, 3).await;
         assert_eq!(status(&world, 1).await, Some(expected), "{setting}");
-        let told = told_of(&world, 1);
+        let announced = told_of(&world, 1);
         let quiet = setting == "record";
         assert_eq!(
-            told.contains(&"rejected_out_of_band".to_owned()),
+            announced.contains(&"rejected_out_of_band".to_owned()),
             !quiet,
-            "{told:?}"
+            "{announced:?}"
         );
     }
 }
@@ -199,8 +199,11 @@ policy:
 
 /// How often it was told of an endpoint that an entry comes too late.
 fn told_in_vain(world: &World, n: u32) -> usize {
-    let told = told_of(world, n);
-    told.iter().filter(|kind| *kind == "stays_rejected").count()
+    let announced = told_of(world, n);
+    announced
+        .iter()
+        .filter(|kind| *kind == "stays_rejected")
+        .count()
 }
 
 #[tokio::test]
@@ -254,8 +257,8 @@ async fn whoever_rejects_what_is_allowed_is_told_then_and_not_again() {
         minutes_pass(&world, 5);
         somebody_rejects(&world, 1);
         runs(&world, 4).await;
-        let told = told_of(&world, 1);
-        assert_eq!(told[1..], expected, "{setting}");
+        let announced = told_of(&world, 1);
+        assert_eq!(announced[1..], expected, "{setting}");
         if setting == "alert" {
             let mail = world.sns.inbox().pop().unwrap().message;
             assert!(mail.contains("create a new one"), "{mail}");

@@ -77,7 +77,7 @@ async fn an_approval_email_that_is_late_counts_as_announce() {
     assert_eq!((swept.due, swept.failed), (1, 1));
     assert_counted(late.metrics(), Step::Announce, "Retryable.OutOfTime");
     world.sweep().await;
-    assert_eq!(letters(&world, "approver25", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "approver25", 3).len(), 1);
 }
 
 #[tokio::test]

@@ -142,14 +142,14 @@ impl Channel {
 
     /// Somebody presses a button of what they were told last.
     async fn press_own(&self, user: &str, button: &str) -> Option<String> {
-        let told = self.space.slack.ephemerals(CHANNEL, user).pop().unwrap();
-        let pressed = self.space.slack.press(user, CHANNEL, &told.ts, button);
+        let announced = self.space.slack.ephemerals(CHANNEL, user).pop().unwrap();
+        let pressed = self.space.slack.press(user, CHANNEL, &announced.ts, button);
         self.take(user, &pressed.unwrap()).await
     }
 
     async fn take(&self, user: &str, sent: &Interaction) -> Option<String> {
-        let told = || self.space.slack.ephemerals(CHANNEL, user);
-        let before = told().len();
+        let announced = || self.space.slack.ephemerals(CHANNEL, user);
+        let before = announced().len();
         let request = Request {
             method: Method::Post,
             path: "/slack/interactions".to_owned(),
@@ -162,8 +162,8 @@ impl Channel {
         let (body, took) = (answer.body.as_bytes(), Duration::from_millis(1));
         self.space.slack.answered(sent, answer.status, body, took);
         self.world().announce().await.unwrap();
-        let told = told().split_off(before).pop();
-        told.map(|told| told.content.shown())
+        let announced = announced().split_off(before).pop();
+        announced.map(|announced| announced.content.shown())
     }
 }
 
@@ -235,17 +235,17 @@ async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
     let ts = message.ts.clone();
     let [a, b, c, _] = [0, 1, 2, 3].map(|n| listed[n]);
 
-    let told = channel.press("U0ALICE", &ts, &show(a)).await.unwrap();
+    let announced = channel.press("U0ALICE", &ts, &show(a)).await.unwrap();
     assert!(
-        told.contains("May &lt;!channel&gt; &amp; Example connect"),
-        "{told}"
+        announced.contains("May &lt;!channel&gt; &amp; Example connect"),
+        "{announced}"
     );
-    assert!(told.contains(endpoint(a).as_str()), "{told}");
+    assert!(announced.contains(endpoint(a).as_str()), "{announced}");
     assert_eq!(status(channel.world(), a).await, Some(Status::InReview));
-    let told = channel.press_own("U0ALICE", "approve").await.unwrap();
+    let announced = channel.press_own("U0ALICE", "approve").await.unwrap();
     assert!(
-        told.contains("*Done: the connection is accepted*"),
-        "{told}"
+        announced.contains("*Done: the connection is accepted*"),
+        "{announced}"
     );
     assert_eq!(status(channel.world(), a).await, Some(Status::Accepted));
     for other in [b, c] {
@@ -263,10 +263,10 @@ async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
     assert!(message.buttons().contains(&show(b)));
 
     // Who is too late is told so, by what the message showed before.
-    let told = channel.press("U0BOB", &ts, &show(a)).await.unwrap();
+    let announced = channel.press("U0BOB", &ts, &show(a)).await.unwrap();
     assert!(
-        told.contains("Decided already: the connection is accepted"),
-        "{told}"
+        announced.contains("Decided already: the connection is accepted"),
+        "{announced}"
     );
     // A rejection asks for its reason.
     channel.press("U0BOB", &ts, &show(b)).await.unwrap();
@@ -305,12 +305,12 @@ async fn who_is_no_approver_is_shown_no_button_of_any() {
     channel.minutes_pass(15).await;
     let (message, listed) = channel.last(10..16);
     channel.space.slack.put_user("U0MALLORY", "mallory");
-    let told = channel
+    let announced = channel
         .press("U0MALLORY", &message.ts, &show(listed[0]))
         .await;
-    assert!(told.unwrap().contains("You are not an approver"));
-    let told = channel.space.slack.ephemerals(CHANNEL, "U0MALLORY").pop();
-    assert_eq!(told.unwrap().content.buttons(), [""; 0]);
+    assert!(announced.unwrap().contains("You are not an approver"));
+    let announced = channel.space.slack.ephemerals(CHANNEL, "U0MALLORY").pop();
+    assert_eq!(announced.unwrap().content.buttons(), [""; 0]);
     assert_eq!(
         status(channel.world(), listed[0]).await,
         Some(Status::InReview)
@@ -326,16 +326,19 @@ async fn an_approval_of_one_of_several_is_counted_and_taken_back() {
     let (ts, n) = (message.ts.clone(), listed[1]);
     assert!(channel.line(&ts, n).contains("0 of 2 needed"));
     channel.press("U0ALICE", &ts, &show(n)).await.unwrap();
-    let told = channel.press_own("U0ALICE", "approve").await.unwrap();
-    assert!(told.contains("1 more approval is needed"), "{told}");
+    let announced = channel.press_own("U0ALICE", "approve").await.unwrap();
+    assert!(
+        announced.contains("1 more approval is needed"),
+        "{announced}"
+    );
     channel.pump().await;
     assert!(
         channel.line(&ts, n).contains("1 of 2 needed"),
         "{}",
         channel.line(&ts, n)
     );
-    let told = channel.press("U0ALICE", &ts, &show(n)).await.unwrap();
-    assert!(told.contains("You approved."), "{told}");
+    let announced = channel.press("U0ALICE", &ts, &show(n)).await.unwrap();
+    assert!(announced.contains("You approved."), "{announced}");
     let own = channel.space.slack.ephemerals(CHANNEL, "U0ALICE").pop();
     assert_eq!(own.unwrap().content.buttons(), ["withdraw", "reject"]);
     channel.press_own("U0ALICE", "withdraw").await.unwrap();

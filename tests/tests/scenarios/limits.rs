@@ -18,7 +18,7 @@ async fn one_of_two(world: &gatekeeper_local::world::World) -> (u32, u32) {
     }
 }
 
-async fn slots(world: &gatekeeper_local::world::World, account: &str) -> BTreeSet<String> {
+async fn usage(world: &gatekeeper_local::world::World, account: &str) -> BTreeSet<String> {
     let item = world
         .tables()
         .get_item()
@@ -84,7 +84,7 @@ async fn a_slot_that_is_freed_goes_at_once_to_who_waits_for_it() {
         "by the event that freed the slot"
     );
     assert_eq!(
-        slots(&world, "000000000004").await,
+        usage(&world, "000000000004").await,
         BTreeSet::from([endpoint(waiting).to_string()])
     );
 }
@@ -102,7 +102,7 @@ async fn a_limit_that_is_raised_lets_in_who_waits() {
     for n in 4..=5 {
         assert_eq!(status(&world, n).await, Some(Status::Accepted));
     }
-    assert_eq!(slots(&world, "000000000004").await.len(), 2);
+    assert_eq!(usage(&world, "000000000004").await.len(), 2);
 }
 
 #[tokio::test]
@@ -115,7 +115,7 @@ async fn reconcile_mends_slots_from_what_ec2_shows() {
     write_slots(&world, "000000000004", &["vpce-0dddddddddddddddd"]).await;
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(slots(&world, "000000000004").await, truth);
+    assert_eq!(usage(&world, "000000000004").await, truth);
     assert_eq!(
         status(&world, waiting).await,
         Some(Status::InReview),
@@ -161,7 +161,7 @@ async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
     }
     for n in 1..=20 {
         let truth = BTreeSet::from([endpoint(n).to_string()]);
-        assert_eq!(slots(&world, &format!("{n:012}")).await, truth, "{n}");
+        assert_eq!(usage(&world, &format!("{n:012}")).await, truth, "{n}");
     }
 }
 

@@ -58,8 +58,9 @@ async fn a_notification_that_names_no_service_stands_for_those_that_publish_ther
     let topic = "arn:aws:sns:us-east-1:111122223333:somewhere";
     let connect = [local_aws::ConnectionEvent::Connect];
     world.ec2.put_notification(SERVICE, topic, connect).unwrap();
-    let told = json!({ "Type": "Notification", "TopicArn": topic, "Message": "nothing to go by" });
-    handle(&world, told).await;
+    let announced =
+        json!({ "Type": "Notification", "TopicArn": topic, "Message": "nothing to go by" });
+    handle(&world, announced).await;
     assert_all_decided(&world, "the topic's service").await;
     let calls = world.ec2.calls();
     assert_eq!(

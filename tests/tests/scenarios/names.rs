@@ -157,16 +157,16 @@ async fn a_name_that_contradicts_the_first_is_kept_shown_and_told() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(others, [ALICE]);
-    let told: Vec<Value> = documents(&world)
+    let receiver: Vec<Value> = documents(&world)
         .into_iter()
         .filter(|document| document["kind"] == "decider_contradicted")
         .collect();
-    assert_eq!(told.len(), 1, "once");
+    assert_eq!(receiver.len(), 1, "once");
     assert_eq!(
-        told[0]["decided_by"],
+        receiver[0]["decided_by"],
         json!({"kind": "iam", "name": MALLORY})
     );
-    assert_eq!(told[0]["also_named"], json!([ALICE]));
+    assert_eq!(receiver[0]["also_named"], json!([ALICE]));
     let mails = world.sns.inbox_of("team@example.com");
     let mail = mails.last().unwrap().message.clone();
     assert!(mail.contains(MALLORY) && mail.contains(ALICE), "{mail}");
@@ -251,19 +251,19 @@ async fn a_name_is_not_lost_to_what_is_written_meanwhile() {
     for n in 1..20 {
         let world = accepted_by_somebody().await;
         let calls = Calls::of(&world);
-        let (tell, told) = std::sync::mpsc::channel();
-        calls.after(n, move || tell.send(()).unwrap());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        calls.after(n, move || sender.send(()).unwrap());
         let event = accepted_by(ALICE, 3).to_string();
         let naming = handle(&world, queued(&[event]));
         tokio::pin!(naming);
         let done = std::future::poll_fn(|context| {
-            if told.try_recv().is_ok() {
+            if receiver.try_recv().is_ok() {
                 return Poll::Ready(false);
             }
             let is_done = naming.as_mut().poll(context).is_ready();
             match is_done {
                 true => Poll::Ready(true),
-                false if told.try_recv().is_ok() => Poll::Ready(false),
+                false if receiver.try_recv().is_ok() => Poll::Ready(false),
                 false => Poll::Pending,
             }
         })

@@ -286,16 +286,18 @@ async fn what_was_connected_before_us_is_taken_over_quietly_unless_it_is_denied(
     world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     assert_eq!(status(&world, 2).await, Some(Status::Accepted));
-    let told: Vec<String> = announced(&world)
+    let announced: Vec<String> = announced(&world)
         .into_keys()
         .map(|(id, kind)| format!("{id} {kind}"))
         .collect();
     assert!(
-        !told.iter().any(|one| one.starts_with(endpoint(1).as_str())),
-        "{told:?}"
+        !announced
+            .iter()
+            .any(|one| one.starts_with(endpoint(1).as_str())),
+        "{announced:?}"
     );
     assert!(
-        told.contains(&format!("{}#00000001 accepted_out_of_band", endpoint(2))),
-        "{told:?}"
+        announced.contains(&format!("{}#00000001 accepted_out_of_band", endpoint(2))),
+        "{announced:?}"
     );
 }

@@ -43,7 +43,7 @@ async fn two_items_of_one_mailbox_are_one_vote_one_decider_and_one_finding() {
     logs::keep(TWICE);
     let world = panel("").await;
     let review = request(&world, 3).await.unwrap();
-    assert_eq!((review.deciders, review.asked.len()), (2, 3));
+    assert_eq!((review.deciders, review.notified.len()), (2, 3));
     assert_eq!(entered_twice(&world), Some(1.0));
     let named = logs::kept(TWICE);
     assert!(named.iter().any(|line| line.contains("ERROR")), "{named:?}");
@@ -68,8 +68,8 @@ async fn two_items_of_one_mailbox_are_one_vote_one_decider_and_one_finding() {
 #[tokio::test]
 async fn an_account_that_is_theirs_under_one_name_they_decide_under_none() {
     let world = panel("").await;
-    assert_eq!(letters(&world, "alice+oncall", 9).len(), 0);
-    assert_eq!(letters(&world, "carol", 9).len(), 1);
+    assert_eq!(approval_emails(&world, "alice+oncall", 9).len(), 0);
+    assert_eq!(approval_emails(&world, "carol", 9).len(), 1);
     let review = request(&world, 9).await.unwrap();
     assert_eq!(review.deciders, 1);
 

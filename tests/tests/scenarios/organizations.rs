@@ -193,7 +193,7 @@ async fn about_to_be_cut() -> World {
 async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
     let world = about_to_be_cut().await;
     let due = request(&world, 2).await.unwrap().due;
-    let told = told_of(&world, 2);
+    let announced = told_of(&world, 2);
     // Of the 28 hours that follow, look-ups fail in every other run, and when the moment comes.
     for run in 0..28 {
         let fails = run % 2 == 0 || (22..26).contains(&run);
@@ -208,7 +208,7 @@ async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
         if run < 26 {
             assert_eq!(now.status, Status::Revoking, "hour {run}");
             assert_eq!(now.due, due, "hour {run}");
-            assert_eq!(told_of(&world, 2), told, "hour {run}");
+            assert_eq!(told_of(&world, 2), announced, "hour {run}");
         }
     }
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));

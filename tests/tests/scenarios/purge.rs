@@ -54,13 +54,13 @@ fn malformed_edits(world: &World) -> Option<f64> {
 }
 
 fn reason(world: &World, kind: &str) -> String {
-    let told = documents(world);
-    let told = told.iter().find(|document| document["kind"] == kind);
-    let told = told.expect(kind);
+    let announced = documents(world);
+    let announced = announced.iter().find(|document| document["kind"] == kind);
+    let announced = announced.expect(kind);
     format!(
         "{} {}",
-        told["reason"].as_str().unwrap(),
-        told["verdict"]["reason"].as_str().unwrap()
+        announced["reason"].as_str().unwrap(),
+        announced["verdict"]["reason"].as_str().unwrap()
     )
 }
 
@@ -76,8 +76,8 @@ async fn an_entry_that_dynamodb_would_end_is_told_when_it_is_written_and_holds_m
     ] {
         let world = world("revoke: enforce").await;
         put(&world, "allow#000000000001", purge_in, ends_in).await;
-        let told = malformed_edits(&world);
-        assert_eq!(told.is_some(), wrong, "{purge_in} {ends_in:?}");
+        let announced = malformed_edits(&world);
+        assert_eq!(announced.is_some(), wrong, "{purge_in} {ends_in:?}");
         assert_eq!(
             status(&world, 1).await,
             Some(Status::Accepted),

@@ -124,8 +124,12 @@ async fn a_review_that_the_policy_settles_is_settled_by_one() {
             "- > in_review > accepting > accepted",
             "round {round}"
         );
-        let told = announced(&world);
+        let announced = announced(&world);
         let accepted = (format!("{}#00000003", endpoint(3)), "accepted".to_owned());
-        assert_eq!(told.get(&accepted), Some(&1), "round {round}: {told:?}");
+        assert_eq!(
+            announced.get(&accepted),
+            Some(&1),
+            "round {round}: {announced:?}"
+        );
     }
 }

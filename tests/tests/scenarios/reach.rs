@@ -96,16 +96,16 @@ async fn minutes(world: &World, count: u64) {
 }
 
 /// What was told of a finding: when it began, and when it ended.
-fn told(world: &World, finding: &str) -> (usize, usize) {
+fn announced(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
 
 /// The documents about a finding.
 fn told_about(world: &World, finding: &str) -> Vec<Value> {
-    let mut told = documents(world);
-    told.retain(|document| document["finding"] == finding);
-    told
+    let mut announced = documents(world);
+    announced.retain(|document| document["finding"] == finding);
+    announced
 }
 
 fn measured(world: &World, name: &str) -> Option<f64> {
@@ -144,20 +144,34 @@ async fn an_approver_written_before_they_are_subscribed_gets_the_open_reviews_on
     enter(&world, "bob", None).await;
     world.subscriptions().subscribe(&id("bob")).await.unwrap();
     minutes(&world, 3).await;
-    assert!(request(&world, 3).await.unwrap().asked.contains(&id("bob")));
+    assert!(
+        request(&world, 3)
+            .await
+            .unwrap()
+            .notified
+            .contains(&id("bob"))
+    );
     assert_eq!(links(&world, "bob@example.com"), 0, "not confirmed");
 
     confirm(&world, "bob").await;
     minutes(&world, 3).await;
     for n in [3, 4] {
-        assert_eq!(letters(&world, "bob", n).len(), 1, "once, about each");
-        assert_eq!(letters(&world, "alice", n).len(), 1, "and to nobody else");
+        assert_eq!(
+            approval_emails(&world, "bob", n).len(),
+            1,
+            "once, about each"
+        );
+        assert_eq!(
+            approval_emails(&world, "alice", n).len(),
+            1,
+            "and to nobody else"
+        );
     }
     let voted = vote(&world, &by_link(&world, "bob", 3), &approval()).await;
     assert_eq!(word(&voted), "decided");
     // From now on like anybody else.
     asks(&world, 5).await;
-    assert_eq!(letters(&world, "bob", 5).len(), 1);
+    assert_eq!(approval_emails(&world, "bob", 5).len(), 1);
     runs(&world, 3).await;
     assert_eq!(links(&world, "bob@example.com"), 3);
 }
@@ -184,7 +198,7 @@ async fn the_open_reviews_that_are_sent_are_theirs_to_decide_and_not_voted_on() 
     assert_eq!(word(&voted), "waiting");
     subscribe(&world, "bob@example.com", Some(&own("bob")));
     minutes(&world, 2).await;
-    let sent = [3, 4, 5].map(|n| letters(&world, "bob", n).len());
+    let sent = [3, 4, 5].map(|n| approval_emails(&world, "bob", n).len());
     assert_eq!(
         sent,
         [1, 0, 0],
@@ -198,18 +212,18 @@ async fn an_approver_counts_as_reachable_until_a_look_finds_otherwise() {
     // The first look of all finds her, and nobody is sent anything twice for that.
     world.reconcile().await;
     runs(&world, 2).await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     // A look that fails is no finding: what is to be sent waits.
     let gone = Fault::new("ListSubscriptionsByTopic", FaultKind::Unavailable);
     world.sns.inject(gone.always());
     minutes(&world, 2).await;
     asks(&world, 4).await;
-    assert_eq!(told(&world, "approver_not_reached"), (0, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (0, 0));
     world.sns.clear_faults();
     minutes(&world, 2).await;
-    assert_eq!(letters(&world, "alice", 4).len(), 1);
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
-    assert_eq!(told(&world, "approver_not_reached"), (0, 0));
+    assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
+    assert_eq!(announced(&world, "approver_not_reached"), (0, 0));
 }
 
 #[tokio::test]
@@ -217,22 +231,26 @@ async fn in_the_documented_order_an_approver_is_asked_from_the_first_minute_and_
  {
     let world = world_as_at_aws().await;
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     world.subscriptions().subscribe(&id("bob")).await.unwrap();
     // Meanwhile others are asked as ever: what is not confirmed does not count.
     minutes(&world, 15).await;
     asks(&world, 4).await;
-    assert_eq!(letters(&world, "alice", 4).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
     confirm(&world, "bob").await;
     // Gatekeeper sees the filter policy for the first time, and waits itself.
     minutes(&world, 16).await;
     enter(&world, "bob", None).await;
     for n in [3, 4] {
-        assert_eq!(letters(&world, "bob", n).len(), 1, "at once");
+        assert_eq!(approval_emails(&world, "bob", n).len(), 1, "at once");
     }
     assert_eq!(links(&world, "bob@example.com"), 2, "his own, and no other");
-    assert_eq!(told(&world, "approver_not_reached"), (0, 0));
-    assert_eq!(told(&world, "subscription_new"), (2, 2), "Alice's and his");
+    assert_eq!(announced(&world, "approver_not_reached"), (0, 0));
+    assert_eq!(
+        announced(&world, "subscription_new"),
+        (2, 2),
+        "Alice's and his"
+    );
 }
 
 // ------------------------------------------------------------------------------------------- e-mail that is held
@@ -281,7 +299,7 @@ async fn email_is_held_while_a_subscription_could_read_other_peoples_links() {
         for address in ["alice@example.com", "archive@example.com"] {
             assert_eq!(links(&world, address), 0, "{what}: {address}");
         }
-        assert_eq!(told(&world, "subscription_open"), (1, 0), "{what}");
+        assert_eq!(announced(&world, "subscription_open"), (1, 0), "{what}");
         let document = &told_about(&world, "subscription_open")[0];
         assert_eq!(document["subscription"]["endpoint"], "archive@example.com");
         assert_eq!(document["subscription"]["arn"], open.as_str());
@@ -290,9 +308,9 @@ async fn email_is_held_while_a_subscription_could_read_other_peoples_links() {
         unsubscribe(&world, &open);
         minutes(&world, 2).await;
         for n in [3, 4] {
-            assert_eq!(letters(&world, "alice", n).len(), 1, "{what}");
+            assert_eq!(approval_emails(&world, "alice", n).len(), 1, "{what}");
         }
-        assert_eq!(told(&world, "subscription_open"), (1, 1), "{what}");
+        assert_eq!(announced(&world, "subscription_open"), (1, 1), "{what}");
         assert_eq!(measured(&world, "ApprovalEmailHeld"), Some(0.0), "{what}");
         assert_eq!(links(&world, "archive@example.com"), 0, "{what}");
     }
@@ -302,42 +320,42 @@ async fn email_is_held_while_a_subscription_could_read_other_peoples_links() {
 async fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
     let world = world_as_at_aws().await;
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     // Confirmed at once, it is sent everything for a while.
     enter(&world, "bob", None).await;
     subscribe(&world, "bob@example.com", Some(&own("bob")));
     asks(&world, 4).await;
     minutes(&world, 14).await;
     assert_eq!(links(&world, "bob@example.com"), 0);
-    assert_eq!(letters(&world, "alice", 4).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 4).len(), 0);
     let document = &told_about(&world, "subscription_new")[2];
     assert_eq!(document["approver"], "bob@example.com");
     assert_eq!(document["subscription"]["endpoint"], "bob@example.com");
     minutes(&world, 3).await;
     for n in [3, 4] {
-        assert_eq!(letters(&world, "alice", n).len(), 1);
-        assert_eq!(letters(&world, "bob", n).len(), 1);
+        assert_eq!(approval_emails(&world, "alice", n).len(), 1);
+        assert_eq!(approval_emails(&world, "bob", n).len(), 1);
     }
     assert_eq!(links(&world, "bob@example.com"), 2, "his own, and no other");
-    assert_eq!(told(&world, "subscription_new"), (2, 2));
+    assert_eq!(announced(&world, "subscription_new"), (2, 2));
 }
 
 #[tokio::test]
 async fn a_look_is_at_most_a_minute_old_at_each_send() {
     let world = world_of(ALICE).await;
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     let looks = || world.sns.calls()["ListSubscriptionsByTopic"];
     let before = looks();
     asks(&world, 4).await;
     assert_eq!(looks(), before, "by the look that there is");
-    assert_eq!(letters(&world, "alice", 4).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
     // Nothing runs on the schedule here.
     subscribe(&world, "archive@example.com", None);
     world.clock.advance(Duration::from_secs(61));
     asks(&world, 5).await;
     assert_eq!(links(&world, "archive@example.com"), 0);
-    assert_eq!(letters(&world, "alice", 5).len(), 0, "it is held");
+    assert_eq!(approval_emails(&world, "alice", 5).len(), 0, "it is held");
 }
 
 #[tokio::test]
@@ -351,11 +369,19 @@ async fn a_look_that_fails_holds() {
         let world = world_of(ALICE).await;
         world.sns.inject(Fault::new(action, kind.clone()).always());
         runs(&world, 2).await;
-        assert_eq!(letters(&world, "alice", 3).len(), 0, "{action} {kind:?}");
+        assert_eq!(
+            approval_emails(&world, "alice", 3).len(),
+            0,
+            "{action} {kind:?}"
+        );
         assert_eq!(measured(&world, "ApprovalEmailHeld"), Some(1.0));
         world.sns.clear_faults();
         minutes(&world, 2).await;
-        assert_eq!(letters(&world, "alice", 3).len(), 1, "{action} {kind:?}");
+        assert_eq!(
+            approval_emails(&world, "alice", 3).len(),
+            1,
+            "{action} {kind:?}"
+        );
         assert_eq!(measured(&world, "ApprovalEmailHeld"), Some(0.0));
     }
 }
@@ -369,10 +395,14 @@ async fn a_subscription_that_is_not_confirmed_does_not_count() {
     }
     enter(&world, "bob", None).await;
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1, "nobody else gets any");
+    assert_eq!(
+        approval_emails(&world, "alice", 3).len(),
+        1,
+        "nobody else gets any"
+    );
     minutes(&world, 20).await;
-    assert_eq!(told(&world, "subscription_open"), (0, 0));
-    assert_eq!(told(&world, "approver_not_reached"), (1, 0), "Bob");
+    assert_eq!(announced(&world, "subscription_open"), (0, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (1, 0), "Bob");
 }
 
 #[tokio::test]
@@ -380,15 +410,19 @@ async fn an_endpoint_that_is_not_the_approvers_address_is_a_finding() {
     let world = world_of(ALICE).await;
     let arn = subscribe(&world, "mallory@example.com", Some(&own("alice")));
     runs(&world, 3).await;
-    assert_eq!(told(&world, "subscription_elsewhere"), (1, 0));
+    assert_eq!(announced(&world, "subscription_elsewhere"), (1, 0));
     let document = &told_about(&world, "subscription_elsewhere")[0];
     assert_eq!(document["approver"], "alice@example.com");
     assert_eq!(document["subscription"]["endpoint"], "mallory@example.com");
     assert_eq!(measured(&world, "ApprovalEmailElsewhere"), Some(1.0));
-    assert_eq!(letters(&world, "alice", 3).len(), 1, "it holds nothing");
+    assert_eq!(
+        approval_emails(&world, "alice", 3).len(),
+        1,
+        "it holds nothing"
+    );
     unsubscribe(&world, &arn);
     minutes(&world, 1).await;
-    assert_eq!(told(&world, "subscription_elsewhere"), (1, 1));
+    assert_eq!(announced(&world, "subscription_elsewhere"), (1, 1));
     assert_eq!(measured(&world, "ApprovalEmailElsewhere"), Some(0.0));
 }
 
@@ -423,12 +457,12 @@ async fn no_deadline_rejects_a_review_whose_email_was_held() {
     settings(&world, "review_hours: 1, on_deadline: reject").await;
     // This one was sent before anything was held.
     asks(&world, 4).await;
-    assert_eq!(letters(&world, "alice", 4).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
     minutes(&world, 2).await;
     let open = subscribe(&world, "archive@example.com", None);
     minutes(&world, 2).await;
     asks(&world, 5).await;
-    assert_eq!(letters(&world, "alice", 5).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 5).len(), 0);
     hours_pass(&world, 1);
     world.reconcile().await;
     assert_eq!(
@@ -447,7 +481,7 @@ async fn no_deadline_rejects_a_review_whose_email_was_held() {
     // Let go, it has the time that it would have had.
     unsubscribe(&world, &open);
     minutes(&world, 2).await;
-    assert_eq!(letters(&world, "alice", 5).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 5).len(), 1);
     minutes_pass(&world, 55);
     world.reconcile().await;
     assert_eq!(status(&world, 5).await, Some(Status::InReview));
@@ -487,7 +521,7 @@ async fn each_approver_whom_nothing_reaches_is_one_finding() {
     enter(&world, "bob", None).await;
     enter(&world, "carol", None).await;
     runs(&world, 3).await;
-    assert_eq!(told(&world, "approver_not_reached"), (2, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (2, 0));
     let mut names: Vec<String> = told_about(&world, "approver_not_reached")
         .iter()
         .map(|document| document["approver"].as_str().unwrap().to_owned())
@@ -512,15 +546,15 @@ async fn each_approver_whom_nothing_reaches_is_one_finding() {
         Some(r#"{"approver":[{"prefix":"bob"}]}"#),
     );
     minutes(&world, 1).await;
-    assert_eq!(told(&world, "approver_not_reached"), (2, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (2, 0));
     unsubscribe(&world, &open);
     subscribe(&world, "bob@example.com", Some(&own("bob")));
     minutes(&world, 1).await;
-    assert_eq!(told(&world, "approver_not_reached"), (2, 1));
+    assert_eq!(announced(&world, "approver_not_reached"), (2, 1));
     assert_eq!(measured(&world, "ApproversNotReached"), Some(1.0));
     world.remove_approver(&id("carol")).await.unwrap();
     minutes(&world, 1).await;
-    assert_eq!(told(&world, "approver_not_reached"), (2, 2));
+    assert_eq!(announced(&world, "approver_not_reached"), (2, 2));
     assert_eq!(measured(&world, "ApproversNotReached"), Some(0.0));
 }
 
@@ -532,7 +566,7 @@ async fn one_who_leaves_by_the_link_in_a_mail_is_noticed() {
     let hers = arn.iter().find(|it| it.endpoint == "alice@example.com");
     unsubscribe(&world, &hers.unwrap().arn);
     minutes(&world, 2).await;
-    assert_eq!(told(&world, "approver_not_reached"), (1, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (1, 0));
 }
 
 #[tokio::test]
@@ -544,7 +578,7 @@ async fn a_slack_id_is_enough_only_while_slack_is_on() {
         enter(&world, "dave", Some("U0DAVE")).await;
         minutes(&world, 2).await;
         assert_eq!(
-            told(&world, "approver_not_reached"),
+            announced(&world, "approver_not_reached"),
             (expected, 0),
             "{slack}"
         );
@@ -568,11 +602,11 @@ async fn the_stacks_own_queue_is_no_listener() {
     };
     let arn = by_queue(&world.approvals_topic, QUEUE);
     runs(&world, 2).await;
-    assert_eq!(told(&world, "approver_not_reached"), (1, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (1, 0));
     unsubscribe_as_owner(&world, &arn);
 
     // Of the announcements, the queue of the function `slack` alone is left.
-    assert_eq!(told(&world, "announcements_unheard"), (0, 0));
+    assert_eq!(announced(&world, "announcements_unheard"), (0, 0));
     let reader = world.sns.subscriptions();
     let reader = reader
         .iter()
@@ -582,14 +616,14 @@ async fn the_stacks_own_queue_is_no_listener() {
     let left = left.filter(|it| it.topic_arn == world.announcements_topic);
     assert_eq!(left.map(|it| it.endpoint).collect::<Vec<_>>(), [QUEUE]);
     runs(&world, 2).await;
-    assert_eq!(told(&world, "announcements_unheard"), (1, 0));
+    assert_eq!(announced(&world, "announcements_unheard"), (1, 0));
     // Somebody else's queue is a listener.
     by_queue(
         &world.announcements_topic,
         "arn:aws:sqs:us-east-1:111122223333:tickets",
     );
     runs(&world, 1).await;
-    assert_eq!(told(&world, "announcements_unheard"), (1, 1));
+    assert_eq!(announced(&world, "announcements_unheard"), (1, 1));
 }
 
 /// A queue's subscription is ended by its owner only.
@@ -610,7 +644,7 @@ async fn instances_that_look_at_the_same_time_tell_of_it_once() {
     let (first, second) = tokio::join!(one.sweep(until), two.sweep(until));
     assert!(first.is_ok() && second.is_ok());
     world.announce().await.unwrap();
-    assert_eq!(told(&world, "approver_not_reached"), (1, 0));
+    assert_eq!(announced(&world, "approver_not_reached"), (1, 0));
 }
 
 #[tokio::test]
@@ -627,12 +661,12 @@ async fn hundreds_of_subscriptions_are_all_looked_at() {
     // On the third page.
     subscribe(&world, "archive@example.com", None);
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 0);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
     minutes(&world, 25).await;
-    assert_eq!(letters(&world, "alice", 3).len(), 0);
-    assert_eq!(told(&world, "subscription_open"), (1, 0));
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
+    assert_eq!(announced(&world, "subscription_open"), (1, 0));
     assert_eq!(
-        told(&world, "subscription_new"),
+        announced(&world, "subscription_new"),
         (231, 231),
         "in several looks"
     );

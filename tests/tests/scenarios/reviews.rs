@@ -18,7 +18,7 @@ async fn people_are_reminded_after_4_12_and_28_hours_and_not_more_often() {
     let world = world_of(WORLD).await;
     settings(&world, "remind_hours: 4").await;
     world.reconcile().await;
-    let mut told = Vec::new();
+    let mut announced = Vec::new();
     for hour in 1..=30 {
         hours_pass(&world, 1);
         let before = reminders(&world, 3);
@@ -26,10 +26,10 @@ async fn people_are_reminded_after_4_12_and_28_hours_and_not_more_often() {
         world.reconcile().await;
         if reminders(&world, 3) > before {
             assert_eq!(reminders(&world, 3), before + 1);
-            told.push(hour);
+            announced.push(hour);
         }
     }
-    assert_eq!(told, [4, 12, 28]);
+    assert_eq!(announced, [4, 12, 28]);
     history(&world, 3).await;
     assert_eq!(
         path(&world, 3).await,

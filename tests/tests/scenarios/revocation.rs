@@ -415,13 +415,13 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
 
 /// How often it was told that revocation is withheld, and that it is not any more; and what is measured.
 fn withheld(world: &World) -> (usize, usize, Option<f64>) {
-    let told = |kind| alarms(world, "allowlist_empty", kind);
+    let announced = |kind| alarms(world, "allowlist_empty", kind);
     let metrics = world
         .gatekeeper(gatekeeper_local::function::Function::Reconcile)
         .metrics();
     (
-        told("alarm_started"),
-        told("alarm_ended"),
+        announced("alarm_started"),
+        announced("alarm_ended"),
         metrics.last("RevocationsWithheld"),
     )
 }

@@ -279,8 +279,11 @@ async fn nothing_comes_of_all_links_and_all_forms_and_people_decide_afterwards()
     let world = &space.world;
     let links = links_sent(world);
     // Everybody was asked about 4, and reminded.
-    let asked = ["alice", "bob", "carol"].map(|name| letters(world, name, 4).len());
-    assert!(asked.iter().all(|letters| *letters == 2), "{asked:?}");
+    let asked = ["alice", "bob", "carol"].map(|name| approval_emails(world, name, 4).len());
+    assert!(
+        asked.iter().all(|approval_emails| *approval_emails == 2),
+        "{asked:?}"
+    );
     assert!(links.len() >= 10, "{}", links.len());
     assert!(links.iter().all(|link| link.starts_with("/a/")));
     // As the function does when it starts: it asks which services are managed, and remembers that for a while.

@@ -1,7 +1,7 @@
 //! The schemas in docs/schemas, against the types that they describe. That what is sent holds to them,
 //! `tests/docs/messages.py` checks.
 
-use gatekeeper_core::announcement::Kind;
+use gatekeeper_core::announcement::AnnouncementKind;
 use gatekeeper_core::request::Status;
 use serde_json::Value;
 
@@ -15,6 +15,9 @@ fn listed(of: &str) -> Vec<String> {
 
 #[test]
 fn the_schema_of_announcements_lists_every_kind_and_every_status_and_no_other() {
-    assert_eq!(listed("kind"), Kind::ALL.map(Kind::as_str));
+    assert_eq!(
+        listed("kind"),
+        AnnouncementKind::ALL.map(AnnouncementKind::as_str)
+    );
     assert_eq!(listed("status"), Status::ALL.map(Status::as_str));
 }

@@ -83,7 +83,7 @@ async fn a_review_that_the_allowlist_covers_by_now_is_accepted_though_its_deadli
 
 #[tokio::test]
 async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it() {
-    for (settings, told) in [
+    for (settings, announced) in [
         ("on_unlisted: review", 1),
         ("out_of_band: alert", 1),
         ("out_of_band: record", 0),
@@ -104,7 +104,7 @@ async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it()
         );
         let kinds = announced(&world).into_keys().map(|(_, kind)| kind);
         let count = kinds.filter(|kind| kind == "accepted_out_of_band").count();
-        assert_eq!(count, told, "{settings}");
+        assert_eq!(count, announced, "{settings}");
     }
 }
 
@@ -139,12 +139,12 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
             let world = world_of(WORLD).await;
             let item = format!("{scope} / settings");
             logs::keep(shown);
-            let told = || {
+            let announced = || {
                 let lines = logs::kept(shown).into_iter();
                 let names = |line: &String| line.contains(&item) && line.contains(attribute);
                 lines.filter(names).count()
             };
-            let before = told();
+            let before = announced();
             let others = ("review_hours", AttributeValue::N("2".to_owned()));
             put_settings(&world, scope, &[(attribute, value.clone()), others.clone()]).await;
             edited(&world).await;
@@ -152,7 +152,7 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
                 last(&world, Function::PolicyChanges, "MalformedPolicyEdits"),
                 Some(1.0)
             );
-            assert_eq!(told(), before + 1, "{item}: told when it is written");
+            assert_eq!(announced(), before + 1, "{item}: told when it is written");
             world.reconcile().await;
             assert_all_decided(&world, &item).await;
             let deadline = request(&world, 3).await.unwrap().deadline;
@@ -161,7 +161,7 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
                 last(&world, Function::Reconcile, "IgnoredSettings"),
                 Some(1.0)
             );
-            assert_eq!(told(), before + 2, "{item}: told in each run");
+            assert_eq!(announced(), before + 2, "{item}: told in each run");
             put_settings(&world, scope, &[others]).await;
             edited(&world).await;
             world.reconcile().await;

@@ -253,14 +253,17 @@ async fn order_and_number_of_announcements_do_not_matter() {
         settings(&space.world, "approvals_required: 2").await;
         space.world.reconcile().await;
         space.vote_in_slack("U0ALICE").await;
-        let told = documents(&space.world);
-        let of_kind = |told: &[Value], kind: &str| {
-            let found = told.iter().find(|document| document["kind"] == kind);
+        let announced = documents(&space.world);
+        let of_kind = |announced: &[Value], kind: &str| {
+            let found = announced.iter().find(|document| document["kind"] == kind);
             found
-                .unwrap_or_else(|| panic!("{kind} of {told:?}"))
+                .unwrap_or_else(|| panic!("{kind} of {announced:?}"))
                 .clone()
         };
-        let mut news = vec![of_kind(&told, "review_opened"), of_kind(&told, "vote_cast")];
+        let mut news = vec![
+            of_kind(&announced, "review_opened"),
+            of_kind(&announced, "vote_cast"),
+        ];
         // While it is open, either leads to the one message. Each comes twice.
         for at in order.into_iter().filter(|at| *at < 2) {
             let twice = batch(&[news[at].clone(), news[at].clone()]);
@@ -616,9 +619,10 @@ async fn nobody_is_asked_where_nobody_may_decide_until_somebody_may() {
     somebody_asks(&space.world, 1, "000000000001");
     space.world.reconcile().await;
     assert_eq!(space.deliver().await, [""; 0]);
-    let told: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
+    let announced: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
     assert!(
-        told.iter()
+        announced
+            .iter()
             .any(|text| text.contains("nobody may decide about it."))
     );
     assert!(
@@ -655,11 +659,11 @@ async fn what_is_told_once_is_told_once() {
         assert_eq!(both, (vec![], vec![]));
     }
     let texts: Vec<String> = space.messages().iter().map(SlackMessage::shown).collect();
-    let told = texts
+    let announced = texts
         .iter()
         .filter(|text| text.contains("accepted without Gatekeeper"));
     // The review's own message, and the notice.
-    assert_eq!(told.count(), 2, "{texts:?}");
+    assert_eq!(announced.count(), 2, "{texts:?}");
     space.assert_quiet();
 }
 

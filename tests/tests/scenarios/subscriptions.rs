@@ -48,15 +48,19 @@ async fn an_approver_gets_their_letters_and_nobody_silences_them() {
     assert!(subscriptions.is_protected(&arn).await.unwrap());
     // Frank has not confirmed, and gets nothing.
     world.reconcile().await;
-    assert_eq!(letters(&world, "erin", 3).len(), 1, "hers, and not Frank's");
-    assert_eq!(letters(&world, "frank", 3).len(), 0);
-    assert!(letters(&world, "erin", 3)[0].contains("as erin@example.com"));
+    assert_eq!(
+        approval_emails(&world, "erin", 3).len(),
+        1,
+        "hers, and not Frank's"
+    );
+    assert_eq!(approval_emails(&world, "frank", 3).len(), 0);
+    assert!(approval_emails(&world, "erin", 3)[0].contains("as erin@example.com"));
     // Who gets a forwarded mail opens the link at its foot.
     let _ = world.sns.unsubscribe_by_link(&arn);
     settings(&world, "remind_hours: 1").await;
     hours_pass(&world, 1);
     world.reconcile().await;
-    assert_eq!(letters(&world, "erin", 3).len(), 2);
+    assert_eq!(approval_emails(&world, "erin", 3).len(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::{View, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
@@ -72,12 +72,12 @@ pub(crate) fn options() -> Options {
     let mut options = Options::new(Clock::manual("2026-11-20T12:00:00Z".parse().unwrap()));
     options.seed = Some(1);
     options.ec2.deleting_delay = Duration::from_secs(1_000_000);
-    options.patience = Patience {
+    options.timeouts = Timeouts {
         attempt: Duration::from_millis(400),
         operation: Duration::from_secs(10),
         attempts: 3,
         backoff: Duration::from_millis(1),
-        ..Patience::default()
+        ..Timeouts::default()
     };
     options
 }
@@ -321,11 +321,12 @@ pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
 
 /// The kinds of what was told about an endpoint, in order.
 pub(crate) fn told_of(world: &World, n: u32) -> Vec<String> {
-    let mut told = documents(world);
-    told.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
+    let mut announced = documents(world);
+    announced.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
     // What is published a second time, after a crash, has the same id.
-    told.dedup_by_key(|document| document["id"].clone());
-    told.iter()
+    announced.dedup_by_key(|document| document["id"].clone());
+    announced
+        .iter()
         .map(|document| document["kind"].as_str().unwrap().to_owned())
         .collect()
 }
@@ -364,10 +365,10 @@ pub(crate) async fn assert_all_decided(world: &World, context: &str) {
         assert!(expected.contains(&shown), "{context}: {n} is {shown}");
         history(world, n).await;
     }
-    let told = announced(world);
-    let ids: Vec<&str> = told.keys().map(|(id, _)| id.as_str()).collect();
-    let kinds: Vec<&str> = told.keys().map(|(_, kind)| kind.as_str()).collect();
-    assert_eq!(ids.len(), 5, "{context}: {told:?}");
+    let announced = announced(world);
+    let ids: Vec<&str> = announced.keys().map(|(id, _)| id.as_str()).collect();
+    let kinds: Vec<&str> = announced.keys().map(|(_, kind)| kind.as_str()).collect();
+    assert_eq!(ids.len(), 5, "{context}: {announced:?}");
     assert_eq!(
         kinds.iter().filter(|k| **k == "accepted").count(),
         2,
@@ -393,7 +394,7 @@ pub(crate) async fn approver(world: &World, approver: &str) {
 }
 
 /// The letters that somebody got about an endpoint, oldest first.
-pub(crate) fn letters(world: &World, name: &str, n: u32) -> Vec<String> {
+pub(crate) fn approval_emails(world: &World, name: &str, n: u32) -> Vec<String> {
     let mails = world.sns.inbox_of(&format!("{name}@example.com"));
     let about = |text: &String| text.contains(endpoint(n).as_str());
     mails
@@ -405,9 +406,9 @@ pub(crate) fn letters(world: &World, name: &str, n: u32) -> Vec<String> {
 
 /// The token in the last letter that somebody got about an endpoint.
 pub(crate) fn token(world: &World, name: &str, n: u32) -> String {
-    let letters = letters(world, name, n);
-    let letter = letters.last().expect("a letter");
-    let (_, link) = letter.split_once("/a/").expect("a link");
+    let approval_emails = approval_emails(world, name, n);
+    let approval_email = approval_emails.last().expect("a letter");
+    let (_, link) = approval_email.split_once("/a/").expect("a link");
     let token = link.split_whitespace().next().unwrap();
     logs::must_not_show(token);
     token.to_owned()
@@ -457,7 +458,7 @@ pub(crate) fn word(voted: &Voted) -> &'static str {
         Voted::Unmanaged(_) => "unmanaged",
         Voted::Already(_) => "already",
         Voted::TooLate(_) => "too late",
-        Voted::Barred(..) => "barred",
+        Voted::Ineligible(..) => "barred",
         Voted::Mistyped(_) => "mistyped",
         Voted::Expired => "expired",
         Voted::Invalid => "invalid",
@@ -476,7 +477,7 @@ pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
         View::Open(_) => "open",
         View::Voted(_) => "voted",
         View::Decided(_) => "decided",
-        View::Barred(..) => "barred",
+        View::Ineligible(..) => "barred",
         View::Unmanaged(_) => "unmanaged",
         View::Expired => "expired",
         View::Invalid => "invalid",

@@ -15,7 +15,7 @@ fn unheard(world: &World) -> Option<f64> {
 }
 
 /// How often the findings about topics were told to begin and to end.
-fn told(world: &World, finding: &str) -> (usize, usize) {
+fn announced(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
@@ -50,11 +50,11 @@ fn unsubscribe(world: &World, topic: &str) {
 async fn a_topic_that_nobody_hears_is_measured_and_told_to_whom_the_others_reach() {
     let world = watching(SOUND).await;
     runs(&world, 3).await;
-    assert_eq!(told(&world, "alarms_unheard"), (1, 0), "once");
+    assert_eq!(announced(&world, "alarms_unheard"), (1, 0), "once");
     assert_eq!(unheard(&world), Some(1.0));
     subscribe(&world, ":alarms", "ops@example.com");
     runs(&world, 2).await;
-    assert_eq!(told(&world, "alarms_unheard"), (1, 1));
+    assert_eq!(announced(&world, "alarms_unheard"), (1, 1));
     assert_eq!(unheard(&world), Some(0.0));
     assert_eq!(measured(&world, "BypassedServices"), Some(0.0));
     assert_eq!(measured(&world, "RevocationsHeld"), Some(0.0));
@@ -75,14 +75,14 @@ async fn a_topic_that_cannot_be_looked_at_is_neither_heard_nor_unheard() {
         .sns
         .inject(Fault::new(action, FaultKind::Unauthorized).always());
     runs(&world, 2).await;
-    assert_eq!(told(&world, "alarms_unheard"), (1, 0));
+    assert_eq!(announced(&world, "alarms_unheard"), (1, 0));
     assert_eq!(unheard(&world), Some(1.0), "as before");
     let metrics = world.announcements().metrics();
     let forbidden = ("error_type", "Permanent.Forbidden");
     assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
     world.sns.clear_faults();
     runs(&world, 1).await;
-    assert_eq!(told(&world, "alarms_unheard"), (1, 1));
+    assert_eq!(announced(&world, "alarms_unheard"), (1, 1));
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn delete(world: &World, id: &str) {
 }
 
 /// The alarms about a service, in a word each.
-fn told(world: &World, id: &str) -> Vec<String> {
+fn announced(world: &World, id: &str) -> Vec<String> {
     let about = |document: &Value| {
         document["finding"] == "no_longer_managed" && document["service_id"] == id
     };
@@ -82,13 +82,13 @@ async fn a_service_that_loses_its_tag_is_one_alarm_until_it_has_it_again() {
     let world = world_of(&two()).await;
     runs(&world, 2).await;
     assert_eq!(
-        (told(&world, SERVICE), measured(&world)),
+        (announced(&world, SERVICE), measured(&world)),
         (vec![], Some(0.0))
     );
     untag(&world, SERVICE);
     runs(&world, 3).await;
     assert_eq!(
-        (told(&world, SERVICE), measured(&world)),
+        (announced(&world, SERVICE), measured(&world)),
         (vec![BEGUN.to_owned()], Some(1.0))
     );
     let mail = world.sns.inbox().pop().unwrap().message;
@@ -102,7 +102,7 @@ async fn a_service_that_loses_its_tag_is_one_alarm_until_it_has_it_again() {
     tag(&world, SERVICE);
     runs(&world, 3).await;
     assert_eq!(
-        (told(&world, SERVICE), measured(&world)),
+        (announced(&world, SERVICE), measured(&world)),
         (vec![BEGUN.into(), ENDED.into()], Some(0.0))
     );
     // Back and forth: each time is news, and none is told twice.
@@ -113,10 +113,14 @@ async fn a_service_that_loses_its_tag_is_one_alarm_until_it_has_it_again() {
         runs(&world, 2).await;
     }
     assert_eq!(
-        told(&world, SERVICE),
+        announced(&world, SERVICE),
         [BEGUN, ENDED, BEGUN, ENDED, BEGUN, ENDED]
     );
-    assert_eq!(told(&world, OTHER), [""; 0], "it is managed all the time");
+    assert_eq!(
+        announced(&world, OTHER),
+        [""; 0],
+        "it is managed all the time"
+    );
 }
 
 #[tokio::test]
@@ -130,8 +134,8 @@ async fn each_of_several_services_is_told_of_by_itself() {
     tag(&world, OTHER);
     delete(&world, SERVICE);
     runs(&world, 2).await;
-    assert_eq!(told(&world, SERVICE), [BEGUN, DELETED]);
-    assert_eq!(told(&world, OTHER), [BEGUN, ENDED]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN, DELETED]);
+    assert_eq!(announced(&world, OTHER), [BEGUN, ENDED]);
     assert_eq!(measured(&world), Some(0.0));
 }
 
@@ -153,13 +157,13 @@ async fn a_service_that_is_taken_off_the_list_is_told_of_as_well() {
     }
     // It has its tag all the time, which does not matter here.
     world.announce().await.unwrap();
-    assert_eq!(told(&world, SERVICE), [BEGUN]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN]);
     assert_eq!(one.metrics().last("UnmanagedServices"), Some(1.0));
     minutes_pass(&world, 5);
     both.reconcile(deadline(&world)).await;
     world.announce().await.unwrap();
-    assert_eq!(told(&world, SERVICE), [BEGUN, ENDED]);
-    assert_eq!(told(&world, OTHER), [""; 0]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN, ENDED]);
+    assert_eq!(announced(&world, OTHER), [""; 0]);
 }
 
 #[tokio::test]
@@ -167,12 +171,12 @@ async fn a_service_that_was_never_looked_after_and_one_that_is_deleted_are_no_al
     let world = world_of(&format!("services:\n  - service_id: {SERVICE}\n")).await;
     untag(&world, OTHER);
     runs(&world, 2).await;
-    assert_eq!(told(&world, OTHER), [""; 0]);
+    assert_eq!(announced(&world, OTHER), [""; 0]);
     delete(&world, OTHER);
     delete(&world, SERVICE);
     runs(&world, 3).await;
-    assert_eq!(told(&world, OTHER), [""; 0]);
-    assert_eq!(told(&world, SERVICE), [""; 0]);
+    assert_eq!(announced(&world, OTHER), [""; 0]);
+    assert_eq!(announced(&world, SERVICE), [""; 0]);
     // Nothing is asked about it for ever.
     world.ec2.reset_calls();
     runs(&world, 1).await;
@@ -192,7 +196,7 @@ async fn a_service_of_which_no_run_saw_the_end_was_looked_after_all_the_same() {
     world.ec2.clear_faults();
     untag(&world, SERVICE);
     runs(&world, 2).await;
-    assert_eq!(told(&world, SERVICE), [BEGUN]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN]);
 }
 
 #[tokio::test]
@@ -204,27 +208,27 @@ async fn what_ec2_fails_to_say_is_neither_an_untagging_nor_a_deletion() {
     world.ec2.inject(fault());
     untag(&world, SERVICE);
     runs(&world, 2).await;
-    assert_eq!(told(&world, SERVICE), [""; 0]);
+    assert_eq!(announced(&world, SERVICE), [""; 0]);
     world.ec2.clear_faults();
     runs(&world, 1).await;
-    assert_eq!(told(&world, SERVICE), [BEGUN]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN]);
     // While the alarm stands, nothing that fails ends it.
     delete(&world, SERVICE);
     world.ec2.inject(fault());
     runs(&world, 2).await;
     assert_eq!(
-        (told(&world, SERVICE), measured(&world)),
+        (announced(&world, SERVICE), measured(&world)),
         (vec![BEGUN.to_owned()], Some(1.0))
     );
     for kind in [FaultKind::Unauthorized, FaultKind::Throttle] {
         world.ec2.clear_faults();
         world.ec2.inject(Fault::new(DESCRIBE, kind).always());
         runs(&world, 1).await;
-        assert_eq!(told(&world, SERVICE), [BEGUN]);
+        assert_eq!(announced(&world, SERVICE), [BEGUN]);
     }
     world.ec2.clear_faults();
     runs(&world, 1).await;
-    assert_eq!(told(&world, SERVICE), [BEGUN, DELETED]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN, DELETED]);
 }
 
 #[tokio::test]
@@ -251,7 +255,7 @@ async fn a_list_that_leaves_a_service_out_by_mistake_is_no_untagging() {
         tag(&world, SERVICE);
         minutes_pass(&world, 5);
         runs(&world, 1).await;
-        assert_eq!(told(&world, SERVICE), [""; 0], "{lists_wrongly}");
+        assert_eq!(announced(&world, SERVICE), [""; 0], "{lists_wrongly}");
     }
 }
 
@@ -271,7 +275,7 @@ async fn a_state_item_that_cannot_be_read_hides_nothing() {
     untag(&world, SERVICE);
     untag(&world, OTHER);
     runs(&world, 2).await;
-    assert_eq!(told(&world, OTHER), [BEGUN], "the others' are told");
+    assert_eq!(announced(&world, OTHER), [BEGUN], "the others' are told");
     assert_eq!(measured(&world), Some(2.0), "and it is on the metrics");
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let unreadable = ("error_type", "Permanent.MalformedRequest");
@@ -285,7 +289,7 @@ async fn a_state_item_that_cannot_be_read_hides_nothing() {
         .key("sk", text(&format!("watch#{SERVICE}")));
     delete.send().await.unwrap();
     runs(&world, 2).await;
-    assert_eq!(told(&world, SERVICE), [BEGUN]);
+    assert_eq!(announced(&world, SERVICE), [BEGUN]);
 }
 
 #[tokio::test]
@@ -298,10 +302,10 @@ async fn a_run_that_is_killed_anywhere_loses_no_alarm_and_tells_none_twice() {
     };
     reconcile_killed_everywhere(ready, async |world, n| {
         runs(world, 2).await;
-        let mut told = told(world, SERVICE);
+        let mut announced = announced(world, SERVICE);
         // What was published and not taken out of the outbox is published again, under its id.
-        told.dedup();
-        assert_eq!(told, [BEGUN], "killed after {n}");
+        announced.dedup();
+        assert_eq!(announced, [BEGUN], "killed after {n}");
     })
     .await;
 }

@@ -73,7 +73,7 @@ async fn what_cannot_be_read_is_counted_until_it_is_gone_and_told_by_field() {
     for (what, change, said) in ODD {
         let world = world_of(&own).await;
         logs::keep(said);
-        let told = || {
+        let announced = || {
             let lines = logs::kept(said).into_iter();
             let is_own =
                 |line: &String| line.contains(OWN_SERVICE) || line.contains(endpoint(N).as_str());
@@ -81,7 +81,7 @@ async fn what_cannot_be_read_is_counted_until_it_is_gone_and_told_by_field() {
         };
         spoil(&world, N, change);
         world.reconcile().await;
-        assert_eq!(told(), 1, "{what}: one line");
+        assert_eq!(announced(), 1, "{what}: one line");
         for run in 1..=3 {
             minutes_pass(&world, 5);
             world.reconcile().await;

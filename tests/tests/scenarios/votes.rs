@@ -55,10 +55,11 @@ async fn one_suffices(world: &World) {
 #[tokio::test]
 async fn each_who_may_decide_is_asked_by_a_letter_of_their_own_and_nobody_else_is() {
     let world = panel().await;
-    let asked = |n| ["alice", "bob", "carol", "dave"].map(|name| letters(&world, name, n).len());
+    let asked =
+        |n| ["alice", "bob", "carol", "dave"].map(|name| approval_emails(&world, name, n).len());
     assert_eq!(asked(3), [1, 1, 1, 0]);
     assert_eq!(asked(9), [1, 1, 0, 0], "not about their own account");
-    let letter = &letters(&world, "alice", 3)[0];
+    let approval_email = &approval_emails(&world, "alice", 3)[0];
     for fact in [
         "May Example GmbH (account 000000000003) connect to Payments API?",
         SERVICE,
@@ -67,7 +68,7 @@ async fn each_who_may_decide_is_asked_by_a_letter_of_their_own_and_nobody_else_i
         "If nobody answers, it stays pending",
         "as alice@example.com",
     ] {
-        assert!(letter.contains(fact), "{fact}: {letter}");
+        assert!(approval_email.contains(fact), "{fact}: {approval_email}");
     }
     assert_ne!(token(&world, "alice", 3), token(&world, "bob", 3));
     assert_ne!(token(&world, "alice", 3), token(&world, "alice", 9));
@@ -112,18 +113,18 @@ async fn as_many_approvals_as_are_needed_accept() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     assert_eq!(look(&world, &alice).await, "open");
-    let Voted::Waiting(dossier) = vote(&world, &alice, &approval()).await else {
+    let Voted::Waiting(details) = vote(&world, &alice, &approval()).await else {
         panic!("one is not enough")
     };
-    assert_eq!((dossier.given, dossier.request.approvals_required), (1, 2));
+    assert_eq!((details.given, details.request.approvals_required), (1, 2));
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
     assert_eq!(state(&world, 3), Some(State::PendingAcceptance));
 
-    let Voted::Decided(dossier) = vote(&world, &by_link(&world, "bob", 3), &approval()).await
+    let Voted::Decided(details) = vote(&world, &by_link(&world, "bob", 3), &approval()).await
     else {
         panic!("two are")
     };
-    assert_eq!(dossier.request.status, Status::Accepted);
+    assert_eq!(details.request.status, Status::Accepted);
     assert_ne!(state(&world, 3), Some(State::PendingAcceptance));
     assert_eq!(
         path(&world, 3).await,
@@ -138,9 +139,9 @@ async fn as_many_approvals_as_are_needed_accept() {
     );
     assert_eq!(rows[1].votes.len(), 2, "the row keeps the votes");
     assert_eq!(rows[2].ec2.as_ref().unwrap().code, "ok");
-    let told = told_of(&world, 3);
+    let receiver = told_of(&world, 3);
     assert_eq!(
-        told,
+        receiver,
         ["review_opened", "vote_cast", "vote_cast", "accepted"]
     );
 }
@@ -285,14 +286,14 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
     approver(&world, r#"{id: erin@example.com, services: ["*"]}"#).await;
     edited(&world).await;
     assert_eq!(told_of(&world, 3), ["nobody_may_decide", "review_opened"]);
-    assert_eq!(letters(&world, "erin", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "erin", 3).len(), 1);
     assert_eq!(undecidable(&world), Some(2.0));
     approver(&world, r#"{id: frank@example.com, services: ["*"]}"#).await;
     edited(&world).await;
     world.reconcile().await;
     assert_eq!(undecidable(&world), Some(0.0));
     assert_eq!(
-        letters(&world, "erin", 3).len(),
+        approval_emails(&world, "erin", 3).len(),
         1,
         "who was asked is not asked again"
     );
@@ -308,10 +309,10 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
 async fn more_approvals_than_there_are_approvers_is_told() {
     let world = world_of(&PANEL.replace("approvals_required: 2", "approvals_required: 4")).await;
     world.reconcile().await;
-    let mut told = told_of(&world, 3);
-    told.sort_unstable();
-    assert_eq!(told, ["quorum_out_of_reach", "review_opened"]);
-    assert!(letters(&world, "alice", 3)[0].contains("only 3 may decide"));
+    let mut receiver = told_of(&world, 3);
+    receiver.sort_unstable();
+    assert_eq!(receiver, ["quorum_out_of_reach", "review_opened"]);
+    assert!(approval_emails(&world, "alice", 3)[0].contains("only 3 may decide"));
     assert_eq!(
         word(&vote(&world, &by_link(&world, "alice", 3), &rejection()).await),
         "decided"
@@ -323,8 +324,8 @@ async fn an_approver_that_cannot_be_read_decides_nothing_and_hinders_nobody() {
     let world = world_of(PANEL).await;
     malformed(&world, "approvers", "approver#alice@example.com").await;
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 0);
-    assert_eq!(letters(&world, "bob", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
+    assert_eq!(approval_emails(&world, "bob", 3).len(), 1);
     assert_eq!(
         word(&vote(&world, &in_slack("U0ALICE", 3, 1), &approval()).await),
         "no approver"
@@ -338,11 +339,11 @@ async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcom
     let alice = by_link(&world, "alice", 3);
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "decided");
     assert_eq!(look(&world, &alice).await, "invalid");
-    let Voted::Already(dossier) = vote(&world, &alice, &rejection()).await else {
+    let Voted::Already(details) = vote(&world, &alice, &rejection()).await else {
         panic!("a second window")
     };
-    assert_eq!(dossier.request.status, Status::Accepted);
-    assert_eq!(dossier.own.as_ref().unwrap().choice.as_str(), "approve");
+    assert_eq!(details.request.status, Status::Accepted);
+    assert_eq!(details.own.as_ref().unwrap().choice.as_str(), "approve");
     let Voter::Link { token, .. } = alice else {
         panic!()
     };
@@ -354,11 +355,11 @@ async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcom
     // Another approver's link tells what was decided, by whom and when.
     let bob = by_link(&world, "bob", 3);
     assert_eq!(look(&world, &bob).await, "decided");
-    let Voted::TooLate(dossier) = vote(&world, &bob, &rejection()).await else {
+    let Voted::TooLate(details) = vote(&world, &bob, &rejection()).await else {
         panic!("too late")
     };
     assert_eq!(
-        dossier.request.decided_by,
+        details.request.decided_by,
         Actor::Approver("alice@example.com".to_owned())
     );
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
@@ -460,7 +461,9 @@ async fn a_link_dies_with_the_review() {
     .await;
     world.reconcile().await;
     let alice = by_link(&world, "alice", 3);
-    assert!(letters(&world, "alice", 3)[0].contains("If nobody answers, it is rejected at"));
+    assert!(
+        approval_emails(&world, "alice", 3)[0].contains("If nobody answers, it is rejected at")
+    );
     vote(&world, &by_link(&world, "bob", 3), &approval()).await;
     hours_pass(&world, 2);
     // Nobody has written the deadline down yet, and it holds all the same.
@@ -528,18 +531,18 @@ async fn a_deny_outranks_approvers_also_when_it_comes_while_they_vote() {
         if edit_after == 0 {
             deny.await;
         } else {
-            let (tell, told) = std::sync::mpsc::channel();
-            calls.after(edit_after, move || tell.send(()).unwrap());
+            let (sender, receiver) = std::sync::mpsc::channel();
+            calls.after(edit_after, move || sender.send(()).unwrap());
             // The edit falls between two calls of the vote.
             let ballot = approval();
             let voting = vote(&world, &alice, &ballot);
             tokio::pin!(voting);
             let early = std::future::poll_fn(|context| {
-                if told.try_recv().is_ok() {
+                if receiver.try_recv().is_ok() {
                     return std::task::Poll::Ready(None);
                 }
                 let polled = voting.as_mut().poll(context).map(Some);
-                if polled.is_pending() && told.try_recv().is_ok() {
+                if polled.is_pending() && receiver.try_recv().is_ok() {
                     return std::task::Poll::Ready(None);
                 }
                 polled
@@ -613,11 +616,11 @@ async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_
     world
         .ec2
         .inject(Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError).always());
-    let Voted::Recorded(dossier) = vote(&world, &by_link(&world, "alice", 3), &approval()).await
+    let Voted::Recorded(details) = vote(&world, &by_link(&world, "alice", 3), &approval()).await
     else {
         panic!("recorded only")
     };
-    assert_eq!(dossier.request.status, Status::Accepting);
+    assert_eq!(details.request.status, Status::Accepting);
     assert_eq!(
         told_of(&world, 3),
         ["review_opened", "vote_cast"],
@@ -668,8 +671,11 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
             1,
             "{context}"
         );
-        let told = told_of(&world, 3);
-        assert!(told.contains(&"accepted".to_owned()), "{context}: {told:?}");
+        let receiver = told_of(&world, 3);
+        assert!(
+            receiver.contains(&"accepted".to_owned()),
+            "{context}: {receiver:?}"
+        );
         if finished.is_some() {
             assert!(n > 5);
             return;
@@ -686,9 +692,9 @@ async fn only_who_has_not_voted_is_reminded_and_by_a_new_link() {
     let first = by_link(&world, "bob", 3);
     hours_pass(&world, 4);
     world.reconcile().await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
-    assert_eq!(letters(&world, "bob", 3).len(), 2);
-    assert!(letters(&world, "bob", 3)[1].contains("1 of 2 needed: alice@example.com"));
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "bob", 3).len(), 2);
+    assert!(approval_emails(&world, "bob", 3)[1].contains("1 of 2 needed: alice@example.com"));
     // Both links are Bob's, and his vote is the end of both.
     assert_eq!(look(&world, &first).await, "open");
     let second = by_link(&world, "bob", 3);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
-use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::{Voted, Voter};
 use gatekeeper_core::request::{Cause, Status};
@@ -90,8 +90,8 @@ fn title(response: &Response) -> String {
 
 fn told_why(voted: Voted) -> Unrecorded {
     let why = match voted {
-        Voted::Unrecorded(why, dossier) => {
-            assert!(dossier.request.votes.is_empty(), "nothing of it is kept");
+        Voted::Unrecorded(why, details) => {
+            assert!(details.request.votes.is_empty(), "nothing of it is kept");
             Ok(why)
         }
         other => Err(other),
@@ -145,10 +145,10 @@ async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
                 let voter = alice(&world, channel);
                 happens(&world);
                 let context = format!("{what}, then {:?} by {channel}", ballot.choice);
-                let Voted::TooLate(dossier) = vote(&world, &voter, &ballot).await else {
+                let Voted::TooLate(details) = vote(&world, &voter, &ballot).await else {
                     panic!("{context}: too late")
                 };
-                assert_eq!(dossier.request.status, becomes, "{context}");
+                assert_eq!(details.request.status, becomes, "{context}");
                 assert_eq!(state(&world, 3), Some(stays), "{context}: we did nothing");
                 let rows = history(&world, 3).await;
                 assert_eq!(rows.len(), 2, "{context}");
@@ -173,7 +173,7 @@ async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
 
 #[tokio::test]
 async fn what_somebody_accepted_on_the_console_is_told_and_undone_as_the_service_says() {
-    for (out_of_band, told, later) in [
+    for (out_of_band, announced, later) in [
         ("record", 0, Status::Accepted),
         ("alert", 1, Status::Accepted),
         ("revert", 1, Status::Rejected),
@@ -191,7 +191,7 @@ async fn what_somebody_accepted_on_the_console_is_told_and_undone_as_the_service
         assert_eq!(status(&world, 3).await, Some(Status::Accepted));
         let kinds = told_of(&world, 3);
         let accepted = kinds.iter().filter(|kind| *kind == "accepted_out_of_band");
-        assert_eq!(accepted.count(), told, "{out_of_band}: {kinds:?}");
+        assert_eq!(accepted.count(), announced, "{out_of_band}: {kinds:?}");
         for _ in 0..3 {
             hours_pass(&world, 2);
             world.reconcile().await;
@@ -351,7 +351,11 @@ async fn a_vote_rests_on_whom_ec2_says_the_endpoint_belongs_to() {
         );
         let corrected = request(&world, 3).await.unwrap();
         assert_eq!(corrected.account_id.as_str(), "000000000003");
-        assert_eq!(letters(&world, "bob", 3).len(), 2, "all are asked anew");
+        assert_eq!(
+            approval_emails(&world, "bob", 3).len(),
+            2,
+            "all are asked anew"
+        );
         assert_eq!(word(&vote(&world, &voter, &approval()).await), "decided");
     }
     // Denied is whom EC2 names, and not whom the record remembers.
@@ -412,7 +416,7 @@ async fn whoever_waits_in_slack_is_answered_in_time_though_ec2_never_answers() {
     // Nobody can cut short what takes no time, so this is on the real clock.
     let mut real = options();
     real.clock = Clock::system();
-    real.patience = Patience::default();
+    real.timeouts = Timeouts::default();
     let world = world_with(real, PAIR).await;
     world.reconcile().await;
     let voter = alice(&world, "slack");

@@ -134,9 +134,9 @@ async fn a_deny_that_comes_between_an_approval_and_ec2s_answer_wins() {
                 other => panic!("{context}: {other:?}"),
             };
             assert!(rule.starts_with("deny "), "{context}: {rule}");
-            let told = told_of(&world, 3);
+            let receiver = told_of(&world, 3);
             assert_eq!(
-                told,
+                receiver,
                 ["review_opened", "vote_cast", "rejected"],
                 "{context}"
             );
@@ -197,20 +197,20 @@ async fn a_deny_that_comes_while_an_approval_is_taken_up_wins_too() {
         let world = approved().await;
         let asked = accepts(&world);
         let calls = Calls::of(&world);
-        let (tell, told) = std::sync::mpsc::channel();
-        calls.after(n, move || tell.send(()).unwrap());
+        let (sender, receiver) = std::sync::mpsc::channel();
+        calls.after(n, move || sender.send(()).unwrap());
         let reconciling = world.reconcile();
         tokio::pin!(reconciling);
         let done = std::future::poll_fn(|context| {
             use std::future::Future as _;
-            let is_told = |told: &std::sync::mpsc::Receiver<()>| told.try_recv().is_ok();
-            if is_told(&told) {
+            let is_told = |receiver: &std::sync::mpsc::Receiver<()>| receiver.try_recv().is_ok();
+            if is_told(&receiver) {
                 return std::task::Poll::Ready(false);
             }
             let is_done = reconciling.as_mut().poll(context).is_ready();
             match is_done {
                 true => std::task::Poll::Ready(true),
-                false if is_told(&told) => std::task::Poll::Ready(false),
+                false if is_told(&receiver) => std::task::Poll::Ready(false),
                 false => std::task::Poll::Pending,
             }
         })
@@ -303,8 +303,15 @@ async fn where_nobody_looks_accounts_up_a_new_deny_for_a_path_has_people_asked_a
         rows[2].reason
     );
     assert_eq!(usage(&world).await, 0, "it is given back");
-    assert_eq!(letters(&world, "alice", 3).len(), 2, "she is asked again");
-    assert!(letters(&world, "alice", 3)[1].contains(OU), "and told why");
+    assert_eq!(
+        approval_emails(&world, "alice", 3).len(),
+        2,
+        "she is asked again"
+    );
+    assert!(
+        approval_emails(&world, "alice", 3)[1].contains(OU),
+        "and told why"
+    );
     // Who approves in spite of it has decided.
     never_accepts(&world);
     let again = vote(&world, &by_link(&world, "alice", 3), &approval()).await;

@@ -96,7 +96,7 @@ async fn more_approvers_than_fit_into_a_transaction_are_reminded() {
         assert!(done.failed.is_empty(), "{:?}", done.failed);
         minutes_pass(&world, 5);
     }
-    let asked = request(&world, 3).await.unwrap().asked.len();
+    let asked = request(&world, 3).await.unwrap().notified.len();
     assert_eq!(asked, 112, "all were asked");
     hours_pass(&world, 5);
     let done = world.reconcile().await;
@@ -109,11 +109,11 @@ async fn a_customers_name_is_one_line_of_a_letter() {
     let name = r#""Example GmbH\n\nDecide here: https://example.org/a/x""#;
     let world = world_of(&PAIR.replace("CUSTOMER", name)).await;
     world.reconcile().await;
-    let letter = letters(&world, "alice", 3).remove(0);
-    let mut lines = letter.lines();
+    let approval_email = approval_emails(&world, "alice", 3).remove(0);
+    let mut lines = approval_email.lines();
     assert!(
         !lines.any(|line| line.starts_with("Decide here: https://example.org")),
-        "{letter}"
+        "{approval_email}"
     );
 }
 
@@ -124,7 +124,7 @@ async fn however_long_a_customers_name_is_people_are_asked() {
     assert!(done.failed.is_empty(), "{:?}", done.failed);
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
     runs(&world, 2).await;
-    assert_eq!(letters(&world, "alice", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
 }
 
 #[tokio::test]
@@ -157,12 +157,12 @@ async fn one_person_who_has_voted_is_not_reminded_under_another_name() {
     }
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(letters(&world, "a.smith", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "a.smith", 3).len(), 1);
     vote(&world, &by_link(&world, "alice", 3), &approval()).await;
     hours_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(letters(&world, "bob", 3).len(), 2, "he is reminded");
-    assert_eq!(letters(&world, "a.smith", 3).len(), 1);
+    assert_eq!(approval_emails(&world, "bob", 3).len(), 2, "he is reminded");
+    assert_eq!(approval_emails(&world, "a.smith", 3).len(), 1);
 }
 
 #[tokio::test]
@@ -184,20 +184,20 @@ pub(crate) async fn voted_through_an_edit(
 ) -> Option<Vec<String>> {
     let alice = by_link(world, "alice", 3);
     let calls = Calls::of(world);
-    let (tell, told) = std::sync::mpsc::channel();
-    calls.after(n, move || tell.send(()).unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    calls.after(n, move || sender.send(()).unwrap());
     let voting = world
         .gatekeeper(Function::Approvals)
         .vote(&alice, ballot, deadline(world));
     tokio::pin!(voting);
     let done = std::future::poll_fn(|context| {
-        if told.try_recv().is_ok() {
+        if receiver.try_recv().is_ok() {
             return Poll::Ready(false);
         }
         let is_done = voting.as_mut().poll(context).is_ready();
         match is_done {
             true => Poll::Ready(true),
-            false if told.try_recv().is_ok() => Poll::Ready(false),
+            false if receiver.try_recv().is_ok() => Poll::Ready(false),
             false => Poll::Pending,
         }
     })
@@ -295,10 +295,10 @@ async fn what_is_told_of_approvals_counts_no_void_ones() {
     approver(&world, r#"{id: carol@example.com, services: ["*"]}"#).await;
     minutes_pass(&world, 5);
     world.reconcile().await;
-    let letter = letters(&world, "carol", 3).remove(0);
+    let approval_email = approval_emails(&world, "carol", 3).remove(0);
     assert!(
-        letter.contains("0 of 2 needed"),
-        "Alice may not decide any more, and her vote is void: {letter}"
+        approval_email.contains("0 of 2 needed"),
+        "Alice may not decide any more, and her vote is void: {approval_email}"
     );
 }
 

@@ -57,10 +57,10 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
     let alice = by_link(&world, "alice", 3);
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "waiting");
     assert_eq!(look(&world, &alice).await, "voted");
-    let Voted::Waiting(dossier) = vote(&world, &alice, &withdrawal()).await else {
+    let Voted::Waiting(details) = vote(&world, &alice, &withdrawal()).await else {
         panic!("it is recorded")
     };
-    assert_eq!(dossier.given, 0);
+    assert_eq!(details.given, 0);
     assert_eq!(
         said(&world).await,
         ["alice approve (taken back)", "alice withdraw"]
@@ -101,7 +101,7 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
     );
     let withdrawn = documents(&world)
         .into_iter()
-        .find(|told| told["kind"] == "vote_withdrawn")
+        .find(|announced| announced["kind"] == "vote_withdrawn")
         .unwrap();
     assert_eq!(
         withdrawn["reason"],
@@ -276,8 +276,9 @@ async fn a_review_that_too_few_are_left_to_approve_says_so() {
         }
         vote(&world, &voter, &withdrawal()).await;
     }
-    let out_of_reach = |told: &[String]| {
-        told.iter()
+    let out_of_reach = |announced: &[String]| {
+        announced
+            .iter()
             .filter(|kind| *kind == "quorum_out_of_reach")
             .count()
     };

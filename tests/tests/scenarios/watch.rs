@@ -20,7 +20,7 @@ services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
 "#;
 
-fn told(world: &World, finding: &str) -> (usize, usize) {
+fn announced(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
@@ -52,7 +52,7 @@ async fn each_hole_is_told_once_when_it_begins_and_once_when_it_ends() {
                 world.reconcile().await;
             }
         }
-        assert_eq!(told(&world, finding), (2, 2), "{finding}");
+        assert_eq!(announced(&world, finding), (2, 2), "{finding}");
         assert_eq!(documents(&world).len(), 4, "and nothing else");
         let mail = world.sns.inbox();
         assert!(
@@ -92,7 +92,7 @@ async fn notifications_that_are_missing_elsewhere_or_incomplete_are_told_apart()
             world.reconcile().await;
             minutes_pass(&world, 5);
         }
-        assert_eq!(told(&world, finding), (1, 0), "{finding}");
+        assert_eq!(announced(&world, finding), (1, 0), "{finding}");
         world
             .ec2
             .put_notification(
@@ -102,7 +102,7 @@ async fn notifications_that_are_missing_elsewhere_or_incomplete_are_told_apart()
             )
             .unwrap();
         world.reconcile().await;
-        assert_eq!(told(&world, finding), (1, 1), "{finding}");
+        assert_eq!(announced(&world, finding), (1, 1), "{finding}");
         assert_eq!(documents(&world).len(), 2, "{finding} and nothing else");
     }
 }
@@ -112,7 +112,7 @@ async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
     world.reconcile().await;
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 0));
     let action = "DescribeVpcEndpointServicePermissions";
     world
         .ec2
@@ -124,11 +124,11 @@ async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
         done.failed.is_empty(),
         "connections are decided all the same"
     );
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 0));
     world.ec2.clear_faults();
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 1));
 }
 
 #[tokio::test]
@@ -141,15 +141,15 @@ async fn a_rule_that_is_disabled_or_gone_is_told() {
         minutes_pass(&world, 5);
         world.reconcile().await;
     }
-    assert_eq!(told(&world, "cloud_trail_rule_missing"), (1, 0));
+    assert_eq!(announced(&world, "cloud_trail_rule_missing"), (1, 0));
     assert!(world.events.enable_rule(CLOUD_TRAIL_RULE));
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(told(&world, "cloud_trail_rule_missing"), (1, 1));
+    assert_eq!(announced(&world, "cloud_trail_rule_missing"), (1, 1));
     assert!(world.events.delete_rule(CLOUD_TRAIL_RULE));
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(told(&world, "cloud_trail_rule_missing"), (2, 1));
+    assert_eq!(announced(&world, "cloud_trail_rule_missing"), (2, 1));
 }
 
 #[tokio::test]
@@ -174,11 +174,11 @@ async fn a_notification_that_aws_disables_is_told_and_a_gateways_service_needs_n
         minutes_pass(&world, 5);
         world.reconcile().await;
     }
-    assert_eq!(told(&world, "notification_disabled"), (1, 0));
+    assert_eq!(announced(&world, "notification_disabled"), (1, 0));
     assert!(world.ec2.set_notification_enabled(&id, true));
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(told(&world, "notification_disabled"), (1, 1));
+    assert_eq!(announced(&world, "notification_disabled"), (1, 1));
 }
 
 #[tokio::test]
@@ -192,7 +192,7 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     let until = deadline(&world);
     tokio::join!(one.reconcile(until), two.reconcile(until));
     world.announce().await.unwrap();
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 0));
 }
 
 /// How many services the metrics last said to let anybody ask, and to have more to cut than
@@ -238,7 +238,7 @@ async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
     world.reconcile().await;
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 0));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 0));
     let untagged = NewService::new()
         .id(SERVICE)
         .owner(gatekeeper_local::world::PROVIDER)
@@ -252,7 +252,7 @@ async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
     minutes_pass(&world, 5);
     world.reconcile().await;
     assert_eq!(
-        told(&world, "anyone_may_ask"),
+        announced(&world, "anyone_may_ask"),
         (1, 0),
         "who could not be asked for may be managed"
     );
@@ -261,7 +261,7 @@ async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
         minutes_pass(&world, 5);
         world.reconcile().await;
     }
-    assert_eq!(told(&world, "anyone_may_ask"), (1, 1));
+    assert_eq!(announced(&world, "anyone_may_ask"), (1, 1));
     assert_eq!(measured(&world), (Some(0.0), Some(0.0)));
     let over = documents(&world).pop().unwrap();
     assert_eq!(over["unmanaged"], true, "{over}");
@@ -274,5 +274,5 @@ async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
     world.ec2.put_service(service().allow("*"));
     minutes_pass(&world, 5);
     world.reconcile().await;
-    assert_eq!(told(&world, "anyone_may_ask"), (2, 1));
+    assert_eq!(announced(&world, "anyone_may_ask"), (2, 1));
 }

@@ -277,7 +277,7 @@ fn is_all_told(schedule: &Schedule) {
     let untold: Vec<String> = ledger
         .called_for
         .iter()
-        .filter(|id| !ledger.told.contains_key(*id))
+        .filter(|id| !ledger.announced.contains_key(*id))
         .cloned()
         .collect();
     for id in untold {

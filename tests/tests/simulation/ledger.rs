@@ -79,17 +79,17 @@ pub(crate) struct Ledger {
     /// Items of the outbox that were written and not deleted, by id: the messages that each is to become.
     pub(crate) outbox: BTreeMap<String, Vec<String>>,
     /// Announcements that were published, by id, and how often.
-    pub(crate) told: BTreeMap<String, usize>,
+    pub(crate) announced: BTreeMap<String, usize>,
     /// Announcements that some transition called for, by id.
     pub(crate) called_for: BTreeSet<String>,
-    /// Slots that were given back: service and account.
+    /// AccountUsage that were given back: service and account.
     pub(crate) released: Vec<(String, String)>,
     /// Whose call is being carried out.
     pub(crate) caller: String,
     /// How many connections each run has begun to revoke, by caller and service.
     pub(crate) starts: BTreeMap<(String, String), u64>,
     /// How many connections each run has had cut, by caller and service.
-    pub(crate) cuts: BTreeMap<(String, String), u64>,
+    pub(crate) revocations: BTreeMap<(String, String), u64>,
     /// When each caller's run began.
     pub(crate) began: BTreeMap<String, Timestamp>,
     /// The policy as each caller has read it since its run began.
@@ -98,7 +98,7 @@ pub(crate) struct Ledger {
     /// What is known to be wrong with each service, by its item.
     findings: BTreeMap<String, Value>,
     /// The letters that approvers got: about which endpoint, in which review, to whom, and the token.
-    pub(crate) letters: Vec<(String, u64, String, String)>,
+    pub(crate) approval_emails: Vec<(String, u64, String, String)>,
     /// Links that were used.
     used: BTreeSet<String>,
 }
@@ -114,17 +114,17 @@ impl Ledger {
             requests: BTreeMap::new(),
             rows: BTreeMap::new(),
             outbox: BTreeMap::new(),
-            told: BTreeMap::new(),
+            announced: BTreeMap::new(),
             called_for: BTreeSet::new(),
             released: Vec::new(),
             caller: String::new(),
             starts: BTreeMap::new(),
-            cuts: BTreeMap::new(),
+            revocations: BTreeMap::new(),
             began: BTreeMap::new(),
             readings: BTreeMap::new(),
             tokens: BTreeSet::new(),
             findings: BTreeMap::new(),
-            letters: Vec::new(),
+            approval_emails: Vec::new(),
             used: BTreeSet::new(),
         }
     }
@@ -201,7 +201,7 @@ impl Ledger {
     pub(crate) fn begins(&mut self, name: &str) {
         self.readings.remove(name);
         self.starts.retain(|(caller, _), _| caller != name);
-        self.cuts.retain(|(caller, _), _| caller != name);
+        self.revocations.retain(|(caller, _), _| caller != name);
         self.began.insert(name.to_owned(), self.clock.now());
         self.note(format!("{name} starts"));
     }
@@ -228,7 +228,7 @@ impl Ledger {
             if let Some(update) = part.get("Update") {
                 let link = text(&plain(&update["Key"]), "pk").to_owned();
                 if !link.starts_with("link#") {
-                    self.slots(update);
+                    self.usage(update);
                 } else if !self.used.insert(link) {
                     self.broken("S5", "a link is used a second time");
                 }
@@ -438,11 +438,11 @@ impl Ledger {
 
     fn update(&mut self, body: &Value) {
         if body["Key"]["sk"]["S"] == "slots" {
-            self.slots(body);
+            self.usage(body);
         }
     }
 
-    fn slots(&mut self, update: &Value) {
+    fn usage(&mut self, update: &Value) {
         let expression = update["UpdateExpression"].as_str().unwrap_or_default();
         let ids = plain(&update["ExpressionAttributeValues"]);
         let key = text(&plain(&update["Key"]), "pk").to_owned();
@@ -466,7 +466,7 @@ impl Ledger {
             let key = plain(&write["DeleteRequest"]["Key"]);
             let id = text(&key, "sk").to_owned();
             let untold = self.outbox.remove(&id).unwrap_or_default();
-            for id in untold.iter().filter(|id| !self.told.contains_key(*id)) {
+            for id in untold.iter().filter(|id| !self.announced.contains_key(*id)) {
                 if self.is_not_asked(id) {
                     self.called_for.remove(id);
                 } else {
@@ -506,7 +506,7 @@ impl Ledger {
             text(document, "kind").to_owned(),
         );
         self.note(format!("told by {}: {kind} {id}", self.caller));
-        *self.told.entry(id.clone()).or_default() += 1;
+        *self.announced.entry(id.clone()).or_default() += 1;
         if !self.called_for.contains(&id) {
             return self.broken("announce", format!("{kind} {id} is told and not on record"));
         }
@@ -567,13 +567,13 @@ impl Ledger {
 fn messages_of(item: &Value) -> Vec<String> {
     let left: Value = serde_json::from_str(text(item, "item")).unwrap();
     let announcements = left["announcements"].as_array().into_iter().flatten();
-    let told = announcements.chain(left.get("finding"));
+    let announced = announcements.chain(left.get("finding"));
     let emails = &left["approval_emails"];
     let asked = emails["approvers"].as_array().into_iter().flatten();
     let asked = asked.map(|approver| {
         let approver = approver.as_str().unwrap();
         format!("{}@{approver}", text(&emails["review"], "id"))
     });
-    let told = told.map(|told| text(told, "id").to_owned());
-    told.chain(asked).collect()
+    let announced = announced.map(|announced| text(announced, "id").to_owned());
+    announced.chain(asked).collect()
 }

@@ -29,13 +29,13 @@ pub(crate) enum Says {
 
 /// What the policy says of a connection that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum Entitlement {
     /// It is allowed; how many the consumer has does not matter any more.
-    Carried,
+    Allowed,
     /// Nobody can tell: it may sit where a deny for an Organizations path is meant.
-    Unsure,
+    Unknown,
     Denied,
-    Withdrawn,
+    Lapsed,
 }
 
 /// An entry's conditions.
@@ -74,7 +74,7 @@ impl Policy {
     }
 
     /// What is to be thought of a connection that is there.
-    pub(crate) fn standing(&self, subject: &Subject, now: Timestamp) -> Standing {
+    pub(crate) fn entitlement(&self, subject: &Subject, now: Timestamp) -> Entitlement {
         let holds = |entry: &Entry| {
             let in_time = entry.expires_at.is_none_or(|end| now < end);
             let regions = entry.regions.as_ref();
@@ -90,12 +90,12 @@ impl Policy {
             found
         };
         if in_order("deny").iter().any(holds) {
-            return Standing::Denied;
+            return Entitlement::Denied;
         }
         let mut allows = in_order("allow");
         allows.retain(|entry| entry.expires_at.is_none_or(|end| now < end));
         let Some(governing) = allows.first() else {
-            return Standing::Withdrawn;
+            return Entitlement::Lapsed;
         };
         let doubt = self.0.keys().any(|(scope, rule)| {
             rule.starts_with("deny#o-")
@@ -103,9 +103,9 @@ impl Policy {
                 && self.entry(scope, rule).is_some_and(|entry| holds(&entry))
         });
         match (doubt, holds(governing)) {
-            (true, _) => Standing::Unsure,
-            (false, true) => Standing::Carried,
-            (false, false) => Standing::Withdrawn,
+            (true, _) => Entitlement::Unknown,
+            (false, true) => Entitlement::Allowed,
+            (false, false) => Entitlement::Lapsed,
         }
     }
 
@@ -121,10 +121,10 @@ impl Policy {
         let service = &subject.service;
         let enforces = self.word(service, "revoke") == Some("enforce");
         let undoes = self.word(service, "out_of_band") == Some("revert") && past_policy;
-        let falls = match self.standing(subject, now) {
-            Standing::Denied => true,
-            Standing::Withdrawn => !by_people && !self.is_empty_for(service),
-            Standing::Carried | Standing::Unsure => false,
+        let falls = match self.entitlement(subject, now) {
+            Entitlement::Denied => true,
+            Entitlement::Lapsed => !by_people && !self.is_empty_for(service),
+            Entitlement::Allowed | Entitlement::Unknown => false,
         };
         falls && (enforces || undoes)
     }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::item::{text, time};
 use crate::ledger::{Endpoint, Fact, Ledger, Request};
-use crate::policy::{Policy, Says, Standing, Subject};
+use crate::policy::{Entitlement, Policy, Says, Subject};
 
 /// How long the product may take from judging to recording: no function runs longer.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(5);
@@ -32,7 +32,7 @@ impl Ledger {
         if status == "accepting"
             && row.is_none()
             && item["decided_by"]["kind"] == "approver"
-            && self.policy.standing(subject, self.clock.now()) == Standing::Denied
+            && self.policy.entitlement(subject, self.clock.now()) == Entitlement::Denied
         {
             self.broken("S3", format!("{short}: denied, and approved by people"));
         }
@@ -150,16 +150,16 @@ impl Ledger {
 
     /// S7: EC2 is asked to cut a connection: its time is up, an earlier run has told of it, and no
     /// run cuts more of a service than it may.
-    fn cuts(&mut self, id: &str, request: &Request) {
+    fn revocations(&mut self, id: &str, request: &Request) {
         let most = self.at_most(&request.service);
         let run = (self.caller.clone(), request.service.clone());
-        let cut = self.cuts.entry(run).or_default();
-        *cut += 1;
-        let (cut, now) = (*cut, self.clock.now());
-        if cut > most {
+        let revoked = self.revocations.entry(run).or_default();
+        *revoked += 1;
+        let (revoked, now) = (*revoked, self.clock.now());
+        if revoked > most {
             self.broken(
                 "S7",
-                format!("{id} is cut: {cut} of {most} at most in a run"),
+                format!("{id} is cut: {revoked} of {most} at most in a run"),
             );
         }
         if request.due.is_none_or(|due| now < due) {
@@ -203,7 +203,7 @@ impl Ledger {
             if let Some(request) = &request
                 && status == "revoking"
             {
-                self.cuts(id, request);
+                self.revocations(id, request);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatekeeper_aws::clients::Patience;
+use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::vote::{Ballot, Choice};
@@ -83,10 +83,10 @@ impl Schedule {
         let mut options = Options::new(clock);
         options.seed = Some(chance.u64(..));
         options.transport = Transport::InProcess(Some(Arc::clone(&wire) as _));
-        options.patience = Patience {
+        options.timeouts = Timeouts {
             attempt: ATTEMPT,
             attempts: chance.u32(1..=3),
-            ..Patience::default()
+            ..Timeouts::default()
         };
         options.ec2.describe_lag =
             Duration::from_secs(if chance.bool() { 0 } else { chance.u64(1..40) });
@@ -420,16 +420,17 @@ impl Schedule {
 
     /// Somebody votes: by a letter that was ever sent, or in Slack.
     fn start_vote(&mut self) {
-        let letters = self.wire.ledger().letters.clone();
-        let by_letter = !letters.is_empty() && self.chance.f64() < 0.6;
-        let voter = if by_letter {
-            let recent = letters.len().min(4);
+        let approval_emails = self.wire.ledger().approval_emails.clone();
+        let by_email = !approval_emails.is_empty() && self.chance.f64() < 0.6;
+        let voter = if by_email {
+            let recent = approval_emails.len().min(4);
             let from = if self.chance.f64() < 0.7 {
-                letters.len() - recent
+                approval_emails.len() - recent
             } else {
                 0
             };
-            let (endpoint, _, _, token) = &letters[self.chance.usize(from..letters.len())];
+            let (endpoint, _, _, token) =
+                &approval_emails[self.chance.usize(from..approval_emails.len())];
             let typed = if self.chance.f64() < 0.95 {
                 endpoint.as_str()
             } else {

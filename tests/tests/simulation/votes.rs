@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::item::text;
 use crate::ledger::{Endpoint, Ledger, Request};
-use crate::policy::Standing;
+use crate::policy::Entitlement;
 
 /// What a request holds of votes.
 pub(crate) fn votes_of(item: &Value) -> impl Iterator<Item = &Value> {
@@ -21,7 +21,12 @@ fn step(choice: &str) -> usize {
 
 impl Ledger {
     /// A letter was sent to an approver.
-    pub(crate) fn asked_by_letter(&mut self, document: &Value, approver: &str, letter: &str) {
+    pub(crate) fn approval_email_sent(
+        &mut self,
+        document: &Value,
+        approver: &str,
+        approval_email: &str,
+    ) {
         let review = document["review"]["number"].as_u64().unwrap_or_default();
         let first = (text(document, "id"), text(document, "endpoint_id"), review);
         let others = document["others"].as_array().into_iter().flatten();
@@ -29,12 +34,12 @@ impl Ledger {
             let number = one["number"].as_u64().unwrap_or_default();
             (text(one, "id"), text(one, "endpoint_id"), number)
         });
-        let token = letter.split_once("/a/").map(|(_, rest)| rest);
+        let token = approval_email.split_once("/a/").map(|(_, rest)| rest);
         let token = token.and_then(|rest| rest.split_whitespace().next());
         for (id, endpoint, review) in [first].into_iter().chain(others) {
             let id = format!("{id}@{approver}");
             self.note(format!("letter by {}: {id}", self.caller));
-            *self.told.entry(id.clone()).or_default() += 1;
+            *self.announced.entry(id.clone()).or_default() += 1;
             if !self.called_for.contains(&id) {
                 let how = format!("the letter {id} is sent and not on record");
                 self.broken("announce", how);
@@ -43,8 +48,8 @@ impl Ledger {
             match token {
                 Some(token) => {
                     let (endpoint, approver) = (endpoint.to_owned(), approver.to_owned());
-                    let letter = (endpoint, review, approver, token.to_owned());
-                    self.letters.push(letter);
+                    let approval_email = (endpoint, review, approver, token.to_owned());
+                    self.approval_emails.push(approval_email);
                 }
                 None => self.broken("announce", format!("the letter {id} has no link")),
             }
@@ -62,7 +67,7 @@ impl Ledger {
         };
         let earlier: Vec<String> = self.called_for.iter().filter(is_earlier).cloned().collect();
         for id in earlier {
-            self.told.entry(id).or_default();
+            self.announced.entry(id).or_default();
         }
     }
 
@@ -132,7 +137,7 @@ impl Ledger {
         if votes_of(row).count() != votes_of(item).count() {
             self.broken("S6", format!("{short}: the row does not keep the votes"));
         }
-        let denied = self.policy.standing(subject, now) == Standing::Denied;
+        let denied = self.policy.entitlement(subject, now) == Entitlement::Denied;
         if after.status == "accepting" && denied {
             self.broken("S3", format!("{short}: denied, and approved by people"));
         }

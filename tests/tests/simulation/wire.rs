@@ -257,8 +257,9 @@ impl Wire {
                 } else {
                     let attributes = serde_json::to_value(&message.attributes).unwrap();
                     let approver = text(&attributes["approver"], "Value").to_owned();
-                    let letter = text(&outer, "email");
-                    self.ledger().asked_by_letter(&document, &approver, letter);
+                    let approval_email = text(&outer, "email");
+                    self.ledger()
+                        .approval_email_sent(&document, &approver, approval_email);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! The facts of a request, as a page shows them.
 
-use gatekeeper_aws::gatekeeper::{Dossier, Listed};
+use gatekeeper_aws::gatekeeper::{Listed, RequestDetails};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::vote::TYPED;
@@ -108,9 +108,9 @@ impl Moment {
 }
 
 impl Facts {
-    pub(super) fn of(dossier: &Dossier, now: Timestamp, asks: bool) -> Self {
-        let request = &dossier.request;
-        let rows = dossier.history.len();
+    pub(super) fn of(details: &RequestDetails, now: Timestamp, asks: bool) -> Self {
+        let request = &details.request;
+        let rows = details.history.len();
         Self {
             asks,
             customer: request.customer.clone(),
@@ -127,20 +127,20 @@ impl Facts {
                 .iter()
                 .map(words::condition)
                 .collect(),
-            review: (request.status == Status::InReview).then(|| Review::of(dossier, now)),
-            decision: words::decision(dossier).map(|decision| Decision::of(dossier, decision, now)),
+            review: (request.status == Status::InReview).then(|| Review::of(details, now)),
+            decision: words::decision(details).map(|decision| Decision::of(details, decision, now)),
             votes: request
                 .votes
                 .iter()
                 .map(|vote| Said::of(vote, now))
                 .collect(),
             history: (1..)
-                .zip(&dossier.history)
+                .zip(&details.history)
                 .map(|(version, row)| Row::of(request, version, row, now))
                 .collect(),
             // One row says no more than the facts do.
             unfolded: (2..=SHORT).contains(&rows),
-            others: dossier
+            others: details
                 .others
                 .iter()
                 .map(|one| Other::of(one, now))
@@ -177,10 +177,13 @@ impl Other {
 }
 
 impl Review {
-    fn of(dossier: &Dossier, now: Timestamp) -> Self {
-        let request = &dossier.request;
-        let others = request.asked.iter().filter(|id| **id != dossier.approver);
-        let (given, required) = (dossier.given, request.approvals_required.max(1));
+    fn of(details: &RequestDetails, now: Timestamp) -> Self {
+        let request = &details.request;
+        let others = request
+            .notified
+            .iter()
+            .filter(|id| **id != details.approver);
+        let (given, required) = (details.given, request.approvals_required.max(1));
         let may = match request.may_approve() {
             few if few < request.deciders => format!("{few} may still approve"),
             _ => format!("{} may decide", request.deciders),
@@ -210,15 +213,15 @@ impl Review {
 }
 
 impl Decision {
-    fn of(dossier: &Dossier, decision: &Transition, now: Timestamp) -> Self {
+    fn of(details: &RequestDetails, decision: &Transition, now: Timestamp) -> Self {
         Self {
-            by: words::decider(dossier, decision).to_string(),
-            also_named: words::also_named(dossier),
+            by: words::decider(details, decision).to_string(),
+            also_named: words::also_named(details),
             at: Moment::new(decision.at, now),
             reason: decision.reason.clone(),
-            ec2: match words::answer(dossier) {
+            ec2: match words::answer(details) {
                 Some(answer) => ec2(answer),
-                None if dossier.request.status.pending_enforcement().is_some() => {
+                None if details.request.status.pending_enforcement().is_some() => {
                     "not answered yet; it is asked again every few minutes".to_owned()
                 }
                 None => "was not asked".to_owned(),

@@ -11,7 +11,7 @@ mod notice;
 mod standing;
 
 use askama::Template;
-use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_aws::gatekeeper::RequestDetails;
 use gatekeeper_core::visible::visible;
 use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT, Unrecorded};
@@ -36,7 +36,7 @@ struct Open<'a> {
     heading: String,
     /// What they said before, and what they can still do.
     voted: Option<String>,
-    dossier: &'a Dossier,
+    details: &'a RequestDetails,
     facts: Facts,
     entered: &'a Entered,
     offers: Vec<Offer>,
@@ -62,7 +62,7 @@ struct Stands<'a> {
     next: Option<String>,
     /// What a link back to the form says.
     again: Option<&'static str>,
-    dossier: &'a Dossier,
+    details: &'a RequestDetails,
     facts: Facts,
 }
 
@@ -75,16 +75,16 @@ struct Noticed {
 }
 
 /// The form, and all that is known of what it decides.
-pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Response {
-    let question = match &dossier.own {
-        None => words::question(&dossier.request),
-        Some(_) if words::has_withdrawn(dossier) => {
+pub(crate) fn open(details: &RequestDetails, entered: &Entered, now: Timestamp) -> Response {
+    let question = match &details.own {
+        None => words::question(&details.request),
+        Some(_) if words::has_withdrawn(details) => {
             format!(
                 "You withdrew your approval: {}",
-                words::still_needed(dossier)
+                words::still_needed(details)
             )
         }
-        Some(_) => format!("You have voted: {}", words::still_needed(dossier)),
+        Some(_) => format!("You have voted: {}", words::still_needed(details)),
     };
     let faults = &entered.faults;
     let (status, title) = match (faults.any(), faults.form, &faults.unrecorded) {
@@ -99,11 +99,11 @@ pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Resp
         style: STYLE,
         title,
         heading: question,
-        voted: dossier.own.as_ref().map(|_| voted(dossier)),
-        dossier,
-        facts: Facts::of(dossier, now, true),
+        voted: details.own.as_ref().map(|_| voted(details)),
+        details,
+        facts: Facts::of(details, now, true),
         entered,
-        offers: offers(dossier, entered.choice),
+        offers: offers(details, entered.choice),
         reason_limit: REASON_LIMIT,
         typed: TYPED,
     };
@@ -111,20 +111,20 @@ pub(crate) fn open(dossier: &Dossier, entered: &Entered, now: Timestamp) -> Resp
 }
 
 /// What they said, and what they can still do.
-fn voted(dossier: &Dossier) -> String {
-    let mut words = format!("{} {}", words::own_vote(dossier), words::UNTIL);
-    if let Some(still) = words::still_to_say(dossier.choices) {
+fn voted(details: &RequestDetails) -> String {
+    let mut words = format!("{} {}", words::own_vote(details), words::UNTIL);
+    if let Some(still) = words::still_to_say(details.choices) {
         words.push_str(&format!(" Until the review ends you can {still}."));
     }
     words
 }
 
 /// What they can choose; none of it is chosen for them.
-fn offers(dossier: &Dossier, chosen: Option<Choice>) -> Vec<Offer> {
-    let choices = dossier.choices.iter();
+fn offers(details: &RequestDetails, chosen: Option<Choice>) -> Vec<Offer> {
+    let choices = details.choices.iter();
     let offers = choices.map(|choice| {
         let (name, means) = match choice {
-            Choice::Approve => ("Approve", approving(dossier)),
+            Choice::Approve => ("Approve", approving(details)),
             Choice::Withdraw => ("Withdraw your approval", words::WITHDRAWING.to_owned()),
             Choice::Reject => ("Reject", REJECTING.to_owned()),
         };
@@ -143,8 +143,8 @@ const REJECTING: &str =
     "it is kept out at once; to ask again, the customer has to create a new endpoint";
 
 /// What an approval does now.
-fn approving(dossier: &Dossier) -> String {
-    match words::missing(dossier).saturating_sub(1) {
+fn approving(details: &RequestDetails) -> String {
+    match words::missing(details).saturating_sub(1) {
         0 => "it is connected at once".to_owned(),
         1 => "it counts, and 1 other person must approve as well".to_owned(),
         n => format!("it counts, and {n} other people must approve as well"),
@@ -152,16 +152,16 @@ fn approving(dossier: &Dossier) -> String {
 }
 
 /// How the request stands, where there is nothing to fill in.
-pub(crate) fn standing(stands: Standing, dossier: &Dossier, now: Timestamp) -> Response {
+pub(crate) fn standing(stands: Standing, details: &RequestDetails, now: Timestamp) -> Response {
     let page = Stands {
         style: STYLE,
-        title: stands.title(dossier),
-        mark: standing::Mark::of(stands, dossier),
-        lead: stands.meaning(dossier),
-        next: standing::next(stands, dossier),
-        again: standing::again(stands, dossier),
-        dossier,
-        facts: Facts::of(dossier, now, false),
+        title: stands.title(details),
+        mark: standing::Mark::of(stands, details),
+        lead: stands.meaning(details),
+        next: standing::next(stands, details),
+        again: standing::again(stands, details),
+        details,
+        facts: Facts::of(details, now, false),
     };
     rendered(standing::status(stands), &page)
 }

@@ -1,6 +1,6 @@
 //! What a page adds to how a request stands.
 
-use gatekeeper_aws::gatekeeper::{Dossier, Listed};
+use gatekeeper_aws::gatekeeper::{Listed, RequestDetails};
 use gatekeeper_core::request::Status;
 
 use crate::standing::Standing;
@@ -14,9 +14,9 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    pub(super) fn of(standing: Standing, dossier: &Dossier) -> Self {
-        let (class, sign, word) = match (standing, dossier.request.status) {
-            (Standing::Barred(_), Status::InReview) => ("wait", "–", "Not yours to decide"),
+    pub(super) fn of(standing: Standing, details: &RequestDetails) -> Self {
+        let (class, sign, word) = match (standing, details.request.status) {
+            (Standing::Ineligible(_), Status::InReview) => ("wait", "–", "Not yours to decide"),
             (Standing::Unmanaged, Status::InReview) => ("wait", "–", "Not decided here"),
             (_, Status::InReview) => ("wait", "…", "In review"),
             (_, Status::Accepting) => ("yes", "…", "Being accepted"),
@@ -35,27 +35,27 @@ pub(super) fn status(standing: Standing) -> u16 {
     match standing {
         Standing::IsDecided | Standing::Waiting | Standing::Done | Standing::Already => 200,
         Standing::Recorded => 202,
-        Standing::Barred(_) => 403,
+        Standing::Ineligible(_) => 403,
         Standing::TooLate | Standing::Overtaken | Standing::Unmanaged => 409,
     }
 }
 
 /// What there is to do, if anything.
-pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<String> {
-    if let Some(still) = words::still_to_say(standing.choices(dossier)) {
+pub(super) fn next(standing: Standing, details: &RequestDetails) -> Option<String> {
+    if let Some(still) = words::still_to_say(standing.choices(details)) {
         return Some(format!(
             "You can close this page. Until the review ends, the same link lets you {still}."
         ));
     }
     let waits = |one: &Listed| one.request.status == Status::InReview && one.own.is_none();
-    if dossier.others.iter().any(waits) && status(standing) < 300 {
+    if details.others.iter().any(waits) && status(standing) < 300 {
         return Some("Your link works for the others that it lists below.".to_owned());
     }
     let next = match standing {
-        Standing::Barred(_) if dossier.request.status == Status::InReview => {
+        Standing::Ineligible(_) if details.request.status == Status::InReview => {
             Some("The others who may decide were asked, each with a link of their own.")
         }
-        Standing::Recorded | Standing::Done => match dossier.others.is_empty() {
+        Standing::Recorded | Standing::Done => match details.others.is_empty() {
             true => Some("You can close this page. Your link is used up and does not work again."),
             false => Some("You can close this page. For this connection, your link is used up."),
         },
@@ -71,8 +71,8 @@ pub(super) fn next(standing: Standing, dossier: &Dossier) -> Option<String> {
 }
 
 /// What a link back to the form says.
-pub(super) fn again(standing: Standing, dossier: &Dossier) -> Option<&'static str> {
-    match standing.choices(dossier) {
+pub(super) fn again(standing: Standing, details: &RequestDetails) -> Option<&'static str> {
+    match standing.choices(details) {
         [] => None,
         _ => Some("Change your vote"),
     }

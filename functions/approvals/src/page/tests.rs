@@ -1,7 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gatekeeper_aws::gatekeeper::Dossier;
-use gatekeeper_core::approver::Bar;
+use gatekeeper_aws::gatekeeper::RequestDetails;
+use gatekeeper_core::approver::Ineligible;
 use gatekeeper_core::connection::{Connection, ConnectionState};
 use gatekeeper_core::judge::{Decision, FailedCondition, Verdict};
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
@@ -22,8 +22,8 @@ const ALL: [Standing; 10] = [
     Standing::TooLate,
     Standing::Overtaken,
     Standing::Unmanaged,
-    Standing::Barred(Bar::OwnAccount),
-    Standing::Barred(Bar::OtherService),
+    Standing::Ineligible(Ineligible::OwnAccount),
+    Standing::Ineligible(Ineligible::OtherService),
 ];
 
 const NOTICES: [Notice; 7] = [
@@ -44,7 +44,7 @@ fn ago(hours: i64) -> Timestamp {
     now() - SignedDuration::from_hours(hours)
 }
 
-fn opened(reason: &str) -> Dossier {
+fn opened(reason: &str) -> RequestDetails {
     let connection = Connection {
         service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
         endpoint_id: "vpce-0123456789abcdef0".parse().unwrap(),
@@ -72,13 +72,13 @@ fn opened(reason: &str) -> Dossier {
     let mut request = Request::open(&connection, verdict, &transition).unwrap();
     request.service_name = Some("Payments API".parse().unwrap());
     request.customer = Some("Example GmbH".to_owned());
-    request.asked = ["alice@example.com", "bob@example.com"]
+    request.notified = ["alice@example.com", "bob@example.com"]
         .map(|id| id.parse().unwrap())
         .into();
     (request.deciders, request.approvals_required) = (2, 2);
     request.deadline = Some(now() + SignedDuration::from_hours(45));
     request.deadline_rejects = true;
-    Dossier {
+    RequestDetails {
         others: Vec::new(),
         request,
         history: vec![transition],
@@ -89,8 +89,8 @@ fn opened(reason: &str) -> Dossier {
     }
 }
 
-fn voted(mut dossier: Dossier, who: &str, choice: Choice, reason: &str) -> Dossier {
-    dossier.request.votes.push(Vote {
+fn voted(mut details: RequestDetails, who: &str, choice: Choice, reason: &str) -> RequestDetails {
+    details.request.votes.push(Vote {
         approver: who.parse().unwrap(),
         choice,
         reason: reason.to_owned(),
@@ -99,24 +99,24 @@ fn voted(mut dossier: Dossier, who: &str, choice: Choice, reason: &str) -> Dossi
         void: false,
         taken_back: false,
     });
-    dossier.given += u32::from(choice == Choice::Approve);
-    if who == dossier.approver.as_str() {
-        dossier.own = dossier.request.votes.last().cloned();
-        dossier.choices = Choice::after(Some(choice));
+    details.given += u32::from(choice == Choice::Approve);
+    if who == details.approver.as_str() {
+        details.own = details.request.votes.last().cloned();
+        details.choices = Choice::after(Some(choice));
     }
-    dossier
+    details
 }
 
 /// Alice approved, and took that back.
-fn withdrawn() -> Dossier {
-    let mut dossier = voted(review(), "alice@example.com", Choice::Approve, "");
-    dossier.request.votes[0].taken_back = true;
-    dossier.given = 0;
-    voted(dossier, "alice@example.com", Choice::Withdraw, "Too early.")
+fn withdrawn() -> RequestDetails {
+    let mut details = voted(review(), "alice@example.com", Choice::Approve, "");
+    details.request.votes[0].taken_back = true;
+    details.given = 0;
+    voted(details, "alice@example.com", Choice::Withdraw, "Too early.")
 }
 
-fn then(mut dossier: Dossier, to: Status, cause: Cause, reason: &str) -> Dossier {
-    let request = &dossier.request;
+fn then(mut details: RequestDetails, to: Status, cause: Cause, reason: &str) -> RequestDetails {
+    let request = &details.request;
     let transition = Transition {
         from: Some(request.status),
         to,
@@ -130,34 +130,34 @@ fn then(mut dossier: Dossier, to: Status, cause: Cause, reason: &str) -> Dossier
         }),
         votes: Vec::new(),
     };
-    dossier.request = request.after(&transition).unwrap();
-    dossier.history.push(transition);
-    dossier
+    details.request = request.after(&transition).unwrap();
+    details.history.push(transition);
+    details
 }
 
-fn review() -> Dossier {
+fn review() -> RequestDetails {
     opened(
         "Account 012345678901 (Example GmbH) is allowed on vpce-svc-0a1b2c3d4e5f60718 for 1 connection at most, and account 012345678901 already has 1.",
     )
 }
 
-fn decided(to: [Status; 2]) -> Dossier {
-    let dossier = voted(review(), "alice@example.com", Choice::Approve, "");
-    let dossier = voted(
-        dossier,
+fn decided(to: [Status; 2]) -> RequestDetails {
+    let details = voted(review(), "alice@example.com", Choice::Approve, "");
+    let details = voted(
+        details,
         "bob@example.com",
         Choice::Approve,
         "Contract signed.",
     );
     let [first, last] = to;
-    let dossier = then(
-        dossier,
+    let details = then(
+        details,
         first,
         Cause::Voted,
         "Approved by alice@example.com and bob@example.com (2 of 2 needed). bob@example.com: Contract signed.",
     );
     then(
-        dossier,
+        details,
         last,
         Cause::Enforced,
         "EC2 was asked to accept the connection and did.",
@@ -194,21 +194,21 @@ fn every() -> Vec<(String, Response)> {
         ("damaged".to_owned(), open(&review(), &damaged, now())),
     ];
     let approved = voted(review(), "alice@example.com", Choice::Approve, "");
-    for (name, dossier) in [("approved", approved), ("withdrawn", withdrawn())] {
-        let page = open(&dossier, &Entered::default(), now());
+    for (name, details) in [("approved", approved), ("withdrawn", withdrawn())] {
+        let page = open(&details, &Entered::default(), now());
         pages.push((name.to_owned(), page));
     }
     let page = standing(Standing::Waiting, &withdrawn(), now());
     pages.push(("Waiting, withdrawn".to_owned(), page));
     for stands in ALL {
-        let dossier = match stands {
+        let details = match stands {
             Standing::Done | Standing::IsDecided | Standing::TooLate => {
                 decided([Status::Accepting, Status::Accepted])
             }
             Standing::Recorded => rejecting(),
             _ => voted(review(), "alice@example.com", Choice::Approve, ""),
         };
-        let page = standing(stands, &dossier, now());
+        let page = standing(stands, &details, now());
         pages.push((format!("{stands:?}"), page));
     }
     pages.extend(NOTICES.map(|it| (format!("{it:?}"), notice(it))));
@@ -235,15 +235,15 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     &headers.find(|(known, _)| *known == name).unwrap().1
 }
 
-fn rejecting() -> Dossier {
-    let dossier = voted(
+fn rejecting() -> RequestDetails {
+    let details = voted(
         review(),
         "alice@example.com",
         Choice::Reject,
         "Not a customer.",
     );
     then(
-        dossier,
+        details,
         Status::Rejecting,
         Cause::Voted,
         "Rejected by alice@example.com. Not a customer.",
@@ -390,8 +390,8 @@ fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
 
 #[test]
 fn an_approver_reads_all_that_matters() {
-    let dossier = voted(review(), "bob@example.com", Choice::Approve, "They signed.");
-    let html = open(&dossier, &Entered::default(), now()).body;
+    let details = voted(review(), "bob@example.com", Choice::Approve, "They signed.");
+    let html = open(&details, &Entered::default(), now()).body;
     for fact in [
         "May Example GmbH connect to Payments API?",
         "You decide as <strong>alice@example.com</strong>",
@@ -411,12 +411,12 @@ fn an_approver_reads_all_that_matters() {
     ] {
         assert!(html.contains(fact), "{fact}: {html}");
     }
-    let mut dossier = review();
-    dossier.request.customer = None;
-    dossier.request.service_name = None;
-    dossier.request.deadline_rejects = false;
-    dossier.request.approvals_required = 3;
-    let html = open(&dossier, &Entered::default(), now()).body;
+    let mut details = review();
+    details.request.customer = None;
+    details.request.service_name = None;
+    details.request.deadline_rejects = false;
+    details.request.approvals_required = 3;
+    let html = open(&details, &Entered::default(), now()).body;
     for fact in [
         "May account 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718?",
         "not known",
@@ -426,8 +426,8 @@ fn an_approver_reads_all_that_matters() {
     ] {
         assert!(html.contains(fact), "{fact}: {html}");
     }
-    dossier.request.deadline = None;
-    let html = open(&dossier, &Entered::default(), now()).body;
+    details.request.deadline = None;
+    let html = open(&details, &Entered::default(), now()).body;
     assert!(html.contains("<dd>It stays pending, and nothing is connected.</dd>"));
 }
 
@@ -463,12 +463,12 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
     assert!(!html.contains("value=\"approve\"") && !html.contains("value=\"withdraw\""));
 
     // Right after the vote, the way back to the form is a link.
-    for (dossier, lets) in [
+    for (details, lets) in [
         (&approved, "lets you withdraw your approval, or reject."),
         (&withdrawn(), "lets you reject."),
     ] {
         for stands in [Standing::Waiting, Standing::Already] {
-            let html = standing(stands, dossier, now()).body;
+            let html = standing(stands, details, now()).body;
             assert!(html.contains(lets), "{stands:?}: {html}");
             assert!(html.contains("<a href=\"\">Change your vote</a>"));
         }
@@ -480,9 +480,9 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
 
 #[test]
 fn who_voted_under_another_name_is_told_which() {
-    let mut dossier = voted(review(), "alice@example.com", Choice::Approve, "");
-    dossier.approver = "alice+oncall@example.com".parse().unwrap();
-    let html = open(&dossier, &Entered::default(), now()).body;
+    let mut details = voted(review(), "alice@example.com", Choice::Approve, "");
+    details.approver = "alice+oncall@example.com".parse().unwrap();
+    let html = open(&details, &Entered::default(), now()).body;
     assert!(
         html.contains("You approved, as alice@example.com."),
         "{html}"
@@ -524,13 +524,13 @@ fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
 
 #[test]
 fn a_name_that_contradicts_who_decided_stands_beside_it_and_its_row() {
-    let mut dossier = decided([Status::Accepting, Status::Accepted]);
+    let mut details = decided([Status::Accepting, Status::Accepted]);
     let mallory = gatekeeper_core::caller::Caller {
         call: gatekeeper_core::request::Enforcement::Accept,
         arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
     };
-    assert!(dossier.request.learn(&[mallory], now()).contradiction);
-    let html = standing(Standing::TooLate, &dossier, now()).body;
+    assert!(details.request.learn(&[mallory], now()).contradiction);
+    let html = standing(Standing::TooLate, &details, now()).body;
     let names = "AWS CloudTrail also names arn:aws:iam::111122223333:user/mallory.";
     assert!(between(&html, "<h2 id=\"decision\">", "</section>").contains(names));
     let rows: Vec<&str> = html.split("<li><strong>").skip(1).collect();
@@ -588,15 +588,15 @@ fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
 }
 
 /// A review that ended without Gatekeeper.
-fn ended(to: Status, cause: Cause) -> Dossier {
-    let mut dossier = then(review(), to, cause, "EC2 shows it.");
+fn ended(to: Status, cause: Cause) -> RequestDetails {
+    let mut details = then(review(), to, cause, "EC2 shows it.");
     let actor = match cause {
         Cause::OutOfBand => Actor::Unknown,
         _ => Actor::Aws,
     };
-    dossier.history[1].actor = actor.clone();
-    dossier.request.decided_by = actor;
-    dossier
+    details.history[1].actor = actor.clone();
+    details.request.decided_by = actor;
+    details
 }
 
 #[test]
@@ -618,8 +618,8 @@ fn what_happened_without_gatekeeper_comes_first() {
             "The endpoint was deleted meanwhile, or failed or expired",
         ),
     ] {
-        let dossier = ended(to, cause);
-        let title = |stands: Standing| stands.title(&dossier);
+        let details = ended(to, cause);
+        let title = |stands: Standing| stands.title(&details);
         assert_eq!(title(Standing::IsDecided), happened);
         assert_eq!(
             title(Standing::TooLate),
@@ -652,12 +652,12 @@ proptest! {
     #[test]
     fn no_text_becomes_markup(text in "[<>&\"'a-z\\PC]{1,40}", status in 0..7_usize) {
         let marked = format!("<i {text}>");
-        let mut dossier = opened(&marked);
-        dossier.request.customer = Some(marked.clone());
-        dossier.request.status = Status::ALL[status];
-        let mut dossier = voted(dossier, "bob@example.com", Choice::Approve, &marked);
-        dossier.history[0].actor = Actor::Iam(marked.clone());
-        dossier.history[0].ec2 = Some(Ec2Answer { code: marked.clone(), request_id: Some(marked.clone()) });
+        let mut details = opened(&marked);
+        details.request.customer = Some(marked.clone());
+        details.request.status = Status::ALL[status];
+        let mut details = voted(details, "bob@example.com", Choice::Approve, &marked);
+        details.history[0].actor = Actor::Iam(marked.clone());
+        details.history[0].ec2 = Some(Ec2Answer { code: marked.clone(), request_id: Some(marked.clone()) });
         let entered = Entered {
             choice: None,
             reason: marked.clone(),
@@ -665,9 +665,9 @@ proptest! {
             of: None,
 faults: Faults::default(),
         };
-        prop_assert!(!open(&dossier, &entered, now()).body.contains("<i "));
+        prop_assert!(!open(&details, &entered, now()).body.contains("<i "));
         for stands in ALL {
-            prop_assert!(!standing(stands, &dossier, now()).body.contains("<i "));
+            prop_assert!(!standing(stands, &details, now()).body.contains("<i "));
         }
     }
 
@@ -676,14 +676,14 @@ faults: Faults::default(),
         text in "[a\n\r\t\u{0}\u{1b}\u{9b}\u{ad}\u{34f}\u{61c}\u{115f}\u{180e}\u{200b}-\u{200f}\u{2028}-\u{202e}\u{2060}-\u{206f}\u{3164}\u{fe0f}\u{feff}\u{ffa0}\u{e0001}\u{e0041}\u{e0100}é<&]{1,20}",
         status in 0..7_usize,
     ) {
-        let mut dossier = opened(&text);
-        dossier.request.customer = Some(text.clone());
-        dossier.request.service_name = text.parse().ok();
-        dossier.request.decided_by = Actor::Iam(text.clone());
-        dossier.request.status = Status::ALL[status];
-        let mut dossier = voted(dossier, "bob@example.com", Choice::Approve, &text);
-        dossier.history[0].actor = Actor::Iam(text.clone());
-        dossier.history[0].ec2 = Some(Ec2Answer { code: text.clone(), request_id: Some(text.clone()) });
+        let mut details = opened(&text);
+        details.request.customer = Some(text.clone());
+        details.request.service_name = text.parse().ok();
+        details.request.decided_by = Actor::Iam(text.clone());
+        details.request.status = Status::ALL[status];
+        let mut details = voted(details, "bob@example.com", Choice::Approve, &text);
+        details.history[0].actor = Actor::Iam(text.clone());
+        details.history[0].ec2 = Some(Ec2Answer { code: text.clone(), request_id: Some(text.clone()) });
         let unrecorded = [None, Some(Unrecorded::Policy(text.clone()))];
         for unrecorded in unrecorded {
             let entered = Entered {
@@ -693,11 +693,11 @@ faults: Faults::default(),
                 of: None,
 faults: Faults { unrecorded, ..Faults::default() },
             };
-            let page = open(&dossier, &entered, now()).body;
+            let page = open(&details, &entered, now()).body;
             prop_assert_eq!(visible(&page), page.as_str());
         }
         for stands in ALL {
-            let page = standing(stands, &dossier, now()).body;
+            let page = standing(stands, &details, now()).body;
             prop_assert_eq!(visible(&page), page.as_str());
         }
     }

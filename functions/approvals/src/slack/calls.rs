@@ -55,7 +55,7 @@ enum NotOpened {
 impl Slack {
     /// Tells whoever pressed, and nobody else. Where that fails and they are none the wiser, Slack is
     /// answered with an error, which it shows them.
-    pub(super) async fn tell(
+    pub(super) async fn reply_to(
         &self,
         gatekeeper: &Gatekeeper,
         pressed: &Pressed,

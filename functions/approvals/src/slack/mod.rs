@@ -128,7 +128,7 @@ impl Slack {
     ) -> Response {
         let (voter, _) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
-            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+            Err(refusal) => return self.reply_to(gatekeeper, pressed, &refusal, budget).await,
         };
         let Ok(ballot) = Ballot::new(choice, "") else {
             // Only a rejection needs a reason.
@@ -137,29 +137,29 @@ impl Slack {
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
         let voted = self.clock.until_done(budget.decide, vote).await;
         gatekeeper.metrics().count_answer(is_answered(&voted));
-        let told = match voted {
+        let reply = match voted {
             Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
             // The gatekeeper has told of it, or goes on without us.
             Some(Err(_)) | None => Said::failed(NOT_NOW),
         };
-        self.tell(gatekeeper, pressed, &told, budget).await
+        self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
     /// Shows one of several reviews to whoever may decide it, with buttons for it.
     async fn ask(&self, gatekeeper: &Gatekeeper, pressed: &Pressed, budget: Budget) -> Response {
         let (voter, _) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
-            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+            Err(refusal) => return self.reply_to(gatekeeper, pressed, &refusal, budget).await,
         };
         let looked = self.look(gatekeeper, &voter, budget).await;
-        let told = match looked {
+        let reply = match looked {
             Some(view) => match Outcome::from(view) {
-                Outcome::Open(dossier) => Said::asked(&dossier),
+                Outcome::Open(details) => Said::asked(&details),
                 outcome => said(&outcome, &pressed.by.user),
             },
             None => Said::failed(NOT_LOOKED_UP),
         };
-        self.tell(gatekeeper, pressed, &told, budget).await
+        self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
     /// How a review stands for whoever pressed; none if that takes too long, or failed and is logged.
@@ -180,13 +180,13 @@ impl Slack {
     ) -> Response {
         let (voter, remembered) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
-            Err(refusal) => return self.tell(gatekeeper, pressed, &refusal, budget).await,
+            Err(refusal) => return self.reply_to(gatekeeper, pressed, &refusal, budget).await,
         };
         let looked = self.look(gatekeeper, &voter, budget).await;
-        let told = match looked {
+        let reply = match looked {
             Some(view) => match Outcome::from(view) {
-                Outcome::Open(dossier) if dossier.choices.contains(&Choice::Reject) => {
-                    let modal = words::rejection(&dossier.request, remembered);
+                Outcome::Open(details) if details.choices.contains(&Choice::Reject) => {
+                    let modal = words::rejection(&details.request, remembered);
                     let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
                     if opened.await {
                         return Response::empty(200);
@@ -197,7 +197,7 @@ impl Slack {
             },
             None => Said::failed(NOT_LOOKED_UP),
         };
-        self.tell(gatekeeper, pressed, &told, budget).await
+        self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
     /// A vote with a reason, from the modal.
@@ -224,8 +224,8 @@ impl Slack {
             // What they wrote stays, to be sent again.
             Some(Ok(Voted::Unrecorded(why, _))) => wrong(&why.to_string()),
             Some(Ok(voted)) => {
-                let told = said(&voted.into(), &modal.by.user);
-                answer(&SubmissionAnswer::update(told.modal(remembered)))
+                let reply = said(&voted.into(), &modal.by.user);
+                answer(&SubmissionAnswer::update(reply.modal(remembered)))
             }
             Some(Err(_)) | None => wrong(NOT_NOW),
         }

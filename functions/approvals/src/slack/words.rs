@@ -1,6 +1,6 @@
 //! What people are told in Slack.
 
-use gatekeeper_aws::gatekeeper::Dossier;
+use gatekeeper_aws::gatekeeper::RequestDetails;
 use gatekeeper_core::request::Request;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT};
 use gatekeeper_slack_api::blocks::{
@@ -44,7 +44,7 @@ pub(super) struct Said {
 /// What somebody is told.
 pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
     let (title, meaning) = match outcome {
-        Outcome::Stands(standing, dossier) => (standing.title(dossier), stands(*standing, dossier)),
+        Outcome::Stands(standing, details) => (standing.title(details), stands(*standing, details)),
         // A press is not typed, and who may vote is not told so.
         Outcome::Open(_) | Outcome::Mistyped(_) => (
             "Nothing is decided yet".to_owned(),
@@ -87,35 +87,35 @@ pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
 /// What somebody can still say who has voted.
 fn still(outcome: &Outcome) -> Option<(ButtonValue, &'static [Choice])> {
     match outcome {
-        Outcome::Stands(standing, dossier) => sayable(dossier, standing.choices(dossier)),
+        Outcome::Stands(standing, details) => sayable(details, standing.choices(details)),
         _ => None,
     }
 }
 
 fn sayable(
-    dossier: &Dossier,
+    details: &RequestDetails,
     choices: &'static [Choice],
 ) -> Option<(ButtonValue, &'static [Choice])> {
-    let review = dossier.request.review.filter(|_| !choices.is_empty())?;
+    let review = details.request.review.filter(|_| !choices.is_empty())?;
     let subject = Subject {
-        endpoint_id: dossier.request.endpoint_id.clone(),
+        endpoint_id: details.request.endpoint_id.clone(),
         review,
     };
     Some((ButtonValue::try_from(subject.to_string()).ok()?, choices))
 }
 
-fn stands(standing: Standing, dossier: &Dossier) -> String {
-    let meaning = standing.meaning(dossier);
+fn stands(standing: Standing, details: &RequestDetails) -> String {
+    let meaning = standing.meaning(details);
     let tells_who = matches!(
         standing,
         Standing::IsDecided | Standing::TooLate | Standing::Overtaken | Standing::Already
     );
-    match words::decision(dossier) {
+    match words::decision(details) {
         Some(decision) if tells_who => format!(
             "{meaning} Decided by {} on {}. {}{}",
-            words::decider(dossier, decision),
+            words::decider(details, decision),
             words::moment(decision.at),
-            words::also_named(dossier).map_or(String::new(), |names| format!("{names} ")),
+            words::also_named(details).map_or(String::new(), |names| format!("{names} ")),
             decision.reason
         ),
         _ => meaning,
@@ -135,10 +135,10 @@ impl Said {
     }
 
     /// A review that they may decide, or on which they may say something else than they did.
-    pub(super) fn asked(dossier: &Dossier) -> Self {
-        let request = &dossier.request;
-        let said = match &dossier.own {
-            Some(_) => format!(" {}", words::own_vote(dossier)),
+    pub(super) fn asked(details: &RequestDetails) -> Self {
+        let request = &details.request;
+        let said = match &details.own {
+            Some(_) => format!(" {}", words::own_vote(details)),
             None => String::new(),
         };
         let approves = match request.approvals_required {
@@ -153,11 +153,11 @@ impl Said {
                 request.region,
                 words::moment(request.opened_at),
                 request.verdict.reason,
-                dossier.given,
+                details.given,
                 request.approvals_required.max(1),
             ),
             is_failure: false,
-            still: sayable(dossier, dossier.choices),
+            still: sayable(details, details.choices),
             approving: Some(format!(
                 "{approves} {} to {} through {}.",
                 words::consumer(request),

@@ -36,15 +36,15 @@ impl<'a> Facts<'a> {
         }
     }
 
-    pub(super) fn told(told: &'a Announcement) -> Self {
+    pub(super) fn announcement(announcement: &'a Announcement) -> Self {
         Self {
-            service_id: &told.service_id,
-            service_name: told.service_name.as_ref(),
-            customer: shortened(told.customer.as_deref()),
-            account_id: &told.account_id,
-            endpoint_id: &told.endpoint_id,
-            region: &told.region,
-            since: told.since,
+            service_id: &announcement.service_id,
+            service_name: announcement.service_name.as_ref(),
+            customer: shortened(announcement.customer.as_deref()),
+            account_id: &announcement.account_id,
+            endpoint_id: &announcement.endpoint_id,
+            region: &announcement.region,
+            since: announcement.since,
         }
     }
 

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
-use gatekeeper_core::invitation::{LISTED_AT_MOST, invitation_to_all, is_still_asked, letter};
+use gatekeeper_core::invitation::{
+    LISTED_AT_MOST, approval_email, invitation_to_all, is_still_asked,
+};
 use gatekeeper_core::message::{Audience, Message};
 use gatekeeper_core::outbox::EmailState;
 use gatekeeper_core::token::Token;
@@ -280,7 +282,7 @@ impl Emails {
             links.push((token.hash(), invitation));
             let url = format!("{url}/a/{}", token.reveal());
             outgoing.push(OutgoingMessage {
-                text: letter(&message.text, invitation, &url),
+                text: approval_email(&message.text, invitation, &url),
                 message: message.clone(),
             });
         }

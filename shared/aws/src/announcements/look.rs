@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gatekeeper_core::watch::{Finding, Heard, ServiceFacts, look};
+use gatekeeper_core::watch::{Finding, ServiceFacts, Subscribed, look};
 
 use super::AnnouncementsConfig;
 use super::topics::Topics;
@@ -42,7 +42,7 @@ impl Look {
             return self.measure(0);
         }
         let facts = ServiceFacts {
-            heard: self.heard().await,
+            subscribed: self.subscribed().await,
             ..ServiceFacts::default()
         };
         let seen = look(&facts, None);
@@ -94,12 +94,12 @@ impl Look {
 
     /// Whether anybody is subscribed to each topic. An announcement of one that nobody hears goes to the
     /// others' subscribers, if to anybody: hence the metric, too.
-    async fn heard(&self) -> Heard {
+    async fn subscribed(&self) -> Subscribed {
         let listened = self.topics.listen().await;
         for error in &listened.failures {
             self.report(error);
         }
-        listened.heard
+        listened.subscribed
     }
 
     fn report(&self, error: &Arc<Error>) {

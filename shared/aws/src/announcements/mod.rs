@@ -32,7 +32,7 @@ use futures_util::FutureExt as _;
 use gatekeeper_core::outbox::{OutboxItem, OutboxKey};
 use jiff::Timestamp;
 
-use crate::clients::{Clients, Patience};
+use crate::clients::{Clients, Timeouts};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Step, chain};
 use crate::tables::{Db, Left, Outbox, UnreadableItem};
@@ -302,7 +302,7 @@ impl Announcements {
             }
         }
         // What was told elsewhere is still to be written down, however long a call takes.
-        let call = Patience::default().operation;
+        let call = Timeouts::default().operation;
         let in_time = || deadline.leaves(&self.clock, self.margin + call);
         let mut published = bus.put(&events, in_time).await;
         failures.append(&mut published.failures);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatekeeper_core::watch::Heard;
+use gatekeeper_core::watch::Subscribed;
 
 use super::AnnouncementsConfig;
 use super::subscriptions::Subscriptions;
@@ -21,7 +21,7 @@ pub(super) struct Topics {
 /// What was found out, and what went wrong with the rest.
 #[derive(Debug, Default)]
 pub(super) struct Listened {
-    pub(super) heard: Heard,
+    pub(super) subscribed: Subscribed,
     pub(super) failures: Vec<Arc<Error>>,
 }
 
@@ -55,10 +55,13 @@ impl Topics {
             let looked = looked.map_err(|error| failures.push(error));
             looked.ok()
         };
-        let heard = Heard {
+        let subscribed = Subscribed {
             announcements: known(announcements),
             alarms: known(alarms),
         };
-        Listened { heard, failures }
+        Listened {
+            subscribed,
+            failures,
+        }
     }
 }

@@ -211,7 +211,7 @@ impl Auditor {
                     audit.to_revoke.insert(connection.endpoint_id.clone());
                     match revocation {
                         Revocation::Start => audit.starts.push(candidate(), at_most),
-                        Revocation::Cut => audit.cuts.push(candidate(), at_most),
+                        Revocation::Revoke => audit.cuts.push(candidate(), at_most),
                     }
                 }
                 Ok(_) => {}

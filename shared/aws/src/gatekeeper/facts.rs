@@ -17,8 +17,8 @@ use super::log::Log;
 use crate::error::Error;
 use crate::organizations::{Organizations, Places};
 use crate::tables::{
-    Allowlist, AllowlistKeys, Approvers, Db, Item, ItemCheck, ItemReader, Items, Key, PathDenies,
-    Slots, managed_key, policy_of,
+    AccountUsage, Allowlist, AllowlistKeys, Approvers, Db, Item, ItemCheck, ItemReader, Items, Key,
+    PathDenies, managed_key, policy_of,
 };
 
 /// What was read for a number of connections. It says of what it does not hold that it was not read.
@@ -80,8 +80,8 @@ impl Known {
     }
 
     /// The consumer's connections that count.
-    pub(super) fn slots(&self, connection: &Connection) -> Result<Slots, Error> {
-        self.items.slots(&connection.service_id, &connection.owner)
+    pub(super) fn usage(&self, connection: &Connection) -> Result<AccountUsage, Error> {
+        self.items.usage(&connection.service_id, &connection.owner)
     }
 
     /// Since when a service is looked after; none if it is not yet.
@@ -199,7 +199,7 @@ impl FactReader {
             let policy = PolicyItemId::all_of(connection, place);
             keys.extend(policy.iter().map(Key::from));
             keys.insert(managed_key(&connection.service_id));
-            keys.insert(Key::Slots(
+            keys.insert(Key::Usage(
                 connection.service_id.clone(),
                 connection.owner.clone(),
             ));

@@ -79,7 +79,7 @@ use crate::tables::{
 };
 use crate::telemetry::Metrics;
 
-pub use gatekeeper_core::ballot::{Dossier, Listed, View};
+pub use gatekeeper_core::ballot::{Listed, RequestDetails, View};
 pub use observe::Handled;
 pub use outcome::Outcome;
 pub use reconcile::Reconciled;

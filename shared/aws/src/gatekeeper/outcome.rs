@@ -39,10 +39,10 @@ pub(super) fn consumers_with_room(settled: &Settled) -> BTreeMap<ServiceId, BTre
         let Ok(Outcome::Changed { from, request }) = outcome else {
             continue;
         };
-        let held = from.is_some_and(Status::holds_slot);
+        let held = from.is_some_and(Status::counts_as_usage);
         // Between deciding to accept it and EC2's answer it counted as well.
         let briefly = request.verdict.decision == Decision::Accept;
-        if !request.status.holds_slot() && (held || briefly) {
+        if !request.status.counts_as_usage() && (held || briefly) {
             let accounts = consumers.entry(request.service_id.clone()).or_default();
             accounts.insert(request.account_id.clone());
         }

@@ -274,7 +274,7 @@ impl Passes {
     ) -> Result<(), Arc<Error>> {
         // First, since limits are judged by them.
         if pass.which == Which::All
-            && let Err(error) = self.tidy_slots(pass.service(), slice, deadline).await
+            && let Err(error) = self.reconcile_usage(pass.service(), slice, deadline).await
         {
             if error.is_out_of_time() {
                 return Err(error);
@@ -309,7 +309,7 @@ impl Passes {
     }
 
     /// Has the slots of the consumers on a page agree with what EC2 shows.
-    async fn tidy_slots(
+    async fn reconcile_usage(
         &self,
         service: &ServiceId,
         slice: &[Connection],
@@ -322,11 +322,11 @@ impl Passes {
                 ids.push(connection.endpoint_id.clone());
             }
         }
-        for (account, slots) in self.usage.slots_to_mend(service, &connected).await? {
+        for (account, usage) in self.usage.usage_to_reconcile(service, &connected).await? {
             self.must_have_time(service, deadline)?;
             let connected = self.connections.connected(service, &account).await?;
             self.usage
-                .mend_slots(service, &account, &slots, &connected)
+                .reconcile_usage(service, &account, &usage, &connected)
                 .await?;
         }
         Ok(())

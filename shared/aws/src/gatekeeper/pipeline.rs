@@ -36,7 +36,7 @@ use crate::clock::{Clock, Deadline};
 use crate::config::Limits;
 use crate::ec2::{Connections, Ec2, Which};
 use crate::error::{Error, Permanent, Retryable, Step};
-use crate::tables::{Db, HeldEmails, Key, Recorded, Recorder, Slots, UsageItems};
+use crate::tables::{AccountUsage, Db, HeldEmails, Key, Recorded, Recorder, UsageItems};
 
 /// How often a connection is decided anew because request, policy or usage changed meanwhile.
 const ATTEMPTS: u32 = 5;
@@ -99,7 +99,7 @@ pub(super) enum Purpose<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     /// The consumer's usage, as of the last that was read or taken.
-    slots: Option<Slots>,
+    usage: Option<AccountUsage>,
     /// Whether it was compared with what EC2 shows.
     is_compared: bool,
     /// What is remembered of the approval e-mail of the connection that is being decided.
@@ -450,7 +450,7 @@ impl Pipeline {
                 }
                 attempts += 1;
                 own = Some(self.read_anew(observation).await?);
-                turn.slots = None;
+                turn.usage = None;
             }
         }
     }
@@ -469,17 +469,17 @@ impl Pipeline {
         let policy = connection.and_then(|connection| known.policy(connection));
         let usage = match (connection, &policy) {
             (Some(connection), Some(_)) => {
-                let slots = match turn.slots.take() {
-                    Some(slots) => slots,
-                    None => known.slots(connection)?,
+                let usage = match turn.usage.take() {
+                    Some(usage) => usage,
+                    None => known.usage(connection)?,
                 };
-                let usage = UsageRead {
-                    others: slots.others(&connection.endpoint_id),
-                    is_counted: slots.counted,
+                let read = UsageRead {
+                    others: usage.others(&connection.endpoint_id),
+                    is_counted: usage.counted,
                     is_compared: turn.is_compared,
                 };
-                turn.slots = Some(slots);
-                Some(usage)
+                turn.usage = Some(usage);
+                Some(read)
             }
             _ => None,
         };
@@ -527,20 +527,20 @@ impl Pipeline {
         let Some(connection) = &observation.connection else {
             return Ok(true);
         };
-        let slots = match &turn.slots {
-            Some(slots) => slots.clone(),
-            None => known.slots(connection)?,
+        let usage = match &turn.usage {
+            Some(usage) => usage.clone(),
+            None => known.usage(connection)?,
         };
         let (service, owner) = (&connection.service_id, &connection.owner);
         let connected = self.connections.connected(service, owner).await?;
-        if !slots.counted {
+        if !usage.counted {
             // The limit also counts what was connected before we were there to count it.
             self.usage.count_slots(service, owner, &connected).await?;
             return Ok(true);
         }
         turn.is_compared = true;
         self.usage
-            .mend_slots(service, owner, &slots, &connected)
+            .reconcile_usage(service, owner, &usage, &connected)
             .await
     }
 }
@@ -558,7 +558,7 @@ impl Auditing<'_> {
     fn may(&self, revocation: Revocation) -> bool {
         match revocation {
             Revocation::Start => self.may_start,
-            Revocation::Cut => self.may_cut,
+            Revocation::Revoke => self.may_cut,
         }
     }
 }
@@ -567,8 +567,8 @@ impl Auditing<'_> {
 fn written(change: Change, turn: &mut Turn) -> Decided {
     let (from, usage, is_vote) = (change.from(), change.usage, change.consumes.is_some());
     let request = Box::new(change.after);
-    if let (UsageChange::Take { .. }, Some(slots)) = (usage, &mut turn.slots) {
-        slots.take(&request.endpoint_id);
+    if let (UsageChange::Take { .. }, Some(usage)) = (usage, &mut turn.usage) {
+        usage.take(&request.endpoint_id);
     }
     if is_vote {
         return Decided::Counted(request);

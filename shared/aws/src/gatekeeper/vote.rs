@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::{Approver, ApproverId};
-use gatekeeper_core::ballot::{CastBallot, Dossier, Refusal, View, view};
+use gatekeeper_core::ballot::{CastBallot, Refusal, RequestDetails, View, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::observation::Observation;
@@ -65,8 +65,8 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn dossier(self) -> Box<Dossier> {
-        Box::new(Dossier::of(
+    fn details(self) -> Box<RequestDetails> {
+        Box::new(RequestDetails::of(
             self.request,
             self.history,
             self.approver,
@@ -79,12 +79,12 @@ impl Case<'_> {
         match refusal {
             Refusal::Invalid => Voted::Invalid,
             Refusal::NotAnApprover => Voted::NotAnApprover,
-            Refusal::Already => Voted::Already(self.dossier()),
-            Refusal::TooLate => Voted::TooLate(self.dossier()),
-            Refusal::Unmanaged => Voted::Unmanaged(self.dossier()),
-            Refusal::Barred(bar) => Voted::Barred(bar, self.dossier()),
+            Refusal::Already => Voted::Already(self.details()),
+            Refusal::TooLate => Voted::TooLate(self.details()),
+            Refusal::Unmanaged => Voted::Unmanaged(self.details()),
+            Refusal::Ineligible(bar) => Voted::Ineligible(bar, self.details()),
             Refusal::Expired => Voted::Expired,
-            Refusal::Unrecorded(why) => Voted::Unrecorded(why, self.dossier()),
+            Refusal::Unrecorded(why) => Voted::Unrecorded(why, self.details()),
         }
     }
 }
@@ -186,7 +186,7 @@ impl Votes {
                     // Who presses twice, or in two windows, is told what came of it; who only has the
                     // link is not.
                     return Ok(match typed_it {
-                        true => Voted::Already(Box::new(opened.dossier())),
+                        true => Voted::Already(Box::new(opened.details())),
                         false => Voted::Invalid,
                     });
                 }
@@ -197,10 +197,10 @@ impl Votes {
                     // What there is to decide may be decided by now, or not be theirs to decide.
                     let held = self.held_email(&opened.request).await?;
                     return Ok(match opened.view(held.as_ref(), now) {
-                        View::Open(dossier) | View::Voted(dossier) => Voted::Mistyped(dossier),
-                        View::Decided(dossier) => Voted::TooLate(dossier),
-                        View::Barred(bar, dossier) => Voted::Barred(bar, dossier),
-                        View::Unmanaged(dossier) => Voted::Unmanaged(dossier),
+                        View::Open(details) | View::Voted(details) => Voted::Mistyped(details),
+                        View::Decided(details) => Voted::TooLate(details),
+                        View::Ineligible(bar, details) => Voted::Ineligible(bar, details),
+                        View::Unmanaged(details) => Voted::Unmanaged(details),
                         View::Expired => Voted::Expired,
                         View::Invalid => Voted::Invalid,
                         View::NotAnApprover => Voted::NotAnApprover,
@@ -450,22 +450,22 @@ impl Votes {
         self.note_vote(voting, &case.request);
         let decided = case.request.status;
         if decided.pending_enforcement().is_none() {
-            return Ok(Voted::Waiting(case.dossier()));
+            return Ok(Voted::Waiting(case.details()));
         }
         let request = self.carry_out(case.request, waits, deadline).await;
         let effect = effect(decided, request.status);
         let history = self.requests.history(&voting.endpoint_id).await?;
-        let dossier = Case {
+        let details = Case {
             request,
             history,
             approvers: case.approvers,
             approver: case.approver,
         }
-        .dossier();
+        .details();
         Ok(match effect {
-            Effect::Done => Voted::Decided(dossier),
-            Effect::Pending => Voted::Recorded(dossier),
-            Effect::Overtaken => Voted::Overtaken(dossier),
+            Effect::Done => Voted::Decided(details),
+            Effect::Pending => Voted::Recorded(details),
+            Effect::Overtaken => Voted::Overtaken(details),
         })
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use gatekeeper_core::acknowledgement::{Acknowledged, Why};
+use gatekeeper_core::acknowledgement::{Acknowledged, EndReason};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::watch::{self, Finding, ServiceFacts, Unlisted, look};
 
@@ -375,7 +375,9 @@ impl ServiceWatch {
 
 /// One that holds, or held, was announced; of one that never did somebody has to hear.
 fn tell_of_acknowledgement(acknowledged: &Acknowledged) {
-    if let Some(why @ (Why::NotThere | Why::OtherEvidence | Why::Past)) = acknowledged.ended {
+    if let Some(why @ (EndReason::NotThere | EndReason::OtherEvidence | EndReason::Past)) =
+        acknowledged.ended
+    {
         let item = &acknowledged.item;
         tracing::warn!(
             service_id = %item.service_id,

@@ -659,10 +659,13 @@ mod tests {
             let [ignored] = settings.ignored.as_slice() else {
                 panic!("{attribute}: {value:?}")
             };
-            let told = ignored.to_string();
+            let announced = ignored.to_string();
             let place = format!("{attribute} of vpce-svc-0a1b2c3d4e5f60718 / settings is ");
-            assert!(told.starts_with(&place) && told.len() < 500, "{told}");
-            assert!(!told.contains(char::is_control), "{told}");
+            assert!(
+                announced.starts_with(&place) && announced.len() < 500,
+                "{announced}"
+            );
+            assert!(!announced.contains(char::is_control), "{announced}");
         }
         // What is not said is nothing wrong.
         let unsaid = [

@@ -28,7 +28,7 @@ pub(crate) enum Key {
     /// A row of a request's history.
     History(EndpointId, u64),
     /// The slots of one account on one service.
-    Slots(ServiceId, AccountId),
+    Usage(ServiceId, AccountId),
     /// What is left to be sent of a write.
     Outbox(OutboxKey),
     /// What is remembered of a review's approval e-mail.
@@ -55,7 +55,7 @@ pub(crate) enum Key {
 
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
-const SLOTS: &str = "slots";
+const USAGE: &str = "slots";
 /// The partition of what the product remembers about itself.
 pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
@@ -101,8 +101,8 @@ impl Key {
             Self::History(endpoint, version) => {
                 (endpoint.to_string(), format!("history#{version:08}"))
             }
-            Self::Slots(service, account) => {
-                (format!("usage#{service}#{account}"), SLOTS.to_owned())
+            Self::Usage(service, account) => {
+                (format!("usage#{service}#{account}"), USAGE.to_owned())
             }
             Self::Outbox(key) => (key.partition.to_string(), key.id.clone()),
             Self::HeldEmail(endpoint) => {

@@ -100,7 +100,7 @@ pub use stream::decode_image;
 pub(crate) use unexpected_keys::{AllowlistKeys, ScopeKeys};
 pub(crate) use unreadable::UnreadableItem;
 pub use unreadable::{Unencodable, UnreadableAcknowledgement};
-pub(crate) use usage::{Slots, UsageItems};
+pub(crate) use usage::{AccountUsage, UsageItems};
 pub use waiting_prompts::PromptGroup;
 pub(crate) use watched::{LookedAfter, Watched, WatchedServices};
 

@@ -158,7 +158,7 @@ impl Recorder {
 
     fn change_usage(&self, change: &Change) -> Result<Option<TransactWriteItem>, Unencodable> {
         let after = &change.after;
-        let key = Key::Slots(after.service_id.clone(), after.account_id.clone());
+        let key = Key::Usage(after.service_id.clone(), after.account_id.clone());
         let id = after.endpoint_id.to_string();
         let update = Update::builder()
             .table_name(&self.db.requests)

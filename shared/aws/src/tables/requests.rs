@@ -48,10 +48,14 @@ struct RequestItem {
     customer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     review: Option<u64>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    asked: BTreeSet<ApproverId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    letters_at: Option<Timestamp>,
+    #[serde(rename = "asked", default, skip_serializing_if = "BTreeSet::is_empty")]
+    notified: BTreeSet<ApproverId>,
+    #[serde(
+        rename = "letters_at",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    approval_emails_at: Option<Timestamp>,
     #[serde(default)]
     deciders: u32,
     #[serde(default)]
@@ -116,8 +120,8 @@ pub(super) fn encode_request(request: &Request) -> Result<Item, Unencodable> {
         service_name: request.service_name,
         customer: request.customer,
         review: request.review,
-        asked: request.asked,
-        letters_at: request.letters_at,
+        notified: request.notified,
+        approval_emails_at: request.approval_emails_at,
         deciders: request.deciders,
         approvals_required: request.approvals_required,
         votes: request.votes,
@@ -164,8 +168,8 @@ pub(super) fn decode_request(item: Item) -> Result<Request, UnreadableItem> {
             .review
             // A review from before they had numbers.
             .or_else(|| (item.status == Status::InReview).then_some(item.version)),
-        asked: item.asked,
-        letters_at: item.letters_at,
+        notified: item.notified,
+        approval_emails_at: item.approval_emails_at,
         deciders: item.deciders,
         approvals_required: item.approvals_required,
         votes: item.votes,
@@ -399,8 +403,8 @@ mod tests {
             service_name: Some("Payments API".parse().unwrap()),
             customer: Some("Example GmbH".to_owned()),
             review: Some(2),
-            asked: ["alice@example.com".parse().unwrap()].into(),
-            letters_at: Some("2026-11-20T12:00:00Z".parse().unwrap()),
+            notified: ["alice@example.com".parse().unwrap()].into(),
+            approval_emails_at: Some("2026-11-20T12:00:00Z".parse().unwrap()),
             deciders: 1,
             approvals_required: 1,
             votes: vec![Vote {

@@ -11,13 +11,13 @@ use crate::error::{Error, Retryable};
 
 /// The endpoints of one account that count against `max_connections` on one service.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Slots {
+pub(crate) struct AccountUsage {
     endpoints: BTreeSet<String>,
     /// Whether EC2 was asked who was connected before we counted.
     pub(crate) counted: bool,
 }
 
-impl Slots {
+impl AccountUsage {
     /// Notes a slot that was just taken.
     pub(crate) fn take(&mut self, endpoint: &EndpointId) {
         self.endpoints.insert(endpoint.to_string());
@@ -32,10 +32,14 @@ impl Slots {
 
 impl Items {
     /// The slots of an account on a service.
-    pub(crate) fn slots(&self, service: &ServiceId, account: &AccountId) -> Result<Slots, Error> {
-        let key = Key::Slots(service.clone(), account.clone());
+    pub(crate) fn usage(
+        &self,
+        service: &ServiceId,
+        account: &AccountId,
+    ) -> Result<AccountUsage, Error> {
+        let key = Key::Usage(service.clone(), account.clone());
         let Some(item) = self.get(&key) else {
-            return Ok(Slots::default());
+            return Ok(AccountUsage::default());
         };
         let endpoints = match item.get("endpoints") {
             None => BTreeSet::new(),
@@ -45,7 +49,7 @@ impl Items {
                 return Err(unreadable.read_in(self.step));
             }
         };
-        Ok(Slots {
+        Ok(AccountUsage {
             endpoints,
             counted: item.contains_key("counted_at"),
         })
@@ -76,7 +80,7 @@ impl UsageItems {
             .client
             .update_item()
             .table_name(&self.db.requests)
-            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .set_key(Some(Key::Usage(service.clone(), account.clone()).item()))
             .expression_attribute_values(":now", text(self.db.clock.now().to_string()));
         let mut expression = "SET counted_at = if_not_exists(counted_at, :now)".to_owned();
         if !connected.is_empty() {
@@ -101,15 +105,15 @@ impl UsageItems {
     /// Of the consumers with these connections, those whose slots do not agree with them, and
     /// their slots: one that EC2 shows as connected holds none, or a slot is held by an endpoint
     /// that is not among these and whose request holds none.
-    pub(crate) async fn slots_to_mend(
+    pub(crate) async fn usage_to_reconcile(
         &self,
         service: &ServiceId,
         connected: &BTreeMap<AccountId, Vec<EndpointId>>,
-    ) -> Result<Vec<(AccountId, Slots)>, Arc<Error>> {
+    ) -> Result<Vec<(AccountId, AccountUsage)>, Arc<Error>> {
         if connected.is_empty() {
             return Ok(Vec::new());
         }
-        let key = |account: &AccountId| Key::Slots(service.clone(), account.clone());
+        let key = |account: &AccountId| Key::Usage(service.clone(), account.clone());
         let what = format!("the usage of those who are connected to {service} could not be read");
         let items = self
             .db
@@ -118,10 +122,10 @@ impl UsageItems {
         let mut suspects = BTreeSet::new();
         let mut all = Vec::new();
         for (account, connected) in connected {
-            let slots = items.slots(service, account)?;
-            let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+            let usage = items.usage(service, account)?;
+            let held = |id: &EndpointId| usage.endpoints.contains(id.as_str());
             let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
-            let others = slots
+            let others = usage
                 .endpoints
                 .iter()
                 .filter_map(|id| id.parse::<EndpointId>().ok())
@@ -130,16 +134,16 @@ impl UsageItems {
             suspects.extend(others.iter().cloned().map(Key::Request));
             let lacking: Vec<&EndpointId> = connected.iter().filter(|id| !held(id)).collect();
             suspects.extend(lacking.iter().map(|id| Key::Request((*id).clone())));
-            all.push((account.clone(), slots, lacking, others));
+            all.push((account.clone(), usage, lacking, others));
         }
         let what = format!("the requests that count as usage of {service} could not be read");
         let requests = self.db.read(suspects, &what).await?;
         let holds = |id: &EndpointId| -> Result<bool, Error> {
             let request = requests.request(id)?;
-            Ok(request.is_some_and(|request| request.status.holds_slot()))
+            Ok(request.is_some_and(|request| request.status.counts_as_usage()))
         };
-        let mut to_mend = Vec::new();
-        for (account, slots, lacks, others) in all {
+        let mut to_reconcile = Vec::new();
+        for (account, usage, lacks, others) in all {
             let (mut idle, mut lacking) = (false, false);
             for id in &others {
                 idle |= !holds(id)?;
@@ -149,29 +153,29 @@ impl UsageItems {
                 lacking |= holds(id)?;
             }
             if lacking || idle {
-                to_mend.push((account, slots));
+                to_reconcile.push((account, usage));
             }
         }
-        Ok(to_mend)
+        Ok(to_reconcile)
     }
 
     /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
     /// one, those that nobody holds are given back. Answers whether anything had to be changed.
-    pub(crate) async fn mend_slots(
+    pub(crate) async fn reconcile_usage(
         &self,
         service: &ServiceId,
         account: &AccountId,
-        slots: &Slots,
+        usage: &AccountUsage,
         connected: &[EndpointId],
     ) -> Result<bool, Arc<Error>> {
-        let held = |id: &EndpointId| slots.endpoints.contains(id.as_str());
+        let held = |id: &EndpointId| usage.endpoints.contains(id.as_str());
         let lacking = !connected.iter().all(held);
         if lacking {
             tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
             self.count_slots(service, account, connected).await?;
         }
         let idle = self
-            .give_slots_back(service, account, slots, connected)
+            .release_usage(service, account, usage, connected)
             .await?;
         Ok(lacking || idle)
     }
@@ -179,15 +183,15 @@ impl UsageItems {
     /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
     /// by what EC2 shows as connected and by what a request is about to connect. What was read of
     /// the slots must be older than what is read here of the requests.
-    async fn give_slots_back(
+    async fn release_usage(
         &self,
         service: &ServiceId,
         account: &AccountId,
-        slots: &Slots,
+        usage: &AccountUsage,
         connected: &[EndpointId],
     ) -> Result<bool, Arc<Error>> {
         let is_connected: BTreeSet<&EndpointId> = connected.iter().collect();
-        let suspects: Vec<EndpointId> = slots
+        let suspects: Vec<EndpointId> = usage
             .endpoints
             .iter()
             .filter_map(|id| id.parse().ok())
@@ -201,7 +205,7 @@ impl UsageItems {
         for id in suspects {
             let held = items
                 .request(&id)?
-                .is_some_and(|request| request.status.holds_slot());
+                .is_some_and(|request| request.status.counts_as_usage());
             if !held {
                 stale.push(id.to_string());
             }
@@ -214,7 +218,7 @@ impl UsageItems {
             .client
             .update_item()
             .table_name(&self.db.requests)
-            .set_key(Some(Key::Slots(service.clone(), account.clone()).item()))
+            .set_key(Some(Key::Usage(service.clone(), account.clone()).item()))
             .update_expression("DELETE endpoints :stale")
             .expression_attribute_values(":stale", AttributeValue::Ss(stale))
             .send()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::change::{Change, Right};
 use crate::connection::{Connection, ConnectionState, Organization, Phase};
 use crate::decide::{Action, Facts, LeaveReason, Next, Setup, UsageRead, next};
@@ -130,7 +130,7 @@ fn rests_on_settings(change: &Change) -> bool {
     change.preconditions.iter().any(is_settings)
 }
 
-fn announced(change: &Change) -> Vec<Kind> {
+fn announced(change: &Change) -> Vec<AnnouncementKind> {
     let announced = change.messages.announcements.iter();
     announced.map(|one| one.kind).collect()
 }
@@ -187,7 +187,7 @@ fn refused(refusal: &Refusal) -> String {
         Refusal::Already => "already".to_owned(),
         Refusal::TooLate => "too late".to_owned(),
         Refusal::Unmanaged => "unmanaged".to_owned(),
-        Refusal::Barred(bar) => format!("barred: {bar:?}"),
+        Refusal::Ineligible(bar) => format!("barred: {bar:?}"),
         Refusal::Expired => "expired".to_owned(),
         Refusal::Unrecorded(why) => format!("unrecorded: {}", in_a_word(why)),
     }
@@ -604,7 +604,7 @@ fn a_vote_that_decides_is_written_with_all_that_it_rests_on() {
     );
     assert_eq!(after.claimed_until, Some(at(10) + CLAIM));
     assert_eq!(after.approvals_required, 2);
-    assert_eq!(announced(&cast), [Kind::VoteCast]);
+    assert_eq!(announced(&cast), [AnnouncementKind::VoteCast]);
 }
 
 #[test]
@@ -662,9 +662,9 @@ fn who_was_shown_another_request_than_ec2_shows_is_shown_that_before_they_vote()
     known.request = corrects.after;
     assert_eq!(known.word(), "unrecorded: corrected");
     // Who may not decide that one is told so, and not shown it.
-    let mut barred = known.clone();
-    barred.approvers[0].own_accounts = [other.owner].into();
-    assert_eq!(barred.word(), "barred: OwnAccount");
+    let mut ineligible = known.clone();
+    ineligible.approvers[0].own_accounts = [other.owner].into();
+    assert_eq!(ineligible.word(), "barred: OwnAccount");
     // Who comes back is shown what is.
     known.shown = None;
     assert_eq!(known.word(), "record: accepting");
@@ -740,7 +740,7 @@ fn how_a_review_stands_for_whoever_looks() {
             View::Open(_) => "open",
             View::Voted(_) => "voted",
             View::Decided(_) => "decided",
-            View::Barred(..) => "barred",
+            View::Ineligible(..) => "barred",
             View::Unmanaged(_) => "unmanaged",
             View::Expired => "expired",
             View::Invalid => "invalid",
@@ -860,14 +860,14 @@ prop_compose! {
     ) -> Known {
         let mut approvers = vec![approvers.0, approvers.1, approvers.2];
         approvers.truncate(count);
-        let mut asked = request(status);
-        (asked.votes, asked.approvals_required) = (votes, required);
-        asked.review = Some(1);
+        let mut reviewed = request(status);
+        (reviewed.votes, reviewed.approvals_required) = (votes, required);
+        reviewed.review = Some(1);
         if let Some(rejects) = over {
-            (asked.deadline, asked.deadline_rejects) = (Some(at(30)), rejects);
+            (reviewed.deadline, reviewed.deadline_rejects) = (Some(at(30)), rejects);
         }
         Known {
-            request: asked,
+            request: reviewed,
             review,
             connection,
             managed,
@@ -940,9 +940,9 @@ proptest! {
         let sorted = |next: Next| {
             let mut next = next;
             if let Action::Write(change) = &mut next.action {
-                let told = change.messages.announcements.iter_mut();
-                let told = told.filter_map(|one| one.review.as_mut());
-                for votes in told
+                let announced = change.messages.announcements.iter_mut();
+                let announced = announced.filter_map(|one| one.review.as_mut());
+                for votes in announced
                     .map(|review| &mut review.votes)
                     .chain([&mut change.after.votes])
                 {
@@ -1022,7 +1022,7 @@ fn what_is_taken_back_counts_no_more_and_stays_on_the_request() {
     let cast = known.recorded();
     assert_eq!(
         (cast.transition.as_ref(), announced(&cast).as_slice()),
-        (None, &[Kind::VoteWithdrawn][..])
+        (None, &[AnnouncementKind::VoteWithdrawn][..])
     );
     assert_eq!(rights(&cast), [id("alice")].into());
     let [before, after] = cast.after.votes.as_slice() else {
@@ -1123,7 +1123,10 @@ fn a_review_that_is_out_of_reach_for_a_withdrawal_is_told_so_once() {
     let cast = known.recorded();
     assert_eq!(
         announced(&cast),
-        [Kind::VoteWithdrawn, Kind::QuorumOutOfReach]
+        [
+            AnnouncementKind::VoteWithdrawn,
+            AnnouncementKind::QuorumOutOfReach
+        ]
     );
     assert!(cast.after.is_out_of_reach());
     assert_eq!((cast.after.may_approve(), cast.after.deciders), (1, 2));
@@ -1132,7 +1135,7 @@ fn a_review_that_is_out_of_reach_for_a_withdrawal_is_told_so_once() {
     let mut bob = approved(Choice::Approve);
     (bob.request, bob.approver) = (cast.after, id("bob"));
     let cast = bob.recorded();
-    assert_eq!(announced(&cast), [Kind::VoteCast]);
+    assert_eq!(announced(&cast), [AnnouncementKind::VoteCast]);
 }
 
 #[test]

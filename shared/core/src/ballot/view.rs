@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{is_managed, may_vote};
-use crate::approver::{Approver, ApproverId, Bar};
+use crate::approver::{Approver, ApproverId, Ineligible};
 use crate::ids::ServiceId;
 use crate::request::{Request, Status, Transition};
 use crate::review::{self, HeldEmail};
@@ -11,7 +11,7 @@ use crate::vote::{Choice, Tally, Vote, tally, vote_of};
 
 /// All that is to be known of a request, for whoever may decide it.
 #[derive(Debug, Clone)]
-pub struct Dossier {
+pub struct RequestDetails {
     /// The request as it stands.
     pub request: Request,
     /// How it came there, oldest first.
@@ -41,15 +41,15 @@ pub struct Listed {
 #[derive(Debug, Clone)]
 pub enum View {
     /// They may vote.
-    Open(Box<Dossier>),
+    Open(Box<RequestDetails>),
     /// They have voted, and can take that back or reject.
-    Voted(Box<Dossier>),
+    Voted(Box<RequestDetails>),
     /// It is decided, or over.
-    Decided(Box<Dossier>),
+    Decided(Box<RequestDetails>),
     /// They may not decide this one.
-    Barred(Bar, Box<Dossier>),
+    Ineligible(Ineligible, Box<RequestDetails>),
     /// Its service is not looked after any more.
-    Unmanaged(Box<Dossier>),
+    Unmanaged(Box<RequestDetails>),
     /// Their link, or the review's time, is over.
     Expired,
     /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
@@ -58,7 +58,7 @@ pub enum View {
     NotAnApprover,
 }
 
-impl Dossier {
+impl RequestDetails {
     /// What an approver is shown of a request, `approvers` being all that there are.
     #[must_use]
     pub fn of(
@@ -90,11 +90,11 @@ impl View {
     #[must_use]
     pub fn listing(mut self, others: Vec<Listed>) -> Self {
         match &mut self {
-            Self::Open(dossier)
-            | Self::Voted(dossier)
-            | Self::Decided(dossier)
-            | Self::Barred(_, dossier)
-            | Self::Unmanaged(dossier) => dossier.others = others,
+            Self::Open(details)
+            | Self::Voted(details)
+            | Self::Decided(details)
+            | Self::Ineligible(_, details)
+            | Self::Unmanaged(details) => details.others = others,
             Self::Expired | Self::Invalid | Self::NotAnApprover => {}
         }
         self
@@ -124,13 +124,13 @@ pub fn view(
     let is_managed = is_managed(managed, &request.service_id);
     let expired = review::is_over(&request, held, now);
     let may = may_vote(&request, approver, approvers);
-    let dossier = Box::new(Dossier::of(request, history, approver, approvers));
+    let details = Box::new(RequestDetails::of(request, history, approver, approvers));
     match may {
-        _ if !is_open => View::Decided(dossier),
-        _ if !is_managed => View::Unmanaged(dossier),
-        Err(bar) => View::Barred(bar, dossier),
+        _ if !is_open => View::Decided(details),
+        _ if !is_managed => View::Unmanaged(details),
+        Err(bar) => View::Ineligible(bar, details),
         Ok(()) if expired => View::Expired,
-        Ok(()) if dossier.own.is_some() => View::Voted(dossier),
-        Ok(()) => View::Open(dossier),
+        Ok(()) if details.own.is_some() => View::Voted(details),
+        Ok(()) => View::Open(details),
     }
 }

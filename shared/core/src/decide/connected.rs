@@ -7,8 +7,8 @@
 use jiff::Timestamp;
 
 use super::{Action, Facts, LeaveReason, Moments, Need, illegal};
-use crate::announcement::Kind;
-use crate::audit::{Audit, Run, Standing, audit, concerns, is_withheld, objection, standing};
+use crate::announcement::AnnouncementKind;
+use crate::audit::{Audit, Entitlement, Run, audit, concerns, entitlement, is_withheld, objection};
 use crate::change::Change;
 use crate::connection::Connection;
 use crate::judge::{Usage, Verdict, judge};
@@ -41,16 +41,16 @@ pub(super) fn audited(
     let (policy, place) = (&read.policy, facts.organization);
     // As if it used no place: lowering a limit never cuts what is there.
     let verdict = judge(policy, connection, place, Usage::default(), now);
-    let standing = standing(request, &verdict, place);
-    let entry = match (standing, run.entry) {
-        (Standing::Withdrawn, None) => return Action::Need(Need::AnyEntry),
-        (Standing::Withdrawn, Some(entry)) => entry,
+    let entitlement = entitlement(request, &verdict, place);
+    let entry = match (entitlement, run.entry) {
+        (Entitlement::Lapsed, None) => return Action::Need(Need::AnyEntry),
+        (Entitlement::Lapsed, Some(entry)) => entry,
         // What shows that the allowlist is not empty matters for no other.
         _ => None,
     };
     let found = audit(
         request,
-        standing,
+        entitlement,
         &settings,
         Run {
             began: run.began,
@@ -61,7 +61,7 @@ pub(super) fn audited(
     let purged = &facts.observation.purged;
     let purged = purge::cause(purged, policy, connection, place, &verdict, now).cloned();
     match found {
-        Audit::Stay if is_withheld(request, standing, &settings, entry.is_none()) => {
+        Audit::Stay if is_withheld(request, entitlement, &settings, entry.is_none()) => {
             Action::Leave(LeaveReason::AllowlistEmpty)
         }
         Audit::Stay => Action::Nothing,
@@ -72,23 +72,23 @@ pub(super) fn audited(
                 purged,
                 ..request.noted()
             };
-            write(Change::note(request, after).telling([Kind::WouldRevoke], now))
+            write(Change::note(request, after).telling([AnnouncementKind::WouldRevoke], now))
         }
         Audit::Forget => {
             let after = Request {
                 verdict,
                 reported_at: None,
                 purged: None,
-                past_policy: request.past_policy && standing != Standing::Carried,
+                past_policy: request.past_policy && entitlement != Entitlement::Allowed,
                 ..request.noted()
             };
             write(Change::note(request, after))
         }
         Audit::Restore => {
             let preconditions = read.preconditions_of(&verdict);
-            let reason = match standing {
-                Standing::Carried => format!("{} It stays connected.", verdict.reason),
-                Standing::Unsure | Standing::Denied | Standing::Withdrawn => {
+            let reason = match entitlement {
+                Entitlement::Allowed => format!("{} It stays connected.", verdict.reason),
+                Entitlement::Unknown | Entitlement::Denied | Entitlement::Lapsed => {
                     "The service does not revoke it any more; it stays connected.".to_owned()
                 }
             };
@@ -102,7 +102,7 @@ pub(super) fn audited(
             let to = (Status::Revoking, Cause::Revoked, Some(due));
             moved(request, verdict, to, reason, preconditions, now)
         }
-        Audit::Cut => {
+        Audit::Revoke => {
             let preconditions = of_revocation(read, &verdict, entry);
             let after = Request {
                 verdict,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::{Facts, Moments, waiting};
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::approver::{Approver, ApproverId, deciders, people};
 use crate::change::Change;
 use crate::connection::Connection;
@@ -32,7 +32,7 @@ impl Moments {
 /// Whom a review that opens has told and asked.
 #[derive(Default)]
 pub(super) struct Opened {
-    pub(super) told: Option<Kind>,
+    pub(super) announced: Option<AnnouncementKind>,
     pub(super) ask: Option<Ask>,
 }
 
@@ -47,12 +47,13 @@ pub(super) fn open(
     let new = look_for_deciders(facts, review, settings, approvers, now);
     set_deadline(review, settings);
     if !new.is_empty() {
-        review.letters_at = Some(now);
+        review.approval_emails_at = Some(now);
     }
     Opened {
-        told: (review.is_out_of_reach() && review.deciders > 0).then_some(Kind::QuorumOutOfReach),
+        announced: (review.is_out_of_reach() && review.deciders > 0)
+            .then_some(AnnouncementKind::QuorumOutOfReach),
         ask: Some(Ask {
-            kind: Kind::ReviewOpened,
+            kind: AnnouncementKind::ReviewOpened,
             approvers: new,
         }),
     }
@@ -82,35 +83,35 @@ pub(super) fn kept(
     if !reminds && !renews && after == *request {
         return None;
     }
-    let mut told = match (request.deciders, after.deciders) {
-        (0, 1..) => Some(Kind::ReviewOpened),
-        (1.., 0) => Some(Kind::NobodyMayDecide),
+    let mut announced = match (request.deciders, after.deciders) {
+        (0, 1..) => Some(AnnouncementKind::ReviewOpened),
+        (1.., 0) => Some(AnnouncementKind::NobodyMayDecide),
         _ => (!request.is_out_of_reach() && after.is_out_of_reach())
-            .then_some(Kind::QuorumOutOfReach),
+            .then_some(AnnouncementKind::QuorumOutOfReach),
     };
     let mut ask = Ask {
-        kind: Kind::ReviewOpened,
+        kind: AnnouncementKind::ReviewOpened,
         approvers: new,
     };
     if reminds {
         after.reminders = request.reminders.saturating_add(1);
         after.reminded_at = Some(now);
-        told = told.or(Some(Kind::ReviewReminder));
+        announced = announced.or(Some(AnnouncementKind::ReviewReminder));
     }
-    if !ask.approvers.is_empty() && after.letters_at.is_none() {
-        after.letters_at = Some(now);
+    if !ask.approvers.is_empty() && after.approval_emails_at.is_none() {
+        after.approval_emails_at = Some(now);
     }
     if reminds || renews {
         ask = Ask {
-            kind: Kind::ReviewReminder,
+            kind: AnnouncementKind::ReviewReminder,
             approvers: silent(&after, approvers),
         };
-        after.letters_at = Some(now);
+        after.approval_emails_at = Some(now);
     }
     after.revision = request.noted().revision;
     Some(
         Change::note(request, after)
-            .telling(told, now)
+            .telling(announced, now)
             .asking(Some(ask)),
     )
 }
@@ -133,20 +134,20 @@ fn look_for_deciders(
     };
     mark_void(review, approvers);
     let may: BTreeSet<ApproverId> = deciders.iter().map(|it| it.id.clone()).collect();
-    review.asked.retain(|id| may.contains(id));
+    review.notified.retain(|id| may.contains(id));
     if !facts.setup.asks_by_email {
         return BTreeSet::new();
     }
-    let new: BTreeSet<ApproverId> = may.difference(&review.asked).cloned().collect();
-    review.asked.extend(new.iter().cloned());
+    let new: BTreeSet<ApproverId> = may.difference(&review.notified).cloned().collect();
+    review.notified.extend(new.iter().cloned());
     new
 }
 
 /// Those who were asked and have not voted, under whichever of their names.
 fn silent(review: &Request, approvers: &[Approver]) -> BTreeSet<ApproverId> {
-    let asked = |approver: &&Approver| review.asked.contains(&approver.id);
+    let notified = |approver: &&Approver| review.notified.contains(&approver.id);
     let is_silent = |approver: &&Approver| vote_of(review, approver, approvers).is_none();
-    let silent = approvers.iter().filter(asked).filter(is_silent);
+    let silent = approvers.iter().filter(notified).filter(is_silent);
     silent.map(|approver| approver.id.clone()).collect()
 }
 

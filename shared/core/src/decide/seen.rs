@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Action, Facts, LeaveReason, Moments, Need, illegal, waiting};
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::change::Change;
 use crate::connection::{Connection, Organization};
 use crate::judge::{Decision, Verdict, judge};
@@ -88,7 +88,9 @@ pub(super) fn recorded(
         Err(error) => return illegal(error),
     };
     let learned = after.learn(&observation.callers, now);
-    let contradicted = learned.contradiction.then_some(Kind::DeciderContradicted);
+    let contradicted = learned
+        .contradiction
+        .then_some(AnnouncementKind::DeciderContradicted);
     let mut change = Change::transition(request, after, transition);
     if is_quiet {
         change.messages.announcements.clear();
@@ -108,7 +110,7 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
         // Somebody began to cut it, and will end that; a name is no reason to do it for them.
         return Action::Leave(LeaveReason::NameWaits);
     }
-    let mut told = Vec::new();
+    let mut announced = Vec::new();
     // Of what was there before nobody was told; of what others do, only where the service wants it.
     if learned.name && request.decided_by == Actor::Unknown {
         let is_quiet = match facts.policy {
@@ -120,10 +122,16 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
             // Settings that cannot be read keep nobody from being named.
             Some(Err(_)) => false,
         };
-        told.extend((!is_quiet).then_some(Kind::DeciderNamed));
+        announced.extend((!is_quiet).then_some(AnnouncementKind::DeciderNamed));
     }
-    told.extend(learned.contradiction.then_some(Kind::DeciderContradicted));
-    Action::Write(Box::new(Change::note(request, after).telling(told, now)))
+    announced.extend(
+        learned
+            .contradiction
+            .then_some(AnnouncementKind::DeciderContradicted),
+    );
+    Action::Write(Box::new(
+        Change::note(request, after).telling(announced, now),
+    ))
 }
 
 /// A connection stays rejected. Where an entry allows it by now, people are told that this is in vain, once
@@ -135,11 +143,11 @@ pub(super) fn stays_rejected(
     rejection: Rejection,
     now: Timestamp,
 ) -> Action {
-    let (stays_rejected, told) = match rejection {
+    let (stays_rejected, announced) = match rejection {
         Rejection::Tell(allow) => {
             let told_at = now;
             let stays = StaysRejected { allow, told_at };
-            (Some(stays), Some(Kind::StaysRejected))
+            (Some(stays), Some(AnnouncementKind::StaysRejected))
         }
         Rejection::Forget => (None, None),
         Rejection::TryAgain | Rejection::Stay => return named(facts, request, now),
@@ -149,7 +157,9 @@ pub(super) fn stays_rejected(
         stays_rejected,
         ..request.noted()
     };
-    Action::Write(Box::new(Change::note(request, after).telling(told, now)))
+    Action::Write(Box::new(
+        Change::note(request, after).telling(announced, now),
+    ))
 }
 
 /// The allow under which somebody rejected a connection: that it is in vain is no news to them, and what

@@ -20,7 +20,7 @@
 use jiff::Timestamp;
 
 use super::{Action, Facts, LeaveReason, Moments, Need, unasked, waiting};
-use crate::announcement::Kind;
+use crate::announcement::AnnouncementKind;
 use crate::approver::Approver;
 use crate::ballot::{CastBallot, Refusal, by_votes, is_managed, may_vote, rights_of};
 use crate::change::{Change, Right};
@@ -130,7 +130,7 @@ fn voter<'a>(
     if !is_managed(ballot.managed, &request.service_id) {
         return Err(Refusal::Unmanaged);
     }
-    may_vote(request, approver, approvers).map_err(Refusal::Barred)?;
+    may_vote(request, approver, approvers).map_err(Refusal::Ineligible)?;
     if last.is_none() && choice == Choice::Withdraw {
         return Err(Refusal::Unrecorded(Unrecorded::NothingToWithdraw));
     }
@@ -310,12 +310,12 @@ fn change(
         }
     }
     let mut announced = vec![match choice {
-        Choice::Withdraw => Kind::VoteWithdrawn,
-        Choice::Approve | Choice::Reject => Kind::VoteCast,
+        Choice::Withdraw => AnnouncementKind::VoteWithdrawn,
+        Choice::Approve | Choice::Reject => AnnouncementKind::VoteCast,
     }];
     if voted.is_out_of_reach() && !request.is_out_of_reach() {
         voted.out_of_reach_since = Some(now);
-        announced.push(Kind::QuorumOutOfReach);
+        announced.push(AnnouncementKind::QuorumOutOfReach);
     }
     Change::note(request, voted.noted())
         .telling(announced, now)

@@ -8,7 +8,7 @@ use crate::ballot::by_votes;
 use crate::change::Change;
 use crate::connection::{Connection, Phase};
 use crate::judge::{Verdict, doubts, judge};
-use crate::plan::{Approval, Why, approval, is_approved_by_people};
+use crate::plan::{Approval, LeaveReason as PlanLeaveReason, approval, is_approved_by_people};
 use crate::precondition::{PolicyRead, Precondition};
 use crate::purge;
 use crate::rejection::{Rejection, rejection};
@@ -46,7 +46,9 @@ pub(super) fn judged(
                     (request.verdict.clone(), read.preconditions_of_accept());
                 return write(claimed(facts, request, verdict, preconditions, now));
             }
-            Approval::Unsure => return Action::Leave(LeaveReason::Plan(Why::DenyUnknown)),
+            Approval::Unknown => {
+                return Action::Leave(LeaveReason::Plan(PlanLeaveReason::DenyUnknown));
+            }
             Approval::Overtaken(words) => verdict.reason = words,
         }
     }
@@ -187,7 +189,7 @@ fn decided(
         Change::transition(request, after, transition)
             .on(preconditions)
             .within(limit)
-            .telling(opened.told, now)
+            .telling(opened.announced, now)
             .asking(opened.ask),
     )
 }
@@ -203,7 +205,7 @@ pub(super) fn verdict(
     let mut verdict = judge(policy, connection, place, facts.usage(), now);
     let purged = &facts.observation.purged;
     if let Some(rule) = purge::cause(purged, policy, connection, place, &verdict, now) {
-        verdict.reason = format!("{} {}", verdict.reason, purge::told(rule));
+        verdict.reason = format!("{} {}", verdict.reason, purge::sentence(rule));
     }
     verdict
 }

@@ -171,16 +171,16 @@ mod tests {
     fn services_and_topics_are_bounded_as_well() {
         let mut budget = Budget::of_batch();
         for n in 0..MOST_SERVICES + 5 {
-            let told = budget.admit(hint(Subject::Service(service(n)))).subject;
+            let announced = budget.admit(hint(Subject::Service(service(n)))).subject;
             let within = n < MOST_SERVICES;
-            assert_eq!(told == Subject::Service(service(n)), within, "{n}");
-            assert_eq!(told == Subject::Everything, !within, "{n}");
+            assert_eq!(announced == Subject::Service(service(n)), within, "{n}");
+            assert_eq!(announced == Subject::Everything, !within, "{n}");
         }
         for n in 0..MOST_TOPICS + 5 {
-            let told = budget
+            let announced = budget
                 .admit(hint(Subject::Topic(format!("arn:{n}"))))
                 .subject;
-            assert_eq!(told == Subject::Everything, n >= MOST_TOPICS, "{n}");
+            assert_eq!(announced == Subject::Everything, n >= MOST_TOPICS, "{n}");
         }
     }
 
@@ -191,10 +191,10 @@ mod tests {
         let mut named: HashSet<EndpointId> = HashSet::new();
         let mut subjects: HashSet<Subject> = HashSet::new();
         for n in 0..2000 {
-            let told = budget.admit(endpoints(Some(&service(n)), n * 50..(n + 1) * 50));
-            named.extend(told.subject.endpoints().iter().cloned());
-            if told.subject.endpoints().is_empty() {
-                subjects.insert(told.subject);
+            let announced = budget.admit(endpoints(Some(&service(n)), n * 50..(n + 1) * 50));
+            named.extend(announced.subject.endpoints().iter().cloned());
+            if announced.subject.endpoints().is_empty() {
+                subjects.insert(announced.subject);
             }
         }
         assert_eq!(named.len(), MOST_IN_BATCH);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::filter::Opening;
-use crate::alarm::Kind;
+use crate::alarm::AlarmKind;
 use crate::approver::ApproverId;
 use crate::chat::Notification;
 use crate::message::{Audience, Message};
@@ -210,7 +210,7 @@ pub struct ReachAlarm {
     /// The same for every copy of this message.
     pub id: String,
     /// Whether it begins or ends.
-    pub kind: Kind,
+    pub kind: AlarmKind,
     /// When it was found, or found no longer.
     pub at: Timestamp,
     /// What was found.
@@ -225,7 +225,7 @@ pub struct ReachAlarm {
 impl ReachAlarm {
     /// Puts an alarm together.
     #[must_use]
-    pub fn new(finding: ReachFinding, kind: Kind, at: Timestamp) -> Self {
+    pub fn new(finding: ReachFinding, kind: AlarmKind, at: Timestamp) -> Self {
         let (key, meaning, remedy) = (finding.key(), finding.meaning(), finding.remedy());
         Self {
             schema: SCHEMA.to_owned(),
@@ -246,7 +246,7 @@ impl ReachAlarm {
         let kind = self.kind.as_str();
         let attributes = [("kind", kind), ("finding", self.finding.as_str())];
         let (head, text) = match self.kind {
-            Kind::AlarmStarted => (
+            AlarmKind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
                     "{}\n\nWhat to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n",
@@ -254,7 +254,9 @@ impl ReachAlarm {
                 ),
             ),
             // Nothing here can be acknowledged.
-            Kind::AlarmEnded | Kind::AlarmAcknowledged | Kind::AcknowledgementEnded => (
+            AlarmKind::AlarmEnded
+            | AlarmKind::AlarmAcknowledged
+            | AlarmKind::AcknowledgementEnded => (
                 "PrivateLink alarm over",
                 format!("This is over, as of {:.0}:\n\n{}\n", self.at, self.meaning),
             ),

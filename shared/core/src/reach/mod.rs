@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::Kind;
+use crate::alarm::AlarmKind;
 use crate::approver::{Approver, ApproverId, may_decide};
 use crate::request::{Request, Status};
 use crate::vote::vote_of;
@@ -301,7 +301,11 @@ fn note(
     let begun = found.iter().filter(|finding| !is_known(finding));
     for finding in begun.take(TOLD_AT_ONCE) {
         let (finding, since) = (finding.clone(), now);
-        alarms.push(ReachAlarm::new(finding.clone(), Kind::AlarmStarted, now));
+        alarms.push(ReachAlarm::new(
+            finding.clone(),
+            AlarmKind::AlarmStarted,
+            now,
+        ));
         standing.push(Standing { finding, since });
     }
     let left = TOLD_AT_ONCE.saturating_sub(alarms.len());
@@ -309,7 +313,7 @@ fn note(
     for ended in over.take(left) {
         alarms.push(ReachAlarm::new(
             ended.finding.clone(),
-            Kind::AlarmEnded,
+            AlarmKind::AlarmEnded,
             now,
         ));
         standing.retain(|it| it.finding != ended.finding);
@@ -325,7 +329,7 @@ pub fn is_to_be_sent(review: &Request, approver: &Approver, approvers: &[Approve
     let (service, account) = (&review.service_id, &review.account_id);
     let may_decide = may_decide(approver, approvers, service, account);
     review.status == Status::InReview
-        && review.asked.contains(&approver.id)
+        && review.notified.contains(&approver.id)
         && may_decide.is_ok()
         && vote_of(review, approver, approvers).is_none()
 }

@@ -96,9 +96,9 @@ fn keys(look: &Look) -> Vec<String> {
 fn news(look: &Look) -> Vec<String> {
     let word = |alarm: &ReachAlarm| {
         let how = match alarm.kind {
-            Kind::AlarmStarted => "begins",
-            Kind::AlarmEnded => "ends",
-            Kind::AlarmAcknowledged | Kind::AcknowledgementEnded => "is acknowledged",
+            AlarmKind::AlarmStarted => "begins",
+            AlarmKind::AlarmEnded => "ends",
+            AlarmKind::AlarmAcknowledged | AlarmKind::AcknowledgementEnded => "is acknowledged",
         };
         let of = alarm.finding.approver().map_or("", ApproverId::as_str);
         format!("{} {of} {how}", alarm.finding.as_str())
@@ -334,8 +334,8 @@ fn an_address_that_is_not_the_approvers_is_told_and_holds_nothing() {
         let mut world = Looks::of(&[approver("bob")]);
         let look = world.settled(std::slice::from_ref(&subscription));
         let found: Vec<_> = look.findings.iter().map(ReachFinding::as_str).collect();
-        let told = found.contains(&"subscription_elsewhere");
-        assert_eq!(told, is_told, "{:?}", subscription.subscriber);
+        let announced = found.contains(&"subscription_elsewhere");
+        assert_eq!(announced, is_told, "{:?}", subscription.subscriber);
         assert!(!holds(Some(&look)), "{:?}", subscription.subscriber);
     }
 }
@@ -405,19 +405,22 @@ fn what_is_found_at_once_is_told_bit_by_bit_and_holds_at_once() {
     let many: Vec<Approver> = (0..120).map(|n| approver(&format!("a{n:03}"))).collect();
     let mut world = Looks::of(&many);
     let open = [subscription("x@example.com", None)];
-    let mut told = Vec::new();
+    let mut announced = Vec::new();
     for (minute, expected) in [(0, 50), (1, 50), (2, 21), (3, 0)] {
         let look = world.look(&open, minute * MINUTE);
         assert!(holds(Some(&look)));
         assert_eq!((look.findings.len(), look.alarms.len()), (121, expected));
-        told.extend(news(&look));
+        announced.extend(news(&look));
     }
-    assert_eq!(told[0], "subscription_open  begins");
+    assert_eq!(announced[0], "subscription_open  begins");
     for minute in 4..7 {
-        told.extend(news(&world.look(&[own("a000")], minute * MINUTE)));
+        announced.extend(news(&world.look(&[own("a000")], minute * MINUTE)));
     }
-    let ends = told.iter().filter(|news| news.ends_with("ends")).count();
-    assert_eq!(ends, 2, "x@ and a000: {told:?}");
+    let ends = announced
+        .iter()
+        .filter(|news| news.ends_with("ends"))
+        .count();
+    assert_eq!(ends, 2, "x@ and a000: {announced:?}");
 }
 
 #[test]
@@ -468,7 +471,7 @@ fn each_finding_says_what_is_wrong_where_and_what_to_do() {
             message.subject
         );
         assert!(message.text.contains(&alarm.meaning), "{}", message.text);
-        let starts = alarm.kind == Kind::AlarmStarted;
+        let starts = alarm.kind == AlarmKind::AlarmStarted;
         assert_eq!(
             message.text.contains(&alarm.remedy),
             starts,
@@ -497,7 +500,7 @@ fn an_open_review_is_sent_to_whoever_was_asked_and_has_not_voted() {
         ("open", |_, _| (), true),
         ("decided", |review, _| review.status = Status::Accepting, false),
         ("gone", |review, _| review.status = Status::Gone, false),
-        ("not asked", |review, _| review.asked = [id("alice")].into(), false),
+        ("not asked", |review, _| review.notified = [id("alice")].into(), false),
         ("their own account", |review, bob| bob.own_accounts = [review.account_id.clone()].into(), false),
         ("another service", |_, bob| bob.services = [].into(), false),
         ("voted", |review, _| review.votes.push(Vote {
@@ -506,7 +509,7 @@ fn an_open_review_is_sent_to_whoever_was_asked_and_has_not_voted() {
     ];
     for (what, change, expected) in table {
         let (mut review, mut bob) = (request(Status::InReview), approver("bob"));
-        review.asked = [id("alice"), id("bob")].into();
+        review.notified = [id("alice"), id("bob")].into();
         change(&mut review, &mut bob);
         let approvers = [approver("alice"), bob.clone()];
         assert_eq!(is_to_be_sent(&review, &bob, &approvers), expected, "{what}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::Approver;
-use gatekeeper_core::ballot::{Dossier, Listed, View, is_used_up, view};
+use gatekeeper_core::ballot::{Listed, RequestDetails, View, is_used_up, view};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::link::{Opens, opens};
 use gatekeeper_core::request::{Request, Transition};
@@ -121,11 +121,11 @@ impl Votes {
 }
 
 impl Opened {
-    pub(super) fn dossier(self) -> Dossier {
+    pub(super) fn details(self) -> RequestDetails {
         let approvers = &self.approvers.list;
-        Dossier {
+        RequestDetails {
             others: self.others,
-            ..Dossier::of(self.request, self.history, &self.approver, approvers)
+            ..RequestDetails::of(self.request, self.history, &self.approver, approvers)
         }
     }
 

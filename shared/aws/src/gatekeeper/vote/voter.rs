@@ -1,7 +1,7 @@
 //! Who votes, and what they are told.
 
-use gatekeeper_core::approver::{Bar, SlackUserId};
-use gatekeeper_core::ballot::{Dossier, Listed};
+use gatekeeper_core::approver::{Ineligible, SlackUserId};
+use gatekeeper_core::ballot::{Listed, RequestDetails};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::vote::{Channel, Unrecorded};
 
@@ -37,25 +37,25 @@ pub enum Voter {
 #[derive(Debug, Clone)]
 pub enum Voted {
     /// It is recorded, and more approvals are needed.
-    Waiting(Box<Dossier>),
+    Waiting(Box<RequestDetails>),
     /// It decided, and EC2 has done it.
-    Decided(Box<Dossier>),
+    Decided(Box<RequestDetails>),
     /// It decided; that is recorded, and EC2 will be asked again until it has done it.
-    Recorded(Box<Dossier>),
+    Recorded(Box<RequestDetails>),
     /// It decided, and came to nothing: something else had happened meanwhile.
-    Overtaken(Box<Dossier>),
+    Overtaken(Box<RequestDetails>),
     /// Nothing was recorded, and it can be cast again.
-    Unrecorded(Unrecorded, Box<Dossier>),
+    Unrecorded(Unrecorded, Box<RequestDetails>),
     /// They had said so before, or may not say it any more.
-    Already(Box<Dossier>),
+    Already(Box<RequestDetails>),
     /// It was decided, or over, before.
-    TooLate(Box<Dossier>),
+    TooLate(Box<RequestDetails>),
     /// They may not decide this one.
-    Barred(Bar, Box<Dossier>),
+    Ineligible(Ineligible, Box<RequestDetails>),
     /// Its service is not looked after any more.
-    Unmanaged(Box<Dossier>),
+    Unmanaged(Box<RequestDetails>),
     /// What they typed is not the end of the endpoint's id.
-    Mistyped(Box<Dossier>),
+    Mistyped(Box<RequestDetails>),
     /// Their link, or the review's time, is over.
     Expired,
     /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
@@ -68,16 +68,16 @@ impl Voted {
     /// With the other requests that a link lists.
     pub(super) fn listing(mut self, others: Vec<Listed>) -> Self {
         match &mut self {
-            Self::Waiting(dossier)
-            | Self::Decided(dossier)
-            | Self::Recorded(dossier)
-            | Self::Overtaken(dossier)
-            | Self::Unrecorded(_, dossier)
-            | Self::Already(dossier)
-            | Self::TooLate(dossier)
-            | Self::Barred(_, dossier)
-            | Self::Unmanaged(dossier)
-            | Self::Mistyped(dossier) => dossier.others = others,
+            Self::Waiting(details)
+            | Self::Decided(details)
+            | Self::Recorded(details)
+            | Self::Overtaken(details)
+            | Self::Unrecorded(_, details)
+            | Self::Already(details)
+            | Self::TooLate(details)
+            | Self::Ineligible(_, details)
+            | Self::Unmanaged(details)
+            | Self::Mistyped(details) => details.others = others,
             Self::Expired | Self::Invalid | Self::NotAnApprover => {}
         }
         self
