@@ -89,7 +89,7 @@ fn transaction(version: u32) -> Value {
         {"Put": put_if("a", version)},
         {"Put": {"TableName": "tab", "Item": {"pk": {"S": "a"}, "sk": {"S": format!("history#{version}")}},
                  "ConditionExpression": "attribute_not_exists(pk)"}},
-        {"Update": {"TableName": "tab", "Key": {"pk": {"S": "usage"}, "sk": {"S": "slots"}},
+        {"Update": {"TableName": "tab", "Key": {"pk": {"S": "usage"}, "sk": {"S": "usage"}},
                     "UpdateExpression": "ADD endpoints :own",
                     "ConditionExpression": "attribute_not_exists(endpoints) OR size(endpoints) < :max",
                     "ExpressionAttributeValues": {":own": {"SS": ["a"]}, ":max": {"N": "1"}}}},
@@ -150,7 +150,7 @@ fn calls() -> Vec<(&'static str, Value)> {
         ),
         (
             "UpdateItem",
-            json!({"TableName": "tab", "Key": {"pk": {"S": "usage"}, "sk": {"S": "slots"}},
+            json!({"TableName": "tab", "Key": {"pk": {"S": "usage"}, "sk": {"S": "usage"}},
             "UpdateExpression": "DELETE endpoints :stale",
             "ExpressionAttributeValues": {":stale": {"SS": ["a"]}}, "ReturnValues": "ALL_NEW"}),
         ),

@@ -35,7 +35,10 @@ pub fn confirmed(
             since(request.reported_at, request.status == Status::Accepted)
         }
         AnnouncementKind::StaysRejected => since(
-            request.stays_rejected.as_ref().map(|stays| stays.told_at),
+            request
+                .stays_rejected
+                .as_ref()
+                .map(|stays| stays.announced_at),
             request.status == Status::Rejected,
         ),
         AnnouncementKind::DeciderNamed => matches!(request.decided_by, Actor::Iam(_))
@@ -245,7 +248,7 @@ mod tests {
                 principal: "*".parse().unwrap(),
                 effect: crate::policy::Effect::Allow,
             },
-            told_at: at(0),
+            announced_at: at(0),
         });
         let so = [
             (&review, AnnouncementKind::NobodyMayDecide),

@@ -812,7 +812,7 @@ fn timeless(next: &Next, now: Timestamp) -> String {
         plain.deadline = plain.deadline.map(|_| at(0));
     }
     plain.stays_rejected = plain.stays_rejected.map(|mut stays| {
-        stays.told_at = at(0);
+        stays.announced_at = at(0);
         stays
     });
     plain

@@ -18,7 +18,7 @@ pub struct StaysRejected {
     /// The entry.
     pub allow: Rule,
     /// When it was told.
-    pub told_at: Timestamp,
+    pub announced_at: Timestamp,
 }
 
 /// What is to be done about a rejected connection.
@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(announced(&request, &accept), Rejection::Tell(allow()));
         request.stays_rejected = Some(StaysRejected {
             allow: allow(),
-            told_at: at(0),
+            announced_at: at(0),
         });
         assert_eq!(announced(&request, &accept), Rejection::Stay);
         // Another entry is another matter.
@@ -204,7 +204,7 @@ mod tests {
         let mut request = rejected_by(Actor::Approver("alice@example.com".to_owned()));
         request.stays_rejected = Some(StaysRejected {
             allow: allow(),
-            told_at: at(0),
+            announced_at: at(0),
         });
         assert_eq!(
             why(&request),

@@ -504,7 +504,7 @@ impl Request {
             stays_rejected: match (transition.cause, &self.verdict.rule) {
                 (Cause::Refused, Some(allow)) => Some(StaysRejected {
                     allow: allow.clone(),
-                    told_at: transition.at,
+                    announced_at: transition.at,
                 }),
                 _ => None,
             },

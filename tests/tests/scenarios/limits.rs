@@ -27,7 +27,7 @@ async fn usage(world: &gatekeeper_local::world::World, account: &str) -> BTreeSe
             "pk",
             AttributeValue::S(format!("usage#{SERVICE}#{account}")),
         )
-        .key("sk", AttributeValue::S("slots".to_owned()))
+        .key("sk", AttributeValue::S("usage".to_owned()))
         .send()
         .await
         .unwrap()
@@ -49,7 +49,7 @@ async fn write_slots(world: &gatekeeper_local::world::World, account: &str, ids:
             "pk",
             AttributeValue::S(format!("usage#{SERVICE}#{account}")),
         )
-        .item("sk", AttributeValue::S("slots".to_owned()))
+        .item("sk", AttributeValue::S("usage".to_owned()))
         .item(
             "counted_at",
             AttributeValue::S("2026-11-20T12:00:00Z".to_owned()),

@@ -83,7 +83,7 @@ async fn usage(world: &World) -> usize {
     let item = world.tables().get_item();
     let item = item.table_name(world.requests_table());
     let item = item.key("pk", key(&format!("usage#{SERVICE}#000000000003")));
-    let item = item.key("sk", key("slots")).send().await.unwrap().item;
+    let item = item.key("sk", key("usage")).send().await.unwrap().item;
     let endpoints = item.and_then(|item| item.get("endpoints").cloned());
     endpoints.map_or(0, |ids| ids.as_ss().unwrap().len())
 }

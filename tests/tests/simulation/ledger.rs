@@ -437,7 +437,7 @@ impl Ledger {
     }
 
     fn update(&mut self, body: &Value) {
-        if body["Key"]["sk"]["S"] == "slots" {
+        if body["Key"]["sk"]["S"] == "usage" {
             self.usage(body);
         }
     }

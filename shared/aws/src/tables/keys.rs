@@ -27,7 +27,7 @@ pub(crate) enum Key {
     Request(EndpointId),
     /// A row of a request's history.
     History(EndpointId, u64),
-    /// The slots of one account on one service.
+    /// The usage of one account on one service.
     Usage(ServiceId, AccountId),
     /// What is left to be sent of a write.
     Outbox(OutboxKey),
@@ -55,7 +55,7 @@ pub(crate) enum Key {
 
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
-const USAGE: &str = "slots";
+const USAGE: &str = "usage";
 /// The partition of what the product remembers about itself.
 pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";

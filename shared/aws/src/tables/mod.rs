@@ -11,7 +11,7 @@
 //! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
 //! | | `prompts#<service>#<account>` | `C…` | which of an account's reviews were shown in a Slack channel at once, and which wait to be shown together |
 //! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
-//! | | `usage#<service>#<account>` | `slots` | the endpoints that count against `max_connections` |
+//! | | `usage#<service>#<account>` | `usage` | the endpoints that count against `max_connections` |
 //! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
 //! | | `held-email#vpce-…` | `held-email` | that a review's approval e-mail is held, or was until when |

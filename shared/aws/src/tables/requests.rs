@@ -48,13 +48,9 @@ struct RequestItem {
     customer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     review: Option<u64>,
-    #[serde(rename = "asked", default, skip_serializing_if = "BTreeSet::is_empty")]
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     notified: BTreeSet<ApproverId>,
-    #[serde(
-        rename = "letters_at",
-        default,
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     approval_emails_at: Option<Timestamp>,
     #[serde(default)]
     deciders: u32,
@@ -426,7 +422,7 @@ mod tests {
             retried_at: Some("2026-11-20T12:00:01Z".parse().unwrap()),
             stays_rejected: Some(StaysRejected {
                 allow: verdict().rule.unwrap(),
-                told_at: "2026-11-20T12:00:02Z".parse().unwrap(),
+                announced_at: "2026-11-20T12:00:02Z".parse().unwrap(),
             }),
             out_of_reach_since: Some("2026-11-20T12:00:03Z".parse().unwrap()),
             purged: verdict().rule,
@@ -457,7 +453,13 @@ mod tests {
         let mut request = request(Actor::Policy(None));
         request.status = Status::InReview;
         let mut item = encode_request(&request).unwrap();
-        for name in ["review", "asked", "deciders", "approvals_required", "votes"] {
+        for name in [
+            "review",
+            "notified",
+            "deciders",
+            "approvals_required",
+            "votes",
+        ] {
             item.remove(name);
         }
         let read = decode_request(item).unwrap();

@@ -145,8 +145,11 @@ pub(super) fn stays_rejected(
 ) -> Action {
     let (stays_rejected, announced) = match rejection {
         Rejection::Tell(allow) => {
-            let told_at = now;
-            let stays = StaysRejected { allow, told_at };
+            let announced_at = now;
+            let stays = StaysRejected {
+                allow,
+                announced_at,
+            };
             (Some(stays), Some(AnnouncementKind::StaysRejected))
         }
         Rejection::Forget => (None, None),
@@ -176,7 +179,7 @@ fn in_vain(
     match rejection(after, &after.verdict, organization, settings) {
         Rejection::Tell(allow) => Some(StaysRejected {
             allow,
-            told_at: now,
+            announced_at: now,
         }),
         _ => None,
     }
