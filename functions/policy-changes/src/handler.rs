@@ -36,7 +36,7 @@ impl Handler {
     ) -> Result<Answer, NotAStreamEvent> {
         let mut records = decode(payload)?;
         for record in &records {
-            self.tell(record);
+            self.log_edit(record);
         }
         let unfollowed = self.follow_keys(&mut records).await;
         let batch = Batch::new(records);
@@ -70,7 +70,7 @@ impl Handler {
     }
 
     /// An edit that makes no sense is logged once and counted: somebody has to put the item right.
-    fn tell(
+    fn log_edit(
         &self,
         Record {
             edit,
@@ -89,7 +89,7 @@ impl Handler {
         }
         if let Some(malformed) = &edit.malformed {
             let error = chain(malformed);
-            tracing::error!(sequence_number, error, "{}", malformed.told_as());
+            tracing::error!(sequence_number, error, "{}", malformed.log_message());
             // One that stops a single approver must not hide one that stops everybody.
             let stops = [("stops", malformed.stops().as_str())];
             self.gatekeeper

@@ -102,7 +102,7 @@ impl Malformed {
     }
 
     /// What the edit is, in the words of the log's line.
-    pub(crate) fn told_as(&self) -> &'static str {
+    pub(crate) fn log_message(&self) -> &'static str {
         match self {
             Self::Purge { .. } => {
                 "an entry of the allowlist says wrongly when DynamoDB may delete it"

@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Limits};
 use crate::error::{Call, Error, Retryable, Step};
 use crate::paging;
-use crate::telemetry::{Metrics, report};
+use crate::telemetry::{Metrics, log_failure};
 
 /// AWS allows organizational units five levels deep; a path longer than this is no path.
 const DEEPEST: usize = 10;
@@ -96,7 +96,7 @@ impl Organizations {
         let place = match self.climb(account).await {
             Ok(path) => Organization::Known(path),
             Err(error) => {
-                report(&self.metrics, &error, None);
+                log_failure(&self.metrics, &error, None);
                 Organization::Failed
             }
         };

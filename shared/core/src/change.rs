@@ -112,7 +112,7 @@ impl Change {
 
     /// The same, and this is told besides, of the request as it is to be.
     #[must_use]
-    pub fn telling(
+    pub fn announcing(
         mut self,
         kinds: impl IntoIterator<Item = AnnouncementKind>,
         now: Timestamp,

@@ -159,7 +159,7 @@ mod tests {
             |announcement| announcement.service_id = "vpce-svc-0ffffffffffffffff".parse().unwrap(),
             |announcement| announcement.customer = Some("Somebody else".to_owned()),
             |announcement| {
-                announcement.decided_by = Actor::Approver("alice@example.com".to_owned())
+                announcement.decided_by = Actor::Approver("alice@example.com".to_owned());
             },
             |announcement| announcement.due = None,
             |announcement| announcement.at = at(77),

@@ -237,7 +237,7 @@ fn denied(entry: &Entry, connection: &Connection) -> Verdict {
     let mut reason = format!(
         "{} is denied on {}",
         who(entry, connection),
-        whereabouts(&entry.rule().service_id)
+        scope_in_words(&entry.rule().service_id)
     );
     if entry.conditions().regions.is_some() {
         reason.push_str(&format!(" from {}", connection.region));
@@ -256,7 +256,7 @@ fn denied(entry: &Entry, connection: &Connection) -> Verdict {
 }
 
 fn governed(entry: &Entry, doubts: Vec<Rule>, connection: &Connection, usage: Usage) -> Verdict {
-    let service = whereabouts(&entry.rule().service_id);
+    let service = scope_in_words(&entry.rule().service_id);
     let subject = who(entry, connection);
     let mut failed = Vec::new();
     let mut objections = Vec::new();
@@ -384,7 +384,7 @@ fn one_line(text: &str) -> String {
         .collect()
 }
 
-fn whereabouts(scope: &Scope) -> String {
+fn scope_in_words(scope: &Scope) -> String {
     match scope {
         Scope::Service(id) => id.to_string(),
         Scope::Every => "every service".to_owned(),

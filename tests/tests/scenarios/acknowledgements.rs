@@ -320,8 +320,8 @@ async fn policy_that_cannot_be_read_cannot_be_acknowledged() {
     acknowledge(&world, &rule, &["* / Allow#000000000009"], 10).await;
     runs(&world, 2).await;
     assert_eq!(measured(&world, "UnexpectedPolicyKeys"), 1.0);
-    let announced = alarms(&world, "unexpected_policy_keys", "alarm_acknowledged");
-    assert_eq!(announced, 0);
+    let alarms_acknowledged = alarms(&world, "unexpected_policy_keys", "alarm_acknowledged");
+    assert_eq!(alarms_acknowledged, 0);
     assert_eq!(
         failed(&world, "Permanent.MalformedAcknowledgement"),
         Some(1.0),

@@ -82,7 +82,7 @@ pub(crate) struct Ledger {
     pub(crate) announced: BTreeMap<String, usize>,
     /// Announcements that some transition called for, by id.
     pub(crate) called_for: BTreeSet<String>,
-    /// AccountUsage that were given back: service and account.
+    /// Usage that was released: service and account.
     pub(crate) released: Vec<(String, String)>,
     /// Whose call is being carried out.
     pub(crate) caller: String,

@@ -11,7 +11,7 @@ use super::topics::Topics;
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::tables::{Db, Watched, WatchedServices};
-use crate::telemetry::{Metrics, Unit, report};
+use crate::telemetry::{Metrics, Unit, log_failure};
 
 /// Looks at the topics.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Look {
         let seen = look(&facts, None);
         let mut known = match self.watched.looked_after().await {
             Ok(known) => known,
-            Err(error) => return self.report(&error),
+            Err(error) => return self.log_failure(&error),
         };
         // Where nothing is looked after yet, what was seen stands all the same.
         let mut unheard: BTreeSet<Finding> = BTreeSet::new();
@@ -64,7 +64,7 @@ impl Look {
             let mut watched = match watched {
                 Ok(watched) => watched,
                 Err(error) => {
-                    self.report(&error);
+                    self.log_failure(&error);
                     continue;
                 }
             };
@@ -77,7 +77,7 @@ impl Look {
                 .watched
                 .note_findings(&service, &mut watched, &seen, false);
             if let Err(error) = noted.await {
-                self.report(&error);
+                self.log_failure(&error);
             }
             let findings = &watched.findings;
             let standing = findings.standing.keys().copied();
@@ -97,12 +97,12 @@ impl Look {
     async fn subscribed(&self) -> Subscribed {
         let listened = self.topics.listen().await;
         for error in &listened.failures {
-            self.report(error);
+            self.log_failure(error);
         }
         listened.subscribed
     }
 
-    fn report(&self, error: &Arc<Error>) {
-        report(&self.metrics, error, None);
+    fn log_failure(&self, error: &Arc<Error>) {
+        log_failure(&self.metrics, error, None);
     }
 }

@@ -36,7 +36,7 @@ use crate::clients::{Clients, Timeouts};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Step, chain};
 use crate::tables::{Db, Left, Outbox, UnreadableItem};
-use crate::telemetry::{Metrics, Unit, report};
+use crate::telemetry::{Metrics, Unit, log_failure};
 use bus::Bus;
 pub use config::{AnnouncementsConfig, EventBus};
 use emails::{Email, Emails};
@@ -128,7 +128,7 @@ impl Announcements {
         let left = match self.outbox.outbox_items(keys).await {
             Ok(left) => left,
             Err(error) => {
-                self.report(&error);
+                self.log_failure(&error);
                 return keys.iter().map(|_| Err(Arc::clone(&error))).collect();
             }
         };
@@ -198,7 +198,7 @@ impl Announcements {
     /// What is due, oldest first.
     async fn due(&self) -> Result<Vec<OutboxItem>, Arc<Error>> {
         let left = self.outbox.whole_outbox().await;
-        let left = left.inspect_err(|error| self.report(error))?;
+        let left = left.inspect_err(|error| self.log_failure(error))?;
         let now = self.clock.now();
         let mut due = Vec::new();
         for left in left {
@@ -242,7 +242,7 @@ impl Announcements {
         failures.extend(asked.failures);
         let not_put = self.put(&mut sending, deadline).boxed().await;
         for error in failures.iter().chain(&not_put) {
-            self.report(error);
+            self.log_failure(error);
         }
         let noted = self.note(&mut sending).await;
         let failure = failures.iter().chain(&not_put).next();
@@ -374,7 +374,7 @@ impl Announcements {
         }
         let cleared = self.outbox.clear_outbox(&done).await;
         if let Err(error) = &cleared {
-            self.report(error);
+            self.log_failure(error);
         }
         let mut noted = Vec::new();
         for one in sending {
@@ -386,7 +386,7 @@ impl Announcements {
             } else if one.is_changed {
                 let noted = self.outbox.note_delivery(&mut one.item).await;
                 if let Err(error) = &noted {
-                    self.report(error);
+                    self.log_failure(error);
                 }
                 noted
             } else {
@@ -403,7 +403,7 @@ impl Announcements {
         }
         let aside = self.outbox.put_aside(item).await;
         if let Err(error) = &aside {
-            self.report(error);
+            self.log_failure(error);
             return aside;
         }
         for (by, id, why) in item.all_refused() {
@@ -420,11 +420,11 @@ impl Announcements {
 
     fn unreadable(&self, error: UnreadableItem) -> Arc<Error> {
         let error = error.read_in(Step::Announce).into();
-        self.report(&error);
+        self.log_failure(&error);
         error
     }
 
-    fn report(&self, error: &Arc<Error>) {
-        report(&self.metrics, error, None);
+    fn log_failure(&self, error: &Arc<Error>) {
+        log_failure(&self.metrics, error, None);
     }
 }

@@ -21,7 +21,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Call, Error, Retryable, Step};
 use crate::tables::{Allowlist, Db, HeldEmails, Outbox, ReachMemory, Requests};
-use crate::telemetry::{Metrics, Unit, report};
+use crate::telemetry::{Metrics, Unit, log_failure};
 
 /// How often a look is begun anew because another instance looked at the same time.
 const ATTEMPTS: u32 = 4;
@@ -188,7 +188,7 @@ impl Reach {
         let look = match look {
             Ok(look) => Some(Arc::new(look)),
             Err(error) => {
-                report(&self.metrics, &error, None);
+                log_failure(&self.metrics, &error, None);
                 None
             }
         };

@@ -55,7 +55,7 @@ impl Subscriptions {
     }
 
     /// Whether a topic has a confirmed subscription of anybody but these queues.
-    pub(super) async fn is_heard(
+    pub(super) async fn is_subscribed(
         &self,
         topic: &str,
         own_queues: &[String],

@@ -47,8 +47,8 @@ impl Topics {
         };
         let (announcements, alarms) = tokio::join!(
             self.subscriptions
-                .is_heard(&self.announcements, &self.own_queues),
-            self.subscriptions.is_heard(alarms, &self.own_queues),
+                .is_subscribed(&self.announcements, &self.own_queues),
+            self.subscriptions.is_subscribed(alarms, &self.own_queues),
         );
         let mut failures = Vec::new();
         let mut known = |looked: Result<bool, Arc<Error>>| {

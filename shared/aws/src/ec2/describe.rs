@@ -83,7 +83,7 @@ pub(super) fn read_all(items: &[VpcEndpointConnection], named: &[Named], home: &
             Read::Attachment(attachment) => listed.attachments.push(attachment),
             Read::Unreadable(unreadable) => {
                 if listed.unreadable.len() < TOLD {
-                    tell(&unreadable);
+                    log_unreadable(&unreadable);
                 }
                 listed.unreadable.push(unreadable);
             }
@@ -114,7 +114,7 @@ fn read_item(item: &VpcEndpointConnection, named: &Named, home: &Region) -> Read
     read(&item, home)
 }
 
-fn tell(unreadable: &Unreadable) {
+fn log_unreadable(unreadable: &Unreadable) {
     tracing::warn!(
         connection = unreadable.name,
         service_id = unreadable.service_id.as_ref().map(ServiceId::as_str),

@@ -61,7 +61,7 @@ impl AttachmentWatch {
 
     /// Tells of the attachments that a pass came upon. What it did not look for is looked for now,
     /// so that the count is right; if that fails, it is reconcile's.
-    pub(super) async fn tell_of(&self, report: &ServiceReport) {
+    pub(super) async fn announce(&self, report: &ServiceReport) {
         if report.attachments.tally().listed() == 0 {
             return;
         }

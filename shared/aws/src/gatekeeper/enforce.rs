@@ -155,7 +155,9 @@ impl Enforcer {
             results.insert(id, result);
         }
         if !unsure.is_empty() {
-            let looked = self.look_closer(enforcement, service, called, unsure).await;
+            let looked = self
+                .confirm_by_description(enforcement, service, called, unsure)
+                .await;
             results.extend(looked);
         }
         results
@@ -163,7 +165,7 @@ impl Enforcer {
 
     /// EC2 did not do these, and what it says of them is not to be relied upon: what became of them is what
     /// its description shows.
-    async fn look_closer(
+    async fn confirm_by_description(
         &self,
         enforcement: Enforcement,
         service: &ServiceId,

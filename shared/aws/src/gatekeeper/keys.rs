@@ -74,7 +74,7 @@ impl Keys {
         for part in known.values().flat_map(ScopeKeys::parts) {
             count += part.denying + part.allowing;
             for key in &part.keys {
-                self.tell_of_key(key);
+                self.log_unexpected_key(key);
             }
         }
         let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
@@ -90,7 +90,7 @@ impl Keys {
     }
 
     /// What keeps connections undecided is a failure; the rest only has to be corrected.
-    fn tell_of_key(&self, key: &PolicyKey) {
+    fn log_unexpected_key(&self, key: &PolicyKey) {
         if let Some(Meaning::Unclear(_)) = key.meaning() {
             let unreadable = UnreadablePolicy {
                 item: key.to_string(),

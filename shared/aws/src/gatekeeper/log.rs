@@ -7,7 +7,7 @@ use gatekeeper_core::request::Status;
 
 use super::outcome::Outcome;
 use crate::error::Error;
-use crate::telemetry::{Metrics, Unit, report};
+use crate::telemetry::{Metrics, Unit, log_failure};
 
 /// Writes log lines with the metrics that go with them.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ impl Log {
 
     /// Logs a failure, once, here where it is handled.
     pub(super) fn failure(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
-        report(&self.metrics, error, endpoint_id);
+        log_failure(&self.metrics, error, endpoint_id);
     }
 
     /// One wide line for each connection that changed, and the metrics that go with it.

@@ -481,7 +481,7 @@ impl Events {
             let outcome = match report {
                 // Each failure is reported already; any of them is worth the event's coming back.
                 Ok(report) => {
-                    self.attachments.tell_of(&report).await;
+                    self.attachments.announce(&report).await;
                     report.first_failure.map_or(Ok(()), Err)
                 }
                 Err(error) => {

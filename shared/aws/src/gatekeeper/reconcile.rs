@@ -94,13 +94,13 @@ impl Reconciler {
             }
         }
         self.approver_items.look().await;
-        self.tell_of_settings(&done);
+        self.log_ignored_settings(&done);
         self.measure(&done);
         done
     }
 
     /// Settings that decide nothing and make no sense: told of in every run until they are corrected.
-    fn tell_of_settings(&self, done: &Reconciled) {
+    fn log_ignored_settings(&self, done: &Reconciled) {
         let services = done.services.iter();
         let ignored: BTreeSet<&IgnoredSetting> = services
             .flat_map(|report| &report.ignored_settings)

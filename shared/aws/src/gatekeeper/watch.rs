@@ -250,7 +250,7 @@ impl ServiceWatch {
                 self.log.failure(&error, None);
             }
             for one in watched.findings.acknowledged.values() {
-                tell_of_acknowledgement(one);
+                log_acknowledgement(one);
             }
             if let Some(report) = report {
                 let finding = Finding::TransitGatewayAttachments;
@@ -374,7 +374,7 @@ impl ServiceWatch {
 }
 
 /// One that holds, or held, was announced; of one that never did somebody has to hear.
-fn tell_of_acknowledgement(acknowledged: &Acknowledged) {
+fn log_acknowledgement(acknowledged: &Acknowledged) {
     if let Some(why @ (EndReason::NotThere | EndReason::OtherEvidence | EndReason::Past)) =
         acknowledged.ended
     {

@@ -8,7 +8,7 @@ use super::Metrics;
 use crate::error::{Error, chain};
 
 /// Logs a failure, once, where it is handled: `error` where somebody must act.
-pub(crate) fn report(metrics: &Metrics, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
+pub(crate) fn log_failure(metrics: &Metrics, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
     let step = error.step().as_str();
     let (error_type, operation, code) = (error.error_type(), error.operation(), error.code());
     let endpoint_id = endpoint_id.map(EndpointId::as_str);

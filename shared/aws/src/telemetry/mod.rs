@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-pub(crate) use failures::report;
+pub(crate) use failures::log_failure;
 use lines::{Lines, is_invocation};
 pub use metrics::{Dimension, Metrics, Unit};
 

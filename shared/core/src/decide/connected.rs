@@ -72,7 +72,7 @@ pub(super) fn audited(
                 purged,
                 ..request.noted()
             };
-            write(Change::note(request, after).telling([AnnouncementKind::WouldRevoke], now))
+            write(Change::note(request, after).announcing([AnnouncementKind::WouldRevoke], now))
         }
         Audit::Forget => {
             let after = Request {

@@ -111,7 +111,7 @@ pub(super) fn kept(
     after.revision = request.noted().revision;
     Some(
         Change::note(request, after)
-            .telling(announced, now)
+            .announcing(announced, now)
             .asking(Some(ask)),
     )
 }

@@ -95,7 +95,7 @@ pub(super) fn recorded(
     if is_quiet {
         change.messages.announcements.clear();
     }
-    Action::Write(Box::new(change.telling(contradicted, now)))
+    Action::Write(Box::new(change.announcing(contradicted, now)))
 }
 
 /// The record is as it should be; but perhaps an event names who made it so: AWS CloudTrail tells that
@@ -130,7 +130,7 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
             .then_some(AnnouncementKind::DeciderContradicted),
     );
     Action::Write(Box::new(
-        Change::note(request, after).telling(announced, now),
+        Change::note(request, after).announcing(announced, now),
     ))
 }
 
@@ -161,7 +161,7 @@ pub(super) fn stays_rejected(
         ..request.noted()
     };
     Action::Write(Box::new(
-        Change::note(request, after).telling(announced, now),
+        Change::note(request, after).announcing(announced, now),
     ))
 }
 

@@ -318,7 +318,7 @@ fn change(
         announced.push(AnnouncementKind::QuorumOutOfReach);
     }
     Change::note(request, voted.noted())
-        .telling(announced, now)
+        .announcing(announced, now)
         .on(own)
         .consuming(consumed)
 }

@@ -189,7 +189,7 @@ fn decided(
         Change::transition(request, after, transition)
             .on(preconditions)
             .within(limit)
-            .telling(opened.announced, now)
+            .announcing(opened.announced, now)
             .asking(opened.ask),
     )
 }
