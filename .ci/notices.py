@@ -41,8 +41,10 @@ def notices(architecture: str) -> str:
             users.setdefault(text, []).append(name)
     line = "=" * 100
     parts = [
-        "PrivateLink Gatekeeper is licensed under the Apache License 2.0 (LICENSE). Its functions contain the software\n"
-        "below, each under its own licence, and Rust's standard library (MIT OR Apache-2.0, https://www.rust-lang.org)."
+        (
+            "PrivateLink Gatekeeper is licensed under the Apache License 2.0 (LICENSE). Its functions contain the software\n"
+            "below, each under its own licence, and Rust's standard library (MIT OR Apache-2.0, https://www.rust-lang.org)."
+        )
     ]
     for text, names in sorted(users.items(), key=lambda each: each[1]):
         parts.append("\n".join([line, *names, line, "", text]))

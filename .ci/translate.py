@@ -26,6 +26,7 @@ class NoManagedPolicies(ManagedPolicyLoader):
     def load(self) -> dict[str, str]:
         return {}
 
+
 # The translator wants a Region to put in; any will do.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 

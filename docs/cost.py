@@ -120,7 +120,9 @@ def sheet(requests, minutes=MINUTES, revokes=False):
     reads_per_connection = per_connection("reconcile_100_enforcing" if revokes else "reconcile_100")
     run_seconds = a["run_seconds"] + connected * a["run_seconds_per_connection"]
     busy = min(1.0, requests / HOURS)
-    logs_gb = (events * a["log_kb_per_event"] + runs(minutes) * a["log_kb_per_run"] + SWEEPS * a["log_kb_per_sweep"]) / 1_000_000
+    logs_gb = (
+        events * a["log_kb_per_event"] + runs(minutes) * a["log_kb_per_run"] + SWEEPS * a["log_kb_per_sweep"]
+    ) / 1_000_000
     publishes = of_requests("publishes") * 2  # a call holds more than one message
     key_calls = 2 * runs(minutes) + 2 * (publishes + requests)
     return {
@@ -171,8 +173,7 @@ def flood(hours):
     requests = rate * hours * 3600
     return {
         "API Gateway": requests * p["page"],
-        "Lambda": requests
-        * (p["invocation"] + a["flood_seconds"] * memory_gb("ApprovalsFunction") * p["gb_second"]),
+        "Lambda": requests * (p["invocation"] + a["flood_seconds"] * memory_gb("ApprovalsFunction") * p["gb_second"]),
         "Logs": requests * a["flood_log_kb"] / 1_000_000 * (p["log_gb"] + p["log_kept_gb"]),
         "DynamoDB": requests * MEASURED["stranger"]["reads"] * p["read"],
         "X-Ray": (requests * a["flood_traces"] + hours * 3600) * p["trace"],
@@ -262,9 +263,11 @@ def tables():
             BEGIN,
             "## A month",
             by_requests(),
-            f"{len(deployed('AWS::CloudWatch::Alarm'))} alarms look at {metrics} metrics. "
-            f"At 1,000 requests {sum(sheet(1_000)[name] for name in FIXED) / sum(sheet(1_000).values()):.0%} of it "
-            "would be there without a single one.",
+            (
+                f"{len(deployed('AWS::CloudWatch::Alarm'))} alarms look at {metrics} metrics. "
+                f"At 1,000 requests {sum(sheet(1_000)[name] for name in FIXED) / sum(sheet(1_000).values()):.0%} of it "
+                "would be there without a single one."
+            ),
             "## What reconcile costs, by how often it runs",
             by_period(),
             "## What a flood at the public address costs",

@@ -64,7 +64,7 @@ def main() -> int:
     held = 0
     for template in templates:
         rules = ("--rules", package / "rules/control-tower/cfn-guard", "--rules", OWN)
-        text = run(guard, "validate", "--data", template, *rules, *"--structured -o json -S none".split())
+        text = run(guard, "validate", "--data", template, *rules, *["--structured", "-o", "json", "-S", "none"])
         (report,) = json.loads(text)
         held += len(report["compliant"]) + len(report["not_compliant"])
         for finding in report["not_compliant"]:

@@ -102,7 +102,7 @@ def complaints(model: dict, known: dict, simulated: set[str], called: set[str], 
 
     for name in sorted(simulated | called):
         if name not in listed:
-            found.append(f"{name} is in use and not in known.json: list it under \"operations\"")
+            found.append(f'{name} is in use and not in known.json: list it under "operations"')
     for name in sorted(set(listed) - simulated):
         found.append(f"{name} is in known.json and the simulator does not answer it: take it out")
     for name in sorted(model["operations"]):
@@ -110,13 +110,13 @@ def complaints(model: dict, known: dict, simulated: set[str], called: set[str], 
             about = plain(model["operations"][name].get("documentation", ""))[:160]
             found.append(
                 f"NEW operation {name}: {about}\n    See whether connections can come or go by it; then use it, or put it "
-                "under \"not_used\" with the reason"
+                'under "not_used" with the reason'
             )
     for name, reason in sorted(unused.items()):
         if name not in model["operations"]:
-            found.append(f"GONE operation {name}: the model does not have it any more; take it out of \"not_used\"")
+            found.append(f'GONE operation {name}: the model does not have it any more; take it out of "not_used"')
         if name in listed:
-            found.append(f"{name} is under \"operations\" and under \"not_used\"")
+            found.append(f'{name} is under "operations" and under "not_used"')
         if not reason.strip():
             found.append(f"{name} is not used, and no reason is given")
 
@@ -129,25 +129,31 @@ def complaints(model: dict, known: dict, simulated: set[str], called: set[str], 
         for fact, (about, _) in facts.items():
             by = [key for key in left_out if covers(key, fact)]
             if fact in claimed and by:
-                found.append(f"{name}: {fact} is both \"known\" and under {by[0]!r} of \"not_modelled\"")
+                found.append(f'{name}: {fact} is both "known" and under {by[0]!r} of "not_modelled"')
             if fact not in claimed and not by:
-                about = f": {about[:200]}" if about else ""
+                said = f": {about[:200]}" if about else ""
                 found.append(
-                    f"NEW in {name}: {fact}{about}\n    1. Is it a way in, or does it change what an answer means? Then "
+                    f"NEW in {name}: {fact}{said}\n    1. Is it a way in, or does it change what an answer means? Then "
                     "shared/aws has to read it, and the docs to say so.\n    2. Have the simulator keep to it "
-                    "(local/aws/src/ec2), and list it under \"known\";\n       or put it under \"not_modelled\" with the "
+                    '(local/aws/src/ec2), and list it under "known";\n       or put it under "not_modelled" with the '
                     "reason, and say so in local/aws/README.md where that matters."
                 )
         for fact in claimed:
             if fact not in facts:
-                found.append(f"GONE from {name}: {fact}\n    The model does not say it any more: see what became of it, and take it out")
+                found.append(
+                    f"GONE from {name}: {fact}\n    The model does not say it any more: see what became of it, and take it out"
+                )
             elif (wire := facts[fact][1]) and not texts & {wire, re.sub("^(Add|Remove)", "", wire)}:
-                found.append(f"{name}: {fact} is \"known\", and {wire!r} does not stand in local/aws/src/ec2: it is not modelled")
+                found.append(
+                    f'{name}: {fact} is "known", and {wire!r} does not stand in local/aws/src/ec2: it is not modelled'
+                )
         if claimed != sorted(set(claimed)):
-            found.append(f"{name}: \"known\" is not sorted, or has something twice")
+            found.append(f'{name}: "known" is not sorted, or has something twice')
         for key, reason in left_out.items():
             if not any(covers(key, fact) for fact in facts):
-                found.append(f"GONE from {name}: {key}\n    Nothing in the model is under it any more; take it out of \"not_modelled\"")
+                found.append(
+                    f'GONE from {name}: {key}\n    Nothing in the model is under it any more; take it out of "not_modelled"'
+                )
             if not reason.strip():
                 found.append(f"{name}: {key} is not modelled, and no reason is given")
     return found
@@ -281,7 +287,7 @@ def _(world):
     world["known"]["operations"][ACCEPT]["not_modelled"]["input.Nothing"] = "a reason"
 
 
-@breaks("something twice", f"{ACCEPT}: \"known\" is not sorted, or has something twice")
+@breaks("something twice", f'{ACCEPT}: "known" is not sorted, or has something twice')
 def _(world):
     world["known"]["operations"][ACCEPT]["known"].append("input.DryRun")
 

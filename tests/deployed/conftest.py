@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+
 from parameters import DEFAULTS, EVERYTHING, Deployment
 from world import World
 

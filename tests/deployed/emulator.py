@@ -44,10 +44,12 @@ class Emulator:
     def start(self, environment: dict[str, str]) -> None:
         """Starts it with an environment, which the functions that it runs inherit."""
         self._process = Process(
-            [sys.executable, "-B", "-m", "hypercorn", "corrected:app"]
-            + ["--bind", f"fd://{self._listener.fileno()}"]
-            + ["--certfile", self._certificate, "--keyfile", self._key]
-            + ["--graceful-timeout", "0", "--keep-alive", "75"],
+            [
+                *(sys.executable, "-B", "-m", "hypercorn", "corrected:app"),
+                *("--bind", f"fd://{self._listener.fileno()}"),
+                *("--certfile", self._certificate, "--keyfile", self._key),
+                *("--graceful-timeout", "0", "--keep-alive", "75"),
+            ],
             self._environment() | environment,
             self._directory / "log.txt",
             keep=[self._listener.fileno()],
@@ -86,7 +88,7 @@ class Emulator:
             raise RuntimeError(f"ministack ended:\n{self.log()}")
         try:
             return bool(self.client("sts").get_caller_identity())
-        except Exception as error:  # Said, if it stays so.
+        except Exception as error:  # noqa: BLE001 (whoever waits for this says it, if it stays so)
             return None, error
 
     def client(self, service: str, url: str | None = None, account: str = ACCOUNT, session: dict | None = None):

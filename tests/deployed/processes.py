@@ -1,5 +1,6 @@
 """Child processes that end with the test, whatever becomes of it."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -24,7 +25,7 @@ class Process:
                 stderr=subprocess.STDOUT,
                 pass_fds=keep,
                 start_new_session=True,
-                preexec_fn=_die_with_parent if os.name == "posix" and hasattr(ctypes, "CDLL") else None,
+                preexec_fn=_die_with_parent if os.name == "posix" and hasattr(ctypes, "CDLL") else None,  # noqa: PLW1509
             )
 
     def ended(self):
@@ -47,8 +48,6 @@ class Process:
 
 
 def _die_with_parent():
-    # Should the test itself be killed. Linux only; elsewhere the call fails, and that is all.
-    try:
+    # Ends the process if the test itself is killed. Linux alone has prctl; elsewhere the call fails, which is ignored.
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    except (OSError, AttributeError):
-        pass

@@ -5,10 +5,11 @@ import os
 import subprocess
 from pathlib import Path
 
-import filter
 from botocore.exceptions import ClientError
-from emulator import ACCOUNT, REGION, SECRET, Emulator
 from samtranslator.yaml_helper import yaml_parse
+
+from emulator import ACCOUNT, REGION, SECRET, Emulator
+from unsupported import filtered
 
 NAME = "gatekeeper"
 
@@ -20,7 +21,7 @@ class Stack:
         self._sam, self._directory, self._emulator = sam, directory, emulator
         self._cloudformation = emulator.client("cloudformation")
         self._template, self._bucket = directory / "template.json", "artifacts"
-        self._template.write_text(json.dumps(filter.filtered(_built(build)), default=str))
+        self._template.write_text(json.dumps(filtered(_built(build)), default=str))
         emulator.client("s3").create_bucket(
             Bucket=self._bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
@@ -33,6 +34,7 @@ class Stack:
         command += ["--parameter-overrides", *(f"{name}={value}" for name, value in parameters.items())]
         deployed = subprocess.run(
             command,
+            check=False,
             # Away from samconfig.toml, whose bucket SAM would make by a stack of its own.
             cwd=self._directory,
             env=_environment(self._emulator, self._directory),

@@ -10,4 +10,3 @@ def test_an_entry_decides_a_connection_that_waits(world):
     world.write_policy(service, f"allow#{UNKNOWN}", customer="Example Ltd")
     world.until_accepted(endpoint, by="PolicyChanges")
     assert world.announced(endpoint, "accepted")["customer"] == "Example Ltd"
-

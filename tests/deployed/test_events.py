@@ -2,9 +2,10 @@
 
 import json
 import uuid
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
+
 from emulator import ACCOUNT, REGION
 
 LISTED, UNKNOWN = "012345678901", "222222222222"
@@ -59,7 +60,7 @@ def test_cloudtrail_tells_who_accepted_without_gatekeeper(world):
 
 
 def cloudtrail(service, endpoint):
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     called = {"ServiceId": service, "VpcEndpointId": {"tag": 1, "content": endpoint}}
     return {
         "version": "0",

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 from botocore.exceptions import ClientError
+
 from world import FUNCTIONS, INTRUDER
 
 LISTED = "012345678901"
@@ -126,8 +127,7 @@ def test_nothing_else_was_refused_to_the_functions(world):
     asked = [
         decision
         for place, decision in enumerate(world.emulator.decisions())
-        if place not in world.meant
-        and any(world.is_session(decision["principal"], function) for function in FUNCTIONS)
+        if place not in world.meant and any(world.is_session(decision["principal"], function) for function in FUNCTIONS)
     ]
     assert [decision for decision in asked if not decision["allowed"]] == []
     actions = {decision["action"] for decision in asked}

@@ -1,7 +1,7 @@
 """What no event announced is found by reconcile, which the schedule starts; a run that fails is put aside."""
 
 import json
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 LISTED = "012345678901"
 MINUTES = {"defaults": 5, "everything": 10}
@@ -24,7 +24,7 @@ def test_reconcile_finds_what_no_event_announced(world, request):
     assert (schedule["ScheduleExpression"], schedule["State"]) == (f"rate({minutes} minutes)", "ENABLED")
     world.emulator.client("scheduler").create_schedule(
         Name="now",
-        ScheduleExpression=f"at({datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S})",
+        ScheduleExpression=f"at({datetime.now(UTC):%Y-%m-%dT%H:%M:%S})",
         Target=schedule["Target"],
         FlexibleTimeWindow=schedule["FlexibleTimeWindow"],
         ActionAfterCompletion="DELETE",

@@ -2,9 +2,10 @@
 
 import json
 
-import identities
 import pytest
 from botocore.exceptions import ClientError
+
+import identities
 
 LISTED = "012345678901"
 RECEIVES = 5  # As in the template.
@@ -68,7 +69,7 @@ def test_a_record_that_keeps_failing_is_put_aside_and_can_be_sent_round_again(im
     sqs = world.taking_on("operator", "bob")("sqs")
     source, target = world.stack["ConnectionsDeadLetterQueueUrl"], world.stack["ConnectionsQueueUrl"]
     [message] = sqs.receive_message(QueueUrl=source)["Messages"]
-    with pytest.raises(ClientError, match="not authorized|AccessDenied"):
+    with pytest.raises(ClientError, match=r"not authorized|AccessDenied"):
         sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
     world.stack.deploy({"RedriveRoleArn": role})
     sqs.send_message(QueueUrl=target, MessageBody=message["Body"])

@@ -1,6 +1,7 @@
 """The stack itself: that it can be changed, and what stays when it is deleted."""
 
 import pytest
+
 from stack import NAME
 
 LISTED, UNKNOWN = "012345678901", "222222222222"

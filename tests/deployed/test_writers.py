@@ -3,9 +3,10 @@
 import json
 import uuid
 
-import identities
 import pytest
 from botocore.exceptions import ClientError
+
+import identities
 from emulator import ACCOUNT, REGION
 from world import INTRUDER
 
@@ -23,7 +24,10 @@ def topics_and_queues(world):
     for name in topics:
         yield name, lambda client, arn=resources[name]: client("sns").publish(TopicArn=arn, Message="believe me")
     for name in queues:
-        yield name, lambda client, url=resources[name]: client("sqs").send_message(QueueUrl=url, MessageBody="believe me")
+        yield (
+            name,
+            lambda client, url=resources[name]: client("sqs").send_message(QueueUrl=url, MessageBody="believe me"),
+        )
         yield (
             f"{name}, by a batch",
             lambda client, url=resources[name]: client("sqs").send_message_batch(
@@ -115,4 +119,4 @@ def test_the_role_for_redrive_sends_to_the_queues_that_messages_come_from_and_no
     for name in sorted(sources):
         client("sqs").send_message(QueueUrl=world.stack.resources[name], MessageBody="{}")
     for name in sorted(sources):
-        world.until(f"{name} to be empty", lambda: world.waiting_messages(f"{name}Url") == 0)
+        world.until(f"{name} to be empty", lambda queue=f"{name}Url": world.waiting_messages(queue) == 0)

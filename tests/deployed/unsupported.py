@@ -76,5 +76,5 @@ def filtered(template: dict[str, Any]) -> dict[str, Any]:
     template = copy.deepcopy(template)
     for entry in ENTRIES:
         if not entry.apply(template):
-            raise ValueError(f"this entry of filter.py concerns nothing in the template, so drop it: {entry}")
+            raise ValueError(f"this entry of unsupported.py concerns nothing in the template, so drop it: {entry}")
     return template

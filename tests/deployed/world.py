@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3.dynamodb.types
+
 import waiting
 from browser import Browser
 from emulator import ACCOUNT, REGION, Emulator
@@ -60,9 +61,7 @@ class World:
             )
         self._last_looked_at, self._edits = self.service(), 0
         self.put_policy("approvers", f"approver#{APPROVER}", services={"*"}, slack_user_id=SLACK_USER)
-        self.machine = Machine(
-            self.emulator, "siem", self.stack["AnnouncementsTopicArn"], self.what_functions_said
-        )
+        self.machine = Machine(self.emulator, "siem", self.stack["AnnouncementsTopicArn"], self.what_functions_said)
         self.approver = self.person(APPROVER)
         # As docs/approvals.md has it.
         arn = self.approver.subscribe(self.emulator, self.stack["ApprovalsTopicArn"], {"approver": [APPROVER]})
@@ -78,7 +77,7 @@ class World:
             part = attributes.get(name)
             digest.update((2**64 - 1 if part is None else len(part.encode())).to_bytes(8, "big"))
             digest.update((part or "").encode())
-        since = datetime.now(timezone.utc) - timedelta(hours=1)
+        since = datetime.now(UTC) - timedelta(hours=1)
         seen = {"fingerprint": digest.hexdigest(), "since": f"{since:%Y-%m-%dT%H:%M:%SZ}"}
         item = {
             "pk": "state",
@@ -137,7 +136,7 @@ class World:
             begun = len(self.simulators.calls())
             self._edits += 1
             self.write_policy(self._last_looked_at, f"allow#{self._edits:012}")
-            self.until("policy-changes to be through with an edit", lambda: self._looked_since(begun))
+            self.until("policy-changes to be through with an edit", lambda begun=begun: self._looked_since(begun))
 
     def _looked_since(self, begun: int) -> bool:
         calls = [call for call in self.simulators.calls()[begun:] if self.is_of(call, "PolicyChanges")]

@@ -31,8 +31,9 @@ EVENTS = ROOT / "tests" / "fixtures" / "events"
 # What each rule of the reference is for: the documents that it must match, and it must match no other.
 RULES = {
     "page": lambda detail: detail["kind"] == "alarm_started",
-    "ticket": lambda detail: "customer" in detail
-    and detail["kind"] in ("rejected", "rejected_out_of_band", "revocation_started", "revoked"),
+    "ticket": lambda detail: (
+        "customer" in detail and detail["kind"] in ("rejected", "rejected_out_of_band", "revocation_started", "revoked")
+    ),
     "siem": lambda detail: detail["kind"].startswith(("vote_", "accept", "rejected", "revoked", "decider_")),
 }
 
@@ -212,7 +213,9 @@ def check_rules(events, text):
         for event in events:
             if (event in taken) != RULES[name](event["detail"]):
                 kind = event["detail"]["kind"]
-                complaints.append(f"docs/messages.md, the rule {name} {'takes' if event in taken else 'leaves out'} {kind}")
+                complaints.append(
+                    f"docs/messages.md, the rule {name} {'takes' if event in taken else 'leaves out'} {kind}"
+                )
         if events and not taken:
             complaints.append(f"no scenario puts anything on the bus that the rule {name} takes")
         # Whoever else puts events there means something else.
@@ -242,9 +245,7 @@ def unseen(schemas, messages):
         "letter": set(enum(schemas.schemas["published"], "$defs", "letter_attributes", "properties", "kind")),
         "alarm": set(alarm["$defs"]["finding"]["enum"]),
         "alarm kind": set(alarm["$defs"]["kind"]["enum"]),
-        "end of an acknowledgement": set(
-            alarm["properties"]["acknowledgement"]["properties"]["ended"]["enum"]
-        ),
+        "end of an acknowledgement": set(alarm["properties"]["acknowledgement"]["properties"]["ended"]["enum"]),
         "reach alarm": set(reach["$defs"]["finding"]["enum"]),
         "opening": set(reach["properties"]["opening"]["enum"]),
         "decided by": set(consts(parts["actor"]["oneOf"], "kind")),
@@ -524,7 +525,10 @@ def rule_breaks(reference):
         ("a rule that takes too much", reference.replace('"customer": [{"exists": true}]', '"at": [{"exists": true}]')),
         ("a rule that takes too little", reference.replace('["Service Alarm", "Reach Alarm"]', '["Service Alarm"]')),
         ("a rule that takes nothing", reference.replace('"kind": ["alarm_started"]', '"kind": ["alarm_begun"]')),
-        ("a rule that takes what others put", reference.replace('"source": ["privatelink.gatekeeper"],\n  "detail-type": ["S', '"detail-type": ["S')),
+        (
+            "a rule that takes what others put",
+            reference.replace('"source": ["privatelink.gatekeeper"],\n  "detail-type": ["S', '"detail-type": ["S'),
+        ),
         ("a rule that nobody can evaluate", reference.replace('[{"exists": true}]', '[{"wildcard": "*"}]')),
         ("a rule less", reference.replace("```json rule siem", "```json")),
     ]
@@ -600,11 +604,15 @@ def main(arguments):
     if complaints:
         return 1
     if wants_breaks:
-        print(f"{len(message_breaks()) + len(event_breaks())} broken messages and events, and every other break are found")
+        print(
+            f"{len(message_breaks()) + len(event_breaks())} broken messages and events, and every other break are found"
+        )
     elif messages is None:
         print("schemas, examples and fixtures hold")
     else:
-        print(f"{len(messages)} messages and {len(events)} events hold to the schemas, and each kind and finding is among them")
+        print(
+            f"{len(messages)} messages and {len(events)} events hold to the schemas, and each kind and finding is among them"
+        )
     return 0
 
 

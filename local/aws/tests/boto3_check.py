@@ -196,7 +196,9 @@ def permissions_decide_who_may_connect():
     equal(refused(stranger.create_vpc_endpoint, **create), (400, "InvalidServiceName"))
     equal(len(listed(vpc_endpoint_id=[endpoint])), 1)
     equal(refused(modify, ServiceId=service_id, AddAllowedPrincipals=["bob"]), (400, "InvalidPrincipal"))
-    equal(refused(modify, ServiceId=NO_SERVICE, AddAllowedPrincipals=["*"]), (400, "InvalidVpcEndpointServiceId.NotFound"))
+    equal(
+        refused(modify, ServiceId=NO_SERVICE, AddAllowedPrincipals=["*"]), (400, "InvalidVpcEndpointServiceId.NotFound")
+    )
 
 
 @check
@@ -206,7 +208,9 @@ def endpoints_belong_to_their_consumer():
     equal((mine["OwnerId"], mine["State"], mine["VpcEndpointType"]), (CONSUMER, "pendingAcceptance", "Interface"))
     for other in (provider, stranger, client("ec2", CONSUMER, "eu-west-1")):
         equal(refused(other.describe_vpc_endpoints, VpcEndpointIds=[endpoint]), (400, "InvalidVpcEndpointId.NotFound"))
-    equal(failures(stranger.delete_vpc_endpoints(VpcEndpointIds=[endpoint])), [(endpoint, "InvalidVpcEndpoint.NotFound")])
+    equal(
+        failures(stranger.delete_vpc_endpoints(VpcEndpointIds=[endpoint])), [(endpoint, "InvalidVpcEndpoint.NotFound")]
+    )
     equal(failures(consumer.delete_vpc_endpoints(VpcEndpointIds=[endpoint])), [])
     equal(listed(vpc_endpoint_id=[endpoint])[0]["VpcEndpointState"], "deleting")
     wait_for(lambda: not listed(vpc_endpoint_id=[endpoint]))
@@ -280,7 +284,9 @@ def calls_that_are_refused_change_nothing():
         malformed = refused(call, ServiceId=service_id, VpcEndpointIds=["eni-1"])
         equal(malformed, (400, "InvalidVpcEndpointId.Malformed"))
         foreign = getattr(stranger, f"{verb}_vpc_endpoint_connections")
-        equal(refused(foreign, ServiceId=service_id, VpcEndpointIds=[endpoint])[1], "InvalidVpcEndpointServiceId.NotFound")
+        equal(
+            refused(foreign, ServiceId=service_id, VpcEndpointIds=[endpoint])[1], "InvalidVpcEndpointServiceId.NotFound"
+        )
     equal(listed(service_id=[service_id])[0]["VpcEndpointState"], "pendingAcceptance")
     equal(refused(provider.describe_vpc_endpoint_connections, DryRun=True), (412, "DryRunOperation"))
     equal(refused(provider.describe_instances), (400, "InvalidAction"))
@@ -419,8 +425,14 @@ def notifications_reach_the_topic():
     equal(by_service["ConnectionNotificationSet"], [notification])
     by_topic = describe(Filters=filters(connection_notification_arn=[topic]))
     equal(by_topic["ConnectionNotificationSet"], [notification])
-    equal(refused(create, ServiceId=service_id, ConnectionNotificationArn=topic, ConnectionEvents=["x"])[1], "InvalidParameterValue")
-    equal(refused(create, ServiceId=service_id, ConnectionNotificationArn="x", ConnectionEvents=events)[1], "InvalidParameterValue")
+    equal(
+        refused(create, ServiceId=service_id, ConnectionNotificationArn=topic, ConnectionEvents=["x"])[1],
+        "InvalidParameterValue",
+    )
+    equal(
+        refused(create, ServiceId=service_id, ConnectionNotificationArn="x", ConnectionEvents=events)[1],
+        "InvalidParameterValue",
+    )
 
     endpoint = make_endpoint(service)
     both = dict(ServiceId=service_id, VpcEndpointIds=[endpoint])
@@ -488,7 +500,10 @@ def topics_and_subscriptions():
     policy = json.dumps({"approver": ["alice@example.com"]})
     subscription = subscribe(topic, "alice@example.com", FilterPolicy=policy)
     found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    equal([(s["SubscriptionArn"], s["Protocol"], s["Endpoint"]) for s in found], [(subscription, "email", "alice@example.com")])
+    equal(
+        [(s["SubscriptionArn"], s["Protocol"], s["Endpoint"]) for s in found],
+        [(subscription, "email", "alice@example.com")],
+    )
     attributes = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
     equal((attributes["FilterPolicy"], attributes["FilterPolicyScope"]), (policy, "MessageAttributes"))
     equal((attributes["PendingConfirmation"], attributes["Owner"]), ("false", PROVIDER))
@@ -508,10 +523,11 @@ def topics_and_subscriptions():
 def subscriptions_are_confirmed_and_protected():
     topic = make_topic()
     subscribe_alice = dict(TopicArn=topic, Protocol="email", Endpoint=f"alice@{topic.rsplit(':', 1)[1]}")
-    counts = lambda: [
-        sns.get_topic_attributes(TopicArn=topic)["Attributes"][f"Subscriptions{what}"]
-        for what in ("Confirmed", "Pending", "Deleted")
-    ]
+
+    def counts():
+        attributes = sns.get_topic_attributes(TopicArn=topic)["Attributes"]
+        return [attributes[f"Subscriptions{what}"] for what in ("Confirmed", "Pending", "Deleted")]
+
     equal(sns.subscribe(**subscribe_alice)["SubscriptionArn"], "pending confirmation")
     equal(counts(), ["0", "1", "0"])
     listed = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
@@ -541,7 +557,7 @@ def messages_reach_whom_they_are_for():
         subscribe(topic, address, FilterPolicy=json.dumps({"approver": [address]}))
     queue = f"arn:aws:sqs:us-east-1:{PROVIDER}:{name}"
     sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
-    texts = {"default": "for machines", "email": "for <you> & \"nobody\" else, ünïcödé\nsecond line"}
+    texts = {"default": "for machines", "email": 'for <you> & "nobody" else, ünïcödé\nsecond line'}
     sent = sns.publish(
         TopicArn=topic,
         Subject="[PrivateLink] request",
@@ -621,7 +637,9 @@ def batches():
     topic = make_topic()
     address = f"all@{topic.rsplit(':', 1)[1]}"
     subscribe(topic, address)
-    entries = [{"Id": f"e{n}", "Message": f"m{n}", "MessageAttributes": {"n": attribute(str(n), "Number")}} for n in range(10)]
+    entries = [
+        {"Id": f"e{n}", "Message": f"m{n}", "MessageAttributes": {"n": attribute(str(n), "Number")}} for n in range(10)
+    ]
     entries[3]["Message"] = ""
     answer = sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
     equal(len(answer["Successful"]), 9)
@@ -759,7 +777,10 @@ def secrets_are_read():
     missing = (400, "ResourceNotFoundException")
     equal(refused(get, SecretId="example"), missing)
     equal(refused(get, SecretId="example/secret", VersionStage="AWSPENDING"), missing)
-    equal(refused(client("secretsmanager", STRANGER).get_secret_value, SecretId=current["ARN"])[1], "AccessDeniedException")
+    equal(
+        refused(client("secretsmanager", STRANGER).get_secret_value, SecretId=current["ARN"])[1],
+        "AccessDeniedException",
+    )
 
 
 if arguments.secretsmanager_url:
@@ -771,7 +792,7 @@ def main():
     for function in CHECKS:
         try:
             function()
-        except Exception:  # one check must not keep the others from running
+        except Exception:  # noqa: BLE001 (one check must not keep the others from running)
             failed += 1
             print(f"FAILED {function.__name__}")
             traceback.print_exc()

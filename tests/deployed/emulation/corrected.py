@@ -246,7 +246,7 @@ def invoke_target_if_it_lets_events_in(target, event, rule, *others):
 
 eventbridge._invoke_target = invoke_target_if_it_lets_events_in
 
-# "denyAll – No source queues can specify this queue as the dead-letter queue":
+# "denyAll - No source queues can specify this queue as the dead-letter queue":
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html
 validate_redrive_policy = sqs._validate_redrive_policy
 
