@@ -8,8 +8,7 @@ sam builds one by one.
 import re
 import sys
 
-from notices import FUNCTIONS
-from sbom import TARGETS, cargo
+from sbom import FUNCTIONS, TARGETS, cargo
 
 EXPENSIVE = re.compile("aws-sdk-.*|dynoxide-rs")
 LINE = re.compile(r"(\d+)(\S+) v(\S+)(?: \(proc-macro\))?(?: \(/\S*\))? ?(\S*)")

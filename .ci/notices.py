@@ -5,14 +5,12 @@ this collects, from each crate that is in a function's `bootstrap`, the files in
 .ci/sbom.py tells which crates those are.
 """
 
-import json
 import re
 import sys
 from pathlib import Path
 
-from sbom import ROOT, TARGETS, cargo, linked
+from sbom import FUNCTIONS, TARGETS, crates, linked
 
-FUNCTIONS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml"))
 TOLD = re.compile(r"(licen[cs]es?|copying|copyright|notice|unlicense)([-._].*)?", re.IGNORECASE)
 
 
@@ -24,15 +22,11 @@ def texts(crate: dict) -> list[str]:
 
 
 def notices(architecture: str) -> str:
-    crates = {
-        (crate["name"], crate["version"]): crate
-        for crate in json.loads(cargo("metadata", "--locked", "--format-version", "1"))["packages"]
-    }
     found = {key for function in FUNCTIONS for key in linked(f"gatekeeper-{function}", TARGETS[architecture])}
     # Many crates come with the very same text: once is enough.
     users: dict[str, list[str]] = {}
     for key in sorted(found):
-        crate = crates[key]
+        crate = crates()[key]
         if crate["source"] is None:
             continue
         licence = crate["license"] or "see its repository"
