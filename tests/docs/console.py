@@ -15,9 +15,9 @@ The word behind a fence says what a block is:
     python              read, not run
 
 Commands are looked up where they are defined: those of the AWS CLI in botocore's model, those of the SAM CLI in its
-own code, cargo's in its help and in the workspace's metadata, files in the repository. The SAM CLI wants an old
-botocore; `--ec2-model WHEEL` names a newer one whose model of EC2 holds (`bash .ci/model/run wheel` fetches it). `--run`
-needs the local world, and builds it if it is not built yet. Needs what .ci/requirements.txt lists.
+own code, cargo's in its help and in the workspace's metadata, files in the repository. EC2's operations are those of
+.ci/model, which is newer than what the SAM CLI lets be installed. `--run` needs the local world, and builds it if it is
+not built yet. Needs what .ci/requirements.txt lists.
 """
 
 import argparse
@@ -203,9 +203,11 @@ def service(name: str):
         return None
 
 
-def take_ec2_model(wheel: str, folder: str) -> None:
-    """Has EC2's operations be those of this botocore, which is read out into the folder."""
-    with zipfile.ZipFile(wheel) as packed:
+def take_ec2_model(folder: str) -> None:
+    """Has EC2's operations be those of .ci/model, which are read out into the folder."""
+    command, environment = ["bash", ".ci/model/run", "wheel"], {**os.environ, "PYTHON": sys.executable}
+    wheel = subprocess.run(command, cwd=ROOT, env=environment, check=True, text=True, stdout=subprocess.PIPE).stdout
+    with zipfile.ZipFile(wheel.strip()) as packed:
         packed.extractall(folder, [name for name in packed.namelist() if name.startswith("botocore/data/ec2/")])
     SESSION.get_component("data_loader").search_paths.insert(0, str(Path(folder, "botocore", "data")))
 
@@ -633,11 +635,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", action="store_true", help="run what documents say the output of")
     parser.add_argument("--breaks", action="store_true", help="see that the check can fail")
-    parser.add_argument("--ec2-model", metavar="WHEEL", help="botocore-….whl, for its model of EC2")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as models:
-        if arguments.ec2_model:
-            take_ec2_model(arguments.ec2_model, models)
+        take_ec2_model(models)
         return told(arguments)
 
 
