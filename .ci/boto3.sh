@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Starts the simulators on free ports of loopback, runs the check with boto3 against them, and stops them.
+# Starts the simulators on free ports of loopback, calls them with boto3 (local/aws/tests/boto3_check.py), and stops them.
 #
-#   bash .ci/boto3.sh PYTHON        PYTHON is one that has boto3; .ci/run gives its own
+#   bash .ci/boto3.sh PYTHON        a Python that has boto3; .ci/run names its own
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 python=${1:?which python? one with boto3, see .ci/requirements.txt}
 
-# The whole workspace's examples, not one package's: another selection would have other features, and compile
+# The examples of the whole workspace, since a build of one package can have other features, and would then compile
 # aws-sdk-ec2 once more.
 cargo build --quiet --workspace --examples --locked
 target=${CARGO_TARGET_DIR:-target}
@@ -19,7 +19,7 @@ stop() {
 }
 trap stop EXIT
 
-# The server listens first, on ports that are free, and then prints where: no waiting, no guessing.
+# The server takes free ports, listens, and then prints its addresses. So nothing here has to guess or wait.
 mkfifo "$work/addresses"
 "$target/debug/examples/serve" >"$work/addresses" &
 server=$!
@@ -41,7 +41,7 @@ while [ -z "$ec2" ] || [ -z "$sns" ] || [ -z "$organizations" ] || [ -z "$events
         secrets) secrets=$url ;;
     esac
 done
-cat <&3 >/dev/null & # Whatever else it prints must not fill the pipe.
+cat <&3 >/dev/null & # Reads on, so that the pipe does not fill up and stop the server.
 
 "$python" local/aws/tests/boto3_check.py --ec2-url "$ec2" --sns-url "$sns" \
     --organizations-url "$organizations" --events-url "$events" --secretsmanager-url "$secrets"

@@ -1,8 +1,8 @@
-"""Holds what is built together to one choice of features for all that the SDK rests on: python .ci/features.py
+"""Checks that all builds give the SDK's dependencies the same features: python .ci/features.py
 
-Cargo compiles a crate once for each choice of features of what it rests on. With aws-sdk-ec2 that takes minutes each
-time, so `cargo run`, `cargo test` and what the tests of replay build must agree, and so must the functions, which
-sam builds one by one.
+Cargo compiles a crate once for each choice of its dependencies' features. For aws-sdk-ec2 that takes minutes each time.
+So `cargo run`, `cargo test` and the build in the tests of replay must agree, and so must the functions, which sam builds
+one by one.
 """
 
 import re
@@ -23,7 +23,7 @@ ALIKE = {
 
 
 def below(selection: tuple[str, ...]) -> set[tuple[str, str, str]]:
-    """Name, version and features of all that what is EXPENSIVE rests on, where this is selected."""
+    """The EXPENSIVE crates and all their dependencies, by name, version and features, in a build of this selection."""
     tree = cargo(
         "tree", "--locked", "--quiet", "--target", TARGETS["x86_64"], "--prefix=depth", "--format={p} {f}", *selection
     )

@@ -1,8 +1,8 @@
-"""Writes the licences of what is linked into the functions: python .ci/notices.py arm64 FILE
+"""Writes the licences of the crates that are linked into the functions: python .ci/notices.py arm64 FILE
 
-Licences such as MIT and Apache-2.0 ask whoever passes a program on to pass on their text and the names in it. So
-this collects, from each crate that is in a function's `bootstrap`, the files in which its authors have put that.
-.ci/sbom.py tells which crates those are.
+Licences such as MIT and Apache-2.0 require that a program is passed on with their text and the names in it. So this
+collects the files with licences and notices of each crate that is in a function's `bootstrap`. .ci/sbom.py knows which
+crates those are.
 """
 
 import re
@@ -11,19 +11,19 @@ from pathlib import Path
 
 from sbom import FUNCTIONS, TARGETS, crates, linked
 
-TOLD = re.compile(r"(licen[cs]es?|copying|copyright|notice|unlicense)([-._].*)?", re.IGNORECASE)
+NOTICE = re.compile(r"(licen[cs]es?|copying|copyright|notice|unlicense)([-._].*)?", re.IGNORECASE)
 
 
 def texts(crate: dict) -> list[str]:
-    """What the crate's authors want passed on."""
+    """The texts of the crate's files with licences and notices."""
     place = Path(crate["manifest_path"]).parent
-    files = sorted(path for path in place.iterdir() if path.is_file() and TOLD.fullmatch(path.name))
+    files = sorted(path for path in place.iterdir() if path.is_file() and NOTICE.fullmatch(path.name))
     return [path.read_text(encoding="utf-8", errors="replace").strip() for path in files]
 
 
 def notices(architecture: str) -> str:
     found = {key for function in FUNCTIONS for key in linked(f"gatekeeper-{function}", TARGETS[architecture])}
-    # Many crates come with the very same text: once is enough.
+    # Many crates come with the same text, which is written once.
     users: dict[str, list[str]] = {}
     for key in sorted(found):
         crate = crates()[key]

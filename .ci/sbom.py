@@ -40,8 +40,8 @@ def cargo(*arguments: str) -> str:
 
 
 def linked(package: str, target: str) -> dict[tuple[str, str], set[tuple[str, str]]]:
-    """What is in the package's binary, itself included, and what each of these depends on."""
-    # Macros run when the function is built, and are not in it.
+    """The crates in the package's binary, itself included, each with those that it depends on."""
+    # Macros run when the function is built, and are not in the binary.
     edges = "normal,no-proc-macro"
     tree = cargo("tree", "--locked", "--package", package, "--target", target, "--edges", edges, "--prefix", "depth")
     found: dict[tuple[str, str], set[tuple[str, str]]] = {}
@@ -92,7 +92,7 @@ def bill(package: str, target: str) -> Bom:
     top = next(each for (name, _), each in components.items() if name == package)
     bom = Bom(components=[each for each in components.values() if each is not top])
     bom.metadata.component = top
-    # What is linked besides crates, and not listed by cargo: Rust's standard library.
+    # Rust's standard library is linked too, and cargo does not list it.
     rust = re.search(r'channel = "(\S+)"', (ROOT / "rust-toolchain.toml").read_text(encoding="utf-8")).group(1)
     standard = Component(
         type=ComponentType.LIBRARY,
@@ -115,7 +115,7 @@ def bill(package: str, target: str) -> Bom:
 
 
 def written(bom: Bom) -> str:
-    """The bill as text, the same for the same bill: the library would put in a time and a random serial number."""
+    """The bill as text, without the time and the random serial number that the library puts in."""
     document = json.loads(JsonV1Dot6(bom).output_as_string())
     del document["serialNumber"], document["metadata"]["timestamp"]
     return json.dumps(document, indent=1, sort_keys=True) + "\n"

@@ -2,9 +2,9 @@
 
     python .ci/translate.py template.yaml translated.json [Name=Value…]
 
-The linters and tests/template/ look at the result too, because some mistakes show only there. What `sam package` wrote
-can be deployed as it comes out, where transforms cannot be (docs/regions.md); parameters that the translator itself
-reads, which is Rollout, are then those that are given here. Works offline.
+The linters and tests/template/ look at the result too, because some mistakes show only there. StackSets deploy no
+transforms, so docs/regions.md has people translate what `sam package` wrote. The translator itself reads the parameter
+Rollout, so its value is given here then. This works offline.
 """
 
 import json
@@ -18,7 +18,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 
 class NoManagedPolicies(ManagedPolicyLoader):
-    """Managed policies are looked up in IAM, and this template must not use any."""
+    """The translator looks up managed policies in IAM. This template must not use any."""
 
     def __init__(self) -> None:
         super().__init__(iam_client=None)
@@ -27,7 +27,7 @@ class NoManagedPolicies(ManagedPolicyLoader):
         return {}
 
 
-# The translator wants a Region to put in; any will do.
+# The translator needs a Region, and any will do.
 os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
 
 
@@ -40,7 +40,7 @@ def translate(path: Path, parameters: dict[str, str] | None = None) -> dict:
         if resource["Type"] == "AWS::Serverless::Function"
     }
     for name, function in functions.items():
-        # `sam deploy` puts the built binary into a bucket; the translator wants to see that place.
+        # The translator requires the place in a bucket where `sam deploy` puts the binary.
         if not str(function["Properties"]["CodeUri"]).startswith("s3://"):
             function["Properties"]["CodeUri"] = f"s3://bucket/{name}.zip"
     translated = transform(template, parameters or {}, NoManagedPolicies())
@@ -50,9 +50,9 @@ def translate(path: Path, parameters: dict[str, str] | None = None) -> dict:
             translated["Resources"][name].setdefault("Metadata", {}).update(function["Metadata"])
     for resource in translated["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping" and "ScalingConfig" in resource["Properties"]:
-            # ES1001 wants an on-failure destination, which a mapping from a queue (only those take a
-            # ScalingConfig) cannot have: the queue has its dead-letter queue. On the SAM template the rule
-            # knows the difference, so streams stay checked there.
+            # ES1001 asks for an on-failure destination. A mapping from a queue cannot have one, since the queue has
+            # its dead-letter queue. Only mappings from queues take a ScalingConfig. In the SAM template the rule knows
+            # the difference, so it holds for streams there.
             exception = {"cfn-lint": {"config": {"ignore_checks": ["ES1001"]}}}
             resource.setdefault("Metadata", {}).update(exception)
     return translated

@@ -2,8 +2,8 @@
 
     python .ci/guard/check.py PACKAGE TEMPLATE…
 
-PACKAGE is where npm put @cdklabs/cdk-validator-cfnguard: the binary and Control Tower's rules. What is found and not
-among exceptions.yaml is a failure; so is an exception that nothing needs.
+PACKAGE is the folder where npm put @cdklabs/cdk-validator-cfnguard: the binary and Control Tower's rules. A finding that
+exceptions.yaml does not list is a failure, and so is an exception that nothing needs.
 """
 
 import json
@@ -27,14 +27,14 @@ def binary(package: Path) -> Path:
 
 def run(*command: str | Path) -> str:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
-    # 19: something is not compliant, which the report says.
+    # 19 means that something is not compliant. The report says what.
     if done.returncode not in (0, 19):
         sys.exit(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
 def resources(found) -> set[str]:
-    """The resources that a finding names, wherever in it."""
+    """All resources that a finding names."""
     if isinstance(found, list):
         return set().union(*map(resources, found))
     if not isinstance(found, dict):

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Notices what AWS adds to the EC2 operations that are in use here.
 
-    python .ci/model/check.py WHEEL            holds EC2's API model, in a wheel of botocore, against known.json
-    python .ci/model/check.py WHEEL --breaks   breaks both in every way, and wants the check to see it
+    python .ci/model/check.py WHEEL            compares EC2's API model, in a wheel of botocore, with known.json
+    python .ci/model/check.py WHEEL --breaks   shows that the check sees each kind of difference
 
-The operations in use are those that the simulator answers (local/aws/src/ec2/mod.rs); the product's are among them. Of
+The operations in use are those that the simulator answers (local/aws/src/ec2/mod.rs), which include the product's. For
 each, known.json lists what the model says, one fact a line: members of input and output at every depth, which of them
-are required, values of enums, names of filters, bounds. A fact stands under "known" if the simulator keeps to it, or is
-under a key of "not_modelled" with the reason why it does not. What stands in the one and not in the other is a
-complaint, with what to do about it. .ci/model/run fetches the wheel.
+are required, values of enums, names of filters, bounds. A fact is listed under "known" if the simulator keeps to it.
+Otherwise it is under a key of "not_modelled", with the reason. The check complains about each fact that is only in the
+model or only in known.json, and says what to do about it. .ci/model/run fetches the wheel.
 """
 
 import argparse
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KNOWN = Path(__file__).with_name("known.json")
 SIMULATOR = ROOT / "local/aws/src/ec2"
 MODEL = "botocore/data/ec2/2016-11-15/service-2.json.gz"
-# Operations about endpoint services, endpoints and what connects to the services besides.
+# Operations about endpoint services, endpoints, and what else connects to the services.
 OURS = re.compile(r"VpcEndpoint|NetworkFunction")
 
 
@@ -40,12 +40,12 @@ def answered() -> set[str]:
 
 
 def permitted() -> set[str]:
-    """The operations that the product may call, by its template."""
+    """The operations that the template allows the product to call."""
     return set(re.findall(r"\bec2:([A-Z]\w+)", (ROOT / "template.yaml").read_text())) - {"Region", "ResourceTag"}
 
 
 def words() -> set[str]:
-    """The texts that stand in the simulator's source."""
+    """All string literals in the simulator's source."""
     sources = [path.read_text() for path in sorted(SIMULATOR.glob("*.rs"))]
     return set(re.findall(r'"([^"\s]+)"', "\n".join(sources)))
 
@@ -55,7 +55,7 @@ def plain(text: str) -> str:
 
 
 class Facts:
-    """What the model says of one operation: each fact, with its documentation and what is on the wire for it."""
+    """What the model says of one operation: each fact, with its documentation and its name on the wire."""
 
     def __init__(self, model: dict, operation: str):
         self.shapes = model["shapes"]
@@ -80,7 +80,7 @@ class Facts:
             at = f"{path}.{member}"
             documentation = of.get("documentation", "")
             wire = of.get("queryName") or of.get("locationName") or member
-            # The EC2 protocol writes the first letter of a parameter large.
+            # The EC2 protocol writes a parameter's first letter as a capital.
             self.found[at] = (plain(documentation), wire[:1].upper() + wire[1:] if asked else wire)
             if member in shape.get("required", ()):
                 self.found[f"{at} required"] = ("", None)
@@ -92,7 +92,7 @@ class Facts:
 
 
 def covers(key: str, fact: str) -> bool:
-    """Whether a key of "not_modelled" stands for a fact: itself, what is below it, what is said of it."""
+    """Whether a key of "not_modelled" covers a fact: the key itself, what is below it, or a property of it."""
     return fact == key or fact.startswith(tuple(key + end for end in (".", "[", " ")))
 
 
@@ -164,7 +164,7 @@ BREAKS = []
 
 
 def breaks(title: str, wanted: str):
-    """Registers a way to break model, known.json, operations or source; what the check then has to say."""
+    """Registers a way to break the model, known.json or the sources, and what the check has to say about it."""
     return lambda change: BREAKS.append((title, wanted, change))
 
 
@@ -173,7 +173,7 @@ def shape(model: dict, operation: str, side: str) -> dict:
 
 
 def item(model: dict, operation: str, member: str) -> dict:
-    """The structure that a list in an answer is of."""
+    """The structure of the items of a list in an answer."""
     member = shape(model, operation, "output")["members"][member]["shape"]
     return model["shapes"][model["shapes"][member]["member"]["shape"]]
 

@@ -1,23 +1,23 @@
-"""Holds the commands in the documents to what there is.
+"""Checks the commands in the documents.
 
-    python tests/docs/console.py                  each command exists, with the flags that it is given
-    python tests/docs/console.py --run            what a document says that a command prints, it prints
-    python tests/docs/console.py [--run] --breaks that these checks can fail
+    python tests/docs/console.py                    checks that each command exists, with the options that it is given
+    python tests/docs/console.py --run              runs commands, and compares what they print with the document
+    python tests/docs/console.py [--run] --breaks   shows that these checks can fail
 
-The word behind a fence says what a block is:
+The words behind a block's fence say what is done with the block:
 
-    console             commands behind "$ ", each with what it prints. `--run` runs them, in bash, and compares. They
-                        are `cargo run -q -- …`, and what bash has. "…" stands for any text, in a line of its own for
-                        any lines.
-    console not-run     the same, and nothing runs it: it takes too long, never ends, or needs AWS
-    sh                  commands, which nothing runs
-    yaml world.yaml     a file for the commands of all documents; any name with a dot, any language
-    python              read, not run
+    console             Commands behind "$ ", each with what it prints. `--run` runs them in bash. A command is
+                        `cargo run -q -- …`, or one that every system has. "…" stands for any text, and on a line of its
+                        own for any lines.
+    console not-run     The same, but the commands take too long, do not end, or need AWS. They are only looked up.
+    sh                  Commands that are only looked up.
+    yaml world.yaml     A file that the commands find in their folder. It can have any language, and any name with a dot.
+    python              Checked for its syntax.
 
-Commands are looked up where they are defined: those of the AWS CLI in botocore's model, those of the SAM CLI in its
-own code, cargo's in its help and in the workspace's metadata, files in the repository. EC2's operations are those of
-.ci/model, which is newer than what the SAM CLI lets be installed. `--run` needs the local world, and builds it if it is
-not built yet. Needs what .ci/requirements.txt lists.
+The check looks up a command where it is defined: the AWS CLI's in botocore's model, the SAM CLI's in its own code,
+cargo's in its help and in the workspace's metadata, files in the repository. EC2's operations are those of .ci/model,
+which is newer than the botocore that the SAM CLI requires. `--run` builds the local world if that is not built yet. The
+check needs what .ci/requirements.txt lists.
 """
 
 import argparse
@@ -50,11 +50,11 @@ from botocore.validate import ParamValidator
 from documents import PAGES, ROOT
 
 FENCE = re.compile(r"^( *)```(\S*) ?([^\n]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-# What stands for the value of a variable, or for what a command prints; and the reader's own values.
+# HOLE stands for the value of a variable and for the output of a command. In documents, "…" stands for a reader's values.
 HOLE, OPEN = "\ufffc", ("\ufffc", "…")
 BASH = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
-# Of bash, of every system, or of those who made them: only their files are looked up.
+# Commands of bash and of common programs. Their options are not looked up, but the files that they name are.
 OTHERS = {"bash", "cat", "cd", "curl", "echo", "eval", "git", "grep", "head", "pip", "printf", "python", "sed", "tail"}
 
 # Options that every operation takes, and those that paginated ones take.
@@ -70,7 +70,7 @@ AWS_GLOBAL = {
     "region",
 }
 AWS_PAGES = {"max-items", "page-size", "starting-token"}
-# What the AWS CLI adds to the operations, or calls by another name: botocore does not know it.
+# Commands and names of the AWS CLI that are not in botocore's model.
 AWS_OWN = {
     ("cloudformation", "deploy"): {"capabilities", "parameter-overrides", "s3-bucket", "stack-name", "template-file"},
     ("logs", "tail"): {"filter-pattern", "follow", "format", "since"},
@@ -81,7 +81,7 @@ AWS_RENAMED = {("sns", "subscribe", "endpoint"): "notification-endpoint"}
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page, and where it is."""
+    """A fenced block of a page."""
 
     page: str
     line: int
@@ -95,7 +95,7 @@ class Block:
 
     @property
     def exchanges(self) -> list[tuple[str, list[str]]]:
-        """Of a console: each command, and the lines that it prints."""
+        """The commands of a console, each with the lines that it prints."""
         found: list[tuple[str, list[str]]] = []
         goes_on = False
         for line in self.text.splitlines():
@@ -133,7 +133,7 @@ def nodes(node: tree_sitter.Node, kind: str) -> Iterator[tree_sitter.Node]:
 
 
 def word(node: tree_sitter.Node) -> str:
-    """A word as the command gets it, with a HOLE for what is only known when it runs."""
+    """A word as the command gets it, with a HOLE for each part that is known only when it runs."""
     text = node.text.decode()
     match node.type:
         case "raw_string":
@@ -155,7 +155,7 @@ def word(node: tree_sitter.Node) -> str:
 
 
 def commands(script: str) -> Iterator[list[str]]:
-    """The words of each command of a script, wherever in it."""
+    """The words of each command of a script, those of functions and substitutions included."""
     for node in nodes(BASH.parse(script.encode()).root_node, "command"):
         yield [word(child) for child in node.named_children if child.type not in ("variable_assignment", "comment")]
 
@@ -178,7 +178,7 @@ def syntax(block: Block) -> Iterator[str]:
 
 
 def options(words: list[str]) -> dict[str, list[str]]:
-    """Each --option with the words behind it, and under "" those before the first."""
+    """Each --option with the words behind it. Those before the first option are under ""."""
     found: dict[str, list[str]] = {"": []}
     name = ""
     for each in words:
@@ -204,7 +204,7 @@ def service(name: str):
 
 
 def take_ec2_model(folder: str) -> None:
-    """Has EC2's operations be those of .ci/model, which are read out into the folder."""
+    """Unpacks EC2's operations of .ci/model into the folder, and takes them instead of those of the installed botocore."""
     command, environment = ["bash", ".ci/model/run", "wheel"], {**os.environ, "PYTHON": sys.executable}
     wheel = subprocess.run(command, cwd=ROOT, env=environment, check=True, text=True, stdout=subprocess.PIPE).stdout
     with zipfile.ZipFile(wheel.strip()) as packed:
@@ -253,7 +253,7 @@ def aws(words: list[str]) -> Iterator[str]:
 
 @functools.cache
 def waiters(name: str) -> dict[str, str]:
-    """What a service can be waited for, and the operation that asks."""
+    """The waiters of a service by name, each with the operation that it calls."""
     try:
         model = SESSION.get_waiter_model(name)
     except DataNotFoundError:
@@ -262,7 +262,7 @@ def waiters(name: str) -> dict[str, str]:
 
 
 def parameters(name: str, operation: str, model: OperationModel, given: dict[str, list[str]]) -> Iterator[str]:
-    """What is wrong with the options of an operation, and with their values."""
+    """The mistakes in the options of an operation, and in their values."""
     shape = model.input_shape
     members = shape.members if shape else {}
     named = {AWS_RENAMED.get((name, operation, cli(each)), cli(each)): each for each in members}
@@ -287,7 +287,7 @@ def parameters(name: str, operation: str, model: OperationModel, given: dict[str
 
 
 def wrong(values: list[str], shape: Shape) -> Iterator[str]:
-    """What is wrong with the words behind an option."""
+    """The mistakes in the words behind an option."""
     if values[0][:1] in ("{", "[") and shape.type_name in ("list", "map", "structure"):
         try:
             value = json.loads(" ".join(values))
@@ -341,14 +341,14 @@ def sam(words: list[str]) -> Iterator[str]:
 
 @functools.cache
 def cargo_options(subcommand: str) -> set[str] | None:
-    """The options of cargo's subcommand, by its help."""
+    """The options that the help of cargo's subcommand lists."""
     told = subprocess.run(["cargo", subcommand, "-h"], capture_output=True, text=True, check=False)
     return None if told.returncode else set(re.findall(r"(?<![\w-])--?[a-zA-Z][\w-]*", told.stdout))
 
 
 @functools.cache
 def workspace() -> dict[str, dict[str, set[str]]]:
-    """The names of the targets of each package by their kind."""
+    """The names of each package's targets, by kind."""
     command = ["cargo", "metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]
     told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
     found: dict[str, dict[str, set[str]]] = {}
@@ -405,7 +405,7 @@ def tracked() -> set[str]:
 
 
 def files(words: list[str]) -> Iterator[str]:
-    """The words that name a file of the repository, or should."""
+    """The words that name a file of the repository which does not exist."""
     run = words[0] in ("bash", "python") and len(words) > 1 and "/" in words[1]
     for each in words[1:]:
         path = each.partition("=")[2] if each.startswith("--") else each
@@ -420,7 +420,7 @@ LOOKED_UP = {"aws": aws, "cargo": cargo, "sam": sam}
 
 
 def unknown(pages: dict[str, str]) -> Iterator[str]:
-    """What is wrong with the commands of the pages."""
+    """The mistakes in the commands of the pages."""
     for page, text in pages.items():
         of_page = blocks(page, text)
         defined = set().union(*(functions(block.script) for block in of_page))
@@ -437,8 +437,8 @@ def unknown(pages: dict[str, str]) -> Iterator[str]:
 
 # Running.
 
-# `cargo run` starts the local world without cargo, which would look for its settings in the folder of the files. The
-# local world listens on a free port, so that the one that somebody plays with is not in the way.
+# `cargo run` starts the local world directly, because cargo would look for its settings in the folder of the files. The
+# local world takes a free port, so that another one can run on this machine at the same time.
 PRELUDE = """
 cargo() {
     if [ "$1 $2 $3" != "run -q --" ]; then echo "only cargo run -q -- is run here"; return 1; fi
@@ -472,7 +472,7 @@ def free_port() -> int:
 
 
 def matches(expected: list[str], printed: list[str]) -> bool:
-    """Whether lines are as expected, where "…" is any text and a line of it any lines."""
+    """Whether the lines are the expected ones."""
     pattern = "".join(
         "(?:.*\n)*" if line == "…" else ".*".join(map(re.escape, line.split("…"))) + "\n" for line in expected
     )
@@ -484,7 +484,7 @@ def stripped(lines: list[str]) -> list[str]:
 
 
 def different(block: Block, folder: str) -> Iterator[str]:
-    """Runs a block's commands in a folder, and says what they print that the block does not say."""
+    """Runs a block's commands in the folder. Yields the differences between what they print and what the block says."""
     port = free_port()
     script = PRELUDE + "".join(f"{command}\nsaid\n" for command, _ in block.exchanges)
     environment = {**os.environ, "LOCAL_WORLD": local_world(), "PORT": str(port), "MARK": MARK}
@@ -512,7 +512,7 @@ def different(block: Block, folder: str) -> Iterator[str]:
 
 
 def untrue(pages: dict[str, str]) -> Iterator[str]:
-    """What is wrong with what the pages say of the local world, and of what commands print."""
+    """The mistakes in what the pages say of the local world's options and of what commands print."""
     everything = [block for page, text in pages.items() for block in blocks(page, text)]
     with tempfile.TemporaryDirectory() as folder:
         for block in everything:
@@ -533,7 +533,7 @@ def untrue(pages: dict[str, str]) -> Iterator[str]:
                 yield from (f"{block.place}: {problem}" for problem in different(block, folder))
 
 
-# What a right page looks like, and how it can go wrong: what is replaced in it, and what is to be said then.
+# A page without mistakes. Each break replaces a text in it, and names a part of the complaint that has to come.
 SAMPLE = """
 ```sh
 output() { aws cloudformation describe-stacks --query "Stacks[?StackName=='$1'].StackId"; }
@@ -618,7 +618,7 @@ RUN_BREAKS = [
 
 
 def missed(check, breaks: list[tuple[str, str, str]]) -> Iterator[str]:
-    """The ways to break the sample that the check does not see."""
+    """The breaks of the sample that the check does not find."""
     if wrongly := list(check({"sample": SAMPLE})):
         yield f"the sample is right, and this was said of it: {wrongly}"
     for old, new, wanted in breaks:

@@ -1,9 +1,9 @@
-"""Holds the documentation to what is there.
+"""Checks that what the documents name exists, and that their sums are right.
 
-    python tests/docs/documents.py             tests and metrics that docs name, links, and the sums of docs/cost.md
-    python tests/docs/documents.py --breaks    that each of these checks can fail
+    python tests/docs/documents.py             checks tests and metrics in docs, links, and the sums of docs/cost.md
+    python tests/docs/documents.py --breaks    shows that each of these checks can fail
 
-Needs nothing but Python.
+It needs nothing but Python.
 """
 
 import re
@@ -20,17 +20,17 @@ PAGES = sorted(
 
 # `scenarios/votes.rs::no_token_is_kept_anywhere`
 TEST = re.compile(r"`([\w./-]+\.(?:rs|py))::(\w+)`")
-# [text](target), not in code.
+# [text](target), but not in code.
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
 def is_test(path, name):
-    """Whether a file has a test, or in Python a check, of this name."""
+    """Whether a file has a test of this name. In Python, any function counts."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         return re.search(rf"^def {name}\(", text, re.MULTILINE) is not None
-    # The attribute stands right above, with other attributes or comments at most between.
+    # Only attributes and comments may be between the attribute and the function.
     plain = rf"#\[(?:tokio::)?test\b[^\n]*\]\n(?:[ \t]*(?:#\[|//)[^\n]*\n)*[ \t]*(?:async )?fn {name}\("
     drawn = rf"^[ \t]+fn {name}\([^)]*\bin\b"  # proptest!
     return re.search(plain, text) is not None or re.search(drawn, text, re.MULTILINE) is not None
@@ -68,7 +68,7 @@ def links_lead_somewhere(page, text):
 
 
 def sums_are_right(page, text):
-    """The tables of docs/cost.md are what docs/cost.py computes."""
+    """docs/cost.md has the tables that docs/cost.py computes."""
     if page == "docs/cost.md" and cost.TABLES not in text:
         yield f"{page}: `python docs/cost.py` computes other tables"
 
@@ -91,14 +91,14 @@ FOR_NAME = re.compile(r"for \(name, value\) in \[(.*?)\] \{", re.DOTALL)
 
 
 def metrics_and_lines_are_those_of_the_code(page, text):
-    """The tables of metrics and log lines in docs/messages.md, against what the functions write."""
+    """docs/messages.md lists the metrics and log lines that the functions write."""
     if page != "docs/messages.md":
         return
     code = "\n".join(path.read_text(encoding="utf-8").partition("#[cfg(test)]")[0] for path in SOURCES)
     written = set(PUT.findall(code)) | {
         name for table in FOR_NAME.findall(code) for name in re.findall(r'\("(\w+)"', table)
     }
-    # And those that CloudWatch makes of the access log.
+    # CloudWatch makes these of the access log.
     written |= set(re.findall(r"^ +MetricName: (\w+)\n +MetricValue:", TEMPLATE, re.MULTILINE))
     lines, _, metrics = text.partition("\n## Logs and metrics\n")[2].partition("| metric |")
     listed = set(
@@ -109,7 +109,7 @@ def metrics_and_lines_are_those_of_the_code(page, text):
     for name in sorted(listed - written):
         yield f"{page}: nothing writes the metric {name}"
     for message, fields in re.findall(r"^\| `([^`]+)` \| [A-Z]+ \| (.+) \|$", lines, re.MULTILINE):
-        # The macro's arguments, fields first and the message last.
+        # In the macro's arguments, the message comes last.
         call = re.search(rf"tracing::\w+!\(([^;]*?)\"{re.escape(message)}\"\s*\)", code)
         if call is None:
             yield f"{page}: nothing logs {message!r}"

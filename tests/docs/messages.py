@@ -1,11 +1,11 @@
-"""Holds what the product publishes and takes to the schemas in docs/schemas.
+"""Checks the messages that the product publishes, and the events that it takes, by the schemas in docs/schemas.
 
     GATEKEEPER_RECORD_MESSAGES=/tmp/messages cargo test --workspace --locked --test scenarios --test simulation
-    python tests/docs/messages.py /tmp/messages            every message that a scenario published, or the simulation
-    python tests/docs/messages.py /tmp/messages --breaks   that each of these checks can fail
+    python tests/docs/messages.py /tmp/messages            checks all messages of the scenarios and the simulation
+    python tests/docs/messages.py /tmp/messages --breaks   shows that each of these checks can fail
 
-Without a folder, only what needs no recording: the schemas themselves, the examples in docs/messages.md and the
-events in tests/fixtures. Needs the package jsonschema, which .ci/requirements.txt brings.
+Without a folder it checks only the schemas themselves, the examples in docs/messages.md and the events in tests/fixtures.
+It needs the package jsonschema, which .ci/requirements.txt brings.
 """
 
 import copy
@@ -28,7 +28,7 @@ SCHEMAS = ROOT / "docs" / "schemas"
 REFERENCE = ROOT / "docs" / "messages.md"
 EVENTS = ROOT / "tests" / "fixtures" / "events"
 
-# What each rule of the reference is for: the documents that it must match, and it must match no other.
+# For each rule of the reference, the documents that it must match. It must match no others.
 RULES = {
     "page": lambda detail: detail["kind"] == "alarm_started",
     "ticket": lambda detail: (
@@ -37,7 +37,7 @@ RULES = {
     "siem": lambda detail: detail["kind"].startswith(("vote_", "accept", "rejected", "revoked", "decider_")),
 }
 
-# Fixtures that are events of these kinds and give hints. The others are there to be ignored or refused.
+# Fixtures that are events of these kinds and give hints. The product ignores or refuses the other fixtures.
 FIXTURES = {
     "connection-requested": ["connection-requested.json"],
     "connection-notification": [
@@ -55,7 +55,7 @@ FIXTURES = {
         "cloudtrail-reject-partly.json",
     ],
 }
-# Fixtures that the schema must not take.
+# Fixtures that the schema must refuse.
 REFUSED = {
     "cloudtrail": ["cloudtrail-accept-denied.json", "other-event.json"],
     "connection-requested": ["other-event.json"],
@@ -83,7 +83,7 @@ class Schemas:
         }
 
     def wrong_with(self, name, instance):
-        """The most telling thing that is wrong, in a line; None if nothing is."""
+        """The most important mistake in an instance, in one line, or None."""
         if self.validators[name].is_valid(instance):
             return None
         error = max(self.validators[name].iter_errors(instance), key=relevance)
@@ -93,8 +93,8 @@ class Schemas:
 
 
 def nearest(error):
-    """Of what is wrong with each of several choices, that of the choice which was meant: the one that does not
-    fail for what tells the choices apart, or fails for the least."""
+    """The mistake in the choice of a oneOf that was meant: the choice whose discriminating properties are right, and of
+    several such ones the choice with the fewest mistakes."""
     choices = {}
     for cause in error.context:
         choices.setdefault(cause.schema_path[0], []).append(cause)
@@ -117,7 +117,7 @@ def recorded(folder):
 
 
 def published(message):
-    """A recorded message as published.schema.json has it: `default` and `https` are opened."""
+    """A recorded message in the form of published.schema.json, where `default` and `https` are parsed."""
     texts = json.loads(message["message"])
     for protocol in ("default", "https"):
         if protocol in texts:
@@ -140,12 +140,12 @@ def check_message(schemas, message):
     document, attributes = whole["message"]["default"], whole["attributes"]
     wrong = schemas.wrong_with("published", whole)
     if wrong:
-        # What is wrong inside a choice of several is hard to tell, so the part on its own if it is that.
+        # The validator says little about a mistake inside a oneOf, so the part is validated on its own.
         named = str(document.get("schema", "")).split("/")[1:2]
         part = named[0] if named and named[0] in ("alarm", "reach-alarm") else "announcement"
         return [schemas.wrong_with(part, document) or wrong]
     complaints = []
-    # What no schema can say: that parts agree.
+    # A schema cannot require that parts agree.
     for name in attributes.keys() - {"approver"}:
         if attributes[name] != document[name]:
             complaints.append(f"the attribute {name} is {attributes[name]}, the document says {document[name]}")
@@ -198,7 +198,7 @@ def check_events(schemas, events, text):
 
 
 def check_rules(events, text):
-    """Each rule of the reference matches what it is for among these events, something at least, and nothing else."""
+    """Each rule of the reference matches the events that it is for, at least one of these, and no others."""
     complaints = []
     rules = dict(RULE.findall(text))
     if sorted(rules) != sorted(RULES):
@@ -218,7 +218,7 @@ def check_rules(events, text):
                 )
         if events and not taken:
             complaints.append(f"no scenario puts anything on the bus that the rule {name} takes")
-        # Whoever else puts events there means something else.
+        # A rule must not match the events that other programs put on the bus.
         if any(matches(pattern, event | {"source": "example.other"}) for event in events):
             complaints.append(f"docs/messages.md, the rule {name} takes what others put on the bus")
     return sorted(set(complaints))
@@ -235,7 +235,7 @@ def consts(branches, name):
 
 
 def unseen(schemas, messages):
-    """What the schemas list and no recorded message held: a dead entry, or a case that no scenario tries."""
+    """Entries of the schemas that no recorded message has: they are dead, or no scenario tries them."""
     announcement, alarm = schemas.schemas["announcement"], schemas.schemas["alarm"]
     reach = schemas.schemas["reach-alarm"]
     parts = announcement["$defs"]
@@ -313,7 +313,7 @@ def check_schemas(schemas):
     for name, schema in schemas.schemas.items():
         try:
             Draft202012Validator.check_schema(schema)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 (whatever it is, the schema cannot be used)
             complaints.append(f"{name}.schema.json is no schema: {error}")
     announcement = schemas.schemas["announcement"]
     kinds = consts(announcement["oneOf"], "kind")
@@ -380,11 +380,11 @@ def check_all(schemas, reference, messages=None, events=None):
     return complaints + check_recorded(schemas, messages) + check_events(schemas, events, reference)
 
 
-# --- that each check can fail ---
+# --- breaks, which show that each check can fail ---
 
 
 def edit(message, change):
-    """The message, with its document changed."""
+    """A message with a changed document."""
     message = copy.deepcopy(message)
     texts = json.loads(message["message"])
     document = json.loads(texts["default"])
