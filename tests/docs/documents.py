@@ -98,7 +98,7 @@ def metrics_and_lines_are_those_of_the_code(page, text):
     written = set(PUT.findall(code)) | {
         name for table in FOR_NAME.findall(code) for name in re.findall(r'\("(\w+)"', table)
     }
-    # CloudWatch makes these of the access log.
+    # And those that CloudWatch makes of the access log.
     written |= set(re.findall(r"^ +MetricName: (\w+)\n +MetricValue:", TEMPLATE, re.MULTILINE))
     lines, _, metrics = text.partition("\n## Logs and metrics\n")[2].partition("| metric |")
     listed = set(
