@@ -155,8 +155,8 @@ pub fn list_command(service: &ServiceId) -> String {
 pub fn remedy(service: &ServiceId) -> String {
     format!(
         "List them ({}), and decide yourself: aws ec2 accept-vpc-endpoint-connections (or \
-         reject-vpc-endpoint-connections) --service-id {service} --transit-gateway-attachment-ids \
-         with their ids. The AWS CLI knows them since 17 November 2026.",
+         reject-vpc-endpoint-connections) --service-id {service} --vpc-endpoint-ids '[]' \
+         --transit-gateway-attachment-ids with their ids. The AWS CLI knows them since 17 November 2026.",
         list_command(service)
     )
 }

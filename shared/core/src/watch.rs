@@ -215,7 +215,8 @@ impl Finding {
             }
             Self::TransitGatewayAttachments => {
                 "List them (aws ec2 describe-vpc-endpoint-connections), and decide yourself (aws ec2 \
-                 accept-vpc-endpoint-connections --transit-gateway-attachment-ids)."
+                 accept-vpc-endpoint-connections --vpc-endpoint-ids '[]' \
+                 --transit-gateway-attachment-ids)."
             }
             Self::UnexpectedPolicyKeys => {
                 "The log of the function reconcile names each item and what to write instead. Write the \
