@@ -1,9 +1,8 @@
-//! Approvers' links, as the people use them who get the letters.
+//! The pages behind the links of approval e-mails, as approvers use them.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fantoccini::key::Key;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Status;
@@ -13,9 +12,10 @@ use gatekeeper_local::world_file::WorldFile;
 use local_aws::{CallPhase, Delivery, FaultKind};
 use tokio::sync::Notify;
 
-use crate::browser::{Browser, LEAVES, NARROW, WIDE};
+use crate::browser::{Browser, MARK, NARROW, SMALL, WIDE};
+use crate::webdriver::key::{DOWN, ENTER, TAB};
 
-/// The account of 9 is Carol's own.
+/// Account 000000000009 is Carol's own.
 const WORLD: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -33,19 +33,19 @@ policy:
     - {id: carol@example.com, services: ["*"], own_accounts: ["000000000009"]}
 "#;
 
-/// Customers choose their own names, and nobody keeps them short.
+/// A customer chooses its own name: it may be markup, and long.
 const NASTY: &str = "<img src=x onerror=alert(1)>WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW";
 
 const QUESTION: &str = "May Example GmbH connect to Payments API?";
 const ACCEPTED: &str = "Done: the connection is accepted";
 const VOTE: &str = "form button";
 
-/// Two of the three must approve.
+/// [`WORLD`], where two of the three approvers must approve.
 fn two_of_three() -> String {
     WORLD.replace("approvals_required: 1", "approvals_required: 2")
 }
 
-/// A world that goes on only when it is told to.
+/// A world whose clock stands still until a test moves it.
 async fn world_of(text: &str) -> World {
     let clock = Clock::manual("2026-11-20T12:00:00Z".parse().unwrap());
     let world = World::start(Options::new(clock)).await.unwrap();
@@ -55,8 +55,7 @@ async fn world_of(text: &str) -> World {
     world
 }
 
-/// Has somebody look at a world with a browser, and holds at the end that the browser had nothing to
-/// complain of.
+/// Runs a test with a world and a browser. Holds at the end that the browser logged no error.
 async fn with_a_browser(text: &str, test: impl AsyncFnOnce(&World, &Browser)) {
     let Some(browser) = Browser::open().await else {
         return;
@@ -64,13 +63,13 @@ async fn with_a_browser(text: &str, test: impl AsyncFnOnce(&World, &Browser)) {
     let world = world_of(text).await;
     test(&world, &browser).await;
     let mut complaints = browser.complaints().await;
-    // That something is not possible is an answer like others, but not to browsers.
-    let answers = [403, 404, 409, 410, 422, 503].map(|status| format!("status of {status}"));
-    complaints.retain(|one| !answers.iter().any(|answer| one.contains(answer.as_str())));
+    // The pages answer with these on purpose; the browser logs each as an error.
+    let expected = [403, 404, 409, 410, 422, 503].map(|status| format!("status of {status}"));
+    complaints.retain(|one| !expected.iter().any(|status| one.contains(status.as_str())));
     assert!(complaints.is_empty(), "{complaints:?}");
 }
 
-/// [`with_a_browser`] where pages run scripts, and where they run none.
+/// [`with_a_browser`], once with JavaScript and once without.
 async fn with_javascript_and_without(test: impl AsyncFn(&World, &Browser)) {
     for javascript in [true, false] {
         with_a_browser(WORLD, async |world, browser| {
@@ -85,17 +84,17 @@ fn endpoint(n: u32) -> EndpointId {
     format!("vpce-{n:017x}").parse().unwrap()
 }
 
-/// What an approver types.
+/// The last six characters of the endpoint's id, which an approver types.
 fn end_of(n: u32) -> String {
     format!("{n:06x}")
 }
 
-/// The link in the last letter that somebody got about an endpoint.
+/// The link in the last approval e-mail that an approver got about an endpoint.
 fn link(world: &World, name: &str, n: u32) -> String {
-    let approval_emails = world.sns.inbox_of(&format!("{name}@example.com"));
-    let about = |approval_email: &&Delivery| approval_email.message.contains(endpoint(n).as_str());
-    let approval_email = approval_emails.iter().rfind(about).unwrap();
-    let mut words = approval_email.message.split_whitespace();
+    let emails = world.sns.inbox_of(&format!("{name}@example.com"));
+    let about = |email: &&Delivery| email.message.contains(endpoint(n).as_str());
+    let email = emails.iter().rfind(about).unwrap();
+    let mut words = email.message.split_whitespace();
     words
         .find(|word| word.starts_with("http"))
         .unwrap()
@@ -106,14 +105,13 @@ async fn status(world: &World, n: u32) -> Status {
     world.request(&endpoint(n)).await.unwrap().unwrap().status
 }
 
-/// Who voted.
 async fn voters(world: &World, n: u32) -> Vec<String> {
     let request = world.request(&endpoint(n)).await.unwrap().unwrap();
     let votes = request.votes.iter();
     votes.map(|vote| vote.approver.to_string()).collect()
 }
 
-/// The history in one line.
+/// The statuses of the history, in one line.
 async fn path(world: &World, n: u32) -> String {
     let rows = world.history(&endpoint(n)).await.unwrap();
     let words: Vec<String> = rows.iter().map(|row| row.to.to_string()).collect();
@@ -125,7 +123,7 @@ impl Browser {
         self.text_of("h1").await
     }
 
-    /// Opens somebody's link, and fills the form in.
+    /// Opens a link and fills in its form.
     async fn fill_in(&self, link: &str, n: u32, choice: &str, reason: &str) {
         self.goto(link).await;
         self.click(&format!("#choice-{choice}")).await;
@@ -143,17 +141,10 @@ impl Browser {
         id.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Holds what every page keeps, on a desk and on phones, in light and dark.
-    async fn assert_anybody_can_use_it(&self) {
-        for size in [WIDE, NARROW, (320, 640)] {
-            self.resize(size).await;
-            self.assert_nothing_sticks_out().await;
-            for dark in [false, true] {
-                self.set_dark(dark).await;
-                self.assert_texts_can_be_read().await;
-            }
-        }
-        self.assert_everything_has_a_name().await;
+    /// Holds that everybody can read and use the page, on desktops and on phones.
+    async fn assert_everybody_can_use_it(&self) {
+        self.assert_everybody_can_read_it(&[WIDE, NARROW, SMALL])
+            .await;
         if self.count("form, summary").await > 0 {
             self.assert_keyboard_reaches_everything().await;
         }
@@ -161,13 +152,13 @@ impl Browser {
 }
 
 #[tokio::test]
-async fn an_approver_looks_approves_and_sees_what_came_of_it() {
+async fn an_approver_reads_the_request_approves_it_and_sees_the_outcome() {
     with_javascript_and_without(async |world, page| {
         let link = link(world, "alice", 3);
         for _ in 0..2 {
             page.goto(&link).await;
             assert_eq!(page.heading().await, QUESTION);
-            assert_eq!(page.count(":checked").await, 0, "nobody chose for them");
+            assert_eq!(page.count(":checked").await, 0, "nothing is preselected");
             assert_eq!(page.value_of("#typed").await, "");
         }
         let text = page.text().await;
@@ -210,7 +201,7 @@ async fn an_approver_looks_approves_and_sees_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn a_rejection_needs_a_reason_and_nothing_has_to_be_filled_in_twice() {
+async fn a_rejection_needs_a_reason_and_a_form_with_an_error_keeps_its_fields() {
     with_javascript_and_without(async |world, page| {
         let link = link(world, "alice", 3);
         page.fill_in(&link, 3, "reject", "").await;
@@ -220,10 +211,10 @@ async fn a_rejection_needs_a_reason_and_nothing_has_to_be_filled_in_twice() {
         assert_eq!(said, "A rejection needs a reason: say why, in a few words.");
         assert_eq!(page.count("#choice-reject:checked").await, 1);
         assert_eq!(page.value_of("#typed").await, end_of(3));
-        page.assert_begins_at("reason").await;
+        page.assert_focus_goes_to("reason").await;
         assert_eq!(status(world, 3).await, Status::InReview);
 
-        // Now the reason is there, and a slip of the finger.
+        // With a reason, and a typing error in the id.
         page.fill("#reason", "No contract <yet> & no ticket").await;
         page.fill("#typed", "00000b").await;
         page.click_through(VOTE).await;
@@ -250,7 +241,7 @@ async fn a_rejection_needs_a_reason_and_nothing_has_to_be_filled_in_twice() {
 }
 
 #[tokio::test]
-async fn of_two_who_must_approve_the_second_decides() {
+async fn with_a_quorum_of_two_the_second_approval_decides() {
     with_a_browser(&two_of_three(), async |world, page| {
         page.approve(&link(world, "alice", 3), 3).await;
         let heading = page.heading().await;
@@ -282,7 +273,7 @@ async fn of_two_who_must_approve_the_second_decides() {
 }
 
 #[tokio::test]
-async fn a_vote_that_comes_after_the_deadline_is_told_so_and_decides_nothing() {
+async fn a_vote_after_the_deadline_decides_nothing_and_the_page_says_so() {
     let text = WORLD.replace(
         "approvals_required: 1",
         "review_hours: 2, on_deadline: reject",
@@ -314,21 +305,21 @@ async fn a_vote_that_comes_after_the_deadline_is_told_so_and_decides_nothing() {
 }
 
 #[tokio::test]
-async fn a_double_click_is_one_vote_and_its_answer_is_calm() {
+async fn a_double_click_is_one_vote_and_shows_no_error() {
     with_a_browser(WORLD, async |world, page| {
         page.fill_in(&link(world, "alice", 3), 3, "approve", "")
             .await;
         page.double_click_through(VOTE).await;
-        // The browser shows what came of the second; the first may be done by then, or under way, or
-        // not even have been sent.
+        // The browser shows the response to the second request. By then, the first may be done, under way,
+        // or never sent.
         let heading = page.heading().await;
-        let calm = ["Done: ", "Recorded: ", "You had voted before, "];
+        let expected = ["Done: ", "Recorded: ", "You had voted before, "];
         assert!(
-            calm.iter().any(|words| heading.starts_with(words)),
+            expected.iter().any(|words| heading.starts_with(words)),
             "{heading}"
         );
         assert_eq!(page.count("form, [role=alert]").await, 0);
-        // Whatever a browser that hung up has left is finished like after a crash.
+        // The browser hung up on the first request; reconcile finishes it as after a crash.
         world.clock.advance(Duration::from_secs(360));
         world.reconcile().await;
         assert_eq!(path(world, 3).await, "in_review > accepting > accepted");
@@ -338,29 +329,29 @@ async fn a_double_click_is_one_vote_and_its_answer_is_calm() {
 }
 
 #[tokio::test]
-async fn whoever_presses_again_because_it_takes_long_is_told_that_they_have_voted() {
+async fn pressing_again_during_a_slow_vote_says_that_the_vote_is_recorded() {
     with_a_browser(WORLD, async |world, page| {
-        let asked = Arc::new(Notify::new());
-        let hears = Arc::clone(&asked);
+        let called = Arc::new(Notify::new());
+        let on_call = Arc::clone(&called);
         let accept = "AcceptVpcEndpointConnections";
         world
             .ec2
             .set_on_call(Some(Arc::new(move |action: &str, phase: CallPhase| {
                 if action == accept && phase == CallPhase::Before {
-                    hears.notify_one();
+                    on_call.notify_one();
                 }
             })));
         let hangs = local_aws::Fault::new(accept, FaultKind::Hang);
         world.ec2.inject(hangs.always());
         let link = link(world, "alice", 3);
         page.fill_in(&link, 3, "approve", "").await;
-        // The driver does nothing in a window that waits for a page, so another one does the pressing.
+        // The driver does nothing in a window that waits for a page, so a second window has it press.
         let press = "addEventListener('storage', () => document.querySelector('form button').click())";
-        page.eval(&format!("{LEAVES}; {press}")).await;
+        page.eval(&format!("{MARK}; {press}")).await;
         let [waiting, other] = page.second_window().await;
         page.goto(&link).await;
         page.eval("localStorage.setItem('press', 1)").await;
-        asked.notified().await;
+        called.notified().await;
         page.eval("localStorage.setItem('press', 2)").await;
         page.to_front(&waiting).await;
         page.arrive("the second press").await;
@@ -380,7 +371,7 @@ async fn whoever_presses_again_because_it_takes_long_is_told_that_they_have_vote
 }
 
 #[tokio::test]
-async fn the_same_link_in_two_windows_is_one_vote_and_the_second_is_told_of_it() {
+async fn the_same_link_in_two_windows_is_one_vote_and_the_second_window_says_so() {
     with_a_browser(WORLD, async |world, page| {
         let link = link(world, "alice", 3);
         page.fill_in(&link, 3, "approve", "").await;
@@ -409,7 +400,7 @@ async fn the_same_link_in_two_windows_is_one_vote_and_the_second_is_told_of_it()
 }
 
 #[tokio::test]
-async fn of_two_approvers_the_later_is_told_who_decided_and_when() {
+async fn the_later_of_two_approvers_reads_who_decided_and_when() {
     with_a_browser(WORLD, async |world, page| {
         page.fill_in(&link(world, "alice", 3), 3, "approve", "")
             .await;
@@ -445,14 +436,14 @@ async fn of_two_approvers_the_later_is_told_who_decided_and_when() {
 async fn an_approver_does_not_decide_about_their_own_account() {
     with_a_browser(WORLD, async |world, page| {
         let other = link(world, "carol", 3);
-        let approval_emails = world.sns.inbox_of("carol@example.com");
+        let emails = world.sns.inbox_of("carol@example.com");
         assert!(
-            !approval_emails
+            !emails
                 .iter()
                 .any(|one| one.message.contains(endpoint(9).as_str())),
-            "and is not asked"
+            "is not asked about it"
         );
-        // It turns out to be Carol's own while the form is open.
+        // While the form is open, somebody enters the account as Carol's own.
         page.fill_in(&other, 3, "approve", "").await;
         let own = WORLD.replace(
             r#"own_accounts: ["000000000009"]"#,
@@ -483,7 +474,7 @@ async fn an_approver_does_not_decide_about_their_own_account() {
 }
 
 #[tokio::test]
-async fn a_link_that_nobody_was_sent_opens_nothing() {
+async fn an_unknown_link_shows_nothing_of_a_request() {
     with_a_browser(WORLD, async |world, page| {
         let good = link(world, "alice", 3);
         let (base, token) = good.rsplit_once('/').unwrap();
@@ -493,14 +484,17 @@ async fn a_link_that_nobody_was_sent_opens_nothing() {
             assert_eq!(page.heading().await, "This link does not work");
             assert_eq!(page.count("form, img").await, 0);
             let text = page.text().await;
-            assert!(!text.contains("Example GmbH"), "it says nothing: {text}");
+            assert!(
+                !text.contains("Example GmbH"),
+                "the page names the customer: {text}"
+            );
         }
     })
     .await;
 }
 
 #[tokio::test]
-async fn while_a_table_does_not_answer_the_page_says_so_and_trying_again_is_all_it_takes() {
+async fn while_a_table_fails_the_page_says_so_and_trying_again_later_works() {
     with_a_browser(WORLD, async |world, page| {
         let link = link(world, "alice", 3);
         world.dynamodb.inject("*", Fault::InternalError, 1000);
@@ -521,7 +515,7 @@ async fn while_a_table_does_not_answer_the_page_says_so_and_trying_again_is_all_
         );
         world.dynamodb.clear_faults();
         assert_eq!(status(world, 3).await, Status::InReview);
-        // As the page says: the browser sends the form again.
+        // Trying again, as the page says: the browser sends the form again.
         page.reload().await;
         assert_eq!(page.heading().await, ACCEPTED);
         assert_eq!(voters(world, 3).await, ["alice@example.com"]);
@@ -530,23 +524,22 @@ async fn while_a_table_does_not_answer_the_page_says_so_and_trying_again_is_all_
 }
 
 #[tokio::test]
-async fn an_approver_without_a_mouse_votes() {
+async fn an_approver_votes_by_keyboard() {
     with_a_browser(WORLD, async |world, page| {
         page.goto(&link(world, "alice", 3)).await;
-        // From the top: the history, the choice, the reason, the id, and from there one can send it.
+        // The tab key leads to the history, the choice, the reason and the id; Enter sends the form.
         for _ in 0..10 {
-            page.press(&Key::Tab).await;
+            page.press(TAB).await;
             if page.focused().await == "choice-approve" {
                 break;
             }
         }
         page.press(" ").await;
-        page.press(&Key::Down).await;
+        page.press(DOWN).await;
         assert_eq!(page.count("#choice-reject:checked").await, 1);
-        page.press(&format!("{}not a customer{}", &Key::Tab, &Key::Tab))
-            .await;
+        page.press(&format!("{TAB}not a customer{TAB}")).await;
         page.press(&end_of(3)).await;
-        page.press_through(&Key::Enter).await;
+        page.press_through(ENTER).await;
         assert_eq!(page.heading().await, "Done: the connection is rejected");
         assert!(page.text().await.contains("not a customer"));
         assert_eq!(status(world, 3).await, Status::Rejected);
@@ -555,24 +548,24 @@ async fn an_approver_without_a_mouse_votes() {
 }
 
 #[tokio::test]
-async fn every_page_can_be_read_and_used_by_anybody_anywhere() {
+async fn everybody_can_read_and_use_every_page() {
     let text = two_of_three().replace("Example GmbH", NASTY);
     with_a_browser(&text, async |world, page| {
         let (alice, bob) = (link(world, "alice", 3), link(world, "bob", 3));
         page.goto(&alice).await;
         let question = page.heading().await;
         assert!(question.contains(NASTY), "{question}");
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
 
-        // A form with everything wrong in it; the browser itself would not send it.
+        // A form with every error. With its validation on, the browser would not send it.
         page.eval("document.forms[0].noValidate = true").await;
         page.click_through(VOTE).await;
         assert_eq!(page.count(".error").await, 2);
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
         page.fill_in(&alice, 3, "reject", "").await;
         page.click_through(VOTE).await;
         assert_eq!(page.count("#reason-error").await, 1);
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
 
         page.fill_in(&alice, 3, "approve", &"W".repeat(900)).await;
         page.click_through(VOTE).await;
@@ -582,42 +575,42 @@ async fn every_page_can_be_read_and_used_by_anybody_anywhere() {
             (&alice, "You have voted: 1 more approval is needed"),
         ];
         assert!(page.heading().await.starts_with("Your vote counts"));
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
         for (link, heading) in headings {
             page.goto(link).await;
             assert!(page.heading().await.starts_with(heading), "{heading}");
-            page.assert_anybody_can_use_it().await;
+            page.assert_everybody_can_use_it().await;
         }
         page.approve(&bob, 3).await;
         assert_eq!(page.heading().await, ACCEPTED);
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
         page.goto(&link(world, "carol", 3)).await;
         assert!(page.heading().await.starts_with("Decided already"));
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
         page.fill_in(&link(world, "alice", 9), 9, "reject", "no")
             .await;
         page.click_through(VOTE).await;
         assert_eq!(page.heading().await, "Done: the connection is rejected");
-        page.assert_anybody_can_use_it().await;
+        page.assert_everybody_can_use_it().await;
         assert_eq!(page.count("img").await, 0, "a name stays a name");
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_approval_is_taken_back_by_the_link_that_gave_it() {
+async fn the_link_that_approved_withdraws_the_approval() {
     for javascript in [true, false] {
         with_a_browser(&two_of_three(), async |world, page| {
             page.set_javascript(javascript).await;
             let alice = link(world, "alice", 3);
             page.approve(&alice, 3).await;
             assert!(page.heading().await.starts_with("Your vote counts"));
-            // Back to the form, where only what may still be said is offered.
+            // Back to the form, which offers only what this approver may still do.
             page.click_through("p > a").await;
             assert!(page.heading().await.starts_with("You have voted"));
             assert_eq!(page.count("#choice-approve").await, 0);
             assert_eq!(page.count("input:checked").await, 0);
-            page.assert_anybody_can_use_it().await;
+            page.assert_everybody_can_use_it().await;
             page.click("#choice-withdraw").await;
             page.fill("#typed", &end_of(3)).await;
             page.click_through(VOTE).await;
@@ -626,7 +619,7 @@ async fn an_approval_is_taken_back_by_the_link_that_gave_it() {
                     .await
                     .starts_with("Your approval is withdrawn")
             );
-            page.assert_anybody_can_use_it().await;
+            page.assert_everybody_can_use_it().await;
             page.goto(&alice).await;
             assert!(
                 page.heading()
@@ -634,22 +627,22 @@ async fn an_approval_is_taken_back_by_the_link_that_gave_it() {
                     .starts_with("You withdrew your approval")
             );
             assert_eq!(page.count("input[type=radio]").await, 1);
-            page.assert_anybody_can_use_it().await;
+            page.assert_everybody_can_use_it().await;
             page.fill_in(&alice, 3, "reject", "Not a customer.").await;
             page.click_through(VOTE).await;
             assert_eq!(page.heading().await, "Done: the connection is rejected");
-            page.assert_anybody_can_use_it().await;
+            page.assert_everybody_can_use_it().await;
         })
         .await;
     }
 }
 
 #[tokio::test]
-async fn a_program_that_presses_every_button_in_a_browser_decides_nothing() {
+async fn a_program_that_presses_every_button_decides_nothing() {
     with_a_browser(WORLD, async |world, page| {
         let before = world.request(&endpoint(3)).await.unwrap();
         let link = link(world, "alice", 3);
-        // As the page is, and as by programs that take no "required" for an answer.
+        // As the page is, and as by a program that ignores `required`.
         for forced in [false, true] {
             for choice in [None, Some("approve"), Some("reject")] {
                 for text in [None, Some("test"), Some(link.as_str())] {
@@ -667,7 +660,7 @@ async fn a_program_that_presses_every_button_in_a_browser_decides_nothing() {
                     let buttons = page.count("button, input[type=submit], summary").await;
                     assert_eq!(buttons, 2, "the history's and the form's");
                     page.click("summary").await;
-                    // Unforced, the browser sends only what is filled in all over.
+                    // Otherwise, the browser sends the form only when each required field is filled in.
                     if forced || choice.is_some() && text.is_some() {
                         page.click_through(VOTE).await;
                         assert_eq!(page.count("[role=alert]").await, 1);

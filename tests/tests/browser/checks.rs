@@ -1,17 +1,32 @@
-//! What holds for every page that people are to use.
+//! What holds for every page.
 
-use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::browser::Browser;
+use crate::webdriver::key;
 
-/// The least contrast of text that is not large, by WCAG 2.2, criterion 1.4.3.
+/// The least contrast of text, by WCAG 2.2, criterion 1.4.3. Large text may have less; these pages do not
+/// use that.
 /// <https://www.w3.org/TR/WCAG22/#contrast-minimum>
 const CONTRAST: f64 = 4.5;
 
 impl Browser {
+    /// Holds that a page can be read in windows of these sizes, in light and dark, and that everything in it
+    /// has a name.
+    pub(crate) async fn assert_everybody_can_read_it(&self, sizes: &[(u32, u32)]) {
+        for size in sizes {
+            self.resize(*size).await;
+            self.assert_nothing_sticks_out().await;
+            for dark in [false, true] {
+                self.set_dark(dark).await;
+                self.assert_texts_can_be_read().await;
+            }
+        }
+        self.assert_everything_has_a_name().await;
+    }
+
     /// Holds that nothing is wider than the window.
-    pub(crate) async fn assert_nothing_sticks_out(&self) {
+    async fn assert_nothing_sticks_out(&self) {
         let out = self
             .eval(
                 "const width = document.documentElement.clientWidth;
@@ -24,11 +39,11 @@ impl Browser {
         assert_eq!(out, Value::Array(Vec::new()), "sticks out of the window");
     }
 
-    /// Holds that every text can be read against what it stands on.
-    pub(crate) async fn assert_texts_can_be_read(&self) {
+    /// Holds that every text has enough contrast with the colour behind it.
+    async fn assert_texts_can_be_read(&self) {
         let script = format!(
             "const context = document.createElement('canvas').getContext('2d', {{ willReadFrequently: true }});
-             // Whatever form a colour is written in, the canvas knows its red, green, blue and alpha.
+             // The canvas turns each notation of a colour into red, green, blue and alpha.
              const rgba = (colour) => {{
                  context.clearRect(0, 0, 1, 1);
                  context.fillStyle = colour;
@@ -71,8 +86,8 @@ impl Browser {
         assert_eq!(found, Value::Array(Vec::new()), "too little contrast");
     }
 
-    /// Holds that whoever has no mouse gets everywhere: the tab key leads to everything that can be
-    /// used, shows where it is, and comes to an end. Begins at the top of the page.
+    /// Holds that the page can be used without a mouse: from the top of the page, the tab key leads to
+    /// every control once, and the control that has the focus shows it.
     pub(crate) async fn assert_keyboard_reaches_everything(&self) {
         self.eval(
             "document.activeElement?.blur();
@@ -81,7 +96,7 @@ impl Browser {
              const usable = 'a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex=\"0\"]';
              window.unreached = new Set();
              for (const one of document.querySelectorAll(usable))
-                 // Of radio buttons that belong together, the tab key leads to one.
+                 // The tab key leads to one radio button of a group.
                  if (one.checkVisibility({ visibilityProperty: true }) && !one.disabled && !(one.type === 'radio'
                      && [...window.unreached].some((other) => other.type === 'radio' && group(other) === group(one))))
                      window.unreached.add(one);",
@@ -90,19 +105,19 @@ impl Browser {
         let total = self.eval("return window.unreached.size").await;
         let total = total.as_u64().unwrap();
         assert!(total > 0, "there is nothing to use on this page");
-        // The first key press goes to the document's beginning.
+        // The first key press moves the focus to the beginning of the document.
         for _ in 0..total + 1 {
-            self.press(&Key::Tab).await;
+            self.press(key::TAB).await;
             let seen = self
                 .eval(
                     "const one = document.activeElement;
                      if (one === document.body) return '';
                      for (const other of window.unreached)
-                         // It leads to the radio button that is chosen, or else to the first.
+                         // In a group, it leads to the radio button that is chosen, or else to the first.
                          if (other === one || other.type === 'radio' && one.type === 'radio'
                              && other.form === one.form && other.name === one.name)
                              window.unreached.delete(other);
-                     // Of a choice that is a card, its label shows it.
+                     // A radio button in a card shows the focus at its label.
                      const shows = [one, one.closest('label')].some((element) => {
                          const style = element && getComputedStyle(element);
                          return style && style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
@@ -124,7 +139,7 @@ impl Browser {
 
     /// Holds that every field has a label, every button and link a name, and the page a language, a
     /// title, one main heading and no id twice.
-    pub(crate) async fn assert_everything_has_a_name(&self) {
+    async fn assert_everything_has_a_name(&self) {
         let found = self
             .eval(
                 "const found = [];

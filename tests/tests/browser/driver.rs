@@ -1,31 +1,27 @@
-//! A chromedriver of one's own.
+//! The process of chromedriver: each test has one.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::Once;
 
 use gatekeeper_aws::bootstrap::environment;
 use tempfile::TempDir;
 
 use crate::exchange::exchange_now;
+use crate::skip::Missing;
 
-/// A chromedriver on a free port. When it is dropped, it ends, and all of its browsers with it.
+/// A chromedriver on a free port. It ends when it is dropped, and all of its browsers with it.
 pub(crate) struct Driver {
     process: Child,
     pub(crate) port: u16,
-    /// Open as long as the process may write to it.
+    /// Stays open, because the process may write to it.
     _output: BufReader<ChildStdout>,
-    /// What browsers leave behind, removed last.
+    /// The browsers' temporary files. Dropped, and so removed, after the process has ended.
     _scratch: TempDir,
 }
 
-/// Why there is no browser to test with.
-#[derive(Debug)]
-pub(crate) struct Missing(pub(crate) String);
-
 impl Driver {
-    /// Starts one; an error if none is installed.
+    /// Starts a chromedriver; an error if none is installed.
     pub(crate) fn start() -> Result<Self, Missing> {
         let program = program();
         let scratch = tempfile::tempdir().unwrap();
@@ -56,15 +52,15 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // Ends the browsers, which outlive a driver that is killed.
+        // A driver that is killed leaves its browsers running; this ends them.
         let _ = exchange_now(self.port, "GET /shutdown", &[], "");
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// Where GitHub's runners say that the one is that fits their Chrome, or wherever the system finds it.
-/// <https://github.com/actions/runner-images>
+/// The chromedriver in `CHROMEWEBDRIVER`, where GitHub's runners keep the one that fits their Chrome, or
+/// else the one on the path. <https://github.com/actions/runner-images>
 fn program() -> PathBuf {
     environment("CHROMEWEBDRIVER")
         .map(|folder| PathBuf::from(folder).join("chromedriver"))
@@ -72,11 +68,11 @@ fn program() -> PathBuf {
         .unwrap_or_else(|| PathBuf::from("chromedriver"))
 }
 
-/// The port that it says it has taken.
+/// The port that chromedriver prints when it listens.
 fn port(output: &mut BufReader<ChildStdout>) -> io::Result<u16> {
-    let mut said = String::new();
-    while output.read_line(&mut said)? > 0 {
-        let port = said
+    let mut printed = String::new();
+    while output.read_line(&mut printed)? > 0 {
+        let port = printed
             .trim_end()
             .rsplit_once("started successfully on port ")
             .and_then(|(_, port)| port.trim_end_matches('.').parse().ok());
@@ -84,19 +80,5 @@ fn port(output: &mut BufReader<ChildStdout>) -> io::Result<u16> {
             return Ok(port);
         }
     }
-    Err(io::Error::other(format!("it did not start: {said}")))
-}
-
-/// Says once that tests are skipped; where they must not be, fails.
-pub(crate) fn skip(missing: &Missing) {
-    let Missing(why) = missing;
-    assert!(
-        environment("GATEKEEPER_REQUIRE_BROWSER").is_none_or(|value| value != "1"),
-        "GATEKEEPER_REQUIRE_BROWSER=1, and {why}"
-    );
-    static SAID: Once = Once::new();
-    // Past the harness, which keeps to itself what a test that passes prints.
-    SAID.call_once(|| {
-        let _ = writeln!(io::stderr(), "SKIPPED: browser tests: {why}");
-    });
+    Err(io::Error::other(format!("it did not start: {printed}")))
 }

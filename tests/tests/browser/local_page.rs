@@ -1,20 +1,20 @@
-//! The local world's page, as somebody uses it who has just cloned the project.
+//! The local world's page, as somebody uses it after cloning the project.
 
-use fantoccini::key::Key;
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_local::upkeep::{TICK, Upkeep};
 use gatekeeper_local::world::{Options, READER, REGION, World};
 use gatekeeper_local::world_file::WorldFile;
 use local_aws::{Caller, ConnectionEvent, Message, NewEndpoint};
 
-use crate::browser::{Browser, NARROW, WIDE};
+use crate::browser::{Browser, NARROW, SMALL, WIDE};
 use crate::exchange::exchange;
+use crate::webdriver::key::ENTER;
 
 const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 const ALLOWED: &str = "012345678901";
 const DENIED: &str = "666666666666";
 const UNKNOWN: &str = "222222222222";
-/// Customers choose their own names.
+/// A customer chooses its own name: it may be markup.
 const NASTY: &str = "<img src=x onerror=alert(1)>\"'&amp;";
 
 const WORLD: &str = r#"
@@ -50,26 +50,25 @@ async fn world() -> World {
     world
 }
 
-/// Opens the page of a world that goes on by itself, and holds at the end that the browser had
-/// nothing to complain of.
+/// Runs a test on the page of a running world. Holds at the end that the browser logged no error.
 async fn on_the_page(test: impl AsyncFnOnce(&World, &Browser)) {
     let Some(browser) = Browser::open().await else {
         return;
     };
     let world = world().await;
-    going_on(&world, async {
+    while_running(&world, async {
         browser.goto(&address(&world)).await;
         test(&world, &browser).await;
         let mut complaints = browser.complaints().await;
-        // That a form was not right is an answer like others, but not to browsers.
+        // The status of a form with an error in it; the browser logs it as an error.
         complaints.retain(|one| !one.contains("status of 422"));
         assert!(complaints.is_empty(), "{complaints:?}");
     })
     .await;
 }
 
-/// Does something while the world goes on as it does for `cargo run`.
-async fn going_on(world: &World, work: impl Future<Output = ()>) {
+/// Does something while the world runs as it does in `cargo run`.
+async fn while_running(world: &World, work: impl Future<Output = ()>) {
     let (clock, mut upkeep) = (Clock::system(), Upkeep::default());
     let forever = async {
         loop {
@@ -87,7 +86,7 @@ fn address(world: &World) -> String {
     format!("http://{}/", world.address())
 }
 
-/// Somebody creates an endpoint elsewhere, with the AWS CLI say.
+/// Creates an endpoint without the page, as the AWS CLI does.
 fn create(world: &World, account: &str) -> String {
     let caller = Caller::new(account, REGION);
     let endpoint = world
@@ -96,12 +95,13 @@ fn create(world: &World, account: &str) -> String {
     endpoint.unwrap().endpoint_id
 }
 
-async fn ask_as(browser: &Browser, account: &str) {
+/// Creates an endpoint with the page's form.
+async fn create_on_page(browser: &Browser, account: &str) {
     browser.fill("#account", account).await;
     browser.click("#create-endpoint button").await;
 }
 
-/// Waits until the newest connection has this status.
+/// Waits until the newest connection is of this account and has this status.
 async fn newest_is(browser: &Browser, account: &str, status: &str) {
     browser
         .until(&format!(
@@ -122,10 +122,10 @@ async fn put_item(world: &World, attributes: &[(&str, &str)]) {
     put.send().await.unwrap();
 }
 
-// What it is for.
+// What it does.
 
 #[tokio::test]
-async fn whoever_asks_is_answered_and_people_are_told_before_their_eyes() {
+async fn a_request_is_decided_and_its_emails_appear_on_the_page() {
     on_the_page(async |world, page| {
         assert!(page.text().await.contains("Nobody has asked yet"));
         for (account, status) in [
@@ -133,7 +133,7 @@ async fn whoever_asks_is_answered_and_people_are_told_before_their_eyes() {
             (DENIED, "rejected"),
             (UNKNOWN, "in review"),
         ] {
-            ask_as(page, account).await;
+            create_on_page(page, account).await;
             newest_is(page, account, status).await;
             page.until("document.getElementById('account').value === ''")
                 .await;
@@ -159,7 +159,7 @@ async fn whoever_asks_is_answered_and_people_are_told_before_their_eyes() {
 }
 
 #[tokio::test]
-async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
+async fn changes_from_elsewhere_appear_and_keep_what_was_typed_and_opened() {
     on_the_page(async |world, page| {
         create(world, ALLOWED);
         newest_is(page, ALLOWED, "accepted").await;
@@ -173,7 +173,7 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
             "what was typed stays"
         );
         let focused = page.eval("return document.activeElement.id").await;
-        assert_eq!(focused, "account", "and one can type on");
+        assert_eq!(focused, "account", "and the focus stays");
         let opened = page.count(".card.accepted .foot details[open]").await;
         assert_eq!(opened, 1, "what was opened stays open");
         let announced = page.text_of("#news").await;
@@ -186,11 +186,11 @@ async fn what_happens_elsewhere_shows_by_itself_and_takes_nothing_away() {
 }
 
 #[tokio::test]
-async fn an_edit_of_the_allowlist_shows_though_nothing_comes_of_it() {
+async fn an_edit_of_the_allowlist_appears_though_no_connection_changes() {
     let Some(browser) = Browser::open().await else {
         return;
     };
-    // It does not go on: no function sees the edit, and nothing else changes.
+    // The world does not run: no function sees the edit, and nothing else changes.
     let world = world().await;
     browser.goto(&address(&world)).await;
     browser.until("text('#line') === 'Live'").await;
@@ -202,7 +202,7 @@ async fn an_edit_of_the_allowlist_shows_though_nothing_comes_of_it() {
 }
 
 #[tokio::test]
-async fn the_consumers_at_hand_are_those_that_the_allowlist_names_and_a_stranger() {
+async fn the_consumers_offered_are_those_of_the_allowlist_and_an_unknown_one() {
     on_the_page(async |_, page| {
         let names = page.text_of(".consumers").await;
         assert!(
@@ -224,13 +224,17 @@ async fn a_consumer_deletes_its_endpoint() {
         newest_is(page, "Example", "gone").await;
         page.until("text('.card .facts').includes('nothing any more')")
             .await;
-        assert_eq!(page.count(".card .foot form").await, 0, "once is enough");
+        assert_eq!(
+            page.count(".card .foot form").await,
+            0,
+            "it can be done once only"
+        );
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
+async fn an_added_entry_accepts_the_waiting_connection_and_can_be_removed() {
     on_the_page(async |world, page| {
         create(world, UNKNOWN);
         newest_is(page, UNKNOWN, "in review").await;
@@ -266,14 +270,14 @@ async fn an_entry_that_is_added_lets_in_who_waits_and_is_removed_again() {
         let focused = page.eval("return document.activeElement.id").await;
         assert_eq!(
             focused, "allowlist",
-            "the keyboard does not start from the top"
+            "the focus does not go back to the top of the page"
         );
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_approver_who_is_added_gets_a_letter_and_decides() {
+async fn an_added_approver_gets_an_approval_email_and_decides() {
     on_the_page(async |world, page| {
         page.click("#add-one summary").await;
         page.fill("#approver", "carol@example.com").await;
@@ -314,7 +318,7 @@ async fn an_approver_who_is_added_gets_a_letter_and_decides() {
     .await;
 }
 
-/// Alice decides, in Slack too.
+/// Enters Alice as an approver, with a Slack user.
 async fn put_alice(world: &World) {
     let file = "services: []\npolicy:\n  approvers:\n    \
         - {id: alice@example.com, services: [\"*\"], slack_user_id: U0ALICE}\n";
@@ -323,7 +327,7 @@ async fn put_alice(world: &World) {
 }
 
 #[tokio::test]
-async fn a_press_in_slack_decides_and_the_message_says_so() {
+async fn a_button_in_slack_decides_and_the_message_says_so() {
     on_the_page(async |world, page| {
         put_alice(world).await;
         create(world, UNKNOWN);
@@ -335,7 +339,7 @@ async fn a_press_in_slack_decides_and_the_message_says_so() {
             asked.contains(UNKNOWN) && asked.contains("somebody has to decide"),
             "{asked}"
         );
-        // Who is no approver is told so, and nobody else.
+        // Slack shows only to the person who pressed that they are not an approver.
         page.click("#be-U0MALLORY").await;
         page.until("text('[aria-pressed=true]') === 'somebody else'")
             .await;
@@ -355,14 +359,18 @@ async fn a_press_in_slack_decides_and_the_message_says_so() {
         );
         page.until("text('.post:not(.private) h4').startsWith('Accepted: ')")
             .await;
-        assert_eq!(page.count(".post .buttons").await, 0, "once is enough");
-        let announced = page.text_of(".private").await;
-        assert!(announced.contains("Done: the connection is accepted"), "{announced}");
+        assert_eq!(
+            page.count(".post .buttons").await,
+            0,
+            "it can be done once only"
+        );
+        let told = page.text_of(".private").await;
+        assert!(told.contains("Done: the connection is accepted"), "{told}");
     })
     .await;
 }
 
-/// Presses Approve, and says yes to what Slack asks then.
+/// Presses Approve, and confirms it in the dialog that Slack shows.
 async fn press_approve(page: &Browser) {
     page.click(".buttons details summary").await;
     page.click(".buttons .confirm button").await;
@@ -392,7 +400,7 @@ async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
             let open = "text('[role=dialog] h4') === 'Reject this connection'";
             to(reject, open).await;
             if javascript {
-                // One can type at once.
+                // The field has the focus.
                 page.until("document.activeElement.name === 'reason'").await;
             }
             page.fill("#input-reason", " ").await;
@@ -401,7 +409,7 @@ async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
                 "text('[role=dialog] [role=alert]').includes('wants something')",
             )
             .await;
-            // Cancelled, and opened again: nothing has happened.
+            // Cancelling changes nothing, and the dialog can be opened again.
             to(
                 "[role=dialog] button:not(.main)",
                 "text('[role=dialog]') === ''",
@@ -431,7 +439,7 @@ async fn a_rejection_in_slack_asks_for_a_reason_with_javascript_and_without() {
 }
 
 #[tokio::test]
-async fn settings_are_saved_and_hold_from_then_on() {
+async fn settings_are_saved_and_apply_from_then_on() {
     on_the_page(async |world, page| {
         page.click("#of-\\* summary").await;
         page.choose("#on_unlisted-\\*", "reject").await;
@@ -458,7 +466,7 @@ async fn settings_are_saved_and_hold_from_then_on() {
 #[tokio::test]
 async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
     on_the_page(async |world, page| {
-        ask_as(page, "12345").await;
+        create_on_page(page, "12345").await;
         page.until("text('#create-endpoint [role=alert]').includes('12 digits')")
             .await;
         assert_eq!(page.value_of("#account").await, "12345");
@@ -467,11 +475,11 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
             1
         );
         assert!(world.ec2.connections().is_empty());
-        // What comes in meanwhile does not take the explanation away.
+        // A change of the world does not remove the error message.
         create(world, DENIED);
         newest_is(page, DENIED, "rejected").await;
         assert_eq!(page.count("#create-endpoint [role=alert]").await, 1);
-        ask_as(page, ALLOWED).await;
+        create_on_page(page, ALLOWED).await;
         newest_is(page, ALLOWED, "accepted").await;
         assert_eq!(page.count("[role=alert]").await, 0);
 
@@ -499,7 +507,7 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
         page.click("#add-entry button").await;
         page.until("text('#add-entry [role=alert]').includes('for allow entries only')")
             .await;
-        // An entry that is there is not written over, conditions and all.
+        // An entry that is there already is not overwritten; its conditions stay.
         page.click("#add-entry input[value=allow]").await;
         page.fill("#principal", ALLOWED).await;
         page.choose("#entry-service", SERVICE).await;
@@ -516,7 +524,7 @@ async fn a_wrong_input_is_explained_beside_its_field_and_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn an_item_that_nobody_understands_is_shown_and_can_be_removed() {
+async fn an_unreadable_item_is_shown_and_can_be_removed() {
     on_the_page(async |world, page| {
         let misspelt = [
             ("service_id", "*"),
@@ -532,7 +540,7 @@ async fn an_item_that_nobody_understands_is_shown_and_can_be_removed() {
     .await;
 }
 
-// Whom it is for.
+// Who can use it.
 
 #[tokio::test]
 async fn without_javascript_everything_works_by_loading_the_page() {
@@ -576,7 +584,7 @@ async fn without_javascript_everything_works_by_loading_the_page() {
     .await;
 }
 
-/// Loads the page until the newest connection has a status.
+/// Reloads the page until the newest connection has this status.
 async fn loaded_until(page: &Browser, status: &str) {
     for _ in 0..200 {
         if page.text_of(".card .status").await == status {
@@ -588,23 +596,16 @@ async fn loaded_until(page: &Browser, status: &str) {
 }
 
 #[tokio::test]
-async fn it_can_be_read_on_a_phone_and_on_a_desk_in_the_light_and_in_the_dark() {
+async fn everybody_can_read_it_on_desktops_and_phones_in_light_and_dark() {
     on_the_page(async |world, page| {
         fill_with_everything(world, page).await;
-        for size in [NARROW, WIDE, (760, 900), (320, 640)] {
-            page.resize(size).await;
-            page.assert_nothing_sticks_out().await;
-            for dark in [false, true] {
-                page.set_dark(dark).await;
-                page.assert_texts_can_be_read().await;
-            }
-        }
-        page.assert_everything_has_a_name().await;
+        page.assert_everybody_can_read_it(&[NARROW, WIDE, (760, 900), SMALL])
+            .await;
     })
     .await;
 }
 
-/// Each status, mails and forms opened, something wrong, and words longer than a line.
+/// Brings about each status, an error, opened e-mails and forms, and words longer than a line.
 async fn fill_with_everything(world: &World, page: &Browser) {
     put_alice(world).await;
     let gone = create(world, ALLOWED);
@@ -643,7 +644,7 @@ async fn fill_with_everything(world: &World, page: &Browser) {
     page.until("text('.buttons .danger') !== ''").await;
     page.click(".buttons .danger").await;
     page.until("text('[role=dialog] h4') !== ''").await;
-    ask_as(page, "12345").await;
+    create_on_page(page, "12345").await;
     page.until("text('#create-endpoint [role=alert]') !== ''")
         .await;
     page.eval("for (const one of document.querySelectorAll('details')) one.open = true")
@@ -660,20 +661,19 @@ async fn it_can_be_used_by_keyboard() {
                 .await;
         }
         newest_is(page, UNKNOWN, "in review").await;
-        // Slack is the last to be told.
+        // Slack's message comes last.
         page.until("text('.buttons .danger') !== ''").await;
         page.assert_keyboard_reaches_everything().await;
         page.eval("document.getElementById('account').focus()")
             .await;
-        page.press(&format!("{DENIED}{}", char::from(Key::Enter)))
-            .await;
+        page.press(&format!("{DENIED}{ENTER}")).await;
         newest_is(page, DENIED, "rejected").await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn links_in_mails_lead_where_they_say() {
+async fn links_in_emails_open_their_address_in_a_new_window() {
     on_the_page(async |world, page| {
         let link = format!("{}?principal={DENIED}", address(world));
         let mail = Message::new(format!("Decide here: {link}.\njavascript:alert(1)\n"));
@@ -700,7 +700,7 @@ async fn two_windows_show_the_same() {
     on_the_page(async |world, page| {
         let [first, _] = page.second_window().await;
         page.goto(&address(world)).await;
-        ask_as(page, UNKNOWN).await;
+        create_on_page(page, UNKNOWN).await;
         newest_is(page, UNKNOWN, "in review").await;
         page.to_front(&first).await;
         newest_is(page, UNKNOWN, "in review").await;
@@ -708,10 +708,10 @@ async fn two_windows_show_the_same() {
     .await;
 }
 
-// What it is not for.
+// What it refuses.
 
 #[tokio::test]
-async fn what_comes_from_outside_stays_text() {
+async fn markup_from_outside_stays_text() {
     on_the_page(async |world, page| {
         let entry = [
             ("service_id", "*"),
@@ -736,7 +736,7 @@ async fn what_comes_from_outside_stays_text() {
                 let text = page.text_of(place).await;
                 assert!(text.contains(NASTY), "{place}: {text}");
             }
-            // Once as it came in live, once as it is loaded.
+            // First as the script has drawn it, then as the server has.
             page.reload().await;
         }
         page.goto(&format!(
@@ -751,7 +751,7 @@ async fn what_comes_from_outside_stays_text() {
 }
 
 #[tokio::test]
-async fn another_page_cannot_ask_for_anything() {
+async fn a_form_of_another_page_is_refused() {
     let Some(browser) = Browser::open().await else {
         return;
     };
@@ -784,7 +784,7 @@ async fn it_says_so_when_the_world_has_stopped() {
 // Without a browser.
 
 #[tokio::test]
-async fn whoever_does_not_ask_for_html_is_told_what_is_where() {
+async fn a_client_that_does_not_ask_for_html_gets_a_list_of_addresses() {
     let world = world().await;
     let port = world.address().port();
     for accept in ["text/plain", "*/*"] {
@@ -810,7 +810,7 @@ async fn whoever_does_not_ask_for_html_is_told_what_is_where() {
 }
 
 #[tokio::test]
-async fn the_whole_server_is_out_of_reach_of_other_pages() {
+async fn requests_from_other_pages_are_refused_everywhere() {
     let world = world().await;
     let port = world.address().port();
     for path in ["/page/add-entry", "/dynamodb", "/ec2", "/sns"] {
@@ -828,7 +828,7 @@ async fn the_whole_server_is_out_of_reach_of_other_pages() {
 }
 
 #[tokio::test]
-async fn no_form_makes_it_stumble() {
+async fn no_form_causes_a_server_error() {
     let world = world().await;
     let port = world.address().port();
     let forms = [

@@ -1,20 +1,31 @@
-//! What people see, in a real browser: headless Chromium, driven by its own driver.
+//! The pages in a real browser: headless Chromium, driven by chromedriver.
 //!
-//! Where neither is installed, these tests are skipped and say so once; with
+//! Where either is not installed, these tests are skipped and say so once; with
 //! `GATEKEEPER_REQUIRE_BROWSER=1` that is a failure instead.
 //!
 //! | module | what |
 //! | --- | --- |
-//! | `driver` | a chromedriver of one's own, which ends with its browsers when the test does |
-//! | `browser` | a browser: what a person does in it, and how it is set up |
-//! | `checks` | what holds for every page: contrast, keyboard, no scrolling sideways |
+//! | `driver` | the process of chromedriver, which ends with its browsers when the test ends |
+//! | `webdriver` | the commands that it is sent |
+//! | `browser` | a browser: its settings, what a person does and sees in it |
+//! | `checks` | what holds for every page: contrast, keyboard, names, no scrolling sideways |
 //! | `exchange` | HTTP without a browser |
-//! | `approvals` | approvers' links |
+//! | `skip` | tests that need something which is not installed everywhere |
+//! | `approvals` | the pages behind approvers' links |
 //! | `local_page` | the local world's page |
 
-// mod approvals;
-// mod browser;
-// mod checks;
-// mod driver;
-// mod exchange;
-// mod local_page;
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "all of this crate is tests; a panic with its place is the answer wanted"
+)]
+
+mod approvals;
+mod browser;
+mod checks;
+mod driver;
+mod exchange;
+mod local_page;
+mod skip;
+mod webdriver;
