@@ -237,6 +237,11 @@ impl Browser {
         self.session.execute(script).await.unwrap()
     }
 
+    /// What a script passes to the function that is its last argument.
+    pub(crate) async fn eval_async(&self, script: &str) -> Value {
+        self.session.execute_async(script).await.unwrap()
+    }
+
     /// Waits until an expression is true on the page. It is evaluated at first and after each change of the
     /// page. In it, `text(selector)` is the text of the first element that a CSS selector finds, or empty.
     pub(crate) async fn until(&self, expression: &str) {

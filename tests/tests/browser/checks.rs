@@ -20,6 +20,7 @@ impl Browser {
             for dark in [false, true] {
                 self.set_dark(dark).await;
                 self.assert_texts_can_be_read().await;
+                self.assert_axe_finds_nothing().await;
             }
         }
         self.assert_everything_has_a_name().await;

@@ -9,6 +9,7 @@
 //! | `webdriver` | the commands that it is sent |
 //! | `browser` | a browser: its settings, what a person does and sees in it |
 //! | `checks` | what holds for every page: contrast, keyboard, names, no scrolling sideways |
+//! | `axe` | axe-core's rules |
 //! | `exchange` | HTTP without a browser |
 //! | `skip` | tests that need something which is not installed everywhere |
 //! | `approvals` | the pages behind approvers' links |
@@ -22,6 +23,7 @@
 )]
 
 mod approvals;
+mod axe;
 mod browser;
 mod checks;
 mod driver;
