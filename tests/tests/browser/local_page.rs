@@ -176,10 +176,10 @@ async fn changes_from_elsewhere_appear_and_keep_what_was_typed_and_opened() {
         assert_eq!(focused, "account", "and the focus stays");
         let opened = page.count(".card.accepted .foot details[open]").await;
         assert_eq!(opened, 1, "what was opened stays open");
-        let announced = page.text_of("#news").await;
+        let news = page.text_of("#news").await;
         assert!(
-            announced.contains(UNKNOWN) && announced.contains("in review"),
-            "{announced}"
+            news.contains(UNKNOWN) && news.contains("in review"),
+            "{news}"
         );
     })
     .await;
@@ -256,13 +256,13 @@ async fn an_added_entry_accepts_the_waiting_connection_and_can_be_removed() {
         page.until("document.getElementById('principal').value === ''")
             .await;
         let entry = format!("entry-allow-{UNKNOWN}-{SERVICE}");
-        let announced = page.text_of(&format!("#{entry}")).await;
+        let shown = page.text_of(&format!("#{entry}")).await;
         for part in [
             "2 connections at most",
             "eu-central-1, us-east-1",
             "until 2100-01-01",
         ] {
-            assert!(announced.contains(part), "{announced}");
+            assert!(shown.contains(part), "{shown}");
         }
         page.click(&format!("#{entry} button")).await;
         page.until(&format!("!document.getElementById('{entry}')"))
@@ -293,7 +293,8 @@ async fn an_added_approver_gets_an_approval_email_and_decides() {
         newest_is(page, UNKNOWN, "in review").await;
         assert!(page.text_of(".card .by").await.contains("0 of 1 approvals"));
         let approval_email = "[id='mailbox-carol@example.com'] li";
-        page.until(&format!("text(\"{approval_email}\") !== ''")).await;
+        page.until(&format!("text(\"{approval_email}\") !== ''"))
+            .await;
         page.click(&format!("{approval_email} summary")).await;
         page.click(&format!("{approval_email} a")).await;
         let windows = page.windows().await;
@@ -364,8 +365,11 @@ async fn a_button_in_slack_decides_and_the_message_says_so() {
             0,
             "it can be done once only"
         );
-        let told = page.text_of(".private").await;
-        assert!(told.contains("Done: the connection is accepted"), "{told}");
+        let shown = page.text_of(".private").await;
+        assert!(
+            shown.contains("Done: the connection is accepted"),
+            "{shown}"
+        );
     })
     .await;
 }
