@@ -39,9 +39,8 @@ use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use jiff::SignedDuration;
 use local_aws::{
-    ConnectionNotification, Delivery, Ec2, Ec2Config, Ec2Options, Events, EventsConfig,
-    Message as SnsMessage, NewRule, NewSubscription, Organizations, OrganizationsConfig, Secrets,
-    SecretsConfig, Sns, SnsConfig,
+    ConnectionNotification, Delivery, Ec2, Ec2Options, Events, Message as SnsMessage, NewRule,
+    NewSubscription, Organizations, Secrets, Sns,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -313,39 +312,18 @@ impl World {
             let clock = clock.clone();
             Arc::new(move || clock.now())
         };
-        let ec2 = Ec2::new(Ec2Config {
-            account: PROVIDER.to_owned(),
-            region: REGION.to_owned(),
-            clock: ticks.clone(),
-            seed: options.seed,
-            options: options.ec2.clone(),
-        });
-        let sns = Sns::new(SnsConfig {
-            account: PROVIDER.to_owned(),
-            region: REGION.to_owned(),
-            clock: ticks.clone(),
-            seed: options.seed,
-        });
-        let organizations = Organizations::new(OrganizationsConfig {
+        let simulated = local_aws::Config {
             account: PROVIDER.to_owned(),
             region: REGION.to_owned(),
             clock: ticks,
             seed: options.seed,
-        });
-        let events = Events::new(EventsConfig {
-            account: PROVIDER.to_owned(),
-            region: REGION.to_owned(),
-            seed: options.seed,
-        });
-        let secrets = Secrets::new(SecretsConfig {
-            account: PROVIDER.to_owned(),
-            region: REGION.to_owned(),
-            clock: {
-                let clock = clock.clone();
-                Arc::new(move || clock.now())
-            },
-            seed: options.seed,
-        });
+        };
+        let ec2 = Ec2::new(simulated.clone());
+        ec2.set_options(|now| now.clone_from(&options.ec2));
+        let sns = Sns::new(simulated.clone());
+        let organizations = Organizations::new(simulated.clone());
+        let events = Events::new(simulated.clone());
+        let secrets = Secrets::new(simulated);
         let file = match &options.data {
             None => None,
             Some(folder) => {

@@ -4,19 +4,26 @@
 pub struct AwsError {
     /// HTTP status of the answer.
     pub status: u16,
-    /// The code, for example `InvalidVpcEndpointServiceId.NotFound`.
+    /// For example `InvalidVpcEndpointServiceId.NotFound`.
     pub code: String,
-    /// The text for people. AWS does not document it; nothing should depend on it.
+    /// AWS does not document the texts; nothing should depend on them.
     pub message: String,
+    /// What Organizations answers in `Reason`.
+    pub reason: Option<&'static str>,
 }
 
 impl AwsError {
-    /// An error of its three parts.
     pub fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             status,
             code: code.into(),
             message: message.into(),
+            reason: None,
         }
+    }
+
+    /// An error of the caller: HTTP 400.
+    pub(crate) fn bad(code: &str, message: impl Into<String>) -> Self {
+        Self::new(400, code, message)
     }
 }

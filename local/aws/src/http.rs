@@ -8,14 +8,18 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use tokio::net::TcpListener;
 
 use crate::caller::Caller;
 use crate::control::{CallPhase, CallRecord, Control};
 use crate::error::AwsError;
 use crate::fault::{FaultKind, ItemFault};
+use crate::json;
 use crate::protocol::Protocol;
 use crate::query::Params;
+use crate::simulator::Simulator;
 
 /// The largest body, a form: 256 KiB of message, each byte of which may be written as three.
 const BODY_LIMIT: usize = 4 << 20;
@@ -23,9 +27,9 @@ const BODY_LIMIT: usize = 4 << 20;
 /// How long [`serve`] waits for calls under way when it is told to stop.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// One call, decoded.
-#[derive(Debug)]
-pub(crate) struct Call<'a> {
+/// One call to a simulator with state `S`, decoded.
+pub(crate) struct Call<'a, S> {
+    pub(crate) simulator: &'a Simulator<S>,
     pub(crate) action: &'a str,
     pub(crate) caller: &'a Caller,
     /// Whether there is a signature, right or wrong.
@@ -34,78 +38,96 @@ pub(crate) struct Call<'a> {
     /// As it came; of [`Protocol::Query`], all of it is in `params`.
     pub(crate) body: &'a [u8],
     pub(crate) request_id: &'a str,
-    pub(crate) item_fault: Option<ItemFault>,
+    pub(crate) now: Timestamp,
+    /// A fault that lets some items of the call fail.
+    pub(crate) item_fault: Option<&'a ItemFault>,
 }
 
-/// A service, whatever protocol it speaks.
-pub(crate) trait Api: Clone + Send + Sync + 'static {
+impl<S> Call<'_, S> {
+    /// The body of a call of [`Protocol::Json`].
+    pub(crate) fn input<T: DeserializeOwned>(&self) -> Result<T, AwsError> {
+        json::input(self.body)
+    }
+}
+
+/// What one AWS service has for itself, implemented for its state.
+pub(crate) trait Api: Send + Sync + Sized + 'static {
     const PROTOCOL: Protocol;
 
-    fn control(&self) -> &Control;
-    /// The account and the Region of callers that name none.
-    fn home(&self) -> (&str, &str);
-    fn request_id(&self) -> String;
+    /// Carries a call out, and answers the document.
+    fn run(call: &Call<'_, Self>) -> Result<String, AwsError>;
+
     /// The parameters that the log of calls keeps.
     fn logged(params: &Params) -> Vec<(String, String)> {
         params.pairs().to_vec()
     }
-    /// The document of the answer.
-    fn run(&self, call: &Call<'_>) -> Result<String, AwsError>;
-    /// The document of an error.
-    fn error(&self, error: &AwsError, request_id: &str) -> String;
-    /// How this service answers a fault that refuses the whole call.
-    fn refusal(&self, kind: &FaultKind, call: &Call<'_>) -> AwsError;
+
+    // How the service answers the faults that refuse a call.
+    fn throttled() -> AwsError;
+    fn internal() -> AwsError;
+    fn unavailable() -> AwsError {
+        json::unavailable()
+    }
+    fn unauthorized(call: &Call<'_, Self>) -> AwsError;
 }
 
-/// Answers calls of `api` at every path, so that it can be mounted anywhere.
-pub(crate) fn router(api: impl Api) -> Router {
+/// Answers calls at every path, so that it can be mounted anywhere.
+pub(crate) fn router<S: Api>(simulator: Simulator<S>) -> Router {
     Router::new()
         .fallback(move |uri: Uri, headers: HeaderMap, body: Bytes| {
-            let api = api.clone();
-            async move { answer(&api, &uri, &headers, &body).await }
+            let simulator = simulator.clone();
+            async move { answer(&simulator, &uri, &headers, &body).await }
         })
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
-async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Response {
-    let control = api.control();
-    let (action, params) = A::PROTOCOL.decode(uri, headers, body);
+async fn answer<S: Api>(
+    simulator: &Simulator<S>,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
+    let (action, params) = S::PROTOCOL.decode(uri, headers, body);
     let authorization = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
-    let (account, region) = api.home();
-    let caller = Caller::from_authorization(authorization.unwrap_or_default(), account, region);
-    let caller = control.identify(caller);
-    let request_id = api.request_id();
+    let caller = Caller::from_authorization(
+        authorization.unwrap_or_default(),
+        &simulator.home().account,
+        &simulator.home().region,
+    );
+    let caller = simulator.identify(caller);
+    let request_id = simulator.ids().uuid();
     let answer = |course: Course| {
         let mut call = Call {
+            simulator,
             action: &action,
             caller: &caller,
             signed: authorization.is_some(),
             params: &params,
             body,
             request_id: &request_id,
+            now: simulator.now(),
             item_fault: None,
         };
-        let result = match course {
-            Course::Refused(FaultKind::Refused { code, message, .. }) => {
-                Err(AwsError::new(400, code, message))
-            }
-            Course::Refused(kind) => Err(api.refusal(&kind, &call)),
+        let result = match &course {
+            Course::Refused(kind) => Err(refusal(kind, &call)),
             Course::Work(item_fault) => {
-                call.item_fault = item_fault;
-                api.run(&call)
+                call.item_fault = item_fault.as_ref();
+                S::run(&call)
             }
         };
         let document = result.as_ref().ok().map(String::as_str);
-        let result = control.answer_instead(&action, document).map_or(result, Ok);
-        let reply = |status, document| reply(A::PROTOCOL, status, &request_id, document);
+        let result = simulator
+            .answer_instead(&action, document)
+            .map_or(result, Ok);
+        let reply = |status, document| reply(S::PROTOCOL, status, &request_id, document);
         match result {
             Ok(document) => Outcome::of(reply(StatusCode::OK, document)),
             Err(error) => {
                 let status =
                     StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                let response = reply(status, api.error(&error, &request_id));
+                let response = reply(status, S::PROTOCOL.error(&error, &request_id));
                 Outcome::failed(response, error.code)
             }
         }
@@ -113,10 +135,21 @@ async fn answer<A: Api>(api: &A, uri: &Uri, headers: &HeaderMap, body: &[u8]) ->
     let incoming = Incoming {
         action: &action,
         params: &params,
-        logged: A::logged(&params),
+        logged: S::logged(&params),
         caller: &caller,
     };
-    exchange(control, incoming, answer).await
+    exchange(simulator, incoming, answer).await
+}
+
+/// How a fault refuses the whole call.
+fn refusal<S: Api>(kind: &FaultKind, call: &Call<'_, S>) -> AwsError {
+    match kind {
+        FaultKind::Refused { code, message, .. } => AwsError::bad(code, message),
+        FaultKind::Throttle => S::throttled(),
+        FaultKind::Unavailable => S::unavailable(),
+        FaultKind::Unauthorized => S::unauthorized(call),
+        _ => S::internal(),
+    }
 }
 
 /// A call as the control sees it, whatever it means.

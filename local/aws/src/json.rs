@@ -76,16 +76,23 @@ pub(crate) fn unavailable() -> AwsError {
     )
 }
 
-/// IAM's refusal, `permission` as in a policy, for example `events:DescribeRule`.
-pub(crate) fn unauthorized(arn: &str, permission: &str, resource: &str) -> AwsError {
-    AwsError::new(
-        400,
+/// IAM's refusal of `<service>:<action>`.
+pub(crate) fn unauthorized(arn: &str, service: &str, action: &str, resource: &str) -> AwsError {
+    let permission = format!("{service}:{action}");
+    AwsError::bad(
         "AccessDeniedException",
         format!(
             "User: {arn} is not authorized to perform: {permission} on resource: {resource} because no identity-based \
              policy allows the {permission} action"
         ),
     )
+}
+
+/// A page of a list, and the token of the next one.
+pub(crate) fn page(name: &str, items: Vec<Value>, token: Option<String>) -> Value {
+    let mut page = serde_json::Map::from_iter([(name.to_owned(), Value::Array(items))]);
+    page.extend(token.map(|token| ("NextToken".to_owned(), Value::String(token))));
+    Value::Object(page)
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ mod page;
 mod protocol;
 mod query;
 pub mod secrets;
+mod simulator;
 pub mod slack;
 pub mod sns;
 mod xml;
@@ -37,17 +38,16 @@ pub use clock::{Clock, ManualClock, system_clock};
 pub use control::{CallPhase, CallRecord, Control, OnAnswer, OnCall};
 pub use ec2::{
     Attachment, AttachmentListing, Connection, ConnectionEvent, ConnectionNotification, Ec2,
-    Ec2Config, Ec2Options, NewAttachment, NewConnection, NewEndpoint, NewService, Notification,
+    Ec2Options, NewAttachment, NewConnection, NewEndpoint, NewService, Notification,
     NotificationBody, NotificationFacts, Service, ServiceKind, State, Unsuccessful,
 };
 pub use error::AwsError;
-pub use events::{BusEvent, Events, EventsConfig, NewRule, OnEvent, Rule, RuleState};
+pub use events::{BusEvent, Events, NewRule, OnEvent, Rule, RuleState};
 pub use fault::{Fault, FaultKind};
 pub use http::serve;
-pub use organizations::{
-    Member, NewOrganization, NewOu, Organization, Organizations, OrganizationsConfig,
-};
-pub use secrets::{Secrets, SecretsConfig};
+pub use organizations::{Member, NewOrganization, NewOu, Organization, Organizations};
+pub use secrets::Secrets;
+pub use simulator::{Config, Simulator};
 pub use slack::{
     CannotDo, Interaction, LinkKind, NewChannel, Slack, SlackAuthor, SlackConfig, SlackContent,
     SlackEphemeral, SlackLink, SlackMarkup, SlackMessage, SlackOptions, SlackPlace,
@@ -55,5 +55,5 @@ pub use slack::{
 };
 pub use sns::{
     Attribute, Delivery, DeliveryKind, Message, NewSubscription, OnPublish, Published, Sns,
-    SnsConfig, Subscription, Topic,
+    Subscription, Topic,
 };

@@ -1,14 +1,14 @@
 use axum::http::Request;
-use local_aws::{Ec2, Ec2Config, NewService};
+use local_aws::{Config, Ec2, NewService};
 use serde_json::json;
 
 use super::*;
 
 fn ec2() -> Ec2 {
-    let ec2 = Ec2::new(Ec2Config {
+    let ec2 = Ec2::new(Config {
         account: PROVIDER.to_owned(),
         region: REGION.to_owned(),
-        ..Ec2Config::default()
+        ..Config::default()
     });
     let new = NewService::new().id("vpce-svc-00000000000000001");
     ec2.put_service(new.tag("team", "network"));

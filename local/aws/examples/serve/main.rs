@@ -13,8 +13,7 @@ use std::io::Write;
 
 use clap::Parser;
 use local_aws::{
-    Ec2, Ec2Config, Events, EventsConfig, NewOrganization, NewOu, Organizations,
-    OrganizationsConfig, Secrets, SecretsConfig, Slack, SlackConfig, Sns, SnsConfig,
+    Config, Ec2, Events, NewOrganization, NewOu, Organizations, Secrets, Slack, SlackConfig, Sns,
 };
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -47,7 +46,7 @@ struct Arguments {
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let account = arguments.account;
-    let sns = Sns::new(SnsConfig::default());
+    let sns = Sns::new(Config::default());
     let slack = Slack::new(SlackConfig::default());
     let mut ports = arguments.ports.into_iter();
     let mut listeners = Vec::new();
@@ -65,16 +64,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         listeners.push(listener);
     }
 
-    let ec2 = Ec2::new(Ec2Config {
+    let config = Config {
         account: account.clone(),
-        ..Ec2Config::default()
-    });
-    let organizations = Organizations::new(OrganizationsConfig {
-        account: account.clone(),
-        ..OrganizationsConfig::default()
-    });
-    let events = Events::new(EventsConfig::default());
-    let secrets = Secrets::new(SecretsConfig::default());
+        ..Config::default()
+    };
+    let ec2 = Ec2::new(config.clone());
+    let organizations = Organizations::new(config);
+    let events = Events::new(Config::default());
+    let secrets = Secrets::new(Config::default());
 
     // What connects the two: EC2 publishes its connection notifications.
     let (sink, notifications) = mpsc::unbounded_channel();

@@ -6,15 +6,20 @@ use axum::Router;
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::config::Ec2Options;
-use super::connection::{self, Connection, Named, NewConnection, Verb};
-use super::endpoint::{self, Endpoint, NewEndpoint};
+use super::connection::{Connection, NewConnection};
+use super::connections::{self, Named, Verb};
+use super::endpoint::{Endpoint, NewEndpoint};
+use super::endpoints;
+use super::errors;
 use super::notification::{ConnectionEvent, ConnectionNotification, Notification};
-use super::permission::{self, PermissionType};
-use super::service::{self, NewService, Service};
+use super::options::Ec2Options;
+use super::permissions;
+use super::service::{NewService, PermissionType, Service};
+use super::services;
 use super::state::State;
 use super::timeline::Timeline;
-use super::{Ec2, Unsuccessful, errors};
+use super::unsuccessful::Unsuccessful;
+use super::world::Ec2;
 use crate::caller::Caller;
 use crate::control::lock;
 use crate::error::AwsError;
@@ -29,32 +34,27 @@ impl Ec2 {
 
     /// The default account, in the default Region.
     pub fn provider(&self) -> Caller {
-        Caller::new(&self.0.account, &self.0.region)
-    }
-
-    /// How it behaves now.
-    pub fn options(&self) -> Ec2Options {
-        lock(&self.0.options).clone()
+        self.home().clone()
     }
 
     /// Changes how it behaves from now on.
     pub fn set_options(&self, change: impl FnOnce(&mut Ec2Options)) {
-        change(&mut lock(&self.0.options));
+        change(&mut lock(&self.data().options));
     }
 
     /// Where connection notifications go; without a sink they are lost.
     pub fn set_notification_sink(&self, sink: UnboundedSender<ConnectionNotification>) {
-        *lock(&self.0.notifications) = Some(sink);
+        *lock(&self.data().notifications) = Some(sink);
     }
 
     /// Where the events of [`Ec2Options::cloudtrail`] go: whole EventBridge events, as JSON.
     pub fn set_event_sink(&self, sink: UnboundedSender<Value>) {
-        *lock(&self.0.events) = Some(sink);
+        *lock(&self.data().events) = Some(sink);
     }
 
     /// Adds a service, or replaces the one with its id.
     pub fn put_service(&self, new: NewService) -> Service {
-        service::put(self, &self.provider(), new)
+        services::put(self, &self.provider(), new)
     }
 
     /// A service, whoever owns it.
@@ -77,11 +77,11 @@ impl Ec2 {
     /// # Errors
     /// `InvalidVpcEndpointServiceId.NotFound` if there is no such service, `InvalidPrincipal` if it is none.
     pub fn allow_principal(&self, service_id: &str, principal: &str) -> Result<(), AwsError> {
-        let principal = permission::parse(principal)?;
+        let principal = permissions::parse(principal)?;
         let mut store = self.store();
         let service = store.services.get_mut(service_id);
         let service = service.ok_or_else(|| errors::no_service(service_id))?;
-        permission::add(self.ids(), service, PermissionType::VpcEndpoint, &principal);
+        permissions::add(self.ids(), service, PermissionType::VpcEndpoint, &principal);
         Ok(())
     }
 
@@ -90,7 +90,7 @@ impl Ec2 {
     /// # Errors
     /// As [`Ec2::allow_principal`].
     pub fn remove_principal(&self, service_id: &str, principal: &str) -> Result<(), AwsError> {
-        let principal = permission::parse(principal)?;
+        let principal = permissions::parse(principal)?;
         let mut store = self.store();
         let service = store.services.get_mut(service_id);
         let service = service.ok_or_else(|| errors::no_service(service_id))?;
@@ -185,7 +185,7 @@ impl Ec2 {
         caller: &Caller,
         new: NewEndpoint,
     ) -> Result<Connection, AwsError> {
-        let endpoint = endpoint::create(self, caller, &new, false, None)?;
+        let endpoint = endpoints::create(self, caller, &new, false, None)?;
         endpoint.connection(self.now()).ok_or_else(errors::internal)
     }
 
@@ -195,7 +195,7 @@ impl Ec2 {
             return false;
         };
         let owner = Caller::new(connection.owner, connection.region);
-        let deleted = endpoint::delete(self, &owner, &[connection.endpoint_id], false);
+        let deleted = endpoints::delete(self, &owner, &[connection.endpoint_id], false);
         deleted.is_ok_and(|failed| failed.is_empty())
     }
 
@@ -211,7 +211,7 @@ impl Ec2 {
     ) -> Result<Vec<Unsuccessful>, AwsError> {
         let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
         let named = Named::Endpoints(&ids);
-        connection::decide(self, caller, Verb::Accept, service_id, named, None, false)
+        connections::decide(self, caller, Verb::Accept, service_id, named, None, false)
     }
 
     /// Does what `RejectVpcEndpointConnections` does.
@@ -226,7 +226,7 @@ impl Ec2 {
     ) -> Result<Vec<Unsuccessful>, AwsError> {
         let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
         let named = Named::Endpoints(&ids);
-        connection::decide(self, caller, Verb::Reject, service_id, named, None, false)
+        connections::decide(self, caller, Verb::Reject, service_id, named, None, false)
     }
 
     /// Adds a connection notification for a service: these events go to this topic. Answers its id.

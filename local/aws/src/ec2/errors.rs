@@ -4,49 +4,45 @@ use std::fmt::Display;
 
 use crate::error::AwsError;
 
-fn bad(code: &str, message: impl Into<String>) -> AwsError {
-    AwsError::new(400, code, message)
-}
-
 pub(crate) fn missing(name: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "MissingParameter",
         format!("The request must contain the parameter {name}"),
     )
 }
 
 pub(crate) fn invalid_value(value: impl Display, name: &str, why: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidParameterValue",
         format!("Value ({value}) for parameter {name} is invalid. {why}"),
     )
 }
 
 pub(crate) fn invalid_parameter(message: impl Into<String>) -> AwsError {
-    bad("InvalidParameter", message)
+    AwsError::bad("InvalidParameter", message)
 }
 
 pub(crate) fn invalid_combination(message: impl Into<String>) -> AwsError {
-    bad("InvalidParameterCombination", message)
+    AwsError::bad("InvalidParameterCombination", message)
 }
 
 pub(crate) fn invalid_action(action: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidAction",
         format!("The action {action} is not valid for this web service."),
     )
 }
 
 pub(crate) fn invalid_filter(name: &str) -> AwsError {
-    bad("InvalidFilter", format!("The filter {name} is invalid"))
+    AwsError::bad("InvalidFilter", format!("The filter {name} is invalid"))
 }
 
 pub(crate) fn filter_limit(message: &str) -> AwsError {
-    bad("FilterLimitExceeded", message)
+    AwsError::bad("FilterLimitExceeded", message)
 }
 
 pub(crate) fn invalid_token() -> AwsError {
-    bad("InvalidNextToken", "The specified NextToken is not valid.")
+    AwsError::bad("InvalidNextToken", "The specified NextToken is not valid.")
 }
 
 pub(crate) fn dry_run() -> AwsError {
@@ -65,14 +61,6 @@ pub(crate) fn internal() -> AwsError {
     AwsError::new(500, "InternalError", "An internal error has occurred")
 }
 
-pub(crate) fn unavailable() -> AwsError {
-    AwsError::new(
-        503,
-        "Unavailable",
-        "The server is overloaded and can't handle the request.",
-    )
-}
-
 pub(crate) fn unauthorized(arn: &str, action: &str) -> AwsError {
     AwsError::new(
         403,
@@ -85,7 +73,7 @@ pub(crate) fn unauthorized(arn: &str, action: &str) -> AwsError {
 }
 
 pub(crate) fn no_service(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidVpcEndpointServiceId.NotFound",
         format!("The VpcEndpointService Id '{id}' does not exist"),
     )
@@ -101,26 +89,26 @@ fn malformed(id: &str, prefix: &str) -> String {
 
 /// Both `Id`s are AWS's.
 pub(crate) fn malformed_service(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidVpcEndpointServiceIdId.Malformed",
         malformed(id, "vpce-svc-"),
     )
 }
 
 pub(crate) fn no_endpoint(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidVpcEndpointId.NotFound",
         format!("The Vpc Endpoint Id '{id}' does not exist"),
     )
 }
 
 pub(crate) fn malformed_endpoint(id: &str) -> AwsError {
-    bad("InvalidVpcEndpointId.Malformed", malformed(id, "vpce-"))
+    AwsError::bad("InvalidVpcEndpointId.Malformed", malformed(id, "vpce-"))
 }
 
 /// The code for a transit gateway attachment that is not there is EC2's; that Accept and Reject answer it is inferred.
 pub(crate) fn no_attachment(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidTransitGatewayAttachmentID.NotFound",
         format!("Transit Gateway Attachment {id} was deleted or does not exist."),
     )
@@ -133,21 +121,21 @@ pub(crate) fn attachments_not_supported() -> AwsError {
 }
 
 pub(crate) fn duplicate_attachment(gateway: &str, service: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "DuplicateTransitGatewayAttachment",
         format!("{gateway} has an attachment to {service} already"),
     )
 }
 
 pub(crate) fn incorrect_state(id: &str, state: impl Display) -> AwsError {
-    bad(
+    AwsError::bad(
         "IncorrectState",
         format!("{id} is in invalid state: {state}"),
     )
 }
 
 pub(crate) fn malformed_attachment(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidTransitGatewayAttachmentID.Malformed",
         malformed(id, "tgw-attach-"),
     )
@@ -155,14 +143,14 @@ pub(crate) fn malformed_attachment(id: &str) -> AwsError {
 
 /// AWS gives this one answer for a service that is not there and for one that the caller may not use.
 pub(crate) fn no_service_name(name: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidServiceName",
         format!("The Vpc Endpoint Service '{name}' does not exist"),
     )
 }
 
 pub(crate) fn invalid_state(id: &str, state: impl Display) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidState",
         format!(
             "VPC endpoint connection {id} is in state {state}, which does not allow this operation"
@@ -171,7 +159,7 @@ pub(crate) fn invalid_state(id: &str, state: impl Display) -> AwsError {
 }
 
 pub(crate) fn existing_connections(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "ExistingVpcEndpointConnections",
         format!("Service {id} has existing active VPC Endpoint connections!"),
     )
@@ -185,21 +173,21 @@ pub(crate) fn too_many(what: &str, done: &str, most: usize) -> AwsError {
 }
 
 pub(crate) fn idempotency(token: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "IdempotentParameterMismatch",
         format!("The client token {token} was used in another request with other parameters"),
     )
 }
 
 pub(crate) fn invalid_principal(principal: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidPrincipal",
         format!("Invalid Principal: '{principal}'"),
     )
 }
 
 pub(crate) fn no_notification(id: &str) -> AwsError {
-    bad(
+    AwsError::bad(
         "InvalidConnectionNotification",
         format!("The connection notification '{id}' does not exist"),
     )

@@ -1,17 +1,12 @@
+//! Connection notifications as they are kept. What is done with them is in `notifications`.
+
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
-use super::config::Ec2Options;
-use super::filter::Filters;
-use super::service::{ServiceKind, is_id};
-use super::store::Store;
-use super::{Request, Unsuccessful, errors};
 use crate::caller::Caller;
-use crate::error::AwsError;
-use crate::query::Params;
 use crate::xml::Xml;
 
 /// What a connection notification can be about.
@@ -41,7 +36,7 @@ impl ConnectionEvent {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|event| event.as_str() == text)
     }
 }
@@ -74,15 +69,15 @@ pub struct Notification {
 }
 
 impl Notification {
-    fn is_own(&self, caller: &Caller) -> bool {
+    pub(crate) fn is_own(&self, caller: &Caller) -> bool {
         self.owner == caller.account && self.region == caller.region
     }
 
-    fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         if self.enabled { "Enabled" } else { "Disabled" }
     }
 
-    fn write(&self, xml: &mut Xml) {
+    pub(crate) fn write(&self, xml: &mut Xml) {
         xml.text("connectionNotificationId", &self.id);
         xml.optional("serviceId", self.service_id.as_deref());
         xml.optional("vpcEndpointId", self.endpoint_id.as_deref());
@@ -95,7 +90,7 @@ impl Notification {
 }
 
 /// The only type there is.
-const TYPE: &str = "Topic";
+pub(crate) const TYPE: &str = "Topic";
 
 /// What EC2 publishes to an SNS topic when something happens to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -146,227 +141,4 @@ pub fn invented_body(facts: &NotificationFacts) -> String {
         "timestamp": facts.at.to_string(),
     })
     .to_string()
-}
-
-/// The messages that `event` on an endpoint causes. "You can create a connection notification for interface
-/// endpoints only": the others cause none.
-pub(crate) fn due(
-    store: &Store,
-    options: &Ec2Options,
-    endpoint_id: &str,
-    event: ConnectionEvent,
-    at: Timestamp,
-) -> Vec<ConnectionNotification> {
-    let endpoint = store.endpoint(endpoint_id);
-    let Some(endpoint) = endpoint.filter(|endpoint| endpoint.kind == ServiceKind::Interface) else {
-        return Vec::new();
-    };
-    let concerns = |notification: &&Notification| {
-        let service = notification.service_id.as_ref() == Some(&endpoint.service_id);
-        let own = notification.endpoint_id.as_ref() == Some(&endpoint.id);
-        notification.enabled && notification.events.contains(&event) && (service || own)
-    };
-    let message = |notification: &Notification| ConnectionNotification {
-        topic_arn: notification.topic_arn.clone(),
-        event,
-        service_id: endpoint.service_id.clone(),
-        endpoint_id: endpoint.id.clone(),
-        body: (options.notification_body)(&NotificationFacts {
-            event,
-            notification_id: notification.id.clone(),
-            topic_arn: notification.topic_arn.clone(),
-            service_id: endpoint.service_id.clone(),
-            service_region: endpoint.service_region.clone(),
-            endpoint_id: endpoint.id.clone(),
-            endpoint_owner: endpoint.owner.clone(),
-            at,
-        }),
-    };
-    store
-        .notifications
-        .values()
-        .filter(concerns)
-        .map(message)
-        .collect()
-}
-
-fn events(params: &Params) -> Result<Vec<ConnectionEvent>, AwsError> {
-    let why = "Valid values are Accept, Connect, Delete, and Reject.";
-    let texts = params.list("ConnectionEvents");
-    let parsed = texts.iter().map(|text| {
-        ConnectionEvent::parse(text)
-            .ok_or_else(|| errors::invalid_value(text, "ConnectionEvents", why))
-    });
-    let mut events = parsed.collect::<Result<Vec<_>, _>>()?;
-    events.sort_unstable();
-    events.dedup();
-    Ok(events)
-}
-
-fn topic(params: &Params) -> Result<Option<&str>, AwsError> {
-    let Some(arn) = params.filled("ConnectionNotificationArn") else {
-        return Ok(None);
-    };
-    let fields: Vec<&str> = arn.split(':').collect();
-    if fields.len() == 6 && arn.starts_with("arn:aws") && fields.get(2) == Some(&"sns") {
-        Ok(Some(arn))
-    } else {
-        Err(errors::invalid_value(
-            arn,
-            "ConnectionNotificationArn",
-            "It must be the ARN of an SNS topic.",
-        ))
-    }
-}
-
-pub(crate) fn create(req: &Request<'_>) -> Result<String, AwsError> {
-    let params = req.params;
-    let topic_arn = topic(params)?.ok_or_else(|| errors::missing("ConnectionNotificationArn"))?;
-    let events = events(params)?;
-    if events.is_empty() {
-        return Err(errors::missing("ConnectionEvents"));
-    }
-    let (service_id, endpoint_id) = (params.filled("ServiceId"), params.filled("VpcEndpointId"));
-    let mut store = req.ec2.store();
-    match (service_id, endpoint_id) {
-        (None, None) => return Err(errors::missing("ServiceId")),
-        (Some(_), Some(_)) => {
-            return Err(errors::invalid_combination(
-                "Specify either ServiceId or VpcEndpointId, but not both",
-            ));
-        }
-        (Some(id), None) => {
-            if !is_id(id, "vpce-svc-") {
-                return Err(errors::malformed_service(id));
-            }
-            store
-                .own_service(req.caller, id)
-                .ok_or_else(|| errors::no_service(id))?;
-        }
-        (None, Some(id)) => {
-            if !is_id(id, "vpce-") {
-                return Err(errors::malformed_endpoint(id));
-            }
-            let own = store
-                .endpoint(id)
-                .filter(|endpoint| endpoint.owner == req.caller.account);
-            own.ok_or_else(|| errors::no_endpoint(id))?;
-        }
-    }
-    req.dry_run()?;
-    let made = store.created(req)?;
-    let made = made.and_then(|id| store.notifications.get(&id).cloned());
-    let notification = made.unwrap_or_else(|| Notification {
-        id: req.ec2.ids().ec2("vpce-nfn-"),
-        owner: req.caller.account.clone(),
-        region: req.caller.region.clone(),
-        service_id: service_id.map(str::to_owned),
-        endpoint_id: endpoint_id.map(str::to_owned),
-        topic_arn: topic_arn.to_owned(),
-        events,
-        enabled: true,
-    });
-    store.creates(req, &notification.id);
-    store
-        .notifications
-        .insert(notification.id.clone(), notification.clone());
-    Ok(req.answer(|xml| {
-        xml.element("connectionNotification", |xml| notification.write(xml));
-        xml.optional("clientToken", params.get("ClientToken"));
-    }))
-}
-
-pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
-    let known = [
-        "connection-notification-arn",
-        "connection-notification-id",
-        "connection-notification-state",
-        "connection-notification-type",
-        "service-id",
-        "vpc-endpoint-id",
-    ];
-    let filters = Filters::parse(req.params, &known)?;
-    let page = req.page("DescribeVpcEndpointConnectionNotifications")?;
-    let only = req.params.filled("ConnectionNotificationId");
-    let store = req.ec2.store();
-    if let Some(id) = only {
-        let own = store
-            .notifications
-            .get(id)
-            .filter(|notification| notification.is_own(req.caller));
-        own.ok_or_else(|| errors::no_notification(id))?;
-    }
-    req.dry_run()?;
-    let has = |filter: &super::filter::Filter, id: &Option<String>| {
-        id.as_ref().is_some_and(|id| filter.has(id))
-    };
-    let found: Vec<&Notification> = store
-        .notifications
-        .values()
-        .filter(|notification| notification.is_own(req.caller))
-        .filter(|notification| only.is_none_or(|only| notification.id == only))
-        .filter(|notification| {
-            filters.all(|filter| match filter.name.as_str() {
-                "connection-notification-arn" => filter.has(&notification.topic_arn),
-                "connection-notification-id" => filter.has(&notification.id),
-                "connection-notification-state" => filter.has(notification.state()),
-                "connection-notification-type" => filter.has(TYPE),
-                "service-id" => has(filter, &notification.service_id),
-                _ => has(filter, &notification.endpoint_id),
-            })
-        })
-        .collect();
-    let (found, token) = page.of(found, |notification| notification.id.clone());
-    Ok(req.answer(|xml| {
-        xml.list(
-            "connectionNotificationSet",
-            "item",
-            found,
-            |xml, notification| notification.write(xml),
-        );
-        xml.optional("nextToken", token);
-    }))
-}
-
-pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
-    let params = req.params;
-    let name = "ConnectionNotificationId";
-    let id = params.filled(name).ok_or_else(|| errors::missing(name))?;
-    let (topic_arn, events) = (topic(params)?, events(params)?);
-    let mut store = req.ec2.store();
-    let own = store
-        .notifications
-        .get_mut(id)
-        .filter(|notification| notification.is_own(req.caller));
-    let notification = own.ok_or_else(|| errors::no_notification(id))?;
-    req.dry_run()?;
-    if let Some(topic_arn) = topic_arn {
-        topic_arn.clone_into(&mut notification.topic_arn);
-    }
-    if !events.is_empty() {
-        notification.events = events;
-    }
-    Ok(req.answer(|xml| xml.text("return", true)))
-}
-
-pub(crate) fn delete(req: &Request<'_>) -> Result<String, AwsError> {
-    let ids = req.params.list("ConnectionNotificationId");
-    if ids.is_empty() {
-        return Err(errors::missing("ConnectionNotificationId"));
-    }
-    req.dry_run()?;
-    let mut store = req.ec2.store();
-    let mut failed = Vec::new();
-    for id in &ids {
-        let own = store
-            .notifications
-            .get(id)
-            .is_some_and(|notification| notification.is_own(req.caller));
-        if own {
-            store.notifications.remove(id);
-        } else {
-            failed.push(Unsuccessful::new(id, &errors::no_notification(id)));
-        }
-    }
-    Ok(req.answer(|xml| super::write_unsuccessful(xml, &failed)))
 }

@@ -6,16 +6,17 @@ use jiff::Timestamp;
 use super::endpoint::Endpoint;
 use super::notification::Notification;
 use super::service::Service;
-use super::{Request, errors};
 use crate::caller::Caller;
-use crate::error::AwsError;
 use crate::query::Params;
+
+/// An account, a Region, an action, and the `ClientToken` of a call.
+pub(crate) type TokenKey = (String, String, String, String);
 
 /// What a call with a `ClientToken` created, and with which parameters.
 #[derive(Debug)]
-struct Created {
-    id: String,
-    params: Params,
+pub(crate) struct Created {
+    pub(crate) id: String,
+    pub(crate) params: Params,
 }
 
 /// All that there is, with the indexes that keep lists fast.
@@ -24,7 +25,7 @@ pub(crate) struct Store {
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) notifications: BTreeMap<String, Notification>,
     /// What was created with a `ClientToken`.
-    client_tokens: HashMap<TokenKey, Created>,
+    pub(crate) client_tokens: HashMap<TokenKey, Created>,
     endpoints: HashMap<String, Endpoint>,
     by_service: BTreeMap<String, BTreeMap<u64, String>>,
     by_owner: BTreeMap<String, BTreeMap<u64, String>>,
@@ -36,26 +37,6 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// What this call created before, if it is repeated: by account, Region, action and token.
-    pub(crate) fn created(&self, req: &Request<'_>) -> Result<Option<String>, AwsError> {
-        let Some((token, key)) = token_of(req) else {
-            return Ok(None);
-        };
-        match self.client_tokens.get(&key) {
-            Some(created) if created.params == *req.params => Ok(Some(created.id.clone())),
-            Some(_) => Err(errors::idempotency(token)),
-            None => Ok(None),
-        }
-    }
-
-    /// Remembers what this call created.
-    pub(crate) fn creates(&mut self, req: &Request<'_>, id: &str) {
-        if let Some((_, key)) = token_of(req) {
-            let (id, params) = (id.to_owned(), req.params.clone());
-            self.client_tokens.insert(key, Created { id, params });
-        }
-    }
-
     /// The number of the next endpoint: lists are in the order of numbers.
     pub(crate) fn number(&mut self) -> u64 {
         self.last_number += 1;
@@ -185,31 +166,18 @@ impl Store {
     }
 }
 
-type TokenKey = (String, String, String, String);
-
-fn token_of<'a>(req: &'a Request<'_>) -> Option<(&'a str, TokenKey)> {
-    let token = req.params.filled("ClientToken")?;
-    let key = (
-        req.caller.account.clone(),
-        req.caller.region.clone(),
-        req.action.to_owned(),
-        token.to_owned(),
-    );
-    Some((token, key))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use crate::{Ec2, Ec2Config, ManualClock, NewConnection, NewService, State};
+    use crate::{Config, Ec2, ManualClock, NewConnection, NewService, State};
 
     #[test]
     fn what_is_gone_is_forgotten_unless_it_was_brought_back() {
         let clock = ManualClock::default();
-        let ec2 = Ec2::new(Ec2Config {
+        let ec2 = Ec2::new(Config {
             clock: clock.clock(),
-            ..Ec2Config::default()
+            ..Config::default()
         });
         let service = ec2.put_service(NewService::new()).id;
         let put = || ec2.put_connection(NewConnection::new(&service, "111122223333"));

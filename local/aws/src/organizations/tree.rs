@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::errors::{self, Reason};
 use super::form;
 use crate::caller::is_account;
 use crate::error::AwsError;
@@ -63,13 +62,13 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// With its management account in the root.
+    /// A tree with the management account in the root.
     pub(crate) fn new(organization: Organization, at: Timestamp) -> Result<Self, AwsError> {
         if !form::is_organization(&organization.id)
             || !form::is_root(&organization.root_id)
             || !is_account(&organization.management_account)
         {
-            return Err(errors::invalid(Reason::Pattern));
+            return Err(not_the_pattern());
         }
         let (management, root) = (
             organization.management_account.clone(),
@@ -94,17 +93,23 @@ impl Tree {
 
     pub(crate) fn put_ou(&mut self, id: &str, parent_id: &str) -> Result<(), AwsError> {
         if !form::is_ou(id) || !id.starts_with(&self.organization.ou_prefix()) {
-            return Err(errors::invalid(Reason::Pattern));
+            return Err(not_the_pattern());
         }
         if !self.is_parent(parent_id) {
-            return Err(errors::no_parent());
+            return Err(no_parent());
         }
         if self.has_ou(id) {
-            return Err(errors::duplicate_ou());
+            return Err(AwsError::bad(
+                "DuplicateOrganizationalUnitException",
+                "You specified an organizational unit that already exists.",
+            ));
         }
         let ous_above = self.above(parent_id).len() - 1;
         if ous_above >= DEEPEST {
-            return Err(errors::too_deep());
+            return Err(AwsError::bad(
+                "ConstraintViolationException",
+                "You have exceeded the maximum nesting depth of organizational units.",
+            ));
         }
         self.ous.insert(id.to_owned(), parent_id.to_owned());
         Ok(())
@@ -118,10 +123,10 @@ impl Tree {
         at: Timestamp,
     ) -> Result<(), AwsError> {
         if !is_account(id) {
-            return Err(errors::invalid(Reason::Pattern));
+            return Err(not_the_pattern());
         }
         if !self.is_parent(parent_id) {
-            return Err(errors::no_parent());
+            return Err(no_parent());
         }
         let account = self
             .accounts
@@ -138,21 +143,24 @@ impl Tree {
 
     pub(crate) fn move_account(&mut self, id: &str, parent_id: &str) -> Result<(), AwsError> {
         if !self.is_parent(parent_id) {
-            return Err(errors::no_destination());
+            return Err(AwsError::bad(
+                "DestinationParentNotFoundException",
+                "You specified a destination parent that doesn't exist.",
+            ));
         }
-        let account = self.accounts.get_mut(id).ok_or_else(errors::no_account)?;
+        let account = self.accounts.get_mut(id).ok_or_else(no_account)?;
         parent_id.clone_into(&mut account.parent_id);
         Ok(())
     }
 
     pub(crate) fn remove_account(&mut self, id: &str) -> Result<(), AwsError> {
         if self.organization.management_account == id {
-            return Err(errors::management_account());
+            return Err(AwsError::bad(
+                "MasterCannotLeaveOrganizationException",
+                "You can't remove a management account from an organization.",
+            ));
         }
-        self.accounts
-            .remove(id)
-            .map(drop)
-            .ok_or_else(errors::no_account)
+        self.accounts.remove(id).map(drop).ok_or_else(no_account)
     }
 
     /// The root or OU that an account or OU is in; `None` for the root, and for what is not here.
@@ -183,6 +191,29 @@ impl Tree {
         self.organization.management_account == account
             || self.accounts.get(account).is_some_and(delegated)
     }
+}
+
+/// The input is invalid for one of the model's `InvalidInputExceptionReason`s.
+pub(crate) fn invalid(reason: &'static str, text: &str) -> AwsError {
+    AwsError {
+        reason: Some(reason),
+        ..AwsError::bad("InvalidInputException", text)
+    }
+}
+
+pub(crate) fn not_the_pattern() -> AwsError {
+    let text = "You provided a value that does not match the required pattern.";
+    invalid("INVALID_PATTERN", text)
+}
+
+pub(crate) fn no_account() -> AwsError {
+    let text = "You specified an account that doesn't exist.";
+    AwsError::bad("AccountNotFoundException", text)
+}
+
+fn no_parent() -> AwsError {
+    let text = "You specified a parent that doesn't exist.";
+    AwsError::bad("ParentNotFoundException", text)
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use super::args::Args;
 use super::errors::{self, SlackError};
 use super::store::Store;
-use super::{Request, Slack, chat, history, response_url, views};
+use super::workspace::{Request, Slack};
+use super::{chat, history, response_url, views};
 use crate::buckets::Limit;
-use crate::caller::Caller;
 use crate::clock::after;
 use crate::fault::FaultKind;
 use crate::http::{Course, Incoming, Outcome, exchange};
@@ -63,12 +63,7 @@ impl Slack {
         };
         let args = Args::parse(headers, body);
         let params = json::params(body);
-        let caller = Caller {
-            account: self.0.team_id.clone(),
-            region: String::new(),
-            access_key: self.0.app_id.clone(),
-            arn: String::new(),
-        };
+        let caller = self.home();
         let incoming = Incoming {
             action,
             params: &params,
@@ -79,7 +74,7 @@ impl Slack {
                 .filter(|(name, _)| name != "token")
                 .cloned()
                 .collect(),
-            caller: &caller,
+            caller,
         };
         self.note_early(action);
         let answer = |course: Course| match course {
@@ -188,7 +183,7 @@ impl Slack {
             _ => None,
         };
         let channel = channel.unwrap_or_default().to_owned();
-        let key = (self.0.team_id.clone(), channel, method.to_owned());
+        let key = (self.team_id().to_owned(), channel, method.to_owned());
         !store.buckets.take(key, Limit { size, per_second }, now)
     }
 }

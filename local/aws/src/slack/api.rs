@@ -2,12 +2,13 @@
 
 use axum::Router;
 
+use super::answer;
 use super::config::{NewChannel, SlackOptions};
 use super::message::{
     SlackEphemeral, SlackLink, SlackMarkup, SlackMessage, SlackShownError, SlackView,
 };
 use super::store::Channel;
-use super::{Slack, answer};
+use super::workspace::Slack;
 
 impl Slack {
     /// Answers the methods at `/api/<method>` and responses to interactions at `/actions/…`, wherever that is mounted.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
 
-use super::text_of;
+use super::text::text_of;
 use crate::ids::Ids;
 
 /// "You can include up to 50 blocks in each message, and 100 blocks in modals or Home tabs."

@@ -6,7 +6,8 @@ use super::blocks::{self, Found};
 use super::errors::{self, SlackError};
 use super::message::{SlackAuthor, SlackContent, SlackEphemeral, SlackMessage};
 use super::store::{Sent, Store, edit, in_channel, list};
-use super::{Request, Slack, text_of};
+use super::text::text_of;
+use super::workspace::{Request, Slack};
 
 /// "Slack will truncate messages containing more than 40,000 characters." The double refuses them.
 pub(crate) const LONGEST: usize = 40_000;
@@ -279,7 +280,7 @@ pub(crate) fn to_json(slack: &Slack, message: &SlackMessage) -> Value {
         "type": "message",
         "ts": message.ts,
         "text": message.content.text,
-        "team": slack.0.team_id,
+        "team": slack.team_id(),
     });
     let Some(fields) = json.as_object_mut() else {
         return json;
@@ -289,7 +290,7 @@ pub(crate) fn to_json(slack: &Slack, message: &SlackMessage) -> Value {
         SlackAuthor::App => {
             put("user", json!(slack.bot_user()));
             put("bot_id", json!(slack.bot_id()));
-            put("app_id", json!(slack.0.app_id));
+            put("app_id", json!(slack.app_id()));
         }
         SlackAuthor::User(user) => put("user", json!(user)),
     }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::Request;
 use super::chat::to_json;
 use super::errors::{self, SlackError};
 use super::message::SlackMessage;
 use super::store::Store;
+use super::workspace::Request;
 
 /// "Default: 100", "Maximum of 999".
 const PAGE: u64 = 100;

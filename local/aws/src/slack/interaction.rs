@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::signature::slack_signature;
-use super::text_of;
+use super::text::text_of;
 
 /// What a person did.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::blocks::elements;
-use super::text_of;
+use super::text::text_of;
 
 /// What a message, or a version of it, shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

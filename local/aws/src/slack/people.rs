@@ -10,7 +10,9 @@ use super::chat::to_json;
 use super::interaction::{Did, Interaction};
 use super::message::{SlackAuthor, SlackContent, SlackMessage, SlackView};
 use super::store::{ResponseUrl, Store, Trigger, in_view};
-use super::{Slack, text_of, views};
+use super::text::text_of;
+use super::views;
+use super::workspace::Slack;
 
 /// "This must be sent within 3 seconds of receiving the payload."
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -287,12 +289,12 @@ impl Slack {
                 exchanged: false,
             },
         );
-        let team = &self.0.team_id;
+        let team = self.team_id();
         let payload = json!({
             "type": kind,
             "user": { "id": user, "username": name, "name": name, "team_id": team },
-            "api_app_id": self.0.app_id,
-            "token": self.0.verification_token,
+            "api_app_id": self.app_id(),
+            "token": self.data().verification_token,
             "trigger_id": trigger_id,
             "team": { "id": team, "domain": "local" },
             "enterprise": null,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Request;
 use super::chat::{self, Draft, LONGEST};
 use super::errors::SlackError;
 use super::store::edit;
+use super::workspace::Request;
 use crate::clock::after;
 
 /// "These responses can be sent up to 5 times within 30 minutes of receiving the payload."
@@ -38,8 +38,9 @@ pub(crate) fn post(req: &Request<'_>, path: &str) -> Result<Value, SlackError> {
     if !delete && !says_something {
         return Err(SlackError::new("no_text"));
     }
-    let ephemeral =
-        |shown: &&mut super::SlackEphemeral| (&shown.channel, &shown.ts) == (&url.channel, &url.ts);
+    let ephemeral = |shown: &&mut super::message::SlackEphemeral| {
+        (&shown.channel, &shown.ts) == (&url.channel, &url.ts)
+    };
     if delete {
         let key = (url.channel.clone(), url.ts.clone());
         store.messages.remove(&key);

@@ -9,7 +9,8 @@ use super::blocks;
 use super::errors::{self, SlackError};
 use super::message::{SlackPlace, SlackView};
 use super::store::{Sent, Store, in_view};
-use super::{Request, Slack, text_of};
+use super::text::text_of;
+use super::workspace::{Request, Slack};
 use crate::clock::after;
 
 /// "A `trigger_id` will expire 3 seconds after it's sent to your app."
@@ -127,7 +128,7 @@ pub(crate) fn replace(slack: &Slack, store: &mut Store, id: &str, view: Value) -
 pub(crate) fn to_json(slack: &Slack, view: &SlackView, values: &Value) -> Value {
     let mut json = json!({
         "id": view.id,
-        "team_id": slack.0.team_id,
+        "team_id": slack.team_id(),
         "type": "modal",
         "blocks": [],
         "private_metadata": "",
@@ -141,9 +142,9 @@ pub(crate) fn to_json(slack: &Slack, view: &SlackView, values: &Value) -> Value 
         "submit": null,
         "previous_view_id": null,
         "root_view_id": view.id,
-        "app_id": slack.0.app_id,
+        "app_id": slack.app_id(),
         "external_id": "",
-        "app_installed_team_id": slack.0.team_id,
+        "app_installed_team_id": slack.team_id(),
         "bot_id": slack.bot_id(),
     });
     if let (Some(fields), Some(given)) = (json.as_object_mut(), view.view.as_object()) {

@@ -1,21 +1,13 @@
 //! Who wants to be subscribed: confirming, and unsubscribing. Anybody who has the link can do both, unless the
 //! subscription was confirmed with `AuthenticateOnUnsubscribe`.
 
-use std::time::Duration;
-
-use jiff::Timestamp;
-
 use super::delivery::{Delivery, DeliveryKind};
+use super::errors;
+use super::param::{own_topic, subscription_arn, topic_arn};
 use super::store::Subscription;
-use super::subscription::subscription_arn;
-use super::topic::{own_topic, topic_arn};
-use super::{Request, Sns, errors};
+use super::world::{Request, Sns};
 use crate::caller::Caller;
 use crate::error::AwsError;
-
-/// "Confirmation tokens are valid for two days" (API reference, `Subscribe`), and a subscription that is not confirmed
-/// in time is gone.
-pub(crate) const TOKEN_LIFE: Duration = Duration::from_hours(48);
 
 /// Whether SNS asks whoever gets the messages first. Functions and queues of the same account are not asked.
 pub(crate) fn is_asked(protocol: &str) -> bool {
@@ -155,17 +147,12 @@ pub(crate) fn confirm_call(req: &Request<'_>) -> Result<String, AwsError> {
     if protect && !req.signed {
         return Err(errors::unauthorized("anonymous", req.action, &topic));
     }
-    let arn = confirm(req.sns, Some(&topic), token, req.signed, protect)?;
+    let arn = confirm(req.simulator, Some(&topic), token, req.signed, protect)?;
     Ok(req.answer(|xml| xml.text("SubscriptionArn", arn)))
 }
 
 pub(crate) fn unsubscribe_call(req: &Request<'_>) -> Result<String, AwsError> {
     let caller = req.signed.then_some(req.caller);
-    remove(req.sns, subscription_arn(req)?, caller)?;
+    remove(req.simulator, subscription_arn(req)?, caller)?;
     Ok(req.done())
-}
-
-/// Whether a subscription has been waiting too long.
-pub(crate) fn is_over(subscription: &Subscription, now: Timestamp) -> bool {
-    subscription.pending && now > crate::clock::after(subscription.since, TOKEN_LIFE)
 }

@@ -3,11 +3,12 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::delivery::{Delivery, DeliveryKind};
+use super::errors;
 use super::message::{MOST_BYTES, Message, Published};
+use super::param::own_topic;
 use super::policy::Policy;
 use super::store::Subscription;
-use super::topic::own_topic;
-use super::{Request, Sns, errors};
+use super::world::{Request, Sns};
 use crate::error::AwsError;
 use crate::query::Params;
 
@@ -107,13 +108,13 @@ pub(crate) fn publish_call(req: &Request<'_>) -> Result<String, AwsError> {
     let why = "TopicArn or TargetArn Reason: no value for required parameter";
     let topic_arn = own_topic(req, name.ok_or_else(|| errors::invalid(why))?)?;
     let message = Message::parse(req.params)?;
-    let message_id = publish(req.sns, &topic_arn, &message)?;
+    let message_id = publish(req.simulator, &topic_arn, &message)?;
     Ok(req.answer(|xml| xml.text("MessageId", message_id)))
 }
 
 pub(crate) fn batch_call(req: &Request<'_>) -> Result<String, AwsError> {
     let topic_arn = own_topic(req, "TopicArn")?;
-    if !req.sns.store().topics.contains_key(&topic_arn) {
+    if !req.simulator.store().topics.contains_key(&topic_arn) {
         return Err(errors::no_topic());
     }
     let entries = req.params.items("PublishBatchRequestEntries");
@@ -125,7 +126,8 @@ pub(crate) fn batch_call(req: &Request<'_>) -> Result<String, AwsError> {
             failed.push((id, fault.code.clone(), fault.message.clone(), false));
             continue;
         }
-        match Message::parse(entry).and_then(|message| publish(req.sns, &topic_arn, &message)) {
+        match Message::parse(entry).and_then(|message| publish(req.simulator, &topic_arn, &message))
+        {
             Ok(message_id) => done.push((id, message_id)),
             Err(error) => failed.push((id, error.code, error.message, true)),
         }

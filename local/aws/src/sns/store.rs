@@ -15,6 +15,10 @@ const HISTORY: usize = 100_000;
 /// More to one address are too many (Developer Guide, "Email notifications").
 const MAILS_PER_SECOND: usize = 10;
 
+/// "Confirmation tokens are valid for two days" (API reference, `Subscribe`), and a subscription that is not confirmed
+/// in time is gone.
+const TOKEN_LIFE: Duration = Duration::from_hours(48);
+
 /// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Topic {
@@ -73,6 +77,11 @@ pub(crate) struct Before {
 }
 
 impl Subscription {
+    /// Whether it has been waiting too long to be confirmed.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.pending && now > after(self.since, TOKEN_LIFE)
+    }
+
     /// The filter policy by which a message is delivered at this time, and whether it looks into the message.
     pub(crate) fn filter(
         &self,

@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 
+use super::confirmation;
+use super::errors;
+use super::param::{attributes, own_topic, subscription_arn};
 use super::policy::Policy;
 use super::store::{Before, Subscription};
-use super::topic::{attributes, own_topic};
-use super::{Request, Sns, confirmation, errors};
+use super::world::{Request, Sns, write_map};
 use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::xml::Xml;
@@ -206,7 +208,7 @@ pub(crate) fn subscribe(req: &Request<'_>) -> Result<String, AwsError> {
         attributes: attributes(req),
     };
     let confirmed = !confirmation::is_asked(&new.protocol);
-    let subscription = put(req.sns, req.caller, new, confirmed)?;
+    let subscription = put(req.simulator, req.caller, new, confirmed)?;
     // "If the API request parameter `ReturnSubscriptionArn` is true, then the value is always the subscription ARN."
     let always = req.params.get("ReturnSubscriptionArn") == Some("true");
     let arn = if subscription.pending && !always {
@@ -241,7 +243,7 @@ fn write_list<'a>(
 }
 
 pub(crate) fn list(req: &Request<'_>) -> Result<String, AwsError> {
-    let store = req.sns.store();
+    let store = req.simulator.store();
     let region = format!("arn:aws:sns:{}:", req.caller.region);
     let own = store.subscriptions.values().filter(|subscription| {
         subscription.owner == req.caller.account && subscription.topic_arn.starts_with(&region)
@@ -251,7 +253,7 @@ pub(crate) fn list(req: &Request<'_>) -> Result<String, AwsError> {
 
 pub(crate) fn list_by_topic(req: &Request<'_>) -> Result<String, AwsError> {
     let arn = own_topic(req, "TopicArn")?;
-    let store = req.sns.store();
+    let store = req.simulator.store();
     if !store.topics.contains_key(&arn) {
         return Err(errors::no_topic());
     }
@@ -261,23 +263,9 @@ pub(crate) fn list_by_topic(req: &Request<'_>) -> Result<String, AwsError> {
     )
 }
 
-/// The parameter `SubscriptionArn`, well formed: a topic's ARN and one part more.
-pub(crate) fn subscription_arn<'a>(req: &Request<'a>) -> Result<&'a str, AwsError> {
-    let name = "SubscriptionArn";
-    let arn = req
-        .params
-        .filled(name)
-        .ok_or_else(|| errors::missing(name))?;
-    if arn.split(':').count() == 7 && arn.starts_with("arn:") {
-        Ok(arn)
-    } else {
-        Err(errors::invalid(name))
-    }
-}
-
 pub(crate) fn get_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     let arn = subscription_arn(req)?;
-    let mut store = req.sns.store();
+    let mut store = req.simulator.store();
     let subscription = store
         .subscription_mut(arn)
         .ok_or_else(errors::no_subscription)?;
@@ -303,7 +291,7 @@ pub(crate) fn get_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     if filtered {
         put("FilterPolicyScope", "MessageAttributes");
     }
-    Ok(req.answer(|xml| super::write_map(xml, "Attributes", &all)))
+    Ok(req.answer(|xml| write_map(xml, "Attributes", &all)))
 }
 
 pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
@@ -313,8 +301,8 @@ pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
         .filled("AttributeName")
         .ok_or_else(|| errors::missing("AttributeName"))?;
     let value = req.params.get("AttributeValue").unwrap_or_default();
-    let now = req.sns.now();
-    let mut store = req.sns.store();
+    let now = req.simulator.now();
+    let mut store = req.simulator.store();
     let delay = store.filter_delay;
     let subscription = store
         .subscription_mut(arn)

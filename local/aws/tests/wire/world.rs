@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use axum::Router;
 use local_aws::{
-    Ec2, Ec2Config, Events, EventsConfig, ManualClock, NewConnection, NewService, Organizations,
-    OrganizationsConfig, Secrets, SecretsConfig, Slack, SlackConfig, Sns, SnsConfig, State,
+    Config, Ec2, Events, ManualClock, NewConnection, NewService, Organizations, Secrets, Slack,
+    SlackConfig, Sns, State,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -47,30 +47,16 @@ type Server = (oneshot::Sender<()>, JoinHandle<io::Result<()>>);
 impl World {
     pub(crate) fn new() -> Self {
         let clock = ManualClock::default();
-        let ec2 = Ec2::new(Ec2Config {
+        let config = |seed| Config {
             clock: clock.clock(),
-            seed: Some(1),
-            ..Ec2Config::default()
-        });
-        let sns = Sns::new(SnsConfig {
-            clock: clock.clock(),
-            seed: Some(2),
-            ..SnsConfig::default()
-        });
-        let organizations = Organizations::new(OrganizationsConfig {
-            clock: clock.clock(),
-            seed: Some(3),
-            ..OrganizationsConfig::default()
-        });
-        let events = Events::new(EventsConfig {
-            seed: Some(4),
-            ..EventsConfig::default()
-        });
-        let secrets = Secrets::new(SecretsConfig {
-            clock: clock.clock(),
-            seed: Some(5),
-            ..SecretsConfig::default()
-        });
+            seed: Some(seed),
+            ..Config::default()
+        };
+        let ec2 = Ec2::new(config(1));
+        let sns = Sns::new(config(2));
+        let organizations = Organizations::new(config(3));
+        let events = Events::new(config(4));
+        let secrets = Secrets::new(config(5));
         let slack = Slack::new(SlackConfig {
             clock: clock.clock(),
             seed: Some(6),

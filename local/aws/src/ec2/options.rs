@@ -4,49 +4,9 @@ use std::time::Duration;
 
 use super::attachment::AttachmentListing;
 use super::notification::{NotificationFacts, invented_body};
-use crate::clock::{Clock, system_clock};
 
 /// Makes the body of a connection notification. It must not use the simulator that calls it.
 pub type NotificationBody = Arc<dyn Fn(&NotificationFacts) -> String + Send + Sync>;
-
-/// What is fixed when a simulator is made.
-#[derive(Clone)]
-pub struct Ec2Config {
-    /// The account of callers whose access key id is not an account: the provider's.
-    pub account: String,
-    /// The Region of callers that name none.
-    pub region: String,
-    /// The time.
-    pub clock: Clock,
-    /// Where ids begin; `None` takes a random place, the same number gives the same ids.
-    pub seed: Option<u64>,
-    /// How it behaves at first.
-    pub options: Ec2Options,
-}
-
-/// Account 123456789012, us-east-1, the machine's clock, random ids, [`Ec2Options::default`].
-impl Default for Ec2Config {
-    fn default() -> Self {
-        Self {
-            account: "123456789012".to_owned(),
-            region: "us-east-1".to_owned(),
-            clock: system_clock(),
-            seed: None,
-            options: Ec2Options::default(),
-        }
-    }
-}
-
-impl fmt::Debug for Ec2Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ec2Config")
-            .field("account", &self.account)
-            .field("region", &self.region)
-            .field("seed", &self.seed)
-            .field("options", &self.options)
-            .finish_non_exhaustive()
-    }
-}
 
 /// What can be changed at any time, with [`Ec2::set_options`](crate::Ec2::set_options). A change of a delay
 /// concerns what happens later, not what is under way.

@@ -1,29 +1,16 @@
 use std::collections::BTreeMap;
 
+use super::errors;
 use super::filter::Filters;
-use super::service::{Service, ServiceKind, service_id};
-use super::{Request, errors};
+use super::service::{PermissionType, Service, ServiceKind, service_id};
+use super::world::Request;
 use crate::caller::is_account;
 use crate::error::AwsError;
 use crate::ids::Ids;
 use crate::query::Params;
 use crate::xml::Xml;
 
-/// What a principal may create: "The two permission types are independent" (EC2's API model, since 2026-11-17).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PermissionType {
-    VpcEndpoint,
-    TransitGatewayAttachment,
-}
-
 impl PermissionType {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::VpcEndpoint => "vpc-endpoint",
-            Self::TransitGatewayAttachment => "transit-gateway-attachment",
-        }
-    }
-
     /// The parameter of this name; the default is `vpc-endpoint`.
     fn of(params: &Params) -> Result<Self, AwsError> {
         match params.filled("PermissionType") {
@@ -145,7 +132,7 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     if principals.is_empty() && remove.is_empty() {
         return Err(errors::missing("AddAllowedPrincipals"));
     }
-    let mut store = req.ec2.store();
+    let mut store = req.simulator.store();
     let service = store
         .own_service_mut(req.caller, id)
         .ok_or_else(|| errors::no_service(id))?;
@@ -158,7 +145,7 @@ pub(crate) fn modify(req: &Request<'_>) -> Result<String, AwsError> {
     let added: Vec<(String, String)> = principals
         .into_iter()
         .filter_map(|principal| {
-            let permission = add(req.ec2.ids(), service, kind, &principal)?;
+            let permission = add(req.simulator.ids(), service, kind, &principal)?;
             Some((principal, permission))
         })
         .collect();
@@ -180,7 +167,7 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
         &["principal", "principal-type", "permission-type"],
     )?;
     let page = req.page("DescribeVpcEndpointServicePermissions")?;
-    let store = req.ec2.store();
+    let store = req.simulator.store();
     let service = store
         .own_service(req.caller, id)
         .ok_or_else(|| errors::no_service(id))?;
