@@ -6,7 +6,6 @@ use jiff::Timestamp;
 /// Where a simulator takes the time from. All delays, lags and token buckets follow it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The clock of the machine.
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the clock that others are given"
@@ -33,7 +32,7 @@ impl ManualClock {
         Self(Arc::new(Mutex::new(start)))
     }
 
-    /// What it shows now.
+    /// The time that it shows.
     pub fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -43,7 +42,6 @@ impl ManualClock {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
     }
 
-    /// Moves it on by `by`.
     pub fn advance(&self, by: Duration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *now = after(*now, by);
@@ -56,7 +54,7 @@ impl ManualClock {
     }
 }
 
-/// Stands at 2026-01-01T00:00:00Z.
+/// A clock that stands at 2026-01-01T00:00:00Z.
 impl Default for ManualClock {
     fn default() -> Self {
         Self::new(Timestamp::from_second(1_767_225_600).unwrap_or(Timestamp::UNIX_EPOCH))

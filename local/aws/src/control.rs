@@ -8,7 +8,6 @@ use crate::caller::Caller;
 use crate::fault::{Fault, FaultKind, Faults};
 use crate::query::Params;
 
-/// How many calls the log keeps.
 const LOG_LENGTH: usize = 50_000;
 
 /// Where a call stands when the hook is run.
@@ -32,7 +31,6 @@ pub type OnAnswer = Arc<dyn Fn(&str, Option<&str>) -> Option<String> + Send + Sy
 /// One call over HTTP, as the log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
-    /// The action.
     pub action: String,
     /// Who called; at Slack, with the workspace as the account, and the app as the access key.
     pub caller: Caller,
@@ -44,7 +42,6 @@ pub struct CallRecord {
 }
 
 impl CallRecord {
-    /// The first parameter of this name.
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params
             .iter()
@@ -83,7 +80,6 @@ impl Control {
         lock(&self.counts).clone()
     }
 
-    /// How often this action was called.
     pub fn calls_of(&self, action: &str) -> u64 {
         lock(&self.counts).get(action).copied().unwrap_or(0)
     }
@@ -93,7 +89,6 @@ impl Control {
         lock(&self.log).iter().cloned().collect()
     }
 
-    /// Forgets the counts and the log.
     pub fn reset_calls(&self) {
         lock(&self.counts).clear();
         lock(&self.log).clear();
@@ -119,7 +114,6 @@ impl Control {
         self.released.send_modify(|count| *count += 1);
     }
 
-    /// Sets or removes the hook.
     pub fn set_on_call(&self, hook: Option<OnCall>) {
         *lock(&self.on_call) = hook;
     }

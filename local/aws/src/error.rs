@@ -2,7 +2,6 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct AwsError {
-    /// HTTP status of the answer.
     pub status: u16,
     /// For example `InvalidVpcEndpointServiceId.NotFound`.
     pub code: String,

@@ -7,9 +7,7 @@ use crate::query::Params;
 pub struct Fault {
     /// The action, for example `AcceptVpcEndpointConnections` or `chat.postMessage`, or `*` for all.
     pub action: String,
-    /// What goes wrong.
     pub kind: FaultKind,
-    /// With how many calls.
     pub times: u32,
 }
 
@@ -23,7 +21,6 @@ impl Fault {
         }
     }
 
-    /// `times` calls go wrong.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
@@ -37,7 +34,6 @@ impl Fault {
     }
 }
 
-/// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FaultKind {
     /// Refused before any work: EC2 `RequestLimitExceeded` (503), SNS `Throttling` (400), Organizations
@@ -62,9 +58,7 @@ pub enum FaultKind {
     Unauthorized,
     /// HTTP 400 (Slack: 200) before any work, thrown for the whole call, for what may be the fault of one item in it.
     Refused {
-        /// The code.
         code: String,
-        /// The text.
         message: String,
         /// The items whose presence is refused; none means all. A call with none of them does not use the fault up.
         items: Vec<String>,

@@ -155,14 +155,13 @@ fn refusal<S: Api>(kind: &FaultKind, call: &Call<'_, S>) -> AwsError {
 /// A call as the control sees it, whatever it means.
 pub(crate) struct Incoming<'a> {
     pub(crate) action: &'a str,
-    /// What faults look at.
+    /// The parameters that a fault looks at.
     pub(crate) params: &'a Params,
-    /// What of it the log keeps.
+    /// The parameters that the log keeps.
     pub(crate) logged: Vec<(String, String)>,
     pub(crate) caller: &'a Caller,
 }
 
-/// What becomes of a call.
 pub(crate) enum Course {
     /// It is carried out, perhaps with some items that fail.
     Work(Option<ItemFault>),

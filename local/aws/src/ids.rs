@@ -33,7 +33,6 @@ impl Ids {
         format!("{prefix}0{:016x}", self.next())
     }
 
-    /// A random UUID (version 4).
     pub(crate) fn uuid(&self) -> String {
         let (high, low) = (self.next(), self.next());
         format!(
@@ -46,7 +45,6 @@ impl Ids {
         )
     }
 
-    /// `len` lowercase hexadecimal digits.
     pub(crate) fn hex(&self, len: usize) -> String {
         let mut out = String::new();
         while out.len() < len {

@@ -5,7 +5,6 @@ use crate::error::AwsError;
 use crate::json;
 use crate::query::Params;
 
-/// How calls and answers are written.
 #[derive(Clone, Copy)]
 pub(crate) enum Protocol {
     /// AWS Query: a form in, XML out.
@@ -35,7 +34,7 @@ impl Protocol {
         }
     }
 
-    /// Of all answers, errors included.
+    /// The content type of all answers, errors included.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Query { .. } => "text/xml;charset=UTF-8",
@@ -43,7 +42,6 @@ impl Protocol {
         }
     }
 
-    /// The document of an error.
     pub(crate) fn error(self, error: &AwsError, request_id: &str) -> String {
         match self {
             Self::Query { error: write } => write(error, request_id),

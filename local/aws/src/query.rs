@@ -16,7 +16,6 @@ impl Params {
         )
     }
 
-    /// All of them.
     pub(crate) fn pairs(&self) -> &[(String, String)] {
         &self.0
     }

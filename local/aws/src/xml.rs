@@ -19,7 +19,6 @@ impl Xml {
         xml.0
     }
 
-    /// The document.
     pub(crate) fn finish(self) -> String {
         self.0
     }
@@ -69,7 +68,6 @@ impl Xml {
         });
     }
 
-    /// A list of texts.
     pub(crate) fn texts(
         &mut self,
         name: &str,

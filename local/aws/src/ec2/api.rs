@@ -62,7 +62,6 @@ impl Ec2 {
         self.store().services.get(id).cloned()
     }
 
-    /// All services, by their ids.
     pub fn services(&self) -> Vec<Service> {
         self.store().services.values().cloned().collect()
     }

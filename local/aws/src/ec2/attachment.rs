@@ -19,16 +19,14 @@ pub enum AttachmentListing {
     PerZoneWithoutOwner,
 }
 
-/// Whose attachment a connection is of.
+/// The transit gateway attachment of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Attached {
     /// `tgw-attach-…`.
     pub(crate) id: String,
-    /// The transit gateway.
     pub(crate) gateway: String,
-    /// Its Availability Zones.
     pub(crate) zones: Vec<String>,
-    /// The endpoint's owner is not listed.
+    /// Whether the endpoint is listed without its owner.
     pub(crate) without_owner: bool,
 }
 
@@ -39,11 +37,8 @@ pub struct Attachment {
     pub attachment_id: String,
     /// `vpce-svc-…`.
     pub service_id: String,
-    /// The account that owns it.
     pub owner: String,
-    /// The state at that moment.
     pub state: State,
-    /// When it was created.
     pub created_at: Timestamp,
     /// The endpoints with which it is listed; none where it is listed once, without one.
     pub endpoint_ids: Vec<String>,
@@ -100,7 +95,7 @@ impl NewAttachment {
         self
     }
 
-    /// Created then rather than now.
+    /// Created at this time; without it, now.
     pub fn created_at(mut self, at: Timestamp) -> Self {
         self.created_at = Some(at);
         self

@@ -16,9 +16,7 @@ pub struct Connection {
     pub owner: String,
     /// The Region that the endpoint is in.
     pub region: String,
-    /// The state at that moment.
     pub state: State,
-    /// When the endpoint was created.
     pub created_at: Timestamp,
     /// `vpce-con-…`.
     pub connection_id: String,
@@ -71,7 +69,7 @@ impl NewConnection {
         self
     }
 
-    /// Created then rather than now.
+    /// Created at this time; without it, now.
     pub fn created_at(mut self, at: Timestamp) -> Self {
         self.created_at = Some(at);
         self

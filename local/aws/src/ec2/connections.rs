@@ -207,7 +207,7 @@ impl Verb {
     }
 }
 
-/// What a decision names.
+/// The ids that a decision names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Named<'a> {
     Endpoints(&'a [String]),
@@ -224,7 +224,6 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// The parameter.
     fn parameter(self) -> &'static str {
         match self {
             Self::Endpoints(_) => "VpcEndpointId",

@@ -17,22 +17,22 @@ use crate::clock::millis;
 use crate::error::AwsError;
 use crate::xml::Xml;
 
-/// Of all endpoints' names.
+/// The hosted zone of all endpoints' DNS names.
 const HOSTED_ZONE: &str = "Z7HUB22UULQXV";
 
 /// A consumer's endpoint, which is also its connection to the service; or the connection of a transit gateway
 /// attachment.
 #[derive(Debug, Clone)]
 pub(crate) struct Endpoint {
-    /// The order of lists.
+    /// Lists are in this order.
     pub(crate) number: u64,
     /// `vpce-…`; of a connection that is listed without an endpoint, the attachment's id.
     pub(crate) id: String,
-    /// Of whose attachment it is, if it is an attachment's.
+    /// The attachment that it belongs to, if any.
     pub(crate) attachment: Option<Attached>,
     pub(crate) connection_id: String,
     pub(crate) service_id: String,
-    /// The service's, which it may outlive.
+    /// The account of the service. The endpoint may outlive the service.
     pub(crate) provider: String,
     pub(crate) service_region: String,
     pub(crate) kind: ServiceKind,
@@ -173,7 +173,6 @@ fn write_names(xml: &mut Xml, names: Option<String>) {
     });
 }
 
-/// An endpoint that a consumer creates.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct NewEndpoint {
@@ -240,7 +239,7 @@ impl NewEndpoint {
         Ok(())
     }
 
-    /// As CloudTrail records the request.
+    /// The request, as CloudTrail records it.
     pub(crate) fn to_event(&self) -> Value {
         let subnets = (!self.subnet_ids.is_empty()).then(|| record::list(&self.subnet_ids));
         let tags = (!self.tags.is_empty()).then(|| {

@@ -275,7 +275,6 @@ pub(crate) fn delete_call(req: &Request<'_>) -> Result<String, AwsError> {
     Ok(req.answer(|xml| write_unsuccessful(xml, &failed)))
 }
 
-/// Deletes the caller's endpoints.
 pub(crate) fn delete(
     ec2: &Ec2,
     caller: &Caller,

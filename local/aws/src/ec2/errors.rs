@@ -87,7 +87,7 @@ fn malformed(id: &str, prefix: &str) -> String {
     )
 }
 
-/// Both `Id`s are AWS's.
+/// AWS writes `Id` twice.
 pub(crate) fn malformed_service(id: &str) -> AwsError {
     AwsError::bad(
         "InvalidVpcEndpointServiceIdId.Malformed",

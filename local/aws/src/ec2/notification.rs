@@ -23,7 +23,6 @@ pub enum ConnectionEvent {
 }
 
 impl ConnectionEvent {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Accept, Self::Connect, Self::Delete, Self::Reject];
 
     /// As in `ConnectionEvents`.
@@ -52,17 +51,14 @@ impl fmt::Display for ConnectionEvent {
 pub struct Notification {
     /// `vpce-nfn-…`.
     pub id: String,
-    /// The account that made it.
     pub owner: String,
-    /// The Region that it is in.
     pub region: String,
     /// The service that it is about, if it is about a service.
     pub service_id: Option<String>,
     /// The endpoint that it is about, if it is about an endpoint.
     pub endpoint_id: Option<String>,
-    /// Where it publishes to.
     pub topic_arn: String,
-    /// What it publishes.
+    /// The events that it publishes.
     pub events: Vec<ConnectionEvent>,
     /// `Enabled` if so, else `Disabled`: then it publishes nothing.
     pub enabled: bool,
@@ -89,42 +85,32 @@ impl Notification {
     }
 }
 
-/// The only type there is.
 pub(crate) const TYPE: &str = "Topic";
 
 /// What EC2 publishes to an SNS topic when something happens to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectionNotification {
-    /// The topic to publish to.
     pub topic_arn: String,
-    /// What happened.
     pub event: ConnectionEvent,
-    /// To which service's connection.
     pub service_id: String,
-    /// Of which endpoint.
     pub endpoint_id: String,
-    /// The message.
     pub body: String,
 }
 
 /// What a message body can be made of.
 #[derive(Debug, Clone)]
 pub struct NotificationFacts {
-    /// What happened.
     pub event: ConnectionEvent,
     /// `vpce-nfn-…`.
     pub notification_id: String,
-    /// The topic.
     pub topic_arn: String,
     /// `vpce-svc-…`.
     pub service_id: String,
-    /// The Region of the service.
     pub service_region: String,
     /// `vpce-…`.
     pub endpoint_id: String,
     /// The consumer's account.
     pub endpoint_owner: String,
-    /// When.
     pub at: Timestamp,
 }
 

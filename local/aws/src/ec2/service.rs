@@ -10,7 +10,6 @@ use crate::error::AwsError;
 use crate::query::Params;
 use crate::xml::Xml;
 
-/// What stands behind an endpoint service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum ServiceKind {
     /// Network Load Balancers; consumers make interface endpoints.
@@ -20,7 +19,7 @@ pub enum ServiceKind {
 }
 
 impl ServiceKind {
-    /// As on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Interface => "Interface",
@@ -45,20 +44,16 @@ impl PermissionType {
     }
 }
 
-/// An endpoint service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Service {
     /// `vpce-svc-…`.
     pub id: String,
-    /// The provider's account.
+    /// The account of the provider.
     pub owner: String,
-    /// The Region that it is in.
     pub region: String,
-    /// What stands behind it.
     pub kind: ServiceKind,
     /// Whether somebody has to accept connections; if not, they are accepted at once.
     pub acceptance_required: bool,
-    /// ARNs of its load balancers.
     pub load_balancers: BTreeSet<String>,
     /// `ipv4`, `ipv6`.
     pub ip_address_types: BTreeSet<String>,
@@ -66,7 +61,6 @@ pub struct Service {
     pub regions: BTreeSet<String>,
     /// The private DNS name, if there is one.
     pub private_dns_name: Option<String>,
-    /// Tags.
     pub tags: BTreeMap<String, String>,
     /// Who may create endpoints: principals (ARNs, or `*`) and the ids of these permissions.
     pub principals: BTreeMap<String, String>,
@@ -98,7 +92,6 @@ impl Service {
         self.owner == caller.account || self.attachment_principals.contains_key(&root)
     }
 
-    /// The permissions of one type.
     pub(crate) fn principals_mut(&mut self, kind: PermissionType) -> &mut BTreeMap<String, String> {
         match kind {
             PermissionType::VpcEndpoint => &mut self.principals,
@@ -186,7 +179,6 @@ pub struct NewService {
 }
 
 impl NewService {
-    /// With all defaults.
     pub fn new() -> Self {
         Self::default()
     }
@@ -197,13 +189,11 @@ impl NewService {
         self
     }
 
-    /// Of this account.
     pub fn owner(mut self, account: impl Into<String>) -> Self {
         self.owner = Some(account.into());
         self
     }
 
-    /// In this Region.
     pub fn region(mut self, region: impl Into<String>) -> Self {
         self.region = Some(region.into());
         self
@@ -251,13 +241,12 @@ impl NewService {
         self
     }
 
-    /// With this private DNS name, verified.
+    /// With this private DNS name, which is verified.
     pub fn private_dns_name(mut self, name: impl Into<String>) -> Self {
         self.private_dns_name = Some(name.into());
         self
     }
 
-    /// With this tag.
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
         self

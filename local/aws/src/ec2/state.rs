@@ -27,7 +27,6 @@ pub enum State {
 }
 
 impl State {
-    /// All of them.
     pub const ALL: [Self; 9] = [
         Self::PendingAcceptance,
         Self::Pending,

@@ -135,7 +135,6 @@ impl Store {
             .filter(|service| service.is_own(caller))
     }
 
-    /// [`Store::own_service`], to change it.
     pub(crate) fn own_service_mut(&mut self, caller: &Caller, id: &str) -> Option<&mut Service> {
         self.services
             .get_mut(id)

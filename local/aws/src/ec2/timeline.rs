@@ -34,7 +34,7 @@ impl Phase {
 pub(crate) struct Timeline(Vec<(Timestamp, Phase)>);
 
 impl Timeline {
-    /// In this state since ever.
+    /// In this state at all times.
     pub(crate) fn always(state: State) -> Self {
         Self(vec![(Timestamp::MIN, Phase::Steady(state))])
     }

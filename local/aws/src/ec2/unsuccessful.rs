@@ -10,9 +10,7 @@ use crate::xml::Xml;
 pub struct Unsuccessful {
     /// The id of the endpoint, service or notification.
     pub resource_id: String,
-    /// The code.
     pub code: String,
-    /// The text.
     pub message: String,
 }
 

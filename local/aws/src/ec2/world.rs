@@ -39,7 +39,6 @@ pub(crate) const NAMESPACE: &str = "http://ec2.amazonaws.com/doc/2016-11-15/";
 /// ```
 pub type Ec2 = Simulator<Ec2State>;
 
-/// Services, endpoints and connection notifications.
 #[derive(Default)]
 pub struct Ec2State {
     pub(crate) options: Mutex<Ec2Options>,
@@ -56,7 +55,6 @@ impl Ec2 {
         lock(&self.data().store)
     }
 
-    /// How it behaves now.
     pub fn options(&self) -> Ec2Options {
         lock(&self.data().options).clone()
     }
@@ -78,7 +76,6 @@ impl Ec2 {
 }
 
 impl Call<'_, Ec2State> {
-    /// A boolean parameter.
     pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, AwsError> {
         let Some(text) = self.params.filled(name) else {
             return Ok(None);

@@ -10,12 +10,10 @@ use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::fault::ItemFault;
 
-/// The most entries of a call.
 const MOST_ENTRIES: usize = 10;
 /// The most bytes of a call, all entries together: 256 KB, which AWS has raised to 1 MB in some partitions.
 const MOST_BYTES: usize = 256 * 1024;
 
-/// An event on a bus.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct BusEvent {
     /// The id that EventBridge gave it.

@@ -7,27 +7,24 @@ use super::name::{self, DEFAULT_BUS};
 use super::{errors, pattern};
 use crate::error::AwsError;
 
-/// Whether a rule takes events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RuleState {
     /// It does, except for read-only management events that CloudTrail delivers.
     #[default]
     Enabled,
-    /// It does not.
     Disabled,
     /// It does, read-only management events that CloudTrail delivers included.
     EnabledWithAllCloudTrailManagementEvents,
 }
 
 impl RuleState {
-    /// All of them.
     pub const ALL: [Self; 3] = [
         Self::Enabled,
         Self::Disabled,
         Self::EnabledWithAllCloudTrailManagementEvents,
     ];
 
-    /// As on the wire.
+    /// The name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Enabled => "ENABLED",
@@ -56,26 +53,20 @@ impl Serialize for RuleState {
     }
 }
 
-/// A rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// `arn:aws:events:<region>:<account>:rule/<name>`, or `…:rule/<bus>/<name>`.
     pub arn: String,
     /// Unique on its bus.
     pub name: String,
-    /// The bus whose events it takes.
+    /// The name of the bus whose events it takes.
     pub event_bus: String,
-    /// The account that owns it.
     pub account: String,
-    /// The Region that it is in.
     pub region: String,
-    /// Whether it takes events.
     pub state: RuleState,
     /// Which events it takes: JSON, as it was put.
     pub event_pattern: Option<String>,
-    /// When it takes place by itself.
     pub schedule_expression: Option<String>,
-    /// For people.
     pub description: Option<String>,
     /// The role that its targets are called with.
     pub role_arn: Option<String>,
@@ -130,7 +121,6 @@ impl NewRule {
         }
     }
 
-    /// In this state.
     pub fn state(mut self, state: RuleState) -> Self {
         self.state = state;
         self
@@ -142,7 +132,6 @@ impl NewRule {
         self
     }
 
-    /// The name of its bus.
     pub(crate) fn bus(&self) -> &str {
         self.event_bus.as_deref().unwrap_or(DEFAULT_BUS)
     }

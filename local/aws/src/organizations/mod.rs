@@ -21,7 +21,6 @@ use crate::protocol::Protocol;
 use crate::simulator::Simulator;
 use tree::Tree;
 
-/// The most that `MaxResults` may be.
 const MOST: i64 = 20;
 
 /// A simulator of Organizations, which is the same in all Regions.

@@ -10,7 +10,6 @@ use crate::error::AwsError;
 /// "For service control policies, the limit is five." (API reference, `CreateOrganizationalUnit`)
 const DEEPEST: usize = 5;
 
-/// An organization.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Organization {
     /// `o-…`.
@@ -46,7 +45,6 @@ pub struct Member {
     pub id: String,
     /// The root or OU that it is in.
     pub parent_id: String,
-    /// When it became a member.
     pub joined_at: Timestamp,
     /// Whether it may ask what otherwise only the management account may.
     pub delegated_administrator: bool,
@@ -115,7 +113,6 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds an account, or moves it.
     pub(crate) fn put_account(
         &mut self,
         id: &str,

@@ -34,12 +34,10 @@ impl Slack {
         self.store().signing_secret = secret.into();
     }
 
-    /// The options.
     pub fn options(&self) -> SlackOptions {
         self.store().options.clone()
     }
 
-    /// Changes the options.
     pub fn set_options(&self, change: impl FnOnce(&mut SlackOptions)) {
         change(&mut self.store().options);
     }
@@ -65,7 +63,6 @@ impl Slack {
         self.store().messages_of(channel).cloned().collect()
     }
 
-    /// A message.
     pub fn message(&self, channel: &str, ts: &str) -> Option<SlackMessage> {
         self.store().message(channel, ts).cloned()
     }

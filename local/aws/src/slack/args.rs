@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::errors::{self, SlackError};
 
-/// The arguments of a method.
 #[derive(Debug, Default)]
 pub(crate) struct Args {
     fields: Map<String, Value>,

@@ -16,7 +16,7 @@ const MOST_IN_MODAL: usize = 100;
 pub(crate) struct Found {
     /// All texts of type `mrkdwn`, and whether each is `verbatim`: Slack makes nothing of what stands in the open.
     pub(crate) mrkdwn: Vec<(String, bool)>,
-    /// Where buttons lead.
+    /// The URLs of buttons.
     pub(crate) urls: Vec<String>,
 }
 
@@ -28,7 +28,6 @@ pub(crate) fn message(blocks: &Value) -> Result<Found, Vec<String>> {
     walk.finish()
 }
 
-/// Checks a modal.
 pub(crate) fn modal(view: &Value) -> Result<Found, Vec<String>> {
     let mut walk = Walk::default();
     walk.view(view);
@@ -126,7 +125,6 @@ impl Walk {
         Some(fields)
     }
 
-    /// A field that must be there.
     fn required<'v>(&mut self, fields: &'v Fields, name: &str, at: &str) -> Option<&'v Value> {
         let value = fields.get(name);
         if value.is_none() {

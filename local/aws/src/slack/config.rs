@@ -7,7 +7,6 @@ use crate::clock::{Clock, system_clock};
 /// What is fixed when a double is made. `Debug` shows neither the token nor the secret.
 #[derive(Clone)]
 pub struct SlackConfig {
-    /// The time.
     pub clock: Clock,
     /// Where ids begin; `None` takes a random place, the same number gives the same ids.
     pub seed: Option<u64>,
@@ -107,13 +106,11 @@ impl NewChannel {
         self
     }
 
-    /// The app is no member.
     pub fn without_app(mut self) -> Self {
         self.member = false;
         self
     }
 
-    /// Nobody can write there any more.
     pub fn archived(mut self) -> Self {
         self.archived = true;
         self

@@ -3,13 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-/// An error as Slack answers it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SlackError {
     pub(crate) code: String,
     /// `response_metadata.messages`.
     messages: Vec<String>,
-    /// Further fields.
     fields: Vec<(&'static str, String)>,
 }
 

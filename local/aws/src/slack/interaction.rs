@@ -6,14 +6,11 @@ use serde_json::{Value, json};
 use super::signature::slack_signature;
 use super::text::text_of;
 
-/// What a person did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Did {
-    /// Pressed a button of a message.
     Press,
-    /// Submitted this view.
+    /// With the id of the view.
     Submit(String),
-    /// Closed a view.
     Close,
 }
 
@@ -59,7 +56,6 @@ impl Interaction {
         .encoded()
     }
 
-    /// The payload, decoded.
     pub fn payload(&self) -> &Value {
         &self.payload
     }
@@ -82,7 +78,6 @@ impl Interaction {
         self.payload.get("response_url").and_then(Value::as_str)
     }
 
-    /// From another workspace.
     #[must_use]
     pub fn with_team(self, team_id: &str) -> Self {
         self.with_payload(|payload| {
@@ -126,7 +121,6 @@ impl Interaction {
         })
     }
 
-    /// For another app.
     #[must_use]
     pub fn with_app(self, app_id: &str) -> Self {
         self.with_payload(|payload| {
@@ -136,7 +130,6 @@ impl Interaction {
         })
     }
 
-    /// By another user.
     #[must_use]
     pub fn with_user(self, user_id: &str) -> Self {
         self.with_payload(|payload| set(payload, "/user/id", user_id))

@@ -63,20 +63,15 @@ fn lines(block: &Value) -> Vec<String> {
     lines
 }
 
-/// Whose message it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SlackAuthor {
-    /// The app's.
     App,
-    /// This user's.
     User(String),
 }
 
-/// A message in a channel.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlackMessage {
-    /// The channel.
     pub channel: String,
     /// What identifies it in the channel: seconds and microseconds, later than any other of the workspace.
     pub ts: String,
@@ -84,7 +79,6 @@ pub struct SlackMessage {
     pub thread_ts: Option<String>,
     /// Whether the channel shows the reply too.
     pub broadcast: bool,
-    /// Whose it is.
     pub author: SlackAuthor,
     /// What it shows now.
     #[serde(flatten)]
@@ -95,7 +89,6 @@ pub struct SlackMessage {
     pub edits: u32,
     /// What it showed before each of these changes, oldest first.
     pub earlier: Vec<SlackContent>,
-    /// When it was posted.
     pub posted_at: Timestamp,
 }
 
@@ -114,13 +107,10 @@ impl SlackMessage {
 /// A message that only one user sees.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlackEphemeral {
-    /// The channel.
     pub channel: String,
-    /// Who sees it.
     pub user: String,
-    /// What identifies it.
+    /// Identifies it in the channel.
     pub ts: String,
-    /// What it shows.
     #[serde(flatten)]
     pub content: SlackContent,
 }
@@ -130,7 +120,6 @@ pub struct SlackEphemeral {
 pub struct SlackView {
     /// `V…`.
     pub id: String,
-    /// Who sees it.
     pub user: String,
     /// The view as the app sent it, with the ids that it lacked.
     pub view: Value,
@@ -171,15 +160,12 @@ impl SlackView {
 /// An error that Slack showed to a user, because the app did not answer an interaction as it must.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SlackShownError {
-    /// Who saw it.
     pub user: String,
-    /// What was wrong with the answer.
     pub why: String,
-    /// When.
     pub at: Timestamp,
 }
 
-/// Where a link comes from.
+/// How the app wrote a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkKind {
@@ -187,27 +173,23 @@ pub enum LinkKind {
     Markup,
     /// It stands in the open, and Slack makes a link of it.
     Bare,
-    /// A button leads there.
+    /// The URL of a button.
     Button,
 }
 
 /// A link in something that the app sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SlackLink {
-    /// Where it was found.
     pub place: SlackPlace,
-    /// Where it leads.
     pub url: String,
     /// What people see instead of the URL.
     pub label: Option<String>,
-    /// How it is written.
     pub kind: LinkKind,
 }
 
 /// Something with a meaning in a text that the app sent: a mention, or a control character.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SlackMarkup {
-    /// Where it was found.
     pub place: SlackPlace,
     /// What was found: `<!here>`, `<@U…>`, `&`.
     pub found: String,

@@ -43,7 +43,7 @@ pub(crate) struct ResponseUrl {
 /// Texts that the app sent.
 pub(crate) struct Sent<'a> {
     pub(crate) place: SlackPlace,
-    /// Read for markup.
+    /// The text that is read for markup.
     pub(crate) text: Option<&'a str>,
     /// Whether people see the text. Beside blocks, only notifications show it.
     pub(crate) is_shown: bool,
@@ -57,12 +57,11 @@ pub(crate) struct Store {
     pub(crate) base_url: String,
     pub(crate) options: SlackOptions,
     pub(crate) channels: BTreeMap<String, Channel>,
-    /// Usernames by id.
+    /// Usernames by the ids of users.
     pub(crate) users: BTreeMap<String, String>,
-    /// By channel and `ts`.
     pub(crate) messages: BTreeMap<(String, String), SlackMessage>,
     pub(crate) ephemerals: Vec<SlackEphemeral>,
-    /// Later ones are above.
+    /// The last one is on top.
     pub(crate) views: Vec<SlackView>,
     pub(crate) triggers: HashMap<String, Trigger>,
     /// By the path behind `/actions/`.
@@ -133,7 +132,6 @@ impl Store {
         self.messages.insert(key, message);
     }
 
-    /// The username of whoever this is.
     pub(crate) fn username(&self, user: &str) -> String {
         let name = self.users.get(user);
         name.cloned().unwrap_or_else(|| user.to_lowercase())
@@ -216,7 +214,6 @@ pub(crate) fn in_view(method: &str, id: &str) -> SlackPlace {
     }
 }
 
-/// Blocks as a list.
 pub(crate) fn list(blocks: Value) -> Vec<Value> {
     match blocks {
         Value::Array(blocks) => blocks,

@@ -50,7 +50,6 @@ impl Sns {
         *lock(&self.data().base_url) = Some(url.into());
     }
 
-    /// All topics, by their ARNs.
     pub fn topics(&self) -> Vec<Topic> {
         self.store().topics.values().cloned().collect()
     }
@@ -120,7 +119,6 @@ impl Sns {
         self.store().published.iter().cloned().collect()
     }
 
-    /// Forgets deliveries and messages.
     pub fn clear_inbox(&self) {
         let mut store = self.store();
         store.inbox.clear();

@@ -7,10 +7,9 @@ use serde_json::{Map, Value, json};
 use super::message::Attribute;
 use crate::clock::millis;
 
-/// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum DeliveryKind {
-    /// A message that was published.
+    /// A published message.
     Notification,
     /// SNS asks whether the subscription is wanted.
     SubscriptionConfirmation,
@@ -32,7 +31,6 @@ impl DeliveryKind {
 /// A message as it reached one subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Delivery {
-    /// What it is.
     pub kind: DeliveryKind,
     /// The subscription.
     pub subscription_arn: String,
@@ -40,15 +38,12 @@ pub struct Delivery {
     pub protocol: String,
     /// The address: of e-mail, the mail address; of a function or a queue, its ARN.
     pub endpoint: String,
-    /// The topic.
     pub topic_arn: String,
-    /// What `Publish` answered.
+    /// The id that `Publish` answered.
     pub message_id: String,
-    /// The subject.
     pub subject: Option<String>,
     /// The text that was meant for this protocol. At AWS, a footer with a link to unsubscribe follows it in mails.
     pub message: String,
-    /// The attributes.
     pub attributes: BTreeMap<String, Attribute>,
     /// Raw message delivery: the bare text, without an envelope.
     pub raw: bool,
@@ -57,7 +52,6 @@ pub struct Delivery {
     /// Where a click leads: of a notification, to unsubscribing, as in the footer of a mail; of a
     /// [`DeliveryKind::SubscriptionConfirmation`], to confirming.
     pub url: String,
-    /// When.
     pub at: Timestamp,
 }
 

@@ -13,7 +13,6 @@ use crate::query::Params;
 /// "At most 256 KiB", of message and attributes together.
 pub(crate) const MOST_BYTES: usize = 256 * 1024;
 
-/// A message attribute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Attribute {
     /// `String`, `String.Array`, `Number` or `Binary`.
@@ -34,7 +33,6 @@ impl Attribute {
     }
 }
 
-/// A message to be published.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Message {
@@ -44,7 +42,7 @@ pub struct Message {
     pub subject: Option<String>,
     /// `MessageStructure=json`.
     pub json: bool,
-    /// What filter policies look at.
+    /// The attributes that filter policies look at.
     pub attributes: BTreeMap<String, Attribute>,
 }
 
@@ -57,7 +55,6 @@ impl Message {
         }
     }
 
-    /// With this subject.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
         self
@@ -103,7 +100,7 @@ impl Message {
         })
     }
 
-    /// What counts towards [`MOST_BYTES`].
+    /// The bytes that count towards [`MOST_BYTES`].
     pub(crate) fn bytes(&self) -> usize {
         let attributes = self.attributes.iter();
         let attributes = attributes.map(|(name, attribute)| {
@@ -267,19 +264,14 @@ fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), AwsError> {
 /// A message that was accepted, whoever was subscribed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Published {
-    /// What `Publish` answered.
+    /// The id that `Publish` answered.
     pub message_id: String,
-    /// Where it was published.
     pub topic_arn: String,
-    /// The subject.
     pub subject: Option<String>,
     /// The message as it was published: with `json`, the object of texts by protocol.
     pub message: String,
-    /// Whether the structure is `json`.
     pub json: bool,
-    /// The attributes.
     pub attributes: BTreeMap<String, Attribute>,
-    /// When.
     pub at: Timestamp,
 }
 

@@ -12,7 +12,6 @@ use super::world::{Request, Sns};
 use crate::error::AwsError;
 use crate::query::Params;
 
-/// The most entries of a batch.
 const MOST_ENTRIES: usize = 10;
 
 /// Publishes a message to a topic, whoever owns it, and answers the id.

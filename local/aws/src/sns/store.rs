@@ -19,31 +19,24 @@ const MAILS_PER_SECOND: usize = 10;
 /// in time is gone.
 const TOKEN_LIFE: Duration = Duration::from_hours(48);
 
-/// A topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Topic {
     /// `arn:aws:sns:<region>:<account>:<name>`.
     pub arn: String,
-    /// The account that owns it.
     pub owner: String,
-    /// The Region that it is in.
     pub region: String,
     /// As it was created: `DisplayName`, `KmsMasterKeyId`, …; kept, without effect.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// A subscription.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Subscription {
     /// The topic's ARN and a UUID.
     pub arn: String,
-    /// The topic.
     pub topic_arn: String,
-    /// The account that owns it.
     pub owner: String,
     /// `email`, `email-json`, `http`, `https`, `lambda` or `sqs`.
     pub protocol: String,
-    /// The address.
     pub endpoint: String,
     /// The attributes that were set: `FilterPolicy`, `FilterPolicyScope`, `RawMessageDelivery`, ….
     pub attributes: BTreeMap<String, String>,
@@ -59,7 +52,7 @@ pub struct Subscription {
     /// [`Sns::set_filter_delay`](super::Sns::set_filter_delay).
     #[serde(skip)]
     pub(crate) before: Before,
-    /// What confirms it.
+    /// The token that confirms it.
     #[serde(skip)]
     pub(crate) token: Option<String>,
     /// When it became what it is, pending or confirmed.
@@ -110,11 +103,10 @@ impl Subscription {
     }
 }
 
-/// All that there is.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     pub(crate) topics: BTreeMap<String, Topic>,
-    /// By number, that is, by age.
+    /// By number; a later one has a higher number.
     pub(crate) subscriptions: BTreeMap<u64, Subscription>,
     pub(crate) last_number: u64,
     pub(crate) inbox: VecDeque<Delivery>,
@@ -144,7 +136,6 @@ impl Store {
             .find(|subscription| subscription.arn == arn)
     }
 
-    /// Ends a subscription.
     pub(crate) fn remove(&mut self, arn: &str) {
         let deleted = &mut self.deleted;
         self.subscriptions.retain(|_, subscription| {

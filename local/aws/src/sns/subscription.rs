@@ -10,7 +10,6 @@ use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::xml::Xml;
 
-/// A subscription to be made.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct NewSubscription {
