@@ -152,7 +152,7 @@ fn an_endpoint_of_an_attachment_can_be_decided_by_its_own_id() {
     let answer = world.decide(ACCEPT, &service, &[ZONES[1]]);
     let code = "InvalidVpcEndpointId.NotFound";
     assert_eq!(answer.outcome(), (200, code.to_owned()));
-    // What is left of it is accepted with it.
+    // Its other connections are accepted with it.
     assert_eq!(
         decide(&world, ACCEPT, &service, &[&id]).outcome(),
         (200, String::new())

@@ -10,6 +10,7 @@ mod attachments;
 mod buses;
 mod connections;
 mod endpoints;
+mod errors;
 mod events;
 mod faults;
 mod notifications;

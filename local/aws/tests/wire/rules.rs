@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use local_aws::{Caller, Fault, FaultKind, NewRule, RuleState};
+use local_aws::{Caller, NewRule, RuleState};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -295,45 +293,4 @@ fn rules_are_listed_by_prefix_and_paged() {
         let outcome = list(input.clone()).outcome();
         assert_eq!(outcome, refused(400, code), "{input}");
     }
-}
-
-#[test]
-fn faults_refuse_lose_and_hang() {
-    let mut world = World::new();
-    world.events.put_rule(NewRule::new(NAME, PATTERN)).unwrap();
-    for (kind, status, code) in [
-        (FaultKind::Throttle, 400, "ThrottlingException"),
-        (FaultKind::InternalError, 500, "InternalException"),
-        (FaultKind::Unavailable, 503, "ServiceUnavailable"),
-        (FaultKind::Unauthorized, 400, "AccessDeniedException"),
-    ] {
-        world.events.inject(Fault::new("DisableRule", kind));
-        let answer = call(&world, "DisableRule", &json!({ "Name": NAME }));
-        assert_eq!(answer.outcome(), refused(status, code));
-        assert_eq!(state(&world), "ENABLED");
-        let message = answer.body["message"].as_str().unwrap();
-        assert_eq!(message.contains(ARN), code == "AccessDeniedException");
-    }
-    let disable = |world: &World| {
-        let body = json!({ "Name": NAME }).to_string();
-        let target = "AWSEvents.DisableRule";
-        world.post_json("/events", PROVIDER, "us-east-1", target, &body)
-    };
-    world
-        .events
-        .inject(Fault::new("DisableRule", FaultKind::Hang));
-    world
-        .events
-        .inject(Fault::new("DisableRule", FaultKind::AnswerLost));
-    world.patience = Duration::from_millis(200);
-    assert!(disable(&world).is_err());
-    world.patience = Duration::from_secs(60);
-    assert_eq!(state(&world), "ENABLED", "no work while it hangs");
-    assert!(disable(&world).is_err());
-    assert_eq!(state(&world), "DISABLED", "the work is done");
-    assert_eq!(world.events.calls_of("DisableRule"), 6);
-    let log = world.events.log();
-    let lost = log.iter().rev().find(|call| call.action == "DisableRule");
-    assert_eq!(lost.unwrap().error.as_deref(), Some("AnswerLost"));
-    assert_eq!(lost.unwrap().param("Name"), Some(NAME));
 }

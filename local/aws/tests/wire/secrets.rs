@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use local_aws::{Fault, FaultKind, Secrets};
+use local_aws::Secrets;
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -155,43 +153,6 @@ fn what_is_not_there_is_refused_in_secrets_managers_words() {
     }
     let error = world.secrets.rotate("slack", FIRST).unwrap_err();
     assert_eq!(error.code, "ResourceNotFoundException");
-}
-
-#[test]
-fn faults_refuse_lose_and_hang_a_read() {
-    let mut world = World::new();
-    world.secrets.put_secret(NAME, FIRST).unwrap();
-    let input = json!({ "SecretId": NAME });
-    for (kind, status, code) in [
-        (FaultKind::Throttle, 400, "ThrottlingException"),
-        (FaultKind::InternalError, 500, "InternalServiceError"),
-        (FaultKind::Unavailable, 503, "ServiceUnavailable"),
-        (FaultKind::Unauthorized, 400, "AccessDeniedException"),
-    ] {
-        world.secrets.inject(Fault::new("GetSecretValue", kind));
-        let answer = get(&world, &input);
-        assert_eq!(answer.outcome(), (status, code.to_owned()));
-        assert!(!answer.body.to_string().contains(FIRST));
-    }
-    let read = |world: &World| {
-        let target = "secretsmanager.GetSecretValue";
-        world.post_json(
-            "/secrets",
-            PROVIDER,
-            "us-east-1",
-            target,
-            &input.to_string(),
-        )
-    };
-    for kind in [FaultKind::AnswerLost, FaultKind::Hang] {
-        world.secrets.inject(Fault::new("GetSecretValue", kind));
-    }
-    assert!(read(&world).is_err());
-    world.patience = Duration::from_millis(200);
-    assert!(read(&world).is_err());
-    world.patience = Duration::from_secs(60);
-    assert_eq!(value(&world, &input), FIRST);
-    assert_eq!(world.secrets.calls_of("GetSecretValue"), 7);
 }
 
 #[test]

@@ -325,7 +325,7 @@ fn permissions() {
     assert_eq!(list(&[]).len(), 2);
 }
 
-/// What somebody looks at who wants to know whether connections get past the provider.
+/// The fields that tell whether a connection gets past the provider.
 #[test]
 fn a_service_that_lets_everybody_in_is_described_so() {
     let world = World::new();

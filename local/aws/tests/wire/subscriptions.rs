@@ -66,7 +66,7 @@ fn counts(world: &World, topic: &str) -> String {
     [count("Confirmed"), count("Pending"), count("Deleted")].join(" ")
 }
 
-/// What somebody who is not signed in gets for following a link.
+/// The answer to a link that somebody follows without being signed in.
 fn follow(world: &World, query: &str) -> Answer {
     world.get(&format!("/sns/?{query}"))
 }
@@ -423,7 +423,7 @@ fn a_filter_policy_holds_at_once_or_after_as_long_as_it_is_told_to_take() {
     assert!(!gets(&world, &topic, ALICE));
     world.advance(quarter);
     assert!(gets(&world, &topic, ALICE));
-    // What is no filter takes no time.
+    // A change of another attribute holds at once.
     set(&world, &arn, "DeliveryPolicy", "{}");
     assert!(gets(&world, &topic, ALICE));
 }

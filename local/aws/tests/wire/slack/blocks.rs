@@ -35,7 +35,7 @@ fn confirm(name: &str, value: Value) -> Value {
     actions(json!([button("confirm", confirm)]))
 }
 
-/// What Slack says of a message with these blocks.
+/// Slack's answer to a message with these blocks.
 fn problems(world: &World, blocks: &Value) -> Vec<String> {
     let args = json!({ "channel": CHANNEL, "text": "m", "blocks": blocks });
     problems_of(&call(world, "chat.postMessage", &args), "invalid_blocks")

@@ -27,7 +27,7 @@ fn workspace() -> World {
     world
 }
 
-/// What a method answers, with status 200.
+/// The answer of a method, with status 200.
 fn call(world: &World, method: &str, args: &Value) -> Value {
     let answer = world
         .post_slack(method, Some(BOT_TOKEN), JSON, &args.to_string())
