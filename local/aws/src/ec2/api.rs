@@ -7,7 +7,6 @@ use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::connection::{Connection, NewConnection};
-use super::connections::{self, Named, Verb};
 use super::endpoint::{Endpoint, NewEndpoint};
 use super::endpoints;
 use super::errors;
@@ -18,7 +17,6 @@ use super::service::{NewService, PermissionType, Service};
 use super::services;
 use super::state::State;
 use super::timeline::Timeline;
-use super::unsuccessful::Unsuccessful;
 use super::world::Ec2;
 use crate::caller::Caller;
 use crate::control::lock;
@@ -196,36 +194,6 @@ impl Ec2 {
         let owner = Caller::new(connection.owner, connection.region);
         let deleted = endpoints::delete(self, &owner, &[connection.endpoint_id], false);
         deleted.is_ok_and(|failed| failed.is_empty())
-    }
-
-    /// Does what `AcceptVpcEndpointConnections` does: somebody else decides, on the console for example.
-    ///
-    /// # Errors
-    /// `InvalidVpcEndpointServiceId.NotFound` if the caller has no such service in its Region.
-    pub fn accept(
-        &self,
-        caller: &Caller,
-        service_id: &str,
-        endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
-        let named = Named::Endpoints(&ids);
-        connections::decide(self, caller, Verb::Accept, service_id, named, None, false)
-    }
-
-    /// Does what `RejectVpcEndpointConnections` does.
-    ///
-    /// # Errors
-    /// As [`Ec2::accept`].
-    pub fn reject(
-        &self,
-        caller: &Caller,
-        service_id: &str,
-        endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        let ids: Vec<String> = endpoint_ids.into_iter().map(Into::into).collect();
-        let named = Named::Endpoints(&ids);
-        connections::decide(self, caller, Verb::Reject, service_id, named, None, false)
     }
 
     /// Adds a connection notification for a service: these events go to this topic. Answers its id.

@@ -3,7 +3,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::attachment::{Attached, Attachment, AttachmentListing, NewAttachment};
-use super::connections::{self, Named, Verb};
 use super::endpoint::Endpoint;
 use super::errors;
 use super::filter::Filters;
@@ -12,14 +11,13 @@ use super::service::{ServiceKind, is_id, tags_of, write_tags};
 use super::state::State;
 use super::store::Store;
 use super::timeline::Timeline;
-use super::unsuccessful::Unsuccessful;
 use super::world::{Ec2, Request};
 use crate::caller::Caller;
 use crate::clock::{before, millis};
 use crate::error::AwsError;
 use crate::xml::Xml;
 
-/// What the connections of an attachment have in common.
+/// The fields that all connections of an attachment share.
 struct Made {
     of: Attached,
     service_id: String,
@@ -158,36 +156,6 @@ impl Ec2 {
         let service = store.services.get_mut(service_id);
         let service = service.ok_or_else(|| errors::no_service(service_id))?;
         permissions::add_attachments_of(self.ids(), service, account)
-    }
-
-    /// Does what `AcceptVpcEndpointConnections` does with `TransitGatewayAttachmentIds`.
-    ///
-    /// # Errors
-    /// As [`Ec2::accept`].
-    pub fn accept_attachments(
-        &self,
-        caller: &Caller,
-        service_id: &str,
-        ids: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
-        let named = Named::Attachments(&ids);
-        connections::decide(self, caller, Verb::Accept, service_id, named, None, false)
-    }
-
-    /// Does what `RejectVpcEndpointConnections` does with `TransitGatewayAttachmentIds`.
-    ///
-    /// # Errors
-    /// As [`Ec2::accept`].
-    pub fn reject_attachments(
-        &self,
-        caller: &Caller,
-        service_id: &str,
-        ids: impl IntoIterator<Item = impl Into<String>>,
-    ) -> Result<Vec<Unsuccessful>, AwsError> {
-        let ids: Vec<String> = ids.into_iter().map(Into::into).collect();
-        let named = Named::Attachments(&ids);
-        connections::decide(self, caller, Verb::Reject, service_id, named, None, false)
     }
 
     /// Deletes a transit gateway attachment, as its owner does; `false` if there is none.

@@ -5,7 +5,7 @@ use super::store::{Created, Store, TokenKey};
 use super::world::Request;
 use crate::error::AwsError;
 
-/// What this call created before, if it is repeated: by account, Region, action and token.
+/// The id that this call created before, if the same account repeats it in the same Region with the same token.
 pub(crate) fn created(req: &Request<'_>, store: &Store) -> Result<Option<String>, AwsError> {
     let Some((token, key)) = token_of(req) else {
         return Ok(None);

@@ -209,7 +209,7 @@ impl Verb {
 
 /// The ids that a decision names.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Named<'a> {
+enum Named<'a> {
     Endpoints(&'a [String]),
     Attachments(&'a [String]),
 }
@@ -302,8 +302,80 @@ pub(crate) fn decide_call(req: &Request<'_>, verb: Verb) -> Result<String, AwsEr
     Ok(req.answer(|xml| write_unsuccessful(xml, &failed)))
 }
 
+impl Ec2 {
+    /// Does what `AcceptVpcEndpointConnections` does: somebody else decides, on the console for example.
+    ///
+    /// # Errors
+    /// `InvalidVpcEndpointServiceId.NotFound` if the caller has no such service in its Region.
+    pub fn accept(
+        &self,
+        caller: &Caller,
+        service_id: &str,
+        endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        let ids = texts(endpoint_ids);
+        self.decide(caller, Verb::Accept, service_id, Named::Endpoints(&ids))
+    }
+
+    /// Does what `RejectVpcEndpointConnections` does.
+    ///
+    /// # Errors
+    /// As [`Ec2::accept`].
+    pub fn reject(
+        &self,
+        caller: &Caller,
+        service_id: &str,
+        endpoint_ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        let ids = texts(endpoint_ids);
+        self.decide(caller, Verb::Reject, service_id, Named::Endpoints(&ids))
+    }
+
+    /// Does what `AcceptVpcEndpointConnections` does with `TransitGatewayAttachmentIds`.
+    ///
+    /// # Errors
+    /// As [`Ec2::accept`].
+    pub fn accept_attachments(
+        &self,
+        caller: &Caller,
+        service_id: &str,
+        ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        let ids = texts(ids);
+        self.decide(caller, Verb::Accept, service_id, Named::Attachments(&ids))
+    }
+
+    /// Does what `RejectVpcEndpointConnections` does with `TransitGatewayAttachmentIds`.
+    ///
+    /// # Errors
+    /// As [`Ec2::accept`].
+    pub fn reject_attachments(
+        &self,
+        caller: &Caller,
+        service_id: &str,
+        ids: impl IntoIterator<Item = impl Into<String>>,
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        let ids = texts(ids);
+        self.decide(caller, Verb::Reject, service_id, Named::Attachments(&ids))
+    }
+
+    fn decide(
+        &self,
+        caller: &Caller,
+        verb: Verb,
+        service_id: &str,
+        named: Named<'_>,
+    ) -> Result<Vec<Unsuccessful>, AwsError> {
+        decide(self, caller, verb, service_id, named, None, false)
+    }
+}
+
+fn texts(ids: impl IntoIterator<Item = impl Into<String>>) -> Vec<String> {
+    ids.into_iter().map(Into::into).collect()
+}
+
 /// Accepts or rejects some connections to one service of the caller's.
-pub(crate) fn decide(
+fn decide(
     ec2: &Ec2,
     caller: &Caller,
     verb: Verb,
@@ -352,7 +424,7 @@ fn decide_all(
             failed.push(Unsuccessful::new(id, &error));
             continue;
         }
-        // Of the connections of an attachment, those that can be decided are.
+        // An attachment has several connections. Decide those whose state allows it.
         let (mut done, mut wrong) = (false, None);
         for key in named.keys(&store, id, &options) {
             let endpoint = store

@@ -81,7 +81,7 @@ impl Endpoint {
         })
     }
 
-    /// As CloudTrail records it in a response.
+    /// The endpoint, as CloudTrail records it in a response.
     pub(crate) fn to_event(&self) -> Value {
         let items =
             |texts: &[String]| record::items(texts.iter().map(|one| record::text(one)).collect());
@@ -211,7 +211,7 @@ impl NewEndpoint {
         self
     }
 
-    /// What a service does not offer is refused.
+    /// Refuses what the service does not offer.
     pub(crate) fn fits(&self, service: &Service) -> Result<(), AwsError> {
         let wanted: &[&str] = match self.ip_address_type.as_str() {
             "dualstack" => &["ipv4", "ipv6"],

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::clock::before;
 use crate::error::AwsError;
 
-/// As many as a call takes, by its error (couchbaselabs/cbdinocluster #199).
+/// The most that a call takes. Its error names the number (couchbaselabs/cbdinocluster #199).
 const MOST_DELETED: usize = 25;
 
 /// Creates an endpoint as `caller`, or answers the one that the same request created before.
@@ -116,7 +116,7 @@ fn create_one(
     Ok(endpoint)
 }
 
-/// What can be created; here, the first and the third.
+/// The types that EC2 knows. The first and the third can be created here.
 const TYPES: [&str; 6] = [
     "Interface",
     "Gateway",

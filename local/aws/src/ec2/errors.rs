@@ -79,7 +79,7 @@ pub(crate) fn no_service(id: &str) -> AwsError {
     )
 }
 
-/// As EC2 says it of endpoint ids (terraform-aws-modules/terraform-aws-vpc #312) and of VPC ids.
+/// EC2 words it like this for endpoint ids (terraform-aws-modules/terraform-aws-vpc #312) and VPC ids.
 fn malformed(id: &str, prefix: &str) -> String {
     format!(
         "Invalid Id: '{id}' (expecting '{prefix}...; the Id may only contain lowercase alphanumeric characters and a \
@@ -165,7 +165,7 @@ pub(crate) fn existing_connections(id: &str) -> AwsError {
     )
 }
 
-/// As captured of `DeleteVpcEndpoints` (couchbaselabs/cbdinocluster #199).
+/// `DeleteVpcEndpoints` words it like this (couchbaselabs/cbdinocluster #199).
 pub(crate) fn too_many(what: &str, done: &str, most: usize) -> AwsError {
     invalid_parameter(format!(
         "Maximum number of {what} to {done} was exceeded. You can provide up to {most} {what}."

@@ -85,7 +85,7 @@ pub(crate) fn emit<'e>(
     }));
 }
 
-/// Who called: a user, a role that was assumed, or the root of an account.
+/// The caller: a user, an assumed role, or the root of an account.
 fn identity(caller: &Caller, time: &str) -> Value {
     let account = &caller.account;
     let resource = caller.arn.rsplit(':').next().unwrap_or_default();

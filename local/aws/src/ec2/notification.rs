@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::caller::Caller;
 use crate::xml::Xml;
 
-/// What a connection notification can be about.
+/// The events that a connection notification can be about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConnectionEvent {
     /// The provider accepted.
@@ -25,7 +25,7 @@ pub enum ConnectionEvent {
 impl ConnectionEvent {
     pub const ALL: [Self; 4] = [Self::Accept, Self::Connect, Self::Delete, Self::Reject];
 
-    /// As in `ConnectionEvents`.
+    /// The name in `ConnectionEvents`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Accept => "Accept",
@@ -87,7 +87,7 @@ impl Notification {
 
 pub(crate) const TYPE: &str = "Topic";
 
-/// What EC2 publishes to an SNS topic when something happens to a connection.
+/// A message that EC2 publishes to an SNS topic when something happens to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConnectionNotification {
     pub topic_arn: String,
@@ -97,7 +97,7 @@ pub struct ConnectionNotification {
     pub body: String,
 }
 
-/// What a message body can be made of.
+/// The facts that the body of a message can be made of.
 #[derive(Debug, Clone)]
 pub struct NotificationFacts {
     pub event: ConnectionEvent,

@@ -8,7 +8,7 @@ use crate::query::Params;
 const LEAST: u64 = 5;
 const MOST: usize = 1000;
 
-/// What part of a list a call asks for. `most` bounds what is answered at once, whatever the call asks for.
+/// The part of a list that a call asks for, with at most `most` items.
 pub(crate) fn parse(
     params: &Params,
     action: &'static str,

@@ -28,7 +28,7 @@ impl ServiceKind {
     }
 }
 
-/// What a principal may create: "The two permission types are independent" (EC2's API model, since 2026-11-17).
+/// What a permission allows to create. "The two permission types are independent" (EC2's API model, since 2026-11-17).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PermissionType {
     VpcEndpoint,

@@ -39,7 +39,7 @@ impl State {
         Self::Partial,
     ];
 
-    /// As on the wire: `pendingAcceptance`.
+    /// The name on the wire, for example `pendingAcceptance`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::PendingAcceptance => "pendingAcceptance",

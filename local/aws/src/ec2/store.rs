@@ -12,7 +12,7 @@ use crate::query::Params;
 /// An account, a Region, an action, and the `ClientToken` of a call.
 pub(crate) type TokenKey = (String, String, String, String);
 
-/// What a call with a `ClientToken` created, and with which parameters.
+/// The id of what a call with a `ClientToken` created, and the parameters of that call.
 #[derive(Debug)]
 pub(crate) struct Created {
     pub(crate) id: String,
@@ -24,7 +24,7 @@ pub(crate) struct Created {
 pub(crate) struct Store {
     pub(crate) services: BTreeMap<String, Service>,
     pub(crate) notifications: BTreeMap<String, Notification>,
-    /// What was created with a `ClientToken`.
+    /// What calls with a `ClientToken` created.
     pub(crate) client_tokens: HashMap<TokenKey, Created>,
     endpoints: HashMap<String, Endpoint>,
     by_service: BTreeMap<String, BTreeMap<u64, String>>,

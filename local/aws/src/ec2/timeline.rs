@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::state::State;
 use crate::clock::after;
 
-/// What happens to a connection from some moment on.
+/// What a connection does from some moment on.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     /// It stays as it is.

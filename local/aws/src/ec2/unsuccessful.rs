@@ -28,7 +28,7 @@ impl Unsuccessful {
     }
 }
 
-/// As CloudTrail records the answer of a call with results per item.
+/// The answer of a call with results per item, as CloudTrail records it.
 pub(crate) fn unsuccessful_event(failed: &[Unsuccessful]) -> Value {
     json!({ "unsuccessful": record::items(failed.iter().map(Unsuccessful::to_json).collect()) })
 }
