@@ -1,4 +1,4 @@
-/// Who calls: what AWS would take from the signature. Signatures are not checked here.
+/// The caller, as AWS takes it from the signature. Signatures are not checked here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     /// The account, 12 digits.

@@ -71,7 +71,7 @@ pub(crate) fn before(at: Timestamp, by: Duration) -> Timestamp {
     at.checked_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// As AWS writes times: RFC 3339 with milliseconds and `Z`.
+/// A time as AWS writes it: RFC 3339 with milliseconds and `Z`.
 pub(crate) fn millis(at: Timestamp) -> String {
     format!("{at:.3}")
 }

@@ -15,7 +15,7 @@ const LOG_LENGTH: usize = 50_000;
 pub enum CallPhase {
     /// It has come; nothing has been done.
     Before,
-    /// What it does is done; its answer has not been sent.
+    /// The work is done; the answer has not been sent.
     After,
 }
 
@@ -32,7 +32,7 @@ pub type OnAnswer = Arc<dyn Fn(&str, Option<&str>) -> Option<String> + Send + Sy
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRecord {
     pub action: String,
-    /// Who called; at Slack, with the workspace as the account, and the app as the access key.
+    /// At Slack, the account is the workspace, and the access key is the app.
     pub caller: Caller,
     /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
     /// path (`Tags.1.Key`).
@@ -50,7 +50,7 @@ impl CallRecord {
     }
 }
 
-/// What can be done with the calls to a simulator, whatever they mean: count, read, watch and disturb them.
+/// Counts, logs, watches and disturbs the calls to a simulator.
 /// All simulators dereference to it. Calls in process are not counted and not disturbed.
 pub struct Control {
     counts: Mutex<BTreeMap<String, u64>>,
@@ -152,7 +152,7 @@ impl Control {
         }
     }
 
-    /// What is answered in the simulator's stead.
+    /// The document that the hook answers in place of the simulator's.
     pub(crate) fn answer_instead(&self, action: &str, document: Option<&str>) -> Option<String> {
         let hook = lock(&self.on_answer).clone();
         hook.and_then(|hook| hook(action, document))

@@ -7,7 +7,7 @@ pub struct AwsError {
     pub code: String,
     /// AWS does not document the texts; nothing should depend on them.
     pub message: String,
-    /// What Organizations answers in `Reason`.
+    /// The `Reason` that Organizations answers.
     pub reason: Option<&'static str>,
 }
 

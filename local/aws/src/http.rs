@@ -50,7 +50,7 @@ impl<S> Call<'_, S> {
     }
 }
 
-/// What one AWS service has for itself, implemented for its state.
+/// What makes one AWS service differ from another. It is implemented for the state of the service.
 pub(crate) trait Api: Send + Sync + Sized + 'static {
     const PROTOCOL: Protocol;
 

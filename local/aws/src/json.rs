@@ -61,7 +61,7 @@ fn unreadable(error: &serde_json::Error) -> AwsError {
     AwsError::new(400, "SerializationException", error.to_string())
 }
 
-/// Of a target that names no operation of the service.
+/// The target names no operation of the service.
 pub(crate) fn unknown_operation(action: &str) -> AwsError {
     let message = format!("The operation '{action}' is not known");
     AwsError::new(400, "UnknownOperationException", message)

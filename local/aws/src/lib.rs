@@ -1,5 +1,5 @@
-//! EC2's endpoint services and connections, which no emulator models, and what of AWS and Slack goes with them, as small
-//! servers on loopback that any SDK or the AWS CLI can talk to.
+//! Simulators of EC2's endpoint services and connections, which no emulator models, and of the parts of AWS and Slack that
+//! go with them. Each is a small server on loopback that any SDK or the AWS CLI can talk to.
 //!
 //! - [`Ec2`]: endpoint services, endpoint connections and their state machine, connection notifications.
 //! - [`Sns`]: topics, subscriptions with filter policies that are confirmed, and an inbox to read what was delivered.
@@ -8,9 +8,12 @@
 //! - [`Secrets`]: Secrets Manager, read by name or ARN, with a current and a previous version.
 //! - [`Slack`]: a workspace with an app that posts messages and opens modals, and the people who see and press them.
 //!
-//! The first two speak the AWS Query protocol, Slack its own, the others AWS JSON 1.1. At AWS, the caller's account is its
-//! access key id, if that has 12 digits; signatures are not checked. Time comes from a [`Clock`], ids from a seed, so
-//! that a test is the same every time. Serve them on loopback only: whoever can reach them can do anything with them.
+//! Each of them is a [`Simulator`] with a state of its own. The simulators of AWS are made from a [`Config`], [`Slack`]
+//! from a [`SlackConfig`]. [`Ec2`] and [`Sns`] speak the AWS Query protocol, [`Slack`] its own, the others AWS JSON 1.1.
+//!
+//! An access key id of 12 digits is the account of the caller; signatures are not checked. Time comes from a [`Clock`],
+//! ids come from a seed, so that a test is the same every time. Serve them on loopback only: whoever can reach them can
+//! do anything with them.
 
 mod buckets;
 mod caller;

@@ -1,4 +1,4 @@
-/// What part of a list a call asks for.
+/// The part of a list that a call asks for.
 #[derive(Debug)]
 pub(crate) struct Page {
     action: &'static str,

@@ -9,7 +9,7 @@ use crate::clock::{Clock, system_clock};
 use crate::control::Control;
 use crate::ids::Ids;
 
-/// What is fixed when a simulator of an AWS service is made.
+/// The settings that a simulator of an AWS service keeps.
 #[derive(Clone)]
 pub struct Config {
     /// The account of callers whose access key id is not an account.
@@ -77,7 +77,7 @@ impl<S> Simulator<S> {
         }))
     }
 
-    /// Who calls when a call does not say it.
+    /// The caller of calls that name none.
     pub(crate) fn home(&self) -> &Caller {
         &self.0.home
     }

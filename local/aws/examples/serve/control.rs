@@ -27,7 +27,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// What is controlled.
+/// The simulators that are controlled.
 #[derive(Clone)]
 pub(crate) struct Simulators {
     pub(crate) ec2: Ec2,

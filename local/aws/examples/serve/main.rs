@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let events = Events::new(Config::default());
     let secrets = Secrets::new(Config::default());
 
-    // What connects the two: EC2 publishes its connection notifications.
+    // EC2 publishes its connection notifications to SNS.
     let (sink, notifications) = mpsc::unbounded_channel();
     ec2.set_notification_sink(sink);
     match arguments.publish_to {

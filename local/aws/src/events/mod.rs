@@ -236,7 +236,7 @@ impl Api for EventsState {
     }
 }
 
-/// What names a rule, or the rules of a list.
+/// The parameters that name a rule, or the rules of a list.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Named {

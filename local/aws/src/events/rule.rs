@@ -73,7 +73,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// As in `ListRules`.
+    /// The rule as `ListRules` answers it.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
         let fields = [
             ("Name", Some(&self.name)),

@@ -21,7 +21,7 @@ pub struct Organization {
 }
 
 impl Organization {
-    /// Of the organization itself, or of what is in it: `kind` and the `rest` of a path.
+    /// The ARN of the organization itself, or of something in it: `kind` and the `rest` of the path.
     pub(crate) fn arn(&self, kind: &str, rest: &str) -> String {
         let Self {
             id,
@@ -31,7 +31,7 @@ impl Organization {
         format!("arn:aws:organizations::{management_account}:{kind}/{id}{rest}")
     }
 
-    /// What the ids of all its OUs begin with: `ou-<root>-`.
+    /// The ids of all its OUs begin with `ou-<root>-`.
     pub(crate) fn ou_prefix(&self) -> String {
         let root = self.root_id.strip_prefix("r-").unwrap_or_default();
         format!("ou-{root}-")
@@ -171,7 +171,7 @@ impl Tree {
         std::iter::successors(Some(parent_id), |id| self.parent_of(id)).collect()
     }
 
-    /// As in `aws:PrincipalOrgPaths`, with a slash at its end; `None` if it is no member.
+    /// The path as in `aws:PrincipalOrgPaths`, with a slash at its end; `None` if the account is no member.
     pub(crate) fn path_of(&self, account: &str) -> Option<String> {
         let account = self.accounts.get(account)?;
         let mut path = format!("{}/", self.organization.id);

@@ -22,7 +22,7 @@ use crate::json;
 /// The largest body: a view of 250 kB, each byte of which may be written as three.
 const BODY_LIMIT: usize = 1 << 20;
 
-/// What posts to a `response_url` are called in the log and in faults.
+/// The action of posts to a `response_url`, in the log and in faults.
 const RESPONSE_URL: &str = "response_url";
 
 pub(crate) fn router(slack: Slack) -> Router {
@@ -39,7 +39,7 @@ pub(crate) fn router(slack: Slack) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target<'a> {
     Method(&'a str),
@@ -244,7 +244,7 @@ fn failed(status: StatusCode, error: &SlackError) -> Outcome {
     Outcome::failed(answer, error.code.clone())
 }
 
-/// What is in front of Slack's own servers answers so: not in JSON.
+/// The proxies in front of Slack answer in HTML, not in JSON.
 fn page(status: StatusCode) -> Outcome {
     let text = status.canonical_reason().unwrap_or_default();
     let headers = [(CONTENT_TYPE, "text/html")];

@@ -77,7 +77,7 @@ impl Slack {
             .collect()
     }
 
-    /// What only this user sees in a channel, oldest first.
+    /// The messages that only this user sees in a channel, oldest first.
     pub fn ephemerals(&self, channel: &str, user: &str) -> Vec<SlackEphemeral> {
         let store = self.store();
         let shown = store.ephemerals.iter();

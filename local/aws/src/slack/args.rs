@@ -7,7 +7,7 @@ use super::errors::{self, SlackError};
 #[derive(Debug, Default)]
 pub(crate) struct Args {
     fields: Map<String, Value>,
-    /// What Slack warns of, though it carries the call out.
+    /// A warning that Slack adds to its answer.
     pub(crate) warning: Option<&'static str>,
 }
 

@@ -11,7 +11,7 @@ use crate::ids::Ids;
 const MOST_IN_MESSAGE: usize = 50;
 const MOST_IN_MODAL: usize = 100;
 
-/// What was found in blocks that are right.
+/// What valid blocks contain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Found {
     /// All texts of type `mrkdwn`, and whether each is `verbatim`: Slack makes nothing of what stands in the open.
@@ -79,7 +79,7 @@ pub(crate) fn elements(block: &Value) -> impl Iterator<Item = &Value> {
     several.chain(one.filter_map(|name| block.get(name)))
 }
 
-/// What a text object must be.
+/// The types of text object that a place takes.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Plain,

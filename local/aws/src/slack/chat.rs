@@ -15,7 +15,7 @@ pub(crate) const LONGEST: usize = 40_000;
 /// "Message text is too long. The `text` field cannot exceed 4,000 characters." (`chat.update`)
 const LONGEST_UPDATE: usize = 4_000;
 
-/// What Slack has and the double does not model. It is refused, rather than seeming to work.
+/// Arguments that Slack takes and the double does not model. The double refuses them, so that they do not seem to work.
 const NOT_MODELLED: [&str; 7] = [
     "attachments",
     "markdown_text",
@@ -29,7 +29,7 @@ const NOT_MODELLED: [&str; 7] = [
 /// Shows a reply in the channel too; modelled where a message is posted, and nowhere else.
 const BROADCAST: &str = "reply_broadcast";
 
-/// What a call would have a message show.
+/// The content that a call gives to a message.
 pub(crate) struct Draft {
     pub(crate) text: Option<String>,
     pub(crate) blocks: Option<Vec<Value>>,
@@ -76,7 +76,7 @@ impl Draft {
         })
     }
 
-    /// What a new message shows.
+    /// The content of a new message.
     pub(crate) fn content(&self) -> Result<SlackContent, SlackError> {
         let content = SlackContent {
             text: self.text.clone().unwrap_or_default(),
@@ -165,7 +165,7 @@ pub(crate) fn add(
     let ts = store.next_ts(store.slacks_now(req.now));
     let links = store.note(&draft.sent(req.method, channel, &ts));
     let flag = |name| Ok::<_, SlackError>(req.args.flag(name)?.unwrap_or(true));
-    // Of which kind a page is, only who fetches it can tell.
+    // The URL does not say what kind of page it leads to.
     if flag("unfurl_links")? || flag("unfurl_media")? {
         store.unfurled.extend(links);
     }

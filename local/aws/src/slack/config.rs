@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::clock::{Clock, system_clock};
 
-/// What is fixed when a double is made. `Debug` shows neither the token nor the secret.
+/// The settings that a double keeps. `Debug` shows neither the token nor the secret.
 #[derive(Clone)]
 pub struct SlackConfig {
     pub clock: Clock,
@@ -14,9 +14,9 @@ pub struct SlackConfig {
     pub team_id: String,
     /// The app, `A…`.
     pub app_id: String,
-    /// What the app calls the Web API with, `xoxb-…`.
+    /// The token of the app's calls to the Web API, `xoxb-…`.
     pub bot_token: String,
-    /// What interactions are signed with.
+    /// The secret that interactions are signed with.
     pub signing_secret: String,
 }
 
@@ -44,14 +44,14 @@ impl fmt::Debug for SlackConfig {
     }
 }
 
-/// What can be changed at any time, with [`Slack::set_options`](crate::Slack::set_options).
+/// Options that [`Slack::set_options`](crate::Slack::set_options) changes at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlackOptions {
-    /// What the bot token may do. Without the scope of a method, it answers `missing_scope`.
+    /// The scopes of the bot token. A method whose scope is missing answers `missing_scope`.
     pub scopes: BTreeSet<String>,
     /// The workspace does not let messages be edited (any more): `chat.update` answers `edit_window_closed`.
     pub edit_window_closed: bool,
-    /// What an answer 429 asks for in `Retry-After`, in whole seconds.
+    /// The `Retry-After` of an answer 429, in whole seconds.
     pub retry_after: Duration,
     /// Apply the documented limits: one message a second to a channel (with bursts of ten, which are not documented),
     /// 50 calls a minute of methods of Tier 3, 100 of Tier 4.

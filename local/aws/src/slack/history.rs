@@ -49,7 +49,7 @@ fn micros(ts: &str) -> Option<i64> {
     seconds.checked_mul(1_000_000)?.checked_add(fraction)
 }
 
-/// What part of a list the call asks for.
+/// The part of a list that the call asks for.
 struct Range {
     oldest: Option<i64>,
     latest: Option<i64>,

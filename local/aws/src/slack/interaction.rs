@@ -68,7 +68,7 @@ impl Interaction {
             .map(|(_, value)| value.as_str())
     }
 
-    /// What opens a modal, once, for three seconds.
+    /// The trigger id. It opens one modal within three seconds.
     pub fn trigger_id(&self) -> &str {
         text_of(&self.payload, "trigger_id")
     }
@@ -93,7 +93,7 @@ impl Interaction {
         self.with_payload(|payload| set(payload, "/user/team_id", team_id))
     }
 
-    /// Of an app that is installed for all of an Enterprise organization: Slack names that, and no workspace.
+    /// As for an app that a whole Enterprise organization has installed: Slack names the organization and no workspace.
     #[must_use]
     pub fn with_org_install(self, enterprise_id: &str) -> Self {
         self.with_organization(enterprise_id)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::blocks::elements;
 use super::text::text_of;
 
-/// What a message, or a version of it, shows.
+/// The content of a message, or of an earlier version of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct SlackContent {
     /// The text; of a message with blocks, only notifications show it.
@@ -73,21 +73,21 @@ pub enum SlackAuthor {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SlackMessage {
     pub channel: String,
-    /// What identifies it in the channel: seconds and microseconds, later than any other of the workspace.
+    /// Identifies it in the channel: seconds and microseconds, later than any other in the workspace.
     pub ts: String,
-    /// Of a reply, the message that it replies to.
+    /// The message that this one replies to.
     pub thread_ts: Option<String>,
     /// Whether the channel shows the reply too.
     pub broadcast: bool,
     pub author: SlackAuthor,
-    /// What it shows now.
+    /// The current content.
     #[serde(flatten)]
     pub content: SlackContent,
     /// `event_type` and `event_payload`.
     pub metadata: Option<Value>,
     /// How often it was changed.
     pub edits: u32,
-    /// What it showed before each of these changes, oldest first.
+    /// The content before each change, oldest first.
     pub earlier: Vec<SlackContent>,
     pub posted_at: Timestamp,
 }
@@ -125,7 +125,7 @@ pub struct SlackView {
     pub view: Value,
     /// Changes with each update.
     pub hash: String,
-    /// What the app found wrong with the last submission, by block id.
+    /// The errors that the app answered to the last submission, by block id.
     pub errors: BTreeMap<String, String>,
 }
 
@@ -182,7 +182,7 @@ pub enum LinkKind {
 pub struct SlackLink {
     pub place: SlackPlace,
     pub url: String,
-    /// What people see instead of the URL.
+    /// The text that people see instead of the URL.
     pub label: Option<String>,
     pub kind: LinkKind,
 }
@@ -191,7 +191,7 @@ pub struct SlackLink {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SlackMarkup {
     pub place: SlackPlace,
-    /// What was found: `<!here>`, `<@U…>`, `&`.
+    /// For example `<!here>`, `<@U…>` or `&`.
     pub found: String,
 }
 

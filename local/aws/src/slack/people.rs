@@ -105,7 +105,7 @@ impl Slack {
         let slacks_now = store.slacks_now(now);
         let mut action = json!({ "block_id": block_id, "action_ts": store.next_ts(slacks_now) });
         if let (Some(fields), Some(given)) = (action.as_object_mut(), button.as_object()) {
-            // What was asked before comes back as well.
+            // The fields of the button come back as well.
             fields.extend(given.clone());
         }
         let response_url = self.made_response_url(
@@ -267,7 +267,7 @@ impl Slack {
         Ok(())
     }
 
-    /// What the payloads of all interactions have in common.
+    /// The fields that the payloads of all interactions share.
     fn payload(
         &self,
         store: &mut Store,
@@ -384,7 +384,7 @@ fn state(view: &SlackView, values: &[(&str, &str)]) -> Result<Value, CannotDo> {
     Ok(Value::Object(state))
 }
 
-/// What an input holds.
+/// The value of an input.
 fn held(block: &Value, element: &Value, given: Option<&str>) -> Result<Value, CannotDo> {
     let id = text_of(block, "block_id");
     let kind = text_of(element, "type");

@@ -21,7 +21,7 @@ pub(crate) struct Channel {
     pub(crate) archived: bool,
 }
 
-/// What lets an app open a modal, once.
+/// A trigger lets an app open one modal.
 #[derive(Debug, Clone)]
 pub(crate) struct Trigger {
     pub(crate) user: String,
@@ -29,7 +29,7 @@ pub(crate) struct Trigger {
     pub(crate) exchanged: bool,
 }
 
-/// What lets an app answer where an interaction happened.
+/// A `response_url` lets an app answer where an interaction happened.
 #[derive(Debug, Clone)]
 pub(crate) struct ResponseUrl {
     pub(crate) user: String,
@@ -181,7 +181,7 @@ impl Store {
         unfurled
     }
 
-    /// What Slack's clock shows.
+    /// The time on Slack's clock.
     pub(crate) fn slacks_now(&self, now: Timestamp) -> Timestamp {
         let behind = SignedDuration::try_from(self.options.clock_behind);
         now.saturating_sub(behind.unwrap_or_default())

@@ -10,11 +10,11 @@ use crate::control::lock;
 use crate::ids::Ids;
 use crate::simulator::Simulator;
 
-/// A double of Slack: one workspace with one app. Clones are the same double.
+/// A double of Slack: one workspace with one app.
 ///
-/// The app reaches it over HTTP through [`Slack::router`]; people are played in process, through [`Slack::press`] and
-/// the like. Faults, the log of calls and so on are those of [`Control`], to which it dereferences; an action is a
-/// method (`chat.postMessage`), or `response_url`. No log and no `Debug` holds the token or the signing secret.
+/// The app reaches it over HTTP through [`Slack::router`]. Tests play people in process, through [`Slack::press`] and the
+/// like. In faults and in the log of calls, an action is a method (`chat.postMessage`) or `response_url`. No log and no
+/// `Debug` holds the token or the signing secret.
 ///
 /// ```
 /// use local_aws::{NewChannel, Slack, SlackConfig};

@@ -14,7 +14,7 @@ pub(crate) fn is_asked(protocol: &str) -> bool {
     !matches!(protocol, "lambda" | "sqs")
 }
 
-/// What SNS sends whoever was subscribed, before any message: a link that confirms it.
+/// The message with the link that confirms a subscription. SNS sends it before any other.
 pub(crate) fn request(sns: &Sns, subscription: &Subscription, token: &str) -> Delivery {
     let topic = &subscription.topic_arn;
     let url = format!(

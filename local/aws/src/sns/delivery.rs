@@ -47,7 +47,7 @@ pub struct Delivery {
     pub attributes: BTreeMap<String, Attribute>,
     /// Raw message delivery: the bare text, without an envelope.
     pub raw: bool,
-    /// Of a [`DeliveryKind::SubscriptionConfirmation`], what `ConfirmSubscription` takes.
+    /// The token for `ConfirmSubscription`, in a [`DeliveryKind::SubscriptionConfirmation`].
     pub token: Option<String>,
     /// Where a click leads: of a notification, to unsubscribing, as in the footer of a mail; of a
     /// [`DeliveryKind::SubscriptionConfirmation`], to confirming.
@@ -88,7 +88,7 @@ impl Delivery {
         Value::Object(envelope)
     }
 
-    /// What goes over the wire to the endpoint: the text, the envelope, or a function's event.
+    /// The bytes that the endpoint gets: the text, the envelope, or a function's event.
     pub fn body(&self) -> String {
         match self.protocol.as_str() {
             "email" => self.message.clone(),

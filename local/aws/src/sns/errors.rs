@@ -6,7 +6,7 @@ pub(crate) fn invalid(what: &str) -> AwsError {
     AwsError::bad("InvalidParameter", format!("Invalid parameter: {what}"))
 }
 
-/// Of message attributes. The code is this one although the exception is called `InvalidParameterValueException`.
+/// For message attributes. SNS answers this code although the exception is called `InvalidParameterValueException`.
 pub(crate) fn invalid_value(message: String) -> AwsError {
     AwsError::bad("ParameterValueInvalid", message)
 }

@@ -156,7 +156,7 @@ impl Message {
         Ok(Texts { default, others })
     }
 
-    /// What filter policies of the scope `MessageAttributes` look at.
+    /// The values that filter policies of the scope `MessageAttributes` look at.
     pub(crate) fn attribute_values(&self) -> Map<String, Value> {
         let value = |attribute: &Attribute| match attribute.data_type.as_str() {
             "String" => Some(Value::String(attribute.value.clone())),

@@ -147,7 +147,7 @@ impl Condition {
         match self {
             Self::Exists(wanted) => *wanted,
             Self::Is(test) => values.iter().any(|value| test.holds(value)),
-            // Of several values, one that is not excluded is enough.
+            // One value that is not excluded is enough.
             Self::IsNot(tests) => values
                 .iter()
                 .any(|value| !tests.iter().any(|test| test.holds(value))),

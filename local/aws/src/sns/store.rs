@@ -25,7 +25,7 @@ pub struct Topic {
     pub arn: String,
     pub owner: String,
     pub region: String,
-    /// As it was created: `DisplayName`, `KmsMasterKeyId`, …; kept, without effect.
+    /// `DisplayName`, `KmsMasterKeyId` and the like. They are kept and have no effect.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ pub struct Subscription {
     pub attributes: BTreeMap<String, String>,
     /// Nobody has confirmed it yet: it gets nothing.
     pub pending: bool,
-    /// Who confirmed it signed the call, rather than followed a link.
+    /// Whether it was confirmed by a signed call rather than by a link.
     pub confirmation_was_authenticated: bool,
     /// Only who owns it, or the topic, can end it.
     pub authenticate_on_unsubscribe: bool,

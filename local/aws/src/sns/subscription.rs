@@ -20,7 +20,7 @@ pub struct NewSubscription {
 }
 
 impl NewSubscription {
-    /// Of `endpoint` by `protocol` (`email`, `email-json`, `http`, `https`, `lambda`, `sqs`) to a topic.
+    /// Subscribes `endpoint` to a topic by `protocol`: `email`, `email-json`, `http`, `https`, `lambda` or `sqs`.
     pub fn new(
         topic_arn: impl Into<String>,
         protocol: impl Into<String>,
@@ -314,7 +314,7 @@ pub(crate) fn set_attributes(req: &Request<'_>) -> Result<String, AwsError> {
     }
     let policy = check_attributes(&subscription.protocol, &changed)?;
     if name.starts_with("FilterPolicy") {
-        // What held until now goes on holding, if it did.
+        // The filter that holds now stays in force until the delay is over.
         let (before, filters_body) = subscription.filter(now, delay);
         subscription.before = Before {
             policy: before.cloned(),
