@@ -34,7 +34,7 @@ pub struct CallRecord {
     pub action: String,
     /// At Slack, the account is the workspace, and the access key is the app.
     pub caller: Caller,
-    /// All parameters: of a form in their order on the wire, of a JSON body by name, and what is nested in it by
+    /// All parameters. Those of a form are in their order on the wire, those of a JSON body by name, nested ones by
     /// path (`Tags.1.Key`).
     pub params: Vec<(String, String)>,
     /// The code of the error that was answered; `Hang`, `AnswerLost` and `AnswerHangs` where no answer was sent.
@@ -192,7 +192,7 @@ impl fmt::Debug for Control {
     }
 }
 
-/// A panic elsewhere while a lock was held leaves data that is still good enough for a simulator.
+/// Locks even if another thread panicked while it held the lock: a simulator can go on with that data.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

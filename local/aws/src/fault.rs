@@ -60,7 +60,8 @@ pub enum FaultKind {
     Refused {
         code: String,
         message: String,
-        /// The items whose presence is refused; none means all. A call with none of them does not use the fault up.
+        /// The fault refuses calls that name one of these items; with no items, all calls. Other calls do not use the
+        /// fault up.
         items: Vec<String>,
     },
     /// HTTP 200, but these items are answered as failed, and nothing is done for them. For actions with per-item
@@ -71,7 +72,7 @@ pub enum FaultKind {
         code: String,
         /// The text of each of these items.
         message: String,
-        /// The items; none means all. A call with none of the given items does not use the fault up.
+        /// The items that fail; with no items, all. A call that names none of them does not use the fault up.
         items: Vec<String>,
     },
 }

@@ -152,7 +152,7 @@ fn refusal<S: Api>(kind: &FaultKind, call: &Call<'_, S>) -> AwsError {
     }
 }
 
-/// A call as the control sees it, whatever it means.
+/// A call as the control sees it.
 pub(crate) struct Incoming<'a> {
     pub(crate) action: &'a str,
     /// The parameters that a fault looks at.
@@ -239,7 +239,7 @@ pub(crate) async fn exchange(
 /// Does not answer until it is released.
 async fn hang(control: &Control, record: impl FnOnce()) -> Response {
     let mut released = control.released();
-    // Only now does it show in the log: whoever saw it there can release it.
+    // The log shows the call only from now on, so that a test that sees it there can release it.
     record();
     // An error means that the simulator is gone, which is an end as well.
     let _ = released.changed().await;

@@ -52,7 +52,7 @@ impl Page {
         (items, token)
     }
 
-    /// [`Page::take`] for a list that is all here and sorted by its keys.
+    /// [`Page::take`] for a whole list that is sorted by its keys.
     pub(crate) fn of<T>(
         &self,
         all: Vec<T>,

@@ -152,7 +152,7 @@ impl Api for SecretsState {
     }
 
     fn logged(params: &Params) -> Vec<(String, String)> {
-        // A call of an operation that is not there is logged as well, and may carry a value.
+        // The log also keeps calls of unknown operations, which may carry a value.
         let secret = |name: &str| name.starts_with("Secret") && name != "SecretId";
         let params = params.pairs().iter();
         params.filter(|(name, _)| !secret(name)).cloned().collect()

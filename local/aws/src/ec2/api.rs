@@ -1,4 +1,4 @@
-//! What a world or a test does with the simulator in process. None of it is counted, logged or disturbed.
+//! The methods for worlds and tests, in process. None of it is counted, logged or disturbed by faults.
 
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ impl Ec2 {
         services::put(self, &self.provider(), new)
     }
 
-    /// A service, whoever owns it.
+    /// A service of any account.
     pub fn service(&self, id: &str) -> Option<Service> {
         self.store().services.get(id).cloned()
     }
@@ -133,7 +133,7 @@ impl Ec2 {
         connection.ok_or_else(errors::internal)
     }
 
-    /// A connection as it is now, without any lag, whoever owns the service.
+    /// A connection as it is now, without any lag. Any account may own the service.
     pub fn connection(&self, endpoint_id: &str) -> Option<Connection> {
         let now = self.now();
         let store = self.store();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::state::State;
 
-/// How `DescribeVpcEndpointConnections` lists the connection of an attachment. Nobody has published it.
+/// How `DescribeVpcEndpointConnections` lists the connection of an attachment. AWS has not published it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AttachmentListing {
     /// Once, without an endpoint's id and owner.

@@ -70,7 +70,7 @@ fn insert(ec2: &Ec2, store: &mut Store, made: Made) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The attachment as it was at `at`; all its connections change together, but for what is done to an endpoint of it.
+/// The attachment as it was at `at`. All its connections change together, unless somebody decides one of its endpoints.
 fn at(store: &Store, id: &str, at: Timestamp) -> Option<Attachment> {
     let connections: Vec<&Endpoint> = store
         .attached(id)
@@ -122,7 +122,7 @@ impl Ec2 {
         at(&store, &id, now).ok_or_else(errors::internal)
     }
 
-    /// A transit gateway attachment as it is now, whoever owns the service.
+    /// A transit gateway attachment as it is now. Any account may own the service.
     pub fn attachment(&self, id: &str) -> Option<Attachment> {
         at(&self.store(), id, self.now())
     }
@@ -180,7 +180,7 @@ fn delete(ec2: &Ec2, store: &mut Store, id: &str) -> bool {
     !keys.is_empty()
 }
 
-/// The required parameter `TransitGatewayAttachmentId`, of an attachment that is the caller's.
+/// The attachment with this id and its state, if it belongs to the caller.
 fn own<'a>(
     req: &Request<'_>,
     store: &'a Store,

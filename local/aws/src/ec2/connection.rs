@@ -1,4 +1,4 @@
-//! Connections as a world and tests see them. What is done with them is in `connections`.
+//! Connections as worlds and tests see them. The operations are in `connections`.
 
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Endpoints as they are kept. What is done with them is in `endpoints`.
+//! Endpoints as the simulator keeps them. The operations are in `endpoints`.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ const HOSTED_ZONE: &str = "Z7HUB22UULQXV";
 pub(crate) struct Endpoint {
     /// Lists are in this order.
     pub(crate) number: u64,
-    /// `vpce-…`; of a connection that is listed without an endpoint, the attachment's id.
+    /// `vpce-…`. A connection that is listed without an endpoint has the attachment's id.
     pub(crate) id: String,
     /// The attachment that it belongs to, if any.
     pub(crate) attachment: Option<Attached>,

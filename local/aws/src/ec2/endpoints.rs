@@ -258,7 +258,8 @@ pub(crate) fn describe(req: &Request<'_>) -> Result<String, AwsError> {
     }))
 }
 
-/// The endpoints behind a transit gateway's attachment, if there are any, are nobody's to list or delete.
+/// Whether the caller may list and delete the endpoint. No account may do that with the endpoints of a transit gateway
+/// attachment.
 fn is_own(endpoint: &Endpoint, caller: &Caller) -> bool {
     endpoint.attachment.is_none()
         && endpoint.owner == caller.account

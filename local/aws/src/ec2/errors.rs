@@ -106,7 +106,8 @@ pub(crate) fn malformed_endpoint(id: &str) -> AwsError {
     AwsError::bad("InvalidVpcEndpointId.Malformed", malformed(id, "vpce-"))
 }
 
-/// The code for a transit gateway attachment that is not there is EC2's; that Accept and Reject answer it is inferred.
+/// EC2 documents this code for a transit gateway attachment that is not there. That Accept and Reject answer it is
+/// inferred.
 pub(crate) fn no_attachment(id: &str) -> AwsError {
     AwsError::bad(
         "InvalidTransitGatewayAttachmentID.NotFound",
@@ -141,7 +142,7 @@ pub(crate) fn malformed_attachment(id: &str) -> AwsError {
     )
 }
 
-/// AWS gives this one answer for a service that is not there and for one that the caller may not use.
+/// AWS answers the same for a service that is not there and for one that the caller may not use.
 pub(crate) fn no_service_name(name: &str) -> AwsError {
     AwsError::bad(
         "InvalidServiceName",

@@ -87,7 +87,8 @@ impl Filters {
         self.0.iter().all(judge)
     }
 
-    /// The values of the first filter of this name, if none of them is a pattern: a way to look up rather than to scan.
+    /// The values of the first filter of this name, if none of them is a pattern. With them, items can be looked up
+    /// rather than scanned.
     pub(crate) fn literals(&self, name: &str) -> Option<&[String]> {
         self.0.iter().find(|filter| filter.name == name)?.literals()
     }

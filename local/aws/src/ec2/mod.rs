@@ -1,7 +1,7 @@
 //! EC2's endpoint services and endpoint connections.
 //!
-//! What is kept is in `service`, `endpoint`, `connection`, `attachment` and `notification`. What callers do with it is in
-//! the modules of the plural.
+//! `service`, `endpoint`, `connection`, `attachment` and `notification` hold the data. The modules of the plural hold
+//! the operations of callers.
 
 mod api;
 mod attachment;

@@ -1,4 +1,4 @@
-//! Connection notifications as they are kept. What is done with them is in `notifications`.
+//! Connection notifications as the simulator keeps them. The operations are in `notifications`.
 
 use std::fmt;
 

@@ -8,8 +8,8 @@ use super::notification::{NotificationFacts, invented_body};
 /// Makes the body of a connection notification. It must not use the simulator that calls it.
 pub type NotificationBody = Arc<dyn Fn(&NotificationFacts) -> String + Send + Sync>;
 
-/// What can be changed at any time, with [`Ec2::set_options`](crate::Ec2::set_options). A change of a delay
-/// concerns what happens later, not what is under way.
+/// Options that [`Ec2::set_options`](crate::Ec2::set_options) changes at any time. A change of a delay does not concern
+/// what is under way.
 #[derive(Clone)]
 pub struct Ec2Options {
     /// From `pending` to `available`. AWS takes about a minute; the default here is 2 s.
@@ -22,7 +22,7 @@ pub struct Ec2Options {
     pub describe_lag: Duration,
     /// Before each page of a list comes an empty one with a token, as EC2 may do.
     pub empty_pages: bool,
-    /// The most items of a page, whatever `MaxResults` asks for: EC2 may answer fewer than it is asked for. 1000.
+    /// The most items of a page. EC2 may answer fewer than `MaxResults` asks for. Default: 1000.
     pub page_size: usize,
     /// Answer `InvalidFilter` to the filter `vpc-endpoint-id` of `DescribeVpcEndpointConnections`. It is documented;
     /// public reports differ on whether it works.
@@ -31,8 +31,8 @@ pub struct Ec2Options {
     pub accept_after_reject: bool,
     /// How the connection of a transit gateway attachment that is created is listed. AWS does not say.
     pub attachment_listing: AttachmentListing,
-    /// An endpoint that is listed for an attachment is accepted and rejected by its own id too. AWS does not say; where it
-    /// is not, such an id is not found. Default: on, so that a test sees whoever does it.
+    /// An endpoint that is listed for an attachment can be accepted and rejected by its own id too; if not, such an id
+    /// is not found. AWS does not say. Default: on, so that a test notices code that does it.
     pub attachments_by_endpoint: bool,
     /// The most endpoints that one Accept or Reject takes. AWS publishes none; more are refused as a whole.
     pub decide_at_most: Option<usize>,

@@ -1,4 +1,4 @@
-//! Endpoint services as they are kept. What is done with them is in `services`.
+//! Endpoint services as the simulator keeps them. The operations are in `services`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -159,8 +159,8 @@ pub(crate) fn tags_of(params: &Params, resource: &str) -> BTreeMap<String, Strin
         .collect()
 }
 
-/// An endpoint service to be put into the world. Without further settings it is the default account's, in the
-/// default Region, for interface endpoints, acceptance required, and nobody else is permitted, as at AWS.
+/// An endpoint service to be put into the world. Without further settings it belongs to the default account in the
+/// default Region, is for interface endpoints, requires acceptance, and permits no other account, as at AWS.
 #[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct NewService {

@@ -29,7 +29,7 @@ impl Phase {
     }
 }
 
-/// The states of one connection over time: what is now, and what a lagging reader sees.
+/// The states of one connection over time, for readers now and for readers that lag.
 #[derive(Debug, Clone)]
 pub(crate) struct Timeline(Vec<(Timestamp, Phase)>);
 
@@ -44,7 +44,7 @@ impl Timeline {
         Self(vec![(at, Phase::Steady(state))])
     }
 
-    /// Accepted by nobody in particular, at `at`; unknown before.
+    /// Accepted automatically at `at`; not there before.
     pub(crate) fn opening_since(at: Timestamp, delay: Duration) -> Self {
         let available = after(at, delay);
         Self(vec![(at, Phase::Opening { available })])

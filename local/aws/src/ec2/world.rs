@@ -59,7 +59,7 @@ impl Ec2 {
         lock(&self.data().options).clone()
     }
 
-    /// Sends connection notifications. If nobody listens any more, they are lost, as at AWS.
+    /// Sends connection notifications. Without a listener they are lost, as at AWS.
     pub(crate) fn notify(&self, messages: Vec<ConnectionNotification>) {
         if let Some(sink) = &*lock(&self.data().notifications) {
             for message in messages {

@@ -1,5 +1,4 @@
-//! EventBridge's rules, whether one is there and enabled, and what is put on its buses. No event is matched or
-//! delivered.
+//! EventBridge's rules and their states, and the events that are put on its buses. No event is matched or delivered.
 
 mod entry;
 mod errors;
@@ -56,7 +55,7 @@ pub struct EventsState {
 
 #[derive(Default)]
 struct Store {
-    /// By their ARNs. On one bus, that is the order of their names.
+    /// By ARN. The rules of one bus are in the order of their names.
     rules: BTreeMap<String, Rule>,
     /// ARNs, without the default buses.
     buses: BTreeSet<String>,

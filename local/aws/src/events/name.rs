@@ -48,7 +48,7 @@ pub(crate) fn rule_arn(account: &str, region: &str, bus: &str, name: &str) -> St
     format!("arn:aws:events:{region}:{account}:rule/{bus}{name}")
 }
 
-/// The ARN of a bus that is named by its name, in the caller's account and Region, or by its ARN.
+/// The ARN of a bus. `bus` is an ARN, or a name in the caller's account and Region.
 pub(crate) fn bus_arn(caller: &Caller, bus: &str) -> String {
     if bus.starts_with("arn:") {
         return bus.to_owned();

@@ -6,8 +6,8 @@ use crate::error::AwsError;
 /// The longest pattern, in characters.
 const LONGEST: usize = 4096;
 
-/// Whether a text can be an event pattern: an object of objects and arrays, none of them empty. What stands in the
-/// arrays is only looked at for arrays, and nothing is ever matched.
+/// Whether a text can be an event pattern: an object of objects and arrays, none of them empty. The values in the
+/// arrays are checked only for not being arrays.
 pub(crate) fn check(pattern: &str) -> Result<(), AwsError> {
     if pattern.chars().count() > LONGEST {
         let rule = format!("have length less than or equal to {LONGEST}");

@@ -103,7 +103,7 @@ impl NewOu {
     }
 }
 
-/// In process. None of it is counted, logged or disturbed by faults. What changes an organization answers
+/// In process. None of it is counted, logged or disturbed by faults. Methods that change an organization answer
 /// `AWSOrganizationsNotInUseException` if there is none.
 impl Organizations {
     /// Answers Organizations' calls, at every path. Under a prefix, mount it with [`Router::nest_service`].
@@ -194,8 +194,8 @@ impl Organizations {
         self.tree().as_ref()?.path_of(account)
     }
 
-    /// Makes a member a delegated administrator, of whatever service, or no longer one; `false` if it is no member.
-    /// The management account may ask everything without being one.
+    /// Makes a member a delegated administrator of some service, or no longer one; `false` if it is no member. The
+    /// management account may ask everything without being one.
     pub fn set_delegated_administrator(&self, account: &str, delegated: bool) -> bool {
         let mut tree = self.tree();
         let accounts = tree.as_mut().map(|tree| &mut tree.accounts);

@@ -160,7 +160,7 @@ impl Tree {
         self.accounts.remove(id).map(drop).ok_or_else(no_account)
     }
 
-    /// The root or OU that an account or OU is in; `None` for the root, and for what is not here.
+    /// The root or OU that an account or OU is in; `None` for the root, and for an id that is not in the organization.
     pub(crate) fn parent_of(&self, id: &str) -> Option<&str> {
         let account = self.accounts.get(id).map(|account| &account.parent_id);
         account.or_else(|| self.ous.get(id)).map(String::as_str)

@@ -1,4 +1,4 @@
-//! Over HTTP: who calls what, and what is answered.
+//! Calls over HTTP and their answers.
 
 use axum::Router;
 use axum::body::Bytes;
@@ -67,7 +67,7 @@ impl Slack {
         let incoming = Incoming {
             action,
             params: &params,
-            // A token in the body, which Slack takes and the double does not, is a secret all the same.
+            // Slack takes a token in the body too. The double does not, but keeps it out of the log.
             logged: params
                 .pairs()
                 .iter()

@@ -1,4 +1,4 @@
-//! What a world or a test does with the double in process. None of it is counted, logged or disturbed.
+//! The methods for worlds and tests, in process. None of it is counted, logged or disturbed by faults.
 
 use axum::Router;
 
@@ -117,8 +117,8 @@ impl Slack {
         self.store().unescaped.clone()
     }
 
-    /// The links that Slack fetched, or would have, to show what is there: those in texts that were not posted with
-    /// `unfurl_links` and `unfurl_media` as `false`.
+    /// The links that Slack would fetch to show a preview: those in texts that were posted without `unfurl_links` and
+    /// `unfurl_media` set to `false`.
     pub fn unfurled(&self) -> Vec<SlackLink> {
         self.store().unfurled.clone()
     }

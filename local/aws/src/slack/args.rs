@@ -12,7 +12,7 @@ pub(crate) struct Args {
 }
 
 impl Args {
-    /// From a JSON object or a form. In a form, what is not text is JSON.
+    /// From a JSON object or a form. In a form, objects and lists are written as JSON.
     pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Self, SlackError> {
         let content_type = headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
@@ -97,7 +97,7 @@ impl Args {
         })
     }
 
-    /// An object or a list, which may be written as text. `unreadable` is the error of a text that is none.
+    /// An object or a list, which may be written as text. `unreadable` is the error for any other text.
     pub(crate) fn json(&self, name: &str, unreadable: &str) -> Result<Option<Value>, SlackError> {
         match self.fields.get(name) {
             None | Some(Value::Null) => Ok(None),

@@ -20,8 +20,8 @@ pub(crate) struct Found {
     pub(crate) urls: Vec<String>,
 }
 
-/// Checks the blocks of a message. An error holds all that is wrong, each as Slack's messages have it: what, and where,
-/// as a JSON pointer.
+/// Checks the blocks of a message. The error lists all that is wrong in Slack's form: what is wrong, and where, as a
+/// JSON pointer.
 pub(crate) fn message(blocks: &Value) -> Result<Found, Vec<String>> {
     let mut walk = Walk::default();
     walk.blocks(blocks, MOST_IN_MESSAGE, "/blocks");
@@ -34,7 +34,7 @@ pub(crate) fn modal(view: &Value) -> Result<Found, Vec<String>> {
     walk.finish()
 }
 
-/// Gives blocks and what is interactive in them the ids that they lack, as Slack does.
+/// Gives blocks and their interactive elements the ids that they lack, as Slack does.
 pub(crate) fn fill_ids(blocks: &mut Value, ids: &Ids) {
     let blocks = blocks.as_array_mut().into_iter().flatten();
     for block in blocks.filter_map(Value::as_object_mut) {

@@ -58,7 +58,7 @@ pub struct SlackOptions {
     pub throttling: bool,
     /// Slack's clock is behind by so much: what it makes and signs now carries an earlier time.
     pub clock_behind: Duration,
-    /// The most messages at once, whatever `limit` asks for.
+    /// The most messages at once, even if `limit` asks for more.
     pub page_size: usize,
 }
 
@@ -100,7 +100,7 @@ impl NewChannel {
         }
     }
 
-    /// A private one: an app that is no member does not learn that it exists.
+    /// A private channel. An app that is no member does not learn that it exists.
     pub fn private(mut self) -> Self {
         self.private = true;
         self

@@ -40,7 +40,7 @@ impl SlackError {
     }
 }
 
-/// An argument that is missing or not of its form, as public reports quote it.
+/// An argument is missing or malformed. The text is as public reports quote it.
 pub(crate) fn invalid_argument(why: impl Into<String>) -> SlackError {
     SlackError::new("invalid_arguments").with_messages([format!("[ERROR] {}", why.into())])
 }

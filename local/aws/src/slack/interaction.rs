@@ -60,7 +60,7 @@ impl Interaction {
         &self.payload
     }
 
-    /// The first header of this name, whatever its case.
+    /// The first header of this name. Case does not matter.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -87,7 +87,7 @@ impl Interaction {
         })
     }
 
-    /// By a user of another workspace, in a channel that is shared with it.
+    /// As pressed by a user of another workspace that shares the channel.
     #[must_use]
     pub fn with_users_team(self, team_id: &str) -> Self {
         self.with_payload(|payload| set(payload, "/user/team_id", team_id))
@@ -142,7 +142,7 @@ impl Interaction {
         self.encoded()
     }
 
-    /// With another body, whatever it is.
+    /// With another body, which is not checked.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
@@ -204,7 +204,7 @@ impl Interaction {
     }
 }
 
-/// Sets a field that is there.
+/// Sets a field if it is there.
 fn set(payload: &mut Value, pointer: &str, value: &str) {
     if let Some(field) = payload.pointer_mut(pointer) {
         *field = Value::from(value);

@@ -180,8 +180,8 @@ impl Slack {
         Ok(Some(self.interaction(&store, payload, Did::Close, now)))
     }
 
-    /// What the app answered, and how long that took. The user sees an error if that was not 200 within three seconds,
-    /// or makes no sense; what is answered to a submission closes, changes or replaces the modal.
+    /// Tells Slack what the app answered, and how long that took. The user sees an error if the answer was not 200
+    /// within three seconds, or makes no sense. The answer to a submission closes, changes or replaces the modal.
     pub fn answered(&self, interaction: &Interaction, status: u16, body: &[u8], took: Duration) {
         let mut store = self.store();
         let now = self.now();
@@ -348,7 +348,7 @@ impl Slack {
         ts
     }
 
-    /// Somebody who may deletes a message, whoever posted it; `false` if there is none.
+    /// Deletes any message, as an administrator may; `false` if there is none.
     pub fn delete_message(&self, channel: &str, ts: &str) -> bool {
         let key = (channel.to_owned(), ts.to_owned());
         self.store().messages.remove(&key).is_some()

@@ -104,7 +104,7 @@ impl Store {
         }
     }
 
-    /// A `ts` that is later than all others, and than `now`: what happens takes time.
+    /// A `ts` that is later than `now` and than all others, so that no two messages share one.
     pub(crate) fn next_ts(&mut self, now: Timestamp) -> String {
         self.last_ts = now.as_microsecond().max(self.last_ts) + 1;
         let (seconds, micros) = (self.last_ts / 1_000_000, self.last_ts % 1_000_000);

@@ -19,7 +19,7 @@ const TRIGGER_LIFE: Duration = Duration::from_secs(3);
 /// "Error returned if the provided view is greater than 250kb."
 const LARGEST: usize = 250_000;
 
-/// Checks a view, keeps what is in its texts, and gives it the ids that it lacks.
+/// Checks a view, notes the links and mentions in its texts, and gives it the ids that it lacks.
 pub(crate) fn take(
     slack: &Slack,
     store: &mut Store,

@@ -29,7 +29,7 @@ pub type Slack = Simulator<SlackState>;
 
 /// One workspace. Its id is the account of the double, the app's id the access key.
 pub struct SlackState {
-    /// The old way to tell that a request is Slack's; nobody should look at it.
+    /// Slack's deprecated proof that a request is its own. Apps should not use it.
     pub(crate) verification_token: String,
     store: Mutex<Store>,
 }

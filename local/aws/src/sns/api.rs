@@ -1,4 +1,4 @@
-//! What a world or a test does with the simulator in process. None of it is counted, logged or disturbed by faults.
+//! The methods for worlds and tests, in process. None of it is counted, logged or disturbed by faults.
 
 use std::time::Duration;
 
@@ -139,10 +139,10 @@ impl Sns {
         self.store().suspend_overruns = on;
     }
 
-    /// From now on, a filter policy holds only so long after it was set, also of a subscription that is not confirmed
-    /// yet: until then messages are delivered by the one before, or to a new subscription all of them. "Additions or
-    /// changes to a subscription filter policy require up to 15 minutes to fully take effect" (Developer Guide,
-    /// "Amazon SNS subscription filter policies"): up to, so `None`, at once, is as true; it is so at first.
+    /// How long a filter policy takes to hold after it is set, also for a subscription that is not confirmed yet. Until
+    /// then the policy before it decides; a new subscription gets all messages. "Additions or changes to a subscription
+    /// filter policy require up to 15 minutes to fully take effect" (Developer Guide, "Amazon SNS subscription filter
+    /// policies"). `None`, the default, means at once, which AWS allows as well.
     pub fn set_filter_delay(&self, delay: Option<Duration>) {
         self.store().filter_delay = delay;
     }
@@ -152,7 +152,7 @@ impl Sns {
         *lock(&self.data().deliveries) = Some(sink);
     }
 
-    /// Calls something with each message from now on that is accepted, whether or not anybody gets it.
+    /// Sets or removes the hook that is called with each accepted message, even if no subscription gets it.
     pub fn set_on_publish(&self, hook: Option<OnPublish>) {
         *lock(&self.data().on_publish) = hook;
     }

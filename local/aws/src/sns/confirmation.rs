@@ -9,7 +9,7 @@ use super::world::{Request, Sns};
 use crate::caller::Caller;
 use crate::error::AwsError;
 
-/// Whether SNS asks whoever gets the messages first. Functions and queues of the same account are not asked.
+/// Whether SNS asks the endpoint to confirm a subscription. It does not ask functions and queues of the same account.
 pub(crate) fn is_asked(protocol: &str) -> bool {
     !matches!(protocol, "lambda" | "sqs")
 }
@@ -54,7 +54,7 @@ fn cancellation(sns: &Sns, subscription: &Subscription) -> Delivery {
     }
 }
 
-/// A message that is not from the topic.
+/// A message of SNS itself, not of the topic.
 fn of_sns(sns: &Sns, subscription: &Subscription, message: String, url: String) -> Delivery {
     Delivery {
         kind: DeliveryKind::Notification,
@@ -73,8 +73,9 @@ fn of_sns(sns: &Sns, subscription: &Subscription, message: String, url: String) 
     }
 }
 
-/// Confirms the subscription that a token was sent for, and answers its ARN. `authenticated`: the call was signed. One
-/// that is confirmed already stays as it is: whether AWS would protect it then is not documented.
+/// Confirms the subscription that a token was sent for, and answers its ARN. `authenticated` says that the call was
+/// signed. A subscription that is confirmed already stays as it is; AWS does not document whether it would protect it
+/// then.
 pub(crate) fn confirm(
     sns: &Sns,
     topic: Option<&str>,
@@ -106,7 +107,7 @@ pub(crate) fn confirm(
 pub(crate) fn remove(sns: &Sns, arn: &str, caller: Option<&Caller>) -> Result<(), AwsError> {
     let mut store = sns.store();
     let Some(subscription) = store.subscription_mut(arn).cloned() else {
-        // Deleting what is not there is done.
+        // A subscription that is not there counts as deleted.
         return Ok(());
     };
     if subscription.pending {

@@ -211,8 +211,8 @@ impl<'de> Deserialize<'de> for Fields {
     }
 }
 
-/// ASCII, less than 100 characters, none of them a control character, and the first a letter, number or punctuation.
-/// Today's reference says "UTF-8" where it said "ASCII"; what keeps to the stricter rule keeps to both.
+/// A subject is ASCII, shorter than 100 characters, without control characters, and begins with a letter, number or
+/// punctuation. Today's reference says "UTF-8" where it said "ASCII"; the stricter rule satisfies both.
 fn is_subject(subject: &str) -> bool {
     subject.len() < 100
         && subject.bytes().all(|byte| matches!(byte, b' '..=b'~'))
@@ -261,7 +261,7 @@ fn check_attribute(name: &str, attribute: &Attribute) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// A message that was accepted, whoever was subscribed.
+/// An accepted message, with or without subscribers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Published {
     /// The id that `Publish` answered.

@@ -14,7 +14,7 @@ use crate::query::Params;
 
 const MOST_ENTRIES: usize = 10;
 
-/// Publishes a message to a topic, whoever owns it, and answers the id.
+/// Publishes a message to a topic of any account, and answers the id.
 pub(crate) fn publish(sns: &Sns, topic_arn: &str, message: &Message) -> Result<String, AwsError> {
     let mut store = sns.store();
     if !store.topics.contains_key(topic_arn) {
@@ -92,7 +92,7 @@ fn lets_through(policy: &Policy, filters_body: bool, message: &Message, text: &s
     if !filters_body {
         return policy.matches(&message.attribute_values());
     }
-    // A message that is no JSON object cannot match.
+    // Only a JSON object can match.
     match serde_json::from_str(text) {
         Ok(Value::Object(body)) => policy.matches(&body),
         _ => false,

@@ -15,8 +15,8 @@ const HISTORY: usize = 100_000;
 /// More to one address are too many (Developer Guide, "Email notifications").
 const MAILS_PER_SECOND: usize = 10;
 
-/// "Confirmation tokens are valid for two days" (API reference, `Subscribe`), and a subscription that is not confirmed
-/// in time is gone.
+/// "Confirmation tokens are valid for two days" (API reference, `Subscribe`). A subscription that is not confirmed in
+/// time disappears.
 const TOKEN_LIFE: Duration = Duration::from_hours(48);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,7 +40,7 @@ pub struct Subscription {
     pub endpoint: String,
     /// The attributes that were set: `FilterPolicy`, `FilterPolicyScope`, `RawMessageDelivery`, ….
     pub attributes: BTreeMap<String, String>,
-    /// Nobody has confirmed it yet: it gets nothing.
+    /// Whether it waits to be confirmed. Until then it gets nothing.
     pub pending: bool,
     /// Whether it was confirmed by a signed call rather than by a link.
     pub confirmation_was_authenticated: bool,
@@ -48,19 +48,18 @@ pub struct Subscription {
     pub authenticate_on_unsubscribe: bool,
     #[serde(skip)]
     pub(crate) policy: Option<Policy>,
-    /// What was filtered by before that, and since when it is the other: see
-    /// [`Sns::set_filter_delay`](super::Sns::set_filter_delay).
+    /// The filter before the last change, see [`Sns::set_filter_delay`](super::Sns::set_filter_delay).
     #[serde(skip)]
     pub(crate) before: Before,
     /// The token that confirms it.
     #[serde(skip)]
     pub(crate) token: Option<String>,
-    /// When it became what it is, pending or confirmed.
+    /// When it became pending or confirmed.
     #[serde(skip)]
     pub(crate) since: Timestamp,
 }
 
-/// How a subscription was filtered before its filter policy was changed last. Of a new one: not at all.
+/// The filter of a subscription before the last change. A new subscription had none.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Before {
     pub(crate) policy: Option<Policy>,
@@ -147,7 +146,7 @@ impl Store {
         });
     }
 
-    /// Counts a mail to an address; `false` if it is one too many for the second that ends now.
+    /// Counts a mail to an address; `false` if more than ten came in the second that ends now.
     pub(crate) fn count_mail(&mut self, address: &str, at: Timestamp) -> bool {
         let mails = self.mails.entry(address.to_owned()).or_default();
         let begin = before(at, Duration::from_secs(1));

@@ -122,8 +122,8 @@ fn check_attributes(
     policy.map_err(|why| errors::invalid(&format!("FilterPolicy: {why}")))
 }
 
-/// Adds a subscription, or answers the one that there is. If it is not `confirmed`, whoever would get the messages is
-/// asked, and asked again each time.
+/// Adds a subscription, or answers the existing one. If it is not `confirmed`, SNS asks the endpoint to confirm, each
+/// time.
 pub(crate) fn put(
     sns: &Sns,
     caller: &Caller,
