@@ -134,18 +134,6 @@ impl Ec2 {
         ids.filter_map(|id| at(&store, id, now)).collect()
     }
 
-    /// Sets the state of a transit gateway attachment, visible at once; `false` if there is none.
-    pub fn set_attachment_state(&self, id: &str, state: State) -> bool {
-        let mut store = self.store();
-        let keys = store.attached(id);
-        for key in &keys {
-            if let Some(connection) = store.endpoint_mut(key) {
-                connection.timeline = Timeline::always(state);
-            }
-        }
-        !keys.is_empty()
-    }
-
     /// Lets an account create transit gateway attachments to a service. It may be allowed already.
     ///
     /// # Errors
