@@ -22,6 +22,7 @@ mod control;
 pub mod ec2;
 mod error;
 pub mod events;
+mod exchange;
 mod fault;
 mod http;
 mod ids;
@@ -31,6 +32,7 @@ mod page;
 mod protocol;
 mod query;
 pub mod secrets;
+mod serve;
 mod simulator;
 pub mod slack;
 pub mod sns;
@@ -47,9 +49,9 @@ pub use ec2::{
 pub use error::AwsError;
 pub use events::{BusEvent, Events, NewRule, OnEvent, Rule, RuleState};
 pub use fault::{Fault, FaultKind};
-pub use http::serve;
 pub use organizations::{Member, NewOrganization, NewOu, Organization, Organizations};
 pub use secrets::Secrets;
+pub use serve::serve;
 pub use simulator::{Config, Simulator};
 pub use slack::{
     CannotDo, Interaction, LinkKind, NewChannel, Slack, SlackAuthor, SlackConfig, SlackContent,

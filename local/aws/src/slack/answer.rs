@@ -15,8 +15,8 @@ use super::workspace::{Request, Slack};
 use super::{chat, history, response_url, views};
 use crate::buckets::Limit;
 use crate::clock::after;
+use crate::exchange::{Course, Incoming, Outcome, exchange};
 use crate::fault::FaultKind;
-use crate::http::{Course, Incoming, Outcome, exchange};
 use crate::json;
 
 /// The largest body: a view of 250 kB, each byte of which may be written as three.
