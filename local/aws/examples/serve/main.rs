@@ -55,9 +55,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let url = format!("http://{}", listener.local_addr()?);
         writeln!(std::io::stdout(), "{name} {url}")?;
         match name {
-            // The links in its mails lead there.
+            // The links in its mails lead to this address.
             "sns" => sns.set_base_url(url),
-            // And the addresses to answer at.
+            // The `response_url`s lead to this address.
             "slack" => slack.set_base_url(url),
             _ => {}
         }
@@ -88,7 +88,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let ou = NewOu::new(organizations.put_ou(ou)?).id("ou-ab12-22222222");
     organizations.put_account("012345678901", &organizations.put_ou(ou)?)?;
 
-    // Nor does one make a secret.
+    // No call makes a secret either.
     secrets.put_secret("example/secret", "the old value")?;
     secrets.rotate("example/secret", "the new value")?;
 

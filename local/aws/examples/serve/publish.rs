@@ -1,4 +1,4 @@
-//! Where EC2's connection notifications go.
+//! Publishes EC2's connection notifications.
 
 use std::io::Write;
 
@@ -7,7 +7,7 @@ use aws_sdk_sns::error::DisplayErrorContext;
 use local_aws::{ConnectionNotification, Message, Sns};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-/// To the SNS of this process.
+/// Publishes to the SNS of this process.
 pub(crate) async fn here(mut notifications: UnboundedReceiver<ConnectionNotification>, sns: Sns) {
     while let Some(notification) = notifications.recv().await {
         // A topic that is not there any more loses the message, as at AWS.
@@ -15,9 +15,9 @@ pub(crate) async fn here(mut notifications: UnboundedReceiver<ConnectionNotifica
     }
 }
 
-/// To an SNS somewhere else, signed by the account that owns the service, since no service has a key. Headers say that it
-/// is `vpce.amazonaws.com` who publishes, and for which service: what emulates AWS may let it in by that, as
-/// `tests/deployed` has it do. What cannot be published is lost, as at AWS, and said on standard output.
+/// Publishes to an SNS somewhere else. The account that owns the service signs the calls, since no service has a key.
+/// Headers say that `vpce.amazonaws.com` publishes, and for which service, so that an emulator can allow it;
+/// `tests/deployed` does that. A message that cannot be published is lost, as at AWS, and reported on standard output.
 pub(crate) async fn elsewhere(
     mut notifications: UnboundedReceiver<ConnectionNotification>,
     url: String,

@@ -12,13 +12,13 @@ pub type NotificationBody = Arc<dyn Fn(&NotificationFacts) -> String + Send + Sy
 /// what is under way.
 #[derive(Clone)]
 pub struct Ec2Options {
-    /// From `pending` to `available`. AWS takes about a minute; the default here is 2 s.
+    /// The time from `pending` to `available`. AWS takes about a minute. Default: 2 s.
     pub pending_delay: Duration,
-    /// From `deleting` to `deleted`; 2 s.
+    /// The time from `deleting` to `deleted`. Default: 2 s.
     pub deleting_delay: Duration,
-    /// From `deleted` to not listed; 2 s.
+    /// The time from `deleted` until the connection is not listed any more. Default: 2 s.
     pub deleted_delay: Duration,
-    /// `Describe…Connections` and `DescribeVpcEndpoints` show what was so long ago; 0 s.
+    /// `Describe…Connections` and `DescribeVpcEndpoints` lag by this much. Default: 0 s.
     pub describe_lag: Duration,
     /// Before each page of a list comes an empty one with a token, as EC2 may do.
     pub empty_pages: bool,

@@ -9,11 +9,11 @@ use crate::error::AwsError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum RuleState {
-    /// It does, except for read-only management events that CloudTrail delivers.
+    /// Takes events, except for read-only management events that CloudTrail delivers.
     #[default]
     Enabled,
     Disabled,
-    /// It does, read-only management events that CloudTrail delivers included.
+    /// Takes events, read-only management events that CloudTrail delivers included.
     EnabledWithAllCloudTrailManagementEvents,
 }
 

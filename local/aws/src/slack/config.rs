@@ -56,7 +56,7 @@ pub struct SlackOptions {
     /// Apply the documented limits: one message a second to a channel (with bursts of ten, which are not documented),
     /// 50 calls a minute of methods of Tier 3, 100 of Tier 4.
     pub throttling: bool,
-    /// Slack's clock is behind by so much: what it makes and signs now carries an earlier time.
+    /// Slack's clock is behind by this much. Its messages and signatures carry the earlier time.
     pub clock_behind: Duration,
     /// The most messages at once, even if `limit` asks for more.
     pub page_size: usize,

@@ -38,7 +38,7 @@ fn readable(req: &Request<'_>, store: &Store) -> Result<String, SlackError> {
     Ok(id.to_owned())
 }
 
-/// Microseconds since 1970, of seconds with up to six digits behind the point.
+/// Reads seconds with up to six decimals as microseconds.
 fn micros(ts: &str) -> Option<i64> {
     let (seconds, fraction) = ts.split_once('.').unwrap_or((ts, ""));
     if fraction.len() > 6 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
