@@ -1,7 +1,6 @@
 //! The function `approvals` behind the local world's address, where at AWS an HTTP API is.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,8 +12,8 @@ use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_aws::clock::{Clock, Deadline};
 
-/// As in template.yaml.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
+use crate::deployment::APPROVALS_TIMEOUT;
+
 /// What API Gateway takes of a body; the function takes less
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
 const BODY_LIMIT: usize = 10 << 20;
@@ -45,7 +44,7 @@ async fn answer(
         headers: headers.collect(),
         body: body.to_vec(),
     };
-    let deadline = Deadline::after(&clock, TIMEOUT);
+    let deadline = Deadline::after(&clock, APPROVALS_TIMEOUT);
     encoded(handler.handle(&request, deadline).await)
 }
 

@@ -3,6 +3,7 @@
 //!
 //! | module | stands for |
 //! | --- | --- |
+//! | [`deployment`] | the numbers of template.yaml: time-outs, batches, redelivery |
 //! | [`world`] | the deployment: functions, tables, topics, queue, clocks, wired as the template wires them |
 //! | `approvals` | the HTTP API in front of the function `approvals` |
 //! | [`dynamodb`] | DynamoDB: an embedded engine behind a gate that counts calls and can make them fail |
@@ -21,6 +22,7 @@
 
 mod approvals;
 pub mod demo;
+pub mod deployment;
 pub mod dynamodb;
 mod engine;
 pub mod function;

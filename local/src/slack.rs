@@ -25,7 +25,7 @@ use local_aws::{
 };
 use serde_json::json;
 
-use crate::approvals;
+use crate::deployment::{APPROVALS_TIMEOUT, SLACK_QUEUE, SLACK_TIMEOUT};
 use crate::queue::{self, Queue};
 use crate::world::{PROVIDER, REGION, WorldError};
 
@@ -46,11 +46,6 @@ pub(crate) const FUNCTION: &str = "slack";
 pub(crate) const MOUNT: &str = "/slack-stand-in";
 const TEAM: &str = "T0LOCAL0001";
 const APP: &str = "A0LOCAL0001";
-/// As in template.yaml: records in a batch, time-out, visibility, receives.
-const BATCH: usize = 5;
-const TIMEOUT: Duration = Duration::from_secs(60);
-const VISIBILITY: Duration = Duration::from_secs(360);
-const MAX_RECEIVES: u32 = 25;
 
 /// A workspace whose app is Gatekeeper.
 pub struct Workspace {
@@ -161,7 +156,11 @@ impl Workspace {
         Ok(Self {
             function: function_of(&clients, &config, clock),
             approvals: Arc::new(approvals),
-            queue: Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES),
+            queue: Queue::new(
+                clock.clone(),
+                SLACK_QUEUE.visibility,
+                SLACK_QUEUE.max_receives,
+            ),
             clock: clock.clone(),
             slack,
             config,
@@ -203,11 +202,11 @@ impl Workspace {
     /// again when it is visible again.
     pub async fn pump(&self) {
         loop {
-            let batch = self.queue.receive(BATCH);
+            let batch = self.queue.receive(SLACK_QUEUE.batch);
             if batch.is_empty() {
                 return;
             }
-            let deadline = Deadline::after(&self.clock, TIMEOUT);
+            let deadline = Deadline::after(&self.clock, SLACK_TIMEOUT);
             let handled = self.function.handle(queue::event(&batch), deadline);
             let answer = Box::pin(handled).await;
             for (index, message) in batch.iter().enumerate() {
@@ -264,7 +263,7 @@ impl Workspace {
             body: sent.body.clone(),
         };
         let began = self.clock.now();
-        let deadline = Deadline::after(&self.clock, approvals::TIMEOUT);
+        let deadline = Deadline::after(&self.clock, APPROVALS_TIMEOUT);
         let answer = Box::pin(self.approvals.handle(&request, deadline)).await;
         let took = self.clock.now().duration_since(began);
         let took = Duration::try_from(took).unwrap_or_default();

@@ -47,6 +47,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use crate::approvals;
+use crate::deployment::{
+    ALLOWLIST_STREAM, ANNOUNCEMENTS_TIMEOUT, CONNECTIONS_QUEUE, CONNECTIONS_TIMEOUT,
+    POLICY_CHANGES_TIMEOUT, RECONCILE_TIMEOUT, REQUESTS_STREAM,
+};
 use crate::dynamodb::{DynamoDb, StartError};
 use crate::function::{Function, Gatekeepers};
 use crate::in_process::{ClockSleep, Transport, http_client};
@@ -80,20 +84,6 @@ pub const READER: &str = "team@example.com";
 const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub(crate) const ALLOWLIST: &str = "allowlist";
 const REQUESTS: &str = "requests";
-/// As in template.yaml: records in a batch, time-outs, receives.
-const BATCH: usize = 100;
-const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
-const VISIBILITY: Duration = Duration::from_secs(370);
-const MAX_RECEIVES: u32 = 5;
-/// Records of the allowlist's stream in a batch, and how often one is handed over.
-const EDITS: usize = 100;
-const MAX_EDIT_ATTEMPTS: u32 = 6;
-/// Records of the requests table's stream in a batch, how often one is handed over, and for how long the
-/// function has.
-const OUTBOX_BATCH: usize = 100;
-const MAX_OUTBOX_ATTEMPTS: u32 = 4;
-const ANNOUNCEMENTS_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What kind of world it is to be.
 #[derive(Debug, Clone)]
@@ -516,7 +506,11 @@ impl World {
         let fed_by_queue = Arc::clone(gatekeepers.of(Function::Connections));
         let handler = Arc::new(Handler::new(fed_by_queue, own_roles.clone()));
         let world = Self {
-            queue: Arc::new(Queue::new(clock.clone(), VISIBILITY, MAX_RECEIVES)),
+            queue: Arc::new(Queue::new(
+                clock.clone(),
+                CONNECTIONS_QUEUE.visibility,
+                CONNECTIONS_QUEUE.max_receives,
+            )),
             ec2,
             sns,
             organizations,
@@ -811,9 +805,9 @@ impl World {
         let gatekeeper = self.gatekeeper(Function::PolicyChanges);
         let handler = PolicyChangesHandler::new(Arc::clone(gatekeeper));
         let mut attempts = 0;
-        while !edits.is_empty() && attempts < MAX_EDIT_ATTEMPTS {
-            let batch: Vec<&Value> = edits.iter().take(EDITS).collect();
-            let deadline = Deadline::after(&self.clock, CONNECTIONS_TIMEOUT);
+        while !edits.is_empty() && attempts < ALLOWLIST_STREAM.max_attempts {
+            let batch: Vec<&Value> = edits.iter().take(ALLOWLIST_STREAM.batch).collect();
+            let deadline = Deadline::after(&self.clock, POLICY_CHANGES_TIMEOUT);
             let event = serde_json::json!({ "Records": batch });
             let taken = batch.len();
             let first_failed = match handler.handle(&event, deadline).await {
@@ -858,7 +852,7 @@ impl World {
         let handler = AnnouncementsHandler::new(Arc::clone(&self.announcements));
         let mut attempts = 0;
         while !records.is_empty() {
-            let batch: Vec<&Value> = records.iter().take(OUTBOX_BATCH).collect();
+            let batch: Vec<&Value> = records.iter().take(REQUESTS_STREAM.batch).collect();
             let taken = batch.len();
             let event = serde_json::json!({ "Records": batch });
             let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
@@ -870,7 +864,7 @@ impl World {
             // Lambda gives the first that failed up, and goes on behind it.
             attempts = first_failed.map_or(0, |_| attempts + 1);
             let done = match first_failed {
-                Some(first) if attempts == MAX_OUTBOX_ATTEMPTS => {
+                Some(first) if attempts == REQUESTS_STREAM.max_attempts => {
                     attempts = 0;
                     first + 1
                 }
@@ -919,7 +913,7 @@ impl World {
     /// Hands one batch from the queue to the function `connections`; false if none was visible.
     pub async fn pump(&self, drained: &mut Drained) -> bool {
         self.deliver();
-        let batch = self.queue.receive(BATCH);
+        let batch = self.queue.receive(CONNECTIONS_QUEUE.batch);
         if batch.is_empty() {
             drained.dead = self
                 .queue

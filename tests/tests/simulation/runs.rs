@@ -17,6 +17,10 @@ use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
 use gatekeeper_connections::handler::Answer;
 use gatekeeper_core::vote::Ballot;
+use gatekeeper_local::deployment::{
+    ANNOUNCEMENTS_TIMEOUT, APPROVALS_TIMEOUT, CONNECTIONS_TIMEOUT, POLICY_CHANGES_TIMEOUT,
+    RECONCILE_TIMEOUT,
+};
 use gatekeeper_local::function::Function;
 use gatekeeper_local::queue::{self, Message};
 use gatekeeper_local::world::{ANNOUNCEMENTS, World};
@@ -24,11 +28,6 @@ use gatekeeper_policy_changes::handler::Handler as PolicyChanges;
 use serde_json::{Value, json};
 
 use crate::wire::Wire;
-
-/// As in template.yaml; `policy-changes` and `announcements` have as long as `connections`.
-const CONNECTIONS_TIMEOUT: Duration = Duration::from_secs(60);
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(300);
-const APPROVALS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An invocation under way.
 struct Run {
@@ -107,7 +106,7 @@ impl Runs {
             None => format!("{name} sweeps"),
         };
         wire.ledger().note(what);
-        let deadline = Deadline::after(&world.clock, CONNECTIONS_TIMEOUT);
+        let deadline = Deadline::after(&world.clock, ANNOUNCEMENTS_TIMEOUT);
         let work = Box::pin(async move {
             let event = json!({ "Records": records });
             let first = match handler.handle(&event, deadline).await {
@@ -163,7 +162,7 @@ impl Runs {
         wire.set_lives(&name, lives);
         wire.ledger()
             .note(format!("{name} has {} edits", records.len()));
-        let deadline = Deadline::after(&world.clock, CONNECTIONS_TIMEOUT);
+        let deadline = Deadline::after(&world.clock, POLICY_CHANGES_TIMEOUT);
         let handler = PolicyChanges::new(gatekeeper);
         let work = Box::pin(async move {
             let event = json!({ "Records": records });
