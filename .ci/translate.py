@@ -44,10 +44,6 @@ def translate(path: Path, parameters: dict[str, str] | None = None) -> dict:
         if not str(function["Properties"]["CodeUri"]).startswith("s3://"):
             function["Properties"]["CodeUri"] = f"s3://bucket/{name}.zip"
     translated = transform(template, parameters or {}, NoManagedPolicies())
-    for name, function in functions.items():
-        # SAM drops a function's metadata, and with it the linters' exceptions and their reasons.
-        if "Metadata" in function:
-            translated["Resources"][name].setdefault("Metadata", {}).update(function["Metadata"])
     for resource in translated["Resources"].values():
         if resource["Type"] == "AWS::Lambda::EventSourceMapping" and "ScalingConfig" in resource["Properties"]:
             # ES1001 asks for an on-failure destination. A mapping from a queue cannot have one, since the queue has

@@ -26,26 +26,6 @@ READS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query
 # Which partitions of the requests table these may write into; what they do there, privileges.py knows.
 PARTITIONS = {"ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox#*"}, "SlackRole": {"prompt#*", "prompts#*", "notice#*"}}
 WRITERS_OF_LETTERS = ["AnnouncementsRole"]
-# All that there is of Slack by its own name.
-OF_SLACK = {
-    "SlackDeadLetterAlarm",
-    "SlackDeadLetterQueue",
-    "SlackErrorsAlarm",
-    "SlackFunction",
-    "SlackFunctionAliaslive",
-    "SlackFunctionDeploymentGroup",
-    "SlackFunctionQueue",
-    "SlackInteractionsRoute",
-    "SlackLog",
-    "SlackQueue",
-    "SlackQueueAgeAlarm",
-    "SlackQueuePolicy",
-    "SlackRole",
-    "SlackRefusedAlarm",
-    "SlackSubscription",
-    "SlackStrangersAlarm",
-    "SlackThrottlesAlarm",
-}
 
 
 # ------------------------------------------------------------------------------------------------- API
@@ -279,9 +259,8 @@ def letters_reach_only_whom_they_are_for(stack):
 
 @check
 def slack_is_there_wholly_or_not_at_all(stack):
-    # The names of versions hold a hash.
-    made = {name for name in stack.resources if name.startswith("Slack") and "Version" not in name}
-    wanted = OF_SLACK if stack.slack else set()
+    made = {name for name in stack.resources if name.startswith("Slack")}
+    wanted = {name for name in stack.template["Resources"] if name.startswith("Slack")} if stack.slack else set()
     for name in sorted(made - wanted):
         yield f"{name} is made" + ("" if stack.slack else " although there is no Slack")
     for name in sorted(wanted - made):

@@ -261,11 +261,7 @@ def _(template):
 
 @breaks(SECRET, "nobody reads it")
 def _(template):
-    template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"] = [
-        entry
-        for entry in template["Resources"]["SlackRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-        if entry.get("Sid") != "ReadSlackSecret"
-    ]
+    template["Resources"]["SlackRole"]["Properties"]["ManagedPolicyArns"] = [{"Ref": "FunctionsPolicy"}]
 
 
 set_to(

@@ -46,11 +46,16 @@ def without(check: str, title: str, path: str) -> None:
 
 
 def statement(template: dict, role: str, sid: str) -> dict:
-    """A statement of a role's policy, also inside Fn::If."""
-    for entry in template["Resources"][role]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]:
-        for candidate in entry.get("Fn::If", [None, entry])[1:]:
-            if candidate.get("Sid") == sid:
-                return candidate
+    """A statement of a role's own policy, or of a managed policy that it holds, also inside Fn::If."""
+    resources = template["Resources"]
+    properties = resources[role]["Properties"]
+    arns = [candidate for arn in properties.get("ManagedPolicyArns", []) for candidate in arn.get("Fn::If", [None, arn])[1:]]
+    managed = [resources[arn["Ref"]]["Properties"] for arn in arns if arn["Ref"] in resources]
+    for policy in properties["Policies"] + managed:
+        for entry in policy["PolicyDocument"]["Statement"]:
+            for candidate in entry.get("Fn::If", [None, entry])[1:]:
+                if candidate.get("Sid") == sid:
+                    return candidate
     raise KeyError(sid)
 
 
@@ -305,17 +310,32 @@ def _(template):
 
 # ------------------------------------------------------------------------------------------------- IAM
 set_to(
-    "roles_hold_no_managed_policy",
+    "roles_hold_only_policies_of_the_template",
     "managed policy",
     "ReconcileRole/Properties/ManagedPolicyArns",
     ["arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"],
 )
 set_to(
-    "roles_hold_no_managed_policy",
+    "roles_hold_only_policies_of_the_template",
     "policy elsewhere",
     "Extra",
     {"Type": "AWS::IAM::RolePolicy", "Properties": {"RoleName": {"Ref": "ReconcileRole"}, "PolicyName": "Extra"}},
 )
+
+
+@breaks("roles_hold_only_policies_of_the_template", "a policy for one role")
+def _(template):
+    del template["Resources"]["SlackRole"]["Properties"]["ManagedPolicyArns"][1]
+
+
+@breaks("roles_hold_only_policies_of_the_template", "held by others as well")
+def _(template):
+    template["Resources"]["JudgingPolicy"]["Properties"]["Roles"] = ["Mallory"]
+
+
+@breaks("managed_policies_are_within_iams_quota", "too many actions")
+def _(template):
+    statement(template, "ConnectionsRole", "ReadPolicy")["Action"] += [f"dynamodb:Action{number:03}" for number in range(300)]
 
 
 @breaks("roles_use_no_wildcards_without_a_reason", "more than look-ups for any account")
@@ -343,11 +363,6 @@ def _(template):
     statement(template, "AnnouncementsRole", "Announce")["NotAction"] = ["sns:DeleteTopic"]
 
 
-@breaks("roles_decide_only_for_managed_services", "edits decide for any service")
-def _(template):
-    del statement(template, "PolicyChangesRole", "DecideTaggedServices")["Condition"]
-
-
 @breaks("roles_decide_only_for_managed_services", "looks at any service")
 def _(template):
     policy = template["Resources"]["ReconcileRole"]["Properties"]["Policies"][0]["PolicyDocument"]
@@ -363,11 +378,6 @@ def _(template):
     )
 
 
-@breaks("roles_decide_only_for_managed_services", "votes decide for any service")
-def _(template):
-    del statement(template, "ApprovalsRole", "DecideTaggedServices")["Condition"]
-
-
 @breaks("roles_decide_only_for_managed_services", "tagged or not")
 def _(template):
     del statement(template, "ConnectionsRole", "DecideTaggedServices")["Condition"]
@@ -375,7 +385,7 @@ def _(template):
 
 @breaks("roles_decide_only_for_managed_services", "any service")
 def _(template):
-    statement(template, "ReconcileRole", "DecideListedServices")["Resource"] = {
+    statement(template, "ReconcileRole", "WatchListedServices")["Resource"] = {
         "Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:vpc-endpoint-service/*"
     }
 
@@ -756,9 +766,14 @@ def _(template):
     del template["Outputs"]["RequestsTable"]["Description"]
 
 
-@breaks("exceptions_have_reasons", "no reason")
+@breaks("exceptions_have_reasons", "no reason in the template")
 def _(template):
-    template["Resources"]["ConnectionsQueue"]["Metadata"]["checkov"]["skip"][0]["comment"] = "noise"
+    template["Sources"]["template.yaml"] += "    ignore_checks: [E3005]\n"
+
+
+@breaks("exceptions_have_reasons", "no reason for checkov")
+def _(template):
+    template["Sources"][".checkov.yaml"] += "  - CKV_AWS_1\n"
 
 
 # ---------------------------------------------------------------------------------------------- events

@@ -115,9 +115,7 @@ def _(template, record):
 
 @breaks("cannot see who may connect", "ec2:DescribeVpcEndpointServicePermissions")
 def _(template, record):
-    statement(template, "ReconcileRole", "DecideListedServices")["Action"].remove(
-        "ec2:DescribeVpcEndpointServicePermissions"
-    )
+    statement(template, "ReconcileRole", "WatchListedServices")["Action"] = "ec2:DescribeVpcEndpointServices"
 
 
 @breaks("may not read the stream", "PolicyChangesRole refuses PolicyChangesFunction dynamodb:GetRecords")

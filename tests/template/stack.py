@@ -90,9 +90,13 @@ class Stack:
         return "${Key.Arn}" if self.own_key else self.parameters["KmsKeyArn"]
 
     def statements(self, role: str) -> list[dict]:
+        """All that a role may do: by policies of its own, and by managed policies of the template."""
+        properties = self.resources[role]["Properties"]
+        managed = self.of("AWS::IAM::ManagedPolicy")
+        policies = [managed[arn.strip("${}")] for arn in properties.get("ManagedPolicyArns", [])]
         return [
             statement
-            for policy in self.resources[role]["Properties"].get("Policies", [])
+            for policy in policies + properties.get("Policies", [])
             for statement in policy["PolicyDocument"]["Statement"]
         ]
 
