@@ -11,25 +11,33 @@ from world import FUNCTIONS, INTRUDER
 LISTED = "012345678901"
 
 
-def policy_of(world, function):
-    iam, role = world.emulator.client("iam"), world.stack.resources[f"{function}Role"]
-    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
-    return role, name, iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+def with_statement(world, role, sid):
+    """The managed policy of a role's that has the statement, with its document."""
+    iam = world.emulator.client("iam")
+    for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
+        arn = attached["PolicyArn"]
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        if sid in [statement["Sid"] for statement in document["Statement"]]:
+            return arn, document
+    raise LookupError(f"no managed policy of {role} has a statement {sid}")
 
 
 @contextmanager
 def without(world, function, sid):
-    """The function's policy lacks a statement for a while. What is refused meanwhile is meant to be."""
-    iam = world.emulator.client("iam")
-    role, name, policy = policy_of(world, function)
+    """The function's role lacks a statement for a while. What is refused meanwhile is meant to be."""
+    iam, role = world.emulator.client("iam"), world.stack.resources[f"{function}Role"]
+    arn, policy = with_statement(world, role, sid)
     less = policy | {"Statement": [statement for statement in policy["Statement"] if statement["Sid"] != sid]}
-    assert less != policy, f"{role} has no statement {sid}"
     begun = len(world.emulator.decisions())
-    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(less))
+    # Others hold the policy, too: so only this role holds something else.
+    iam.put_role_policy(RoleName=role, PolicyName="less", PolicyDocument=json.dumps(less))
+    iam.detach_role_policy(RoleName=role, PolicyArn=arn)
     try:
         yield
     finally:
-        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+        iam.attach_role_policy(RoleName=role, PolicyArn=arn)
+        iam.delete_role_policy(RoleName=role, PolicyName="less")
         world.meant += range(begun, len(world.emulator.decisions()))
 
 
