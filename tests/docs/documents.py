@@ -6,6 +6,7 @@
 It needs nothing but Python.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -86,8 +87,8 @@ def threats_have_proofs(page, text):
 
 SOURCES = [path for folder in ("shared", "functions") for path in (ROOT / folder).rglob("src/**/*.rs")]
 TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
-PUT = re.compile(r"\.put\(\s*\"(\w+)\"")
-FOR_NAME = re.compile(r"for \(name, value\) in \[(.*?)\] \{", re.DOTALL)
+# Held to the code by tests/tests/scenarios/facts.rs.
+FACTS = json.loads((ROOT / "tests/facts.json").read_text(encoding="utf-8"))
 
 
 def metrics_and_lines_are_those_of_the_code(page, text):
@@ -95,9 +96,7 @@ def metrics_and_lines_are_those_of_the_code(page, text):
     if page != "docs/messages.md":
         return
     code = "\n".join(path.read_text(encoding="utf-8").partition("#[cfg(test)]")[0] for path in SOURCES)
-    written = set(PUT.findall(code)) | {
-        name for table in FOR_NAME.findall(code) for name in re.findall(r'\("(\w+)"', table)
-    }
+    written = set(FACTS["metrics"])
     # And those that CloudWatch makes of the access log.
     written |= set(re.findall(r"^ +MetricName: (\w+)\n +MetricValue:", TEMPLATE, re.MULTILINE))
     lines, _, metrics = text.partition("\n## Logs and metrics\n")[2].partition("| metric |")

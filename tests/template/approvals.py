@@ -162,6 +162,9 @@ def own_domain_replaces_the_default_address(stack):
     for name, api in stack.of("AWS::ApiGatewayV2::Api").items():
         if api.get("DisableExecuteApiEndpoint", False) is not bool(domain):
             yield f"{name} has an address that nobody is told of, or none"
+    links = stack.functions["AnnouncementsFunction"]["Environment"]["Variables"]["APPROVALS_URL"]
+    if links != (f"https://{domain}" if domain else "${ApprovalsApi.ApiEndpoint}"):
+        yield f"links lead to {links}"
     if not domain:
         if names or mappings:
             yield f"a domain is made that nobody asked for: {sorted({**names, **mappings})}"

@@ -113,6 +113,13 @@ set_to(DOMAIN, "old TLS", TLS, "TLS_1_0")
 set_to(DOMAIN, "below a path", "ApprovalsMapping/Properties/ApiMappingKey", "v1")
 without(DOMAIN, "leads nowhere", "ApprovalsMapping")
 
+set_to(
+    "own_domain_replaces_the_default_address",
+    "links to an address that is turned off",
+    "AnnouncementsFunction/Properties/Environment/Variables/APPROVALS_URL",
+    {"Fn::GetAtt": ["ApprovalsApi", "ApiEndpoint"]},
+)
+
 # ----------------------------------------------------------------------------------------- permissions
 POLICY = "what_the_internet_reaches_cannot_change_the_policy"
 

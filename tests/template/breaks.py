@@ -79,75 +79,6 @@ def without_alarm(alarm: str):
 
 
 # ------------------------------------------------------------------------------------------- functions
-without("functions_say_what_they_run_on", "no memory", "ConnectionsFunction/Properties/MemorySize")
-without("functions_say_what_they_run_on", "no time-out", "ReconcileFunction/Properties/Timeout")
-without("functions_say_what_they_run_on", "not traced", "ReconcileFunction/Properties/TracingConfig")
-set_to("functions_say_what_they_run_on", "old runtime", "ReconcileFunction/Properties/Runtime", "provided.al2")
-without(
-    "functions_know_where_they_are",
-    "a variable is missing",
-    "ReconcileFunction/Properties/Environment/Variables/REQUESTS_TABLE",
-)
-set_to(
-    "functions_know_where_they_are",
-    "puts events on another bus",
-    "AnnouncementsFunction/Properties/Environment/Variables/EVENT_BUS_ARN",
-    {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/default"},
-)
-set_to(
-    "functions_know_where_they_are",
-    "knows one role only",
-    "ConnectionsFunction/Properties/Environment/Variables/OWN_ROLE_ARNS",
-    {"Fn::GetAtt": ["ConnectionsRole", "Arn"]},
-)
-set_to(
-    "functions_know_where_they_are",
-    "does not know the newest role",
-    "PolicyChangesFunction/Properties/Environment/Variables/OWN_ROLE_ARNS/Fn::Join/1",
-    [{"Fn::GetAtt": ["ConnectionsRole", "Arn"]}, {"Fn::GetAtt": ["ReconcileRole", "Arn"]}],
-)
-set_to(
-    "functions_know_where_they_are",
-    "looks accounts up unasked",
-    "PolicyChangesFunction/Properties/Environment/Variables/ORGANIZATIONS",
-    "on",
-)
-set_to(
-    "functions_know_where_they_are",
-    "watches another topic",
-    "ReconcileFunction/Properties/Environment/Variables/CONNECTION_NOTIFICATION_TOPIC_ARN",
-    {"Ref": "AlarmsTopic"},
-)
-set_to(
-    "functions_know_where_they_are",
-    "asks nobody by e-mail",
-    "ConnectionsFunction/Properties/Environment/Variables/APPROVAL_EMAILS",
-    "off",
-)
-without(
-    "functions_know_where_they_are",
-    "watches no rule",
-    "ReconcileFunction/Properties/Environment/Variables/CLOUDTRAIL_RULE_NAME",
-)
-set_to(
-    "functions_know_where_they_are",
-    "letters to everybody",
-    "AnnouncementsFunction/Properties/Environment/Variables/APPROVALS_TOPIC_ARN",
-    {"Ref": "AnnouncementsTopic"},
-)
-set_to(
-    "functions_know_where_they_are",
-    "links to an address that is turned off",
-    "AnnouncementsFunction/Properties/Environment/Variables/APPROVALS_URL",
-    {"Fn::GetAtt": ["ApprovalsApi", "ApiEndpoint"]},
-)
-set_to(
-    "functions_know_where_they_are",
-    "buttons of any workspace",
-    "ApprovalsFunction/Properties/Environment/Variables/SLACK_TEAM_ID",
-    "",
-)
-set_to("functions_say_what_they_run_on", "an unknown function", "Extra", {"Type": "AWS::Lambda::Function"})
 without("functions_log_into_a_group_of_their_own", "votes are not kept", "ApprovalsLog/DeletionPolicy")
 without("functions_log_into_a_group_of_their_own", "no retention", "ConnectionsLog/Properties/RetentionInDays")
 without("functions_log_into_a_group_of_their_own", "no key", "ReconcileLog/Properties/KmsKeyId")
@@ -492,28 +423,28 @@ without(
     "rules_retry_and_keep_what_fails", "no retry policy", "ConnectionRequestedRule/Properties/Targets/0/RetryPolicy"
 )
 without(
-    "rules_retry_and_keep_what_fails",
+    "rules_take_what_the_function_reads",
     "misses rejects",
     "CloudTrailRule/Properties/EventPattern/$or/1/detail/eventName/1",
 )
 without(
-    "rules_retry_and_keep_what_fails",
+    "rules_take_what_the_function_reads",
     "accepts that were forwarded",
     "CloudTrailRule/Properties/EventPattern/$or/1/account",
 )
 without(
-    "rules_retry_and_keep_what_fails",
+    "rules_take_what_the_function_reads",
     "accepts in another account",
     "CloudTrailRule/Properties/EventPattern/$or/1/detail/recipientAccountId",
 )
 set_to(
-    "rules_retry_and_keep_what_fails",
+    "rules_take_what_the_function_reads",
     "accepts from whoever forwards them",
     "CloudTrailRule/Properties/EventPattern/$or/0/detail/eventName",
     ["CreateVpcEndpoint", "DeleteVpcEndpoints", "AcceptVpcEndpointConnections"],
 )
 set_to(
-    "rules_retry_and_keep_what_fails",
+    "rules_take_what_the_function_reads",
     "no forwarded creations",
     "CloudTrailRule/Properties/EventPattern/$or/0/account",
     [{"Ref": "AWS::AccountId"}],

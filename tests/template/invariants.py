@@ -18,11 +18,13 @@ sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
 
 import approvals  # noqa: E402, F401 (registers its checks)
 import events  # noqa: E402, F401 (as well)
+import functions  # noqa: E402, F401 (as well)
 import operations  # noqa: E402, F401 (as well)
 import regions  # noqa: E402, F401 (as well)
 import versions  # noqa: E402, F401 (as well)
 import writers  # noqa: E402, F401 (as well)
 from cloudformation import outputs, refusals  # noqa: E402
+from facts import FACTS, metrics_of_ours  # noqa: E402
 from stack import CHECKS, Stack, check, many  # noqa: E402
 from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 from translate import translate  # noqa: E402
@@ -85,41 +87,7 @@ ANYWHERE = {
     "xray:PutTelemetryRecords": TRACES,
     "xray:PutTraceSegments": TRACES,
 }
-# What each function's configuration reads, and what that of some reads besides.
-ENVIRONMENT = {
-    "STACK_NAME",
-    "SETTINGS_VERSION",
-    "ALLOWLIST_TABLE",
-    "REQUESTS_TABLE",
-    "APPROVAL_EMAILS",
-    "MANAGED_SERVICES",
-    "ORGANIZATIONS",
-    "OWN_ROLE_ARNS",
-}
-WATCHED = {
-    "CONNECTION_NOTIFICATION_TOPIC_ARN": "${ConnectionNotificationTopic}",
-    "CLOUDTRAIL_RULE_NAME": "${CloudTrailRule}",
-}
-# What the function that sends needs to know of where.
-TOPICS = {
-    "ANNOUNCEMENTS_TOPIC_ARN": "${AnnouncementsTopic}",
-    "APPROVALS_TOPIC_ARN": "${ApprovalsTopic}",
-    "ALARMS_TOPIC_ARN": "${AlarmsTopic}",
-}
-# By variable, the parameter that it holds.
-SLACK_VARIABLES = {
-    "SLACK_SECRET_ARN": "SlackSecretArn",
-    "SLACK_TEAM_ID": "SlackTeamId",
-    "SLACK_APP_ID": "SlackAppId",
-    "SLACK_CHANNEL": "SlackChannel",
-}
-BESIDES = {
-    "AnnouncementsFunction": {*TOPICS, "APPROVALS_URL", "SLACK_QUEUE_ARN", "EVENT_BUS_ARN"},
-    "ReconcileFunction": set(WATCHED),
-    "ApprovalsFunction": {"SLACK_SECRET_ARN", "SLACK_TEAM_ID", "SLACK_APP_ID"},
-    "SlackFunction": {"SLACK_SECRET_ARN", "SLACK_APP_ID", "SLACK_CHANNEL"},
-}
-# Metrics of ours that mean by themselves that somebody must act; and those of them that reconcile writes in each run.
+# Metrics that reconcile writes in each run, and that mean by themselves that somebody must act.
 FOUND = (
     "ApproversEnteredTwice",
     "BypassedServices",
@@ -139,17 +107,11 @@ FOUND = (
     "UnmanagedServices",
     "UnnotifiedServices",
 )
-# Those that announcements writes in each run of its schedule.
-REACHED = ("ApprovalEmailElsewhere", "ApprovalEmailHeld", "ApproversNotReached")
-TELLING = ("MalformedPolicyEdits", "RefusedMessages", "ThrottledRequests", *FOUND, *REACHED)
-# Those of which one that stays on would hide another are counted by a dimension: its name, the type in core whose words are its values.
-COUNTED_BY = {
-    "MalformedPolicyEdits": ("stops", "Stops"),
-    "OldestReviewSeconds": ("account", "Whose"),
-    "UndecidableReviews": ("account", "Whose"),
-}
-WORDS = {"Stops": "policy_key.rs", "Whose": "waiting.rs"}
-STEPS = {"observe", "judge", "record", "enforce", "announce"}
+# Metrics that no alarm waits for, and those that have alarms of another kind than the rest.
+ONLY_SHOWN = {"AcknowledgedFindings", "DecisionLatency", "MalformedRecords", "ReconcileDifferences", "Requests", "Votes"}
+WITH_OTHER_ALARMS = {"Answers", "SlackFailures", "SlackStrangers", "StepFailures"}
+# The secret's failures are counted among Slack's; items of the allowlist are told apart by what they stop.
+COUNTED_OTHERWISE = {"Permanent.MalformedSecret", "Permanent.MalformedPolicy"}
 
 # What announcements acts on of the requests table's stream.
 OUTBOX_INSERTS = {"eventName": ["INSERT"], "dynamodb": {"Keys": {"pk": {"S": [{"prefix": "outbox#"}]}}}}
@@ -158,58 +120,6 @@ UNCHECKED = "could not be checked"
 
 
 # ------------------------------------------------------------------------------------------- functions
-
-
-@check
-def functions_say_what_they_run_on(stack):
-    if len(stack.functions) != 5 + stack.slack:
-        yield f"the functions are {sorted(stack.functions)}"
-    for name, function in stack.functions.items():
-        for wanted in ("MemorySize", "Timeout", "Description", "Architectures"):
-            if not function.get(wanted):
-                yield f"{name} has no {wanted}"
-        if function.get("Runtime") != "provided.al2023" or function.get("Handler") != "bootstrap":
-            yield f"{name} is not a binary on provided.al2023"
-        if function.get("TracingConfig", {}).get("Mode") != "Active":
-            yield f"{name} is not traced"
-
-
-@check
-def functions_know_where_they_are(stack):
-    roles = ",".join(f"${{{role}.Arn}}" for role in JUDGING_ROLES)
-    domain = stack.parameters.get("ApprovalsDomainName")
-    for name, function in stack.functions.items():
-        variables = function.get("Environment", {}).get("Variables", {})
-        wanted = ENVIRONMENT | BESIDES.get(name, set())
-        if set(variables) != wanted:
-            yield f"{name} has other variables than its configuration reads: {sorted(set(variables) ^ wanted)}"
-        wanted = "${AllowlistTable}" if stack.own_allowlist else "allowlist"
-        if variables.get("ALLOWLIST_TABLE") != wanted:
-            yield f"{name} goes by the allowlist {variables.get('ALLOWLIST_TABLE')}"
-        if variables.get("STACK_NAME") != "gatekeeper":
-            yield f"{name} writes metrics under another stack than its alarms look at"
-        if variables.get("ORGANIZATIONS") != stack.parameters.get("Organizations", "off"):
-            yield f"{name} looks accounts up, or does not, against the parameter"
-        for variable in sorted(set(WATCHED) & set(variables)):
-            if variables[variable] != WATCHED[variable]:
-                yield f"{name} watches {variables[variable]}"
-        for variable in sorted(set(TOPICS) & set(variables)):
-            if variables[variable] != TOPICS[variable]:
-                yield f"{name} takes {variables[variable]} for {variable}"
-        bus = stack.parameters.get("EventBusArn", "")
-        if variables.get("EVENT_BUS_ARN", bus) != bus:
-            yield f"{name} puts events on {variables['EVENT_BUS_ARN']!r}"
-        # Approvers can be sent links wherever there is an address to send them to.
-        if variables.get("APPROVAL_EMAILS") != "on":
-            yield f"{name} has nobody asked by e-mail"
-        for variable in sorted(set(SLACK_VARIABLES) & set(variables)):
-            if variables[variable] != stack.parameters.get(SLACK_VARIABLES[variable], ""):
-                yield f"{name} takes {variables[variable]!r} for {variable}"
-        wanted = f"https://{domain}" if domain else "${ApprovalsApi.ApiEndpoint}"
-        if variables.get("APPROVALS_URL", wanted) != wanted:
-            yield f"{name} sends links to {variables.get('APPROVALS_URL')}"
-        if variables.get("OWN_ROLE_ARNS") != roles:
-            yield f"{name} does not know all roles that decide, and would take our calls for somebody else's"
 
 
 @check
@@ -376,8 +286,7 @@ def queues_wait_six_times_the_time_out(stack):
 
 @check
 def what_waits_for_slack_comes_back_when_the_function_reckons_with_it(stack):
-    source = (ROOT / "functions/slack/src/prompts.rs").read_text(encoding="utf-8")
-    reckoned = 60 * int(re.search(r"HANDED_BACK: \w+ = \w+::from_mins\((\d+)\)", source)[1])
+    reckoned = FACTS["slack_hands_back_after_seconds"]
     comes_back = stack.queues.get("SlackQueue", {}).get("VisibilityTimeout", 30)
     if stack.slack and not reckoned - 120 <= comes_back < reckoned:
         yield f"a record of SlackQueue comes back after {comes_back} s, and the function reckons with {reckoned} s"
@@ -615,8 +524,7 @@ def queues_are_encrypted_and_closed(stack):
 
 @check
 def rules_retry_and_keep_what_fails(stack):
-    rules = stack.of("AWS::Events::Rule")
-    for name, rule in rules.items():
+    for name, rule in stack.of("AWS::Events::Rule").items():
         if rule.get("EventBusName", "default") != "default":
             yield f"{name} is not on the default bus, the only one that CloudTrail sends to"
         for target in rule["Targets"]:
@@ -626,36 +534,6 @@ def rules_retry_and_keep_what_fails(stack):
                 yield f"{name} has no retry policy"
             if target["Arn"] != "${ConnectionsQueue.Arn}":
                 yield f"{name} does not go through the queue"
-    patterns = {name: rule["EventPattern"] for name, rule in rules.items()}
-    # Accepts and rejects name who decided, so they come from this account alone; what consumers' accounts forward
-    # only says where to look.
-    account = "012345678901"
-    if patterns.get("CloudTrailRule") != {
-        "source": ["aws.ec2"],
-        "detail-type": ["AWS API Call via CloudTrail"],
-        "$or": [
-            {
-                "detail": {
-                    "eventSource": ["ec2.amazonaws.com"],
-                    "eventName": ["CreateVpcEndpoint", "DeleteVpcEndpoints"],
-                }
-            },
-            {
-                "account": [account],
-                "detail": {
-                    "eventSource": ["ec2.amazonaws.com"],
-                    "eventName": ["AcceptVpcEndpointConnections", "RejectVpcEndpointConnections"],
-                    "recipientAccountId": [account],
-                },
-            },
-        ],
-    }:
-        yield "CloudTrailRule matches other calls, or those of another account"
-    if patterns.get("ConnectionRequestedRule") != {
-        "source": ["privatelink.gatekeeper"],
-        "detail-type": ["Connection Requested"],
-    }:
-        yield "ConnectionRequestedRule matches other events"
 
 
 # Whom a customer key must let in, and to what; KmsKeyArn's description names the same services.
@@ -790,9 +668,11 @@ def everything_that_can_fail_has_an_alarm(stack):
             yield f"no alarm on what {api} refuses"
         if ("PrivateLinkGatekeeper", "Answers", (("outcome", "failed"),)) not in stack.watched():
             yield f"no alarm on failures of those whom {api} is for"
-    for metric in TELLING:
-        name, kind = COUNTED_BY.get(metric, (None, None))
-        for dimensions in [((name, word),) for word in words_of(kind)] if kind else [()]:
+    for metric, names in metrics_of_ours(stack).items():
+        if metric in ONLY_SHOWN | WITH_OTHER_ALARMS:
+            continue
+        # One that stays on must not hide another: an alarm for each value of the dimension.
+        for dimensions in [((name, value),) for name in names for value in FACTS["values"][name]] or [()]:
             if ("PrivateLinkGatekeeper", metric, dimensions) not in stack.watched():
                 yield f"no alarm on {metric} {dict(dimensions)}"
     dead = stack.dead_letter_queues()
@@ -800,38 +680,20 @@ def everything_that_can_fail_has_an_alarm(stack):
         metric = "ApproximateNumberOfMessagesVisible" if queue in dead else "ApproximateAgeOfOldestMessage"
         if not stack.has_alarm("AWS/SQS", metric, f"${{{queue}.QueueName}}"):
             yield f"no alarm on {metric} of {queue}"
-    for step in sorted(STEPS):
+    for step in FACTS["values"]["step"]:
         if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", step):
             yield f"no alarm on failures of the step {step}"
     watched = {value for _, metric, dimensions in stack.watched() if metric == "StepFailures" for _, value in dimensions}
-    # Items of the allowlist that cannot be understood are told apart by what they stop.
-    for error_type in sorted(permanent_error_types() - watched - {"Permanent.MalformedPolicy"}):
+    permanent = {name for name in FACTS["values"]["error_type"] if name.startswith("Permanent.")}
+    for error_type in sorted(permanent - watched - COUNTED_OTHERWISE):
         yield f"no alarm on failures of the type {error_type}, which do not pass"
-    for stops in sorted(words_of("Stops") - {"nothing"}):
-        if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", stops):
+    for stops in FACTS["values"]["stops"]:
+        if stops != "nothing" and not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", stops):
             yield f"no alarm on items of the allowlist that stop {stops} and cannot be understood"
     if stack.slack and not stack.has_alarm("PrivateLinkGatekeeper", "SlackFailures", "permanent"):
         yield "no alarm when Slack lets nobody in"
     if stack.slack and ("PrivateLinkGatekeeper", "SlackStrangers", ()) not in stack.watched():
         yield "no alarm when somebody is refused in Slack"
-
-
-def words_of(kind: str) -> set[str]:
-    """The values of a type in core, as metrics have them."""
-    source = (ROOT / "shared/core/src" / WORDS[kind]).read_text(encoding="utf-8")
-    found = re.search(rf"^impl {kind} \{{.*?^\}}", source, re.MULTILINE | re.DOTALL)
-    return set(re.findall(r'Self::\w+ => "(\w+)"', found[0]))
-
-
-def permanent_error_types() -> set[str]:
-    """Those of the gatekeeper's failures that do not pass until somebody acts. That of Slack's secret is counted among
-    Slack's failures, which have an alarm of their own."""
-    source = (ROOT / "shared/aws/src/error.rs").read_text(encoding="utf-8")
-    named = set(re.findall(r'"(Permanent\.\w+)"', source))
-    kinds = re.search(r"^pub enum Permanent \{.*?^\}", source, re.MULTILINE | re.DOTALL)
-    # A kind that had no name, or another one, would have no alarm and nobody would see it.
-    assert named == {f"Permanent.{kind}" for kind in re.findall(r"^    (\w+)[,(]", kinds[0], re.MULTILINE)}, named
-    return named - {"Permanent.MalformedSecret"}
 
 
 @check
@@ -856,27 +718,17 @@ def what_passes_is_no_alarm_at_once(stack):
             yield f"{name} waits, though it does not pass"
 
 
-def made_of_logs(stack) -> str:
-    """The metrics that CloudWatch makes of the access log, as a function would name them."""
-    filters = stack.of("AWS::Logs::MetricFilter").values()
-    metrics = [metric for made in filters for metric in made["MetricTransformations"]]
-    return "".join(f'"{metric["MetricNamespace"]}" "{metric["MetricName"]}"' for metric in metrics)
-
-
 @check
 def alarms_watch_what_the_functions_write(stack):
-    sources = "".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("shared/aws/src", "functions")
-        for path in sorted((ROOT / folder).rglob("*.rs"))
-    ) + made_of_logs(stack)
-    sources += "".join((ROOT / "shared/core/src" / file).read_text(encoding="utf-8") for file in WORDS.values())
+    metrics = metrics_of_ours(stack)
     for namespace, metric, dimensions in stack.watched():
         if namespace.startswith("AWS/"):
             continue
-        for word in (namespace, metric, *(part for dimension in dimensions for part in dimension)):
-            if f'"{word}"' not in sources:
-                yield f"an alarm waits for {word}, which the functions never write"
+        if namespace != "PrivateLinkGatekeeper" or metric not in metrics:
+            yield f"an alarm waits for {namespace} {metric}, which the functions never write"
+        for name, value in dimensions:
+            if name not in metrics.get(metric, ()) or value not in FACTS["values"][name]:
+                yield f"an alarm waits for {metric} by {name} {value}, which the functions never write"
 
 
 @check
@@ -1099,6 +951,7 @@ def main() -> int:
     template["Others"] = {"global-allowlist": yaml_parse(GLOBAL_ALLOWLIST.read_text(encoding="utf-8"))}
     if sys.argv[1:] == ["--breaks"]:
         import approvals_breaks  # noqa: F401 (registers its breaks)
+        import functions_breaks  # noqa: F401 (as well)
         import operations_breaks  # noqa: F401 (as well)
         import regions_breaks  # noqa: F401 (as well)
         import versions_breaks  # noqa: F401 (as well)

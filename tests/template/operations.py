@@ -1,9 +1,10 @@
-"""What must be true for whoever keeps it running: the dashboard, the archives, the time-outs, the documents."""
+"""What must be true for whoever keeps it running: the dashboard, the archives, the documents."""
 
 import json
 import re
 from pathlib import Path
 
+from facts import metrics_of_ours
 from stack import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,34 +32,27 @@ def dashboard_shows_all_alarms(stack):
 
 @check
 def dashboard_shows_what_is_measured(stack):
-    written = source("shared/aws/src/telemetry/metrics.rs") + "".join(
-        path.read_text(encoding="utf-8")
-        for folder in ("shared/aws/src/announcements", "shared/aws/src/gatekeeper", "functions")
-        for path in sorted((ROOT / folder).rglob("*.rs"))
-    )
-    filters = stack.of("AWS::Logs::MetricFilter").values()
-    written += "".join(f'"{metric["MetricName"]}"' for made in filters for metric in made["MetricTransformations"])
+    measured = metrics_of_ours(stack)
     searched = r"\{PrivateLinkGatekeeper,stack,(\w+)\} MetricName=\"(\w+)\" stack=\"gatekeeper\""
     for widget in widgets(stack):
         for metric in widget["properties"].get("metrics", []):
             title = widget["properties"]["title"]
+            name, dimensions = None, ()
             if isinstance(metric[0], dict):
                 found = re.search(searched, metric[0]["expression"])
                 if not found:
                     yield f"{title!r} searches for {metric[0]['expression']}"
-                words = found.groups() if found else ()
+                    continue
+                name, dimensions = found[2], (found[1],)
             elif metric[0] == "PrivateLinkGatekeeper":
                 if metric[2:4] != ["stack", "gatekeeper"]:
                     yield f"{title!r} shows other stacks"
                 # With a dimension, its name as well; its values are held to where alarms are.
-                words = (metric[1], *metric[4:5]) if len(metric) > 5 else (metric[1],)
-            else:
-                words = ()
-                if not re.fullmatch(r"\$\{\w+(\.QueueName)?\}", metric[3]):
-                    yield f"{title!r} shows {metric[3]}, which is not of this stack"
-            for word in words:
-                if f'"{word}"' not in written:
-                    yield f"{title!r} waits for {word}, which the functions never write"
+                name, dimensions = metric[1], metric[4:5] if len(metric) > 5 else ()
+            elif not re.fullmatch(r"\$\{\w+(\.QueueName)?\}", metric[3]):
+                yield f"{title!r} shows {metric[3]}, which is not of this stack"
+            if name and (name not in measured or not set(dimensions) <= set(measured[name])):
+                yield f"{title!r} waits for {name} by {dimensions}, which the functions never write"
         if widget["type"] == "metric" and widget["properties"]["region"] != "eu-central-1":
             yield f"{widget['properties']['title']!r} is of another Region"
 
@@ -110,30 +104,6 @@ def amazon_q_shows_and_does_nothing(stack):
             yield f"{name} may be given more by a role of a person"
         if channel["ConfigurationName"] != "gatekeeper-eu-central-1":
             yield f"{name} collides with that of another stack"
-
-
-# ------------------------------------------------------------------------------------------- time-outs
-
-
-def seconds(text: str, name: str) -> int:
-    """A duration that is written in the code, in whole seconds."""
-    return int(re.search(rf"\b{name}\b[^;,]*?from_secs\((\d+)\)", text)[1])
-
-
-def patience(function: str) -> int:
-    """The longest that a function waits for one call, with all its retries, or for all of them together."""
-    if function == "ApprovalsFunction":
-        handler = source("functions/approvals/src/handler.rs")
-        return seconds(handler, "PATIENCE") + seconds(handler, "MARGIN")
-    defaults = source("shared/aws/src/clients.rs").split("impl Default for Patience", 1)[1]
-    return seconds(defaults, "operation")
-
-
-@check
-def functions_outlast_their_calls(stack):
-    for name, function in stack.functions.items():
-        if function["Timeout"] <= patience(name):
-            yield f"{name} ends after {function['Timeout']} s, and may wait {patience(name)} s for a call"
 
 
 # ------------------------------------------------------------------------------------------- documents

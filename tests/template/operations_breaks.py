@@ -54,10 +54,6 @@ set_to(AMAZON_Q, "a name of the account", f"{CHANNEL}/ConfigurationName", {"Ref"
 without(AMAZON_Q, "the administrator's limit", f"{CHANNEL}/GuardrailPolicies")
 without(AMAZON_Q, "a role for nothing", "AmazonQRole/Condition")
 
-for FUNCTION, TIME_OUT in (("ConnectionsFunction", 20), ("SlackFunction", 10), ("ApprovalsFunction", 11)):
-    set_to("functions_outlast_their_calls", f"{FUNCTION} ends first", f"{FUNCTION}/Properties/Timeout", TIME_OUT)
-
-
 @breaks("each_alarm_is_explained", "a new one")
 def _(template):
     template["Resources"]["NewAlarm"] = template["Resources"]["ForbiddenAlarm"]

@@ -17,9 +17,9 @@ use crate::page::{self, Notice};
 use crate::slack::{Slack, SlackConfig};
 
 /// Nobody looks at a page that has not come by then.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 /// What answering in good order takes.
-const MARGIN: Duration = Duration::from_secs(1);
+pub const MARGIN: Duration = Duration::from_secs(1);
 
 /// Handles requests. Share it between them.
 #[derive(Debug)]

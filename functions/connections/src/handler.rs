@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
-use gatekeeper_aws::telemetry::Unit;
+use gatekeeper_aws::telemetry::Metric;
 use gatekeeper_core::hint::{Budget, Hint};
 use serde_json::Value;
 
@@ -98,7 +98,7 @@ impl Handler {
         );
         self.gatekeeper
             .metrics()
-            .put("MalformedRecords", Unit::Count, 1.0, &[]);
+            .put(Metric::MalformedRecords, 1.0, &[]);
     }
 }
 

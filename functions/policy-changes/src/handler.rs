@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
-use gatekeeper_aws::telemetry::Unit;
+use gatekeeper_aws::telemetry::Metric;
 use serde_json::Value;
 
 use crate::batch::{Answer, Batch};
@@ -94,7 +94,7 @@ impl Handler {
             let stops = [("stops", malformed.stops().as_str())];
             self.gatekeeper
                 .metrics()
-                .put("MalformedPolicyEdits", Unit::Count, 1.0, &stops);
+                .put(Metric::MalformedPolicyEdits, 1.0, &stops);
         } else if let Some(mended) = &edit.mended {
             tracing::info!(
                 sequence_number,

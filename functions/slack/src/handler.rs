@@ -11,7 +11,7 @@ use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::{Step, chain};
 use gatekeeper_aws::secrets::SlackSecrets;
 use gatekeeper_aws::tables::Tables;
-use gatekeeper_aws::telemetry::{Metrics, Unit};
+use gatekeeper_aws::telemetry::{Metric, Metrics};
 use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_slack_api::client::Client;
@@ -193,7 +193,7 @@ impl Handler {
             error = chain(malformed),
             "malformed record given up"
         );
-        self.metrics.put("MalformedRecords", Unit::Count, 1.0, &[]);
+        self.metrics.put(Metric::MalformedRecords, 1.0, &[]);
     }
 }
 

@@ -23,3 +23,5 @@ mod prompts;
 pub mod render;
 mod slack;
 mod together;
+
+pub use prompts::HANDED_BACK;

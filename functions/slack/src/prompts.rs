@@ -45,7 +45,7 @@ const PAGES: usize = 20;
 
 /// The queue hands a record back after so long, as in template.yaml, and a bit later at times. What would be
 /// too late by then is not left to it.
-const HANDED_BACK: SignedDuration = SignedDuration::from_mins(7);
+pub const HANDED_BACK: SignedDuration = SignedDuration::from_mins(7);
 
 /// Posts what is announced.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ pub(crate) mod codes;
 use std::error::Error as StdError;
 use std::fmt::{self, Write as _};
 
+use gatekeeper_core::names;
 use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::precondition::UnreadablePolicy;
 
@@ -121,60 +122,58 @@ pub enum Step {
     Announce,
 }
 
-impl Step {
-    /// For logs and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Observe => "observe",
-            Self::Judge => "judge",
-            Self::Record => "record",
-            Self::Enforce => "enforce",
-            Self::Announce => "announce",
-        }
-    }
-}
+names!(Step {
+    Observe = "observe",
+    Judge = "judge",
+    Record = "record",
+    Enforce = "enforce",
+    Announce = "announce",
+});
 
 impl Class {
     /// A stable name that alarms can filter by: `Retryable.…` or `Permanent.…`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Retryable(kind) => match kind {
-                Retryable::DescribeConnections => "Retryable.DescribeConnections",
-                Retryable::DescribeServices => "Retryable.DescribeServices",
-                Retryable::DescribeNotifications => "Retryable.DescribeNotifications",
-                Retryable::ReadTables => "Retryable.ReadTables",
-                Retryable::RecordTransition => "Retryable.RecordTransition",
-                Retryable::Contended => "Retryable.Contended",
-                Retryable::Enforce => "Retryable.Enforce",
-                Retryable::Publish => "Retryable.Publish",
-                Retryable::Outbox => "Retryable.Outbox",
-                Retryable::UpdateSlots => "Retryable.UpdateSlots",
-                Retryable::RememberState => "Retryable.RememberState",
-                Retryable::RememberPosting => "Retryable.RememberPosting",
-                Retryable::LookUpAccount => "Retryable.LookUpAccount",
-                Retryable::WatchServices => "Retryable.WatchServices",
-                Retryable::ClaimEnded => "Retryable.ClaimEnded",
-                Retryable::Subscribe => "Retryable.Subscribe",
-                Retryable::ReadSecret => "Retryable.ReadSecret",
-                Retryable::MakeToken => "Retryable.MakeToken",
-                Retryable::OutOfTime => "Retryable.OutOfTime",
-            },
-            Self::Permanent(kind) => match kind {
-                Permanent::MalformedPolicy(_) => "Permanent.MalformedPolicy",
-                Permanent::MalformedAcknowledgement => "Permanent.MalformedAcknowledgement",
-                Permanent::MalformedRequest => "Permanent.MalformedRequest",
-                Permanent::MalformedSecret => "Permanent.MalformedSecret",
-                Permanent::Forbidden => "Permanent.Forbidden",
-                Permanent::RefusedCall => "Permanent.RefusedCall",
-                Permanent::Refused => "Permanent.Refused",
-                Permanent::Encode => "Permanent.Encode",
-                Permanent::Illegal => "Permanent.Illegal",
-            },
+            Self::Retryable(kind) => kind.as_str(),
+            Self::Permanent(kind) => kind.as_str(),
         }
     }
 }
+
+names!(Retryable {
+    DescribeConnections = "Retryable.DescribeConnections",
+    DescribeServices = "Retryable.DescribeServices",
+    DescribeNotifications = "Retryable.DescribeNotifications",
+    ReadTables = "Retryable.ReadTables",
+    RecordTransition = "Retryable.RecordTransition",
+    Contended = "Retryable.Contended",
+    Enforce = "Retryable.Enforce",
+    Publish = "Retryable.Publish",
+    Outbox = "Retryable.Outbox",
+    UpdateSlots = "Retryable.UpdateSlots",
+    RememberState = "Retryable.RememberState",
+    RememberPosting = "Retryable.RememberPosting",
+    LookUpAccount = "Retryable.LookUpAccount",
+    WatchServices = "Retryable.WatchServices",
+    ClaimEnded = "Retryable.ClaimEnded",
+    Subscribe = "Retryable.Subscribe",
+    ReadSecret = "Retryable.ReadSecret",
+    MakeToken = "Retryable.MakeToken",
+    OutOfTime = "Retryable.OutOfTime",
+});
+
+names!(Permanent {
+    MalformedPolicy(_) = "Permanent.MalformedPolicy",
+    MalformedAcknowledgement = "Permanent.MalformedAcknowledgement",
+    MalformedRequest = "Permanent.MalformedRequest",
+    MalformedSecret = "Permanent.MalformedSecret",
+    Forbidden = "Permanent.Forbidden",
+    RefusedCall = "Permanent.RefusedCall",
+    Refused = "Permanent.Refused",
+    Encode = "Permanent.Encode",
+    Illegal = "Permanent.Illegal",
+});
 
 impl From<Retryable> for Class {
     fn from(kind: Retryable) -> Self {

@@ -87,6 +87,7 @@ pub mod link;
 pub mod listing;
 pub mod message;
 pub mod messages;
+mod names;
 pub mod observation;
 pub mod outbox;
 pub mod plan;

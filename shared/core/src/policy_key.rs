@@ -21,6 +21,7 @@ use crate::acknowledgement::ACKNOWLEDGEMENTS;
 use crate::connection::{Connection, Organization};
 use crate::evidence::Evidence;
 use crate::ids::{AccountId, EndpointId, OrgPath, ServiceId};
+use crate::names;
 use crate::policy::{Effect, Principal, Rule, Scope};
 
 /// How many keys of each kind are remembered by their text. Where a scope holds more that may deny,
@@ -68,19 +69,13 @@ pub enum Stops {
     Nothing,
 }
 
-impl Stops {
-    /// For metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Approver => "approver",
-            Self::Service => "service",
-            Self::EveryService => "every_service",
-            Self::UnexpectedKey => "unexpected_key",
-            Self::Nothing => "nothing",
-        }
-    }
-}
+names!(Stops {
+    Approver = "approver",
+    Service = "service",
+    EveryService = "every_service",
+    UnexpectedKey = "unexpected_key",
+    Nothing = "nothing",
+});
 
 impl PolicyKey {
     /// A key of these texts.

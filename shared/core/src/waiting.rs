@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::connection::{Connection, Phase};
 use crate::ids::AccountId;
+use crate::names;
 use crate::policy::Principal;
 use crate::request::{Request, Status};
 
@@ -22,16 +23,12 @@ pub enum Whose {
 impl Whose {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Known, Self::Unknown];
-
-    /// For metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Known => "known",
-            Self::Unknown => "unknown",
-        }
-    }
 }
+
+names!(Whose {
+    Known = "known",
+    Unknown = "unknown",
+});
 
 /// The open reviews that were seen, and the accounts that are known.
 #[derive(Debug, Clone, Default)]

@@ -24,6 +24,7 @@ mod crash;
 mod decisions;
 mod drift;
 mod events;
+mod facts;
 mod failures;
 mod faults;
 mod forged;

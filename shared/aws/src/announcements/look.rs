@@ -11,7 +11,7 @@ use super::topics::Topics;
 use crate::clients::Clients;
 use crate::error::Error;
 use crate::tables::{Db, Watched, WatchedServices};
-use crate::telemetry::{Metrics, Unit, log_failure};
+use crate::telemetry::{Metric, Metrics, log_failure};
 
 /// Looks at the topics.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Look {
 
     fn measure(&self, unheard: usize) {
         let unheard = f64::from(u32::try_from(unheard).unwrap_or(u32::MAX));
-        self.metrics.put("UnheardTopics", Unit::Count, unheard, &[]);
+        self.metrics.put(Metric::UnheardTopics, unheard, &[]);
     }
 
     /// Whether anybody is subscribed to each topic. An announcement of one that nobody hears goes to the

@@ -36,7 +36,7 @@ use crate::clients::{Clients, Timeouts};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Step, chain};
 use crate::tables::{Db, Left, Outbox, UnreadableItem};
-use crate::telemetry::{Metrics, Unit, log_failure};
+use crate::telemetry::{Metric, Metrics, log_failure};
 use bus::Bus;
 pub use config::{AnnouncementsConfig, EventBus};
 use emails::{Email, Emails};
@@ -413,7 +413,7 @@ impl Announcements {
                 error = why,
                 "a message was refused for good; it is put aside"
             );
-            self.metrics.put("RefusedMessages", Unit::Count, 1.0, &[]);
+            self.metrics.put(Metric::RefusedMessages, 1.0, &[]);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Call, Error, Retryable, Step};
 use crate::tables::{Allowlist, Db, HeldEmails, Outbox, ReachMemory, Requests};
-use crate::telemetry::{Metrics, Unit, log_failure};
+use crate::telemetry::{Metric, Metrics, log_failure};
 
 /// How often a look is begun anew because another instance looked at the same time.
 const ATTEMPTS: u32 = 4;
@@ -260,15 +260,21 @@ impl Reach {
             let findings = look?.findings.iter();
             Some(findings.filter(|finding| wanted(finding)).count())
         };
-        for (name, value) in [
-            ("ApprovalEmailHeld", Some(usize::from(holds(look)))),
-            ("ApproversNotReached", count(ReachFinding::is_not_reached)),
-            ("ApprovalEmailElsewhere", count(ReachFinding::is_elsewhere)),
+        for (metric, value) in [
+            (Metric::ApprovalEmailHeld, Some(usize::from(holds(look)))),
+            (
+                Metric::ApproversNotReached,
+                count(ReachFinding::is_not_reached),
+            ),
+            (
+                Metric::ApprovalEmailElsewhere,
+                count(ReachFinding::is_elsewhere),
+            ),
         ] {
             // What a look that failed did not see stays on the metric as it was.
             if let Some(value) = value {
                 let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
-                self.metrics.put(name, Unit::Count, value, &[]);
+                self.metrics.put(metric, value, &[]);
             }
         }
     }

@@ -4,7 +4,7 @@ use gatekeeper_core::approver::{ApproverId, entered_twice};
 
 use super::log::Log;
 use crate::tables::Allowlist;
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::{Metric, Metrics};
 
 /// Looks at the approvers' items.
 #[derive(Debug)]
@@ -32,6 +32,6 @@ impl ApproverItems {
         }
         let people = u32::try_from(twice.len()).unwrap_or(u32::MAX);
         self.metrics
-            .put("ApproversEnteredTwice", Unit::Count, f64::from(people), &[]);
+            .put(Metric::ApproversEnteredTwice, f64::from(people), &[]);
     }
 }

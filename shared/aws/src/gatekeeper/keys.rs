@@ -15,7 +15,7 @@ use super::log::Log;
 use crate::clock::{Clock, Deadline};
 use crate::error::Error;
 use crate::tables::{AllowlistKeys, ScopeKeys};
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::{Metric, Metrics};
 
 /// At most this part of a run's time goes into reading keys: connections wait meanwhile.
 const PART: u32 = 4;
@@ -78,8 +78,7 @@ impl Keys {
             }
         }
         let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-        self.metrics
-            .put("UnexpectedPolicyKeys", Unit::Count, count, &[]);
+        self.metrics.put(Metric::UnexpectedPolicyKeys, count, &[]);
         let concerning = |service: &ServiceId| {
             let scopes = Scope::all_of(service).map(Some);
             let keys = scopes.iter().filter_map(|scope| known.get(scope));

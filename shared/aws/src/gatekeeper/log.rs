@@ -7,7 +7,7 @@ use gatekeeper_core::request::Status;
 
 use super::outcome::Outcome;
 use crate::error::Error;
-use crate::telemetry::{Metrics, Unit, log_failure};
+use crate::telemetry::{Metric, Metrics, log_failure};
 
 /// Writes log lines with the metrics that go with them.
 #[derive(Debug, Clone)]
@@ -46,10 +46,9 @@ impl Log {
                 );
                 let outcome = request.status.as_str();
                 self.metrics
-                    .put("Requests", Unit::Count, 1.0, &[("outcome", outcome)]);
+                    .put(Metric::Requests, 1.0, &[("outcome", outcome)]);
                 self.metrics.put(
-                    "DecisionLatency",
-                    Unit::Milliseconds,
+                    Metric::DecisionLatency,
                     duration_ms,
                     &[("outcome", outcome)],
                 );

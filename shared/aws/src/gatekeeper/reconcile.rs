@@ -28,7 +28,7 @@ use crate::config::Limits;
 use crate::ec2::Services;
 use crate::error::Error;
 use crate::tables::{ReconcileMemory, Unfinished};
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::{Metric, Metrics};
 
 /// The most that a run keeps back of its time to finish what it began.
 const WIND_UP: Duration = Duration::from_secs(30);
@@ -113,7 +113,7 @@ impl Reconciler {
             );
         }
         let count = f64::from(u32::try_from(ignored.len()).unwrap_or(u32::MAX));
-        self.metrics.put("IgnoredSettings", Unit::Count, count, &[]);
+        self.metrics.put(Metric::IgnoredSettings, count, &[]);
     }
 
     async fn reconcile_services(
@@ -227,11 +227,10 @@ impl Reconciler {
             let account = [("account", whose.as_str())];
             let oldest = reviews.oldest(whose);
             let age = oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64());
-            self.metrics
-                .put("OldestReviewSeconds", Unit::Seconds, age, &account);
+            self.metrics.put(Metric::OldestReviewSeconds, age, &account);
             let undecidable = count(reviews.undecidable(whose));
             self.metrics
-                .put("UndecidableReviews", Unit::Count, undecidable, &account);
+                .put(Metric::UndecidableReviews, undecidable, &account);
         }
     }
 
@@ -253,20 +252,20 @@ impl Reconciler {
         let oldest_review = age(&|report| report.oldest_review);
         let changed = u32::try_from(changed).unwrap_or(u32::MAX);
         self.metrics
-            .put("ReconcileDifferences", Unit::Count, f64::from(changed), &[]);
-        for (name, value) in [
-            ("OldestUndecidedSeconds", oldest_undecided),
-            ("OldestUndecidedAttachmentSeconds", oldest_attachment),
+            .put(Metric::ReconcileDifferences, f64::from(changed), &[]);
+        for (metric, value) in [
+            (Metric::OldestUndecidedSeconds, oldest_undecided),
+            (Metric::OldestUndecidedAttachmentSeconds, oldest_attachment),
         ] {
-            self.metrics.put(name, Unit::Seconds, value, &[]);
+            self.metrics.put(metric, value, &[]);
         }
         self.measure_reviews(done);
         let unfinished = done.unfinished.len() - done.not_reached.len();
-        for (name, value) in [
-            ("ServicesNotReached", done.not_reached.len()),
-            ("UnfinishedServices", unfinished),
+        for (metric, value) in [
+            (Metric::ServicesNotReached, done.not_reached.len()),
+            (Metric::UnfinishedServices, unfinished),
         ] {
-            self.metrics.put(name, Unit::Count, count(value), &[]);
+            self.metrics.put(metric, count(value), &[]);
         }
         let undecidable: usize = done.services.iter().map(|report| report.undecidable).sum();
         tracing::info!(

@@ -34,7 +34,7 @@ use super::pipeline::{Decided, Pipeline, Purpose, Turn};
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, Retryable, Step};
 use crate::tables::{Allowlist, Approvers, HeldEmails, Links, Requests};
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::{Metric, Metrics};
 
 /// How often a vote is tried anew because the request or the policy changed under it.
 const ATTEMPTS: u32 = 5;
@@ -516,8 +516,7 @@ impl Votes {
             version = after.version,
             "vote"
         );
-        self.metrics
-            .put("Votes", Unit::Count, 1.0, &[("choice", choice)]);
+        self.metrics.put(Metric::Votes, 1.0, &[("choice", choice)]);
     }
 
     /// What is remembered of a review's approval e-mail, where that matters: the review's time is over unless it

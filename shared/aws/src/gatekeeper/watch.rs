@@ -19,7 +19,7 @@ use crate::ec2::Services;
 use crate::error::Error;
 use crate::rules::Rules;
 use crate::tables::{Allowlist, LookedAfter, ReconcileMemory, Watched, WatchedServices};
-use crate::telemetry::{Metrics, Unit};
+use crate::telemetry::{Metric, Metrics};
 
 /// What was seen of each service: each finding that could be looked for, and the evidence for it.
 pub(super) type Seen = BTreeMap<ServiceId, watch::Seen>;
@@ -278,19 +278,19 @@ impl ServiceWatch {
         ]
         .map(|one| services(&|finding| finding == one));
         let unnotified = services(&Finding::is_about_notification);
-        for (name, value) in [
-            ("BypassedServices", bypassed),
-            ("OpenServices", open),
-            ("UnnotifiedServices", unnotified),
+        for (metric, value) in [
+            (Metric::BypassedServices, bypassed),
+            (Metric::OpenServices, open),
+            (Metric::UnnotifiedServices, unnotified),
             // There is one for all services.
-            ("CloudTrailRuleMissing", no_rule.min(1)),
-            ("RevocationsHeld", held),
-            ("RevocationsWithheld", withheld),
-            ("UnmanagedServices", unmanaged),
-            ("AcknowledgedFindings", acknowledged),
+            (Metric::CloudTrailRuleMissing, no_rule.min(1)),
+            (Metric::RevocationsHeld, held),
+            (Metric::RevocationsWithheld, withheld),
+            (Metric::UnmanagedServices, unmanaged),
+            (Metric::AcknowledgedFindings, acknowledged),
         ] {
             let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
-            self.metrics.put(name, Unit::Count, value, &[]);
+            self.metrics.put(metric, value, &[]);
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Map, Value, json};
 
+use super::Metric;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -93,10 +94,17 @@ impl Metrics {
     }
 
     /// Puts one value; with dimensions, under each of them by itself, and not under all together.
-    pub fn put(&self, name: &str, unit: Unit, value: f64, dimensions: &[Dimension<'_>]) {
+    pub fn put(&self, metric: Metric, value: f64, dimensions: &[Dimension<'_>]) {
+        debug_assert!(
+            dimensions
+                .iter()
+                .all(|(name, _)| metric.dimensions().contains(name)),
+            "{metric:?} is declared without one of {dimensions:?}"
+        );
+        let name = metric.name();
         match &self.to {
             Sink::StandardOutput { stack } => {
-                let line = self.line(stack, name, unit, value, dimensions);
+                let line = self.line(stack, metric, value, dimensions);
                 // A metric that cannot be written must not stop a decision.
                 let _ = writeln!(std::io::stdout().lock(), "{line}");
             }
@@ -117,7 +125,7 @@ impl Metrics {
         let (step, error_type) = (error.step().as_str(), error.error_type());
         let mut dimensions = vec![("step", step), ("error_type", error_type)];
         dimensions.extend(error.stops().map(|stops| ("stops", stops.as_str())));
-        self.put("StepFailures", Unit::Count, 1.0, &dimensions);
+        self.put(Metric::StepFailures, 1.0, &dimensions);
     }
 
     /// Counts something that did not get through to Slack, or not from it, under what failed, and under
@@ -129,29 +137,23 @@ impl Metrics {
             "permanent"
         };
         let dimensions = [("error_type", error_type), ("class", class)];
-        self.put("SlackFailures", Unit::Count, 1.0, &dimensions);
+        self.put(Metric::SlackFailures, 1.0, &dimensions);
     }
 
     /// Counts an answer to somebody who came with a link that opens something, or from Slack, under whether it
     /// was one. What strangers send is not among them: it would hide how those fare who are waited for.
     pub fn count_answer(&self, is_served: bool) {
         let outcome = if is_served { "served" } else { "failed" };
-        self.put("Answers", Unit::Count, 1.0, &[("outcome", outcome)]);
+        self.put(Metric::Answers, 1.0, &[("outcome", outcome)]);
     }
 
     /// Counts a press in Slack by somebody who is not of a workspace that decides, under why they are not.
     pub fn count_slack_stranger(&self, reason: &str) {
-        self.put("SlackStrangers", Unit::Count, 1.0, &[("reason", reason)]);
+        self.put(Metric::SlackStrangers, 1.0, &[("reason", reason)]);
     }
 
-    fn line(
-        &self,
-        stack: &str,
-        name: &str,
-        unit: Unit,
-        value: f64,
-        dimensions: &[Dimension<'_>],
-    ) -> Value {
+    fn line(&self, stack: &str, metric: Metric, value: f64, dimensions: &[Dimension<'_>]) -> Value {
+        let name = metric.name();
         let sets: Vec<Vec<&str>> = if dimensions.is_empty() {
             vec![vec![STACK]]
         } else {
@@ -166,7 +168,7 @@ impl Metrics {
                 "CloudWatchMetrics": [{
                     "Namespace": NAMESPACE,
                     "Dimensions": sets,
-                    "Metrics": [{ "Name": name, "Unit": unit.as_str() }],
+                    "Metrics": [{ "Name": name, "Unit": metric.unit().as_str() }],
                 }],
             }),
         );
@@ -189,16 +191,16 @@ mod tests {
     use super::*;
     use jiff::Timestamp;
 
-    fn line(name: &str, value: f64, dimensions: &[Dimension<'_>]) -> Value {
+    fn line(metric: Metric, value: f64, dimensions: &[Dimension<'_>]) -> Value {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let metrics = Metrics::off(Clock::manual(now));
-        metrics.line("gatekeeper", name, Unit::Count, value, dimensions)
+        metrics.line("gatekeeper", metric, value, dimensions)
     }
 
     #[test]
     fn a_line_is_what_cloudwatch_specifies() {
         assert_eq!(
-            line("Requests", 3.0, &[("outcome", "accepted")]),
+            line(Metric::Requests, 3.0, &[("outcome", "accepted")]),
             json!({
                 "_aws": {
                     "Timestamp": 1_800_000_000_000_i64,
@@ -218,7 +220,7 @@ mod tests {
     #[test]
     fn a_value_is_filed_under_each_dimension_and_always_under_its_stack() {
         let sets = |dimensions: &[Dimension<'_>]| {
-            let line = line("StepFailures", 1.0, dimensions);
+            let line = line(Metric::StepFailures, 1.0, dimensions);
             line["_aws"]["CloudWatchMetrics"][0]["Dimensions"].clone()
         };
         assert_eq!(sets(&[]), json!([["stack"]]));
@@ -232,8 +234,8 @@ mod tests {
     #[test]
     fn the_last_value_is_remembered_by_name_and_by_dimension() {
         let metrics = Metrics::off(Clock::manual(Timestamp::from_second(0).unwrap()));
-        metrics.put("Votes", Unit::Count, 1.0, &[("choice", "approve")]);
-        metrics.put("Votes", Unit::Count, 2.0, &[("choice", "reject")]);
+        metrics.put(Metric::Votes, 1.0, &[("choice", "approve")]);
+        metrics.put(Metric::Votes, 2.0, &[("choice", "reject")]);
         assert_eq!(metrics.last("Votes"), Some(2.0));
         assert_eq!(metrics.last_of("Votes", ("choice", "approve")), Some(1.0));
         assert_eq!(metrics.last_of("Votes", ("choice", "abstain")), None);

@@ -5,6 +5,7 @@
 
 mod failures;
 mod lines;
+mod metric;
 mod metrics;
 
 use tracing::Subscriber;
@@ -16,6 +17,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(crate) use failures::log_failure;
 use lines::{Lines, is_invocation};
+pub use metric::Metric;
 pub use metrics::{Dimension, Metrics, Unit};
 
 /// What the targets of our own crates begin with.
