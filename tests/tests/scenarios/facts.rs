@@ -10,7 +10,7 @@ use gatekeeper_approvals::handler::{MARGIN, PATIENCE};
 use gatekeeper_approvals::slack::SlackConfig;
 use gatekeeper_aws::announcements::AnnouncementsConfig;
 use gatekeeper_aws::bootstrap;
-use gatekeeper_aws::clients::{Access, Patience};
+use gatekeeper_aws::clients::{Access, Timeouts};
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::config::{Config, ConfigError};
 use gatekeeper_aws::error::{Permanent, Retryable, Step};
@@ -96,7 +96,7 @@ fn longest_calls() -> BTreeMap<&'static str, u64> {
         .map(|(function, _)| {
             let longest = match *function {
                 "ApprovalsFunction" => PATIENCE + MARGIN,
-                _ => Patience::default().operation,
+                _ => Timeouts::default().operation,
             };
             (*function, seconds(longest))
         })
