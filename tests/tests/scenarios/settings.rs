@@ -83,7 +83,7 @@ async fn a_review_that_the_allowlist_covers_by_now_is_accepted_though_its_deadli
 
 #[tokio::test]
 async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it() {
-    for (settings, announced) in [
+    for (settings, expected) in [
         ("on_unlisted: review", 1),
         ("out_of_band: alert", 1),
         ("out_of_band: record", 0),
@@ -104,7 +104,7 @@ async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it()
         );
         let kinds = announced(&world).into_keys().map(|(_, kind)| kind);
         let count = kinds.filter(|kind| kind == "accepted_out_of_band").count();
-        assert_eq!(count, announced, "{settings}");
+        assert_eq!(count, expected, "{settings}");
     }
 }
 
