@@ -24,7 +24,10 @@ LOGGED = {
 }
 READS = {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:Query"}
 # Which partitions of the requests table these may write into; what they do there, privileges.py knows.
-PARTITIONS = {"ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox#*"}, "SlackRole": {"prompt#*", "prompts#*", "notice#*"}}
+PARTITIONS = {
+    "ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox#*"},
+    "SlackRole": {"prompt#*", "prompts#*", "notice#*"},
+}
 WRITERS_OF_LETTERS = ["AnnouncementsRole"]
 
 

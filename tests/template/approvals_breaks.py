@@ -57,7 +57,9 @@ set_to(
 without(THROTTLED, "Slack is locked out with the pages", "ApprovalsStage/Properties/RouteSettings")
 without(THROTTLED, "before its route", "ApprovalsStage/DependsOn")
 set_to(THROTTLED, "writes down what is sent", "ApprovalsStage/Properties/DefaultRouteSettings/DataTraceEnabled", True)
-set_to(THROTTLED, "a metric for each route", "ApprovalsStage/Properties/DefaultRouteSettings/DetailedMetricsEnabled", True)
+set_to(
+    THROTTLED, "a metric for each route", "ApprovalsStage/Properties/DefaultRouteSettings/DetailedMetricsEnabled", True
+)
 for TITLE, LIMITS in (
     ("no rate for Slack", {"ThrottlingBurstLimit": 10}),
     ("no burst for Slack", {"ThrottlingRateLimit": 5}),

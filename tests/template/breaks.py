@@ -49,7 +49,9 @@ def statement(template: dict, role: str, sid: str) -> dict:
     """A statement of a role's own policy, or of a managed policy that it holds, also inside Fn::If."""
     resources = template["Resources"]
     properties = resources[role]["Properties"]
-    arns = [candidate for arn in properties.get("ManagedPolicyArns", []) for candidate in arn.get("Fn::If", [None, arn])[1:]]
+    arns = [
+        candidate for arn in properties.get("ManagedPolicyArns", []) for candidate in arn.get("Fn::If", [None, arn])[1:]
+    ]
     managed = [resources[arn["Ref"]]["Properties"] for arn in arns if arn["Ref"] in resources]
     for policy in properties["Policies"] + managed:
         for entry in policy["PolicyDocument"]["Statement"]:
@@ -152,7 +154,11 @@ OUTBOX = "AnnouncementsFunctionStream/Properties"
 without("streams_are_read_from_the_beginning_and_never_stand_still", "nobody tells", "AnnouncementsFunctionStream")
 without("streams_are_read_from_the_beginning_and_never_stand_still", "told of every write", f"{OUTBOX}/FilterCriteria")
 without("failures_of_functions_are_kept", "messages are dropped", f"{OUTBOX}/DestinationConfig")
-without("failures_of_functions_are_kept", "missed sweeps are dropped", "AnnouncementsFunctionSchedule/Properties/Target/DeadLetterConfig")
+without(
+    "failures_of_functions_are_kept",
+    "missed sweeps are dropped",
+    "AnnouncementsFunctionSchedule/Properties/Target/DeadLetterConfig",
+)
 for KEY in ("MaximumRetryAttempts", "MaximumRecordAgeInSeconds", "BisectBatchOnFunctionError"):
     without("streams_are_read_from_the_beginning_and_never_stand_still", f"{KEY} by default", f"{STREAM}/{KEY}")
 set_to("concurrency_is_reserved", "a shard starts too many", f"{STREAM}/ParallelizationFactor", 10)
@@ -266,7 +272,9 @@ def _(template):
 
 @breaks("managed_policies_are_within_iams_quota", "too many actions")
 def _(template):
-    statement(template, "ConnectionsRole", "ReadPolicy")["Action"] += [f"dynamodb:Action{number:03}" for number in range(300)]
+    statement(template, "ConnectionsRole", "ReadPolicy")["Action"] += [
+        f"dynamodb:Action{number:03}" for number in range(300)
+    ]
 
 
 @breaks("roles_use_no_wildcards_without_a_reason", "more than look-ups for any account")
@@ -568,7 +576,11 @@ for ALARM in (
     "UndecidedAttachmentsAlarm",
 ):
     BREAKS.append(("everything_that_can_fail_has_an_alarm", f"no {ALARM}", without_alarm(ALARM)))
-without("everything_that_can_fail_has_an_alarm", "strangers hide whom it is for", "ApprovalsUnavailableAlarm/Properties/Metrics/1")
+without(
+    "everything_that_can_fail_has_an_alarm",
+    "strangers hide whom it is for",
+    "ApprovalsUnavailableAlarm/Properties/Metrics/1",
+)
 without("everything_that_can_fail_has_an_alarm", "refused calls are not told", "RefusedAlarm/Properties/Metrics/2")
 for TITLE, PATH, VALUE in (
     ("another stack's failures", "ForbiddenAlarm/Properties/Dimensions/0/Value", "gatekeeper-test"),
@@ -715,7 +727,10 @@ for TITLE, PATTERN in (
         {"source": ["privatelink.gatekeeper"], "detail-type": [{"prefix": "Connection "}]},
     ),
     ("takes whatever names an endpoint", {"detail": {"endpoint_id": [{"exists": True}]}}),
-    ("takes one of two", {"$or": [{"source": ["aws.ec2"]}, {"detail-type": [{"anything-but": "Connection Requested"}]}]}),
+    (
+        "takes one of two",
+        {"$or": [{"source": ["aws.ec2"]}, {"detail-type": [{"anything-but": "Connection Requested"}]}]},
+    ),
 ):
     for RULE in ("ConnectionRequestedRule", "CloudTrailArchive"):
         set_to("what_is_announced_does_not_come_back", TITLE, f"{RULE}/Properties/EventPattern", PATTERN)

@@ -15,8 +15,9 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from cloudformation import Template
 from samtranslator.yaml_helper import yaml_parse
+
+from cloudformation import Template
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "examples" / "README.md"

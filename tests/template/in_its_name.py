@@ -123,4 +123,3 @@ def follows(stack: Stack, ask: Ask) -> Iterator[Ask]:
         context["kms:EncryptionContext:SecretARN"] = ask.resource
     for action in actions if key else ():
         yield Ask(f"kms:{action}", key).given(**{name: frozenset({value}) for name, value in context.items()})
-

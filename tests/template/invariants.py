@@ -16,6 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / ".ci"), str(Path(__file__).resolve().parent)]
 
+from samtranslator.yaml_helper import yaml_parse  # noqa: E402
+
 import approvals  # noqa: E402, F401 (registers its checks)
 import events  # noqa: E402, F401 (as well)
 import functions  # noqa: E402, F401 (as well)
@@ -26,7 +28,6 @@ import writers  # noqa: E402, F401 (as well)
 from cloudformation import outputs, refusals  # noqa: E402
 from facts import FACTS, metrics_of_ours  # noqa: E402
 from stack import CHECKS, Stack, check, many  # noqa: E402
-from samtranslator.yaml_helper import yaml_parse  # noqa: E402
 from translate import translate  # noqa: E402
 
 SOURCE = ROOT / "template.yaml"
@@ -108,7 +109,14 @@ FOUND = (
     "UnnotifiedServices",
 )
 # Metrics that no alarm waits for, and those that have alarms of another kind than the rest.
-ONLY_SHOWN = {"AcknowledgedFindings", "DecisionLatency", "MalformedRecords", "ReconcileDifferences", "Requests", "Votes"}
+ONLY_SHOWN = {
+    "AcknowledgedFindings",
+    "DecisionLatency",
+    "MalformedRecords",
+    "ReconcileDifferences",
+    "Requests",
+    "Votes",
+}
 WITH_OTHER_ALARMS = {"Answers", "SlackFailures", "SlackStrangers", "StepFailures"}
 # The secret's failures are counted among Slack's; items of the allowlist are told apart by what they stop.
 COUNTED_OTHERWISE = {"Permanent.MalformedSecret", "Permanent.MalformedPolicy"}
@@ -159,7 +167,9 @@ def functions_have_a_role_of_their_own(stack):
 def failures_of_functions_are_kept(stack):
     schedules = stack.of("AWS::Scheduler::Schedule").values()
     on_failure = {
-        stack.started_by(config["FunctionName"]): config.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
+        stack.started_by(config["FunctionName"]): config.get("DestinationConfig", {})
+        .get("OnFailure", {})
+        .get("Destination")
         for config in stack.of("AWS::Lambda::EventInvokeConfig").values()
     }
     for name in stack.functions:
@@ -192,11 +202,7 @@ def is_stream(mapping: dict) -> bool:
 
 @check
 def streams_are_read_from_the_beginning_and_never_stand_still(stack):
-    read = [
-        mapping
-        for mapping in stack.of("AWS::Lambda::EventSourceMapping").values()
-        if is_stream(mapping)
-    ]
+    read = [mapping for mapping in stack.of("AWS::Lambda::EventSourceMapping").values() if is_stream(mapping)]
     if {(mapping["EventSourceArn"], stack.started_by(mapping["FunctionName"])) for mapping in read} != {
         (stack.allowlist_stream, "PolicyChangesFunction"),
         ("${RequestsTable.StreamArn}", "AnnouncementsFunction"),
@@ -234,7 +240,7 @@ def concurrency_is_reserved(stack):
                     yield f"each shard may start {mapping['ParallelizationFactor']} of {name}"
                 continue
             wanted = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-            if wanted is None or reserve and (reserved or 0) < wanted:
+            if wanted is None or (reserve and (reserved or 0) < wanted):
                 yield f"the queue may start {wanted} of {name}, of which {reserved} are reserved"
 
 
@@ -336,8 +342,8 @@ def roles_hold_only_policies_of_the_template(stack):
     for name, policy in managed.items():
         if holders[name] < 2:
             yield f"{name} is not shared: its statements belong into the role"
-        for property in sorted(set(policy) - {"Description", "PolicyDocument"}):
-            yield f"{name} has {property}: roles say themselves what they hold, and nothing has a fixed name"
+        for attribute in sorted(set(policy) - {"Description", "PolicyDocument"}):
+            yield f"{name} has {attribute}: roles say themselves what they hold, and nothing has a fixed name"
     for kind in ("AWS::IAM::Policy", "AWS::IAM::RolePolicy"):
         if stack.of(kind):
             yield f"{kind}: policies are written in the roles, or in managed policies that they hold"
@@ -683,7 +689,9 @@ def everything_that_can_fail_has_an_alarm(stack):
     for step in FACTS["values"]["step"]:
         if not stack.has_alarm("PrivateLinkGatekeeper", "StepFailures", step):
             yield f"no alarm on failures of the step {step}"
-    watched = {value for _, metric, dimensions in stack.watched() if metric == "StepFailures" for _, value in dimensions}
+    watched = {
+        value for _, metric, dimensions in stack.watched() if metric == "StepFailures" for _, value in dimensions
+    }
     permanent = {name for name in FACTS["values"]["error_type"] if name.startswith("Permanent.")}
     for error_type in sorted(permanent - watched - COUNTED_OTHERWISE):
         yield f"no alarm on failures of the type {error_type}, which do not pass"
@@ -702,7 +710,11 @@ def alarms_are_of_this_stack(stack):
         parts = [entry["MetricStat"]["Metric"] for entry in alarm.get("Metrics", []) if "MetricStat" in entry]
         for metric in parts or [alarm]:
             dimensions = {item["Name"]: item["Value"] for item in metric.get("Dimensions", [])}
-            own = "stack" not in dimensions if metric["Namespace"].startswith("AWS/") else dimensions.get("stack") == "gatekeeper"
+            own = (
+                "stack" not in dimensions
+                if metric["Namespace"].startswith("AWS/")
+                else dimensions.get("stack") == "gatekeeper"
+            )
             if not own or not dimensions:
                 yield f"{name} goes off for other stacks"
 
@@ -713,7 +725,9 @@ def what_passes_is_no_alarm_at_once(stack):
         steps = [item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] == "step"]
         if steps and alarm["EvaluationPeriods"] * alarm["Period"] < 900:
             yield f"{name} goes off for what is tried again"
-        permanent = [item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] in ("error_type", "class", "stops")]
+        permanent = [
+            item["Value"] for item in alarm.get("Dimensions", []) if item["Name"] in ("error_type", "class", "stops")
+        ]
         if permanent and alarm["EvaluationPeriods"] * alarm["Period"] > 300:
             yield f"{name} waits, though it does not pass"
 
@@ -832,7 +846,12 @@ def parameters_are_explained_and_checked(stack):
         ),
         "AllowlistStreamArn": (
             ["", STREAM_ARN, STREAM_ARN.replace(":aws:", ":aws-cn:")],
-            [STREAM_ARN.split("/stream/")[0], "allowlist", STREAM_ARN.replace("dynamodb", "kinesis"), STREAM_ARN[:-24] + "*"],
+            [
+                STREAM_ARN.split("/stream/", maxsplit=1)[0],
+                "allowlist",
+                STREAM_ARN.replace("dynamodb", "kinesis"),
+                STREAM_ARN[:-24] + "*",
+            ],
         ),
         "RedriveRoleArn": (
             ["", REDRIVE_ROLE_ARN, "arn:aws-us-gov:iam::012345678901:role/Redrive+=,.@_-1"],
@@ -847,8 +866,19 @@ def parameters_are_explained_and_checked(stack):
             ],
         ),
         "EventBusArn": (
-            ["", EVENT_BUS_ARN, EVENT_BUS_ARN.replace(":aws:", ":aws-us-gov:"), EVENT_BUS_ARN.replace("security", "a/b.c_d")],
-            ["default", "*", EVENT_BUS_ARN.replace("security", "*"), EVENT_BUS_ARN.replace("event-bus", "rule"), EVENT_BUS_ARN[:-8]],
+            [
+                "",
+                EVENT_BUS_ARN,
+                EVENT_BUS_ARN.replace(":aws:", ":aws-us-gov:"),
+                EVENT_BUS_ARN.replace("security", "a/b.c_d"),
+            ],
+            [
+                "default",
+                "*",
+                EVENT_BUS_ARN.replace("security", "*"),
+                EVENT_BUS_ARN.replace("event-bus", "rule"),
+                EVENT_BUS_ARN[:-8],
+            ],
         ),
         "AlarmsEmail": (["", "ops@example.com"], ["ops", "ops@example", "a@example.com,b@example.com extra"]),
         "AnnouncementsEmail": (["", "people+pl@example.co.uk"], ["people", "@example.com"]),

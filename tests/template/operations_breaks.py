@@ -26,9 +26,14 @@ def _(template):
 
 
 MEASURED = "dashboard_shows_what_is_measured"
-replaced(MEASURED, "another stack", '"OldestUndecidedSeconds","stack","${AWS::StackName}"', '"OldestUndecidedSeconds","stack","other"')
+replaced(
+    MEASURED,
+    "another stack",
+    '"OldestUndecidedSeconds","stack","${AWS::StackName}"',
+    '"OldestUndecidedSeconds","stack","other"',
+)
 replaced(MEASURED, "what nobody writes", '"UnheardTopics"', '"DeafTopics"')
-replaced(MEASURED, "a search for all stacks", 'stack=\\\"${AWS::StackName}\\\"', "")
+replaced(MEASURED, "a search for all stacks", 'stack=\\"${AWS::StackName}\\"', "")
 replaced(MEASURED, "a queue by name", '"${ConnectionsQueue.QueueName}"', '"connections"')
 replaced(MEASURED, "another Region", '"region":"${AWS::Region}"', '"region":"us-east-1"')
 
@@ -37,7 +42,12 @@ without(ARCHIVES, "for ever", "CloudTrailArchive/Properties/RetentionDays")
 without(ARCHIVES, "under AWS's key", "ConnectionRequestedArchive/Properties/KmsKeyIdentifier")
 without(ARCHIVES, "though nobody wants them", "CloudTrailArchive/Condition")
 without(ARCHIVES, "all of the bus", "ConnectionRequestedArchive/Properties/EventPattern/detail-type")
-set_to(ARCHIVES, "another bus", "CloudTrailArchive/Properties/SourceArn", "arn:aws:events:eu-central-1:012345678901:event-bus/other")
+set_to(
+    ARCHIVES,
+    "another bus",
+    "CloudTrailArchive/Properties/SourceArn",
+    "arn:aws:events:eu-central-1:012345678901:event-bus/other",
+)
 
 
 @breaks(ARCHIVES, "replayed to everybody")
@@ -53,6 +63,7 @@ set_to(AMAZON_Q, "acts as a function", f"{CHANNEL}/IamRoleArn", {"Fn::GetAtt": [
 set_to(AMAZON_Q, "a name of the account", f"{CHANNEL}/ConfigurationName", {"Ref": "AWS::StackName"})
 without(AMAZON_Q, "the administrator's limit", f"{CHANNEL}/GuardrailPolicies")
 without(AMAZON_Q, "a role for nothing", "AmazonQRole/Condition")
+
 
 @breaks("each_alarm_is_explained", "a new one")
 def _(template):

@@ -161,7 +161,9 @@ def _(template, record):
     statement(template, "ConnectionsRole", "TablesKey")["Action"].remove("kms:DescribeKey")
 
 
-@breaks("the function does something new", "ApprovalsRole refuses ApprovalsFunction dynamodb:PutItem on ${AllowlistTable")
+@breaks(
+    "the function does something new", "ApprovalsRole refuses ApprovalsFunction dynamodb:PutItem on ${AllowlistTable"
+)
 def _(template, record):
     ask = Ask("dynamodb:PutItem", "${AllowlistTable.Arn}")
     next(iter(record.values()))["ApprovalsFunction"].add(ask)
@@ -178,7 +180,9 @@ def _(template, record):
 @breaks("puts events where there is no bus", "AnnouncementsRole/PutOnBus: events:PutEvents")
 def _(template, record):
     put = statement(template, "AnnouncementsRole", "PutOnBus")
-    statements(template, "AnnouncementsRole").append(put | {"Sid": "PutOnBus", "Resource": arn("events:event-bus/default")})
+    statements(template, "AnnouncementsRole").append(
+        put | {"Sid": "PutOnBus", "Resource": arn("events:event-bus/default")}
+    )
 
 
 @breaks("whoever decides may put events", "ConnectionsRole/PutOnBus: events:PutEvents")
@@ -373,11 +377,17 @@ def _(template, record):
     next(iter(record.values()))["NobodysFunction"] = set()
 
 
-@breaks("queues whose names begin like the queue's", "${ConnectionsQueue.Arn}-stranger, which ConnectionsFunction never asks for")
+@breaks(
+    "queues whose names begin like the queue's",
+    "${ConnectionsQueue.Arn}-stranger, which ConnectionsFunction never asks for",
+)
 def _(template, record):
     statement(template, "ConnectionsRole", "TakeFromQueue")["Resource"] = {"Fn::Sub": "${ConnectionsQueue.Arn}*"}
 
 
-@breaks("functions whose names begin like a function's", "${ReconcileFunction.Arn}-stranger, which CodeDeploy never asks for")
+@breaks(
+    "functions whose names begin like a function's",
+    "${ReconcileFunction.Arn}-stranger, which CodeDeploy never asks for",
+)
 def _(template, record):
     statement(template, "RolloutRole", "MoveAliases")["Resource"].append({"Fn::Sub": "${ReconcileFunction.Arn}*"})

@@ -71,7 +71,11 @@ class Stack:
     @property
     def allowlist(self) -> str:
         """The ARN of the table that holds the allowlist."""
-        return "${AllowlistTable.Arn}" if self.own_allowlist else self.parameters["AllowlistStreamArn"].split("/stream/")[0]
+        return (
+            "${AllowlistTable.Arn}"
+            if self.own_allowlist
+            else self.parameters["AllowlistStreamArn"].split("/stream/")[0]
+        )
 
     @property
     def allowlist_stream(self) -> str:

@@ -96,7 +96,11 @@ def new_versions_are_rolled_back_by_alarms(stack):
     gradual = stack.parameters.get("Rollout", "Canary10Percent10Minutes") != "AllAtOnce"
     for name in stack.functions:
         alias = next(
-            (stack.resources[key] for key, alias in stack.of("AWS::Lambda::Alias").items() if alias["FunctionName"] == f"${{{name}}}"),
+            (
+                stack.resources[key]
+                for key, alias in stack.of("AWS::Lambda::Alias").items()
+                if alias["FunctionName"] == f"${{{name}}}"
+            ),
             {},
         )
         update = alias.get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate", {})

@@ -4,10 +4,22 @@ from breaks import breaks, set_to, statement, without
 
 STARTED = "functions_are_started_by_their_alias"
 for TITLE, PATH, VALUE in (
-    ("the newest code has all edits", "PolicyChangesFunctionStream/Properties/FunctionName", {"Ref": "PolicyChangesFunction"}),
+    (
+        "the newest code has all edits",
+        "PolicyChangesFunctionStream/Properties/FunctionName",
+        {"Ref": "PolicyChangesFunction"},
+    ),
     ("the newest code tells", "AnnouncementsFunctionStream/Properties/FunctionName", {"Ref": "AnnouncementsFunction"}),
-    ("the newest code reconciles", "ReconcileFunctionSchedule/Properties/Target/Arn", {"Fn::GetAtt": ["ReconcileFunction", "Arn"]}),
-    ("the newest code takes votes", "ApprovalsIntegration/Properties/IntegrationUri", {"Fn::GetAtt": ["ApprovalsFunction", "Arn"]}),
+    (
+        "the newest code reconciles",
+        "ReconcileFunctionSchedule/Properties/Target/Arn",
+        {"Fn::GetAtt": ["ReconcileFunction", "Arn"]},
+    ),
+    (
+        "the newest code takes votes",
+        "ApprovalsIntegration/Properties/IntegrationUri",
+        {"Fn::GetAtt": ["ApprovalsFunction", "Arn"]},
+    ),
     ("the alias may not be called", "ApprovalsPermission/Properties/FunctionName", {"Ref": "ApprovalsFunction"}),
     ("failures of a version that does not run", "ReconcileFunctionEventInvokeConfig/Properties/Qualifier", "$LATEST"),
 ):

@@ -39,7 +39,9 @@ class Caller:
 
 STRANGERS = [
     Caller("an IAM user", f"{IAM}:user/mallory"),
-    Caller("an administrator's session", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef"),
+    Caller(
+        "an administrator's session", f"{IAM}:role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123456789abcdef"
+    ),
     Caller("the account's root user", f"{IAM}:root"),
     Caller("another account's role", "arn:aws:iam::999999999999:role/ConnectionsRole"),
     Caller("whoever signs nothing", None, None),
