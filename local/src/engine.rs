@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::world::{PROVIDER, REGION};
+use crate::place::{PROVIDER, REGION};
 
 /// The engine's view of the world's clock.
 pub(crate) struct Ticks(pub(crate) Clock);

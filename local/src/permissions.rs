@@ -26,9 +26,11 @@ use gatekeeper_core::ids::ServiceId;
 use local_aws::Ec2;
 use serde_json::{Value, json};
 
+use crate::error::WorldError;
 use crate::function::Function;
+use crate::options::Options;
+use crate::place::{ANNOUNCEMENTS, EVENT_BUS};
 use crate::slack;
-use crate::world::{ANNOUNCEMENTS, EVENT_BUS, Options, WorldError};
 use needs::Need;
 
 /// The variable that names the folder.

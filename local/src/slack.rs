@@ -26,8 +26,9 @@ use local_aws::{
 use serde_json::json;
 
 use crate::deployment::{APPROVALS_TIMEOUT, SLACK_QUEUE, SLACK_TIMEOUT};
+use crate::error::WorldError;
+use crate::place::{PROVIDER, REGION};
 use crate::queue::{self, Queue};
-use crate::world::{PROVIDER, REGION, WorldError};
 
 /// The channel of services that name none.
 pub const CHANNEL: &str = "C0REVIEWS";

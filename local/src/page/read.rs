@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use super::chat::Chat;
 use super::state::{Allowlist, Connection, Mail, Mailbox, Recorded, Service, State, Unreadable};
 use crate::dynamodb::DynamoDb;
+use crate::place::{READER, environment};
 use crate::slack::Workspace;
-use crate::world::{READER, environment};
 
 /// More than this many connections, or mails to one person, nobody reads.
 const SHOWN: usize = 50;

@@ -10,7 +10,7 @@ use local_aws::Ec2;
 use serde_json::Value;
 
 use crate::in_process::{operation_of, service_of};
-use crate::world::{PROVIDER, REGION};
+use crate::place::{PROVIDER, REGION};
 
 /// DynamoDB's condition key for the partitions that a call touches.
 const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
@@ -200,7 +200,7 @@ fn key_of_query(request: &Value) -> Option<BTreeSet<String>> {
 
 fn partition(table: &str, item: &Value) -> Option<String> {
     let attribute = match table {
-        crate::world::ALLOWLIST => "service_id",
+        crate::place::ALLOWLIST => "service_id",
         _ => "pk",
     };
     item.get(attribute)?.get("S")?.as_str().map(kind)

@@ -12,7 +12,7 @@ use super::super::Shared;
 use super::super::forms::{Complaint, Form};
 use super::super::read::Reader;
 use super::{answer, put_new, words};
-use crate::world::subscribe_approver;
+use crate::topics::subscribe_approver;
 
 /// The form that adds one.
 pub(in super::super) const ADD_APPROVER: &str = "add-approver";

@@ -1,0 +1,43 @@
+//! Names and addresses in the local world: account, Region, role, tables.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The provider's account in the local world.
+pub const PROVIDER: &str = "111122223333";
+/// The provider's Region in the local world.
+pub const REGION: &str = "us-east-1";
+/// The role of all functions in the local world.
+pub const OWN_ROLE: &str = "arn:aws:iam::111122223333:role/privatelink-gatekeeper";
+/// The functions' secret key in the local world; tests look for it where it must not be.
+pub const SECRET: &str = "secret-of-the-local-world";
+/// The session ARN of a function under [`OWN_ROLE`], without the function's name.
+pub(crate) const OWN_SESSIONS: &str =
+    "arn:aws:sts::111122223333:assumed-role/privatelink-gatekeeper";
+/// The caller that sets up and looks at the world; it is none of the functions.
+pub(crate) const HARNESS: &str = "world";
+/// The rule for AWS CloudTrail's events in the local world.
+pub const CLOUD_TRAIL_RULE: &str = "cloud-trail";
+/// The event bus for what is announced, if it is put on one.
+pub const EVENT_BUS: &str = "gatekeeper";
+/// The function that sends; the access key id of its calls bears this name.
+pub const ANNOUNCEMENTS: &str = "announcements";
+/// The address that subscribes to the announcements.
+pub const READER: &str = "team@example.com";
+
+/// The address of a world that is reached in process only: a host for URLs, at which nobody listens.
+pub(crate) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+pub(crate) const ALLOWLIST: &str = "allowlist";
+pub(crate) const REQUESTS: &str = "requests";
+
+/// The variables that point an SDK or the AWS CLI at the world at this address.
+pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
+    let endpoint = |service: &str| format!("http://{address}/{service}");
+    vec![
+        ("AWS_ENDPOINT_URL_EC2", endpoint("ec2")),
+        ("AWS_ENDPOINT_URL_SNS", endpoint("sns")),
+        ("AWS_ENDPOINT_URL_DYNAMODB", endpoint("dynamodb")),
+        // Some SDKs read the one, some the other.
+        ("AWS_REGION", REGION.to_owned()),
+        ("AWS_DEFAULT_REGION", REGION.to_owned()),
+    ]
+}
