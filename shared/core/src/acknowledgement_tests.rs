@@ -1,7 +1,12 @@
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::acknowledged_findings::follow;
+use crate::alarm::Alarm;
 use crate::evidence::Evidence;
 use crate::findings::Findings;
 use crate::fixtures::at;
+use crate::watch::Seen;
 
 const OPEN: Finding = Finding::AnyoneMayAsk;
 const DAY: i64 = 24 * 3600;

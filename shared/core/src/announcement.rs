@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::audit::objection;
-use crate::caller::{PrincipalArn, list};
 use crate::chat::Notification;
+use crate::ids::PrincipalArn;
 use crate::ids::{AccountId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
 use crate::message::{Audience, Message};
+use crate::other_names::list;
 use crate::policy::ServiceName;
 use crate::rejection;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};

@@ -6,27 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::ids::{AccountId, ServiceId, id};
-use crate::policy::Scope;
-use crate::request::Request;
+use crate::scope::Scope;
 
-id!(
-    /// An approver's id: an e-mail address, in lower case, so that one person is not two.
-    ApproverId,
-    is_email,
-    "an approver's id: an e-mail address in lower case, such as alice@example.com"
-);
-id!(
-    /// A Slack user, `U…` or `W…`.
-    SlackUserId,
-    is_slack_user,
-    "a Slack user id: U or W and upper-case letters and digits, such as U0123ABCD"
-);
-id!(
-    /// A Slack channel, `C…` or `G…`; its name will not do, since it can change.
-    SlackChannelId,
-    is_slack_channel,
-    "a Slack channel id: C or G and upper-case letters and digits, such as C0123ABCD (not its name)"
-);
+pub use crate::ids::{ApproverId, SlackChannelId, SlackUserId};
+
 id!(
     /// The ARN of an IAM principal as STS names callers, with `*` for any run of characters after the
     /// account: `arn:aws:sts::111122223333:assumed-role/Approver/alice`.
@@ -140,10 +123,13 @@ pub fn may_decide(
     }
 }
 
-/// Those of all approvers who may decide a request.
+/// Those of all approvers who may decide about a consumer's connections to a service.
 #[must_use]
-pub fn deciders<'a>(approvers: &'a [Approver], request: &Request) -> Vec<&'a Approver> {
-    let (service, account) = (&request.service_id, &request.account_id);
+pub fn deciders<'a>(
+    approvers: &'a [Approver],
+    service: &ServiceId,
+    account: &AccountId,
+) -> Vec<&'a Approver> {
     let may = |one: &&Approver| may_decide(one, approvers, service, account).is_ok();
     approvers.iter().filter(may).collect()
 }
@@ -195,40 +181,6 @@ impl PrincipalPattern {
         }
         rest.ends_with(last)
     }
-}
-
-fn is_email(text: &str) -> bool {
-    let Some((user, host)) = text.split_once('@') else {
-        return false;
-    };
-    // What SNS would refuse anyway, and what would not be safe in a key, a filter or a header.
-    let is_plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+');
-    text.len() <= 128
-        && !user.is_empty()
-        && user.bytes().all(is_plain)
-        && host.contains('.')
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        })
-}
-
-fn is_slack_user(text: &str) -> bool {
-    is_slack_id(text, &['U', 'W'])
-}
-
-fn is_slack_channel(text: &str) -> bool {
-    is_slack_id(text, &['C', 'G'])
-}
-
-fn is_slack_id(text: &str, kinds: &[char]) -> bool {
-    let rest = text.strip_prefix(kinds).unwrap_or_default();
-    (2..=30).contains(&rest.len())
-        && rest
-            .bytes()
-            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
 }
 
 fn is_principal_pattern(text: &str) -> bool {

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use crate::approver::{Approver, ApproverId, Ineligible, items_of, may_decide};
 use crate::ids::ServiceId;
 use crate::precondition::{PolicyRead, Precondition};
+use crate::quorum::{Tally, reason_of, tally};
 use crate::request::{Actor, Cause, Request, Status, Transition};
-use crate::vote::{Ballot, Channel, Choice, Tally, Unrecorded, reason_of, tally};
+use crate::vote::{Ballot, Channel, Choice, Unrecorded};
 
 pub use view::{Listed, RequestDetails, View, is_used_up, view};
 

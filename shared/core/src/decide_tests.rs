@@ -2,22 +2,27 @@
 
 use std::fmt::Write as _;
 
+use jiff::SignedDuration;
 use proptest::prelude::*;
 
 use super::*;
 use crate::announcement::AnnouncementKind;
-use crate::approver::ApproverId;
+use crate::approver::{Approver, ApproverId};
+use crate::ballot::CastBallot;
 use crate::caller::Caller;
-use crate::change::{Revocation, UsageChange};
-use crate::connection::{Connection, ConnectionState, Phase};
+use crate::change::{Change, Revocation, UsageChange};
+use crate::connection::{Connection, ConnectionState, Organization, Phase};
 use crate::fixtures::{at, connection, request};
 use crate::ids::ServiceId;
 use crate::judge::Decision;
+use crate::observation::Observation;
 use crate::policy::{
     About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Revoke, Rule,
     Scope, ServiceSettings,
 };
-use crate::request::{Actor, Cause, Enforcement, Status};
+use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
+use crate::request::{Actor, Cause, Enforcement, Request, Status};
+use crate::review::HeldEmail;
 use crate::vote::{Ballot, Channel, Choice, Unrecorded, Vote};
 
 const SETUP: Setup = Setup {

@@ -4,12 +4,10 @@
 //! The bus may be the default one, where the deployment's own rules listen: no [`DetailType`] is one of
 //! theirs, or what is told would come back as something to look at.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use crate::alarm::Alarm;
 use crate::announcement::Announcement;
@@ -195,34 +193,6 @@ impl Event {
         const TIME: usize = 14;
         let resources: usize = self.resources.iter().map(String::len).sum();
         TIME + SOURCE.len() + self.detail_type.as_str().len() + self.detail.len() + resources
-    }
-}
-
-/// What became of an item on the bus, by its messages' ids.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct OnBus {
-    /// These are there.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub put: BTreeSet<String>,
-    /// These the bus refused for good, and why.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub refused: BTreeMap<String, String>,
-}
-
-impl OnBus {
-    /// Whether nothing becomes of it there any more.
-    #[must_use]
-    pub fn is_settled(&self, id: &str) -> bool {
-        self.put.contains(id) || self.refused.contains_key(id)
-    }
-
-    /// Takes over what another instance wrote down.
-    #[must_use]
-    pub fn and(mut self, other: &Self) -> Self {
-        self.put.extend(other.put.iter().cloned());
-        let refused = other.refused.clone();
-        self.refused.extend(refused);
-        self
     }
 }
 

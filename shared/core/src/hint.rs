@@ -3,8 +3,7 @@
 mod budget;
 mod by_endpoint;
 
-use crate::caller::PrincipalArn;
-use crate::ids::{AccountId, EndpointId, ServiceId};
+use crate::ids::{AccountId, EndpointId, PrincipalArn, ServiceId};
 
 pub use budget::{Budget, MOST_ENDPOINTS, MOST_IN_BATCH, MOST_SERVICES, MOST_TOPICS};
 pub use by_endpoint::{ByEndpoint, Said};

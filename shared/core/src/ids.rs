@@ -112,6 +112,30 @@ id!(
     is_org_path,
     "an Organizations path: o-…/r-…/ou-…/* (or o-…/* or o-…/r-…/*)"
 );
+id!(
+    /// An approver's id: an e-mail address, in lower case, so that one person is not two.
+    ApproverId,
+    is_email,
+    "an approver's id: an e-mail address in lower case, such as alice@example.com"
+);
+id!(
+    /// A Slack user, `U…` or `W…`.
+    SlackUserId,
+    is_slack_user,
+    "a Slack user id: U or W and upper-case letters and digits, such as U0123ABCD"
+);
+id!(
+    /// A Slack channel, `C…` or `G…`; its name will not do, since it can change.
+    SlackChannelId,
+    is_slack_channel,
+    "a Slack channel id: C or G and upper-case letters and digits, such as C0123ABCD (not its name)"
+);
+id!(
+    /// The ARN of an IAM or STS principal, such as `arn:aws:iam::123456789012:user/name`.
+    PrincipalArn,
+    is_principal,
+    "the ARN of an IAM or STS principal, such as arn:aws:iam::123456789012:user/name"
+);
 
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
@@ -221,6 +245,66 @@ impl EndpointId {
 fn find_all(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
         .filter(|word| word.starts_with("vpce-"))
+}
+
+/// Longer than any that IAM gives out: a name goes on record and must not bloat it.
+const LONGEST_ARN: usize = 1024;
+
+fn is_email(text: &str) -> bool {
+    let Some((user, host)) = text.split_once('@') else {
+        return false;
+    };
+    // What SNS would refuse anyway, and what would not be safe in a key, a filter or a header.
+    let is_plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+');
+    text.len() <= 128
+        && !user.is_empty()
+        && user.bytes().all(is_plain)
+        && host.contains('.')
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .bytes()
+                    .all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+        })
+}
+
+fn is_slack_user(text: &str) -> bool {
+    is_slack_id(text, &['U', 'W'])
+}
+
+fn is_slack_channel(text: &str) -> bool {
+    is_slack_id(text, &['C', 'G'])
+}
+
+fn is_slack_id(text: &str, kinds: &[char]) -> bool {
+    let rest = text.strip_prefix(kinds).unwrap_or_default();
+    (2..=30).contains(&rest.len())
+        && rest
+            .bytes()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit())
+}
+
+fn is_principal(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, name] = parts.as_slice() else {
+        return false;
+    };
+    *arn == "arn"
+        && (*partition == "aws" || partition.starts_with("aws-"))
+        && matches!(*service, "iam" | "sts")
+        && region.is_empty()
+        && account.parse::<AccountId>().is_ok()
+        && !name.is_empty()
+        && text.len() <= LONGEST_ARN
+        && text.bytes().all(|c| c.is_ascii_graphic())
+}
+
+impl PrincipalArn {
+    /// The account that the principal belongs to.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        self.as_str().split(':').nth(4).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

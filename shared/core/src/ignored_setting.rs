@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::policy::Scope;
+use crate::scope::Scope;
 
 /// So much of what stands there is shown, in characters.
 const SHOWN: usize = 80;

@@ -4,55 +4,63 @@
 //! No I/O, no async, no AWS crate, no clock: time comes in as an argument. Everything here compiles
 //! and tests in seconds, and everything that could connect a stranger or cut a customer off is here.
 //!
-//! | module | holds |
+//! The modules in reading order: each is read with what stands above it.
+//!
+//! | module | content |
 //! | --- | --- |
-//! | [`ids`] | account, service, endpoint, Region and Organizations path as types that cannot be mixed up |
+//! | [`ids`] | ids and addresses as types that cannot be mixed up |
+//! | [`scope`] | the services that an entry, a setting or an approver is for |
+//! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
+//! | [`message`] | one message, and whom it is for |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
-//! | [`listing`] | reading EC2's list: connections, Transit Gateway attachments, what cannot be read |
-//! | [`attachment`] | Transit Gateway attachments, which are counted and told of |
-//! | [`left_alone`] | what is remembered of connections that are not decided |
+//! | [`attachment`] | Transit Gateway attachments, which are counted and announced |
+//! | [`listing`] | reading EC2's list: connections, attachments, what cannot be read |
+//! | [`batch`] | how many ids go into one call to EC2, and which id a refusal is about |
+//! | [`hint`] | what an event may tell us: where to look, never what to believe |
+//! | [`ignored_setting`] | settings that make no sense and decide nothing |
 //! | [`policy`] | allowlist entries and service settings |
-//! | [`ignored_setting`] | settings that decide nothing and make no sense |
 //! | [`policy_key`] | what the key of an allowlist item means, however it is written |
-//! | [`approver`] | who may decide a review |
 //! | [`judge`] | policy × connection × usage × now → verdict |
+//! | [`other_names`] | the names that AWS CloudTrail gives for a decision besides the one on record |
+//! | [`vote`] | what an approver says of a review |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
-//! | [`batch`] | how many ids go into one call to EC2, and whose fault it is that one is refused |
+//! | [`approver`] | who may decide a review |
+//! | [`quorum`] | what the votes on a review come to |
 //! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
+//! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
+//! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
+//! | [`review`] | deadlines and reminders of a review |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
-//! | [`vote`] | what approvers say of a review, and what it comes to |
-//! | [`ballot`] | what a vote is cast with, why it may not count, and what the votes on a review come to |
-//! | [`token`] | the secret in a link to a review |
-//! | [`link`] | which of the requests that a link lists it opens |
-//! | [`review`] | when a review is to be answered, what becomes of one that was not, reminders |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`observation`] | what EC2 said of an endpoint, and when |
 //! | [`precondition`] | which items a decision rests on |
-//! | [`decide`] | what is known of a connection → what is to be done now |
-//! | [`enforcement`] | what EC2 did about a decision → the change that writes it down |
-//! | [`foretell`] | what would happen under a given policy at a given time |
+//! | [`ballot`] | what a vote is cast with, and why it may not count |
 //! | [`change`] | a change of a request with all that is written with it |
+//! | [`decide`] | what is known of a connection → what is to be done now |
+//! | [`enforcement`] | what EC2 did about a decision → the change that records it |
+//! | [`foretell`] | what would happen under a given policy at a given time |
+//! | [`edit`] | whom an edit of the policy concerns |
+//! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`watch`] | what lets connections in past Gatekeeper |
-//! | [`messages`] | what a change has to tell, as facts |
+//! | [`evidence`] | what shows that a finding is there |
+//! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
+//! | [`alarm`] | what people and machines are told of a service |
+//! | [`findings`] | what is known to be wrong with a service, and when that is announced |
+//! | [`acknowledged_findings`] | which findings are acknowledged, as they begin, change and end |
+//! | [`messages`] | what a change has to announce, as facts |
+//! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`confirmed`] | what of an announcement the tables say too |
+//! | [`invitation`] | what one approver is told of a review |
+//! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`grouping`] | which messages about one account go at once, and which go together |
 //! | [`allowance`] | how many e-mails one address takes |
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
-//! | [`announcement`] | what people and machines are told of a connection, and in what words |
-//! | [`confirmed`] | what of an announcement the tables say too |
-//! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
-//! | [`invitation`] | what one approver is told of a review |
-//! | [`alarm`] | what they are told of a service |
-//! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`event`] | what everybody is told, as events on a bus |
-//! | [`findings`] | what is known to be wrong with a service, and when that is told |
-//! | [`evidence`] | what shows that a finding is there |
-//! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
 //! | [`waiting`] | the reviews that wait longest, by whose they are |
-//! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
-//! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
-//! | [`edit`] | whom an edit of the policy concerns |
-//! | [`hint`] | what an event may tell us: where to look, never what to believe |
+//! | [`token`] | the secret in a link to a review |
+//! | [`link`] | which of the requests that a link lists it opens |
 
+pub mod acknowledged_findings;
 pub mod acknowledgement;
 pub mod alarm;
 pub mod allowance;
@@ -89,16 +97,19 @@ pub mod message;
 pub mod messages;
 mod names;
 pub mod observation;
+pub mod other_names;
 pub mod outbox;
 pub mod plan;
 pub mod policy;
 pub mod policy_key;
 pub mod precondition;
 pub mod purge;
+pub mod quorum;
 pub mod reach;
 pub mod rejection;
 pub mod request;
 pub mod review;
+pub mod scope;
 pub mod token;
 pub mod visible;
 pub mod vote;

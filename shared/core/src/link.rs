@@ -5,8 +5,9 @@
 
 use crate::approver::{Approver, Ineligible, may_decide};
 use crate::ballot::{Listed, is_used_up};
+use crate::quorum::vote_of;
 use crate::request::{Request, Status};
-use crate::vote::{is_typed, vote_of};
+use crate::vote::is_typed;
 
 /// What a link opens for whoever it was sent to.
 #[derive(Debug, Clone, PartialEq, Eq)]

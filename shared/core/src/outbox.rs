@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 use crate::alarm::Alarm;
 use crate::announcement::{Announcement, AnnouncementKind, note};
 use crate::approver::ApproverId;
-use crate::event::OnBus;
 use crate::message::Message;
 use crate::messages::Messages;
 use crate::reach::ReachAlarm;
@@ -402,6 +401,34 @@ impl OutboxItem {
 
     fn is_left_behind(&self, now: Timestamp) -> bool {
         now.duration_since(self.at) >= LEFT_BEHIND_AFTER
+    }
+}
+
+/// What became of an item on the bus, by its messages' ids.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OnBus {
+    /// These are there.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub put: BTreeSet<String>,
+    /// These the bus refused for good, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, String>,
+}
+
+impl OnBus {
+    /// Whether nothing becomes of it there any more.
+    #[must_use]
+    pub fn is_settled(&self, id: &str) -> bool {
+        self.put.contains(id) || self.refused.contains_key(id)
+    }
+
+    /// Takes over what another instance wrote down.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.put.extend(other.put.iter().cloned());
+        let refused = other.refused.clone();
+        self.refused.extend(refused);
+        self
     }
 }
 

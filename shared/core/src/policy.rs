@@ -7,20 +7,14 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::approver::{Approver, SlackChannelId};
+use crate::approver::Approver;
 use crate::connection::Connection;
-use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, id};
+use crate::ids::{
+    AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, SlackChannelId, id,
+};
 use crate::ignored_setting::IgnoredSetting;
 
-/// The endpoint services an entry or a setting speaks of.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Scope {
-    /// One service.
-    Service(ServiceId),
-    /// Every service, written `*`.
-    Every,
-}
+pub use crate::scope::Scope;
 
 /// Whom an entry is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -360,43 +354,6 @@ fn one_line(name: &str) -> String {
     }
 }
 
-impl Scope {
-    /// The scopes that speak of a service: its own, and every service's.
-    #[must_use]
-    pub fn all_of(service: &ServiceId) -> [Scope; 2] {
-        [Scope::Service(service.clone()), Scope::Every]
-    }
-
-    /// Whether this speaks of a service.
-    #[must_use]
-    pub fn covers(&self, service: &ServiceId) -> bool {
-        match self {
-            Self::Service(own) => own == service,
-            Self::Every => true,
-        }
-    }
-}
-
-impl FromStr for Scope {
-    type Err = InvalidId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        match text {
-            "*" => Ok(Self::Every),
-            id => id.parse().map(Self::Service),
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Service(id) => id.fmt(f),
-            Self::Every => f.write_str("*"),
-        }
-    }
-}
-
 impl FromStr for Principal {
     type Err = InvalidId;
 
@@ -421,27 +378,19 @@ impl fmt::Display for Principal {
     }
 }
 
-/// `Scope` and `Principal` travel as the text an operator writes.
-macro_rules! as_text {
-    ($name:ident) => {
-        impl TryFrom<String> for $name {
-            type Error = InvalidId;
+impl TryFrom<String> for Principal {
+    type Error = InvalidId;
 
-            fn try_from(text: String) -> Result<Self, InvalidId> {
-                text.parse()
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.to_string()
-            }
-        }
-    };
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
 }
 
-as_text!(Scope);
-as_text!(Principal);
+impl From<Principal> for String {
+    fn from(value: Principal) -> String {
+        value.to_string()
+    }
+}
 
 impl fmt::Display for Effect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,22 +4,12 @@
 //! the service undoes what others do. The rest stays rejected, and whoever wrote the entry is told, once,
 //! that only a new endpoint comes of it.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-
 use crate::connection::Organization;
 use crate::judge::{Decision, FailedCondition, Verdict};
 use crate::policy::{OutOfBand, Rule, ServiceSettings};
 use crate::request::{Actor, Request};
 
-/// An allow that cannot take effect, since the connection stays rejected, and since when people know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StaysRejected {
-    /// The entry.
-    pub allow: Rule,
-    /// When it was told.
-    pub announced_at: Timestamp,
-}
+pub use crate::request::StaysRejected;
 
 /// What is to be done about a rejected connection.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,13 +16,11 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::approver::ApproverId;
-use crate::caller::OtherNames;
 use crate::connection::Connection;
-use crate::ids::{AccountId, EndpointId, Region, ServiceId};
+use crate::ids::{AccountId, ApproverId, EndpointId, Region, ServiceId};
 use crate::judge::{Decision, Verdict};
+use crate::other_names::OtherNames;
 use crate::policy::{Rule, ServiceName};
-use crate::rejection::StaysRejected;
 use crate::vote::{Vote, may_approve};
 
 /// Where a request stands.
@@ -647,6 +645,15 @@ impl Transition {
             (true, true) | (false, false) => UsageEffect::Keep,
         }
     }
+}
+
+/// An allow that cannot take effect, since the connection stays rejected, and since when people know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaysRejected {
+    /// The entry.
+    pub allow: Rule,
+    /// When it was told.
+    pub announced_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -18,9 +18,10 @@ use gatekeeper_core::ballot::{CastBallot, Refusal, RequestDetails, View, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::observation::Observation;
+use gatekeeper_core::quorum::{Effect, effect};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::review::{self, HeldEmail};
-use gatekeeper_core::vote::{Ballot, Channel, Effect, Unrecorded, effect, is_typed};
+use gatekeeper_core::vote::{Ballot, Channel, Unrecorded, is_typed};
 use jiff::Timestamp;
 
 pub(super) use self::observe::Observer;

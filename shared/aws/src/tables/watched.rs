@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{CancellationReason, Put, TransactWriteItem};
-use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past, follow};
+use gatekeeper_core::acknowledged_findings::follow;
+use gatekeeper_core::acknowledgement::{Acknowledged, Acknowledgement, Past};
 use gatekeeper_core::alarm::Alarm;
 use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::findings::{Ended, Findings};

@@ -11,8 +11,9 @@ use crate::policy::{
 };
 use crate::policy_key::Stops;
 use crate::precondition::{PolicyItemId, UnreadablePolicy};
+use crate::quorum::vote_of;
 use crate::review::approvals_required;
-use crate::vote::{Vote, vote_of};
+use crate::vote::Vote;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 

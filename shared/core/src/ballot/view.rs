@@ -5,9 +5,10 @@ use jiff::Timestamp;
 use super::{is_managed, may_vote};
 use crate::approver::{Approver, ApproverId, Ineligible};
 use crate::ids::ServiceId;
+use crate::quorum::{Tally, tally, vote_of};
 use crate::request::{Request, Status, Transition};
 use crate::review::{self, HeldEmail};
-use crate::vote::{Choice, Tally, Vote, tally, vote_of};
+use crate::vote::{Choice, Vote};
 
 /// All that is to be known of a request, for whoever may decide it.
 #[derive(Debug, Clone)]

@@ -6,7 +6,9 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Facts, LeaveReason, Moments, Need, illegal};
+use super::facts::Facts;
+use super::moments::Moments;
+use super::next::{Action, LeaveReason, Need, illegal};
 use crate::announcement::AnnouncementKind;
 use crate::audit::{Audit, Entitlement, Run, audit, concerns, entitlement, is_withheld, objection};
 use crate::change::Change;

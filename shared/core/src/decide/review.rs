@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Facts, Moments, waiting};
+use super::facts::Facts;
+use super::moments::Moments;
+use super::verdict;
 use crate::announcement::AnnouncementKind;
 use crate::approver::{Approver, ApproverId, deciders, people};
 use crate::change::Change;
@@ -14,9 +16,9 @@ use crate::judge::Verdict;
 use crate::messages::Ask;
 use crate::policy::{OnDeadline, ServiceSettings};
 use crate::precondition::PolicyRead;
+use crate::quorum::{mark_void, vote_of};
 use crate::request::Request;
 use crate::review::{approvals_required, deadline, is_reminder_due, reminder_due_at};
-use crate::vote::{mark_void, vote_of};
 
 impl Moments {
     /// Notes when an open review is to be looked at again.
@@ -75,7 +77,7 @@ pub(super) fn kept(
         verdict,
         ..request.corrected_by(connection)
     };
-    waiting::name(&mut after, read, connection);
+    verdict::name(&mut after, read, connection);
     set_deadline(&mut after, &settings);
     let new = look_for_deciders(facts, &mut after, &settings, approvers, now);
     let reminds = is_reminder_due(request, &settings, now);
@@ -124,7 +126,7 @@ fn look_for_deciders(
     approvers: &[Approver],
     now: Timestamp,
 ) -> BTreeSet<ApproverId> {
-    let deciders = deciders(approvers, review);
+    let deciders = deciders(approvers, &review.service_id, &review.account_id);
     review.deciders = people(&deciders, approvers);
     review.approvals_required = approvals_required(settings);
     review.out_of_reach_since = match review.out_of_reach_since {

@@ -3,7 +3,10 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Facts, LeaveReason, Moments, Need, illegal, waiting};
+use super::facts::Facts;
+use super::moments::Moments;
+use super::next::{Action, LeaveReason, Need, illegal};
+use super::verdict;
 use crate::announcement::AnnouncementKind;
 use crate::change::Change;
 use crate::connection::{Connection, Organization};
@@ -60,13 +63,13 @@ pub(super) fn recorded(
             let past_policy = to == Status::Accepted
                 && verdict.decision != Decision::Accept
                 && transition.actor != Actor::Found;
-            let after = waiting::after(request, connection, verdict, &transition);
+            let after = verdict::after(request, connection, verdict, &transition);
             after.map(|mut after| {
                 after.past_policy = past_policy;
                 if let Ok(read) = policy {
                     let settings = read.policy.settings_of(&connection.service_id);
                     is_quiet = settings.out_of_band == Some(OutOfBand::Record);
-                    waiting::name(&mut after, read, connection);
+                    verdict::name(&mut after, read, connection);
                     if !is_found {
                         after.stays_rejected = in_vain(&after, facts.organization, &settings, now);
                     }

@@ -19,7 +19,11 @@
 
 use jiff::Timestamp;
 
-use super::{Action, Facts, LeaveReason, Moments, Need, unasked, waiting};
+use super::facts::Facts;
+use super::moments::Moments;
+use super::next::{Action, LeaveReason, Need};
+use super::unasked::unasked;
+use super::verdict;
 use crate::announcement::AnnouncementKind;
 use crate::approver::Approver;
 use crate::ballot::{CastBallot, Refusal, by_votes, is_managed, may_vote, rights_of};
@@ -28,9 +32,10 @@ use crate::connection::{Connection, Phase};
 use crate::judge::{Decision, Verdict};
 use crate::policy::ServiceSettings;
 use crate::precondition::PolicyRead;
+use crate::quorum::{mark_void, take_back, vote_of};
 use crate::request::{Actor, Request, Status};
 use crate::review::{self, approvals_required, deadline, missed_deadline, moved_deadline};
-use crate::vote::{Channel, Choice, Unrecorded, Vote, mark_void, take_back, vote_of};
+use crate::vote::{Channel, Choice, Unrecorded, Vote};
 
 /// What keeps a vote from being written.
 enum Stop {
@@ -212,7 +217,7 @@ fn policy<'a>(
         return Err(Stop::Need(Need::Policy));
     }
     moments.note_expiries(facts, read);
-    let verdict = waiting::verdict(facts, read, connection, now);
+    let verdict = verdict::verdict(facts, read, connection, now);
     if verdict.decision != Decision::Review {
         // The policy was edited and decides by itself; it does so now.
         return Err(Stop::First(Unrecorded::PolicyDecides));

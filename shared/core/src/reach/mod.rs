@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::alarm::AlarmKind;
 use crate::approver::{Approver, ApproverId, may_decide};
+use crate::quorum::vote_of;
 use crate::request::{Request, Status};
-use crate::vote::vote_of;
 
 use filter::fingerprint;
 pub use filter::{Filter, Opening};

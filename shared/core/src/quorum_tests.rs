@@ -1,6 +1,8 @@
 use super::*;
 use crate::fixtures::{at, request};
+use crate::ids::EndpointId;
 use crate::request::Status;
+use crate::vote::*;
 use proptest::prelude::*;
 
 fn approver(name: &str) -> Approver {
