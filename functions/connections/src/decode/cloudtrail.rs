@@ -10,9 +10,11 @@ use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::ServiceId;
 use serde_json::{Map, Value};
 
+use super::decoded::{Decoded, Ignored};
+use super::fields::detail_of;
+use super::malformed::Malformed;
 use super::mentioned::{Mentioned, each_text};
-use super::shape::{Within, detail_of};
-use super::{Decoded, Ignored, Malformed, OwnRoles};
+use super::own_roles::OwnRoles;
 
 const EVENT: &str = "the CloudTrail event";
 /// EC2's `eventSource`.
@@ -27,17 +29,18 @@ const KINDS: [(&str, HintKind); 4] = [
     ("RejectVpcEndpointConnections", HintKind::Rejected),
 ];
 
-/// Reads a record that came through EventBridge.
+/// Reads a record that came through EventBridge, as the body itself or inside another event.
 pub(super) fn read_event(
     event: &Map<String, Value>,
-    within: Within<'_>,
+    own_roles: &OwnRoles,
+    is_outermost: bool,
 ) -> Result<Decoded, Malformed> {
     let call = detail_of(EVENT, event)?;
-    let mut decoded = read(&call, within.own_roles)?;
+    let mut decoded = read(&call, own_roles)?;
     if let Decoded::Hints(hints) = &mut decoded
-        && within.is_outermost()
+        && is_outermost
         && event.get("detail").is_some_and(Value::is_object)
-        && let Some(caller) = caller(event, &call, within.own_roles)
+        && let Some(caller) = caller(event, &call, own_roles)
     {
         let decisions = hints
             .iter_mut()

@@ -6,8 +6,9 @@ use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use gatekeeper_core::ids::InvalidId;
 use serde_json::{Map, Value};
 
-use super::shape::detail_of;
-use super::{Decoded, Malformed};
+use super::decoded::Decoded;
+use super::fields::detail_of;
+use super::malformed::Malformed;
 
 const EVENT: &str = "the Connection Requested event";
 

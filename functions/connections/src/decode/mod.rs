@@ -16,9 +16,12 @@
 
 mod cloudtrail;
 mod connection_requested;
+mod decoded;
+mod fields;
 mod invocation;
 mod malformed;
 mod mentioned;
+mod nested;
 mod notification;
 mod own_roles;
 mod shape;
@@ -29,56 +32,10 @@ use std::collections::HashSet;
 
 use gatekeeper_core::hint::{Budget, Hint};
 
+pub use decoded::{Decoded, Ignored};
 pub use invocation::{Invocation, Record, invocation, records_of};
 pub use malformed::Malformed;
 pub use own_roles::{InvalidRoleArn, OwnRoles};
-
-/// What a record comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decoded {
-    /// Where to look. Never empty.
-    Hints(Vec<Hint>),
-    /// An event that was understood and asks nothing of us.
-    Ignored(Ignored),
-}
-
-/// Why an event asks nothing of us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ignored {
-    /// Our own accept or reject: it is on record already.
-    OwnCall,
-    /// An EC2 call that AWS refused, or that failed for every endpoint it named.
-    CallFailed,
-    /// An endpoint for one of AWS's services, or for something else than an endpoint service.
-    OtherService,
-    /// An API call that has nothing to do with connections.
-    OtherCall,
-    /// What CloudTrail recorded is no call.
-    NoCall,
-    /// An EventBridge event that is neither an API call nor one of ours.
-    OtherEvent,
-    /// SNS asks to confirm a subscription.
-    SubscriptionConfirmation,
-    /// SNS says that a subscription was removed.
-    UnsubscribeConfirmation,
-}
-
-impl Ignored {
-    /// A short stable name for logs and metrics.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OwnCall => "own_call",
-            Self::CallFailed => "call_failed",
-            Self::OtherService => "other_service",
-            Self::OtherCall => "other_call",
-            Self::NoCall => "no_call",
-            Self::OtherEvent => "other_event",
-            Self::SubscriptionConfirmation => "subscription_confirmation",
-            Self::UnsubscribeConfirmation => "unsubscribe_confirmation",
-        }
-    }
-}
 
 /// Reads the body of one record. However much it holds, it has no more looked up than
 /// [`Budget::of_record`] allows.
@@ -89,7 +46,7 @@ impl Ignored {
 /// [`Malformed`] if the body is no event that this function understands. A body that holds several
 /// events is malformed only if none of them gives a hint: what can be looked at is looked at.
 pub fn decode(body: &str, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
-    let decoded = shape::read_text(body, shape::Within::new(own_roles))?;
+    let decoded = nested::read(body, own_roles)?;
     Ok(match decoded {
         Decoded::Hints(hints) => Decoded::Hints(within_budget(hints)),
         ignored @ Decoded::Ignored(_) => ignored,

@@ -1,49 +1,43 @@
 //! SNS notifications: what AWS PrivateLink says of a connection, in a text that it does not document.
 
+use std::borrow::Cow;
+
 use gatekeeper_core::hint::{Hint, HintKind, Subject};
 use serde_json::{Map, Value};
 
+use super::decoded::{Decoded, Ignored, Nested, Read};
 use super::mentioned::{Mentioned, each_text};
-use super::shape::{Shape, Within};
-use super::{Decoded, Ignored, Malformed};
 
 /// An SNS topic ARN has at most 256 characters of name.
 const LONGEST_TOPIC_ARN: usize = 512;
 
 /// Reads an SNS envelope. Its message may be another event; anything else is taken for a connection
 /// notification, which is never malformed: at the least it says that something happened.
-pub(super) fn read(
-    envelope: &Map<String, Value>,
-    within: Within<'_>,
-) -> Result<Decoded, Malformed> {
+pub(super) fn read(envelope: &Map<String, Value>) -> Read<'_> {
     let text = |name: &str| envelope.get(name).and_then(Value::as_str);
-    match text("Type") {
-        Some("SubscriptionConfirmation") => {
-            return Ok(Decoded::Ignored(Ignored::SubscriptionConfirmation));
-        }
-        Some("UnsubscribeConfirmation") => {
-            return Ok(Decoded::Ignored(Ignored::UnsubscribeConfirmation));
-        }
-        _ => {}
+    let ignored = match text("Type") {
+        Some("SubscriptionConfirmation") => Some(Ignored::SubscriptionConfirmation),
+        Some("UnsubscribeConfirmation") => Some(Ignored::UnsubscribeConfirmation),
+        _ => None,
+    };
+    if let Some(why) = ignored {
+        return Read::Decoded(Decoded::Ignored(why));
     }
     let whole = envelope.get("Message").unwrap_or(&Value::Null);
     let parsed = whole
         .as_str()
         .and_then(|text| serde_json::from_str::<Value>(text).ok());
-    let message = parsed.as_ref().unwrap_or(whole);
-    let mentioned = Mentioned::in_value(message);
-    if let Some(shape) = Shape::of(message) {
-        match shape.read(within.deeper()?) {
-            // Should AWS write its notification like an event of its own, the ids in it still count.
-            // Records of API calls are left alone: our own calls must not wake us up again.
-            Ok(Decoded::Ignored(Ignored::OtherEvent)) if !mentioned.is_empty() => {}
-            read => return read,
-        }
-    }
+    let message = parsed.map_or(Cow::Borrowed(whole), Cow::Owned);
+    let mentioned = Mentioned::in_value(&message);
     let topic = text("TopicArn")
         .filter(|arn| arn.starts_with("arn:") && arn.len() <= LONGEST_TOPIC_ARN)
         .map_or(Subject::Everything, |arn| Subject::Topic(arn.to_owned()));
-    Ok(hints_of(mentioned, topic, kind(message, text("Subject"))))
+    let kind = kind(&message, text("Subject"));
+    Read::Nested(Nested::Message {
+        names_ids: !mentioned.is_empty(),
+        notification: hints_of(mentioned, topic, kind),
+        message,
+    })
 }
 
 /// Reads the text of a notification without its envelope; none if it names no ids and does not say that

@@ -266,10 +266,10 @@ fn events_lie_only_so_deep_inside_one_another() {
     };
     // The outermost one is inside nothing.
     assert_eq!(
-        decoded(&inside(shape::DEEPEST + 1)),
+        decoded(&inside(nested::DEEPEST + 1)),
         Ok(hint(HintKind::Unspecified, topic(), None))
     );
-    let error = decoded(&inside(shape::DEEPEST + 2)).unwrap_err();
+    let error = decoded(&inside(nested::DEEPEST + 2)).unwrap_err();
     assert_eq!(
         error.to_string(),
         "events lie inside one another more than 6 deep"
