@@ -4,7 +4,6 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::visible::as_typed;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 
-use crate::http::Request;
 use crate::words;
 
 /// The form as it was sent, to be shown again where something is wrong with it.
@@ -47,8 +46,8 @@ const NOT_CHOSEN: &str = "Choose one.";
 const NOT_A_FORM: &str =
     "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
 
-/// Reads the form of a request; what is wrong with it is noted in it.
-pub(crate) fn read(request: &Request) -> Entered {
+/// Reads a form; what is wrong with it is noted in it.
+pub(crate) fn read(content_type: Option<&str>, body: &[u8]) -> Entered {
     let damaged = || Entered {
         faults: Faults {
             form: Some(NOT_A_FORM),
@@ -56,13 +55,13 @@ pub(crate) fn read(request: &Request) -> Entered {
         },
         ..Entered::default()
     };
-    let kind = request.header("content-type").unwrap_or_default();
+    let kind = content_type.unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return damaged();
     }
     let (mut choice, mut reason, mut typed, mut of) = (None, None, None, None);
-    for (name, value) in form_urlencoded::parse(&request.body) {
+    for (name, value) in form_urlencoded::parse(body) {
         let field = match name.as_ref() {
             "choice" => &mut choice,
             "reason" => &mut reason,
@@ -125,23 +124,13 @@ pub(crate) fn ballot(entered: &mut Entered) -> Option<Ballot> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::Method;
     use gatekeeper_core::vote::REASON_LIMIT;
     use proptest::prelude::*;
 
     const FORM: &str = "application/x-www-form-urlencoded";
 
-    fn request(content_type: &str, body: &[u8]) -> Request {
-        Request {
-            method: Method::Post,
-            path: "/a/x".to_owned(),
-            headers: vec![("Content-Type".to_owned(), content_type.to_owned())],
-            body: body.to_vec(),
-        }
-    }
-
     fn sent(body: &str) -> (Option<Ballot>, Entered) {
-        let mut entered = read(&request(FORM, body.as_bytes()));
+        let mut entered = read(Some(FORM), body.as_bytes());
         (ballot(&mut entered), entered)
     }
 
@@ -160,7 +149,7 @@ mod tests {
         assert_eq!(ballot.reason, "not a customer – yet");
         assert_eq!(entered.typed, "abcdef");
         let charset = format!("{FORM}; charset=UTF-8");
-        let entered = read(&request(&charset, b"choice=approve&typed=abcdef&utm=1"));
+        let entered = read(Some(&charset), b"choice=approve&typed=abcdef&utm=1");
         assert_eq!(entered.choice, Some(Choice::Approve));
         assert!(!entered.faults.any());
     }
@@ -216,7 +205,7 @@ mod tests {
             assert_eq!(entered.choice, None, "{body}");
         }
         for content_type in ["", "text/plain", "multipart/form-data", "application/json"] {
-            let entered = read(&request(content_type, good.as_bytes()));
+            let entered = read(Some(content_type), good.as_bytes());
             assert!(entered.faults.form.is_some(), "{content_type}");
         }
     }
@@ -224,7 +213,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(body: Vec<u8>) {
-            let _ = ballot(&mut read(&request(FORM, &body)));
+            let _ = ballot(&mut read(Some(FORM), &body));
         }
 
         #[test]
@@ -234,7 +223,7 @@ mod tests {
                 .append_pair("reason", &reason)
                 .append_pair("typed", &typed)
                 .finish();
-            let entered = read(&request(FORM, body.as_bytes()));
+            let entered = read(Some(FORM), body.as_bytes());
             prop_assert_eq!((entered.reason, entered.typed), (reason, typed));
         }
     }

@@ -6,7 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-use crate::page::STYLE;
+/// The pages' style: the only one that a browser may apply, by its hash.
+pub(crate) const STYLE: &str = include_str!("page/style.css");
 
 /// Nothing but our own style, by its hash, and our own form. No script at all.
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {

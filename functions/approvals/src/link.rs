@@ -24,7 +24,7 @@ pub(crate) async fn decide(
     request: &Request,
     deadline: Deadline,
 ) -> Response {
-    let mut entered = form::read(request);
+    let mut entered = form::read(request.header("content-type"), &request.body);
     if form::only_looks(&entered) {
         return show(gatekeeper, token, entered).await;
     }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gatekeeper_aws::error::Error;
-use gatekeeper_slack_api::client::calls::Method;
 use gatekeeper_slack_api::client::error::Error as SlackError;
+use gatekeeper_slack_api::client::method::Method;
 use gatekeeper_slack_api::client::refusal::Reason;
 use gatekeeper_slack_api::ids::InvalidId;
 use gatekeeper_slack_api::secret::InvalidSecret;

@@ -20,8 +20,9 @@ use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_slack_api::blocks::Message;
 use gatekeeper_slack_api::client::calls::{
-    History, Listed, Metadata, Method, PostMessage, Replies, UpdateMessage,
+    History, Listed, Metadata, PostMessage, Replies, UpdateMessage,
 };
+use gatekeeper_slack_api::client::method::Method;
 use gatekeeper_slack_api::client::refusal::Reason;
 use gatekeeper_slack_api::ids::{AppId, ChannelId, MessageTs};
 use gatekeeper_slack_api::prompt::Subject;

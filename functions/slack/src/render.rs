@@ -2,19 +2,20 @@
 
 mod ending;
 mod facts;
+mod history;
 mod several;
 
 use gatekeeper_core::alarm::{self, Alarm};
 use gatekeeper_core::announcement::{Announcement, AnnouncementKind, Review};
-use gatekeeper_core::request::{Actor, Cause, Request, Status, Transition};
+use gatekeeper_core::request::{Actor, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Confirm, Message, Style};
 use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
-use jiff::Timestamp;
 
 use ending::Ending;
 use facts::Facts;
+use history::moment;
 pub use several::{LISTED_AT_MOST, is_asked, is_ended, reminder_of_several, several};
 
 /// Reasons, and what else people wrote, are shown up to here.
@@ -300,11 +301,6 @@ fn if_nobody_answers(request: &Request) -> String {
     }
 }
 
-/// A moment as people read it; everybody in the same time zone, since they talk about it.
-fn moment(at: Timestamp) -> Mrkdwn {
-    Mrkdwn::line(&at.strftime("%Y-%m-%d %H:%M UTC").to_string())
-}
-
 fn named(status: Status) -> &'static str {
     match status {
         Status::InReview => "waiting for people",
@@ -315,14 +311,6 @@ fn named(status: Status) -> &'static str {
         Status::Revoking => "to be cut",
         Status::Gone => "gone",
     }
-}
-
-/// Whether a transition is somebody's or something's decision, and not what came of one.
-fn decides(transition: &Transition) -> bool {
-    !matches!(
-        transition.cause,
-        Cause::Enforced | Cause::Refused | Cause::Ended
-    )
 }
 
 #[cfg(test)]

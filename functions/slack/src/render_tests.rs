@@ -12,6 +12,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
+use gatekeeper_core::request::Cause;
+use jiff::Timestamp;
 
 fn at(minute: i64) -> Timestamp {
     // 2026-11-20T12:00:00Z

@@ -12,7 +12,7 @@ use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::grouping::Prompted;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Request;
-use gatekeeper_slack_api::client::calls::Method;
+use gatekeeper_slack_api::client::method::Method;
 use gatekeeper_slack_api::prompt::Subject;
 
 use crate::failure::Failure;

@@ -20,13 +20,11 @@ use jiff::Timestamp;
 pub(crate) use notice::Notice;
 
 use crate::form::Entered;
+use crate::headers::STYLE;
 use crate::http::Response;
 use crate::standing::Standing;
 use crate::words;
 use facts::Facts;
-
-/// The only style there is. It stands in each page, and the Content-Security-Policy names its hash.
-pub(crate) const STYLE: &str = include_str!("style.css");
 
 #[derive(Template)]
 #[template(path = "open.html")]

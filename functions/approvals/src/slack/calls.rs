@@ -2,9 +2,7 @@
 //! (<https://docs.slack.dev/interactivity/handling-user-interaction>).
 
 use std::future::pending;
-use std::time::Duration;
 
-use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
 use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_slack_api::blocks::Modal;
@@ -16,30 +14,9 @@ use gatekeeper_slack_api::secret::{BotToken, InvalidSecret};
 use jiff::Timestamp;
 
 use super::Slack;
+use super::budget::Budget;
 use super::words::Said;
 use crate::http::Response;
-
-/// Until when what is to be done.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    /// Looking up what somebody may do.
-    pub(super) look: Timestamp,
-    /// A vote that is told of by a call.
-    pub(super) decide: Timestamp,
-    /// The answer. What is left of the three seconds is the way here, with a cold start, and back.
-    pub(super) answer: Timestamp,
-}
-
-impl Budget {
-    pub(super) fn from_now(clock: &Clock) -> Self {
-        let within = |millis| Deadline::after(clock, Duration::from_millis(millis)).0;
-        Self {
-            look: within(1300),
-            decide: within(1900),
-            answer: within(2500),
-        }
-    }
-}
 
 /// What kept a modal from being opened.
 #[derive(Debug, thiserror::Error)]

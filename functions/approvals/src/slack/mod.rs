@@ -10,6 +10,7 @@
 //! Who presses counts by their Slack user id alone, looked up among the approvers at each vote. Nothing
 //! that comes back from a button or a modal is believed but for which review it names.
 
+mod budget;
 mod calls;
 mod config;
 mod gate;
@@ -35,7 +36,7 @@ pub use config::SlackConfig;
 
 use crate::http::{Request, Response};
 use crate::standing::Outcome;
-use calls::Budget;
+use budget::Budget;
 use words::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, REASON, REJECTION, Said, said};
 
 /// How long warming up may take.

@@ -2,7 +2,7 @@
 
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 
-use super::decides;
+use super::history::decides;
 
 /// How a review ended.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use gatekeeper_core::request::Request;
 use gatekeeper_slack_api::text::Mrkdwn;
 use jiff::Timestamp;
 
-use super::moment;
+use super::history::moment;
 
 /// The allowlist lets people write a customer's name at any length.
 const CUSTOMER: usize = 200;

@@ -10,7 +10,8 @@ use gatekeeper_slack_api::prompt::{SHOW, Subject};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
 use super::facts::Facts;
-use super::{Face, if_nobody_answers, moment, named};
+use super::history::moment;
+use super::{Face, if_nobody_answers, named};
 
 /// One message shows no more: each takes a block, and Slack takes 50 of them and some 12,000 characters.
 pub const LISTED_AT_MOST: usize = 40;

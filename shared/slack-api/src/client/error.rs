@@ -5,8 +5,8 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use super::calls::Method;
-use super::refusal::Refusal;
+use super::method::Method;
+use super::refusal::{Reason, Refusal};
 
 /// A failure's cause, whatever it is.
 pub type Source = Box<dyn StdError + Send + Sync>;
@@ -203,6 +203,15 @@ impl Error {
                 Permanent::Status { .. } => "Permanent.SlackStatus",
                 Permanent::Encode { .. } => "Permanent.SlackEncode",
             },
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.reason() {
+            Reason::Outage | Reason::Busy => Retryable::Failed(refusal).into(),
+            _ => Permanent::Refused(refusal).into(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`calls`] | the methods: what each takes and answers |
 //! | [`error`] | what went wrong, and what that means |
+//! | [`method`] | the methods that we call |
 //! | [`refusal`] | Slack's error codes, and what to do about each |
 //!
 //! A call is tried once. Whoever makes it knows whether it may be made again: Slack has no way to say
@@ -11,6 +12,7 @@
 
 pub mod calls;
 pub mod error;
+pub mod method;
 pub mod refusal;
 
 use std::future::poll_fn;
@@ -27,8 +29,9 @@ use serde::Deserialize;
 
 use crate::address::{BaseUrl, ResponseUrl};
 use crate::secret::BotToken;
-use calls::{Body, Call, Method, Reply};
+use calls::{Body, Call, Reply};
 use error::{Error, Permanent, Retryable, Source};
+use method::Method;
 use refusal::Refusal;
 
 /// Longer answers are not read. The longest is a page of a channel's history.
@@ -233,7 +236,7 @@ fn refused(method: Method, answer: &Answer, envelope: Envelope) -> Error {
         return rate_limited(method, answer);
     }
     let details = envelope.response_metadata.messages;
-    Refusal::new(method, &code, envelope.needed.as_deref(), &details).into_error()
+    Refusal::new(method, &code, envelope.needed.as_deref(), &details).into()
 }
 
 fn rate_limited(method: Method, answer: &Answer) -> Error {

@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use super::calls::Method;
-use super::error::{Error, Permanent, Retryable};
+use super::method::Method;
 
 /// What Slack said of a call that it did not carry out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -241,13 +240,6 @@ impl Refusal {
         self.reason() == Reason::Outage
     }
 
-    pub(super) fn into_error(self) -> Error {
-        match self.reason() {
-            Reason::Outage | Reason::Busy => Retryable::Failed(self).into(),
-            _ => Permanent::Refused(self).into(),
-        }
-    }
-
     fn meaning(&self) -> (Reason, &'static str) {
         CODES
             .iter()
@@ -279,6 +271,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::client::error::Error;
 
     #[test]
     fn a_code_stands_once_and_is_shaped_as_slacks_are() {
@@ -307,7 +300,7 @@ mod tests {
             ("a_code_of_next_year", false, false),
             ("", false, false),
         ] {
-            let error = Refusal::new(Method::PostMessage, code, None, &[]).into_error();
+            let error = Error::from(Refusal::new(Method::PostMessage, code, None, &[]));
             assert_eq!(error.is_retryable(), retryable, "{code}");
             assert_eq!(error.may_have_happened(), may_have_happened, "{code}");
         }
