@@ -15,7 +15,7 @@ use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use super::attachments::ReadAlong;
 use super::bucket::Bucket;
 use super::describe::{DescribeError, Listed, Page, read_all};
-use super::{VALUES_PER_FILTER, filter, named};
+use super::filter::{VALUES_PER_FILTER, filter, named};
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::error::codes::{Meaning, meaning};

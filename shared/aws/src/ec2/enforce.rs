@@ -14,7 +14,7 @@ use gatekeeper_core::request::Enforcement;
 use jiff::{SignedDuration, Timestamp};
 
 use super::bucket::{Bucket, NoTime};
-use super::named;
+use super::filter::named;
 use crate::clients::Clients;
 use crate::clock::{Clock, Deadline, jittered};
 use crate::config::{Config, Limits};

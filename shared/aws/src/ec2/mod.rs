@@ -5,12 +5,10 @@ mod bucket;
 mod connections;
 mod describe;
 mod enforce;
+mod filter;
 mod services;
 
 use std::sync::Arc;
-
-use aws_sdk_ec2::types::Filter;
-use gatekeeper_core::ids::EndpointId;
 
 use crate::clients::Clients;
 use crate::clock::Clock;
@@ -20,9 +18,6 @@ pub(crate) use connections::{Connections, Which, listing};
 pub(crate) use describe::Listed;
 pub(crate) use enforce::{CallFailure, EnforceCalls, Enforced, FailureKind, ItemFailure};
 pub(crate) use services::Services;
-
-/// EC2 takes this many values in one filter.
-const VALUES_PER_FILTER: usize = 200;
 
 /// The provider's side of EC2's endpoint connections: a step holds what it needs of it.
 #[derive(Debug, Clone)]
@@ -42,20 +37,4 @@ impl Ec2 {
             calls: EnforceCalls::new(clients, config, clock),
         }
     }
-}
-
-/// Endpoints as an error names them.
-fn named(ids: &[EndpointId]) -> String {
-    match ids {
-        [] => "no endpoint".to_owned(),
-        [one] => one.to_string(),
-        [first, more @ ..] => format!("{first} and {} more", more.len()),
-    }
-}
-
-fn filter<'a>(name: &str, values: impl IntoIterator<Item = &'a str>) -> Filter {
-    Filter::builder()
-        .name(name)
-        .set_values(Some(values.into_iter().map(str::to_owned).collect()))
-        .build()
 }

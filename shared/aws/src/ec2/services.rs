@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Mutex;
 
 use super::bucket::Bucket;
-use super::{VALUES_PER_FILTER, filter};
+use super::filter::{VALUES_PER_FILTER, filter};
 use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, MANAGED_TAG, Managed};

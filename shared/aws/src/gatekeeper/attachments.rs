@@ -10,7 +10,7 @@ use gatekeeper_core::left_alone::Found;
 use gatekeeper_core::watch::Finding;
 
 use super::log::Log;
-use super::observe::Handled;
+use super::outcome::Handled;
 use super::report::ServiceReport;
 use crate::clock::Clock;
 use crate::ec2::Connections;

@@ -80,8 +80,7 @@ use crate::tables::{
 use crate::telemetry::Metrics;
 
 pub use gatekeeper_core::ballot::{Listed, RequestDetails, View};
-pub use observe::Handled;
-pub use outcome::Outcome;
+pub use outcome::{Handled, Outcome};
 pub use reconcile::Reconciled;
 pub use report::ServiceReport;
 pub use vote::{Voted, Voter};

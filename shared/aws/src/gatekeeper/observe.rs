@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::attachments::AttachmentWatch;
 use super::audit::Auditor;
 use super::log::Log;
-use super::outcome::Settled;
+use super::outcome::{Handled, Settled};
 use super::pass::Passes;
 use super::pipeline::Pipeline;
 use crate::clock::{Clock, Deadline};
@@ -24,9 +24,6 @@ use crate::config::Limits;
 use crate::ec2::{Connections, Listed, Services, Which};
 use crate::error::{Error, Step};
 use crate::tables::{Key, Requests};
-
-/// What came of a hint: all it pointed at is settled, or an error says what is left to do.
-pub type Handled = Result<(), Arc<Error>>;
 
 /// What an invocation keeps back to answer for records whose work did not get done.
 const TO_ANSWER: Duration = Duration::from_secs(2);

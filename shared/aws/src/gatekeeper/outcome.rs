@@ -10,6 +10,9 @@ use gatekeeper_core::request::{Request, Status};
 
 use crate::error::Error;
 
+/// What came of a hint: all it pointed at is settled, or an error says what is left to do.
+pub type Handled = Result<(), Arc<Error>>;
+
 /// What came of one connection.
 #[derive(Debug, Clone)]
 pub enum Outcome {

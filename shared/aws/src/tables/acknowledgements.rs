@@ -11,7 +11,8 @@ use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::watch::Finding;
 use serde::Deserialize as _;
 
-use super::{Allowlist, Item, UnreadableAcknowledgement, all_of, text};
+use super::item::{Item, all_of, text};
+use super::{Allowlist, UnreadableAcknowledgement};
 use crate::error::Error;
 
 /// All acknowledgements that can be understood.

@@ -21,10 +21,11 @@ use gatekeeper_core::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::approvers::decode_approver;
+use super::approver_item::decode_approver;
+use super::item::{Item, all_of, text};
 use super::keys::{APPROVERS, SETTINGS};
 use super::unexpected_keys::policy_key;
-use super::{Db, Item, Items, Key, Unencodable, all_of, text};
+use super::{Db, Items, Key, Unencodable};
 use crate::error::Error;
 
 #[derive(Debug, Serialize, Deserialize)]

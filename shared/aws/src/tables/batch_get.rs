@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 
-use super::{Db, Item, Key};
+use super::item::Item;
+use super::{Db, Key};
 use crate::clock::jittered;
 use crate::error::{Call, Error, Step};
 

@@ -7,8 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::requests::encode;
-use super::{Db, Item, Key, UnreadableItem, number};
+use super::item::{Item, number};
+use super::keys::encode;
+use super::{Db, Key, UnreadableItem};
 use crate::error::{Error, Retryable};
 
 /// How often an item that another instance counts in at the same time is tried.

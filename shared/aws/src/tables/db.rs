@@ -8,12 +8,17 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem, WriteRequest};
 use gatekeeper_core::precondition::UnreadablePolicy;
 use serde::Serialize;
 
-use super::outbox::ROUNDS;
-use super::requests::encode;
-use super::{Item, Key, Unencodable};
+use super::item::Item;
+use super::keys::encode;
+use super::{Key, Unencodable};
 use crate::clients::Clients;
 use crate::clock::{Clock, jittered};
 use crate::error::{Call, Error, Retryable, Step};
+
+/// DynamoDB takes this many writes in one `BatchWriteItem`.
+pub(super) const WRITES_PER_CALL: usize = 25;
+/// How often a batch is sent that DynamoDB takes only in part.
+pub(super) const ROUNDS: u32 = 6;
 
 /// One client and the tables' names. Clones are cheap.
 #[derive(Debug, Clone)]

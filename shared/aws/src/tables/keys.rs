@@ -9,8 +9,10 @@ use gatekeeper_core::policy::{Rule, Scope};
 use gatekeeper_core::policy_key::{self, PolicyKey};
 use gatekeeper_core::precondition::PolicyItemId;
 use gatekeeper_core::token::TokenHash;
+use serde::Serialize;
 
-use super::{Item, text};
+use super::item::{Item, text};
+use super::unreadable::Unencodable;
 
 /// Names one item of either table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,4 +163,10 @@ impl fmt::Display for Key {
         let (partition, sort) = self.values();
         write!(f, "{partition} / {sort}")
     }
+}
+
+/// An item that is to lie under a key.
+pub(super) fn encode(key: &Key, item: impl Serialize) -> Result<Item, Unencodable> {
+    let encoded = serde_dynamo::to_item(item);
+    encoded.map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }

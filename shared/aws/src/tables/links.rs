@@ -11,7 +11,7 @@ use gatekeeper_core::token::TokenHash;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::requests::encode;
+use super::keys::encode;
 use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Error, Retryable};
 
@@ -64,7 +64,7 @@ impl Links {
         &self,
         links: &[(TokenHash, &Invitation)],
     ) -> Result<(), Arc<Error>> {
-        for chunk in links.chunks(super::outbox::WRITES_PER_CALL) {
+        for chunk in links.chunks(super::db::WRITES_PER_CALL) {
             let mut writes = Vec::new();
             for (token, invitation) in chunk {
                 let key = Key::Link(token.clone());

@@ -46,11 +46,13 @@
 mod acknowledgements;
 mod allowances;
 mod allowlist;
+mod approver_item;
 mod approvers;
 mod batch_get;
 mod counted;
 mod db;
 mod held_emails;
+mod item;
 mod keys;
 mod links;
 mod outbox;
@@ -66,11 +68,9 @@ mod usage;
 mod waiting_prompts;
 mod watched;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::findings::Findings;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::ServiceSettings;
@@ -78,16 +78,17 @@ use gatekeeper_core::request::{Request, Transition};
 
 use crate::clients::Clients;
 use crate::clock::Clock;
-use crate::error::{Call, Error, Step};
+use crate::error::{Error, Step};
 pub use acknowledgements::{decode_acknowledgement_image, encode_acknowledgement};
 pub(crate) use allowances::Allowances;
 pub(crate) use allowlist::{Allowlist, ItemCheck, PathDenies, policy_of};
 pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
+pub use approver_item::encode_approver;
 pub(crate) use approvers::Approvers;
-pub use approvers::encode_approver;
 pub(crate) use batch_get::Items;
 pub(crate) use db::Db;
 pub(crate) use held_emails::HeldEmails;
+pub(crate) use item::Item;
 pub(crate) use keys::Key;
 pub(crate) use links::{Link, Links};
 pub(crate) use outbox::{Left, Outbox};
@@ -103,9 +104,6 @@ pub use unreadable::{Unencodable, UnreadableAcknowledgement};
 pub(crate) use usage::{AccountUsage, UsageItems};
 pub use waiting_prompts::PromptGroup;
 pub(crate) use watched::{LookedAfter, Watched, WatchedServices};
-
-/// An item as DynamoDB has it.
-pub(crate) type Item = HashMap<String, AttributeValue>;
 
 /// What may be read of the tables without deciding anything.
 #[derive(Debug, Clone)]
@@ -205,23 +203,4 @@ impl ItemReader {
     pub(crate) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
         self.db.read(keys, what).await
     }
-}
-
-/// A query's items, page after page to the end.
-async fn all_of(query: QueryFluentBuilder, call: Call) -> Result<Vec<Item>, Arc<Error>> {
-    query
-        .into_paginator()
-        .items()
-        .send()
-        .try_collect()
-        .await
-        .map_err(|error| call.failed(error))
-}
-
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
-}
-
-fn number(value: impl ToString) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }

@@ -10,13 +10,12 @@ use gatekeeper_core::outbox::{OutboxItem, OutboxKey, Partition};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::requests::encode;
-use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
+use super::db::{ROUNDS, WRITES_PER_CALL};
+use super::item::{Item, all_of, number, text};
+use super::keys::encode;
+use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Call, Error, Retryable};
 
-/// DynamoDB takes this many writes in one `BatchWriteItem`.
-pub(super) const WRITES_PER_CALL: usize = 25;
-pub(super) const ROUNDS: u32 = 6;
 /// How long what was put aside is kept.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// How many partitions are read at the same time.

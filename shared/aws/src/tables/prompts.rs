@@ -12,9 +12,10 @@ use gatekeeper_core::ids::EndpointId;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::item::{Item, all_of, number, text};
 use super::keys::PROMPT;
-use super::requests::encode;
-use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
+use super::keys::encode;
+use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Error, Retryable};
 
 /// How long an item is kept after the last that happens to its message.

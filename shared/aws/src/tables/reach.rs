@@ -7,10 +7,11 @@ use gatekeeper_core::outbox::OutboxItem;
 use gatekeeper_core::reach::{Look, ReachState};
 use serde::{Deserialize, Serialize};
 
+use super::item::number;
+use super::keys::encode;
 use super::outbox::encode_outbox;
-use super::requests::encode;
 use super::watched::{is_held_up, is_overtaken};
-use super::{Db, Key, Unencodable, number};
+use super::{Db, Key, Unencodable};
 use crate::error::{Error, Retryable, Source};
 
 /// What the last look left.

@@ -8,8 +8,9 @@ use gatekeeper_core::ids::ServiceId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::outbox::WRITES_PER_CALL;
-use super::{Db, Items, Key, Unencodable, text};
+use super::db::WRITES_PER_CALL;
+use super::item::text;
+use super::{Db, Items, Key, Unencodable};
 use crate::error::{Error, Retryable};
 
 /// What the names of the items begin with that say since when a service has been looked through.

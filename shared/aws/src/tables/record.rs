@@ -16,9 +16,10 @@ use gatekeeper_core::outbox::OutboxItem;
 use gatekeeper_core::request::Request;
 
 use super::allowlist::ItemCheck;
+use super::item::{number, text};
 use super::outbox::encode_outbox;
 use super::requests::{decode_request, encode_history, encode_request};
-use super::{Db, Key, Unencodable, UnreadableItem, number, text};
+use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::clock::jittered;
 use crate::error::{Call, Error, Retryable, Step};
 

@@ -14,7 +14,9 @@ use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Db, Item, Items, Key, Unencodable, UnreadableItem, all_of, text};
+use super::item::{Item, all_of, text};
+use super::keys::encode;
+use super::{Db, Items, Key, Unencodable, UnreadableItem};
 use crate::error::Error;
 
 /// Only requests that are not gone carry this attribute, so the index holds no others.
@@ -202,12 +204,6 @@ pub(super) fn encode_history(
         transition,
     };
     encode(&key, item)
-}
-
-/// An item that is to lie under a key.
-pub(super) fn encode(key: &Key, item: impl Serialize) -> Result<Item, Unencodable> {
-    let encoded = serde_dynamo::to_item(item);
-    encoded.map_err(|error| Unencodable::new(format!("the item {key}"), error))
 }
 
 impl Items {

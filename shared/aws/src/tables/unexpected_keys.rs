@@ -14,8 +14,9 @@ use gatekeeper_core::policy_key::{Meaning, PolicyKey, UnexpectedKeys};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::requests::encode;
-use super::{Db, Item, Items, Key, all_of, number, text};
+use super::item::{Item, all_of, number, text};
+use super::keys::encode;
+use super::{Db, Items, Key};
 use crate::error::{Call, Error, Retryable};
 
 /// A decision does not rest on what was read longer ago. Reconcile reads twice as often.

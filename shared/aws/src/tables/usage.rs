@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 
-use super::{Db, Items, Key, UnreadableItem, text};
+use super::item::text;
+use super::{Db, Items, Key, UnreadableItem};
 use crate::error::{Error, Retryable};
 
 /// The endpoints of one account that count against `max_connections` on one service.

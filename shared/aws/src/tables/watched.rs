@@ -17,11 +17,12 @@ use gatekeeper_core::watch::{Finding, Seen, Unlisted};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::item::{Item, all_of, number, text};
 use super::keys::STATE;
+use super::keys::encode;
 use super::outbox::encode_outbox;
 use super::reconcile::MANAGED;
-use super::requests::encode;
-use super::{Db, Item, Key, Unencodable, UnreadableItem, all_of, number, text};
+use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::codes::{Meaning, meaning_of};
 use crate::error::{Error, Retryable, Step};
 
