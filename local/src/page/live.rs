@@ -10,9 +10,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream;
 use gatekeeper_aws::clock::Clock;
 
-use super::Shared;
 use super::forms::Form;
-use super::read::{Glance, ReadError, Reader};
+use super::read::{Glance, ReadError, Reader, Shared};
 use super::state;
 use super::view::View;
 

@@ -11,7 +11,8 @@
 //! | `read` | reads the world into what is shown |
 //! | `state` | what is shown |
 //! | `chat` | of it, the channel in Slack, whose texts `mrkdwn` reads |
-//! | `view` | shows it |
+//! | `names` | the names of forms and sections |
+//! | `view`, `show` | shows it |
 //! | `live` | sends it anew when something changed |
 //! | `forms` | what was entered, and what is wrong with it |
 //! | `act` | does what was asked for |
@@ -22,8 +23,10 @@ mod forms;
 mod guard;
 mod live;
 mod mrkdwn;
+mod names;
 mod read;
 mod settings;
+mod show;
 mod state;
 mod text;
 mod view;
@@ -41,14 +44,11 @@ use axum::routing::{MethodRouter, get, post};
 pub(crate) use read::Source;
 
 use forms::Form;
-use read::{ReadError, Reader};
-use view::View;
+use read::{Reader, Shared};
+use show::page;
 
 /// No form here is longer.
 const BODY_LIMIT: usize = 64 << 10;
-
-/// What the handlers share.
-type Shared = Arc<Reader>;
 
 /// The page and all that belongs to it.
 pub(crate) fn router(source: Source) -> Router {
@@ -110,20 +110,4 @@ async fn show(State(reader): State<Shared>, uri: Uri, headers: HeaderMap) -> Res
     }
     let form = Form::prefilled(uri.query().unwrap_or_default());
     page(&reader, &form, StatusCode::OK).await
-}
-
-/// The page as it is now, with a form as it was filled in.
-async fn page(reader: &Reader, form: &Form, status: StatusCode) -> Response {
-    match render(reader, form).await {
-        Ok(html) => (status, [(CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
-        Err(error) => {
-            let text = gatekeeper_aws::error::chain(&error);
-            (StatusCode::INTERNAL_SERVER_ERROR, text).into_response()
-        }
-    }
-}
-
-async fn render(reader: &Reader, form: &Form) -> Result<String, ReadError> {
-    let state = reader.read().await?;
-    Ok(View::new(&state, reader, form).html()?)
 }

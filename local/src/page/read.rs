@@ -61,6 +61,9 @@ pub(super) struct Reader {
     requests: Mutex<BTreeMap<EndpointId, Recorded>>,
 }
 
+/// What the page's handlers share.
+pub(super) type Shared = Arc<Reader>;
+
 /// What tells, without reading the tables, that they need not be read again.
 #[derive(PartialEq)]
 pub(super) struct Glance {

@@ -11,12 +11,12 @@ use gatekeeper_core::request::Status;
 use gatekeeper_core::visible::visible;
 use jiff::Timestamp;
 
-use super::act::{
-    ADD_APPROVER, ADD_ENTRY, CHAT, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, form_of, settings_of,
-};
 use super::chat::{Modal, Part};
 use super::forms::{Form, sentence};
 use super::mrkdwn::Span;
+use super::names::{
+    ADD_APPROVER, ADD_ENTRY, CHAT, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, form_of, settings_of,
+};
 use super::read::Reader;
 use super::settings::{Kind, SETTINGS, Setting};
 use super::state::{Connection, Consumer, State};

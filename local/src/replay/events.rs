@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::Unusable;
+use super::problem::Unusable;
 
 /// One event, and where it stands.
 #[derive(Debug)]

@@ -1,90 +1,35 @@
 //! `replay`: real input through the real functions, on a machine that is no one's production.
 
+mod args;
 mod events;
 mod news;
+mod output;
+mod problem;
+mod reconcile;
 mod report;
 mod steps;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::config::Managed;
 use gatekeeper_connections::decode::records_of;
-use gatekeeper_core::visible::visible;
 
-use crate::world::{Options, World, WorldError};
-use crate::world_file::{BadWorld, WorldFile};
+use crate::world::{Options, World};
+use crate::world_file::WorldFile;
+pub use args::Args;
 use events::{Document, read_documents};
 use news::Observer;
+use output::{complain, say, shown};
+pub use problem::Unusable;
+use reconcile::reconcile;
 use report::{AttachmentLine, Line, Summary};
 
 /// How long after the last event the connections are looked at: EC2 has set them up by then.
 const SETTLING: Duration = Duration::from_secs(120);
-
-/// A run of reconcile is one, however much there is to do: no Lambda ends it.
-const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
-
-/// What is to be replayed.
-#[derive(Debug, clap::Args)]
-#[group(id = "replay")]
-pub struct Args {
-    /// The world: services, connections and policy, in YAML (docs/replay.md)
-    #[arg(long, value_name = "WORLD.yaml")]
-    pub world: PathBuf,
-    /// One JSON object per line instead of text
-    #[arg(long)]
-    pub json: bool,
-    /// Leave out the reconcile run that follows the events
-    #[arg(long)]
-    pub no_reconcile: bool,
-    /// A role whose calls in CloudTrail events are Gatekeeper's own; may be repeated
-    #[arg(long, value_name = "ARN")]
-    pub own_role: Vec<String>,
-    /// Events: a JSON document, JSON lines or a JSON array in each file; - is standard input
-    #[arg(value_name = "EVENTS")]
-    pub events: Vec<PathBuf>,
-}
-
-/// Input that cannot be used. Nothing has been done.
-#[derive(Debug, thiserror::Error)]
-pub enum Unusable {
-    /// A file could not be read.
-    #[error("{}: it could not be read: {source}", .path.display())]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The world makes no sense.
-    #[error("{}:{problem}", .path.display())]
-    World {
-        /// Which file.
-        path: PathBuf,
-        /// What, and where.
-        problem: BadWorld,
-    },
-    /// A file of events is no JSON.
-    #[error("{}:{line}: this is not JSON: {problem}", .path.display())]
-    Events {
-        /// Which file.
-        path: PathBuf,
-        /// Where.
-        line: usize,
-        /// What the parser says.
-        problem: String,
-    },
-    /// The world could not be made.
-    #[error(transparent)]
-    Start(#[from] WorldError),
-    /// Something that was recorded could not be read back.
-    #[error("what was recorded could not be read back: {0}")]
-    ReadBack(String),
-}
 
 /// Replays; prints what was decided.
 ///
@@ -208,29 +153,6 @@ pub async fn run(args: &Args) -> Result<ExitCode, Unusable> {
     })
 }
 
-/// Runs reconcile once. Answers what it could not settle.
-async fn reconcile(world: &World) -> Vec<String> {
-    let done = world.reconcile_within(NO_LIMIT).await;
-    let mut unreconciled = Vec::new();
-    for report in &done.services {
-        if let Some(error) = &report.first_failure {
-            unreconciled.push(format!(
-                "{}: {} of {} connections could not be settled; the first: {}",
-                report.service_id,
-                report.failures,
-                report.connections,
-                gatekeeper_aws::error::chain(&**error)
-            ));
-        }
-    }
-    for (service, error) in done.failed {
-        let service = service.map_or_else(|| "the services".to_owned(), |id| id.to_string());
-        let why = gatekeeper_aws::error::chain(&*error);
-        unreconciled.push(format!("{service} could not be reconciled: {why}"));
-    }
-    unreconciled
-}
-
 fn read_world(path: &Path) -> Result<WorldFile, Unusable> {
     let text = std::fs::read_to_string(path).map_err(|source| Unusable::Read {
         path: path.to_owned(),
@@ -256,18 +178,4 @@ fn send(world: &World, document: Document, sources: &mut BTreeMap<String, String
         };
         sources.insert(id, place);
     }
-}
-
-/// Prints a line. Whoever reads may stop reading; that is no failure.
-fn say(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
-}
-
-/// Text for people, with a mark for what does not show. What programs read keeps the true text.
-fn shown(text: String) -> String {
-    visible(&text).into_owned()
-}
-
-fn complain(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", visible(line));
 }

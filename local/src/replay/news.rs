@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Unusable;
+use super::problem::Unusable;
 use crate::world::World;
 use crate::world_file::Connection;
 

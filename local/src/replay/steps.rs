@@ -7,8 +7,11 @@ use gatekeeper_aws::clock::Deadline;
 use gatekeeper_core::policy::Scope;
 use jiff::SignedDuration;
 
+use super::args::Args;
 use super::news::Observer;
-use super::{Args, Unusable, complain, reconcile, say, shown};
+use super::output::{complain, say, shown};
+use super::problem::Unusable;
+use super::reconcile::reconcile;
 use crate::world::World;
 use crate::world_file::{Step, Verb};
 

@@ -8,14 +8,11 @@ use gatekeeper_aws::tables::encode_approver;
 use gatekeeper_core::approver::Approver;
 use gatekeeper_core::policy::Scope;
 
-use super::super::Shared;
 use super::super::forms::{Complaint, Form};
-use super::super::read::Reader;
-use super::{answer, put_new, words};
+use super::super::names::ADD_APPROVER;
+use super::super::read::{Reader, Shared};
+use super::answer::{answer, put_new, words};
 use crate::topics::subscribe_approver;
-
-/// The form that adds one.
-pub(in super::super) const ADD_APPROVER: &str = "add-approver";
 
 pub(in super::super) async fn add_approver(State(reader): State<Shared>, body: Bytes) -> Response {
     let form = Form::filled(ADD_APPROVER, &body);

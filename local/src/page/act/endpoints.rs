@@ -6,15 +6,10 @@ use axum::response::Response;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use local_aws::{Caller, NewEndpoint};
 
-use super::super::Shared;
 use super::super::forms::{Complaint, Form};
-use super::super::read::Reader;
-use super::answer;
-
-/// The form that creates an endpoint.
-pub(in super::super) const CREATE_ENDPOINT: &str = "create-endpoint";
-/// The list that endpoints are deleted from.
-pub(in super::super) const CONNECTIONS: &str = "connections-now";
+use super::super::names::{CONNECTIONS, CREATE_ENDPOINT};
+use super::super::read::{Reader, Shared};
+use super::answer::answer;
 
 pub(in super::super) async fn create_endpoint(
     State(reader): State<Shared>,

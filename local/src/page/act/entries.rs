@@ -10,15 +10,10 @@ use gatekeeper_aws::tables::encode_entry;
 use gatekeeper_core::ids::Region;
 use gatekeeper_core::policy::{About, Conditions, Effect, Entry, Principal, Rule, Scope};
 
-use super::super::Shared;
 use super::super::forms::{Complaint, Form, sentence};
-use super::super::read::Reader;
-use super::{answer, delete, put_new, words};
-
-/// The form that adds one.
-pub(in super::super) const ADD_ENTRY: &str = "add-entry";
-/// The list that items are removed from.
-pub(in super::super) const ENTRIES: &str = "entries";
+use super::super::names::{ADD_ENTRY, ENTRIES};
+use super::super::read::{Reader, Shared};
+use super::answer::{answer, delete, put_new, words};
 
 pub(in super::super) async fn add_entry(State(reader): State<Shared>, body: Bytes) -> Response {
     let form = Form::filled(ADD_ENTRY, &body);

@@ -9,16 +9,11 @@ use gatekeeper_aws::tables::decode_policy_item;
 use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::policy::{Scope, ServiceName};
 
-use super::super::Shared;
 use super::super::forms::{Complaint, Form};
-use super::super::read::Reader;
+use super::super::names::settings_of;
+use super::super::read::{Reader, Shared};
 use super::super::settings::{Kind, SETTINGS, Setting};
-use super::{answer, delete, key, not_written};
-
-/// The id of the form with the settings of a service, or of all.
-pub(in super::super) fn settings_of(scope: &str) -> String {
-    format!("settings-{scope}")
-}
+use super::answer::{answer, delete, key, not_written};
 
 pub(in super::super) async fn put_settings(State(reader): State<Shared>, body: Bytes) -> Response {
     let sent = Form::filled("", &body);

@@ -5,21 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 use gatekeeper_core::approver::SlackUserId;
 
-use super::super::Shared;
 use super::super::chat::Modal;
 use super::super::forms::{Complaint, Form};
-use super::super::read::Reader;
-use super::answer;
+use super::super::names::{CHAT, form_of};
+use super::super::read::{Reader, Shared};
+use super::answer::answer;
 use crate::slack::Workspace;
 
-/// The forms of the channel: who one is, and its buttons.
-pub(in super::super) const CHAT: &str = "chat-now";
 const PLACE: &str = "/#chat";
-
-/// The id of the form in a modal.
-pub(in super::super) fn form_of(modal: &str) -> String {
-    format!("modal-{modal}")
-}
 
 /// Somebody else sits down at the keyboard.
 pub(in super::super) async fn be_in_slack(State(reader): State<Shared>, body: Bytes) -> Response {
