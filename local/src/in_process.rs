@@ -40,7 +40,7 @@ pub trait Watcher: Send + Sync + fmt::Debug {
 
     /// A call has been carried out; this is begun without anything in between. The caller hears of
     /// the answer once this is done, and never if it never is: that is a function that was killed.
-    fn after<'a>(&'a self, call: &'a Call, answer: Option<&'a Answer>) -> Held<'a>;
+    fn after<'a>(&'a self, call: &'a Call, answer: Option<&'a ServiceResponse>) -> Held<'a>;
 }
 
 /// How long a call is held up, and what comes of it.
@@ -70,7 +70,7 @@ pub struct Call {
 
 /// An answer on the wire.
 #[derive(Debug, Clone)]
-pub struct Answer {
+pub struct ServiceResponse {
     /// HTTP's.
     pub status: u16,
     /// JSON from DynamoDB, XML from the others.
@@ -129,10 +129,12 @@ impl Connector {
             Err(never) => match never {},
         };
         let (parts, body) = response.into_parts();
-        let answer = to_bytes(body, BODY_LIMIT).await.map(|body| Answer {
-            status: parts.status.as_u16(),
-            body,
-        });
+        let answer = to_bytes(body, BODY_LIMIT)
+            .await
+            .map(|body| ServiceResponse {
+                status: parts.status.as_u16(),
+                body,
+            });
         if let Some(watcher) = &self.watcher {
             in_time(watcher.after(&call, answer.as_ref().ok()).await)?;
         }

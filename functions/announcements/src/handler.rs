@@ -19,7 +19,7 @@ pub struct Handler {
 
 /// What came of an invocation.
 #[derive(Debug)]
-pub enum Answer {
+pub enum HandlerResult {
     /// The records of the stream that are to come again.
     Stream(StreamAnswer),
     /// What the sweep came to.
@@ -46,14 +46,18 @@ impl Handler {
     ///
     /// # Errors
     /// What kept a sweep from being made. It is logged.
-    pub async fn handle(&self, payload: &Value, deadline: Deadline) -> Result<Answer, Arc<Error>> {
+    pub async fn handle(
+        &self,
+        payload: &Value,
+        deadline: Deadline,
+    ) -> Result<HandlerResult, Arc<Error>> {
         match decode(payload) {
-            Invocation::Stream(records) => {
-                Ok(Answer::Stream(self.handle_stream(records, deadline).await))
-            }
+            Invocation::Stream(records) => Ok(HandlerResult::Stream(
+                self.handle_stream(records, deadline).await,
+            )),
             Invocation::Schedule => {
                 let swept = self.announcements.sweep_for_a_minute(deadline).await?;
-                Ok(Answer::Swept(swept))
+                Ok(HandlerResult::Swept(swept))
             }
         }
     }
@@ -85,7 +89,7 @@ impl Handler {
     }
 }
 
-impl Answer {
+impl HandlerResult {
     /// The answer as Lambda takes it: of the stream, the records to hand over again, where Lambda goes on
     /// from the first of them.
     ///

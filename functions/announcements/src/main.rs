@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gatekeeper_announcements::handler::{Answer, Handler};
+use gatekeeper_announcements::handler::{Handler, HandlerResult};
 use gatekeeper_aws::bootstrap::{self, diagnostic, environment};
 use gatekeeper_aws::clock::Deadline;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -15,7 +15,7 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::from_system_time(event.context.deadline());
         let answer = handler.handle(&event.payload, deadline).await;
-        let response = answer.and_then(Answer::into_response);
+        let response = answer.and_then(HandlerResult::into_response);
         response.map_err(|error| diagnostic(&error))
     }))
     .await

@@ -22,7 +22,7 @@ pub struct Handler {
 
 /// What became of an invocation.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct BatchResponse {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Error>)>,
     /// Records that make no sense and never will, by their place in the batch. They do not come again.
@@ -44,21 +44,21 @@ impl Handler {
     }
 
     /// Handles one invocation. Whatever the payload is, there is an answer.
-    pub async fn handle(&self, payload: Value, deadline: Deadline) -> Answer {
+    pub async fn handle(&self, payload: Value, deadline: Deadline) -> BatchResponse {
         let (queue, records) = match invocation(payload) {
             Ok(Invocation::Queue(records)) => (true, records),
             Ok(Invocation::Direct(records)) => (false, records),
             Err(malformed) => {
                 self.give_up(None, &malformed);
-                return Answer {
+                return BatchResponse {
                     given_up: vec![(0, malformed)],
-                    ..Answer::default()
+                    ..BatchResponse::default()
                 };
             }
         };
-        let mut answer = Answer {
+        let mut answer = BatchResponse {
             queue,
-            ..Answer::default()
+            ..BatchResponse::default()
         };
         let mut found = Vec::new();
         for (index, Record { id, body }) in records.into_iter().enumerate() {
@@ -114,7 +114,7 @@ fn within_budget(mut found: Vec<(usize, Hint)>) -> (Vec<usize>, Vec<Hint>) {
         .unzip()
 }
 
-impl Answer {
+impl BatchResponse {
     /// The answer as Lambda takes it: for a queue, the records to hand over again; else nothing.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ pub struct Batch {
 
 /// What became of the records of one invocation.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct BatchResponse {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Error>)>,
     /// Records that failed in a way that trying again does not help, or that concern more than there
@@ -79,8 +79,8 @@ impl Batch {
 
     /// Answers for the records, from what came of the hints, in their order.
     #[must_use]
-    pub fn answer(self, handled: &[Result<(), Arc<Error>>]) -> Answer {
-        let mut answer = Answer::default();
+    pub fn answer(self, handled: &[Result<(), Arc<Error>>]) -> BatchResponse {
+        let mut answer = BatchResponse::default();
         for (index, (sequence_number, hint)) in self.records.into_iter().enumerate() {
             answer.sequence_numbers.push(sequence_number);
             let failure = hint
@@ -98,7 +98,7 @@ impl Batch {
     }
 }
 
-impl Answer {
+impl BatchResponse {
     /// The answer, with more records that failed, by their place in the batch.
     #[must_use]
     pub fn and(mut self, failed: Vec<(usize, Arc<Error>)>) -> Self {

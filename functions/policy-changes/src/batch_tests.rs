@@ -45,7 +45,7 @@ fn places(of: &[(usize, Arc<Error>)]) -> Vec<usize> {
     of.iter().map(|(index, _)| *index).collect()
 }
 
-fn said(answer: Answer) -> serde_json::Value {
+fn said(answer: BatchResponse) -> serde_json::Value {
     serde_json::to_value(answer.into_response().unwrap()).unwrap()
 }
 

@@ -9,7 +9,7 @@ use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_aws::telemetry::Metric;
 use serde_json::Value;
 
-use crate::batch::{Answer, Batch};
+use crate::batch::{Batch, BatchResponse};
 use crate::decode::{NotAStreamEvent, Record, decode};
 
 /// Handles invocations. Share it between them.
@@ -33,7 +33,7 @@ impl Handler {
         &self,
         payload: &Value,
         deadline: Deadline,
-    ) -> Result<Answer, NotAStreamEvent> {
+    ) -> Result<BatchResponse, NotAStreamEvent> {
         let mut records = decode(payload)?;
         for record in &records {
             self.log_edit(record);

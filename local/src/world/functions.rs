@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use gatekeeper_announcements::handler::{
-    Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
+    Handler as AnnouncementsHandler, HandlerResult as AnnouncementsResult,
 };
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::gatekeeper::Reconciled;
-use gatekeeper_connections::handler::Answer;
+use gatekeeper_connections::handler::BatchResponse;
 use gatekeeper_policy_changes::handler::Handler as PolicyChangesHandler;
 use gatekeeper_reconcile::handler::Handler as ReconcileHandler;
 use serde_json::Value;
@@ -116,8 +116,8 @@ impl World {
             let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
             let answer = handler.handle(&event, deadline).await;
             let first_failed = match answer.map_err(|error| made("an announcement", &*error))? {
-                AnnouncementsAnswer::Stream(answer) => answer.failed.first().map(|(at, _)| *at),
-                AnnouncementsAnswer::Swept(_) => None,
+                AnnouncementsResult::Stream(answer) => answer.failed.first().map(|(at, _)| *at),
+                AnnouncementsResult::Swept(_) => None,
             };
             // Lambda gives the first that failed up, and goes on behind it.
             attempts = first_failed.map_or(0, |_| attempts + 1);
@@ -187,7 +187,12 @@ impl World {
         true
     }
 
-    fn settle_batch(&self, batch: &[queue::Message], answer: &Answer, drained: &mut Drained) {
+    fn settle_batch(
+        &self,
+        batch: &[queue::Message],
+        answer: &BatchResponse,
+        drained: &mut Drained,
+    ) {
         for (index, message) in batch.iter().enumerate() {
             if let Some((_, malformed)) = answer.given_up.iter().find(|(at, _)| *at == index) {
                 drained

@@ -35,11 +35,11 @@ pub(crate) struct Organizations {
     clock: Clock,
     limits: Limits,
     metrics: Metrics,
-    known: Mutex<Known>,
+    known: Mutex<Cache>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Cache {
     /// The organization's id. An account cannot change it without leaving.
     id: Option<String>,
     accounts: BTreeMap<AccountId, (Timestamp, Organization)>,
@@ -201,7 +201,7 @@ impl Organizations {
         Ok(id.to_owned())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Cache> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

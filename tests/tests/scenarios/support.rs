@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::gatekeeper::{View, Voted, Voter};
-use gatekeeper_connections::handler::Answer;
+use gatekeeper_connections::handler::BatchResponse;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
 use gatekeeper_core::request::{Request, Status, Transition};
@@ -264,7 +264,7 @@ pub(crate) fn deadline(world: &World) -> Deadline {
     Deadline::after(&world.clock, Duration::from_secs(60))
 }
 
-pub(crate) async fn handle(world: &World, payload: Value) -> Answer {
+pub(crate) async fn handle(world: &World, payload: Value) -> BatchResponse {
     let answer = world.handler().handle(payload, deadline(world)).await;
     world.announce().await.unwrap();
     answer
@@ -557,7 +557,7 @@ pub(crate) async fn crash_after(
     calls: &Calls,
     n: usize,
     payload: Value,
-) -> Option<Answer> {
+) -> Option<BatchResponse> {
     let handler = world.another_handler();
     let deadline = deadline(world);
     let work = async move { handler.handle(payload, deadline).await };
@@ -618,7 +618,7 @@ pub(crate) fn requeue(world: &World, payload: &Value) {
 }
 
 /// The message ids that an answer gives back to the queue.
-pub(crate) fn given_back(answer: Answer) -> Vec<String> {
+pub(crate) fn given_back(answer: BatchResponse) -> Vec<String> {
     let response = answer.into_response().unwrap().unwrap();
     response
         .batch_item_failures

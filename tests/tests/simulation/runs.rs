@@ -9,13 +9,13 @@ use std::task::Poll;
 use std::time::Duration;
 
 use gatekeeper_announcements::handler::{
-    Answer as AnnouncementsAnswer, Handler as AnnouncementsHandler,
+    Handler as AnnouncementsHandler, HandlerResult as AnnouncementsResult,
 };
 use gatekeeper_aws::announcements::Announcements;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
-use gatekeeper_connections::handler::Answer;
+use gatekeeper_connections::handler::BatchResponse;
 use gatekeeper_core::vote::Ballot;
 use gatekeeper_local::deployment::{
     ANNOUNCEMENTS_TIMEOUT, APPROVALS_TIMEOUT, CONNECTIONS_TIMEOUT, POLICY_CHANGES_TIMEOUT,
@@ -37,7 +37,7 @@ struct Run {
 }
 
 enum Ended {
-    Connections(Answer, Vec<Message>),
+    Connections(BatchResponse, Vec<Message>),
     Reconcile(Reconciled),
     /// The records that are to come again.
     PolicyChanges(Vec<Value>),
@@ -110,9 +110,9 @@ impl Runs {
         let work = Box::pin(async move {
             let event = json!({ "Records": records });
             let first = match handler.handle(&event, deadline).await {
-                Ok(AnnouncementsAnswer::Stream(answer)) => answer.failed.first().map(|(at, _)| *at),
+                Ok(AnnouncementsResult::Stream(answer)) => answer.failed.first().map(|(at, _)| *at),
                 // The next sweep comes in a minute.
-                Ok(AnnouncementsAnswer::Swept(_)) | Err(_) => None,
+                Ok(AnnouncementsResult::Swept(_)) | Err(_) => None,
             };
             let records = records.unwrap_or_default();
             let first = first.unwrap_or(records.len());
@@ -295,7 +295,7 @@ fn are_excusable<'a>(wire: &Wire, name: &str, errors: impl Iterator<Item = &'a E
 }
 
 /// What the queue does with a function's answer.
-fn settle(world: &World, answer: &Answer, batch: &[Message]) {
+fn settle(world: &World, answer: &BatchResponse, batch: &[Message]) {
     for (index, message) in batch.iter().enumerate() {
         if !answer.failed.iter().any(|(at, _)| *at == index) {
             world.queue.delete(&message.id);

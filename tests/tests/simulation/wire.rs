@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gatekeeper_aws::clock::Clock;
 use gatekeeper_local::dynamodb::{DynamoDb, Fault as TableFault};
-use gatekeeper_local::in_process::{Answer, Call, Held, Passage, Watcher};
+use gatekeeper_local::in_process::{Call, Held, Passage, ServiceResponse, Watcher};
 use gatekeeper_local::world::World;
 use jiff::{SignedDuration, Timestamp};
 use local_aws::{Ec2, Fault, FaultKind, Sns, State};
@@ -226,7 +226,7 @@ impl Wire {
     }
 
     /// The moment after a call was carried out.
-    fn was_carried_out(&self, call: &Call, answer: Option<&Answer>) {
+    fn was_carried_out(&self, call: &Call, answer: Option<&ServiceResponse>) {
         let states = std::mem::take(&mut self.inner().states);
         self.happened(&call.caller, &states);
         {
@@ -324,7 +324,7 @@ impl Watcher for Wire {
         })
     }
 
-    fn after<'a>(&'a self, call: &'a Call, answer: Option<&'a Answer>) -> Held<'a> {
+    fn after<'a>(&'a self, call: &'a Call, answer: Option<&'a ServiceResponse>) -> Held<'a> {
         if &*call.caller == "world" {
             return Box::pin(async { Passage::Through });
         }

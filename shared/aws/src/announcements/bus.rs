@@ -27,7 +27,7 @@ pub(super) struct Bus {
 }
 
 /// What EventBridge made of a call.
-enum Answer {
+enum PutResult {
     /// It says of each event what became of it.
     Taken,
     /// It refuses the call for what is in it, and why.
@@ -74,21 +74,21 @@ impl Bus {
     /// the events, each is tried by itself.
     async fn put_all(&self, batch: &[Event], published: &mut Published) -> bool {
         match self.put_batch(batch, published).await {
-            Answer::Taken => return true,
-            Answer::None => return false,
-            Answer::Refused(_) => {}
+            PutResult::Taken => return true,
+            PutResult::None => return false,
+            PutResult::Refused(_) => {}
         }
         for event in batch {
             match self.put_batch(std::slice::from_ref(event), published).await {
-                Answer::Taken => {}
-                Answer::None => return false,
-                Answer::Refused(why) => _ = published.refused.insert(event.id.clone(), why),
+                PutResult::Taken => {}
+                PutResult::None => return false,
+                PutResult::Refused(why) => _ = published.refused.insert(event.id.clone(), why),
             }
         }
         true
     }
 
-    async fn put_batch(&self, batch: &[Event], published: &mut Published) -> Answer {
+    async fn put_batch(&self, batch: &[Event], published: &mut Published) -> PutResult {
         let entries = batch.iter().map(|event| self.entry(event)).collect();
         let put = self.client.put_events().set_entries(Some(entries));
         let output = match put.send().await {
@@ -100,10 +100,10 @@ impl Bus {
                 };
                 let error = self.putting(&events).failed(error);
                 if error.is_refused_call() && is_of_event(error.code().unwrap_or_default()) {
-                    return Answer::Refused(chain(&*error));
+                    return PutResult::Refused(chain(&*error));
                 }
                 published.failures.push(error);
-                return Answer::None;
+                return PutResult::None;
             }
         };
         // One answer for each entry, in their order. Only what has an id of its own is on the bus.
@@ -130,7 +130,7 @@ impl Bus {
                 }
             }
         }
-        Answer::Taken
+        PutResult::Taken
     }
 
     /// The call that puts this.

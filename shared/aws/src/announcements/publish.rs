@@ -60,7 +60,7 @@ pub(super) struct Published {
 }
 
 /// What SNS made of a call.
-enum Answer {
+enum PublishResult {
     /// It says of each message what became of it, or will do so when it is asked again.
     Taken,
     /// It refuses the call for what is in it, and why.
@@ -139,16 +139,16 @@ impl Publisher {
         published: &mut Published,
     ) -> bool {
         match self.publish_batch(topic, &batch, published).await {
-            Answer::Taken => return true,
-            Answer::None => return false,
-            Answer::Refused(_) => {}
+            PublishResult::Taken => return true,
+            PublishResult::None => return false,
+            PublishResult::Refused(_) => {}
         }
         for one in &batch {
             let alone = std::slice::from_ref(one);
             match self.publish_batch(topic, alone, published).await {
-                Answer::Taken => {}
-                Answer::None => return false,
-                Answer::Refused(why) => _ = published.refused.insert(one.0.id.clone(), why),
+                PublishResult::Taken => {}
+                PublishResult::None => return false,
+                PublishResult::Refused(why) => _ = published.refused.insert(one.0.id.clone(), why),
             }
         }
         true
@@ -159,9 +159,9 @@ impl Publisher {
         topic: &str,
         batch: &[(Message, String)],
         published: &mut Published,
-    ) -> Answer {
+    ) -> PublishResult {
         if batch.is_empty() {
-            return Answer::Taken;
+            return PublishResult::Taken;
         }
         let mut entries = Vec::new();
         let mut waiting = BTreeMap::new();
@@ -206,7 +206,7 @@ impl Publisher {
                         published.sent.insert(message.id);
                     }
                 }
-                Answer::Taken
+                PublishResult::Taken
             }
             Err(error) => {
                 let messages = match batch {
@@ -219,11 +219,11 @@ impl Publisher {
                     published.failures.push(error);
                     // What is wrong with the call says nothing of what comes after.
                     return match is_refused {
-                        true => Answer::Taken,
-                        false => Answer::None,
+                        true => PublishResult::Taken,
+                        false => PublishResult::None,
                     };
                 }
-                Answer::Refused(chain(&*error))
+                PublishResult::Refused(chain(&*error))
             }
         }
     }

@@ -19,7 +19,7 @@ use gatekeeper_core::watch::{Finding, Seen};
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use super::facts::{AnyEntry, Known};
+use super::facts::{AnyEntry, FactsRead};
 use super::log::Log;
 use super::outcome::{Outcome, Settled};
 use super::pipeline::{Auditing, Decided, Pipeline, Purpose, Turn};
@@ -183,7 +183,7 @@ impl Auditor {
             return Ok(done);
         }
         let requests = audited.iter().map(|(_, request)| *request);
-        let mut known = Known::default().with_requests(requests);
+        let mut known = FactsRead::default().with_requests(requests);
         let to_read: Vec<&Connection> = audited.iter().map(|(connection, _)| *connection).collect();
         self.pipeline
             .facts
@@ -229,7 +229,7 @@ impl Auditor {
         &self,
         audit: &ServiceAudit,
         connection: &Connection,
-        known: &Known,
+        known: &FactsRead,
         (may_start, may_cut): (bool, bool),
     ) -> Result<Decided, Arc<Error>> {
         let begun = self.clock.now();
@@ -313,7 +313,7 @@ impl Auditor {
         }
         let begun = self.clock.now();
         let requests = candidates.iter().map(|one| &one.request);
-        let mut known = Known::default().with_requests(requests);
+        let mut known = FactsRead::default().with_requests(requests);
         let connections: Vec<&Connection> = candidates.iter().map(|one| &one.connection).collect();
         self.pipeline
             .facts

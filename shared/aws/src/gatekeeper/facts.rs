@@ -23,7 +23,7 @@ use crate::tables::{
 
 /// What was read for a number of connections. It says of what it does not hold that it was not read.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct FactsRead {
     items: Items,
     denies: PathDenies,
     places: Places,
@@ -36,7 +36,7 @@ pub(super) struct Known {
 /// An entry that shows that the allowlist is not empty for a service.
 pub(super) type AnyEntry = Option<(PolicyItemId, Item)>;
 
-impl Known {
+impl FactsRead {
     /// Adds requests as they are known from before.
     pub(super) fn with_requests<'a>(mut self, requests: impl Iterator<Item = &'a Request>) -> Self {
         let by_id = requests.map(|request| (request.endpoint_id.clone(), request.clone()));
@@ -148,7 +148,7 @@ impl FactReader {
     /// Reads who may decide reviews, at most once for all that this serves.
     pub(super) async fn read_approvers<'a>(
         &self,
-        known: &'a Known,
+        known: &'a FactsRead,
     ) -> Result<&'a Approvers, Arc<Error>> {
         let read = async {
             let approvers = self.allowlist.approvers().await?;
@@ -183,7 +183,7 @@ impl FactReader {
     /// it takes. What was read before is read again.
     pub(super) async fn read(
         &self,
-        known: &mut Known,
+        known: &mut FactsRead,
         connections: &[&Connection],
         others: BTreeSet<Key>,
     ) -> Result<(), Arc<Error>> {

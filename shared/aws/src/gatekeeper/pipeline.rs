@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::enforce::{Enforcer, ToEnforce};
-use super::facts::{AnyEntry, FactReader, Known};
+use super::facts::{AnyEntry, FactReader, FactsRead};
 use super::log::Log;
 use super::outcome::{Outcome, Settled, consumers_with_room};
 use crate::clock::{Clock, Deadline};
@@ -107,7 +107,7 @@ pub(super) struct Turn {
 }
 
 /// An endpoint, and what came of deciding about it.
-pub(super) type Answer = (EndpointId, Result<Decided, Arc<Error>>);
+pub(super) type DecisionResult = (EndpointId, Result<Decided, Arc<Error>>);
 
 impl Pipeline {
     #[expect(
@@ -197,7 +197,7 @@ impl Pipeline {
     /// Has EC2 carry out what was decided, and logs what came of everything. Deciding had begun then.
     pub(super) async fn carry_out(
         &self,
-        decided: Vec<Answer>,
+        decided: Vec<DecisionResult>,
         begun: Timestamp,
         deadline: Deadline,
     ) -> Settled {
@@ -238,8 +238,12 @@ impl Pipeline {
 
     /// Brings each request to its next status. One read serves them all; connections of one consumer follow
     /// each other, since they may compete for the last place under a limit.
-    async fn decide(&self, observations: Vec<Observation>, deadline: Deadline) -> Vec<Answer> {
-        let mut known = Known::default();
+    async fn decide(
+        &self,
+        observations: Vec<Observation>,
+        deadline: Deadline,
+    ) -> Vec<DecisionResult> {
+        let mut known = FactsRead::default();
         if let Err(error) = self.read_for(&mut known, &observations).await {
             let failed = |one: Observation| (one.endpoint_id, Err(Arc::clone(&error)));
             return observations.into_iter().map(failed).collect();
@@ -268,7 +272,7 @@ impl Pipeline {
     /// it: most of what reconcile sees is long settled.
     async fn read_for(
         &self,
-        known: &mut Known,
+        known: &mut FactsRead,
         observations: &[Observation],
     ) -> Result<(), Arc<Error>> {
         let requests = observations
@@ -293,7 +297,7 @@ impl Pipeline {
         self.facts.read(known, &more, BTreeSet::new()).await
     }
 
-    fn needs_policy(&self, observation: &Observation, known: &Known) -> bool {
+    fn needs_policy(&self, observation: &Observation, known: &FactsRead) -> bool {
         // A request that cannot be read fails alone, in its turn.
         let Ok(request) = known.request(&observation.endpoint_id) else {
             return false;
@@ -316,9 +320,9 @@ impl Pipeline {
     async fn decide_in_turn(
         &self,
         observations: Vec<Observation>,
-        known: &Known,
+        known: &FactsRead,
         deadline: Deadline,
-    ) -> Vec<Answer> {
+    ) -> Vec<DecisionResult> {
         let mut turn = Turn::default();
         let mut answers = Vec::with_capacity(observations.len());
         for observation in observations {
@@ -338,7 +342,7 @@ impl Pipeline {
     pub(super) async fn decide_one(
         &self,
         observation: &Observation,
-        known: &Known,
+        known: &FactsRead,
         turn: &mut Turn,
         purpose: Purpose<'_>,
     ) -> Result<Decided, Arc<Error>> {
@@ -348,7 +352,7 @@ impl Pipeline {
             Error::new(Step::Record, "write the change", Retryable::Contended, what)
         };
         let audit = purpose.audit();
-        let mut own: Option<Known> = None;
+        let mut own: Option<FactsRead> = None;
         let mut attempts = 1;
         loop {
             let known = own.as_ref().unwrap_or(known);
@@ -460,7 +464,7 @@ impl Pipeline {
         &self,
         observation: &Observation,
         request: Option<&Request>,
-        known: &Known,
+        known: &FactsRead,
         turn: &mut Turn,
         purpose: Purpose<'_>,
     ) -> Result<Next, Error> {
@@ -509,8 +513,8 @@ impl Pipeline {
         Ok(next(&facts, self.clock.now()))
     }
 
-    async fn read_anew(&self, observation: &Observation) -> Result<Known, Arc<Error>> {
-        let mut known = Known::default();
+    async fn read_anew(&self, observation: &Observation) -> Result<FactsRead, Arc<Error>> {
+        let mut known = FactsRead::default();
         let request = BTreeSet::from([Key::Request(observation.endpoint_id.clone())]);
         let connection: Vec<&Connection> = observation.connection.iter().collect();
         self.facts.read(&mut known, &connection, request).await?;
@@ -521,7 +525,7 @@ impl Pipeline {
     async fn compare_usage(
         &self,
         observation: &Observation,
-        known: &Known,
+        known: &FactsRead,
         turn: &mut Turn,
     ) -> Result<bool, Arc<Error>> {
         let Some(connection) = &observation.connection else {
@@ -585,7 +589,7 @@ fn written(change: Change, turn: &mut Turn) -> Decided {
 }
 
 /// The service and account whose usage an observation may change.
-fn consumer_of(observation: &Observation, known: &Known) -> Option<(ServiceId, AccountId)> {
+fn consumer_of(observation: &Observation, known: &FactsRead) -> Option<(ServiceId, AccountId)> {
     match &observation.connection {
         Some(connection) => Some((connection.service_id.clone(), connection.owner.clone())),
         // A request that cannot be read changes none.

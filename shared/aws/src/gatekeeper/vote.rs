@@ -28,7 +28,7 @@ pub(super) use self::observe::Observer;
 use self::observe::{Observed, Waits};
 pub use self::voter::{Voted, Voter};
 use super::enforce::ToEnforce;
-use super::facts::Known;
+use super::facts::FactsRead;
 use super::log::Log;
 use super::outcome::Outcome;
 use super::pipeline::{Decided, Pipeline, Purpose, Turn};
@@ -374,10 +374,13 @@ impl Votes {
     }
 
     /// What the tables say of what bears on a request, and how it came to where it stands.
-    async fn read_for(&self, request: &Request) -> Result<(Known, Vec<Transition>), Arc<Error>> {
+    async fn read_for(
+        &self,
+        request: &Request,
+    ) -> Result<(FactsRead, Vec<Transition>), Arc<Error>> {
         let connection = connection_of(request);
         let connections = [&connection];
-        let mut knowledge = Known::default().with_requests(std::iter::once(request));
+        let mut knowledge = FactsRead::default().with_requests(std::iter::once(request));
         let ((), history) = tokio::try_join!(
             self.pipeline
                 .facts
