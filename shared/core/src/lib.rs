@@ -13,20 +13,23 @@
 //! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
 //! | [`message`] | one message, and whom it is for |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
+//! | [`evidence`] | what shows that a finding is there |
 //! | [`attachment`] | Transit Gateway attachments, which are counted and announced |
 //! | [`listing`] | reading EC2's list: connections, attachments, what cannot be read |
 //! | [`batch`] | how many ids go into one call to EC2, and which id a refusal is about |
-//! | [`hint`] | what an event may tell us: where to look, never what to believe |
 //! | [`ignored_setting`] | settings that make no sense and decide nothing |
+//! | [`approver`] | who may decide a review |
 //! | [`policy`] | allowlist entries and service settings |
-//! | [`policy_key`] | what the key of an allowlist item means, however it is written |
 //! | [`judge`] | policy × connection × usage × now → verdict |
 //! | [`other_names`] | the names that AWS CloudTrail gives for a decision besides the one on record |
 //! | [`vote`] | what an approver says of a review |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
-//! | [`approver`] | who may decide a review |
-//! | [`quorum`] | what the votes on a review come to |
 //! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
+//! | [`hint`] | what an event may tell us: where to look, never what to believe |
+//! | [`watch`] | what lets connections in past Gatekeeper |
+//! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
+//! | [`policy_key`] | what the key of an allowlist item means, however it is written |
+//! | [`quorum`] | what the votes on a review come to |
 //! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
 //! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
 //! | [`review`] | deadlines and reminders of a review |
@@ -35,22 +38,19 @@
 //! | [`observation`] | what EC2 said of an endpoint, and when |
 //! | [`precondition`] | which items a decision rests on |
 //! | [`ballot`] | what a vote is cast with, and why it may not count |
+//! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`messages`] | what a change has to announce, as facts |
 //! | [`change`] | a change of a request with all that is written with it |
+//! | [`invitation`] | what one approver is told of a review |
 //! | [`decide`] | what is known of a connection → what is to be done now |
 //! | [`enforcement`] | what EC2 did about a decision → the change that records it |
 //! | [`foretell`] | what would happen under a given policy at a given time |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`left_alone`] | what is remembered of connections that are not decided |
-//! | [`watch`] | what lets connections in past Gatekeeper |
-//! | [`evidence`] | what shows that a finding is there |
-//! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
 //! | [`alarm`] | what people and machines are told of a service |
 //! | [`findings`] | what is known to be wrong with a service, and when that is announced |
 //! | [`acknowledged_findings`] | which findings are acknowledged, as they begin, change and end |
-//! | [`messages`] | what a change has to announce, as facts |
-//! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`confirmed`] | what of an announcement the tables say too |
-//! | [`invitation`] | what one approver is told of a review |
 //! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`grouping`] | which messages about one account go at once, and which go together |
 //! | [`allowance`] | how many e-mails one address takes |
