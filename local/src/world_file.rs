@@ -11,15 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use gatekeeper_core::acknowledgement::{Acknowledgement, Value};
-use gatekeeper_core::approver::{
-    Approver, ApproverId, PrincipalPattern, SlackChannelId, SlackUserId,
-};
+use gatekeeper_core::approver::{Approver, ApproverId, PrincipalPattern, SlackUserId};
 use gatekeeper_core::connection::ConnectionState;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
-use gatekeeper_core::policy::{
-    About, Conditions, Effect, Entry, OnDeadline, OnUnlisted, OutOfBand, Policy, Principal, Revoke,
-    Rule, Scope, ServiceName, ServiceSettings,
-};
+use gatekeeper_core::policy::settings::WrittenSettings;
+use gatekeeper_core::policy::{About, Conditions, Effect, Entry, Policy, Principal, Rule, Scope};
 use gatekeeper_core::purge;
 use jiff::Timestamp;
 use local_aws::{ConnectionEvent, Ec2, NewConnection, NewService, State};
@@ -156,23 +152,6 @@ struct WrittenApprover {
     services: BTreeSet<Scope>,
     #[serde(default)]
     own_accounts: BTreeSet<AccountId>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenSettings {
-    service_id: Scope,
-    name: Option<ServiceName>,
-    slack_channel: Option<SlackChannelId>,
-    on_unlisted: Option<OnUnlisted>,
-    approvals_required: Option<u32>,
-    review_hours: Option<u32>,
-    on_deadline: Option<OnDeadline>,
-    remind_hours: Option<u32>,
-    revoke: Option<Revoke>,
-    revoke_grace_hours: Option<u32>,
-    revoke_at_most: Option<u32>,
-    out_of_band: Option<OutOfBand>,
 }
 
 #[derive(Deserialize)]
@@ -452,26 +431,11 @@ fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
     let mut settings = BTreeMap::new();
     for one in written.settings {
         let line = line_of(&one);
-        let one = one.value;
-        let scope = one.service_id.clone();
-        let values = ServiceSettings {
-            name: one.name,
-            slack_channel: one.slack_channel,
-            on_unlisted: one.on_unlisted,
-            approvals_required: one.approvals_required,
-            review_hours: one.review_hours,
-            on_deadline: one.on_deadline,
-            remind_hours: one.remind_hours,
-            revoke: one.revoke,
-            revoke_grace_hours: one.revoke_grace_hours,
-            revoke_at_most: one.revoke_at_most,
-            out_of_band: one.out_of_band,
-            ignored: Vec::new(),
-        };
-        if settings.insert(scope, values).is_some() {
+        let (scope, values) = one.value.into_parts();
+        if settings.insert(scope.clone(), values).is_some() {
             return Err(bad(
                 line,
-                format!("the settings of {} stand here twice", one.service_id),
+                format!("the settings of {scope} stand here twice"),
             ));
         }
     }

@@ -25,7 +25,6 @@ mod live;
 mod mrkdwn;
 mod names;
 mod read;
-mod settings;
 mod show;
 mod state;
 mod text;

@@ -18,9 +18,9 @@ use super::names::{
     ADD_APPROVER, ADD_ENTRY, CHAT, CONNECTIONS, CREATE_ENDPOINT, ENTRIES, form_of, settings_of,
 };
 use super::read::Reader;
-use super::settings::{Kind, SETTINGS, Setting};
 use super::state::{Connection, Consumer, State};
 use super::text::{Piece, ago, pieces};
+use gatekeeper_core::policy::settings::{Kind, SETTINGS, Setting};
 
 /// The page.
 #[derive(Template)]
@@ -174,7 +174,7 @@ impl<'a> View<'a> {
     }
 
     fn settings() -> &'static [Setting] {
-        &SETTINGS
+        SETTINGS
     }
 
     /// What stands in a field of the settings' form.

@@ -66,7 +66,7 @@ impl<'a> Decisive<'a> {
         match item {
             PolicyItem::Entry(entry) => Some(Self::Entry(entry.rule(), entry.conditions())),
             PolicyItem::Settings(scope, settings) => {
-                let settings = at_once(settings);
+                let settings = settings.at_once();
                 (settings != ServiceSettings::default()).then_some(Self::Settings(scope, settings))
             }
             PolicyItem::Approver(approver) => Some(Self::Approver(approver)),
@@ -79,20 +79,6 @@ impl<'a> Decisive<'a> {
             Self::Settings(scope, _) => subject_of_scope(scope),
             Self::Approver(approver) => subject_of_approver(approver),
         }
-    }
-}
-
-/// The settings that can change at once what becomes of a connection. The others hold from the next
-/// message or run of reconcile on. A setting that is not named here counts, so that one
-/// forgotten costs a look too many and not one too few.
-fn at_once(settings: &ServiceSettings) -> ServiceSettings {
-    ServiceSettings {
-        name: None,
-        slack_channel: None,
-        ignored: Vec::new(),
-        remind_hours: None,
-        revoke_at_most: None,
-        ..settings.clone()
     }
 }
 

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::approver::Approver;
 use crate::connection::Connection;
-use crate::ids::{
-    AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId, SlackChannelId, id,
-};
-use crate::ignored_setting::IgnoredSetting;
+use crate::ids::{AccountId, EndpointId, InvalidId, OrgPath, Region, ServiceId};
+
+pub mod settings;
+
+pub use settings::{OnDeadline, OnUnlisted, OutOfBand, Revoke, ServiceName, ServiceSettings};
 
 pub use crate::scope::Scope;
 
@@ -158,130 +159,6 @@ impl Entry {
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.conditions.expires_at.is_some_and(|end| end <= now)
-    }
-}
-
-/// What becomes of a connection that no entry speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnUnlisted {
-    /// Ask people.
-    #[default]
-    Review,
-    /// Reject it.
-    Reject,
-}
-
-/// What becomes of a review that nobody answered in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnDeadline {
-    /// It stays open.
-    #[default]
-    Keep,
-    /// It is rejected.
-    Reject,
-}
-
-/// Whether a connection that the policy allows no longer is cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Revoke {
-    /// It is left.
-    #[default]
-    Off,
-    /// People are told what would be cut; nothing is changed.
-    Report,
-    /// It is cut.
-    Enforce,
-}
-
-/// What follows when somebody accepts or rejects a connection without Gatekeeper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OutOfBand {
-    /// It is recorded.
-    Record,
-    /// It is recorded and told.
-    #[default]
-    Alert,
-    /// It is recorded, told and undone.
-    Revert,
-}
-
-id!(
-    /// What people call a service, such as `Payments API`.
-    ServiceName,
-    is_service_name,
-    "a service's name: 1 to 80 characters in one line"
-);
-
-fn is_service_name(text: &str) -> bool {
-    (1..=80).contains(&text.chars().count())
-        && text.trim() == text
-        && !text.chars().any(char::is_control)
-}
-
-/// The settings somebody wrote for one service or for `*`: what is absent was not said.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct ServiceSettings {
-    /// What people call the service; decides nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<ServiceName>,
-    /// Where reviews are shown in Slack; decides nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slack_channel: Option<SlackChannelId>,
-    /// What becomes of a connection that no entry speaks of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_unlisted: Option<OnUnlisted>,
-    /// How many approvers must approve a review.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approvals_required: Option<u32>,
-    /// Hours until a review's deadline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub review_hours: Option<u32>,
-    /// What becomes of a review at its deadline.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_deadline: Option<OnDeadline>,
-    /// Hours until the first reminder of an open review.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub remind_hours: Option<u32>,
-    /// Whether connections that are no longer allowed are cut.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoke: Option<Revoke>,
-    /// Hours between telling that a connection will be cut and cutting it; 24 if nobody says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoke_grace_hours: Option<u32>,
-    /// How many connections one run may cut at most; 5 if nobody says.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revoke_at_most: Option<u32>,
-    /// What follows when somebody decides without Gatekeeper.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub out_of_band: Option<OutOfBand>,
-    /// What was said and makes no sense, of what decides nothing: it counts as if it were not said.
-    #[serde(skip)]
-    pub ignored: Vec<IgnoredSetting>,
-}
-
-impl ServiceSettings {
-    /// These settings, with what they leave unsaid taken from `fallback`, field by field.
-    #[must_use]
-    pub fn or(mut self, fallback: ServiceSettings) -> ServiceSettings {
-        self.ignored.extend(fallback.ignored);
-        ServiceSettings {
-            ignored: self.ignored,
-            name: self.name.or(fallback.name),
-            slack_channel: self.slack_channel.or(fallback.slack_channel),
-            on_unlisted: self.on_unlisted.or(fallback.on_unlisted),
-            approvals_required: self.approvals_required.or(fallback.approvals_required),
-            review_hours: self.review_hours.or(fallback.review_hours),
-            on_deadline: self.on_deadline.or(fallback.on_deadline),
-            remind_hours: self.remind_hours.or(fallback.remind_hours),
-            revoke: self.revoke.or(fallback.revoke),
-            revoke_grace_hours: self.revoke_grace_hours.or(fallback.revoke_grace_hours),
-            revoke_at_most: self.revoke_at_most.or(fallback.revoke_at_most),
-            out_of_band: self.out_of_band.or(fallback.out_of_band),
-        }
     }
 }
 

@@ -7,12 +7,12 @@ use axum::response::Response;
 use gatekeeper_aws::error::chain;
 use gatekeeper_aws::tables::decode_policy_item;
 use gatekeeper_core::approver::SlackChannelId;
+use gatekeeper_core::policy::settings::{Kind, SETTINGS, Setting};
 use gatekeeper_core::policy::{Scope, ServiceName};
 
 use super::super::forms::{Complaint, Form};
 use super::super::names::settings_of;
 use super::super::read::{Reader, Shared};
-use super::super::settings::{Kind, SETTINGS, Setting};
 use super::answer::{answer, delete, key, not_written};
 
 pub(in super::super) async fn put_settings(State(reader): State<Shared>, body: Bytes) -> Response {
@@ -38,7 +38,7 @@ async fn put(reader: &Reader, form: &Form) -> Result<(), Complaint> {
         .map_err(|error| failed(format!("The settings cannot be read: {}", chain(&error))))?;
     // What stands there and has no field here is left as it is.
     let mut item = known.item.unwrap_or_else(|| key.clone());
-    for setting in &SETTINGS {
+    for setting in SETTINGS {
         match value(form, setting)? {
             Some(value) => item.insert(setting.name.to_owned(), value),
             None => item.remove(setting.name),

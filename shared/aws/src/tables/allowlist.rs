@@ -4,17 +4,16 @@
 //! over would let in whom it was meant to keep out (safety rule S2).
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
-use std::str::FromStr;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use gatekeeper_core::approver::SlackChannelId;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::ids::{Region, ServiceId};
 use gatekeeper_core::ignored_setting::IgnoredSetting;
+use gatekeeper_core::policy::settings::{SETTINGS, WrittenSettings};
 use gatekeeper_core::policy::{
-    About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceName, ServiceSettings,
+    About, Conditions, Effect, Entry, Policy, PolicyItem, Rule, Scope, ServiceSettings,
 };
 use gatekeeper_core::policy_key::{Meaning, PolicyKey, Stops, advice};
 use gatekeeper_core::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
@@ -22,8 +21,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::approver_item::decode_approver;
-use super::item::{Item, all_of, text};
-use super::keys::{APPROVERS, SETTINGS};
+use super::item::{all_of, text};
+use super::keys::{self, APPROVERS};
 use super::unexpected_keys::policy_key;
 use super::{Db, Items, Key, Unencodable};
 use crate::error::Error;
@@ -54,35 +53,6 @@ struct EntryItem {
     purge_at: Option<i64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SettingsItem {
-    service_id: String,
-    rule: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<ServiceName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    slack_channel: Option<SlackChannelId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    on_unlisted: Option<gatekeeper_core::policy::OnUnlisted>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    approvals_required: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    review_hours: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    on_deadline: Option<gatekeeper_core::policy::OnDeadline>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    remind_hours: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revoke: Option<gatekeeper_core::policy::Revoke>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revoke_grace_hours: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    revoke_at_most: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    out_of_band: Option<gatekeeper_core::policy::OutOfBand>,
-}
-
 /// Reads an allowlist item.
 ///
 /// # Errors
@@ -98,48 +68,11 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
     let is_settings = item
         .get("rule")
         .and_then(|rule| rule.as_s().ok())
-        .is_some_and(|rule| rule == SETTINGS);
+        .is_some_and(|rule| rule == keys::SETTINGS);
     if is_settings {
-        let mut item = item;
-        let (name, channel) = (item.remove("name"), item.remove("slack_channel"));
-        let item: SettingsItem =
-            serde_dynamo::from_item(item).map_err(|error| malformed(error.to_string()))?;
-        let scope: Scope = item
-            .service_id
-            .parse()
-            .map_err(|error| malformed(format!("service_id: {error}")))?;
-        let mut ignored = Vec::new();
-        let mut note = |attribute, written: String, expected| {
-            ignored.push(IgnoredSetting::new(
-                scope.clone(),
-                attribute,
-                &written,
-                expected,
-            ));
-        };
-        let name = sense_of(name)
-            .map_err(|written| note("name", written, ServiceName::EXPECTED))
-            .ok();
-        let slack_channel = sense_of(channel)
-            .map_err(|written| note("slack_channel", written, SlackChannelId::EXPECTED))
-            .ok();
-        return Ok(PolicyItem::Settings(
-            scope,
-            ServiceSettings {
-                ignored,
-                name: name.flatten(),
-                slack_channel: slack_channel.flatten(),
-                on_unlisted: item.on_unlisted,
-                approvals_required: item.approvals_required,
-                review_hours: item.review_hours,
-                on_deadline: item.on_deadline,
-                remind_hours: item.remind_hours,
-                revoke: item.revoke,
-                revoke_grace_hours: item.revoke_grace_hours,
-                revoke_at_most: item.revoke_at_most,
-                out_of_band: item.out_of_band,
-            },
-        ));
+        return decode_settings(item)
+            .map(|(scope, settings)| PolicyItem::Settings(scope, settings))
+            .map_err(malformed);
     }
     if item
         .get("service_id")
@@ -174,13 +107,42 @@ pub fn decode_policy_item(item: Item) -> Result<PolicyItem, UnreadablePolicy> {
         .map_err(|error| malformed(error.to_string()))
 }
 
-/// What an attribute that decides nothing says, if anything; else what stands there, in words.
-fn sense_of<T: FromStr>(value: Option<AttributeValue>) -> Result<Option<T>, String> {
-    match &value {
-        None | Some(AttributeValue::Null(_)) => Ok(None),
-        Some(AttributeValue::S(text)) => text.parse().map(Some).map_err(|_| format!("{text:?}")),
-        Some(other) => Err(in_words(other)),
+/// The settings in an item and whose they are; what is wrong with it if it makes no sense.
+fn decode_settings(mut item: Item) -> Result<(Scope, ServiceSettings), String> {
+    item.remove("rule");
+    let mut ignored = Vec::new();
+    for setting in SETTINGS {
+        let Some(unless) = setting.ignored_unless() else {
+            continue;
+        };
+        let written = match item.get(setting.name) {
+            None | Some(AttributeValue::Null(_)) => continue,
+            Some(AttributeValue::S(text)) if (unless.is_valid)(text) => continue,
+            Some(AttributeValue::S(text)) => format!("{text:?}"),
+            Some(other) => in_words(other),
+        };
+        item.remove(setting.name);
+        ignored.push((setting.name, written, unless.expected));
     }
+    if let Some(AttributeValue::S(scope)) = item.get("service_id") {
+        scope
+            .parse::<Scope>()
+            .map_err(|error| format!("service_id: {error}"))?;
+    }
+    let written: WrittenSettings =
+        serde_dynamo::from_item(item).map_err(|error| error.to_string())?;
+    let (scope, settings) = written.into_parts();
+    let ignored = ignored.into_iter().map(|(name, written, expected)| {
+        IgnoredSetting::new(scope.clone(), name, &written, expected)
+    });
+    let ignored = ignored.collect();
+    Ok((
+        scope,
+        ServiceSettings {
+            ignored,
+            ..settings
+        },
+    ))
 }
 
 /// An attribute's value as an error shows it.
@@ -246,23 +208,11 @@ pub fn encode_entry(entry: &Entry) -> Result<Item, Unencodable> {
 pub fn encode_settings(scope: &Scope, settings: &ServiceSettings) -> Result<Item, Unencodable> {
     let key = Key::Settings(scope.clone());
     let (service_id, rule) = key.values();
-    let settings = settings.clone();
-    serde_dynamo::to_item(SettingsItem {
-        service_id,
-        rule,
-        name: settings.name,
-        slack_channel: settings.slack_channel,
-        on_unlisted: settings.on_unlisted,
-        approvals_required: settings.approvals_required,
-        review_hours: settings.review_hours,
-        on_deadline: settings.on_deadline,
-        remind_hours: settings.remind_hours,
-        revoke: settings.revoke,
-        revoke_grace_hours: settings.revoke_grace_hours,
-        revoke_at_most: settings.revoke_at_most,
-        out_of_band: settings.out_of_band,
-    })
-    .map_err(|error| Unencodable::new(format!("the item {key}"), error))
+    let mut item: Item = serde_dynamo::to_item(settings)
+        .map_err(|error| Unencodable::new(format!("the item {key}"), error))?;
+    item.insert("service_id".to_owned(), text(service_id));
+    item.insert("rule".to_owned(), text(rule));
+    Ok(item)
 }
 
 fn item_name(item: &Item) -> String {
