@@ -376,7 +376,7 @@ mod tests {
             "alice@example",
             "Alice@example.com",
             "alice@example.com ",
-            "a#b@example.com",
+            "a(b@example.com",
             "a@b@example.com",
             "alice@example..com",
             "\u{430}lice@example.com",
@@ -451,6 +451,90 @@ mod tests {
             "arn:*:sts::111122223333:assumed-role/Approver/alice",
         ] {
             assert!(bad.parse::<PrincipalPattern>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_may_hold_what_mail_systems_take_and_its_wrong_character_is_named() {
+        for good in [
+            "alice@example.com",
+            "o'brien@example.com",
+            "alice.b-c_d+e@mail.example.com",
+            "!#$%&'*+-/=?^_`{|}~@example.com",
+            "1@2.example",
+        ] {
+            assert_eq!(good.parse::<ApproverId>().unwrap().as_str(), good);
+        }
+        let long = format!("{}@example.com", "a".repeat(117));
+        let cases = [
+            ("", "there is no @ in it"),
+            ("alice", "there is no @ in it"),
+            (
+                "Alice@example.com",
+                "'A' is upper case: write it in lower case",
+            ),
+            (
+                "alice@Example.com",
+                "'E' is upper case: write it in lower case",
+            ),
+            (
+                "\"al ice\"@example.com",
+                "a name in quotation marks cannot be used",
+            ),
+            ("al ice@example.com", "' ' cannot stand before the @"),
+            (" alice@example.com", "' ' cannot stand before the @"),
+            ("al(ice@example.com", "'(' cannot stand before the @"),
+            ("al,ice@example.com", "',' cannot stand before the @"),
+            ("al;ice@example.com", "';' cannot stand before the @"),
+            ("al:ice@example.com", "':' cannot stand before the @"),
+            ("al\\ice@example.com", "'\\\\' cannot stand before the @"),
+            ("<alice@example.com>", "'<' cannot stand before the @"),
+            ("mailto:alice@example.com", "':' cannot stand before the @"),
+            ("alice@home@example.com", "'@' cannot stand before the @"),
+            ("jürgen@example.com", "'ü' cannot stand before the @"),
+            (
+                "al\u{200b}ice@example.com",
+                "'\\u{200b}' cannot stand before the @",
+            ),
+            ("@example.com", "nothing stands before the @"),
+            (
+                ".alice@example.com",
+                "a dot stands between two other characters",
+            ),
+            (
+                "alice.@example.com",
+                "a dot stands between two other characters",
+            ),
+            (
+                "al..ice@example.com",
+                "a dot stands between two other characters",
+            ),
+            ("alice@", "after the @ stands a domain such as example.com"),
+            (
+                "alice@localhost",
+                "after the @ stands a domain such as example.com",
+            ),
+            (
+                "alice@example..com",
+                "after the @ stands a domain such as example.com",
+            ),
+            (
+                "alice@example.com.",
+                "after the @ stands a domain such as example.com",
+            ),
+            ("alice@exa_mple.com", "'_' cannot stand after the @"),
+            ("alice@example.com ", "' ' cannot stand after the @"),
+            ("alice@example.com\n", "'\\n' cannot stand after the @"),
+            ("alice@[192.0.2.1]", "'[' cannot stand after the @"),
+            (long.as_str(), "it is longer than 128 characters"),
+        ];
+        for (bad, expected) in cases {
+            let said = bad.parse::<ApproverId>().unwrap_err().to_string();
+            assert!(said.contains(expected), "{bad:?}: {said}");
+            assert!(
+                said.len() < 400 && !said.contains(char::is_control),
+                "{said}"
+            );
         }
     }
 }

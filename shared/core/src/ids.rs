@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 /// Why a text is not the id it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is not {expected}")]
+#[error("{given:?} is not {expected}{}", .problem.as_ref().map(|problem| format!("; {problem}")).unwrap_or_default())]
 pub struct InvalidId {
     given: String,
     expected: &'static str,
+    /// Which part of it is wrong, where that is known.
+    problem: Option<String>,
 }
 
 impl InvalidId {
@@ -23,13 +25,20 @@ impl InvalidId {
         Self {
             given: shown,
             expected,
+            problem: None,
         }
+    }
+
+    /// The same, with the part that is wrong.
+    pub(crate) fn because(self, problem: Option<String>) -> Self {
+        Self { problem, ..self }
     }
 }
 
-/// Declares a text newtype that holds only what `$valid` lets through.
+/// Declares a text newtype that holds only what `$valid` lets through. `$problem` may say which part of a text
+/// is wrong.
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $valid:path, $expected:literal) => {
+    ($(#[$doc:meta])* $name:ident, $valid:path, $expected:literal $(, $problem:path)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -53,7 +62,7 @@ macro_rules! id {
                 if $valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err($crate::ids::InvalidId::new(text, $expected))
+                    Err($crate::ids::InvalidId::new(text, $expected)$(.because($problem(text)))?)
                 }
             }
         }
@@ -116,7 +125,8 @@ id!(
     /// An approver's id: an e-mail address, in lower case, so that one person is not two.
     ApproverId,
     is_email,
-    "an approver's id: an e-mail address in lower case, such as alice@example.com"
+    "an approver's id: an e-mail address in lower case, such as alice@example.com",
+    email_problem
 );
 id!(
     /// A Slack user, `U…` or `W…`.
@@ -251,21 +261,47 @@ fn find_all(text: &str) -> impl Iterator<Item = &str> {
 const LONGEST_ARN: usize = 1024;
 
 fn is_email(text: &str) -> bool {
-    let Some((user, host)) = text.split_once('@') else {
-        return false;
+    email_problem(text).is_none()
+}
+
+/// What may stand before the @ besides lower-case letters, digits and dots: RFC 5322 calls it atext.
+const MARKS: &str = "!#$%&'*+-/=?^_`{|}~";
+
+/// What is wrong with an e-mail address; none if nothing is. Upper case is refused so that one person is not two.
+fn email_problem(text: &str) -> Option<String> {
+    const LONGEST: usize = 128;
+    let Some((user, host)) = text.rsplit_once('@') else {
+        return Some("there is no @ in it".to_owned());
     };
-    // What SNS would refuse anyway, and what would not be safe in a key, a filter or a header.
-    let is_plain = |c: u8| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+');
-    text.len() <= 128
-        && !user.is_empty()
-        && user.bytes().all(is_plain)
-        && host.contains('.')
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-        })
+    if let Some(upper) = text.chars().find(char::is_ascii_uppercase) {
+        return Some(format!("{upper:?} is upper case: write it in lower case"));
+    }
+    if user.starts_with('"') {
+        return Some("a name in quotation marks cannot be used".to_owned());
+    }
+    let is_allowed =
+        |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '.' || MARKS.contains(*c);
+    if let Some(wrong) = user.chars().find(|c| !is_allowed(c)) {
+        return Some(format!(
+            "{wrong:?} cannot stand before the @: write a to z, 0 to 9, dots and {MARKS} only"
+        ));
+    }
+    if user.is_empty() {
+        return Some("nothing stands before the @".to_owned());
+    }
+    if user.split('.').any(str::is_empty) {
+        return Some("before the @, a dot stands between two other characters".to_owned());
+    }
+    let is_in_host = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-.".contains(*c);
+    if let Some(wrong) = host.chars().find(|c| !is_in_host(c)) {
+        return Some(format!(
+            "{wrong:?} cannot stand after the @: write a to z, 0 to 9, dots and - only"
+        ));
+    }
+    if !host.contains('.') || host.split('.').any(str::is_empty) {
+        return Some("after the @ stands a domain such as example.com".to_owned());
+    }
+    (text.len() > LONGEST).then(|| format!("it is longer than {LONGEST} characters"))
 }
 
 fn is_slack_user(text: &str) -> bool {
