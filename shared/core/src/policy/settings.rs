@@ -359,6 +359,30 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_that_people_are_shown_are_those_that_hold() {
+        let shown = |name: &str| {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name);
+            setting.unwrap().default
+        };
+        let revocation = [
+            ("revoke_grace_hours", crate::audit::GRACE_HOURS),
+            ("revoke_at_most", crate::audit::AT_MOST),
+        ];
+        for (name, holds) in revocation {
+            assert_eq!(shown(name), holds.to_string(), "{name}");
+        }
+        let in_words = |name: &str, holds: serde_json::Value| {
+            let setting = SETTINGS.iter().find(|setting| setting.name == name);
+            let setting = setting.unwrap();
+            assert_eq!(setting.in_words(holds.as_str().unwrap()), setting.default);
+        };
+        in_words("on_unlisted", serde_json::json!(OnUnlisted::default()));
+        in_words("on_deadline", serde_json::json!(OnDeadline::default()));
+        in_words("revoke", serde_json::json!(Revoke::default()));
+        in_words("out_of_band", serde_json::json!(OutOfBand::default()));
+    }
+
+    #[test]
     fn a_choice_offers_its_default_and_what_the_product_reads() {
         for setting in SETTINGS {
             let values = match setting.kind {
