@@ -1,8 +1,9 @@
-//! How long a backlog takes: many connections wait on one service, a few on another, and EC2 takes
-//! one accept a second. In calls of 50, as Gatekeeper makes them, and one by one.
+//! Measures how long a backlog takes: many connections wait on one service, a few on another, and
+//! EC2 takes one accept a second. Measured with calls of 50, as Gatekeeper makes them, and one by
+//! one.
 //!
-//! Time is virtual: what is waited for is counted and not waited. Everything else is real: the
-//! functions, the SDK clients, DynamoDB's engine, EC2's documented token buckets.
+//! Time is virtual: waiting is counted and not done. Everything else is real: the functions, the
+//! SDK clients, DynamoDB's engine, EC2's documented token buckets.
 
 mod strangers;
 
@@ -38,7 +39,7 @@ struct Arguments {
     /// Leave out accepting one by one, which takes many times as long here as well.
     #[arg(long)]
     no_one_by_one: bool,
-    /// Measure instead what waits for whom while so many strangers ask, and people have to be told of each.
+    /// Measure instead whether decisions wait for notifications while this many strangers ask.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "2000")]
     strangers: Option<u32>,
 }
@@ -61,7 +62,7 @@ enum BenchError {
     Status(EndpointId, Status, Option<Status>),
 }
 
-/// What one way of accepting took.
+/// The result of one way of accepting.
 struct Took {
     accepts: u64,
     describes: u64,
@@ -189,7 +190,7 @@ async fn measure(arguments: &Arguments, batch: usize) -> Result<Took, BenchError
     })
 }
 
-/// Two services, everybody allowed, and the backlog.
+/// Creates two services, everybody allowed, and the backlog.
 async fn fill(world: &World, arguments: &Arguments) -> Result<(), BenchError> {
     for id in [BIG, SMALL] {
         let (tag, value) = gatekeeper_aws::config::MANAGED_TAG;

@@ -1,5 +1,6 @@
-//! Whether deciding waits for telling: strangers by the thousand ask several services, and one approver is to
-//! be asked about each by an e-mail of its own, of which an address takes sixty in a minute.
+//! Measures whether decisions wait for notifications: strangers by the thousand ask several
+//! services, and one approver is notified of each by an e-mail, of which an address takes sixty in
+//! a minute.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,17 +22,17 @@ const APPROVER: &str = "alice@example.com";
 const CUSTOMER: &str = "999999999999";
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// How long each took since it began, in virtual time.
+/// How long each part took since it began, in virtual time.
 pub(crate) struct Took {
     /// Until every stranger's request was in review.
     pub(crate) reviews: Duration,
-    /// In so many runs of reconcile.
+    /// The runs of reconcile until then.
     pub(crate) runs: u32,
     /// How many e-mails were still to be sent then.
     pub(crate) waiting: usize,
-    /// From a deny's being written, while they were, until its connection was rejected.
+    /// From the writing of a deny, while e-mails were waiting, until its connection was rejected.
     pub(crate) deny: Duration,
-    /// From an allowed customer's asking, while they were, until it was accepted.
+    /// From the request of an allowed customer, while e-mails were waiting, until it was accepted.
     pub(crate) accept: Duration,
     /// Until the last e-mail was sent.
     pub(crate) emails: Duration,
@@ -55,7 +56,7 @@ pub(crate) async fn measure(strangers: u32) -> Result<Took, BenchError> {
         world.reconcile_alone().await;
     }
     let reviews = since(&world, begun);
-    // The stream's function tells everybody of all of them, and sleeps for nobody.
+    // The stream's function publishes all announcements, and sleeps for nobody.
     world.announce().await?;
     let sent = |world: &World| world.sns.inbox_of(APPROVER).len();
     let all = usize::try_from(strangers).unwrap_or(usize::MAX);
@@ -77,7 +78,7 @@ pub(crate) async fn measure(strangers: u32) -> Result<Took, BenchError> {
     is_now(&world, &customer, Status::Accepted).await?;
     let accept = since(&world, asked);
 
-    // One of them is not asked about any more.
+    // Nobody is notified of one of them any more.
     let mut minutes = 0;
     while sent(&world) + 1 < all {
         minutes += 1;
@@ -120,7 +121,7 @@ async fn fill(world: &World, strangers: u32) -> Result<(), BenchError> {
         own_accounts: BTreeSet::new(),
     }];
     world.put_policy(&policy).await?;
-    // What the allowlist holds at first is no edit.
+    // The initial allowlist does not count as an edit.
     Ok(world.forget_edits()?)
 }
 
@@ -150,7 +151,7 @@ fn entry(principal: Principal, effect: Effect) -> Result<Entry, BenchError> {
     Ok(Entry::new(rule, Conditions::default(), About::default())?)
 }
 
-/// An event of one's own about an endpoint.
+/// Our own event about an endpoint.
 fn requested(endpoint: &EndpointId) -> String {
     format!(
         r#"{{"source":"privatelink.gatekeeper","detail-type":"Connection Requested","detail":{{"endpoint_id":"{endpoint}"}}}}"#

@@ -19,7 +19,7 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md"), *ROOT.glob("local/aws/*.md")]
 )
 
-# `scenarios/votes.rs::no_token_is_kept_anywhere`
+# `scenarios/votes.rs::no_token_is_stored_anywhere`
 TEST = re.compile(r"`([\w./-]+\.(?:rs|py))::(\w+)`")
 # [text](target), but not in code.
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -135,7 +135,7 @@ BREAKS = [
         "`verdict`, `rule`, `reason`, `decided_by`, `from`",
         "`verdikt`",
     ),
-    (tests_exist, "docs/threat-model.md", "::no_token_is_kept_anywhere`", "::no_such_test`"),
+    (tests_exist, "docs/threat-model.md", "::no_token_is_stored_anywhere`", "::no_such_test`"),
     (tests_exist, "docs/threat-model.md", "`scenarios/votes.rs::", "`scenarios/nothing.rs::"),
     (tests_exist, "docs/threat-model.md", "::s4_the_owner_is_who_ec2_says_whatever_an_event_says`", "::WORLD`"),
     (links_lead_somewhere, "docs/threat-model.md", "(../SECURITY.md)", "(SECURITY.md)"),

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 const ALICE: &str = "arn:aws:sts::111122223333:assumed-role/NetworkAdmin/alice@example.com";
 
-// What is decided, and how it is told.
+// Decisions and their output.
 
 #[test]
 fn reconcile_alone_decides_everything_and_without_it_nothing_is_done() {
@@ -146,7 +146,7 @@ fn the_owner_is_who_ec2_says_and_not_who_the_event_says() {
 }
 
 #[test]
-fn endpoints_that_nobody_knows_change_nothing() {
+fn unknown_endpoints_change_nothing() {
     let run = Replay::of(&three())
         .with(&["--no-reconcile"])
         .event(&requested("vpce-0fffffffffffffff0"))
@@ -169,7 +169,7 @@ fn every_fixture_goes_through_alone_and_wrapped_in_sqs() {
     assert!(fixtures.len() >= 20, "{fixtures:?}");
     for path in fixtures {
         let event: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        // What comes from a queue already is not put into one again.
+        // A payload from a queue is not put into a queue again.
         let wrapped = event
             .get("Records")
             .is_none()
@@ -187,7 +187,7 @@ fn every_fixture_goes_through_alone_and_wrapped_in_sqs() {
     }
 }
 
-/// Which fixtures wake somebody up about the allowed endpoint, and which are passed over.
+/// Which fixtures lead to the allowed endpoint, and which are ignored.
 #[test]
 fn fixtures_lead_where_they_say() {
     let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/events"));
@@ -240,7 +240,7 @@ fn without_own_role_an_own_call_is_somebody_elses() {
         .file("event.json", std::fs::read(own).unwrap())
         .json()
         .ok();
-    // Somebody else's call is a reason to look, and EC2 still waits.
+    // Somebody else's call makes us look, and the connection is still pending at EC2.
     assert_eq!(run.outcome(ALLOWED), "accept accepted available");
     Replay::of(&three())
         .with(&["--own-role", "nonsense"])
@@ -248,10 +248,10 @@ fn without_own_role_an_own_call_is_somebody_elses() {
         .unusable("\"nonsense\" is not the ARN of an IAM role");
 }
 
-/// The text of a notification is nobody's promise: whatever it is, the services behind the topic are
-/// looked through.
+/// AWS guarantees nothing about the text of a notification: for any text, the services that notify
+/// the topic are looked through.
 #[test]
-fn rubbish_from_sns_has_everything_looked_at() {
+fn a_meaningless_sns_message_makes_us_look_at_everything() {
     let long = "In brief: a consumer has asked for a connection. ".repeat(256 * 1024 / 49 + 1);
     let many_ids: String = (0..10_000)
         .map(|n| format!("vpce-{n:017x} asks. "))
@@ -297,7 +297,7 @@ fn rubbish_from_sns_has_everything_looked_at() {
     });
 }
 
-// Where events come from.
+// Sources of events.
 
 #[test]
 fn documents_lines_arrays_and_standard_input_are_all_read() {
@@ -337,7 +337,7 @@ fn documents_lines_arrays_and_standard_input_are_all_read() {
 // Status 1: a record had to be given up.
 
 #[test]
-fn records_that_make_no_sense_are_named_and_hold_up_no_others() {
+fn malformed_records_are_named_and_hold_up_no_others() {
     let wrong_id = json!({
         "source": "privatelink.gatekeeper",
         "detail-type": "Connection Requested",
@@ -381,10 +381,10 @@ fn a_record_cannot_forge_a_line_of_the_output() {
     assert_three_decided(&run);
 }
 
-// Status 2: unusable input, and nothing done.
+// Status 2: unusable input, and nothing was done.
 
 #[test]
-fn a_world_that_is_wrong_is_refused_with_its_line() {
+fn an_invalid_world_is_refused_with_its_line() {
     let good = three();
     let cases = [
         (
@@ -514,7 +514,7 @@ fn events_that_are_not_json_are_refused_before_anything_is_done() {
 }
 
 #[test]
-fn what_only_the_second_look_finds_has_its_line_too() {
+fn a_connection_that_only_the_second_look_finds_has_its_line_too() {
     for value in [
         "\"\\ud800\"",
         "1e999",
@@ -531,13 +531,13 @@ fn what_only_the_second_look_finds_has_its_line_too() {
 // Connections in other states, limits, time.
 
 #[test]
-fn what_does_not_wait_for_a_decision_is_recorded_and_left_alone() {
+fn a_connection_that_is_not_pending_is_recorded_and_left_alone() {
     let states = [
         ("pending", Some("accepted")),
         ("available", Some("accepted")),
         ("partial", Some("accepted")),
         ("rejected", Some("rejected")),
-        // An endpoint that ended before anybody decided leaves nothing to record.
+        // An endpoint that ended before anybody decided is not recorded.
         ("deleting", None),
         ("deleted", None),
         ("failed", None),
@@ -573,7 +573,7 @@ fn what_does_not_wait_for_a_decision_is_recorded_and_left_alone() {
             }
         }
         assert_eq!((run.count("/accepted"), run.count("/rejected")), (3, 1));
-        // What was connected before Gatekeeper came is news only where the policy denies it.
+        // A connection from before Gatekeeper is announced only if the policy denies it.
         let announced = if effect == "deny" { 3 } else { 0 };
         assert_eq!(run.count("/notifications"), announced, "{effect}");
         assert_eq!(run.count("/dynamodb_calls/TransactWriteItems"), 4);
@@ -603,13 +603,13 @@ fn somebody_elses_accept_is_recorded_not_repeated() {
         .event(&accepted)
         .json()
         .ok();
-    // What the policy would have said stands beside what happened.
+    // The policy's verdict is recorded beside the fact.
     assert_eq!(run.outcome(UNKNOWN), "review accepted available");
     assert_eq!(run.accepts_and_rejects(), 0);
 }
 
 #[test]
-fn what_was_connected_before_counts_against_the_limit() {
+fn connections_from_before_count_against_the_limit() {
     let policy = "entries:
   - {service_id: \"*\", principal: \"012345678901\", effect: allow, max_connections: 3}";
     let ids: Vec<String> = (0..6).map(|n| format!("vpce-{n:08x}")).collect();
@@ -626,7 +626,7 @@ fn what_was_connected_before_counts_against_the_limit() {
         .zip(more)
         .map(|(id, more)| Connection(id, SERVICE, "012345678901", more))
         .collect();
-    // Neither another account's nor another service's count.
+    // Connections of another account or on another service do not count.
     connections.push(Connection(
         "vpce-000000aa",
         SERVICE,
@@ -641,7 +641,7 @@ fn what_was_connected_before_counts_against_the_limit() {
     ));
     let text = world(&[SERVICE, OTHER_SERVICE], &connections, policy);
 
-    // Two are connected already, so one more fits; no reconcile has ever run.
+    // Two are connected already, so one more fits; reconcile has never run.
     let events: Vec<Value> = ids[3..].iter().map(|id| requested(id)).collect();
     let run = Replay::of(&text)
         .with(&["--no-reconcile"])
@@ -681,10 +681,10 @@ fn what_was_connected_before_counts_against_the_limit() {
     );
 }
 
-/// Two in one batch are judged by one reading of the slots: the second must not get the slot that the
-/// first of them took.
+/// Two in one batch are judged by one reading of the usage: the second must not get the place that
+/// the first has taken.
 #[test]
-fn the_last_slot_goes_to_one_of_a_batch() {
+fn the_last_place_goes_to_one_of_a_batch() {
     let ids = ["vpce-00000001", "vpce-00000002", "vpce-00000003"];
     let text = world(
         &[SERVICE],
@@ -732,7 +732,7 @@ fn now_decides_what_has_expired() {
         "a zone counts"
     );
     assert_eq!(at("2026-11-20T13:00:00+01:00"), "review accept");
-    // Without one, it is the time of day, which is well past it or well before the year 9999.
+    // Without `--now`, it is the time of day, which is well past it or well before the year 9999.
     let text = three()
         .replacen("now: 2026-11-20T12:00:00Z\n", "", 1)
         .replacen(
@@ -750,8 +750,8 @@ fn now_decides_what_has_expired() {
     assert_eq!(run.outcome(DENIED), "review in_review pendingAcceptance");
 }
 
-/// Nobody looks up where an account sits yet: an allow for a path lets nobody in, and a deny that may
-/// apply is not overtaken.
+/// Accounts are not looked up in this world: an allow for a path accepts nobody, and a deny that
+/// may apply is not overtaken.
 #[test]
 fn entries_for_organizations_paths_err_on_the_side_of_people() {
     let allow = "{service_id: \"*\", principal: \"*\", effect: allow}";
@@ -784,7 +784,7 @@ fn entries_for_organizations_paths_err_on_the_side_of_people() {
 }
 
 #[test]
-fn a_review_past_its_deadline_is_rejected_where_the_service_says_so() {
+fn a_review_past_its_deadline_is_rejected_if_the_service_says_so() {
     let with = |settings: &str| {
         let text = world(
             &[SERVICE],
@@ -829,7 +829,7 @@ fn defaults_are_the_careful_ones() {
     assert!(nothing.connections().is_empty());
 }
 
-// More than one run of reconcile can do in its time, or EC2 lets us ask at once.
+// This is more than one run of reconcile can do in its time, or than EC2 allows at once.
 
 fn allowed_to_all(connections: usize, services: usize, conditions: &str) -> String {
     let service = |n: usize| format!("vpce-svc-{n:08x}");
@@ -864,7 +864,7 @@ fn many_consumers_with_a_limit_are_all_decided() {
 }
 
 #[test]
-fn many_services_are_all_decided_or_it_is_said_that_they_are_not() {
+fn many_services_are_all_decided_or_the_rest_is_reported() {
     let run = Replay::of(&allowed_to_all(310, 310, "")).json();
     assert!(
         run.status != 0 || run.count("/accepted") == 310,
@@ -874,15 +874,15 @@ fn many_services_are_all_decided_or_it_is_said_that_they_are_not() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_is_no_reason_to_panic() {
+fn a_reader_that_stops_early_causes_no_panic() {
     let complaint = Replay::of(&allowed_to_all(400, 1, "")).read_one_line();
     assert_eq!(complaint, "");
 }
 
-// What the functions needed to be allowed.
+// The permissions that the functions needed.
 
 #[test]
-fn the_permissions_that_the_functions_needed_are_written_down_and_nobody_elses() {
+fn the_permissions_that_the_functions_needed_are_written_down_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
     let run = Replay::of(&three())
         .event(&requested(ALLOWED))
@@ -913,7 +913,7 @@ fn the_permissions_that_the_functions_needed_are_written_down_and_nobody_elses()
         to.contains(&&json!({ "dynamodb:LeadingKeys": ["vpce-x"] })),
         "{to:?}"
     );
-    // What makes the tables and reads the outcome is none of the functions.
+    // Making the tables and reading the outcome are not the functions' work.
     for function in ["connections", "policy-changes", "approvals", "slack"] {
         assert!(of(function, "dynamodb:Scan").is_empty(), "{function}");
     }

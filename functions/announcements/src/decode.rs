@@ -1,4 +1,4 @@
-//! Which items of the outbox an invocation is about: pure.
+//! Decodes which items of the outbox an invocation is about. This is pure.
 //!
 //! The event's form: <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
@@ -17,14 +17,14 @@ pub enum Invocation {
 /// One record of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// By which the record is handed back. Only a record that somebody made by hand has none.
+    /// The number by which the record is handed back. Only a record that somebody made by hand has
+    /// none.
     pub sequence_number: Option<String>,
-    /// The item that it tells of; none if that is not one of the outbox.
+    /// The item; `None` if the record is about something other than the outbox.
     pub key: Option<OutboxKey>,
 }
 
-/// Reads the payload of an invocation. What is no event of a stream stands for the schedule, whatever it
-/// carries.
+/// Reads the payload of an invocation. Any payload that is no stream event means the schedule.
 #[must_use]
 pub fn decode(payload: &Value) -> Invocation {
     let records = payload.get("Records").and_then(Value::as_array);
@@ -42,7 +42,7 @@ fn record(record: &Value) -> Record {
     let change = record.get("dynamodb");
     let number = change.and_then(|change| change.get("SequenceNumber")?.as_str());
     Record {
-        // Lambda takes an empty one for the whole batch.
+        // Lambda takes an empty one as the whole batch.
         sequence_number: number
             .filter(|number| !number.is_empty())
             .map(str::to_owned),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_stands_for_the_schedule() {
+    fn any_other_payload_means_the_schedule() {
         for payload in [
             json!({}),
             json!(null),

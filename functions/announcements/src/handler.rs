@@ -1,4 +1,4 @@
-//! An invocation in, what is due is sent, an answer out.
+//! Handles an invocation: decodes it, sends what is due, and answers.
 
 use std::sync::Arc;
 
@@ -17,26 +17,25 @@ pub struct Handler {
     announcements: Arc<Announcements>,
 }
 
-/// What came of an invocation.
+/// The result of an invocation.
 #[derive(Debug)]
 pub enum HandlerResult {
     /// The records of the stream that are to come again.
     Stream(StreamAnswer),
-    /// What the sweep came to.
+    /// The result of the sweep.
     Swept(Swept),
 }
 
-/// What became of the records of one invocation.
+/// The result for the records of one invocation.
 #[derive(Debug, Default)]
 pub struct StreamAnswer {
-    /// Records to hand over again, by their place in the batch, and why. What fails in a way that trying
-    /// again does not help, or for want of time, is left to the schedule.
+    /// The records to deliver again, by their position in the batch, with the error. Permanent
+    /// failures, and those because time ran out, are left to the schedule.
     pub failed: Vec<(usize, Arc<Error>)>,
     sequence_numbers: Vec<Option<String>>,
 }
 
 impl Handler {
-    /// A handler.
     #[must_use]
     pub fn new(announcements: Arc<Announcements>) -> Self {
         Self { announcements }
@@ -94,7 +93,8 @@ impl HandlerResult {
     /// from the first of them.
     ///
     /// # Errors
-    /// The failure of a record that cannot be named: then only all of them can be tried again.
+    /// The failure of a record without a sequence number: then only the whole batch can be tried
+    /// again.
     pub fn into_response(self) -> Result<Value, Arc<Error>> {
         match self {
             Self::Stream(answer) => answer.into_response(),

@@ -1,4 +1,4 @@
-//! An invocation in, the gatekeeper's work, an answer out.
+//! Handles an invocation: decodes it, runs the gatekeeper, and answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,21 +20,22 @@ pub struct Handler {
     own_roles: OwnRoles,
 }
 
-/// What became of an invocation.
+/// The result of an invocation.
 #[derive(Debug, Default)]
 pub struct BatchResponse {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Error>)>,
-    /// Records that make no sense and never will, by their place in the batch. They do not come again.
+    /// The records that are malformed, by their position in the batch. They are not delivered
+    /// again.
     pub given_up: Vec<(usize, Malformed)>,
-    /// The records' SQS message ids, where they came from a queue.
+    /// The records' SQS message ids, if they came from a queue.
     ids: Vec<Option<String>>,
-    /// Whether the records came from a queue, which takes single ones back.
+    /// Whether the records came from a queue, which can deliver single ones again.
     queue: bool,
 }
 
 impl Handler {
-    /// A handler that tells calls made under `own_roles` from other people's.
+    /// Makes a handler that tells calls made under `own_roles` from other people's.
     #[must_use]
     pub fn new(gatekeeper: Arc<Gatekeeper>, own_roles: OwnRoles) -> Self {
         Self {
@@ -88,8 +89,8 @@ impl Handler {
         answer
     }
 
-    /// A record that makes no sense is logged once, counted, and gone: it would make no more sense
-    /// the next time.
+    /// Logs and counts a malformed record once and drops it, because it would be malformed the next
+    /// time, too.
     fn give_up(&self, message_id: Option<&str>, malformed: &Malformed) {
         tracing::warn!(
             message_id,
@@ -102,10 +103,10 @@ impl Handler {
     }
 }
 
-/// The hints as far as one batch may have us look, and the record that each is of.
+/// The hints within the budget of one batch, and the record of each.
 fn within_budget(mut found: Vec<(usize, Hint)>) -> (Vec<usize>, Vec<Hint>) {
-    // Who decided is told by our own account's CloudTrail alone, and only for endpoints that are looked
-    // up: nothing that others send may take their place.
+    // Only our own account's CloudTrail names who decided, and only for endpoints that are looked
+    // up. Sort these hints first, so that others' events cannot use up the budget.
     found.sort_by_key(|(_, hint)| hint.actor.is_none());
     let mut budget = Budget::of_batch();
     found
@@ -118,7 +119,7 @@ impl BatchResponse {
     /// The answer as Lambda takes it: for a queue, the records to hand over again; else nothing.
     ///
     /// # Errors
-    /// The first failure, where only the whole invocation can be tried again.
+    /// The first failure, if only the whole invocation can be tried again.
     pub fn into_response(self) -> Result<Option<SqsBatchResponse>, Arc<Error>> {
         let mut response = SqsBatchResponse::default();
         for (index, error) in self.failed {

@@ -1,7 +1,7 @@
-//! The function `connections`: from any event about a connection to a settled request.
+//! The function `connections` turns events about connections into settled requests.
 //!
-//! [`decode`] finds out where an event says to look, [`handler`] has the gatekeeper look there and
-//! answers which records are to come again.
+//! [`decode`] finds out where an event says to look; [`handler`] runs the gatekeeper for that and
+//! answers which records are to be delivered again.
 
 pub mod decode;
 pub mod handler;

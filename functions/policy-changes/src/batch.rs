@@ -1,4 +1,4 @@
-//! The records of one invocation: what is to be looked at for them, and what to answer for each.
+//! The records of one invocation: their subjects, each once, and the answer for each record.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,31 +10,30 @@ use gatekeeper_core::policy::Entry;
 
 use crate::decode::Record;
 
-/// What is to be looked at for the records of one invocation.
+/// The subjects of an invocation's records.
 #[derive(Debug)]
 pub struct Batch {
     hints: Vec<Hint>,
     purged: Vec<Entry>,
-    /// For each record its sequence number, and which hint it waits for.
+    /// For each record its sequence number, and the hint that it waits for.
     records: Vec<(Option<String>, Option<usize>)>,
 }
 
-/// What became of the records of one invocation.
+/// The result for the records of one invocation.
 #[derive(Debug, Default)]
 pub struct BatchResponse {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Error>)>,
-    /// Records that failed in a way that trying again does not help, or that concern more than there
-    /// was time for, by their place in the batch.
-    /// They do not come again: the shard would stand still before them, perhaps before the very edit
-    /// that puts things right. Reconcile looks at what they concern.
+    /// Records that failed permanently, or that concern more than there was time for, by their
+    /// position in the batch. They are not delivered again: they would block the shard, perhaps
+    /// before the very edit that corrects the mistake. Reconcile looks at what they concern.
     pub left: Vec<(usize, Arc<Error>)>,
     sequence_numbers: Vec<Option<String>>,
 }
 
 impl Batch {
-    /// Puts the records' subjects together, each once: where several edits concern the same, one look
-    /// sees what came of them all.
+    /// Collects the records' subjects, each once: if several edits concern the same subject, one
+    /// look sees the result of all.
     #[must_use]
     pub fn new(records: Vec<Record>) -> Self {
         let mut hints: Vec<Hint> = Vec::new();
@@ -71,13 +70,13 @@ impl Batch {
         &self.hints
     }
 
-    /// The entries that DynamoDB's time to live took away.
+    /// The entries that DynamoDB's time to live deleted.
     #[must_use]
     pub fn purged(&self) -> &[Entry] {
         &self.purged
     }
 
-    /// Answers for the records, from what came of the hints, in their order.
+    /// The answer for the records, from the results of the hints, in their order.
     #[must_use]
     pub fn answer(self, handled: &[Result<(), Arc<Error>>]) -> BatchResponse {
         let mut answer = BatchResponse::default();
@@ -115,11 +114,12 @@ impl BatchResponse {
         self
     }
 
-    /// The answer as Lambda takes it: the records to hand over again. Lambda goes on from the first of
-    /// them.
+    /// The answer in Lambda's format: the records to deliver again. Lambda continues from the first
+    /// of them.
     ///
     /// # Errors
-    /// The failure of a record that cannot be named: then only all of them can be tried again.
+    /// The failure of a record without a sequence number: then only the whole batch can be tried
+    /// again.
     pub fn into_response(self) -> Result<DynamoDbEventResponse, Arc<Error>> {
         let mut response = DynamoDbEventResponse::default();
         for (index, error) in self.failed {

@@ -1,4 +1,4 @@
-//! Which records are answered for what.
+//! Which records get which answer.
 
 use gatekeeper_aws::error::{Retryable, Step};
 use gatekeeper_core::policy_key::Stops;
@@ -80,7 +80,7 @@ fn the_same_subject_is_looked_at_once_and_all_its_records_answer_for_it() {
 }
 
 #[test]
-fn what_trying_again_does_not_help_is_not_handed_back() {
+fn a_permanent_failure_is_not_handed_back() {
     let batch = Batch::new(vec![
         record(Some("1"), Some(service(1))),
         record(Some("2"), Some(service(2))),
@@ -97,7 +97,7 @@ fn what_trying_again_does_not_help_is_not_handed_back() {
 }
 
 #[test]
-fn where_all_is_well_nothing_is_handed_back() {
+fn without_failures_nothing_is_handed_back() {
     let batch = Batch::new(vec![
         record(Some("1"), Some(service(1))),
         record(None, Some(service(2))),

@@ -1,6 +1,6 @@
-//! What a stream's event says was edited, and whom that concerns: pure.
+//! Decodes a stream's event: what was edited, and whom that concerns. This is pure.
 //!
-//! Each record is read by itself, so that one that makes no sense spoils no other. The event's form:
+//! Each record is read alone, so that a malformed one does not affect the others. The event's form:
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html>
 
 use gatekeeper_aws::tables::{decode_acknowledgement_image, decode_image};
@@ -16,24 +16,25 @@ pub use crate::malformed::{Malformed, NotAStreamEvent};
 /// One record of the stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// By which the record is handed back. Only a record that somebody made by hand has none.
+    /// The number by which the record is handed back. Only a record that somebody made by hand has
+    /// none.
     pub sequence_number: Option<String>,
-    /// What it says.
+    /// The edit that it reports.
     pub edit: Edit,
 }
 
 /// One edit of the allowlist.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Edit {
-    /// Whose connections are to be looked at; none if the edit can change nothing for anybody.
+    /// Whose connections are to be looked at; `None` if the edit can change nothing for anybody.
     pub subject: Option<Subject>,
-    /// What is wrong with the item as it is now, most often that it cannot be understood; somebody must act.
+    /// What is wrong with the item now, most often that it cannot be understood. Somebody must act.
     pub malformed: Option<Malformed>,
-    /// What was wrong with the item before this edit, which put it right or took it away.
+    /// What was wrong with the item before this edit corrected or removed it.
     pub mended: Option<Malformed>,
-    /// The item's key, if judging does not read it: who decides has to know of it.
+    /// The item's key, if judging does not read it: decisions have to know of it.
     pub unexpected_key: Option<PolicyKey>,
-    /// The entry, where it was DynamoDB's time to live that took it away.
+    /// The entry, if DynamoDB's time to live deleted it.
     pub purged: Option<Entry>,
 }
 
@@ -70,7 +71,7 @@ fn record(record: &Value) -> Record {
     let sequence_number = change
         .get("SequenceNumber")
         .and_then(Value::as_str)
-        // Lambda takes an empty one for the whole batch.
+        // Lambda takes an empty one as the whole batch.
         .filter(|number| !number.is_empty())
         .map(ToOwned::to_owned);
     let name = record.get("eventName").and_then(Value::as_str);
@@ -98,7 +99,7 @@ fn record(record: &Value) -> Record {
     }
 }
 
-/// Whether it was DynamoDB's time to live that took the item away. In a Region that has the deletion from
+/// Whether DynamoDB's time to live deleted the item. In a Region that gets the deletion from
 /// another one, the record does not say so.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>
 fn is_by_time_to_live(record: &Value) -> bool {
@@ -111,12 +112,12 @@ fn is_by_time_to_live(record: &Value) -> bool {
 
 type Image = Result<Option<PolicyItem>, Malformed>;
 
-/// An edit of an acknowledgement decides nothing: the next run of reconcile follows it.
+/// An edit of an acknowledgement decides nothing; the next run of reconcile reads it.
 fn edit_of_acknowledgement(change: &Value, name: Option<&str>) -> Edit {
     let read = |name, expected| side(change, name, expected, decode_acknowledgement_image).err();
     let malformed = read("NewImage", name != Some("REMOVE"));
     let mended = read("OldImage", name != Some("INSERT"));
-    // That an image is missing is the stream's fault, and not put right by any edit.
+    // A missing image is the stream's fault, and no edit corrects it.
     let mended = mended.filter(|wrong| matches!(wrong, Malformed::Acknowledgement { .. }));
     Edit {
         mended: mended.filter(|_| malformed.is_none()),
@@ -129,7 +130,7 @@ fn image(change: &Value, name: &'static str, expected: bool) -> Image {
     side(change, name, expected, decode_image)
 }
 
-/// One side of an edit; none if the item was not there then.
+/// One side of an edit; `None` if the item did not exist then.
 fn side<T, E: Into<Malformed>>(
     change: &Value,
     name: &'static str,
@@ -157,13 +158,13 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
         }
         (before, after) => (before.err(), after.err()),
     };
-    // That an image is missing is the stream's fault, and not put right by any edit.
+    // A missing image is the stream's fault, and no edit corrects it.
     let (mended, missing) = match earlier {
         Some(Malformed::Item { .. }) if now.is_none() => (earlier, None),
         other => (None, other),
     };
     Edit {
-        // What one side says is not known, so anything may have changed for whom the key names.
+        // One side cannot be read, so anything may have changed for those whom the key names.
         subject: key_of(change)
             .as_ref()
             .map(subject_of)
@@ -174,10 +175,10 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
     }
 }
 
-/// Where the item's key stands: in a place of its own, and in the images.
+/// The places of the item's key: one of its own, and the images.
 const KEYS: [&str; 3] = ["Keys", "NewImage", "OldImage"];
 
-/// The item with the record's key that says nothing more, if the key can be read.
+/// An item with the record's key and nothing else, if the key can be read.
 fn key_of(change: &Value) -> Option<PolicyItem> {
     KEYS.iter().find_map(|place| {
         let attribute = |name: &str| change.get(place)?.get(name);

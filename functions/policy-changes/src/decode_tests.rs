@@ -1,4 +1,4 @@
-//! Every kind of record as a table, and that nothing makes decoding panic.
+//! Every kind of record as a table; and decoding never panics.
 
 use gatekeeper_core::hint::HintKind;
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn allow(max: u32) -> Value {
     )
 }
 
-/// One that nobody understands: a condition misspelt.
+/// An item that cannot be understood: a misspelt condition.
 fn misspelt() -> Value {
     item(
         SERVICE,
@@ -36,7 +36,7 @@ fn misspelt() -> Value {
     )
 }
 
-/// A record as Lambda hands it over.
+/// A record as Lambda delivers it.
 fn event(name: &str, old: Option<Value>, new: Option<Value>) -> Value {
     let any = new.as_ref().or(old.as_ref()).unwrap();
     let mut change = json!({
@@ -99,7 +99,7 @@ fn consumer() -> Subject {
 }
 
 #[test]
-fn an_edit_says_whom_it_concerns() {
+fn an_edit_names_whom_it_concerns() {
     let service = || Subject::Service(SERVICE.parse().unwrap());
     let endpoints = Subject::Endpoints {
         service_id: None,
@@ -171,7 +171,7 @@ fn ending(purge_at: &str, expires_at: Option<&str>) -> Value {
 }
 
 #[test]
-fn what_dynamodb_removes_itself_is_an_edit_like_any_other_that_says_so() {
+fn a_deletion_by_dynamodb_is_an_edit_that_is_marked_as_such() {
     let by = |kind: &str, principal: &str| json!({"type": kind, "principalId": principal});
     let of_dynamodb = by("Service", "dynamodb.amazonaws.com");
     let purged_rule = |record: &Value| {
@@ -199,21 +199,21 @@ fn what_dynamodb_removes_itself_is_an_edit_like_any_other_that_says_so() {
         record["userIdentity"] = other;
         assert_eq!(purged_rule(&record), None, "{record}");
     }
-    // Only a deletion is one.
+    // Only a deletion counts.
     let mut put = inserted(allow(1));
     put["userIdentity"] = of_dynamodb.clone();
     assert_eq!(purged_rule(&put), None);
     let mut changed = modified(allow(1), allow(2));
     changed["userIdentity"] = of_dynamodb.clone();
     assert_eq!(purged_rule(&changed), None);
-    // What nobody understood says nothing of whom it let in.
+    // An item that could not be understood does not tell whom it allowed.
     let mut record = removed(misspelt());
     record["userIdentity"] = of_dynamodb;
     assert_eq!(purged_rule(&record), None);
 }
 
 #[test]
-fn an_entry_that_may_be_deleted_before_it_ends_is_told_as_wrong_and_holds() {
+fn an_entry_that_may_be_deleted_before_it_ends_is_reported_and_holds() {
     let end = Some("2027-01-15T08:00:00Z");
     let seconds = "1800000000";
     for (item, expected) in [
@@ -237,14 +237,14 @@ fn an_entry_that_may_be_deleted_before_it_ends_is_told_as_wrong_and_holds() {
                 );
             }
         }
-        // Taken away, or put right, it is wrong no longer.
+        // After it is removed or corrected, nothing is wrong any more.
         for record in [removed(item.clone()), modified(item.clone(), allow(1))] {
             let edit = edit_of(&record);
             assert_eq!(edit.malformed, None, "{record}");
             assert_eq!(edit.mended.is_some(), expected.is_some(), "{record}");
         }
     }
-    // A number that is none says so, and stops what it concerns, as every wrong type does.
+    // A malformed number is reported and stops what it concerns, like every wrong type.
     for number in ["1800000000.5", "1E+40"] {
         let said = edit_of(&inserted(ending(number, end))).malformed.unwrap();
         let said = said.to_string();
@@ -267,7 +267,7 @@ fn when_an_entry_may_be_deleted_concerns_nobody() {
 }
 
 #[test]
-fn what_cannot_be_understood_is_told_and_what_can_be_is_looked_at() {
+fn an_item_that_cannot_be_understood_is_reported_and_the_others_are_looked_at() {
     let why = format!(
         "the allowlist item {SERVICE} / allow#{ACCOUNT} cannot be understood: unknown field `max_conections`"
     );
@@ -310,7 +310,7 @@ fn what_cannot_be_understood_is_told_and_what_can_be_is_looked_at() {
                 "the allowlist item vpce-svc-0a1b2c3d4e5f60718 / settings cannot be understood: unknown field `note`",
             ),
         ),
-        // A key that judging does not read concerns whom it shows without doubt, here nobody in
+        // A key that judging does not read concerns those whom it certainly names, here nobody in
         // particular.
         (
             inserted(elsewhere("permit#1")),
@@ -345,7 +345,7 @@ fn what_cannot_be_understood_is_told_and_what_can_be_is_looked_at() {
             None,
         ),
         (keys_only, Some(consumer()), Some(no_new.as_str()), None),
-        // An event of a kind that there is not yet must have both.
+        // An event of an unknown kind must have both.
         (
             event("REPLACE", None, Some(allow(1))),
             Some(consumer()),
@@ -366,7 +366,7 @@ fn what_cannot_be_understood_is_told_and_what_can_be_is_looked_at() {
 }
 
 #[test]
-fn the_key_is_taken_from_wherever_it_stands() {
+fn the_key_is_found_at_any_of_its_places() {
     for spoilt in [
         json!(null),
         json!({}),
@@ -385,7 +385,7 @@ fn the_key_is_taken_from_wherever_it_stands() {
 }
 
 #[test]
-fn a_record_that_makes_no_sense_spoils_no_other() {
+fn a_malformed_record_does_not_affect_the_others() {
     let mut foreign = inserted(allow(1));
     foreign["eventSource"] = json!("aws:sqs");
     let mut empty = inserted(allow(1));
@@ -419,7 +419,7 @@ fn a_record_that_makes_no_sense_spoils_no_other() {
 }
 
 #[test]
-fn only_a_text_that_says_something_is_a_sequence_number() {
+fn only_a_nonempty_text_is_a_sequence_number() {
     for number in [json!(""), json!(17), json!(null)] {
         let mut record = inserted(allow(1));
         record["dynamodb"]["SequenceNumber"] = number;
@@ -430,7 +430,7 @@ fn only_a_text_that_says_something_is_a_sequence_number() {
 }
 
 #[test]
-fn what_is_no_event_of_a_stream_is_refused_whole() {
+fn a_payload_that_is_no_stream_event_is_refused_as_a_whole() {
     let queue = json!({"Records": [{"eventSource": "aws:sqs", "messageId": "1", "body": "{}"}]});
     let bare = inserted(allow(1));
     for payload in [
@@ -452,7 +452,7 @@ fn what_is_no_event_of_a_stream_is_refused_whole() {
 }
 
 #[test]
-fn what_is_told_does_not_grow_with_what_it_is_about() {
+fn an_error_does_not_grow_with_its_record() {
     let long = "x".repeat(400_000);
     let image = item("*", "settings", json!({"on_unlisted": {"S": long}}));
     let nameless = json!({"eventSource": "aws:dynamodb", "eventName": "INSERT",
@@ -545,8 +545,8 @@ fn places(value: &Value, at: &str, all: &mut Vec<String>) {
     }
 }
 
-/// Reads a payload, and checks what must hold whatever it is: there is an answer, every record is in
-/// it, and what cannot be understood is told in a short sentence.
+/// Reads a payload, and checks properties of any payload: there is an answer, it has every record,
+/// and each error is a short sentence.
 fn survives(payload: &Value) -> Result<(), TestCaseError> {
     let records = match decode(payload) {
         Ok(records) => records,
@@ -585,13 +585,13 @@ fn real_event() -> Value {
 
 proptest! {
     #[test]
-    fn any_json_is_survived(value in any_json()) {
+    fn any_json_is_read_without_panic(value in any_json()) {
         survives(&value)?;
         survives(&json!({"Records": [inserted(allow(1)), value]}))?;
     }
 
     #[test]
-    fn any_image_is_survived(old in any_json(), new in any_json()) {
+    fn any_image_is_read_without_panic(old in any_json(), new in any_json()) {
         let mut record = modified(allow(1), allow(1));
         record["dynamodb"]["OldImage"] = old;
         record["dynamodb"]["NewImage"] = new;
@@ -599,7 +599,7 @@ proptest! {
     }
 
     #[test]
-    fn any_change_to_a_real_event_is_survived(
+    fn any_change_to_a_real_event_is_read_without_panic(
         place in any::<prop::sample::Index>(),
         other in any_json(),
     ) {
@@ -620,7 +620,7 @@ proptest! {
 }
 
 #[test]
-fn an_unexpected_key_is_told_and_concerns_whom_it_shows() {
+fn an_unexpected_key_is_reported_and_concerns_those_whom_it_names() {
     let account = || {
         Some(Subject::Consumer {
             service_id: Some(SERVICE.parse().unwrap()),
@@ -655,7 +655,7 @@ fn an_unexpected_key_is_told_and_concerns_whom_it_shows() {
 }
 
 #[test]
-fn an_acknowledgement_concerns_nobody_and_one_that_says_nothing_is_told() {
+fn an_acknowledgement_concerns_nobody_and_an_invalid_one_is_reported() {
     let rule = format!("anyone_may_ask#{SERVICE}");
     let whole = || {
         json!({

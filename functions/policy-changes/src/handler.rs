@@ -1,4 +1,4 @@
-//! An invocation in, the gatekeeper's work, an answer out.
+//! Handles an invocation: decodes it, runs the gatekeeper, and answers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,6 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler.
     #[must_use]
     pub fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
         Self { gatekeeper }
@@ -28,7 +27,7 @@ impl Handler {
     /// Handles one invocation.
     ///
     /// # Errors
-    /// [`NotAStreamEvent`], before anything is done. The runtime logs it.
+    /// [`NotAStreamEvent`], before anything else. The runtime logs it.
     pub async fn handle(
         &self,
         payload: &Value,
@@ -47,8 +46,8 @@ impl Handler {
         Ok(batch.answer(&handled).and(unfollowed))
     }
 
-    /// Has unexpected keys remembered, each partition once. Where that fails the edit is not followed
-    /// any further: what it concerns would be decided as if it were not there.
+    /// Remembers unexpected keys, each partition once. If that fails, the edit is not processed
+    /// further: its connections would be decided as if the key did not exist.
     async fn follow_keys(&self, records: &mut [Record]) -> Vec<(usize, Arc<Error>)> {
         let mut followed: BTreeMap<String, Result<(), Arc<Error>>> = BTreeMap::new();
         let mut failed = Vec::new();
@@ -69,7 +68,7 @@ impl Handler {
         failed
     }
 
-    /// An edit that makes no sense is logged once and counted: somebody has to put the item right.
+    /// Logs and counts an invalid item once: somebody has to correct it.
     fn log_edit(
         &self,
         Record {
@@ -90,7 +89,7 @@ impl Handler {
         if let Some(malformed) = &edit.malformed {
             let error = chain(malformed);
             tracing::error!(sequence_number, error, "{}", malformed.log_message());
-            // One that stops a single approver must not hide one that stops everybody.
+            // An item that stops a single approver must not hide one that stops everybody.
             let stops = [("stops", malformed.stops().as_str())];
             self.gatekeeper
                 .metrics()

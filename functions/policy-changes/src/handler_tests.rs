@@ -1,4 +1,4 @@
-//! The handler where AWS cannot be reached, and where it need not be.
+//! The handler when AWS cannot be reached, and when it is not needed.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -68,7 +68,7 @@ fn keyless(number: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_could_not_be_looked_at_comes_again() {
+async fn a_record_that_could_not_be_processed_comes_again() {
     let (handler, deadline) = handler();
     let payload = json!({"Records": [
         inserted("1", "allow#012345678901", ("customer", "Example Ltd")),
@@ -78,7 +78,7 @@ async fn what_could_not_be_looked_at_comes_again() {
         inserted("5", "deny#*", ("reason", "maintenance")),
     ]});
     let answer = handler.handle(&payload, deadline).await.unwrap();
-    // The second has no key that says where to look; the third has.
+    // The second has no key that says where to look; the third has one.
     let response = serde_json::to_value(answer.into_response().unwrap()).unwrap();
     let numbers: Vec<_> = response["batchItemFailures"]
         .as_array()
@@ -90,7 +90,7 @@ async fn what_could_not_be_looked_at_comes_again() {
 }
 
 #[tokio::test]
-async fn what_concerns_nobody_asks_nobody() {
+async fn a_record_that_concerns_nobody_makes_no_call() {
     let (handler, deadline) = handler();
     let payload = json!({"Records": [
         keyless("1"),
@@ -101,7 +101,7 @@ async fn what_concerns_nobody_asks_nobody() {
 }
 
 #[tokio::test]
-async fn something_else_than_a_streams_event_is_one_clear_error() {
+async fn a_payload_that_is_no_stream_event_is_one_clear_error() {
     let (handler, deadline) = handler();
     let payload = json!({"source": "aws.ec2", "detail": {}});
     let error = handler.handle(&payload, deadline).await.unwrap_err();
@@ -117,7 +117,7 @@ async fn something_else_than_a_streams_event_is_one_clear_error() {
     );
 }
 
-/// What is logged.
+/// The log of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -133,7 +133,7 @@ impl Write for Log {
 }
 
 #[tokio::test]
-async fn what_cannot_be_understood_is_logged_once_with_its_name() {
+async fn an_item_that_cannot_be_understood_is_logged_once_with_its_name() {
     let (handler, deadline) = handler();
     let log = Log::default();
     let writer = log.clone();
@@ -142,8 +142,9 @@ async fn what_cannot_be_understood_is_logged_once_with_its_name() {
         .flatten_event(true)
         .with_writer(move || writer.clone())
         .finish();
-    // While a process has one subscriber only, a line that is first reached on another test's thread,
-    // which has none, is switched off for every thread. With two, all of them are asked.
+    // While a process has only one subscriber, a line that is first reached on another test's
+    // thread, which has none, is switched off for every thread. With two subscribers, both are
+    // asked.
     let _second = Dispatch::new(tracing_subscriber::registry());
     let logging = tracing::subscriber::set_default(subscriber);
     let mut mended = inserted("2", "deny", ("note", "x"));
@@ -156,7 +157,7 @@ async fn what_cannot_be_understood_is_logged_once_with_its_name() {
     handler.handle(&payload, deadline).await.unwrap();
     drop(logging);
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    // The others tell of what could not be looked at.
+    // The other lines are about calls that failed.
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

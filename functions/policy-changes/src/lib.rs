@@ -1,12 +1,13 @@
-//! The function `policy-changes`: an edit of the allowlist acts at once on the connections it concerns.
+//! The function `policy-changes` applies edits of the allowlist at once to the connections that
+//! they concern.
 //!
 //! | module | does |
 //! | --- | --- |
-//! | [`decode`] | finds out what each record of the table's stream says was edited, and whom that concerns |
-//! | [`batch`] | puts together what is to be looked at, each subject once, and who answers for it |
-//! | [`handler`] | has the gatekeeper look there and answers which records are to come again |
+//! | [`decode`] | finds out which item each record of the table's stream edited, and whom that concerns |
+//! | [`batch`] | collects the subjects, each once, and the answers for the records |
+//! | [`handler`] | runs the gatekeeper for them and answers which records are to be delivered again |
 //!
-//! Images only say where to look. What holds is what the table says when the gatekeeper reads it, so
+//! Images only say where to look. The gatekeeper decides by the table as it reads it then, so
 //! records that come twice, late, or out of order do no harm.
 
 pub mod batch;

@@ -1,4 +1,4 @@
-//! What is wrong with a record or a payload, in one sentence that stays short whatever they hold.
+//! Errors about records and payloads, in one sentence that is short for any content.
 
 use gatekeeper_aws::tables::UnreadableAcknowledgement;
 use gatekeeper_core::policy::PolicyItem;
@@ -8,54 +8,54 @@ use gatekeeper_core::purge::{self, InvalidPurge};
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
 
-/// How many characters of what cannot be understood an error shows.
+/// How many characters of an error's quotation are shown.
 const SHOWN: usize = 400;
 
-/// Why a record does not say, or not wholly, what was edited. It will not say more the next time.
+/// Why a record does not tell, or not completely, what was edited. A retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// It is something else.
+    /// It is no record of a stream.
     #[error("this is no record of a DynamoDB stream: {shown}")]
     NotARecord {
         /// How it begins.
         shown: String,
     },
-    /// An image is no allowlist entry and no settings (safety rule S2).
+    /// An image is neither an allowlist entry nor settings (safety rule S2).
     #[error("the allowlist item {item} cannot be understood: {detail}")]
     Item {
         /// Partition and sort key.
         item: String,
-        /// What it stops meanwhile.
+        /// What it stops until it is corrected.
         stops: Stops,
-        /// What is wrong with it.
+        /// The mistake.
         detail: String,
     },
-    /// An image is meant to acknowledge a finding, and acknowledges nothing.
+    /// An image is meant as an acknowledgement and is not a valid one.
     #[error("the acknowledgement {item} cannot be understood, so it silences nothing: {detail}")]
     Acknowledgement {
         /// Partition and sort key.
         item: String,
-        /// What is wrong with it, attribute by attribute.
+        /// The mistakes, attribute by attribute.
         detail: String,
     },
-    /// An image is an allowlist entry, and when DynamoDB may delete it is wrong. It can be understood, and
-    /// holds.
+    /// An image is an allowlist entry with a wrong `purge_at`. The entry is valid nevertheless.
     #[error("the allowlist item {item} is wrong: {detail}")]
     Purge {
         /// Partition and sort key.
         item: String,
-        /// What is wrong with it.
+        /// The mistake.
         detail: InvalidPurge,
     },
-    /// An image is settings, and one that decides nothing makes no sense. The others hold.
+    /// An image is settings with an invalid setting that has no effect. The other settings are
+    /// valid.
     #[error("the allowlist item {item} is wrong: {detail}")]
     Setting {
         /// Partition and sort key.
         item: String,
-        /// What is wrong with it.
+        /// The mistake.
         detail: String,
     },
-    /// An image is not there.
+    /// An image is missing.
     #[error("the record has no {image} of {item}; the stream must carry new and old images")]
     NoImage {
         /// Partition and sort key.
@@ -93,7 +93,7 @@ impl Malformed {
         }
     }
 
-    /// What waits until somebody puts it right.
+    /// What waits until somebody corrects it.
     pub(crate) fn stops(&self) -> Stops {
         match self {
             Self::Item { stops, .. } => *stops,
@@ -101,14 +101,14 @@ impl Malformed {
         }
     }
 
-    /// What the edit is, in the words of the log's line.
+    /// The edit, in the words of the log's line.
     pub(crate) fn log_message(&self) -> &'static str {
         match self {
             Self::Purge { .. } => {
                 "an entry of the allowlist says wrongly when DynamoDB may delete it"
             }
             Self::Setting { .. } => {
-                "a setting that decides nothing makes no sense and is left out; the others hold"
+                "a setting without effect makes no sense and is left out; the others hold"
             }
             Self::Acknowledgement { .. } => "an acknowledgement of a finding cannot be understood",
             Self::NotARecord { .. } | Self::Item { .. } | Self::NoImage { .. } => {
@@ -144,8 +144,8 @@ impl From<UnreadableAcknowledgement> for Malformed {
     }
 }
 
-/// What the function was invoked with is no event of a DynamoDB stream. Only somebody who invokes it
-/// by hand can do that.
+/// The payload is no event of a DynamoDB stream. This happens only if somebody invokes the function
+/// by hand.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("this is no event of the allowlist table's stream, so nothing was done: {shown}")]
 pub struct NotAStreamEvent {

@@ -1,4 +1,4 @@
-//! A tick in, the gatekeeper's work, a summary out.
+//! Handles the schedule's invocations: runs the gatekeeper, and answers a summary.
 
 use std::sync::Arc;
 
@@ -7,14 +7,13 @@ use gatekeeper_aws::error::Error;
 use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled};
 use serde_json::{Value, json};
 
-/// Handles the schedule's invocations, whatever they carry.
+/// Handles the schedule's invocations, with any payload.
 #[derive(Debug)]
 pub struct Handler {
     gatekeeper: Arc<Gatekeeper>,
 }
 
 impl Handler {
-    /// A handler.
     #[must_use]
     pub fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
         Self { gatekeeper }
@@ -26,7 +25,7 @@ impl Handler {
     }
 }
 
-/// The summary as the function answers it, for whoever invokes it by hand.
+/// The function's answer: a summary for people who invoke it by hand.
 ///
 /// # Errors
 /// The first failure, if a service could not be looked through: the invocation has failed, and the

@@ -1,3 +1,3 @@
-//! The function `reconcile`: on a schedule, all connections against all requests.
+//! The function `reconcile` compares, on a schedule, all connections with all requests.
 
 pub mod handler;

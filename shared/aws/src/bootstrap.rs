@@ -10,7 +10,7 @@ use crate::error::{Error, chain};
 use crate::gatekeeper::Gatekeeper;
 use crate::telemetry::{self, Metrics};
 
-/// The process's environment, as a look-up to pass on. Nothing else reads it.
+/// The process's environment, to be passed on. Nothing else reads it.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     #[expect(
@@ -20,10 +20,10 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Metrics on standard output, under the stack's name (`STACK_NAME`), by which its alarms find them.
+/// Metrics on standard output, under the stack's name (`STACK_NAME`), which its alarms filter by.
 ///
 /// # Errors
-/// [`ConfigError`] if it is not set: alarms that see nothing never go off.
+/// [`ConfigError`] if it is not set, because alarms without data would never go off.
 pub fn metrics(
     lookup: impl Fn(&str) -> Option<String>,
     clock: Clock,
@@ -36,7 +36,7 @@ pub fn metrics(
 /// Sets up logging, reads the configuration and makes the clients.
 ///
 /// # Errors
-/// [`ConfigError`] with the variable's name, before any event is taken.
+/// [`ConfigError`] with the variable's name, before the first event.
 pub fn gatekeeper(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<(Gatekeeper, Config), ConfigError> {
@@ -48,10 +48,10 @@ pub fn gatekeeper(
     Ok((Gatekeeper::new(&clients, &config, clock, metrics), config))
 }
 
-/// The same for the function that sends what lies in the outbox.
+/// Does the same for the function that sends the outbox.
 ///
 /// # Errors
-/// [`ConfigError`] with the variable's name, before any event is taken.
+/// [`ConfigError`] with the variable's name, before the first event.
 pub fn announcements(
     lookup: impl Fn(&str) -> Option<String>,
 ) -> Result<Announcements, ConfigError> {
@@ -63,7 +63,7 @@ pub fn announcements(
     Ok(Announcements::new(&clients, &config, clock, metrics))
 }
 
-/// A failure as Lambda reports it, under a name that alarms can filter by.
+/// A failure in the form in which Lambda reports it, under a name that alarms can filter by.
 #[must_use]
 pub fn diagnostic(error: &Error) -> Diagnostic {
     Diagnostic {

@@ -1,6 +1,6 @@
 //! One set of SDK clients from one configuration, over one HTTP client.
 //!
-//! Built by hand, not by `aws-config`'s loader: on Lambda region and credentials are always in the
+//! It is not built by `aws-config`'s loader: on Lambda, Region and credentials are always in the
 //! environment, and the loader's chain costs milliseconds on every cold start (docs/adr/0002).
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use aws_types::region::Region;
 
 use crate::config::ConfigError;
 
-/// The clients that the gatekeeper talks through.
+/// The SDK clients of the gatekeeper.
 #[derive(Debug, Clone)]
 pub struct Clients {
     pub(crate) ec2: aws_sdk_ec2::Client,
@@ -32,10 +32,9 @@ pub struct Clients {
     http_client: SharedHttpClient,
 }
 
-/// Where AWS is, and as whom we speak to it.
+/// The Region, credentials and addresses for AWS.
 #[derive(Clone)]
 pub struct Access {
-    /// The Region's name.
     pub region: String,
     /// `AWS_ACCESS_KEY_ID`.
     pub access_key_id: String,
@@ -45,7 +44,6 @@ pub struct Access {
     pub session_token: Option<String>,
     /// Addresses other than AWS's own (`AWS_ENDPOINT_URL_…`).
     pub endpoints: Endpoints,
-    /// How patient the clients are.
     pub timeouts: Timeouts,
 }
 
@@ -66,19 +64,19 @@ pub struct Endpoints {
     pub secrets: Option<String>,
 }
 
-/// Time-outs and retries of every call. The whole budget of one call stays well below the shortest
-/// function time-out, so that a failing call can still be answered for.
+/// Time-outs and retries of every call. The total time of one call is well below the shortest
+/// function time-out, so that the function can still answer when a call fails.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
     /// To open a connection.
     pub connect: Duration,
-    /// For one attempt; a page of 1000 connections takes EC2 seconds.
+    /// For one attempt; EC2 needs seconds for a page of 1000 connections.
     pub attempt: Duration,
     /// For all attempts of a call together.
     pub operation: Duration,
     /// How often a call is tried.
     pub attempts: u32,
-    /// What the first pause is drawn from; the pauses double.
+    /// The first pause is drawn from this; the pauses double.
     pub backoff: Duration,
 }
 
@@ -95,7 +93,7 @@ impl Default for Timeouts {
 }
 
 impl std::fmt::Debug for Access {
-    /// Without the secrets.
+    /// Leaves out the secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Access")
             .field("region", &self.region)
@@ -107,7 +105,7 @@ impl std::fmt::Debug for Access {
 }
 
 impl Access {
-    /// Reads what Lambda puts into the environment, and AWS's usual variables for other addresses.
+    /// Reads the environment variables that Lambda sets, and AWS's usual ones for other addresses.
     ///
     /// # Errors
     /// [`ConfigError`] with the variable's name.
@@ -133,13 +131,13 @@ impl Access {
 }
 
 impl Clients {
-    /// The DynamoDB client, for whoever prepares tables rather than decides.
+    /// The DynamoDB client, for code that prepares tables.
     #[must_use]
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         self.dynamodb.clone()
     }
 
-    /// The HTTP client beneath them all, for whoever else is to be called.
+    /// The HTTP client that all clients share, for other calls.
     #[must_use]
     pub fn http_client(&self) -> SharedHttpClient {
         self.http_client.clone()
@@ -163,9 +161,9 @@ impl Clients {
         Self::build(access, http_client, sleep, time_outs, None)
     }
 
-    /// Makes the clients over an HTTP client of one's own; before a retry they pause by `sleep`.
-    /// Nothing that they do depends on anything else: they have no time-outs, since `sleep` need not
-    /// follow the time of day, and a quota of retries of their own, where others share the process's.
+    /// Makes the clients over another HTTP client; before a retry they pause by `sleep`. They
+    /// depend on nothing else: they have no time-outs, since `sleep` need not follow the time of
+    /// day, and they have a retry quota of their own, while other clients share the process's.
     #[must_use]
     pub fn over(access: &Access, http_client: SharedHttpClient, sleep: SharedAsyncSleep) -> Self {
         let quota = RetryPartition::custom("own").build();
@@ -237,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_do_not_show() {
+    fn debug_output_hides_secrets() {
         let access = Access::from_lookup(|name| match name {
             "AWS_REGION" => Some("eu-central-1".to_owned()),
             "AWS_ACCESS_KEY_ID" => Some("AKIDEXAMPLE".to_owned()),

@@ -1,5 +1,5 @@
-//! The only source of time. The functions run on the system's; tests and `replay` on one that moves
-//! when somebody sleeps on it, so that they never wait.
+//! The only source of time. The functions use the system's clock; tests and `replay` use a manual
+//! one that a sleep moves forward, so that they never wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -23,13 +23,14 @@ impl Clock {
         Self(Kind::System)
     }
 
-    /// A clock that stands still but for [`Clock::sleep`] and [`Clock::advance`]. Clones share it.
+    /// A clock that stands still except for [`Clock::sleep`] and [`Clock::advance`]. Clones share
+    /// it.
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         Self(Kind::Manual(Arc::new(Mutex::new(start))))
     }
 
-    /// Now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -51,7 +52,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock; does nothing to the system's.
+    /// Moves a manual clock forward; does nothing to the system's.
     pub fn advance(&self, duration: Duration) {
         if let Kind::Manual(now) = &self.0 {
             let mut now = now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,8 +61,8 @@ impl Clock {
         }
     }
 
-    /// Waits for something, but no longer than to a moment; none if it was not done by then. A
-    /// manual clock does not run by itself, so that on it everything is done in time.
+    /// Waits for something until a moment; `None` if it was not done by then. A manual clock does
+    /// not run by itself, so on it everything is done in time.
     pub async fn until_done<T>(
         &self,
         moment: Timestamp,
@@ -73,7 +74,7 @@ impl Clock {
         }
     }
 
-    /// How long until a moment; nothing if it has passed.
+    /// How long until a moment; zero if it has passed.
     #[must_use]
     pub fn until(&self, moment: Timestamp) -> Duration {
         Duration::try_from(moment.duration_since(self.now())).unwrap_or(Duration::ZERO)
@@ -85,20 +86,20 @@ impl Clock {
 pub struct Deadline(pub Timestamp);
 
 impl Deadline {
-    /// From the system time that the Lambda context carries.
+    /// The deadline from the system time in the Lambda context.
     #[must_use]
     pub fn from_system_time(time: SystemTime) -> Self {
         Self(Timestamp::try_from(time).unwrap_or(Timestamp::MAX))
     }
 
-    /// This long from now.
+    /// The deadline after this duration.
     #[must_use]
     pub fn after(clock: &Clock, duration: Duration) -> Self {
         let step = SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
         Self(clock.now().checked_add(step).unwrap_or(Timestamp::MAX))
     }
 
-    /// A moment before it.
+    /// An earlier deadline.
     #[must_use]
     pub fn earlier(self, by: Duration) -> Self {
         let step = SignedDuration::try_from(by).unwrap_or(SignedDuration::MAX);

@@ -1,54 +1,54 @@
 //! Configuration: one struct, read from environment variables through a look-up that the caller
-//! passes, so that nothing else reads the environment and tests need not change it.
+//! passes. So nothing else reads the environment, and tests need not change it.
 
 use std::time::Duration;
 
 use gatekeeper_core::ids::{Region, ServiceId};
 use jiff::SignedDuration;
 
-/// What the functions need to know.
+/// The configuration of the functions.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The allowlist table's name (`ALLOWLIST_TABLE`).
     pub allowlist_table: String,
     /// The requests table's name (`REQUESTS_TABLE`).
     pub requests_table: String,
-    /// Whether approvers can be asked by e-mail (`APPROVAL_EMAILS`: `on` or `off`); else they are asked
-    /// nowhere but in Slack.
+    /// Whether approvers can be notified by e-mail (`APPROVAL_EMAILS`: `on` or `off`); otherwise
+    /// they are notified in Slack only.
     pub asks_by_email: bool,
-    /// Whose connections are decided (`MANAGED_SERVICES`).
+    /// The services whose connections are decided (`MANAGED_SERVICES`).
     pub managed: Managed,
     /// The topic that services' connection notifications should go to
-    /// (`CONNECTION_NOTIFICATION_TOPIC_ARN`); none takes any topic for the right one.
+    /// (`CONNECTION_NOTIFICATION_TOPIC_ARN`). With `None`, any topic is accepted.
     pub notification_topic: Option<String>,
-    /// The EventBridge rule for AWS CloudTrail's events (`CLOUDTRAIL_RULE_NAME`); none is not looked
-    /// for.
+    /// The EventBridge rule for AWS CloudTrail's events (`CLOUDTRAIL_RULE_NAME`). With `None`, it
+    /// is not checked.
     pub cloud_trail_rule: Option<String>,
     /// Whether accounts are looked up in AWS Organizations (`ORGANIZATIONS`: `on` or `off`).
     pub organizations: bool,
-    /// The functions' own roles (`OWN_ROLE_ARNS`), to tell our calls from other people's.
+    /// The functions' own roles (`OWN_ROLE_ARNS`), which distinguish our calls from other people's.
     pub own_role_arns: Vec<String>,
-    /// Where we run and the services are (`AWS_REGION`).
+    /// The Region of the functions and the services (`AWS_REGION`).
     pub region: Region,
     /// Sizes and times.
     pub limits: Limits,
 }
 
-/// How approvers are asked by e-mail.
+/// How approvers are notified by e-mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approvals {
     /// The topic that they alone subscribe to, each with a filter policy (`APPROVALS_TOPIC_ARN`).
     pub topic: String,
-    /// Where the function `approvals` is reached (`APPROVALS_URL`), without a slash at its end.
+    /// The URL of the function `approvals` (`APPROVALS_URL`), without a slash at its end.
     pub url: String,
 }
 
 /// Which endpoint services are managed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Managed {
-    /// Those that carry the tag `privatelink-gatekeeper=managed`.
+    /// The services with the tag `privatelink-gatekeeper=managed`.
     Tagged,
-    /// These.
+    /// These services.
     Listed(Vec<ServiceId>),
 }
 
@@ -58,15 +58,15 @@ pub const MANAGED_TAG: (&str, &str) = ("privatelink-gatekeeper", "managed");
 /// Sizes and times, with defaults for production.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// How long a handler has a request to itself between decision and outcome. Longer than
-    /// asking EC2 takes, shorter than the queue's visibility time-out.
+    /// How long a handler has a request to itself between decision and outcome. Longer than a call
+    /// to EC2 takes, shorter than the queue's visibility time-out.
     pub claim: SignedDuration,
-    /// For how long after a change of ours EC2's descriptions are not held against us.
+    /// For how long after our own change EC2's descriptions may lag behind it.
     pub lag: SignedDuration,
     /// Endpoint ids in one Accept or Reject call (`ENFORCE_BATCH`), until EC2 takes fewer. AWS documents no
     /// maximum.
     pub enforce_batch: usize,
-    /// For how long it is remembered how many EC2 took.
+    /// For how long we remember how many endpoint ids EC2 took.
     pub batch_fresh: SignedDuration,
     /// Connections in one page of a description; EC2 takes 5 to 1000.
     pub page: i32,
@@ -74,22 +74,23 @@ pub struct Limits {
     pub slice: usize,
     /// How often an endpoint that EC2 does not list yet is looked for again.
     pub look_again: u32,
-    /// How long before looking again.
+    /// The pause before looking again.
     pub look_again_after: Duration,
-    /// Longer than one try of a call to EC2 can take ([`Timeouts::attempt`](crate::clients::Timeouts)).
-    /// None is begun that could outlast the invocation, or a claim that it rests on.
+    /// Longer than one try of a call to EC2 can take
+    /// ([`Timeouts::attempt`](crate::clients::Timeouts)). A call is not begun if it could outlast
+    /// the invocation, or a claim that it needs.
     pub call: Duration,
-    /// Time an invocation keeps back to answer in good order.
+    /// The time that an invocation keeps back to answer in good order.
     pub margin: Duration,
-    /// The first pause before an Accept or Reject that failed is tried again; they double.
+    /// The first pause before a failed Accept or Reject is tried again; the pauses double.
     pub retry_pause: Duration,
-    /// Transitions written at the same time.
+    /// How many transitions are written at the same time.
     pub concurrency: usize,
-    /// For how long the list of managed services is believed.
+    /// For how long the list of managed services is valid.
     pub services_fresh: SignedDuration,
-    /// For how long an account is believed to sit where AWS Organizations said.
+    /// For how long an account's place in AWS Organizations is valid.
     pub places_fresh: SignedDuration,
-    /// For how long a look-up that failed is not tried again.
+    /// For how long a failed look-up is not tried again.
     pub places_failed: SignedDuration,
 }
 
@@ -115,16 +116,15 @@ impl Default for Limits {
     }
 }
 
-/// A variable that is missing or makes no sense.
+/// A variable that is missing or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// It is not set.
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
-    /// It is set to something else than what it should hold.
+    /// Its value is invalid.
     #[error("the environment variable {name} is wrong: {detail}")]
     Invalid {
-        /// Which.
+        /// The variable's name.
         name: &'static str,
         /// What is wrong with it.
         detail: String,
@@ -135,7 +135,7 @@ impl Config {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] with the variable's name, at once and not at the first event.
+    /// [`ConfigError`] with the variable's name, at the start and not at the first event.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let required = |name: &'static str| {
             lookup(name)
@@ -185,7 +185,7 @@ fn switch(
     }
 }
 
-/// How approvers are asked by e-mail; none where they are not.
+/// How approvers are notified by e-mail; `None` if they are not.
 pub(crate) fn approvals(
     lookup: &impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Approvals>, ConfigError> {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_wrong_is_named() {
+    fn a_missing_or_wrong_variable_is_named() {
         for (index, (name, _)) in GOOD.iter().enumerate() {
             let mut pairs = GOOD.to_vec();
             pairs.remove(index);

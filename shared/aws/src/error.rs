@@ -1,7 +1,7 @@
-//! What went wrong: in which step, what failed, and whether trying again helps.
+//! Errors: the step, what failed, and whether trying again helps.
 //!
-//! An [`Error`] is made at the call that failed, by whoever knows what the call was for: it says that in words
-//! that are true there. `Display` says what failed and never its source, which stays in the chain. Log with
+//! An [`Error`] is made at the call that failed, by the code that knows the purpose of the call and
+//! names it. `Display` says what failed and never the source, which stays in the chain. Log with
 //! [`chain`], once, where the failure is handled.
 
 mod call;
@@ -16,7 +16,7 @@ use gatekeeper_core::precondition::UnreadablePolicy;
 
 pub(crate) use call::Call;
 
-/// A failure's cause, whatever it is.
+/// The cause of a failure.
 pub type Source = Box<dyn StdError + Send + Sync>;
 
 /// A step that failed. One failed call may concern many connections, hence the `Arc`s around it.
@@ -30,8 +30,8 @@ pub struct Error {
     source: Option<Source>,
 }
 
-/// Whether trying again is all there is to do, and what kind of failure it is: each has a stable name, by which
-/// logs and alarms are filtered.
+/// Whether a retry can succeed, and what kind of failure it is. Each kind has a stable name by
+/// which logs and alarms are filtered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Try again.
@@ -40,40 +40,40 @@ pub enum Class {
     Permanent(Permanent),
 }
 
-/// May work when it is tried again.
+/// Kinds of failure that a retry may fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retryable {
-    /// EC2 did not say which connections there are.
+    /// EC2 did not list connections.
     DescribeConnections,
-    /// EC2 did not say which services there are, or how they are configured.
+    /// EC2 did not list services, or did not describe them.
     DescribeServices,
-    /// EC2 did not say which connection notifications there are.
+    /// EC2 did not list connection notifications.
     DescribeNotifications,
-    /// A table could not be read, or not whole.
+    /// A table could not be read, or only in part.
     ReadTables,
     /// A change could not be written.
     RecordTransition,
-    /// What a write rests on kept changing between reading and writing.
+    /// The items that a write depends on kept changing between reading and writing.
     Contended,
-    /// EC2 did not accept or reject a connection, in a way that passes.
+    /// EC2 did not accept or reject a connection, for a temporary reason.
     Enforce,
     /// SNS did not take a message, or EventBridge an event.
     Publish,
-    /// The outbox, or what sending keeps beside it, could not be written.
+    /// The outbox, or the state that sending keeps beside it, could not be written.
     Outbox,
-    /// An account's usage could not be brought up to date.
+    /// An account's usage could not be updated.
     UpdateSlots,
-    /// What the product remembers about itself could not be written.
+    /// The product's own state could not be written.
     RememberState,
-    /// What became of a message in Slack could not be written.
+    /// The state of a message in Slack could not be written.
     RememberPosting,
-    /// Where an account sits could not be found out.
+    /// An account's place in its organization could not be found out.
     LookUpAccount,
-    /// What could let connections in past Gatekeeper, or unheard, could not be looked at.
+    /// The configuration of services or topics could not be checked.
     WatchServices,
-    /// A claim ran out while EC2's rate, or its failing, kept the call waiting.
+    /// A claim ran out while the call waited for EC2's rate, or for retries.
     ClaimEnded,
-    /// An approver's subscription could not be made, confirmed or looked at.
+    /// An approver's subscription could not be made, confirmed or read.
     Subscribe,
     /// The Slack secret could not be read.
     ReadSecret,
@@ -83,42 +83,44 @@ pub enum Retryable {
     OutOfTime,
 }
 
-/// Will not work until somebody acts.
+/// Kinds of failure that last until somebody acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permanent {
-    /// An item of the allowlist table is not an entry, a setting or an approver (safety rule S2); what it stops.
+    /// An item of the allowlist table is not an entry, a setting or an approver (safety rule S2).
+    /// The value says what it stops.
     MalformedPolicy(Stops),
-    /// An item of the allowlist table does not acknowledge anything, though it is meant to.
+    /// An item of the allowlist table is meant as an acknowledgement and is not a valid one.
     MalformedAcknowledgement,
-    /// An item of the requests table is not what it should be.
+    /// An item of the requests table is not valid.
     MalformedRequest,
-    /// The Slack secret is there and makes no sense.
+    /// The Slack secret exists and is not valid.
     MalformedSecret,
-    /// AWS does not let us.
+    /// AWS does not allow us the call.
     Forbidden,
-    /// AWS refused a call for a reason that does not pass: something it names is not there, or the call makes no
-    /// sense to it.
+    /// AWS refused a call for a lasting reason: something that it names does not exist, or the call
+    /// is invalid.
     RefusedCall,
-    /// EC2 refused to accept or reject a connection, for a reason that we do not know to pass.
+    /// EC2 refused to accept or reject a connection, for a reason that we do not know to be
+    /// temporary.
     Refused,
-    /// An item could not be put into DynamoDB's form, or a message into its own.
+    /// An item could not be encoded for DynamoDB, or a message in its format.
     Encode,
-    /// A transition that the status machine does not have; a bug of ours.
+    /// A transition that the status machine does not have, which is a bug of ours.
     Illegal,
 }
 
-/// The step of the five in which something failed: a metric's dimension.
+/// The step in which something failed: a metric's dimension.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
-    /// Asking EC2, AWS Organizations and the like what is, and remembering what was seen.
+    /// Asking EC2, AWS Organizations and others for the current state, and remembering it.
     Observe,
-    /// Reading what a decision rests on, or shows how one was made.
+    /// Reading the facts for a decision, or the history of one.
     Judge,
     /// Writing a change, and the usage that decisions count.
     Record,
-    /// Asking EC2 to accept or reject, and looking at what it did.
+    /// Asking EC2 to accept or reject, and reading the result.
     Enforce,
-    /// Telling people: sending what lies in the outbox, asking approvers, showing reviews in Slack.
+    /// Notifying people: sending the outbox, e-mailing approvers, showing reviews in Slack.
     Announce,
 }
 
@@ -188,8 +190,8 @@ impl From<Permanent> for Class {
 }
 
 impl Error {
-    /// What failed in a step. `operation` is what was called, as AWS writes it (`dynamodb:Query`), or what of ours
-    /// failed, which has no colon; `what` says what could not be done, and for whom.
+    /// A failure in a step. `operation` is the call's name as AWS writes it (`dynamodb:Query`), or,
+    /// without a colon, our own operation; `what` says what could not be done, and for whom.
     #[must_use]
     pub fn new(
         step: Step,
@@ -207,14 +209,14 @@ impl Error {
         }
     }
 
-    /// With AWS's code for it.
+    /// Adds AWS's code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
         self.code = Some(code.into());
         self
     }
 
-    /// With what caused it.
+    /// Adds the cause.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
@@ -228,7 +230,7 @@ impl Error {
         Self::new(step, "deadline", Retryable::OutOfTime, what)
     }
 
-    /// An item of the allowlist was read in this step, and cannot be understood (safety rule S2).
+    /// An item of the allowlist was read in this step and cannot be understood (safety rule S2).
     #[must_use]
     pub fn unreadable_policy(step: Step, unreadable: UnreadablePolicy) -> Self {
         let UnreadablePolicy {
@@ -243,7 +245,7 @@ impl Error {
         Self::new(step, "read an item", class, what)
     }
 
-    /// Something could not be put into the form in which AWS takes it; only a bug can cause that.
+    /// Something could not be encoded for AWS; only a bug can cause that.
     #[must_use]
     pub fn unencodable(step: Step, what: impl fmt::Display, source: impl Into<Source>) -> Self {
         let what = format!("{what} could not be encoded");
@@ -256,7 +258,7 @@ impl Error {
         self.step
     }
 
-    /// What was called, as AWS writes it, or what of ours failed.
+    /// The call's name as AWS writes it, or our own operation.
     #[must_use]
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -268,7 +270,7 @@ impl Error {
         self.class
     }
 
-    /// AWS's code for it; none where AWS said none, or it is not AWS that failed.
+    /// AWS's code; `None` if AWS gave none, or it was not AWS that failed.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.code.as_deref()
@@ -280,7 +282,7 @@ impl Error {
         self.class.name()
     }
 
-    /// What it stops, if it is an item of the allowlist that cannot be understood.
+    /// What an item of the allowlist that cannot be understood stops, if the error is about one.
     #[must_use]
     pub fn stops(&self) -> Option<Stops> {
         match self.class {
@@ -289,18 +291,18 @@ impl Error {
         }
     }
 
-    /// Whether nothing is wrong but that there was no time.
+    /// Whether time ran out, and nothing else is wrong.
     #[must_use]
     pub fn is_out_of_time(&self) -> bool {
         self.class == Class::Retryable(Retryable::OutOfTime)
     }
 
-    /// Whether AWS understood the call and refused it, for a reason that does not pass.
+    /// Whether AWS understood the call and refused it, for a lasting reason.
     pub(crate) fn is_refused_call(&self) -> bool {
         self.class == Class::Permanent(Permanent::RefusedCall)
     }
 
-    /// Whether trying again is all there is to do.
+    /// Whether a retry can succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.class, Class::Retryable(_))
@@ -310,7 +312,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        // What of ours failed is said already.
+        // Our own operation is already named.
         let Some((_, name)) = self.operation.split_once(':') else {
             return Ok(());
         };
@@ -339,20 +341,20 @@ impl StdError for Error {
     }
 }
 
-/// For whoever decides.
+/// For the code that decides.
 impl From<UnreadablePolicy> for Error {
     fn from(unreadable: UnreadablePolicy) -> Self {
         Self::unreadable_policy(Step::Judge, unreadable)
     }
 }
 
-/// The whole chain of an error in one line.
+/// The whole chain of an error, in one line.
 #[must_use]
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut line = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        // The SDK's wrappers often say no more than their sources do.
+        // The SDK's wrappers often say no more than their sources.
         let said = cause.to_string();
         if !line.ends_with(&said) {
             // Writing to a string cannot fail.

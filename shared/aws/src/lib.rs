@@ -2,21 +2,21 @@
 //!
 //! | module | holds |
 //! | --- | --- |
-//! | [`gatekeeper`] | observe → judge → record → enforce, for events and for the schedule |
-//! | [`announcements`] | sending what lies in the outbox |
-//! | `ec2` | asking EC2, and making it agree |
+//! | [`gatekeeper`] | observe → decide → record → enforce, for events and for the schedule |
+//! | [`announcements`] | sending the messages in the outbox |
+//! | `ec2` | describing connections at EC2, and accepting or rejecting them |
 //! | [`secrets`] | the Slack secret |
 //! | [`subscriptions`] | approvers' e-mail subscriptions |
 //! | [`tables`] | the allowlist and the requests in DynamoDB |
-//! | `organizations` | where an account sits in AWS Organizations |
-//! | `paging` | lists that AWS hands out page by page |
+//! | `organizations` | an account's place in AWS Organizations |
+//! | `paging` | AWS's lists, read page by page |
 //! | `rules` | the EventBridge rule for AWS CloudTrail's events |
 //! | [`bootstrap`], [`config`], [`clients`] | from environment variables to one shared set of SDK clients |
 //! | [`clock`] | the only source of time |
-//! | [`error`] | what may work when tried again, and what will not |
+//! | [`error`] | retryable and permanent errors |
 //! | [`telemetry`] | logs and metrics |
 //!
-//! No SDK type leaves this crate but the clients themselves, which a `main.rs` makes and hands back.
+//! No SDK type leaves this crate except the clients, which a `main.rs` makes and passes in.
 
 pub mod announcements;
 pub mod bootstrap;

@@ -1,4 +1,5 @@
-//! Where a consumer account sits in the provider's AWS Organization, asked for once in a while.
+//! The place of a consumer account in the provider's AWS Organization, looked up and remembered for
+//! a while.
 //!
 //! `ListParents` climbs from the account to the root; both operations may be called from the
 //! management account and by delegated administrators only
@@ -21,13 +22,13 @@ use crate::error::{Call, Error, Retryable, Step};
 use crate::paging;
 use crate::telemetry::{Metrics, log_failure};
 
-/// AWS allows organizational units five levels deep; a path longer than this is no path.
+/// AWS allows organizational units five levels deep; a longer path is an error.
 const DEEPEST: usize = 10;
 
-/// Where each of a number of accounts sits. What is not in it was not asked for.
+/// The places of the accounts that were looked up.
 pub(crate) type Places = BTreeMap<AccountId, Organization>;
 
-/// Looks accounts up, and remembers for a while what it was told.
+/// Looks accounts up, and remembers the answers for a while.
 #[derive(Debug)]
 pub(crate) struct Organizations {
     client: aws_sdk_organizations::Client,
@@ -43,7 +44,7 @@ struct Cache {
     /// The organization's id. An account cannot change it without leaving.
     id: Option<String>,
     accounts: BTreeMap<AccountId, (Timestamp, Organization)>,
-    /// What is above an organizational unit, for those accounts that share it.
+    /// What is above an organizational unit, for the accounts that share it.
     parents: BTreeMap<String, (Timestamp, String)>,
 }
 
@@ -59,8 +60,8 @@ impl Organizations {
         }
     }
 
-    /// Where these accounts sit. A look-up that fails is answered by [`Organization::Failed`], and
-    /// told here: no policy for a path then matches, and no verdict rests on one.
+    /// The places of these accounts. A failed look-up is logged and answered by
+    /// [`Organization::Failed`]: then no policy for a path matches, and no verdict rests on one.
     pub(crate) async fn places(&self, accounts: BTreeSet<AccountId>) -> Places {
         if !self.on {
             return accounts
@@ -68,7 +69,7 @@ impl Organizations {
                 .map(|account| (account, Organization::Off))
                 .collect();
         }
-        // Once, and not by each of those that follow; if it fails, they say so.
+        // Do this once, before the look-ups of all accounts. If it fails, each of them reports it.
         if let Some(first) = accounts.first() {
             let _ = self.id(first).await;
         }
@@ -105,7 +106,7 @@ impl Organizations {
         place
     }
 
-    /// The account's own path; none if it is no member.
+    /// The account's own path; `None` if it is not a member.
     async fn climb(&self, account: &AccountId) -> Result<Option<OrgPath>, Arc<Error>> {
         let listing = looking_up(account, "organizations:ListParents");
         let mut above = Vec::new();
@@ -131,7 +132,7 @@ impl Organizations {
         Err(listing.passes("no root was found above the account").into())
     }
 
-    /// What is above an account or an organizational unit; none if it is no member.
+    /// The parent of an account or an organizational unit; `None` if it is not a member.
     async fn parent(
         &self,
         child: &str,
@@ -164,7 +165,7 @@ impl Organizations {
             }
             Err(error) => return Err(listing.failed(error)),
         };
-        // There is exactly one, says AWS.
+        // AWS says that there is exactly one.
         let parent = listed.iter().find_map(|parent| {
             let known = matches!(
                 parent.r#type(),
@@ -206,7 +207,7 @@ impl Organizations {
     }
 }
 
-/// Looking up where an account sits.
+/// The call that looks an account up.
 fn looking_up(account: &AccountId, operation: &'static str) -> Call {
     let what = format!("where the account {account} sits could not be looked up");
     Call::new(Step::Observe, operation, Retryable::LookUpAccount, what)

@@ -1,31 +1,31 @@
-//! Lists that AWS hands out page by page. The SDK's own paginators go on for ever where two tokens
-//! come by turns.
+//! Reads AWS's lists page by page. The SDK's own paginators never end if two tokens alternate.
 
 use std::collections::BTreeSet;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 
-/// AWS named a page that it had handed out before: following it would not end.
+/// AWS named a page that it had named before: following it would never end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("AWS answered with a NextToken that it had given before, so that its list does not end")]
 pub(crate) struct Repeated;
 
-/// The pages of one list that were asked for.
+/// The pages of one list that were requested.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     seen: BTreeSet<String>,
 }
 
 impl Pages {
-    /// The pages of a list that is begun at a token, or at the beginning.
+    /// The pages of a list that begins at a token, or at the beginning.
     pub(crate) fn from(token: Option<&str>) -> Self {
         Self {
             seen: token.into_iter().map(str::to_owned).collect(),
         }
     }
 
-    /// The token of the next page, which is taken for asked for; none if this page was the last.
+    /// The token of the next page, which then counts as requested; `None` if this page was the
+    /// last.
     pub(crate) fn next(&mut self, token: Option<&str>) -> Result<Option<String>, Repeated> {
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             return Ok(None);
@@ -38,7 +38,7 @@ impl Pages {
     }
 }
 
-/// All items of a list. `page` asks for the page at a token, and answers its items and the next
+/// All items of a list. `page` requests the page at a token, and answers its items and the next
 /// page's token.
 pub(crate) async fn all<T, E, P>(
     page: impl Fn(Option<String>) -> P,
@@ -65,7 +65,7 @@ where
 mod tests {
     use super::*;
 
-    /// How a list ends whose pages name these tokens, one after the other, over and over.
+    /// How reading ends for a list whose pages name these tokens in turn, again and again.
     fn end(begun_at: Option<&str>, tokens: &[Option<&str>]) -> Result<usize, Repeated> {
         let mut pages = Pages::from(begun_at);
         for (page, token) in tokens.iter().cycle().enumerate() {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_at_its_end_or_where_a_token_comes_again() {
+    fn a_list_ends_at_its_end_or_at_a_repeated_token() {
         for (begun_at, tokens, expected) in [
             (None, &[None][..], Ok(1)),
             (None, &[Some("")], Ok(1)),
@@ -90,7 +90,7 @@ mod tests {
                 &[Some("a"), Some("b"), Some("c"), Some("b")],
                 Err(Repeated),
             ),
-            // Where an earlier run stopped counts.
+            // The token at which an earlier run stopped counts, too.
             (Some("a"), &[Some("a")], Err(Repeated)),
             (Some("a"), &[Some("b"), Some("a")], Err(Repeated)),
         ] {

@@ -1,4 +1,4 @@
-//! The EventBridge rule through which AWS CloudTrail tells who decides without us.
+//! The EventBridge rule for AWS CloudTrail's events, by which Gatekeeper learns who decides at EC2.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::error::{Call, Error, Retryable, Step};
 
-/// Looks at the deployment's own rule.
+/// Checks the deployment's own rule.
 #[derive(Debug)]
 pub(crate) struct Rules {
     client: aws_sdk_eventbridge::Client,
@@ -24,7 +24,7 @@ impl Rules {
         }
     }
 
-    /// Whether the rule is there and enabled; none if no rule is named.
+    /// Whether the rule exists and is enabled; `None` if no rule is named.
     pub(crate) async fn cloud_trail_rule(&self) -> Result<Option<bool>, Arc<Error>> {
         let Some(name) = &self.cloud_trail_rule else {
             return Ok(None);

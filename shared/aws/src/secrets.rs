@@ -1,4 +1,4 @@
-//! The Slack secret, from AWS Secrets Manager, kept for a while.
+//! The Slack secret from AWS Secrets Manager, kept for a while.
 
 use std::sync::Arc;
 
@@ -10,22 +10,22 @@ use crate::clients::Clients;
 use crate::clock::Clock;
 use crate::error::{Call, Error, Permanent, Retryable, Step, chain};
 
-/// For how long a secret is believed.
+/// For how long a secret is kept.
 const FRESH: SignedDuration = SignedDuration::from_secs(300);
-/// Who sends a wrong signature makes us read the secret again, but no more often than this.
+/// A wrong signature makes us read the secret again, but no more often than this.
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 
-/// What the secret holds: a JSON object with these two.
+/// The secret: a JSON object with these two fields.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 pub struct SlackSecret {
-    /// What Slack signs its requests with.
+    /// Slack signs its requests with this.
     pub signing_secret: String,
-    /// What we show to Slack: `xoxb-…`.
+    /// We authenticate to Slack with this: `xoxb-…`.
     pub bot_token: String,
 }
 
 impl std::fmt::Debug for SlackSecret {
-    /// Without what it holds.
+    /// Leaves out the secret's values.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SlackSecret(…)")
     }
@@ -41,7 +41,7 @@ pub struct SlackSecrets {
 }
 
 impl SlackSecrets {
-    /// Of the secret with this ARN or name.
+    /// Reads the secret with this ARN or name.
     #[must_use]
     pub fn new(clients: &Clients, arn: String, clock: Clock) -> Self {
         Self {
@@ -55,22 +55,22 @@ impl SlackSecrets {
     /// The secret, not older than five minutes.
     ///
     /// # Errors
-    /// If it could not be read, or makes no sense.
+    /// If it could not be read, or is not valid.
     pub async fn get(&self) -> Result<Arc<SlackSecret>, Arc<Error>> {
         self.not_older_than(FRESH).await
     }
 
-    /// The secret once more, since what it says does not fit: it may have been rotated. Within half a
-    /// minute of the last time it is what it was.
+    /// Reads the secret again after a wrong signature, because it may have been rotated. Within
+    /// half a minute of the last time it answers the kept one.
     ///
     /// # Errors
-    /// If it could not be read, or makes no sense.
+    /// If it could not be read, or is not valid.
     pub async fn again(&self) -> Result<Arc<SlackSecret>, Arc<Error>> {
         self.not_older_than(AGAIN).await
     }
 
     async fn not_older_than(&self, age: SignedDuration) -> Result<Arc<SlackSecret>, Arc<Error>> {
-        // Held while it is read, so that a burst of requests reads it once.
+        // Held during reading, so that a burst of requests reads it once.
         let mut kept = self.kept.lock().await;
         let now = self.clock.now();
         if let Some((at, secret)) = &*kept
@@ -80,10 +80,13 @@ impl SlackSecrets {
         }
         let secret = match (self.read().await, &*kept) {
             (Ok(secret), _) => Arc::new(secret),
-            // What was right five minutes ago is more likely so than not; and who sends nonsense is told
-            // so, whether Secrets Manager answers or not.
+            // The last secret is more likely right than wrong, and a caller with a wrong signature
+            // gets the same answer whether or not Secrets Manager works.
             (Err(error), Some((_, secret))) => {
-                tracing::warn!(error = chain(&*error), "the Slack secret stays what it was");
+                tracing::warn!(
+                    error = chain(&*error),
+                    "the Slack secret could not be read again; the last one is used"
+                );
                 return Ok(Arc::clone(secret));
             }
             (Err(error), None) => return Err(error),
@@ -108,7 +111,7 @@ impl SlackSecrets {
                 );
                 call.failed(error)
             })?;
-        // Never what it says.
+        // The message never quotes the secret.
         let malformed = |detail: &str| {
             let what = format!("the Slack secret {} cannot be read: {detail}", self.arn);
             let class = Permanent::MalformedSecret;
@@ -117,7 +120,7 @@ impl SlackSecrets {
         let text = output
             .secret_string()
             .ok_or_else(|| malformed("it is binary; it must be a JSON text"))?;
-        // The parser's own words could quote the secret.
+        // The parser's message could quote the secret.
         let secret: SlackSecret = serde_json::from_str(text).map_err(|_| {
             malformed("it must be a JSON object with the texts signing_secret and bot_token")
         })?;

@@ -1,5 +1,5 @@
-//! Approvers' e-mail subscriptions: one each, that gets what is sent to them and nothing else, and that
-//! nobody who gets a forwarded mail can end.
+//! Approvers' e-mail subscriptions. Each approver has one, which gets only their messages and which
+//! the recipient of a forwarded e-mail cannot end.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::clients::Clients;
 use crate::config::Approvals;
 use crate::error::{Call, Error, Retryable, Step};
 
-/// Subscribes approvers to their letters.
+/// Subscribes approvers to their approval e-mail.
 #[derive(Debug)]
 pub struct Subscriptions {
     client: aws_sdk_sns::Client,
@@ -18,7 +18,7 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// To the topic that approvers' letters go to.
+    /// Subscriptions to the topic for approval e-mail.
     #[must_use]
     pub fn new(clients: &Clients, approvals: &Approvals) -> Self {
         Self {
@@ -27,12 +27,12 @@ impl Subscriptions {
         }
     }
 
-    /// Subscribes an approver's address, with the filter policy that keeps everybody else's links from
-    /// them. SNS sends them a mail to confirm it; the token in it is for [`Self::confirm`]. Answers the
-    /// subscription's ARN. Asked again for the same address, it changes nothing.
+    /// Subscribes an approver's address, with the filter policy that keeps everybody else's links
+    /// from them. SNS sends them an e-mail to confirm it; its token is for [`Self::confirm`].
+    /// Answers the subscription's ARN. A second call for the same address changes nothing.
     ///
     /// # Errors
-    /// What SNS says.
+    /// SNS's error.
     pub async fn subscribe(&self, approver: &ApproverId) -> Result<String, Arc<Error>> {
         let filter = json!({ "approver": [approver] }).to_string();
         let output = self
@@ -53,13 +53,13 @@ impl Subscriptions {
         Ok(output.subscription_arn.unwrap_or_default())
     }
 
-    /// Confirms a subscription by the token that the approver got. From then on only the owner of the
-    /// topic or of the subscription ends it, under their AWS identity: the link at the foot of every
-    /// mail does not, whoever opens it. Answers the subscription's ARN.
+    /// Confirms a subscription by the token that the approver got. After that, only the owner of
+    /// the topic or of the subscription can end it, with their AWS identity; the unsubscribe link
+    /// in every e-mail cannot. Answers the subscription's ARN.
     /// <https://docs.aws.amazon.com/sns/latest/api/API_ConfirmSubscription.html>
     ///
     /// # Errors
-    /// What SNS says, as of a token that is wrong or older than two days.
+    /// SNS's error, for example if the token is wrong or older than two days.
     pub async fn confirm(&self, token: &str) -> Result<String, Arc<Error>> {
         let output = self
             .client
@@ -76,11 +76,11 @@ impl Subscriptions {
         Ok(output.subscription_arn.unwrap_or_default())
     }
 
-    /// Whether a subscription can be ended by its owner only. One that was confirmed by the link in the
-    /// mail, as a scanner may do, cannot be protected any more: subscribe anew.
+    /// Whether only its owner can end a subscription. One that was confirmed by the link in the
+    /// e-mail, as a scanner may do, can no longer be protected: subscribe anew.
     ///
     /// # Errors
-    /// What SNS says.
+    /// SNS's error.
     pub async fn is_protected(&self, subscription: &str) -> Result<bool, Arc<Error>> {
         let output = self
             .client

@@ -1,5 +1,4 @@
-//! What people and machines are told of a service: when something is wrong with it, and when it is
-//! well again.
+//! The announcements of a service: a finding that begins or ends, and its acknowledgement.
 
 use std::collections::BTreeMap;
 
@@ -21,18 +20,18 @@ pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlarmKind {
-    /// It was found, or there is other evidence for it than was told.
+    /// It was found, or there is other evidence for it than was announced.
     AlarmStarted,
-    /// It is found no longer.
+    /// It is no longer found.
     AlarmEnded,
     /// Somebody acknowledged it.
     AlarmAcknowledged,
-    /// It is acknowledged no longer.
+    /// It is no longer acknowledged.
     AcknowledgementEnded,
 }
 
 impl AlarmKind {
-    /// The kind as it stands in messages and in the attribute that filter policies use.
+    /// The kind in messages and in the attribute that filter policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,13 +43,13 @@ impl AlarmKind {
     }
 }
 
-/// Why a finding is over.
+/// Why a finding ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// It is not there any more.
+    /// It no longer applies.
     Over,
-    /// Its service is not managed any more, and is not looked at.
+    /// Its service is no longer managed, and is not looked at.
     Unmanaged,
     /// Its service was deleted.
     Deleted,
@@ -59,35 +58,32 @@ pub enum Ending {
 /// One message about one service. Serialized, it is the document that machines get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
-    /// [`SCHEMA`].
+    /// Always [`SCHEMA`].
     pub schema: String,
     /// The same for every copy of this message.
     pub id: String,
-    /// Whether it begins or ends.
     pub kind: AlarmKind,
-    /// What was found.
     pub finding: Finding,
-    /// The endpoint service.
     pub service_id: ServiceId,
-    /// When it was found, or found no longer.
+    /// When it was found, or no longer found.
     pub at: Timestamp,
-    /// What it means.
+    /// What the finding means.
     pub meaning: String,
-    /// What to do.
+    /// What to do about it.
     pub remedy: String,
-    /// What shows it, while it is there: an acknowledgement names all of it. Left out of the document
-    /// else.
+    /// The evidence, while the finding applies: an acknowledgement names all of it. Otherwise left
+    /// out of the document.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// Its acknowledgement, where that begins or ends. Left out of the document else.
+    /// Its acknowledgement, if that begins or ends. Otherwise left out of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledgement: Option<Details>,
-    /// How many Transit Gateway attachments EC2 lists, where that is the finding. Left out of the
-    /// document else.
+    /// How many Transit Gateway attachments EC2 lists, if that is the finding. Otherwise left out
+    /// of the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attachments: Option<Tally>,
-    /// Whether it ends for no other reason than that the service is not managed any more, and is not
-    /// looked at. Left out of the document if not.
+    /// Whether it ends only because the service is no longer managed, and is not looked at. Left
+    /// out of the document if not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmanaged: bool,
     /// Whether it ends because the service was deleted. Left out of the document if not.
@@ -96,7 +92,7 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Puts an alarm together.
+    /// Makes an alarm from its parts.
     #[must_use]
     pub fn new(service_id: &ServiceId, finding: Finding, kind: AlarmKind, at: Timestamp) -> Self {
         Self {
@@ -121,7 +117,7 @@ impl Alarm {
         }
     }
 
-    /// The beginning of a finding, or of other evidence for it.
+    /// A finding begins, or there is other evidence for it.
     #[must_use]
     pub fn started(
         service_id: &ServiceId,
@@ -135,7 +131,7 @@ impl Alarm {
         }
     }
 
-    /// The beginning of the finding that EC2 lists Transit Gateway attachments, or that it lists more.
+    /// EC2 lists Transit Gateway attachments, or more of them.
     #[must_use]
     pub fn attachments(
         service_id: &ServiceId,
@@ -152,7 +148,7 @@ impl Alarm {
         }
     }
 
-    /// The beginning of an acknowledgement.
+    /// An acknowledgement begins.
     #[must_use]
     pub fn acknowledged(service_id: &ServiceId, acknowledged: &Acknowledged) -> Self {
         let (item, at) = (&acknowledged.item, acknowledged.since);
@@ -163,7 +159,7 @@ impl Alarm {
         }
     }
 
-    /// The end of an acknowledgement, with the evidence for what it was about; none if that is over.
+    /// An acknowledgement ends, with the evidence for its finding; `None` if the finding ended.
     #[must_use]
     pub fn acknowledgement_ended(
         service_id: &ServiceId,
@@ -184,7 +180,7 @@ impl Alarm {
         }
     }
 
-    /// The end of a finding.
+    /// A finding ends.
     #[must_use]
     pub fn ended(service_id: &ServiceId, finding: Finding, ending: Ending, at: Timestamp) -> Self {
         Self {
@@ -281,7 +277,7 @@ impl Alarm {
         })
     }
 
-    /// The evidence, a line for each piece, with what comes before and after; nothing if there is none.
+    /// The evidence, one line for each piece, between two texts; empty if there is none.
     fn listed_evidence(&self) -> String {
         if self.evidence.is_empty() {
             return String::new();
@@ -290,7 +286,7 @@ impl Alarm {
         format!("Evidence:\n{}\n\n", lines.join("\n"))
     }
 
-    /// What is to be known of its acknowledgement, and whether it counts as an alarm.
+    /// The acknowledgement in words, and whether the finding counts as an alarm.
     #[must_use]
     pub fn acknowledgement_in_words(&self) -> String {
         let Some(details) = &self.acknowledgement else {
@@ -304,7 +300,7 @@ impl Alarm {
         }
     }
 
-    /// The item that acknowledges it; nothing if it cannot be acknowledged.
+    /// The item that acknowledges the finding; empty if it cannot be acknowledged.
     fn how_to_acknowledge(&self) -> String {
         let item = item_to_write(self.finding, &self.service_id, &self.evidence);
         item.map_or_else(String::new, |item| {
@@ -322,7 +318,7 @@ mod tests {
     use crate::fixtures::at;
 
     #[test]
-    fn an_alarm_says_what_is_wrong_where_and_what_to_do() {
+    fn an_alarm_names_the_finding_the_service_and_the_remedy() {
         let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
         let finding = Finding::AcceptanceNotRequired;
         let alarm = Alarm::new(&service, finding, AlarmKind::AlarmStarted, at(0));
@@ -364,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_that_ends_with_the_management_does_not_say_that_all_is_well() {
+    fn an_alarm_that_ends_because_the_service_is_unmanaged_does_not_say_that_all_is_well() {
         let service = "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap();
         let finding = Finding::AcceptanceNotRequired;
         let over = Alarm::new(&service, finding, AlarmKind::AlarmEnded, at(0));

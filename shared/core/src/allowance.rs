@@ -7,12 +7,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// One address gets no more in a minute.
+/// One address gets no more e-mails than this in a minute.
 pub const A_MINUTE: u32 = 60;
-/// Nor more in a second.
+/// One address gets no more e-mails than this in a second.
 pub const A_SECOND: u32 = 4;
 
-/// What an address was sent of late.
+/// The recent e-mails to an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Allowance {
     /// The minute that is counted, since the epoch.
@@ -23,21 +23,21 @@ pub struct Allowance {
     in_second: u32,
 }
 
-/// What may be sent of what was asked for.
+/// How many of the wanted e-mails may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Granted {
-    /// So many now.
+    /// This many now.
     pub now: usize,
-    /// When the rest may be asked for again.
+    /// When the rest may be requested again.
     pub rest_at: Timestamp,
 }
 
 impl Allowance {
-    /// Takes as many as there are left of so many, and counts them.
+    /// Takes as many of the wanted number as are left, and counts them.
     pub fn take(&mut self, wanted: usize, now: Timestamp) -> Granted {
         let second = now.as_second();
         let minute = second.div_euclid(60);
-        // A clock that is behind another instance's counts with that one's.
+        // A clock that lags behind another instance's counts with that one's minute.
         if minute > self.minute {
             (self.minute, self.in_minute) = (minute, 0);
         }
@@ -72,7 +72,7 @@ mod tests {
     use crate::fixtures::at;
 
     #[test]
-    fn a_second_and_a_minute_are_not_outrun_and_what_is_left_over_has_its_time() {
+    fn the_limits_of_a_second_and_a_minute_hold_and_the_rest_has_its_time() {
         let mut allowance = Allowance::default();
         let first = allowance.take(100, at(0));
         assert_eq!((first.now, first.rest_at), (4, at(1)));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_for_little_gets_it() {
+    fn a_small_request_is_granted() {
         let mut allowance = Allowance::default();
         for second in 0..200 {
             assert_eq!(allowance.take(1, at(second)).now, 1, "{second}");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever asks, when, and for how many: no second and no minute gets more.
+        /// For any requests at any time, no second and no minute grants more.
         #[test]
         fn no_more_than_is_allowed_is_ever_granted(asks in prop::collection::vec((0_i64..300, 0_usize..20), 1..200)) {
             let mut asks = asks;

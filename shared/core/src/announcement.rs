@@ -1,6 +1,6 @@
-//! What people and machines are told of a connection, and in what words.
+//! The announcements of a connection for people and machines, and their texts.
 //!
-//! Of transitions only outcomes are told: never "accepted" before EC2 said so.
+//! Of transitions only outcomes are announced: never "accepted" before EC2 said so.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -21,21 +21,20 @@ use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use crate::visible::in_line;
 use crate::vote::{Vote, may_approve};
 
-/// What is announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnnouncementKind {
     /// A connection waits for people.
     ReviewOpened,
-    /// It still does.
+    /// A connection still waits for people.
     ReviewReminder,
     /// A connection waits for people, and nobody may decide about it.
     NobodyMayDecide,
-    /// It needs more approvals than there are people who may approve it.
+    /// A review needs more approvals than there are people who may approve it.
     QuorumOutOfReach,
     /// Somebody voted; EC2 is not asked before enough have.
     VoteCast,
-    /// Somebody took their approval back.
+    /// Somebody withdrew their approval.
     VoteWithdrawn,
     /// EC2 accepted a connection.
     Accepted,
@@ -43,30 +42,29 @@ pub enum AnnouncementKind {
     Rejected,
     /// EC2 would not accept a connection that became allowed after it had been rejected.
     AcceptRefused,
-    /// An entry allows a connection that people rejected, and that stays so.
+    /// An entry allows a connection that people rejected, and it stays rejected.
     StaysRejected,
     /// Nothing allows an accepted connection any more; the service only reports it.
     WouldRevoke,
-    /// An accepted connection will be cut, and when.
+    /// An accepted connection will be revoked, at a given time.
     RevocationStarted,
-    /// It will not be cut after all.
+    /// The connection will not be revoked after all.
     RevocationUndone,
-    /// It was cut.
+    /// The connection was revoked.
     Revoked,
     /// Somebody accepted a connection without Gatekeeper.
     AcceptedOutOfBand,
     /// Somebody rejected a connection without Gatekeeper.
     RejectedOutOfBand,
-    /// It became known who did, after that was told.
+    /// It became known who decided, after the decision had been announced.
     DeciderNamed,
-    /// AWS CloudTrail names somebody else for a decision than who is on record.
+    /// AWS CloudTrail names somebody else for a decision than the record does.
     DeciderContradicted,
     /// The endpoint of an open or accepted connection is gone.
     Gone,
 }
 
 impl AnnouncementKind {
-    /// Every kind.
     pub const ALL: [AnnouncementKind; 19] = [
         AnnouncementKind::ReviewOpened,
         AnnouncementKind::ReviewReminder,
@@ -89,7 +87,7 @@ impl AnnouncementKind {
         AnnouncementKind::Gone,
     ];
 
-    /// The kind as it stands in messages and in the attribute that filter policies use.
+    /// The kind in messages and in the attribute that filter policies use.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -122,86 +120,82 @@ pub const SCHEMA: &str = "privatelink-gatekeeper/announcement/1";
 /// One message about one connection. Serialized, it is the document that machines get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
-    /// [`SCHEMA`].
+    /// Always [`SCHEMA`].
     pub schema: String,
     /// The same for every copy of this message: endpoint id and version of the request, and its
     /// revision and the kind where its status did not change.
     pub id: String,
-    /// What is announced.
     pub kind: AnnouncementKind,
     /// When it happened.
     pub at: Timestamp,
-    /// The endpoint service.
     pub service_id: ServiceId,
-    /// What people call it.
+    /// The name that people call it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<ServiceName>,
-    /// The customer, where the allowlist knows whose account it is.
+    /// The customer, if the allowlist knows the account's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
-    /// The consumer's endpoint.
     pub endpoint_id: EndpointId,
-    /// The consumer.
     pub account_id: AccountId,
-    /// Where the endpoint is.
+    /// The Region of the endpoint.
     pub region: Region,
-    /// Where the request stands now.
+    /// The request's current status.
     pub status: Status,
-    /// Where it stood before.
+    /// The status before.
     pub previous_status: Option<Status>,
-    /// Who or what decided.
+    /// The actor of the decision.
     pub decided_by: Actor,
-    /// Whom AWS CloudTrail names for that beside them.
+    /// The principals whom AWS CloudTrail names for the decision besides that actor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also_named: Vec<PrincipalArn>,
-    /// What the policy said last, and why.
+    /// The policy's last verdict.
     pub verdict: Verdict,
-    /// Why this happened, in one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// What EC2 answered.
+    /// EC2's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2Answer>,
-    /// When the connection is cut, or when the review should be answered.
+    /// When the connection will be revoked, or when the review should be answered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// Since when it asks to connect.
+    /// Since when the consumer has asked to connect.
     pub since: Timestamp,
-    /// The review, where there is or was one.
+    /// The review, if there is or was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
-    /// Of an approval e-mail: the other reviews of the same account at the same service that it lists.
+    /// In an approval e-mail: the other reviews of the same account at the same service that it
+    /// lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OtherReview>,
 }
 
-/// A review that an approval e-mail lists besides the first.
+/// Another review in an approval e-mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherReview {
     /// The id that a message about it alone would have.
     pub id: String,
-    /// The consumer's endpoint.
     pub endpoint_id: EndpointId,
-    /// Which of the request's reviews.
+    /// The number of the request's review.
     pub number: u64,
 }
 
-/// How a review stands.
+/// The state of a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Review {
-    /// Which of the request's reviews: the version that it opened with.
+    /// The number of the request's review: the version at which it opened.
     pub number: u64,
     /// How many people must approve.
     pub approvals_required: u32,
     /// How many people may decide.
     pub deciders: u32,
-    /// What they said so far.
+    /// The votes so far.
     pub votes: Vec<Vote>,
-    /// Whether it is rejected when nobody answers in time.
+    /// Whether the connection is rejected if nobody answers in time.
     pub rejected_when_due: bool,
 }
 
-/// What is to be announced of a transition, given the request as it stands after it; none for
-/// steps on the way, and for what nobody needs to hear.
+/// The announcement of a transition; `request` is as it is after it. `None` for intermediate steps,
+/// and for transitions that nobody needs to know.
 #[must_use]
 pub fn announcement_of(request: &Request, transition: &Transition) -> Option<Announcement> {
     let kind = kind_of(transition, request)?;
@@ -214,7 +208,8 @@ pub fn announcement_of(request: &Request, transition: &Transition) -> Option<Ann
     })
 }
 
-/// What is to be told of a request that did not change, as of the revision that notes it.
+/// The announcement about a request whose status did not change; its id has the revision that notes
+/// it.
 #[must_use]
 pub fn note(request: &Request, kind: AnnouncementKind, at: Timestamp) -> Announcement {
     let mut announcement = about(request, kind, at);
@@ -279,7 +274,7 @@ fn about(request: &Request, kind: AnnouncementKind, at: Timestamp) -> Announceme
 fn sentence_start(actor: &Actor) -> String {
     let words = actor.to_string();
     match actor {
-        // Names are written as they are.
+        // Names are written unchanged.
         Actor::Approver(_) | Actor::Iam(_) => words,
         _ => {
             let mut characters = words.chars();
@@ -290,17 +285,18 @@ fn sentence_start(actor: &Actor) -> String {
 }
 
 fn kind_of(transition: &Transition, request: &Request) -> Option<AnnouncementKind> {
-    // Nobody need be told what was so before we looked, unless the policy denies it.
+    // Nobody needs to know that a connection was accepted before we looked, unless the policy
+    // denies it.
     let old = transition.actor == Actor::Found && request.verdict.decision != Decision::Reject;
     match (transition.cause, transition.from, transition.to) {
         (_, _, Status::InReview) if request.deciders == 0 => {
             Some(AnnouncementKind::NobodyMayDecide)
         }
         (_, _, Status::InReview) => Some(AnnouncementKind::ReviewOpened),
-        // Who approved need not press a second time while EC2 is slow.
+        // An approver need not press a second time while EC2 is slow.
         (Cause::Voted, _, _) => Some(AnnouncementKind::VoteCast),
-        // A service that is taken over may have hundreds of connections that somebody accepted long
-        // ago. Only those that the policy denies are news.
+        // A service that is newly managed may have hundreds of connections that somebody accepted
+        // long ago. Only those that the policy denies are announced.
         (Cause::OutOfBand, None, Status::Accepted) if old => None,
         (Cause::OutOfBand, None, Status::Rejected) if transition.actor == Actor::Found => None,
         (Cause::OutOfBand, _, Status::Accepted) => Some(AnnouncementKind::AcceptedOutOfBand),
@@ -310,7 +306,7 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<AnnouncementKin
         (_, _, Status::Accepted) => Some(AnnouncementKind::Accepted),
         (_, Some(Status::Revoking), Status::Rejected) => Some(AnnouncementKind::Revoked),
         (_, _, Status::Rejected) => Some(AnnouncementKind::Rejected),
-        // That a rejected endpoint was deleted is housekeeping of the consumer's.
+        // Consumers delete rejected endpoints as a matter of course.
         (_, Some(Status::Rejected | Status::Rejecting), Status::Gone) => None,
         (_, _, Status::Gone) => Some(AnnouncementKind::Gone),
         (_, _, Status::Revoking) => Some(AnnouncementKind::RevocationStarted),
@@ -319,7 +315,7 @@ fn kind_of(transition: &Transition, request: &Request) -> Option<AnnouncementKin
 }
 
 impl Review {
-    /// Who approved, still may, and has not taken it back.
+    /// The approvals that count: of people who may still approve and have not withdrawn.
     #[must_use]
     pub fn approvals(&self) -> Vec<&Vote> {
         self.votes.iter().filter(|vote| vote.approves()).collect()
@@ -327,7 +323,7 @@ impl Review {
 }
 
 impl fmt::Display for Review {
-    /// How many approvals there are of how many.
+    /// Writes how many of the required approvals there are.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let approvals = self.approvals();
         write!(
@@ -351,8 +347,8 @@ impl fmt::Display for Review {
 }
 
 impl Announcement {
-    /// The message as it is sent: the document for machines, the text for people, and what
-    /// subscribers filter by.
+    /// The message as it is sent: the document for machines, the text for people, and the
+    /// attributes that subscribers filter by.
     ///
     /// # Errors
     /// If the document cannot be encoded, which only a bug can cause.
@@ -420,7 +416,7 @@ impl Announcement {
         format!("{head}: {} on {}", self.account_id, self.service_id)
     }
 
-    /// The message as a person reads it.
+    /// The message for people.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = format!("{} {}\n\n", self.consumer(), self.headline());
@@ -433,7 +429,7 @@ impl Announcement {
         text
     }
 
-    /// Who asks: by name where it is known.
+    /// The consumer, by name if it is known.
     #[must_use]
     pub fn consumer(&self) -> String {
         match &self.customer {
@@ -442,7 +438,7 @@ impl Announcement {
         }
     }
 
-    /// The facts, a line each.
+    /// The facts, one per line.
     pub(crate) fn write_facts(&self, text: &mut String) {
         let mut row = |name: &str, value: &str| {
             // Writing to a string cannot fail.
@@ -504,7 +500,7 @@ impl Announcement {
         }
     }
 
-    /// What happened, as the rest of a sentence that begins with [who](Self::consumer).
+    /// What happened, as the rest of a sentence that begins with the [consumer](Self::consumer).
     #[must_use]
     pub fn headline(&self) -> &'static str {
         match self.kind {
@@ -635,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_told_and_steps_on_the_way_are_not() {
+    fn outcomes_are_announced_and_intermediate_steps_are_not() {
         let table = [
             (None, Status::InReview, Cause::Judged, Some("review_opened")),
             (None, Status::Accepting, Cause::Judged, None),
@@ -725,14 +721,14 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_is_found_and_denied_is_told() {
+    fn an_existing_connection_that_is_denied_is_announced() {
         let mut request = request(Status::Accepted);
         request.verdict.decision = Decision::Reject;
         let mut found = transition(None, Status::Accepted, Cause::OutOfBand);
         found.actor = Actor::Found;
         let announcement = announcement_of(&request, &found).map(|a| a.kind);
         assert_eq!(announcement, Some(AnnouncementKind::AcceptedOutOfBand));
-        // So is one that somebody let in under our eyes, before we had a request of it.
+        // The same holds if somebody accepted it while we looked, before it had a request.
         request.verdict.decision = Decision::Review;
         found.actor = Actor::Unknown;
         let announcement = announcement_of(&request, &found).map(|a| a.kind);
@@ -740,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn subjects_keep_within_what_sns_takes() {
+    fn subjects_keep_within_snss_rules() {
         for kind in AnnouncementKind::ALL {
             let done = transition(Some(Status::Accepting), Status::Accepted, Cause::Enforced);
             let mut announcement = announcement_of(&request(Status::Accepted), &done).unwrap();
@@ -773,7 +769,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_about_to_be_cut_is_told_of_with_the_moment_and_the_way_out() {
+    fn a_revocation_is_announced_with_its_time_and_how_to_prevent_it() {
         let mut request = request(Status::Revoking);
         request.due = Some(crate::fixtures::at(0));
         let mut start = transition(Some(Status::Accepted), Status::Revoking, Cause::Revoked);
@@ -788,7 +784,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_contradicts_the_one_on_record_is_told_with_both() {
+    fn a_contradicting_name_is_announced_with_both_names() {
         let mut request = request(Status::Accepted);
         request.decided_by = Actor::Iam("arn:aws:iam::111122223333:user/alice".to_owned());
         let mallory = crate::caller::Caller {

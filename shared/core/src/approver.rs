@@ -108,7 +108,7 @@ pub fn items_of<'a>(approver: &'a Approver, approvers: &'a [Approver]) -> Vec<&'
 /// there are: their own item says which services, and no item of theirs may name the account as their own.
 ///
 /// # Errors
-/// [`Bar`], what stands against it.
+/// [`Ineligible`], with the reason.
 pub fn may_decide(
     approver: &Approver,
     approvers: &[Approver],

@@ -2,8 +2,8 @@
 //!
 //! Since 17 November 2026 a consumer can attach a Transit Gateway to a service of Gateway Load
 //! Balancers. EC2 lists it among the service's connections: without an endpoint's id, or once for
-//! each zone with one. No allowlist entry means it, so it is counted, told of, and decided by people
-//! at EC2.
+//! each zone with one. No allowlist entry can name it, so it is counted and announced, and people
+//! decide it at EC2.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,10 @@ use crate::ids::{EndpointId, ServiceId};
 /// One item of EC2's list that belongs to an attachment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// The attachment's id, else what else EC2 calls it. The same for each of its items.
+    /// The attachment's id, or another name that EC2 has for it. The same for each of its items.
     pub name: String,
-    /// The endpoint, where EC2 names one beside the attachment.
+    /// The endpoint, if EC2 names one beside the attachment.
     pub endpoint_id: Option<EndpointId>,
-    /// Where it stands.
     pub state: ConnectionState,
     /// When it was created, if EC2 said so.
     pub created_at: Option<Timestamp>,
@@ -32,7 +31,7 @@ pub struct Attachment {
 pub struct Attachments(BTreeMap<String, Attachment>);
 
 impl Attachments {
-    /// Adds an item. Of an attachment with several, one that waits for a decision counts first.
+    /// Adds an item. If an attachment has several, one that waits for a decision counts first.
     pub fn add(&mut self, item: Attachment) {
         match self.0.get(&item.name) {
             Some(known) if urgency(&known.state) >= urgency(&item.state) => {}
@@ -42,13 +41,13 @@ impl Attachments {
         }
     }
 
-    /// Those that wait for a decision. One in a state that nobody knows may.
+    /// The attachments that wait for a decision. One in an unknown state may wait.
     pub fn waiting(&self) -> impl Iterator<Item = &Attachment> {
         let all = self.0.values();
         all.filter(|one| matches!(one.state.phase(), Phase::Waiting | Phase::Unknown))
     }
 
-    /// Those that are not deleted, each with where it stands.
+    /// The attachments that are not deleted, each with its state.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         let all = self.0.values();
@@ -61,7 +60,6 @@ impl Attachments {
         Evidence::of(listed)
     }
 
-    /// How many there are.
     #[must_use]
     pub fn tally(&self) -> Tally {
         let mut tally = Tally::default();
@@ -77,7 +75,7 @@ impl Attachments {
     }
 }
 
-/// How much a state matters where the items of one attachment do not agree.
+/// How much a state matters if the items of one attachment differ.
 fn urgency(state: &ConnectionState) -> u8 {
     match state.phase() {
         Phase::Waiting | Phase::Unknown => 3,
@@ -87,19 +85,18 @@ fn urgency(state: &ConnectionState) -> u8 {
     }
 }
 
-/// How many attachments EC2 lists on a service. Those that were deleted, or failed, do not count.
+/// How many attachments EC2 lists on a service, without those that were deleted or failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
-    /// Those that wait for a decision.
+    /// Attachments that wait for a decision.
     pub waiting: u32,
-    /// Those that somebody accepted.
+    /// Attachments that somebody accepted.
     pub connected: u32,
-    /// Those that somebody rejected.
+    /// Attachments that somebody rejected.
     pub rejected: u32,
 }
 
 impl Tally {
-    /// How many there are in all.
     #[must_use]
     pub fn listed(self) -> u32 {
         let Self {
@@ -110,13 +107,14 @@ impl Tally {
         waiting.saturating_add(connected).saturating_add(rejected)
     }
 
-    /// Whether more wait, or more are connected, than people were told.
+    /// Whether more wait, or more are connected, than was announced.
     #[must_use]
     pub fn is_more_than(self, announced: Self) -> bool {
         self.waiting > announced.waiting || self.connected > announced.connected
     }
 
-    /// What is known when only a part of a service was seen now, and `told` before.
+    /// The least that is known if only a part of a service was seen now; `announced` is the earlier
+    /// number.
     #[must_use]
     pub fn at_least(self, announced: Self) -> Self {
         Self {
@@ -193,7 +191,7 @@ mod tests {
         for (items, expected) in [
             (&[("a", "pendingAcceptance")][..], (1, 0, 0)),
             (&[("a", "available"), ("a", "available")], (0, 1, 0)),
-            // What waits in one zone waits, in whatever order EC2 lists it.
+            // An attachment that waits in one zone waits, in any order of EC2's list.
             (&[("a", "available"), ("a", "pendingAcceptance")], (1, 0, 0)),
             (&[("a", "pendingAcceptance"), ("a", "available")], (1, 0, 0)),
             (&[("a", "rejected"), ("a", "pending")], (0, 1, 0)),
@@ -210,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_again_of_more_and_not_of_fewer() {
+    fn more_attachments_are_announced_again_and_fewer_are_not() {
         let of = |waiting, connected, rejected| Tally {
             waiting,
             connected,

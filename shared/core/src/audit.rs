@@ -1,7 +1,7 @@
-//! What becomes of a connection that is already there, when the policy is held against it.
+//! Compares an accepted connection with the policy.
 //!
-//! Pure, and careful: cutting a customer off is the worst that can happen, so whatever is in doubt
-//! stays connected, and stays as it is.
+//! This is pure, and careful: revoking a customer's connection is the worst that can happen, so if
+//! anything is in doubt, the connection stays as it is.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,17 +11,17 @@ use crate::policy::{OutOfBand, Principal, Revoke, Rule, ServiceSettings};
 use crate::purge;
 use crate::request::{Actor, Request, Status};
 
-/// Hours between telling that a connection will be cut and cutting it, if no setting says.
+/// Hours between the announcement of a revocation and the revocation, if no setting says otherwise.
 pub const GRACE_HOURS: u32 = 24;
-/// How many connections of a service one run may cut, if no setting says.
+/// How many connections of a service one run may revoke, if no setting says otherwise.
 pub const AT_MOST: u32 = 5;
 
-/// Whether a connection that is there may stay.
+/// Whether an accepted connection may stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entitlement {
-    /// An entry allows it, or approvers did.
+    /// An entry or approvers allow it.
     Allowed,
-    /// Nobody can tell.
+    /// It is unknown.
     Unknown,
     /// An entry denies it.
     Denied,
@@ -29,8 +29,8 @@ pub enum Entitlement {
     Lapsed,
 }
 
-/// Judges what is connected by its verdict, taken as if it used no slot: lowering a limit never
-/// cuts what is there.
+/// Judges an accepted connection by its verdict. The verdict is taken as if the connection did not
+/// count against the limit, so that a lower limit never revokes existing connections.
 #[must_use]
 pub fn entitlement(
     request: &Request,
@@ -46,11 +46,12 @@ pub fn entitlement(
         (Decision::Accept, _) => Entitlement::Allowed,
         (Decision::Reject, Some(_)) => Entitlement::Denied,
         _ if *organization == Organization::Failed => Entitlement::Unknown,
-        // The rule that let it in cannot be asked any more.
+        // The rule that allowed it can no longer be evaluated.
         _ if *organization == Organization::Off && by_path(&request.decided_by) => {
             Entitlement::Unknown
         }
-        // Where nothing lists it, it falls whether the deny applies or not.
+        // Where nothing lists the connection, it loses its entitlement whether the deny applies or
+        // not.
         (_, Some(_)) if verdict.failed.iter().any(doubtful) => Entitlement::Unknown,
         _ if matches!(request.decided_by, Actor::Approver(_)) => Entitlement::Allowed,
         (Decision::Review, Some(_)) if verdict.failed.iter().all(over_limit) => {
@@ -60,33 +61,32 @@ pub fn entitlement(
     }
 }
 
-/// What is to be done about a connection that is there.
+/// What to do with an accepted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audit {
-    /// Nothing.
     Stay,
-    /// Take note that it would no longer be cut, and that something allows it.
+    /// Note that it would no longer be revoked, and that something allows it.
     Forget,
-    /// Tell people that it would be cut, if the service revoked.
+    /// Announce that it would be revoked if the service revoked.
     Report,
-    /// Begin to revoke it: tell people that it will be cut, and when.
+    /// Begin to revoke it: announce that it will be revoked, and when.
     Start {
-        /// When.
+        /// The time of the revocation.
         due: Timestamp,
     },
-    /// Cut it: its time is up.
+    /// Revoke it: its time is up.
     Revoke,
-    /// Let it be: it is allowed again, or the service revokes no more.
+    /// End the revocation: it is allowed again, or the service no longer revokes.
     Restore,
 }
 
-/// What the run that audits knows besides the connection.
+/// The facts of the run, besides the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Run {
-    /// When the run began. What it finds itself it does not cut: nothing is cut that was not seen
-    /// twice.
+    /// When the run began. A run does not revoke what it found itself, so that nothing is revoked
+    /// before two runs saw it.
     pub began: Timestamp,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
     /// Whether the allowlist holds no entry at all for the service (safety rule S2).
     pub policy_is_empty: bool,
@@ -105,13 +105,14 @@ pub fn audit(
         entitlement => entitlement,
     };
     let mode = settings.revoke.unwrap_or_default();
-    // Somebody let it in past the policy, and the service undoes that.
+    // Somebody accepted it past the policy, and the service undoes that.
     let undone = is_undone(request, settings);
     let revokes = revokes(request, settings);
     match (request.status, entitlement) {
         (Status::Revoking, Entitlement::Allowed) => Audit::Restore,
         (Status::Revoking, _) if !revokes => Audit::Restore,
-        // What nobody can tell changes nothing: neither is it cut, nor does its grace period begin anew.
+        // An unknown result changes nothing: the connection is not revoked, and its grace period
+        // does not begin anew.
         (Status::Revoking, Entitlement::Unknown) => Audit::Stay,
         (Status::Revoking, Entitlement::Denied | Entitlement::Lapsed) => {
             let seen_before = request.status_since < run.began;
@@ -139,7 +140,7 @@ pub fn audit(
                 None => Audit::Report,
             }
         }
-        // What is unsure now and then is not news each time.
+        // An unknown result is not announced each time.
         (Status::Accepted, Entitlement::Allowed)
             if request.reported_at.is_some() || request.past_policy =>
         {
@@ -154,9 +155,10 @@ pub fn audit(
     }
 }
 
-/// Whether anything can become of a request: where the service neither cuts nor reports, only what has a
-/// note on it is looked at, so that the policy need not be read for the rest. What was let in past the
-/// policy has one until an entry allows it, whatever a later setting undoes.
+/// Whether an audit can change a request. If the service neither revokes nor reports, only requests
+/// with a note are audited, so that the policy need not be read for the others. A connection that
+/// was accepted past the policy has a note until an entry allows it, whatever a later setting
+/// undoes.
 #[must_use]
 pub fn concerns(request: &Request, settings: &ServiceSettings) -> bool {
     let acts = settings.revoke.unwrap_or_default() != Revoke::Off
@@ -168,8 +170,8 @@ pub fn concerns(request: &Request, settings: &ServiceSettings) -> bool {
     }
 }
 
-/// Whether a connection would be cut, or begin its grace period, and is not for no other reason than that
-/// the allowlist holds no entry for the service (safety rule S2).
+/// Whether a connection would be revoked, or begin its grace period, and is not only because the
+/// allowlist holds no entry for the service (safety rule S2).
 #[must_use]
 pub fn is_withheld(
     request: &Request,
@@ -183,8 +185,8 @@ pub fn is_withheld(
         && revokes(request, settings)
 }
 
-/// Whether the service cuts what is not allowed: it enforces, or it undoes what somebody let in past the
-/// policy.
+/// Whether the service revokes the connection if it is not allowed: the setting `revoke` says
+/// `enforce`, or the service undoes what somebody accepted past the policy.
 fn revokes(request: &Request, settings: &ServiceSettings) -> bool {
     settings.revoke.unwrap_or_default() == Revoke::Enforce || is_undone(request, settings)
 }
@@ -193,8 +195,8 @@ fn is_undone(request: &Request, settings: &ServiceSettings) -> bool {
     settings.out_of_band == Some(OutOfBand::Revert) && request.past_policy
 }
 
-/// Why a connection that is there may not stay. `purged` is the entry without which it may not, where
-/// DynamoDB deleted it before it expired.
+/// Why an accepted connection may not stay. `purged` is the entry that allowed it, if DynamoDB
+/// deleted that before it expired.
 #[must_use]
 pub fn objection(request: &Request, verdict: &Verdict, purged: Option<&Rule>) -> String {
     let why = match verdict.rule {
@@ -210,7 +212,7 @@ pub fn objection(request: &Request, verdict: &Verdict, purged: Option<&Rule>) ->
     }
 }
 
-/// How many connections of a service one run may cut, or begin to revoke.
+/// How many connections of a service one run may revoke, or begin to revoke.
 #[must_use]
 pub fn at_most(settings: &ServiceSettings) -> usize {
     usize::try_from(settings.revoke_at_most.unwrap_or(AT_MOST)).unwrap_or(usize::MAX)
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_certainly_not_allowed_loses_its_standing() {
+    fn only_a_connection_that_is_certainly_not_allowed_loses_its_entitlement() {
         let limit = FailedCondition::MaxConnections { held: 0, max: 0 };
         let region = FailedCondition::Regions {
             region: "us-east-1".parse().unwrap(),
@@ -394,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_nothing_is_cut_and_nothing_said() {
+    fn by_default_nothing_is_revoked_or_announced() {
         for entitlement in [
             Entitlement::Allowed,
             Entitlement::Unknown,
@@ -412,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn report_tells_once_and_cuts_nothing() {
+    fn report_announces_once_and_revokes_nothing() {
         let settings = settings(Revoke::Report, OutOfBand::Alert);
         let mut request = request(Status::Accepted);
         assert_eq!(
@@ -428,7 +430,7 @@ mod tests {
             audit(&request, Entitlement::Allowed, &settings, run(10)),
             Audit::Forget
         );
-        // What a stricter setting began is let go.
+        // The revocation that a stricter setting began is ended.
         request.status = Status::Revoking;
         assert_eq!(
             audit(&request, Entitlement::Denied, &settings, run(10)),
@@ -437,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn enforce_cuts_after_the_grace_period_and_what_was_seen_before() {
+    fn enforce_revokes_after_the_grace_period_what_an_earlier_run_saw() {
         let day = 24 * 3600;
         let settings = settings(Revoke::Enforce, OutOfBand::Alert);
         let mut request = request(Status::Accepted);
@@ -456,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsure_is_neither_cut_nor_given_a_new_grace_period() {
+    fn an_unknown_result_neither_revokes_nor_begins_a_new_grace_period() {
         let day = 24 * 3600;
         let mut request = request(Status::Revoking);
         request.status_since = at(9);
@@ -477,7 +479,7 @@ mod tests {
             let found = audit(&request, entitlement, &settings, run(now));
             assert_eq!(found, expected, "{revoke:?} {entitlement:?} at {now}");
         }
-        // Nor where the service undoes what others let in past the policy.
+        // The same holds where the service undoes what others accepted past the policy.
         request.past_policy = true;
         let settings = settings(Revoke::Off, OutOfBand::Revert);
         let found = audit(&request, Unknown, &settings, run(99 * day));
@@ -485,7 +487,7 @@ mod tests {
     }
 
     #[test]
-    fn without_grace_it_is_still_not_cut_by_the_run_that_found_it() {
+    fn without_a_grace_period_the_run_that_found_it_still_does_not_revoke() {
         let mut settings = settings(Revoke::Enforce, OutOfBand::Alert);
         settings.revoke_grace_hours = Some(0);
         let mut request = request(Status::Revoking);
@@ -507,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_policy_withdraws_nothing_but_a_deny_is_a_deny() {
+    fn an_empty_policy_revokes_nothing_but_a_deny_does() {
         let settings = settings(Revoke::Enforce, OutOfBand::Revert);
         let empty = Run {
             policy_is_empty: true,
@@ -531,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn revocation_is_withheld_only_where_the_service_cuts_and_the_policy_is_empty() {
+    fn revocation_is_withheld_only_where_the_service_revokes_and_the_policy_is_empty() {
         let past_policy = |mut request: Request| {
             request.past_policy = true;
             request
@@ -604,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn an_objection_names_what_dynamodb_deleted() {
+    fn an_objection_names_the_entry_that_dynamodb_deleted() {
         let request = request(Status::Accepted);
         let deleted = rule(Effect::Allow, "012345678901");
         let unlisted = verdict(Decision::Review, None, vec![]);
@@ -621,7 +623,7 @@ mod tests {
     }
 
     #[test]
-    fn revert_undoes_what_others_let_in_past_the_policy_and_nothing_else() {
+    fn revert_undoes_only_what_others_accepted_past_the_policy() {
         let settings = settings(Revoke::Off, OutOfBand::Revert);
         let mut connected = accepted_by(Actor::Unknown);
         assert_eq!(
@@ -642,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unsure_now_and_then_is_not_news_each_time() {
+    fn an_unknown_result_is_not_announced_each_time() {
         let settings = settings(Revoke::Report, OutOfBand::Alert);
         let mut request = request(Status::Accepted);
         request.reported_at = Some(at(0));

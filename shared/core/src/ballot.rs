@@ -1,5 +1,5 @@
-//! A vote that somebody casts: what it is cast with, what may stand against it, and what the votes on a review
-//! come to. Whether it counts is decided with everything else, by [`decide::next`](crate::decide::next).
+//! A vote: its parts, the reasons why it may not count, and the decision of the votes on a review.
+//! Whether it counts is decided like everything else, by [`decide::next`](crate::decide::next).
 
 mod view;
 
@@ -16,49 +16,49 @@ use crate::vote::{Ballot, Channel, Choice, Unrecorded};
 
 pub use view::{Listed, RequestDetails, View, is_used_up, view};
 
-/// A vote that somebody casts, and what bears on nothing else.
+/// A vote that somebody casts, and the facts that only it needs.
 #[derive(Debug, Clone, Copy)]
 pub struct CastBallot<'a> {
-    /// Who casts it.
+    /// The approver who casts it.
     pub approver: &'a ApproverId,
-    /// What they say.
     pub ballot: &'a Ballot,
-    /// Which way it came.
+    /// The channel through which it came.
     pub channel: Channel,
-    /// Which of the request's reviews it is cast on.
+    /// The number of the review that it is cast on.
     pub review: u64,
-    /// The request as it stood when the vote came. Where EC2 says by now that the connection is another's, they are
-    /// shown that before they vote.
+    /// The request as it was when the vote came. If EC2 now names another owner, the voter sees
+    /// that before the vote counts.
     pub shown: &'a Request,
-    /// The managed services; none if EC2 did not say.
+    /// The managed services; `None` if EC2 did not say.
     pub managed: Option<&'a [ServiceId]>,
-    /// Why what EC2 said of the connection cannot be relied upon; none if it can.
+    /// Why EC2's answer about the connection cannot be used; `None` if it can.
     pub doubt: Option<&'a Unrecorded>,
 }
 
 /// Why a vote does not count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// There is no such review, or not for them.
+    /// The review does not exist, or not for this voter.
     Invalid,
-    /// They are no approver.
+    /// The voter is no approver.
     NotAnApprover,
-    /// They had said so before, or may not say it any more.
+    /// The approver had voted so before, or may no longer vote so.
     Already,
-    /// It was decided, or over, before.
+    /// The review was decided, or over, before.
     TooLate,
-    /// Its service is not managed any more.
+    /// The service is no longer managed.
     Unmanaged,
-    /// They may not decide this one.
+    /// The approver may not decide this review.
     Ineligible(Ineligible),
     /// The review's time is over.
     Expired,
-    /// Nothing of it is kept, and it can be cast again.
+    /// Nothing is recorded, and the vote can be cast again.
     Unrecorded(Unrecorded),
 }
 
-/// The decision that the votes on a review come to, and what it rests on; none while they do not suffice.
-/// Where the policy cannot be read, and is none here, they may reject, and never approve (safety rule S2).
+/// The decision of the votes on a review, with its preconditions; `None` while they do not suffice.
+/// If the policy cannot be read, and is `None` here, the votes may reject, and never approve
+/// (safety rule S2).
 #[must_use]
 pub fn by_votes(
     request: &Request,
@@ -92,8 +92,8 @@ pub fn by_votes(
     Some((transition, preconditions))
 }
 
-/// That these approvers may decide what they could when their items were read: their own items, and what else is
-/// entered of the same people.
+/// The preconditions that these approvers still have the rights that were read: their own items,
+/// and the other items of the same people.
 pub(crate) fn rights_of<'a>(
     ids: impl Iterator<Item = &'a ApproverId>,
     approvers: &[Approver],
@@ -117,7 +117,7 @@ pub(crate) fn may_vote(
     may_decide(approver, approvers, service, account)
 }
 
-/// Whether a service is managed, as far as that is known.
+/// Whether a service is managed; true if that is unknown.
 pub(crate) fn is_managed(managed: Option<&[ServiceId]>, service: &ServiceId) -> bool {
     managed.is_none_or(|managed| managed.contains(service))
 }

@@ -1,27 +1,28 @@
-//! How many endpoint ids to put into one call of Accept or Reject, and why EC2 refuses one whole.
+//! Decides how many endpoint ids to put into one call of Accept or Reject, and finds out why EC2
+//! refuses a whole call.
 //!
-//! EC2 documents no maximum. A call that it refuses whole holds too many ids, or one that it does not
-//! take; its answer need not tell which. So the parts of the call are asked for: where EC2 refuses an id
-//! alone, it was that id; where EC2 takes all parts, there were too many, and the size that it took is
-//! kept to from then on.
+//! EC2 documents no maximum. A call that it refuses as a whole has too many ids, or an id that it
+//! does not take; its answer need not tell which. So the call is made again in parts: if EC2
+//! refuses an id alone, it was that id; if EC2 takes all parts, there were too many, and the size
+//! that it took is used from then on.
 
 use crate::ids::EndpointId;
 
-/// How many calls may be refused while EC2 has taken none. More than it takes to find one id among a
-/// thousand, or any limit; after that the fault is not looked for in the ids any more.
+/// How many calls may be refused while EC2 has taken none. This is more than it takes to find one
+/// id among a thousand, or any limit; after that the fault is no longer looked for in the ids.
 const REFUSALS: u32 = 20;
 
-/// What is known of the number of ids that EC2 takes in one call.
+/// How many ids EC2 takes in one call, as far as that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSize {
-    /// As many are asked for at once.
+    /// This many are requested at once.
     most: usize,
-    /// As many were in the largest call that EC2 took.
+    /// The size of the largest call that EC2 took.
     taken: usize,
 }
 
 impl BatchSize {
-    /// Before EC2 was asked for anything.
+    /// The size before the first call.
     #[must_use]
     pub fn up_to(most: usize) -> Self {
         Self {
@@ -41,9 +42,9 @@ impl BatchSize {
 #[derive(Debug)]
 pub struct Batches {
     size: BatchSize,
-    /// What is to be done, the last first.
+    /// The steps that are left, the last first.
     steps: Vec<Step>,
-    /// How many calls EC2 took, refused whole, or left without a decision.
+    /// How many calls EC2 took, refused as a whole, or left without a decision.
     taken: u32,
     refused: u32,
     failed: u32,
@@ -52,7 +53,8 @@ pub struct Batches {
 #[derive(Debug)]
 enum Step {
     Ask(Vec<EndpointId>),
-    /// All parts of a call that EC2 refused whole were asked for: was it too large?
+    /// All parts of a call that EC2 refused have been tried: find out whether the call was too
+    /// large.
     Conclude {
         /// How many ids it had.
         asked: usize,
@@ -62,7 +64,7 @@ enum Step {
 }
 
 impl Batches {
-    /// All of these ids are to be asked for.
+    /// The calls for all of these ids.
     #[must_use]
     pub fn new(ids: Vec<EndpointId>, size: BatchSize) -> Self {
         Self {
@@ -74,7 +76,7 @@ impl Batches {
         }
     }
 
-    /// The ids to ask for in the next call; none if all were asked for.
+    /// The ids for the next call; `None` if there is none left.
     pub fn next_call(&mut self) -> Option<Vec<EndpointId>> {
         loop {
             match self.steps.pop()? {
@@ -98,7 +100,7 @@ impl Batches {
         }
     }
 
-    /// Puts together what is left: it was divided to find out what is known now.
+    /// Joins the remaining parts: the reason for dividing them is known now.
     fn join(&mut self) {
         let mut left = Vec::new();
         while let Some(step) = self.steps.pop() {
@@ -109,21 +111,22 @@ impl Batches {
         self.steps.push(Step::Ask(left));
     }
 
-    /// EC2 took a call with this many ids, whatever it did about each of them.
+    /// EC2 took a call with this many ids, whatever its answer for each of them.
     pub fn took(&mut self, ids: usize) {
         self.taken += 1;
         self.size.taken = self.size.taken.max(ids);
     }
 
-    /// EC2 took a part of a call and says of these that there were too many: ask for them again.
+    /// EC2 took a part of a call and says that these were too many: try them again.
     pub fn surplus(&mut self, ids: Vec<EndpointId>) {
         self.steps.push(Step::Ask(ids));
     }
 
-    /// EC2 refused a call whole. Whether its parts will be asked for; if not, its ids are refused.
+    /// EC2 refused a whole call. Answers whether its parts will be tried; if not, its ids are
+    /// refused.
     ///
-    /// `named` are the ids that EC2 named in its answer. `may_be_size`: nothing in the answer says that it
-    /// is about an endpoint.
+    /// `named` are the ids that EC2 named in its answer. `may_be_size` is true if the answer does
+    /// not say that it is about an endpoint.
     pub fn refused(&mut self, ids: &[EndpointId], named: &[EndpointId], may_be_size: bool) -> bool {
         self.refused += 1;
         if ids.len() <= 1 || (self.taken == 0 && self.refused > REFUSALS) {
@@ -140,19 +143,19 @@ impl Batches {
         true
     }
 
-    /// Whether EC2 would have taken a call could not be found out.
+    /// It could not be found out whether EC2 would have taken a call.
     pub fn failed(&mut self) {
         self.failed += 1;
     }
 
-    /// What is known by now of the number of ids that EC2 takes.
+    /// The size that is known by now.
     #[must_use]
     pub fn size(&self) -> BatchSize {
         self.size
     }
 }
 
-/// A call in two: the ids that EC2 named apart from the others, or else its halves.
+/// Divides a call in two: the ids that EC2 named and the others, or else its halves.
 fn parts(ids: &[EndpointId], named: &[EndpointId]) -> (Vec<EndpointId>, Vec<EndpointId>) {
     let (suspects, others): (Vec<_>, Vec<_>) =
         ids.iter().cloned().partition(|id| named.contains(id));

@@ -12,7 +12,7 @@ fn ids(count: usize) -> Vec<EndpointId> {
     (0..count).map(id).collect()
 }
 
-/// EC2 as far as it matters here: it refuses calls with more than `limit` ids, and those with a bad one.
+/// A simple EC2: it refuses calls with more than `limit` ids, and those with a bad one.
 struct Ec2 {
     limit: usize,
     bad: BTreeSet<EndpointId>,
@@ -34,7 +34,7 @@ impl Ec2 {
         self
     }
 
-    /// Asks for all of them, and says how it went.
+    /// Tries all of them, and answers what happened.
     fn answer(&self, batches: &mut Batches) -> Run {
         let mut run = Run::default();
         while let Some(ids) = batches.next_call() {
@@ -64,12 +64,12 @@ struct Run {
     calls: usize,
     refused_calls: usize,
     taken: Vec<EndpointId>,
-    /// What was refused for good, call by call.
+    /// The ids that were refused for good, call by call.
     refused: Vec<Vec<EndpointId>>,
 }
 
 #[test]
-fn any_limit_is_found_in_few_calls_and_kept_to() {
+fn any_limit_is_found_in_few_calls_and_kept() {
     for (limit, first, then) in [
         (60, 2, 2),
         (50, 2, 2),
@@ -107,7 +107,7 @@ fn a_bad_id_is_no_limit() {
 }
 
 #[test]
-fn ids_that_ec2_names_are_asked_for_apart() {
+fn ids_that_ec2_names_are_tried_apart() {
     let mut ec2 = Ec2::that_takes(50).with_bad([7, 30]);
     ec2.names = true;
     let mut batches = Batches::new(ids(50), BatchSize::up_to(50));
@@ -118,7 +118,7 @@ fn ids_that_ec2_names_are_asked_for_apart() {
 }
 
 #[test]
-fn what_was_about_endpoints_and_passed_is_no_limit() {
+fn a_temporary_failure_about_endpoints_is_no_limit() {
     let mut batches = Batches::new(ids(2), BatchSize::up_to(50));
     let call = batches.next_call().unwrap();
     assert!(batches.refused(&call, &[], false));
@@ -143,7 +143,7 @@ fn a_call_as_large_as_one_that_was_taken_was_not_too_large() {
 }
 
 #[test]
-fn parts_of_which_nothing_came_show_no_limit() {
+fn parts_without_a_result_show_no_limit() {
     let mut batches = Batches::new(ids(50), BatchSize::up_to(50));
     let call = batches.next_call().unwrap();
     assert!(batches.refused(&call, &[], true));

@@ -1,4 +1,4 @@
-//! A change of a request, with all that is written together with it: a value, made by
+//! A change of a request, with everything that is written together with it: a value, made by
 //! [`decide`](crate::decide) and written in one transaction.
 
 use jiff::Timestamp;
@@ -13,19 +13,19 @@ use crate::vote::Choice;
 /// A change of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The revision of the request that it starts from; none if there must be no request yet.
+    /// The revision of the request that it starts from; `None` if there must be no request yet.
     pub before_revision: Option<u64>,
-    /// The request as it is to be.
+    /// The request after the change.
     pub after: Request,
-    /// What leads there; none where the status stays.
+    /// The transition; `None` if the status stays.
     pub transition: Option<Transition>,
-    /// What must be as it was read.
+    /// The items that must be unchanged since they were read.
     pub preconditions: Vec<Precondition>,
-    /// What becomes of the consumer's usage.
+    /// The change of the consumer's usage.
     pub usage: UsageChange,
-    /// What it uses up, where it records a vote.
+    /// The right that it uses up, if it records a vote.
     pub consumes: Option<Right>,
-    /// What is to be told of it.
+    /// The messages about it.
     pub messages: Messages,
 }
 
@@ -34,37 +34,36 @@ pub struct Change {
 pub enum UsageChange {
     /// Nothing.
     Keep,
-    /// The connection counts from now on. With a limit, it must not be exceeded by that.
+    /// The connection begins to count. With a limit, the usage must not exceed it.
     Take {
-        /// How many the consumer may have at most; none takes one whatever there are.
+        /// How many the consumer may have; `None` if there is no limit.
         at_most: Option<u32>,
     },
-    /// The connection counts no more.
+    /// The connection no longer counts.
     Release,
 }
 
-/// The right of an approver to say something in a review. A vote uses it up: nobody says the same twice, and nothing
-/// goes back (see [`Choice::after`]). The request keeps the vote as long as its review lasts, and two votes cannot both
-/// be written, since each names the revision that it rests on; so nothing else has to be written.
+/// The right of an approver to cast a vote in a review. A vote uses it up: nobody casts the same
+/// vote twice, and no vote goes back (see [`Choice::after`]). The request keeps the vote as long as
+/// its review lasts, and two votes cannot both be written, since each requires the revision that it
+/// read; so nothing else has to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Right {
-    /// Whose.
     pub approver: ApproverId,
-    /// To say what.
     pub choice: Choice,
 }
 
-/// How a change revokes a connection, which a run may do so many times only (safety rule S7).
+/// How a change revokes a connection, which a run may do only so many times (safety rule S7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Revocation {
     /// It begins the connection's grace period.
     Start,
-    /// It cuts the connection.
+    /// It revokes the connection.
     Revoke,
 }
 
 impl Change {
-    /// A change of no status: something is noted on a request, or a decision is taken up again.
+    /// A change that keeps the status: a note on a request, or a new claim on a decision.
     #[must_use]
     pub fn note(before: &Request, after: Request) -> Self {
         Self {
@@ -78,7 +77,7 @@ impl Change {
         }
     }
 
-    /// A transition, and what is announced of it.
+    /// A transition, with its announcement.
     #[must_use]
     pub fn transition(before: Option<&Request>, after: Request, transition: Transition) -> Self {
         Self {
@@ -96,21 +95,21 @@ impl Change {
         }
     }
 
-    /// The same, resting on these.
+    /// Adds preconditions.
     #[must_use]
     pub fn on(mut self, preconditions: Vec<Precondition>) -> Self {
         self.preconditions.extend(preconditions);
         self
     }
 
-    /// The same, recording a vote that uses this up.
+    /// Adds the right that a recorded vote uses up.
     #[must_use]
     pub fn consuming(mut self, right: Right) -> Self {
         self.consumes = Some(right);
         self
     }
 
-    /// The same, and this is told besides, of the request as it is to be.
+    /// Adds announcements about the changed request.
     #[must_use]
     pub fn announcing(
         mut self,
@@ -123,14 +122,14 @@ impl Change {
         self
     }
 
-    /// The same, and these approvers are asked.
+    /// Adds approvers who are notified.
     #[must_use]
     pub fn asking(mut self, ask: Option<Ask>) -> Self {
         self.messages.ask = ask.filter(|ask| !ask.approvers.is_empty());
         self
     }
 
-    /// The same, within a limit if it lets the connection count.
+    /// Adds a limit, which holds if the connection begins to count.
     #[must_use]
     pub fn within(mut self, limit: Option<u32>) -> Self {
         if let UsageChange::Take { at_most } = &mut self.usage {
@@ -139,7 +138,7 @@ impl Change {
         self
     }
 
-    /// Where the request stood before; none if it is new.
+    /// The status before; `None` if the request is new.
     #[must_use]
     pub fn from(&self) -> Option<Status> {
         match &self.transition {
@@ -148,7 +147,7 @@ impl Change {
         }
     }
 
-    /// Whether it is one of those that a run may only make so many of.
+    /// The kind of revocation, if a run may make only so many of it.
     #[must_use]
     pub fn revokes(&self) -> Option<Revocation> {
         match &self.transition {

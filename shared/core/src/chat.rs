@@ -1,32 +1,32 @@
-//! What chat channels get through Amazon Q Developer: its custom notification.
+//! The message for chat channels through Amazon Q Developer: its custom notification.
 //! <https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html>
 //!
-//! Amazon Q drops what is not in its form without a word, so the form is held by a test.
+//! Amazon Q silently drops messages in another form, so a test checks the form.
 
 use serde_json::json;
 
 use crate::visible::visible;
 
-/// As many characters of a title are shown…
+/// A title is shown up to this many characters…
 const TITLE_LIMIT: usize = 250;
 /// …and of a description. AWS documents neither; these are what is known to work.
 const DESCRIPTION_LIMIT: usize = 4000;
 
-/// What is to be shown.
+/// The content of a notification.
 pub(crate) struct Notification<'a> {
     pub(crate) id: &'a str,
     pub(crate) title: &'a str,
     pub(crate) text: &'a str,
     pub(crate) next_steps: Vec<&'a str>,
-    /// What the messages of one thread have in common.
+    /// The key that the messages of one thread share.
     pub(crate) thread: &'a str,
     pub(crate) kind: &'a str,
-    /// What it is about; empty for what is about no service.
+    /// The service; empty if it is about none.
     pub(crate) service_id: &'a str,
 }
 
 impl Notification<'_> {
-    /// The notification as Amazon Q takes it.
+    /// The notification in the form that Amazon Q takes.
     pub(crate) fn document(&self) -> String {
         let next_steps: Vec<String> = self.next_steps.iter().map(|step| plain(step)).collect();
         let mut content = json!({
@@ -55,8 +55,8 @@ impl Notification<'_> {
     }
 }
 
-/// Text in which nothing is a link, a mention or mark-up, and nothing is hidden: names and reasons come
-/// from outside.
+/// Text without links, mentions, mark-up or hidden characters, because names and reasons come from
+/// outside.
 fn plain(text: &str) -> String {
     let text = visible(text);
     let mut plain = String::with_capacity(text.len());
@@ -70,7 +70,7 @@ fn plain(text: &str) -> String {
             '>' => plain.push_str("&gt;"),
             // Within a word, as in names of settings, it is no mark-up.
             '_' if is_in_word && next_is_word => plain.push(c),
-            // Characters that look like them, and are no mark-up.
+            // Replace them by similar characters, which are no mark-up.
             '*' => plain.push('∗'),
             '_' => plain.push('＿'),
             '~' => plain.push('∼'),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_neither_links_nor_calls_anybody_and_is_no_longer_than_shown() {
+    fn a_text_from_outside_neither_links_nor_mentions_and_is_shortened() {
         let document = document(
             &"<!channel>".repeat(100),
             "<http://x|*pay* here> & [a](b)",

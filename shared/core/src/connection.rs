@@ -1,4 +1,4 @@
-//! A connection as EC2 tells it: who owns the endpoint, where it is, and in what state.
+//! A connection according to EC2: who owns the endpoint, where it is, and in what state.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -19,30 +19,30 @@ pub struct Connection {
     pub endpoint_id: EndpointId,
     /// The consumer: the account that owns the endpoint.
     pub owner: AccountId,
-    /// Where the endpoint is. Differs from the service's own Region for cross-Region `PrivateLink`.
+    /// The Region of the endpoint. Differs from the service's own Region for cross-Region
+    /// `PrivateLink`.
     pub region: Region,
-    /// Where the connection stands.
     pub state: ConnectionState,
     /// When the consumer created the endpoint, if EC2 said so.
     pub created_at: Option<Timestamp>,
 }
 
-/// Where a consumer account sits in the provider's AWS Organization.
+/// The place of a consumer account in the provider's AWS Organization.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Organization {
     /// Look-ups are not configured: entries for Organizations paths match nothing.
     #[default]
     Off,
-    /// The look-up answered: the account's own path, or none if it is not a member.
+    /// The look-up answered: the account's own path, or `None` if it is not a member.
     Known(Option<OrgPath>),
-    /// The look-up failed: nobody knows whether an entry for a path would match.
+    /// The look-up failed: it is unknown whether an entry for a path would match.
     Failed,
 }
 
 /// The state of a connection, from EC2's `vpcEndpointState`.
 ///
-/// EC2 writes them in lower camel case (`pendingAcceptance`), its models in Pascal case; parsing
-/// therefore takes no notice of case, and a state nobody knows yet is kept, not guessed at.
+/// EC2 writes them in lower camel case (`pendingAcceptance`), its models in Pascal case; so parsing
+/// ignores case, and an unknown state is kept as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum ConnectionState {
@@ -64,14 +64,14 @@ pub enum ConnectionState {
     Failed,
     /// The request was left unanswered for too long; AWS does not document how long.
     Expired,
-    /// Something this version does not know. Nothing is done about such a connection.
+    /// A state that this version does not know. Nothing is done about such a connection.
     Unknown(String),
 }
 
 /// What a state means for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// A decision is waited for.
+    /// It waits for a decision.
     Waiting,
     /// Accepted by somebody.
     Connected,
@@ -79,7 +79,7 @@ pub enum Phase {
     Rejected,
     /// The endpoint is gone or going, and will not come back.
     Ended,
-    /// Not known: leave alone.
+    /// Unknown: leave it alone.
     Unknown,
 }
 

@@ -1,18 +1,20 @@
-//! What is to be done about one connection now: the one place where a decision is made.
+//! Decides what to do about one connection now. This is the only place where decisions are made.
 //!
-//! [`next`] is pure and total. It is given what was read and answers what to do with it:
+//! [`next`] is pure and total. It gets the facts that were read and answers what to do:
 //!
-//! 1. [`plan`](fn@plan) compares the request with what EC2 shows: nothing to do, not now, judge it,
-//!    carry a decision out, or write down what somebody else did.
-//! 2. What waits is judged (`waiting.rs`): the policy decides, or people are asked (`review.rs`).
-//! 3. What EC2 shows and the record lacks is written down (`seen.rs`).
-//! 4. What is connected is held against the policy (`connected.rs`), where a run audits.
-//! 5. Where somebody votes, the vote is counted (`vote.rs`), unless one of these comes first.
+//! 1. [`plan`](fn@plan) compares the request with EC2: do nothing, leave it for now, judge it,
+//!    carry a decision out, or record what somebody else did.
+//! 2. Pending connections are judged (`waiting.rs`): the policy decides, or a review opens
+//!    (`review.rs`).
+//! 3. Changes at EC2 that the record lacks are recorded (`seen.rs`).
+//! 4. If a run audits, accepted connections are compared with the policy (`connected.rs`).
+//! 5. If somebody votes, the vote is counted (`vote.rs`), unless one of these comes first.
 //!
-//! Where a fact is missing that the answer needs, it says which: whoever runs it reads that and asks again.
-//! No missing fact ever leads to an accept, a rejection or a revocation.
+//! If the answer needs a fact that is missing, it names the fact; the caller reads it and asks
+//! again. A missing fact never leads to an accept, a rejection or a revocation.
 //!
-//! Every answer says until when it holds: the earliest moment at which the same facts may give another.
+//! Every answer says until when it holds: the earliest moment at which the same facts may give
+//! another answer.
 
 mod connected;
 mod facts;
@@ -33,7 +35,7 @@ use unasked::unasked;
 pub use facts::{AuditRun, Facts, Setup, UsageRead};
 pub use next::{Action, LeaveReason, Need, Next};
 
-/// What is to be done about a connection now, by what is known of it.
+/// Decides what to do about a connection now, by the facts that are known.
 #[must_use]
 pub fn next(facts: &Facts<'_>, now: Timestamp) -> Next {
     let mut moments = Moments::after(now);

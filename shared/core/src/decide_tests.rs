@@ -1,4 +1,4 @@
-//! Every row of the table, and what holds for any facts.
+//! The table of decisions, row by row, and properties that hold for any facts.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,7 @@ const SETUP: Setup = Setup {
     asks_by_email: true,
 };
 
-/// What facts are made of.
+/// The facts of a test.
 #[derive(Debug, Clone)]
 struct Known {
     observation: Observation,
@@ -47,7 +47,7 @@ struct Known {
     cast: Option<Cast>,
 }
 
-/// A vote that somebody casts.
+/// A vote of a test.
 #[derive(Debug, Clone)]
 struct Cast {
     approver: ApproverId,
@@ -240,7 +240,7 @@ fn statuses() -> impl Iterator<Item = Option<Status>> {
     [None].into_iter().chain(Status::ALL.into_iter().map(Some))
 }
 
-/// The request that the table's rows are about: what the status says, and opened at second 0.
+/// The request of the table's rows: it has this status and was opened at second 0.
 fn recorded(status: Status) -> Request {
     let mut request = request(status);
     if status == Status::InReview {
@@ -265,7 +265,7 @@ fn every_status_against_every_phase_under_every_verdict() {
     for status in statuses() {
         for (phase, state) in states() {
             for audits in [false, true] {
-                // An audit looks at what is connected.
+                // An audit concerns accepted connections only.
                 if audits && phase != "connected" {
                     continue;
                 }
@@ -313,7 +313,7 @@ fn every_status_against_every_phase_under_every_verdict() {
 }
 
 #[test]
-fn an_accept_rests_on_every_deny_that_could_be_and_on_its_allow() {
+fn an_accept_depends_on_every_possible_deny_and_on_its_allow() {
     let waiting = connection(ConnectionState::PendingAcceptance);
     let known = Known::of(None, Some(waiting), at(0)).with_policy(allows());
     let change = known.change(at(0));
@@ -337,7 +337,7 @@ fn an_accept_rests_on_every_deny_that_could_be_and_on_its_allow() {
 }
 
 #[test]
-fn a_limit_counts_first_and_goes_into_the_change() {
+fn a_limit_is_counted_first_and_is_part_of_the_change() {
     let limited = Conditions {
         max_connections: Some(2),
         ..Conditions::default()
@@ -373,7 +373,7 @@ fn a_limit_counts_first_and_goes_into_the_change() {
 }
 
 #[test]
-fn people_are_asked_and_reminded_and_a_deadline_rejects() {
+fn people_are_notified_and_reminded_and_a_deadline_rejects() {
     let settings = ServiceSettings {
         remind_hours: Some(2),
         review_hours: Some(10),
@@ -398,7 +398,7 @@ fn people_are_asked_and_reminded_and_a_deadline_rejects() {
     );
     known.held = None;
     assert_eq!(words(&known.next(at(36_000))), "needs HeldEmail");
-    // While its e-mail is held nobody was asked; the time counts from when it was let go.
+    // While the e-mail is held nobody was notified; the time counts from its release.
     let held = |until: Option<i64>| HeldEmail {
         review: 1,
         until: until.map(at),
@@ -430,7 +430,7 @@ fn people_are_asked_and_reminded_and_a_deadline_rejects() {
 }
 
 #[test]
-fn more_approvers_than_a_transaction_holds_are_all_asked() {
+fn more_approvers_than_a_transaction_holds_are_all_notified() {
     let waiting = connection(ConnectionState::PendingAcceptance);
     let mut known = Known::of(None, Some(waiting), at(0)).with_policy(Policy::default());
     let everybody = (0..120).map(|n| approver(&format!("a{n}@example.com")));
@@ -460,7 +460,7 @@ fn an_approval_that_ec2_has_not_taken_yields_to_a_deny() {
 }
 
 #[test]
-fn what_others_did_is_told_unless_the_service_only_records_it() {
+fn others_decisions_are_announced_unless_the_service_only_records_them() {
     let allow = Caller {
         call: Enforcement::Accept,
         arn: "arn:aws:iam::111122223333:user/alice".parse().unwrap(),
@@ -492,7 +492,7 @@ fn what_others_did_is_told_unless_the_service_only_records_it() {
 }
 
 #[test]
-fn a_name_waits_for_the_record_that_it_belongs_on() {
+fn a_name_waits_for_its_record() {
     let caller = Caller {
         call: Enforcement::Accept,
         arn: "arn:aws:iam::111122223333:user/alice".parse().unwrap(),
@@ -508,7 +508,7 @@ fn a_name_waits_for_the_record_that_it_belongs_on() {
 }
 
 #[test]
-fn a_revocation_begins_is_cut_later_and_is_one_that_a_run_counts() {
+fn a_revocation_begins_is_carried_out_later_and_is_counted_by_a_run() {
     let settings = ServiceSettings {
         revoke: Some(Revoke::Enforce),
         revoke_grace_hours: Some(1),
@@ -529,7 +529,7 @@ fn a_revocation_begins_is_cut_later_and_is_one_that_a_run_counts() {
     assert_eq!(begun.revokes(), Some(Revocation::Start));
     assert_eq!(begun.after.due, Some(at(13_600)));
     assert!(begun.preconditions.iter().any(|one| one.item == other));
-    // Neither the run that began it cuts it, nor one before its time.
+    // Neither the run that began the revocation carries it out, nor a run before its time.
     known.request = Some(begun.after.clone());
     assert_eq!(words(&known.next(at(13_600))), "-");
     let mut later = known.clone().audited(at(10_001));
@@ -541,7 +541,7 @@ fn a_revocation_begins_is_cut_later_and_is_one_that_a_run_counts() {
     let cut = later.change(at(13_600));
     assert_eq!(cut.revokes(), Some(Revocation::Revoke));
     assert_eq!(cut.after.claimed_until, Some(at(13_720)));
-    // Allowed again, it stays.
+    // It is allowed again, so it stays.
     later = later.with_policy(allows());
     assert_eq!(
         words(&later.next(at(13_600))),
@@ -684,7 +684,7 @@ fn any_request() -> impl Strategy<Value = Request> {
         )
 }
 
-/// A vote on the connection's review, hardly ever on another.
+/// A vote on the connection's review, rarely on another.
 fn any_cast() -> impl Strategy<Value = Cast> {
     let mut other = request(Status::InReview);
     other.account_id = "999999999999".parse().unwrap();
@@ -765,7 +765,7 @@ fn any_known() -> impl Strategy<Value = Known> {
                     known.approvers.as_mut().unwrap().push(bob);
                 }
                 match cast {
-                    // Who votes has nothing audited, and comes with no event.
+                    // A vote comes without an audit and without an event.
                     Some(_) => known.cast = cast,
                     None if audits => known.began = Some(at(seen_at)),
                     None => {}
@@ -788,7 +788,7 @@ fn any_known() -> impl Strategy<Value = Known> {
         )
 }
 
-/// An answer without the moment that it was made at and what is counted from that.
+/// An answer without the moment at which it was made and the times counted from that.
 fn timeless(next: &Next, now: Timestamp) -> String {
     let Action::Write(change) = &next.action else {
         return format!("{:?}", next.action);
@@ -828,7 +828,7 @@ fn timeless(next: &Next, now: Timestamp) -> String {
     let transition = change.transition.as_ref().map(|transition| {
         assert_eq!(transition.at, now);
         let reason = match transition.to {
-            // It names the moment of the cut.
+            // The reason names the time of the revocation.
             Status::Revoking => "",
             _ => transition.reason.as_str(),
         };
@@ -857,7 +857,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
-    fn a_missing_fact_is_asked_for_or_changes_nothing(
+    fn a_missing_fact_is_requested_or_changes_nothing(
         known in any_known(),
         lacks in any::<[bool; 5]>(),
         now in 0i64..40_000,
@@ -887,7 +887,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_accepted_rejected_or_revoked_by_a_policy_that_cannot_be_read(
+    fn nothing_is_accepted_rejected_or_revoked_by_an_unreadable_policy(
         known in any_known(),
         now in 0i64..40_000,
     ) {
@@ -904,7 +904,7 @@ proptest! {
             });
             prop_assert!(!decides, "{change:?}");
             prop_assert_eq!(change.revokes(), None);
-            // Only what people rejected is carried out.
+            // Only a rejection by people is carried out.
             if change.after.claimed_until.is_some() && change.transition.is_none() {
                 prop_assert_eq!(change.after.status, Status::Rejecting);
             }
@@ -935,7 +935,7 @@ proptest! {
     }
 
     #[test]
-    fn an_answer_holds_until_it_says(
+    fn an_answer_holds_until_the_time_that_it_names(
         known in any_known(),
         now in 0i64..40_000,
         later in 0.0..1.0f64,
@@ -965,7 +965,7 @@ proptest! {
                 prop_assert_eq!(change.before_revision, before.map(|before| before.revision));
                 let revision = before.map_or(0, |before| before.revision);
                 prop_assert_eq!(change.after.revision, revision + 1);
-                // Whoever counts against the limit by its status does so by a change that says it.
+                // If a change makes a request count against the limit, the change says so.
                 let held = before.is_some_and(|before| before.status.counts_as_usage());
                 let holds = change.after.status.counts_as_usage();
                 let expected = match (held, holds) {
@@ -974,7 +974,7 @@ proptest! {
                     _ => change.usage == UsageChange::Keep,
                 };
                 prop_assert!(expected, "{:?}", change);
-                // Nothing is let in that the policy denies, whatever anybody approved.
+                // Nothing that the policy denies is accepted, no matter who approved it.
                 if change.after.status == Status::Accepting {
                     prop_assert_ne!(change.after.verdict.decision, Decision::Reject);
                 }
@@ -984,13 +984,13 @@ proptest! {
     }
 
     #[test]
-    fn an_endpoint_that_has_ended_is_never_let_in(known in any_known(), now in 0i64..40_000) {
+    fn an_ended_endpoint_is_never_accepted(known in any_known(), now in 0i64..40_000) {
         let mut known = known;
         if known.observation.phase() != Phase::Ended {
             known.observation.connection = Some(connection(ConnectionState::Failed));
         }
         if let Action::Write(change) = known.next(at(now)).action {
-            // To take an approval back needs no answer of EC2's, and lets nobody in.
+            // A withdrawal needs no answer from EC2 and lets nobody in.
             let withdraws = change.consumes.is_some_and(|right| right.choice == Choice::Withdraw);
             let stays = if withdraws { Status::InReview } else { Status::Gone };
             prop_assert_eq!(change.after.status, stays);

@@ -1,4 +1,4 @@
-//! What came of asking EC2 to carry a decision out.
+//! The result of asking EC2 to carry a decision out.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::request::{
     Actor, Cause, Ec2Answer, Enforcement, IllegalTransition, Request, Status, Transition,
 };
 
-/// What EC2 did about one connection.
+/// EC2's result for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallResult {
     to: Status,
@@ -17,18 +17,17 @@ pub struct CallResult {
     answer: Ec2Answer,
 }
 
-/// How EC2 refused to do something for one connection. What it says is not believed without looking at its
-/// description.
+/// EC2's refusal for one connection. It is not believed without checking EC2's description.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal<'a> {
     /// EC2's error code.
     pub code: &'a str,
-    /// Whether it says that the connection is in no state in which this can be done.
+    /// Whether it says that the connection's state does not allow it.
     pub is_about_state: bool,
 }
 
 impl CallResult {
-    /// EC2 did what it was asked. `request_id` is AWS's id of the call.
+    /// EC2 did it. `request_id` is AWS's id of the call.
     #[must_use]
     pub fn done(enforcement: Enforcement, request_id: Option<String>) -> Self {
         Self {
@@ -42,8 +41,8 @@ impl CallResult {
         }
     }
 
-    /// What a connection's description says about a call that EC2 did not take for it; none if it cannot be
-    /// told yet, as while EC2's descriptions lag.
+    /// The result that a connection's description shows after a call that EC2 refused for it;
+    /// `None` if it is unknown yet, for example while EC2's descriptions lag.
     #[must_use]
     pub fn shown(
         request: &Request,
@@ -51,7 +50,7 @@ impl CallResult {
         connection: Option<&Connection>,
         refusal: Refusal<'_>,
     ) -> Option<Self> {
-        // One that is not listed may be gone, and may be about to be listed.
+        // A connection that is not listed may be gone, or may not be listed yet.
         let connection = connection?;
         let shown = connection.state.as_str();
         let is_tried_again = request.retried_at.is_some();
@@ -62,7 +61,7 @@ impl CallResult {
                 format!("EC2 shows the connection as {shown} already."),
             ),
             (Enforcement::Accept, Phase::Rejected) if is_tried_again => {
-                // It was rejected before, so that another refusal tells nothing.
+                // It was rejected before, so another refusal proves nothing.
                 if !refusal.is_about_state {
                     return None;
                 }
@@ -102,10 +101,10 @@ impl CallResult {
         })
     }
 
-    /// The change that writes it down.
+    /// The change that records it.
     ///
     /// # Errors
-    /// [`IllegalTransition`] if the request is not one for which EC2 was asked this.
+    /// [`IllegalTransition`] if EC2 was not asked this for the request.
     pub fn change(self, request: &Request, now: Timestamp) -> Result<Change, IllegalTransition> {
         let transition = Transition {
             from: Some(request.status),
@@ -133,7 +132,7 @@ mod tests {
     use crate::fixtures::{at, connection, request};
 
     #[test]
-    fn what_ec2_refused_is_what_its_description_shows() {
+    fn the_description_shows_the_result_of_a_refused_call() {
         use ConnectionState::{Available, Deleted, PendingAcceptance, Rejected};
         use Enforcement::{Accept, Reject};
         let table = [
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn who_let_it_in_is_remembered_until_it_is_cut() {
+    fn the_actor_who_accepted_is_remembered_until_the_revocation() {
         let mut revoking = request(Status::Revoking);
         revoking.decided_by = Actor::Approver("alice@example.com".to_owned());
         let done = CallResult::done(Enforcement::Reject, Some("id".to_owned()));

@@ -1,8 +1,8 @@
-//! What everybody is told, as events on an EventBridge bus: the same documents as on the topic, each in an
+//! Announcements as events on an EventBridge bus: the same documents as on the topic, each in an
 //! envelope that rules can match.
 //!
-//! The bus may be the default one, where the deployment's own rules listen: no [`DetailType`] is one of
-//! theirs, or what is told would come back as something to look at.
+//! The bus may be the default one, where the deployment's own rules listen: no [`DetailType`] is
+//! one of theirs, because our own events would come back as hints otherwise.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,29 +18,26 @@ use crate::reach::ReachAlarm;
 /// The `source` of all of them.
 pub const SOURCE: &str = "privatelink.gatekeeper";
 
-/// How long a bus is tried that takes nothing: as long as EventBridge itself tries a target.
+/// How long we offer events to a bus that takes none: as long as EventBridge itself tries a target.
 pub const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// An event's `detail-type`: one for each kind of document, so that each has one schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DetailType {
-    /// About a connection.
     ConnectionAnnouncement,
-    /// About a service.
     ServiceAlarm,
     /// About who gets approval e-mail.
     ReachAlarm,
 }
 
 impl DetailType {
-    /// All of them.
     pub const ALL: [Self; 3] = [
         Self::ConnectionAnnouncement,
         Self::ServiceAlarm,
         Self::ReachAlarm,
     ];
 
-    /// As rules match it.
+    /// The text that rules match.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +56,7 @@ id!(
 );
 
 impl BusArn {
-    /// Whether it is in this Region: EventBridge takes events for no other.
+    /// Whether it is in this Region: EventBridge takes events only for its own.
     #[must_use]
     pub fn is_in(&self, region: &Region) -> bool {
         self.as_str().split(':').nth(3) == Some(region.as_str())
@@ -87,7 +84,7 @@ fn is_partition(text: &str) -> bool {
     rest.is_some_and(|rest| rest.chars().all(|c| c == '-' || c.is_ascii_lowercase()))
 }
 
-/// Where the deployment is, and so its services.
+/// The account and Region of the deployment and its services.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     partition: String,
@@ -98,7 +95,7 @@ pub struct Home {
 impl FromStr for Home {
     type Err = InvalidId;
 
-    /// By the ARN of anything that is the deployment's.
+    /// Reads it from the ARN of anything in the deployment.
     fn from_str(arn: &str) -> Result<Self, InvalidId> {
         let mut parts = arn.split(':');
         let mut next = || parts.next().unwrap_or_default();
@@ -124,7 +121,7 @@ impl Home {
         format!("arn:{partition}:ec2:{region}:{account}:vpc-endpoint-service/{id}")
     }
 
-    /// The consumer's, in their account and Region.
+    /// The ARN of the consumer's endpoint, in their account and Region.
     fn endpoint(&self, announcement: &Announcement) -> String {
         format!(
             "arn:{}:ec2:{}:{}:vpc-endpoint/{}",
@@ -138,11 +135,11 @@ impl Home {
 pub struct Event {
     /// The document's id: the same for every copy.
     pub id: String,
-    /// When what it tells of happened.
+    /// When the announced thing happened.
     pub at: Timestamp,
-    /// What kind of document it holds.
+    /// The kind of its document.
     pub detail_type: DetailType,
-    /// What it is about, as ARNs.
+    /// The ARNs of what it is about.
     pub resources: Vec<String>,
     /// The document, as machines get it on the topic.
     pub detail: String,
@@ -186,7 +183,7 @@ impl Event {
         })
     }
 
-    /// How much it counts against what EventBridge takes in one call.
+    /// Its size by EventBridge's count for one call.
     /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html#eb-putevent-size>
     #[must_use]
     pub fn size(&self) -> usize {
@@ -197,14 +194,14 @@ impl Event {
 }
 
 impl OutboxItem {
-    /// Says whether there is a bus. What waits for one that was taken away waits no longer.
+    /// Sets whether there is a bus. If the bus was removed, messages no longer wait for it.
     pub fn with_bus(&mut self, is_there: bool) {
         let before = self.delivery.bus.take();
         self.delivery.bus = is_there.then(|| before.unwrap_or_default());
     }
 
-    /// What everybody is told and is not on the bus yet; nothing where there is none. An approver's e-mail
-    /// is for them alone, and never among it.
+    /// The announcements that are not on the bus yet; none if there is no bus. An approver's e-mail
+    /// is for them alone and is never among these.
     ///
     /// # Errors
     /// If a document cannot be encoded, which only a bug can cause.
@@ -228,15 +225,15 @@ impl OutboxItem {
             .collect()
     }
 
-    /// Whether something is to be put on the bus.
+    /// Whether an event is still to be put on the bus.
     #[must_use]
     pub fn is_event_left(&self) -> bool {
         let bus = self.delivery.bus.as_ref();
         bus.is_some_and(|bus| !self.message_ids().all(|id| bus.is_settled(id)))
     }
 
-    /// Notes what a bus that takes nothing has come to by now: what it was offered for a day is put aside,
-    /// so that nothing piles up behind it. Answers whether it is given up.
+    /// Gives up events that the bus did not take for a day, so that they do not pile up. Answers
+    /// whether it gave up.
     pub fn give_up_on_bus(&mut self, why: &str, now: Timestamp) -> bool {
         let is_over = now.duration_since(self.at) >= GIVE_UP_AFTER;
         if !is_over || !self.is_event_left() {

@@ -19,7 +19,7 @@ fn alice() -> ApproverId {
     "alice@example.com".parse().unwrap()
 }
 
-/// A review of which everybody is told two things, and Alice is asked.
+/// A review with two announcements and an e-mail to Alice.
 fn item() -> OutboxItem {
     let review = request(Status::InReview);
     let messages = Messages::of_note(&review, AnnouncementKind::ReviewOpened, at(0))
@@ -33,7 +33,7 @@ fn with_bus(mut item: OutboxItem) -> OutboxItem {
     item
 }
 
-/// What is sent but for the bus.
+/// Marks everything as sent, except on the bus.
 fn sent_elsewhere(item: &mut OutboxItem) {
     for message in item.announcements_due().unwrap() {
         item.sent(Part::Everybody(message.id));
@@ -52,7 +52,7 @@ fn an_event_holds_the_document_of_the_topic_and_names_what_it_is_about() {
     for (event, message) in events.iter().zip(messages) {
         assert_eq!((&event.id, &event.detail), (&message.id, &message.document));
         assert_eq!((event.at, event.detail_type), (at(0), DetailType::ALL[0]));
-        // The service is the deployment's, the endpoint the consumer's.
+        // The service belongs to the deployment, the endpoint to the consumer.
         assert_eq!(
             event.resources,
             [
@@ -115,7 +115,7 @@ fn alarms_are_events_of_their_own_types() {
 }
 
 #[test]
-fn what_only_an_approver_is_sent_is_no_event() {
+fn an_approval_email_is_no_event() {
     let review = request(Status::InReview);
     let asked = with_bus(OutboxItem::of_review(&review, &alice(), at(0)));
     assert!(asked.events_due(&home()).unwrap().is_empty());
@@ -124,7 +124,7 @@ fn what_only_an_approver_is_sent_is_no_event() {
 }
 
 #[test]
-fn an_item_is_done_when_the_bus_has_all_of_it_or_there_is_none() {
+fn an_item_is_done_when_the_bus_has_everything_or_there_is_no_bus() {
     let mut item = item();
     sent_elsewhere(&mut item);
     assert!(item.is_done() && item.events_due(&home()).unwrap().is_empty());
@@ -137,7 +137,7 @@ fn an_item_is_done_when_the_bus_has_all_of_it_or_there_is_none() {
         item.events_due(&home()).unwrap(),
         std::slice::from_ref(&second)
     );
-    // Said once more, it keeps what it knows.
+    // A second call keeps the results.
     item.with_bus(true);
     assert_eq!(item.events_due(&home()).unwrap().len(), 1);
     item.refused(
@@ -159,7 +159,7 @@ fn an_item_is_done_when_the_bus_has_all_of_it_or_there_is_none() {
 }
 
 #[test]
-fn the_topic_and_the_bus_know_nothing_of_each_other() {
+fn the_topic_and_the_bus_do_not_affect_each_other() {
     let mut item = with_bus(item());
     let [first, second] = item.events_due(&home()).unwrap().try_into().unwrap();
     item.sent(Part::OnBus(first.id.clone()));
@@ -172,7 +172,7 @@ fn the_topic_and_the_bus_know_nothing_of_each_other() {
 }
 
 #[test]
-fn what_two_wrote_down_of_the_bus_is_put_together() {
+fn the_records_of_two_instances_are_merged() {
     let (mut one, mut other) = (with_bus(item()), with_bus(item()));
     let [first, second] = one.events_due(&home()).unwrap().try_into().unwrap();
     one.sent(Part::OnBus(first.id));
@@ -208,7 +208,7 @@ fn a_bus_that_takes_nothing_is_given_up_after_a_day() {
 }
 
 #[test]
-fn an_event_counts_as_eventbridge_counts_it() {
+fn an_events_size_is_eventbridges_count() {
     let event = Event {
         id: "not counted".to_owned(),
         at: at(0),
@@ -279,7 +279,7 @@ fn a_bus_is_named_by_its_arn_and_is_in_its_region() {
 }
 
 #[test]
-fn the_deployment_is_where_its_things_are() {
+fn the_deployments_place_is_read_from_an_arn() {
     assert_eq!(
         home().service("vpce-svc-1"),
         "arn:aws:ec2:eu-central-1:111122223333:vpc-endpoint-service/vpce-svc-1"

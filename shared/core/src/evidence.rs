@@ -1,24 +1,23 @@
-//! What shows that a finding is there, in texts that people can compare and copy.
+//! The evidence for a finding, in texts that people can compare and copy.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-/// Of more pieces than these the first are named, and all of them by one hash: items and messages have
-/// their limits.
+/// If there are more pieces than this, the first are named, and all of them by one hash, because
+/// items and messages are limited in size.
 const NAMED: usize = 20;
-/// A piece is shown up to so many characters, and named by its hash beyond.
+/// A piece is shown up to this many characters, and named by its hash beyond.
 const LONGEST: usize = 200;
 
-/// The evidence for one finding: never empty, bounded, and the same for the same pieces in any order. An
-/// acknowledgement names it whole, so that it covers no piece that nobody knew of.
+/// The evidence for one finding: never empty, bounded, and the same for the same pieces in any
+/// order. An acknowledgement names all of it, so that it covers no piece that nobody knew of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Evidence(BTreeSet<String>);
 
 impl Evidence {
-    /// All pieces of it.
     #[must_use]
     pub fn of(pieces: impl IntoIterator<Item = String>) -> Self {
         let all: BTreeSet<String> = pieces
@@ -40,20 +39,20 @@ impl Evidence {
         Self(named.chain([more]).collect())
     }
 
-    /// One piece, where there is nothing else to tell.
+    /// One piece, if there is nothing more to say.
     #[must_use]
     pub fn only(piece: &str) -> Self {
         Self(BTreeSet::from([in_one_line(piece)]))
     }
 
-    /// Its pieces, as they are told and acknowledged.
+    /// Its pieces, as they are announced and acknowledged.
     #[must_use]
     pub fn pieces(&self) -> &BTreeSet<String> {
         &self.0
     }
 }
 
-/// A piece as it fits into a line, with what nobody could see made visible.
+/// A piece in one line, with hidden characters made visible.
 fn in_one_line(piece: &str) -> String {
     let is_plain = |c: char| c == ' ' || !(c.is_control() || c.is_whitespace());
     let line = if !piece.is_empty() && piece.trim() == piece && piece.chars().all(is_plain) {
@@ -87,14 +86,14 @@ mod tests {
     }
 
     #[test]
-    fn the_order_and_what_is_said_twice_do_not_matter() {
+    fn order_and_repetition_do_not_matter() {
         assert_eq!(of(&["b", "a", "b"]), of(&["a", "b"]));
         assert_ne!(of(&["a", "b"]), of(&["a"]));
         assert_ne!(of(&["a b"]), of(&["a", "b"]));
     }
 
     #[test]
-    fn it_is_never_empty_and_no_piece_of_it_is() {
+    fn it_is_never_empty_and_has_no_empty_piece() {
         assert_eq!(of(&[]).pieces().len(), 1);
         let blank = of(&["", " ", "\n"]);
         let pieces: Vec<&String> = blank.pieces().iter().collect();
@@ -102,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn it_stays_small_and_tells_any_two_apart() {
+    fn it_stays_small_and_differs_for_different_pieces() {
         let many: Vec<String> = (0..1000).map(|n| format!("vpce-{n:017x}")).collect();
         let all = Evidence::of(many.clone());
         assert_eq!(all.pieces().len(), NAMED + 1);

@@ -1,4 +1,4 @@
-//! What is known to be wrong with one service, what was, and what there is to tell when that changes.
+//! The findings of one service, current and past, and the announcements when they change.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,34 @@ use crate::ids::ServiceId;
 use crate::left_alone::{Found, News};
 use crate::watch::{Finding, Seen, Unlisted};
 
-/// What is known to be wrong with a service, and the last that was.
+/// The current findings of a service, and the last past ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
-    /// What is wrong, and since when it is so as it was told last.
+    /// The current findings, and since when each is as it was last announced.
     pub standing: BTreeMap<Finding, Timestamp>,
-    /// What shows it.
+    /// The evidence for them.
     pub evidence: BTreeMap<Finding, Evidence>,
-    /// The items that acknowledge it, as they were first seen.
+    /// The items that acknowledge them, as they were first seen.
     pub acknowledged: BTreeMap<Finding, Acknowledged>,
-    /// The acknowledgement of each finding that ended last. Kept for whoever shows messages.
+    /// The last acknowledgement of each finding that ended. Kept for messages that are shown later.
     pub acknowledged_before: BTreeMap<Finding, Past>,
-    /// What was wrong, and how that ended last. Kept for whoever shows messages, so that what they show is
-    /// what is so, and not what a message says.
+    /// The past findings, and how each last ended. Kept for messages that are shown later, so that
+    /// they show the current state and not the one of the message.
     pub ended: BTreeMap<Finding, Ended>,
-    /// How many Transit Gateway attachments there were last; none if there were none.
+    /// How many Transit Gateway attachments there were last; `None` if there were none.
     pub attachments: Option<Tally>,
 }
 
 /// How a finding ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// When.
     pub at: Timestamp,
-    /// Why.
     pub why: Ending,
 }
 
 impl Findings {
-    /// Brings them up to date with what was just seen: each finding, and the evidence for it. What was not
-    /// looked at stays as it was. Answers what is news; other evidence is.
+    /// Updates the findings from a look. Findings that were not looked for stay as they were.
+    /// Answers the announcements; new evidence is announced, too.
     pub fn note(&mut self, service: &ServiceId, seen: &Seen, now: Timestamp) -> Vec<Alarm> {
         let news = seen
             .iter()
@@ -53,8 +51,8 @@ impl Findings {
         news.collect()
     }
 
-    /// Takes note of the service's Transit Gateway attachments, as they were `found`, and of what that
-    /// means. Answers what is news.
+    /// Notes the service's Transit Gateway attachments, and the finding that follows. Answers the
+    /// announcements.
     pub fn note_attachments(
         &mut self,
         service: &ServiceId,
@@ -79,13 +77,12 @@ impl Findings {
         }
     }
 
-    /// What counts as an alarm: what is wrong and not acknowledged.
+    /// The findings that count as an alarm: those that nobody acknowledged.
     pub fn unacknowledged(&self) -> impl Iterator<Item = Finding> {
         let all = self.standing.keys().copied();
         all.filter(|finding| !self.is_acknowledged(*finding))
     }
 
-    /// Whether a finding is acknowledged.
     #[must_use]
     pub fn is_acknowledged(&self, finding: Finding) -> bool {
         let acknowledged = self.acknowledged.get(&finding);
@@ -114,7 +111,8 @@ impl Findings {
         alarm
     }
 
-    /// What becomes of them where the service is not among the managed ones. Answers what is news.
+    /// Ends or keeps the findings of a service that is not among the managed ones. Answers the
+    /// announcements.
     pub fn leave(&mut self, service: &ServiceId, unlisted: Unlisted, now: Timestamp) -> Vec<Alarm> {
         let (begun, ending) = match unlisted {
             Unlisted::Managed => return Vec::new(),
@@ -138,8 +136,8 @@ impl Findings {
         begun.into_iter().chain(ended).collect()
     }
 
-    /// The message about a finding that begins, or that ends, as far as they know of it: one that says
-    /// something else was not sent by Gatekeeper, or is not true any more.
+    /// The announcement of a finding that begins or ends, if these findings agree. Otherwise
+    /// Gatekeeper did not send it, or it is no longer true.
     #[must_use]
     pub fn alarm(&self, service: &ServiceId, finding: Finding, kind: AlarmKind) -> Option<Alarm> {
         match kind {
@@ -216,7 +214,7 @@ mod tests {
         "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap()
     }
 
-    /// What is news, in a word each.
+    /// The announcements, in a word each.
     fn words(news: &[Alarm]) -> Vec<String> {
         let word = |alarm: &Alarm| {
             let how = match (alarm.kind, alarm.unmanaged, alarm.deleted) {
@@ -231,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_is_told_when_it_begins_and_when_it_ends_and_not_between() {
+    fn a_finding_is_announced_when_it_begins_and_when_it_ends_and_not_between() {
         let mut known = Findings::default();
         let mut note = |is_there: bool, seconds| {
             let seen = Seen::from([(OPEN, is_there.then(|| Evidence::only("*")))]);
@@ -246,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_is_told_again_with_other_evidence() {
+    fn a_finding_is_announced_again_with_other_evidence() {
         let mut known = Findings::default();
         let mut note = |principals: &[&str], seconds| {
             let evidence = Evidence::of(principals.iter().map(|one| (*one).to_owned()));
@@ -264,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_let_go_is_one_alarm_until_it_is_managed_again_or_deleted() {
+    fn a_service_that_is_no_longer_managed_is_one_alarm_until_it_is_managed_again_or_deleted() {
         let seen = there();
         let again = Seen::from([(LOST, None)]);
         for back_and_forth in 1..3 {
@@ -297,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_the_list_left_out_by_mistake_keeps_what_is_known_of_it() {
+    fn a_service_that_the_list_left_out_by_mistake_keeps_its_findings() {
         let mut known = Findings::default();
         known.note(&service(), &there(), at(0));
         let before = known.clone();
@@ -306,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_known_can_be_shown() {
+    fn only_known_findings_can_be_shown() {
         let mut known = Findings::default();
         let alarm = |known: &Findings, kind| known.alarm(&service(), OPEN, kind);
         assert_eq!(alarm(&known, AlarmKind::AlarmStarted), None);

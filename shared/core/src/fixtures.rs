@@ -1,4 +1,4 @@
-//! What several tests of this crate start from.
+//! Starting points for several tests of this crate.
 
 use jiff::Timestamp;
 
@@ -6,7 +6,7 @@ use crate::connection::{Connection, ConnectionState};
 use crate::judge::{Decision, Verdict};
 use crate::request::{Actor, Request, Status};
 
-/// A moment that is no special one.
+/// An arbitrary moment.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }

@@ -76,23 +76,23 @@ use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use crate::request::{Enforcement, Request, Status};
 use crate::review::HeldEmail;
 
-/// One connection as it stands.
+/// One connection with its current facts.
 #[derive(Debug, Clone)]
 pub struct Situation {
-    /// What EC2 says of it.
+    /// EC2's answer about it.
     pub observation: Observation,
-    /// The request that there is of it.
+    /// Its request, if any.
     pub request: Option<Request>,
-    /// Where the consumer's account sits in the organization.
+    /// The place of the consumer's account in the organization.
     pub organization: Organization,
-    /// What is remembered of its review's approval e-mail, if it was held.
+    /// The held state of its review's approval e-mail, if it was held.
     pub held: Option<HeldEmail>,
-    /// Since when its service is looked after; none if it is not yet.
+    /// Since when its service has been managed; `None` if it is not yet.
     pub managed_since: Option<Timestamp>,
 }
 
 impl Situation {
-    /// A connection of a service that is not looked after yet.
+    /// A connection of a service that is not managed yet.
     #[must_use]
     pub fn new(
         observation: Observation,
@@ -116,7 +116,7 @@ impl Situation {
         }
     }
 
-    /// Whether the connection counts against a limit: it is connected, or its request holds a place.
+    /// Whether the connection counts against a limit: it is connected, or its request counts.
     fn counts(&self) -> bool {
         let phase = self.observation.phase();
         let holds = |request: &Request| request.status.counts_as_usage();
@@ -125,19 +125,19 @@ impl Situation {
     }
 }
 
-/// The policy under which it is foretold.
+/// The policy for the forecast.
 #[derive(Debug, Clone)]
 pub struct GivenPolicy {
-    /// The whole of it; what does not concern a connection is passed over.
+    /// The whole policy; entries that do not concern a connection are ignored.
     read: PolicyRead,
-    /// Everybody who may decide anything.
+    /// All approvers.
     approvers: Vec<Approver>,
-    /// What of it cannot be understood, and which services that concerns; none within concerns all.
+    /// The errors in it, with the service that each concerns; `None` concerns all.
     unreadable: Vec<(Option<ServiceId>, UnreadablePolicy)>,
 }
 
 impl GivenPolicy {
-    /// A policy that can be read whole.
+    /// A policy without errors.
     #[must_use]
     pub fn of(policy: Policy, approvers: Vec<Approver>) -> Self {
         let items = policy.entries.iter();
@@ -152,7 +152,7 @@ impl GivenPolicy {
         }
     }
 
-    /// The same, of which this cannot be understood. It concerns one service, or all.
+    /// Adds an error. It concerns one service, or all.
     #[must_use]
     pub fn with_unreadable(mut self, service: Option<ServiceId>, what: UnreadablePolicy) -> Self {
         self.unreadable.push((service, what));
@@ -167,7 +167,7 @@ impl GivenPolicy {
         }
     }
 
-    /// An entry that speaks of a service.
+    /// An entry that names a service.
     fn entry_for(&self, service: Option<&ServiceId>) -> Option<&PolicyItemId> {
         self.read.items.iter().find(|item| {
             let rule = item.rule();
@@ -179,16 +179,15 @@ impl GivenPolicy {
 /// What would happen to one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Foretold {
-    /// Which endpoint.
     pub endpoint_id: EndpointId,
-    /// The change that would be written; none if nothing would be.
+    /// The change that would be written; `None` if there is none.
     pub change: Option<Change>,
-    /// Where the request would stand when EC2 has done what it is asked at once; none where there would be
-    /// no request. A revocation that begins is not carried out at once.
+    /// The request's status once EC2 has done what it is asked at once; `None` if there would be no
+    /// request. A revocation that begins is not carried out at once.
     pub becomes: Option<Status>,
     /// Why it would be left alone, if it would be.
     pub left: Option<LeaveReason>,
-    /// The earliest moment at which the answer may change by itself, while nothing else changes.
+    /// The earliest moment at which the answer may change, if nothing else changes.
     pub holds_until: Option<Timestamp>,
 }
 
@@ -258,7 +257,7 @@ fn next_of(
         held: Some(situation.held.as_ref()),
         managed_since: situation.managed_since,
         audit: Some(AuditRun {
-            // What was begun before is carried out where its time is up.
+            // Revocations that began before are carried out when their time is up.
             began: now,
             entry: Some(given.entry_for(service)),
         }),
@@ -268,7 +267,7 @@ fn next_of(
     next(&facts, now)
 }
 
-/// Which connections come first.
+/// The order in which connections are decided.
 fn turn(situation: &Situation) -> (u8, Timestamp, EndpointId) {
     let class = match situation.observation.phase() {
         Phase::Ended => 0,
@@ -304,7 +303,7 @@ impl Foretold {
     }
 }
 
-/// Where a request stands when EC2 has done what it is asked.
+/// The status once EC2 has done what it is asked.
 fn becomes(change: &Change) -> Option<Status> {
     let after = &change.after;
     let notified = after

@@ -1,4 +1,4 @@
-//! Sets of connections: order, limits, and that nothing else than `next` decides.
+//! Sets of connections: order and limits, and only `next` decides.
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -66,7 +66,7 @@ fn the_oldest_of_those_that_wait_gets_the_last_place() {
     ] {
         assert_eq!(foretold(&set, limited(max)), expected, "{max}");
     }
-    // What ends gives its place up first, wherever it stands.
+    // An ended connection frees its place first, at any position.
     let set = [waits(9), situation(20, Deleted, Some(Accepted))];
     assert_eq!(foretold(&set, limited(1)), [Some(Accepted), Some(Gone)]);
     // Another account's connections take no place of this one's.
@@ -78,7 +78,7 @@ fn the_oldest_of_those_that_wait_gets_the_last_place() {
 }
 
 #[test]
-fn what_is_connected_is_held_against_the_policy() {
+fn accepted_connections_are_compared_with_the_policy() {
     let connected = situation(1, ConnectionState::Available, Some(Status::Accepted));
     let mut policy = limited(1);
     policy.settings.insert(
@@ -107,7 +107,7 @@ fn what_is_connected_is_held_against_the_policy() {
 }
 
 #[test]
-fn what_cannot_be_understood_stops_what_it_concerns() {
+fn an_error_in_the_policy_stops_what_it_concerns() {
     let waits = situation(1, ConnectionState::PendingAcceptance, None);
     let what = UnreadablePolicy {
         item: "* / deny#x".to_owned(),
@@ -165,7 +165,7 @@ proptest! {
             .count();
         let free = usize::try_from(max).unwrap().saturating_sub(held);
         prop_assert_eq!(accepted, waiting.min(free));
-        // The order in which they are given decides nothing.
+        // The order in which they are given does not matter.
         let turned = usize::try_from(seed % 12).unwrap() % set.len().max(1);
         set.rotate_left(turned);
         let mut after = foretold(&set, limited(max));

@@ -1,32 +1,34 @@
-//! Which messages about one account's reviews at one service go at once, and which go together: forty
-//! endpoints of one account are not forty messages, which would train people to approve.
+//! Decides which messages about one account's reviews at one service are sent at once, and which
+//! are combined. Forty endpoints of one account must not become forty messages, which would train
+//! people to approve.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::EndpointId;
 
-/// So many of one account at one service go at once…
+/// This many messages of one account at one service are sent at once…
 const AT_ONCE: usize = 3;
 /// …within this time.
 const WITHIN: SignedDuration = SignedDuration::from_hours(1);
-/// Those that come later wait for each other no longer than this.
+/// Later ones wait for each other no longer than this.
 pub const TOGETHER_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
-/// What people were sent of late about one account's reviews at one service, one way: by e-mail, or in a
-/// channel.
+/// The recent messages about one account's reviews at one service, in one channel: by e-mail, or in
+/// a Slack channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Grouping {
-    /// What went at once, and when.
+    /// The messages that were sent at once, and when.
     at_once: Vec<(String, Timestamp)>,
-    /// When those go together that wait.
+    /// When the waiting messages are sent together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     together_at: Option<Timestamp>,
 }
 
 impl Grouping {
-    /// Counts one more message, by an id. Answers when it goes with others; none if it goes at once. Asked
-    /// again about one that goes at once, it answers the same: whoever was to send it may have failed.
+    /// Counts one more message, by its id. Answers when it is sent with others; `None` if it is
+    /// sent at once. For a message that is sent at once, a second call answers the same, because
+    /// the first sender may have failed.
     pub fn place(&mut self, id: &str, now: Timestamp) -> Option<Timestamp> {
         self.at_once
             .retain(|(_, at)| now.duration_since(*at) < WITHIN);
@@ -43,35 +45,35 @@ impl Grouping {
         self.together_at
     }
 
-    /// Notes that those went that waited: who comes next waits for others anew.
+    /// Notes that the waiting messages were sent: the next ones wait for others anew.
     pub fn went_together(&mut self) {
         self.together_at = None;
     }
 }
 
-/// A review that is shown, or waits to be: an endpoint, and which of its request's reviews.
+/// A review that is shown, or waits to be: an endpoint, and the number of its request's review.
 pub type Prompted = (EndpointId, u64);
 
-/// The reviews of one account at one service that wait to be shown by one message in a channel.
+/// The reviews of one account at one service that wait to be shown in one message in a channel.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct WaitingReviews {
     grouping: Grouping,
-    /// Those that wait, in the order in which they came.
+    /// The waiting reviews, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     waiting: Vec<Prompted>,
-    /// Until when they do.
+    /// Until when they wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
 }
 
 impl WaitingReviews {
-    /// Those that wait, in the order in which they came.
+    /// The waiting reviews, in the order in which they came.
     #[must_use]
     pub fn all(&self) -> &[Prompted] {
         &self.waiting
     }
 
-    /// Until when a review waits for others; none if it is shown at once.
+    /// Until when a review waits for others; `None` if it is shown at once.
     pub fn place(&mut self, review: &Prompted, now: Timestamp) -> Option<Timestamp> {
         if self.waiting.contains(review) {
             return self.until;
@@ -84,7 +86,7 @@ impl WaitingReviews {
         self.until
     }
 
-    /// Notes that reviews do not wait any more.
+    /// Notes that reviews no longer wait.
     pub fn shown(&mut self, reviews: &[Prompted]) {
         self.waiting.retain(|waiting| !reviews.contains(waiting));
         if self.waiting.is_empty() {
@@ -102,7 +104,7 @@ mod tests {
     use crate::fixtures::at;
 
     #[test]
-    fn three_in_an_hour_go_at_once_and_the_others_together() {
+    fn three_in_an_hour_are_sent_at_once_and_the_others_together() {
         let mut grouping = Grouping::default();
         let mut place = |n: i64, second: i64| grouping.place(&n.to_string(), at(second));
         for n in 0..3 {
@@ -114,13 +116,13 @@ mod tests {
         }
         assert_eq!(place(200, 20 * 60), Some(at(35 * 60)));
         assert_eq!(place(201, 59 * 60), Some(at(74 * 60)));
-        // An hour after the first ones, while others wait: it goes with them.
+        // It comes an hour after the first ones, while others wait, and is sent with them.
         assert_eq!(place(202, 61 * 60), Some(at(74 * 60)));
         assert_eq!(place(203, 80 * 60), None);
     }
 
     #[test]
-    fn what_goes_at_once_still_does_when_it_is_asked_about_again() {
+    fn a_message_that_is_sent_at_once_still_is_on_a_second_call() {
         let mut grouping = Grouping::default();
         for n in 0..5 {
             grouping.place(&n.to_string(), at(n));
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_after_those_that_went_together_waits_anew() {
+    fn a_message_after_a_combined_one_waits_anew() {
         let mut grouping = Grouping::default();
         for n in 0..4 {
             grouping.place(&n.to_string(), at(n));
@@ -142,10 +144,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whenever they come: no more than three go at once in any hour, nobody waits longer than a quarter
-        /// of an hour, and those that wait at the same time wait for the same moment.
+        /// No matter when they come: no more than three are sent at once in any hour, none waits
+        /// longer than a quarter of an hour, and those that wait at the same time wait for the same
+        /// moment.
         #[test]
-        fn in_any_hour_three_go_at_once_and_the_others_soon(pauses in prop::collection::vec(0_i64..2000, 1..200)) {
+        fn in_any_hour_three_are_sent_at_once_and_the_others_soon(pauses in prop::collection::vec(0_i64..2000, 1..200)) {
             let mut grouping = Grouping::default();
             let (mut now, mut at_once, mut waits) = (0, Vec::new(), None::<Timestamp>);
             for (n, pause) in pauses.into_iter().enumerate() {
@@ -171,20 +174,20 @@ mod tests {
         (format!("vpce-{n:017x}").parse().unwrap(), 1)
     }
 
-    /// So many minutes after the first.
+    /// This many minutes after the first.
     fn minute(minutes: i64) -> Timestamp {
         at(minutes * 60)
     }
 
     #[test]
-    fn who_comes_while_others_wait_waits_with_them_and_who_comes_after_them_anew() {
+    fn a_review_waits_with_those_that_wait_and_anew_after_them() {
         let mut waiting = WaitingReviews::default();
         for n in 0..3 {
             assert_eq!(waiting.place(&review(n), minute(0)), None);
         }
         assert_eq!(waiting.place(&review(3), minute(1)), Some(minute(16)));
         assert_eq!(waiting.place(&review(4), minute(10)), Some(minute(16)));
-        // Late, and asked about again: they are about to be shown.
+        // They are asked about again, late: they are about to be shown.
         assert_eq!(waiting.place(&review(5), minute(70)), Some(minute(16)));
         assert_eq!(waiting.place(&review(3), minute(70)), Some(minute(16)));
         assert_eq!(waiting.waiting, [3, 4, 5].map(review));

@@ -1,4 +1,5 @@
-//! What an event may tell us: where to look. Never who owns an endpoint or whether it may connect.
+//! A hint is what an event may tell us: where to look. It never says who owns an endpoint or
+//! whether it may connect.
 
 mod budget;
 mod by_endpoint;
@@ -8,30 +9,28 @@ use crate::ids::{AccountId, EndpointId, PrincipalArn, ServiceId};
 pub use budget::{Budget, MOST_ENDPOINTS, MOST_IN_BATCH, MOST_SERVICES, MOST_TOPICS};
 pub use by_endpoint::{ByEndpoint, Said};
 
-/// One event, reduced to what can be used of it.
+/// One event, reduced to its usable parts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Hint {
-    /// What is said to have happened.
     pub kind: HintKind,
-    /// Where to look.
     pub subject: Subject,
-    /// Who accepted or rejected, by AWS CloudTrail's event of our own account: kept for the record of
-    /// a decision that somebody else made. No other event names anybody.
+    /// The principal who accepted or rejected, from AWS CloudTrail's event of our own account: kept
+    /// for the record of a decision that somebody else made. No other event names anybody.
     pub actor: Option<PrincipalArn>,
 }
 
-/// What is said to have happened.
+/// What happened, according to the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum HintKind {
     /// A consumer asked for a connection.
     Requested,
-    /// Somebody accepted one.
+    /// Somebody accepted a connection.
     Accepted,
-    /// Somebody rejected one.
+    /// Somebody rejected a connection.
     Rejected,
     /// A consumer deleted an endpoint.
     Deleted,
-    /// The policy was edited in a way that can change what becomes of the subject's connections.
+    /// The policy was edited in a way that can change decisions about the subject's connections.
     PolicyEdited,
     /// Something happened; the event does not say what.
     Unspecified,
@@ -49,14 +48,14 @@ pub enum Subject {
     },
     /// Every connection of one consumer.
     Consumer {
-        /// To this service; none for every managed service.
+        /// The service; every managed service if `None`.
         service_id: Option<ServiceId>,
         /// The account that owns the endpoints.
         account_id: AccountId,
     },
     /// Every connection of one service.
     Service(ServiceId),
-    /// The Transit Gateway attachments of one service; none for every managed service.
+    /// The Transit Gateway attachments of one service; of every managed service if `None`.
     Attachments(Option<ServiceId>),
     /// Every connection of the services whose connection notification publishes to this topic.
     Topic(String),
@@ -65,7 +64,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The endpoints that it names; none if it stands for more than it names.
+    /// The endpoints that it names; empty if it stands for more than it names.
     #[must_use]
     pub fn endpoints(&self) -> &[EndpointId] {
         match self {

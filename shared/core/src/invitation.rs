@@ -1,4 +1,4 @@
-//! What one approver is told of a review that they may decide, and when their link dies.
+//! The message to one approver about a review that they may decide, and when its link expires.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -12,37 +12,38 @@ use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
 use crate::visible::in_line;
 
-/// A link lives no longer than this, though its review may.
+/// A link expires after this time at the latest, although its review may last longer.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Who has not voted by then gets a new one, in good time.
+/// An approver who has not voted by then gets a new link, in good time.
 const RENEWED_AFTER: SignedDuration = SignedDuration::from_hours(28 * 24);
 /// An SNS subject is shorter than 100 characters.
 const SUBJECT_LIMIT: usize = 99;
-/// One e-mail lists no more requests.
+/// One e-mail lists no more requests than this.
 pub const LISTED_AT_MOST: usize = 100;
-/// Where an e-mail lists several, the reason for each is shown up to here.
+/// If an e-mail lists several requests, each reason is shown up to this length.
 const REASON: usize = 300;
 
-/// When a link dies by itself. With its review it dies in any case: who looks and who votes is held to
-/// the deadline as it is then, which may be later than it was when the letter was written.
+/// When a link expires by itself. It ends with its review in any case: every look and vote is
+/// checked against the deadline at that time, which may be later than when the e-mail was written.
 #[must_use]
 pub fn expiry(now: Timestamp) -> Timestamp {
     now.checked_add(LONGEST_LIFE).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether the links to a review die soon, so that whoever has not voted should get new ones.
+/// Whether the links to a review expire soon, so that approvers who have not voted should get new
+/// ones.
 #[must_use]
 pub fn are_links_old(review: &Request, now: Timestamp) -> bool {
     links_old_at(review).is_some_and(|at| at <= now)
 }
 
-/// From when on the links to a review die soon; none if nobody has one.
+/// When the links to a review count as old; `None` if nobody has one.
 #[must_use]
 pub fn links_old_at(review: &Request) -> Option<Timestamp> {
     review.approval_emails_at?.checked_add(RENEWED_AFTER).ok()
 }
 
-/// Whether an approver is still to be asked: the review is open, and theirs to decide.
+/// Whether an approver is still to be notified: the review is open, and they may decide it.
 #[must_use]
 pub fn is_still_asked(
     request: Option<&Request>,
@@ -60,8 +61,8 @@ pub fn is_still_asked(
         && may_decide(approver, approvers, service, account).is_ok()
 }
 
-/// The message that asks one approver, from what is known of the review, as it is sent now. None for a
-/// request that is in no review.
+/// The approval e-mail to one approver about a review, as it is sent now. `None` if the request is
+/// not in review.
 ///
 /// # Errors
 /// If the document cannot be encoded, which only a bug can cause.
@@ -103,8 +104,8 @@ pub fn invitation(
     }))
 }
 
-/// The message that asks an approver about reviews of one account at one service, as it is sent now: each
-/// request once, new ones before those of which they are reminded. None if none of them is in a review.
+/// The approval e-mail to one approver about the reviews of one account at one service, as it is
+/// sent now: each request once, new ones before reminders. `None` if none of them is in review.
 ///
 /// # Errors
 /// If the document cannot be encoded, which only a bug can cause.
@@ -121,7 +122,7 @@ pub fn invitation_to_all(
                 endpoint_id: one.endpoint_id.clone(),
                 number: review.number,
             };
-            // Of two about the same, the later one knows more.
+            // Of two about the same request, the later one has newer facts.
             by_endpoint.insert(&one.endpoint_id, (one, listed));
         }
     }
@@ -198,7 +199,7 @@ fn text_of_several(announcements: &[&Announcement]) -> String {
     text
 }
 
-/// Names, where SNS can carry them in a subject; ids where it cannot.
+/// The subject with names, or with ids if SNS cannot carry the names.
 fn subject(announcement: &Announcement) -> String {
     subject_with(announcement, "")
 }
@@ -249,7 +250,7 @@ fn text(announcement: &Announcement) -> String {
     text
 }
 
-/// An invitation's whole text, with the link that was made for it.
+/// The whole text of an approval e-mail, with its link.
 #[must_use]
 pub fn approval_email(text: &str, invitation: &Invitation, url: &str) -> String {
     let several = invitation.requests.len() > 1;
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn an_approver_reads_all_that_matters() {
+    fn an_approver_reads_all_facts() {
         let mut review = review();
         review.customer = Some("Example GmbH".to_owned());
         review.service_name = Some("Payments API".parse().unwrap());
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_left_is_asked_about_as_always() {
+    fn a_single_remaining_request_is_worded_as_always() {
         let one = to_alice(&reviews(1)).unwrap();
         let announcement = &reviews(1)[0];
         let alice = "alice@example.com".parse().unwrap();
@@ -419,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_emails_link_lives_from_when_it_is_sent() {
+    fn an_emails_link_is_valid_from_when_it_is_sent() {
         let announcement = note(&review(), AnnouncementKind::ReviewOpened, at(0));
         let alice = "alice@example.com".parse().unwrap();
         let life = |now| {
@@ -437,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_renewed_before_they_die() {
+    fn links_are_renewed_before_they_expire() {
         let mut review = review();
         assert!(
             !are_links_old(&review, at(100 * 24 * 3600)),
@@ -450,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_is_what_sns_takes_whatever_the_names_are() {
+    fn a_subject_keeps_snss_rules_for_any_names() {
         for name in ["Müller & Söhne", "a\nb", &"x".repeat(200)] {
             let mut review = review();
             review.customer = Some(name.to_owned());

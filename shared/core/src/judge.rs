@@ -1,9 +1,9 @@
-//! What the policy says of one connection now.
+//! Judges one connection by the policy.
 //!
 //! In this order (DESIGN "Policy"):
 //!
 //! 1. Any unexpired deny whose principal, service and Regions match: **reject**, however general it is.
-//! 2. Else the most specific unexpired allow whose principal and service match governs alone:
+//! 2. Otherwise the most specific unexpired allow whose principal and service match governs alone:
 //!    **accept** if its conditions hold, else **review** (a broader allow does not rescue it).
 //! 3. Nothing matches: the service's `on_unlisted`, **review** unless it says reject.
 
@@ -17,21 +17,20 @@ use crate::connection::{Connection, Organization};
 use crate::ids::Region;
 use crate::policy::{Effect, Entry, OnUnlisted, Policy, Principal, Rule, Scope};
 
-/// What the policy says of one connection, and why.
+/// The policy's decision about one connection, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// What is to be done.
     pub decision: Decision,
-    /// The entry that decided; none if nothing in the allowlist matched.
+    /// The entry that decided; `None` if no entry of the allowlist matched.
     pub rule: Option<Rule>,
-    /// Every condition that stood in the way of an accept.
+    /// Every condition that prevented an accept.
     pub failed: Vec<FailedCondition>,
-    /// The whole of it in one sentence that a person understands.
+    /// The explanation for people, in one sentence.
     pub reason: String,
 }
 
 impl Verdict {
-    /// Whether the consumer's limit stood in the way.
+    /// Whether the consumer's limit prevented an accept.
     #[must_use]
     pub fn is_over_limit(&self) -> bool {
         self.failed
@@ -48,20 +47,18 @@ impl Verdict {
     }
 }
 
-/// What is to be done with a connection that waits.
+/// What to do with a pending connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
-    /// Accept it.
     Accept,
-    /// Reject it.
     Reject,
     /// Ask people.
     Review,
 }
 
 impl Decision {
-    /// The decision as it is written in messages and logs.
+    /// The decision in messages and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -72,32 +69,32 @@ impl Decision {
     }
 }
 
-/// A condition that stood in the way of an accept.
+/// A condition that prevented an accept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "condition", rename_all = "snake_case")]
 pub enum FailedCondition {
     /// The endpoint is in a Region that the entry does not name.
     Regions {
-        /// Where the endpoint is.
+        /// The Region of the endpoint.
         region: Region,
-        /// Where the entry allows it to be.
+        /// The Regions that the entry allows.
         allowed: Vec<Region>,
     },
-    /// The consumer has as many connections as the entry grants.
+    /// The consumer has as many connections as the entry allows.
     MaxConnections {
         /// How many other connections of the account are accepted on the service.
         held: u32,
-        /// How many the entry grants.
+        /// How many the entry allows.
         max: u32,
     },
-    /// A deny for an Organizations path may apply: the look-up that would tell has not answered.
+    /// A deny for an Organizations path may apply; the account's place could not be looked up.
     OrganizationUnknown {
-        /// The deny in question.
+        /// This deny.
         rule: Rule,
     },
 }
 
-/// How many connections the consumer has accepted on the service, other than the one that is judged.
+/// How many connections the consumer has accepted on the service, without the one that is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Connections of the account's other endpoints.
@@ -132,7 +129,7 @@ pub fn judge(
         return denied(entry, connection);
     }
 
-    // A deny that cannot be ruled out must not be overtaken by an allow that can be read.
+    // A deny that may apply must not lose against an allow that certainly does.
     let doubts = doubts(policy, connection, organization, now);
 
     match matching(Effect::Allow).max_by_key(|entry| specificity(entry.rule())) {
@@ -141,8 +138,8 @@ pub fn judge(
     }
 }
 
-/// The denies for Organizations paths that may apply to a connection, in order: nobody knows where its
-/// account sits.
+/// The denies for Organizations paths that may apply to a connection, in order, because its
+/// account's place is unknown.
 #[must_use]
 pub fn doubts(
     policy: &Policy,
@@ -162,7 +159,7 @@ pub fn doubts(
     rules.into_iter().cloned().collect()
 }
 
-/// Whether an entry's principal and service match a connection, or may match it as far as anybody knows.
+/// Whether an entry's principal and service match a connection, or may match it.
 #[must_use]
 pub fn may_match(entry: &Entry, connection: &Connection, organization: &Organization) -> bool {
     let Rule {
@@ -175,7 +172,7 @@ pub fn may_match(entry: &Entry, connection: &Connection, organization: &Organiza
             || is_in_doubt(principal, organization))
 }
 
-/// As many of them are written into a verdict, which is kept and sent.
+/// A verdict names this many of them, because it is stored and sent.
 const DOUBTS_NAMED: usize = 20;
 
 fn unknown(doubts: Vec<Rule>) -> impl Iterator<Item = FailedCondition> {
@@ -327,7 +324,8 @@ fn unlisted(
         .on_unlisted
         .unwrap_or_default();
     if matches!(organization, Organization::Failed) {
-        // An entry for a path may list the account: it is not rejected for what nobody knows.
+        // An entry for a path may list the account, so it is not rejected while its place is
+        // unknown.
         on_unlisted = OnUnlisted::Review;
     }
     let mut reason = format!(
@@ -348,7 +346,7 @@ fn unlisted(
         }
     };
     let failed = match decision {
-        // Whoever decides is told which denies may apply.
+        // Tell the approvers which denies may apply.
         Decision::Review => unknown(doubts).collect(),
         Decision::Accept | Decision::Reject => Vec::new(),
     };
@@ -373,7 +371,7 @@ fn who(entry: &Entry, connection: &Connection) -> String {
     }
 }
 
-/// What operators wrote is quoted in a sentence: in one line, and no longer than a sentence bears.
+/// Shortens a text that an operator wrote, for a quotation in one line of a sentence.
 fn one_line(text: &str) -> String {
     const LONGEST: usize = 200;
     text.split(char::is_control)

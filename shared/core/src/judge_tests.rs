@@ -1,4 +1,4 @@
-//! The order of precedence as a table, and what must hold for any policy as properties.
+//! The order of precedence as a table, and properties that hold for any policy.
 
 use std::collections::BTreeSet;
 
@@ -72,7 +72,7 @@ fn judged(policy: &Policy, organization: &Organization, others: u32) -> Verdict 
     judge(policy, &connection(), organization, Usage { others }, now())
 }
 
-/// The decision, and the rule that decided as text.
+/// The decision and the rule that decided, as text.
 fn answer(entries: &[&str], organization: &Organization, others: u32) -> (Decision, String) {
     let verdict = judged(&policy(entries), organization, others);
     let rule = verdict
@@ -395,7 +395,7 @@ fn precedence() {
 }
 
 #[test]
-fn the_service_says_what_becomes_of_the_unlisted() {
+fn the_services_setting_decides_about_the_unlisted() {
     let mut policy = Policy::default();
     let reject = ServiceSettings {
         on_unlisted: Some(OnUnlisted::Reject),
@@ -413,7 +413,7 @@ fn the_service_says_what_becomes_of_the_unlisted() {
         judged(&policy, &Organization::Off, 0).decision,
         Decision::Reject
     );
-    // Nobody is rejected for what could not be looked up.
+    // A failed look-up rejects nobody.
     let failed = judged(&policy, &Organization::Failed, 0);
     assert_eq!(failed.decision, Decision::Review);
     let review = ServiceSettings {
@@ -449,7 +449,7 @@ fn every_failed_condition_is_named_in_one_sentence() {
 }
 
 #[test]
-fn denies_that_nobody_can_rule_out_are_named_to_whoever_decides() {
+fn denies_that_may_apply_are_named_to_approvers() {
     let named = |entries: &[&str], organization: &Organization| {
         let policy = policy(entries);
         let verdict = judged(&policy, organization, 0);
@@ -475,7 +475,7 @@ fn denies_that_nobody_can_rule_out_are_named_to_whoever_decides() {
 }
 
 #[test]
-fn the_customer_is_named_where_it_is_known() {
+fn the_customer_is_named_if_known() {
     let known = entry("allow 012345678901 on *");
     let about = About {
         customer: Some("Example GmbH".to_owned()),
@@ -491,7 +491,7 @@ fn the_customer_is_named_where_it_is_known() {
     );
 }
 
-// Few distinct values, so that random entries often meet the connection and each other.
+// Few distinct values, so that random entries often match the connection and each other.
 
 fn any_scope() -> impl Strategy<Value = Scope> {
     prop::sample::select(vec![SERVICE, OTHER_SERVICE, "*"]).prop_map(|s| s.parse().unwrap())
@@ -572,7 +572,7 @@ fn any_organization() -> impl Strategy<Value = Organization> {
     ])
 }
 
-/// Says independently of `judge` whether a deny stands against the connection.
+/// Computes independently of `judge` whether a deny matches the connection.
 fn is_plainly_denied(entry: &Entry, organization: &Organization) -> bool {
     let on_service = [SERVICE, "*"].contains(&entry.rule().service_id.to_string().as_str());
     let named = match &entry.rule().principal {
@@ -593,7 +593,7 @@ fn is_plainly_denied(entry: &Entry, organization: &Organization) -> bool {
 
 proptest! {
     #[test]
-    fn a_deny_that_matches_always_wins_and_nothing_else_accepts_past_it(
+    fn a_matching_deny_always_wins_and_nothing_else_accepts_past_it(
         policy in any_policy(), organization in any_organization(), others in 0_u32..5,
     ) {
         let verdict = judged(&policy, &organization, others);
@@ -632,7 +632,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_accepted_without_an_allow_that_matches(
+    fn nothing_is_accepted_without_a_matching_allow(
         policy in any_policy(), organization in any_organization(), others in 0_u32..5,
     ) {
         let verdict = judged(&policy, &organization, others);
@@ -650,7 +650,7 @@ proptest! {
     fn the_order_of_entries_does_not_matter(
         policy in any_policy(), organization in any_organization(), others in 0_u32..5,
     ) {
-        // Two entries of one rule cannot stand in the table; keep the first of each.
+        // The table cannot hold two entries of one rule; keep the first of each.
         let mut seen = BTreeSet::new();
         let mut policy = policy;
         policy.entries.retain(|entry| seen.insert(entry.rule().clone()));

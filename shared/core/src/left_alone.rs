@@ -1,5 +1,5 @@
-//! What is remembered of the connections that a service has and that are not decided: how many
-//! Transit Gateway attachments people were told of, and since when what has no date was seen.
+//! The state of a service's connections that Gatekeeper does not decide: how many Transit Gateway
+//! attachments were announced, and since when connections without a date have been seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,45 +9,45 @@ use serde::{Deserialize, Serialize};
 use crate::attachment::Tally;
 use crate::evidence::Evidence;
 
-/// Of so many without a date it is remembered since when they are seen: an item's size has its
-/// limit.
+/// For this many without a date it is remembered since when they have been seen, because an item's
+/// size is limited.
 const MOST_REMEMBERED: usize = 1000;
 
-/// What is remembered of one service.
+/// The state of one service.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LeftAlone {
-    /// How many attachments there were last; none if there were none.
+    /// How many attachments there were last; `None` if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     attachments: Option<Tally>,
-    /// What has no date, by name, and since when it is seen.
+    /// The names without a date, and since when each has been seen.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     first_seen: BTreeMap<String, Timestamp>,
 }
 
-/// What a look at a service found that is not decided.
+/// A look's result about connections that are not decided.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// Its attachments.
     pub attachments: Tally,
-    /// Which they are.
+    /// The evidence that names them.
     pub evidence: Evidence,
-    /// What has no date, by name.
+    /// The names without a date.
     pub undated: BTreeSet<String>,
-    /// Whether all of the service was looked at: what was not found is then not there.
+    /// Whether the whole service was looked at: then a connection that was not found does not
+    /// exist.
     pub is_all: bool,
 }
 
-/// What people are to be told.
+/// An announcement to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum News {
-    /// There are attachments, or more that wait or are connected than people were told.
+    /// There are attachments, or more that wait or are connected than were announced.
     More(Tally),
     /// No attachment is left.
     Over,
 }
 
 impl LeftAlone {
-    /// Takes note of what was found.
+    /// Notes the result of a look.
     pub fn note(&mut self, found: &Found, now: Timestamp) -> Option<News> {
         if found.is_all {
             self.first_seen
@@ -74,13 +74,13 @@ impl LeftAlone {
         }
     }
 
-    /// How many attachments there were last; none if there were none.
+    /// How many attachments there were last; `None` if there were none.
     #[must_use]
     pub fn attachments(&self) -> Option<Tally> {
         self.attachments
     }
 
-    /// What has no date, by name, and since when it is seen.
+    /// The names without a date, and since when each has been seen.
     #[must_use]
     pub fn first_seen(&self) -> &BTreeMap<String, Timestamp> {
         &self.first_seen
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_of_the_first_of_more_and_of_the_end() {
+    fn the_first_more_and_the_end_are_announced() {
         let mut left = LeftAlone::default();
         let steps = [
             ((0, 0, 0), true, None),
@@ -109,7 +109,7 @@ mod tests {
             ((1, 0, 0), true, None),
             // Accepted by hand.
             ((0, 1, 0), true, Some(News::More(tally(0, 1, 0)))),
-            // A part of the service says only what is there at least.
+            // A part of the service shows only a minimum.
             ((0, 0, 0), false, None),
             ((2, 0, 0), false, Some(News::More(tally(2, 1, 0)))),
             ((1, 1, 0), true, None),
@@ -117,7 +117,7 @@ mod tests {
             ((0, 0, 3), true, None),
             ((0, 0, 0), true, Some(News::Over)),
             ((0, 0, 0), true, None),
-            // What was rejected before anybody was told is there.
+            // An attachment that was rejected before any announcement is announced.
             ((0, 0, 1), false, Some(News::More(tally(0, 0, 1)))),
         ];
         for (step, ((waiting, connected, rejected), is_all, expected)) in
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_remembered_when_what_has_no_date_was_first_seen() {
+    fn it_is_remembered_when_a_connection_without_a_date_was_first_seen() {
         let mut left = LeftAlone::default();
         let mut note = |names: &[&str], is_all, now| {
             let found = Found {

@@ -1,7 +1,8 @@
-//! What an approver's link opens: one request, or several of the same account at the same service.
+//! An approver's link opens one request, or several of the same account at the same service.
 //!
-//! Each request that it lists is looked at by itself: whether the link still opens it, whether it is used up
-//! for it, and what can be said of it. So a vote on one leaves the link as it was for the others.
+//! Each request that it lists is checked alone: whether the link still opens it, whether it is used
+//! up for it, and what the page says about it. So a vote on one request does not change the link
+//! for the others.
 
 use crate::approver::{Approver, Ineligible, may_decide};
 use crate::ballot::{Listed, is_used_up};
@@ -9,23 +10,23 @@ use crate::quorum::vote_of;
 use crate::request::{Request, Status};
 use crate::vote::is_typed;
 
-/// What a link opens for whoever it was sent to.
+/// The requests that a link opens for its recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opens {
     /// The request that is shown, or voted on.
     pub request: Request,
-    /// Which of its reviews.
+    /// The number of its review.
     pub review: u64,
-    /// The others that it lists, but for those for which it is used up.
+    /// The other requests that it lists, except those for which it is used up.
     pub others: Vec<Listed>,
 }
 
-/// What a link opens that lists these requests, each with which of its reviews, in its order; none if
-/// nothing. A request that is in another review by now, or is none of theirs, is not opened, and nobody is
-/// told of it.
+/// The requests that a link opens, in its order; `None` if it opens none. `named` has each request
+/// with the number of its review. A request that is in another review by now, or belongs to another
+/// consumer, is not opened and not mentioned.
 ///
-/// It is the request of which the last characters were typed. Where those are none's, or several requests',
-/// it is the one that most needs them.
+/// The shown request is the one whose last characters were typed. If they match none, or several,
+/// it is the one that most needs the approver.
 #[must_use]
 pub fn opens(
     listed: Vec<(Request, u64)>,
@@ -67,16 +68,16 @@ pub fn opens(
     })
 }
 
-/// How much a request needs somebody, the most first.
+/// How much a request needs the approver, the most first.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Need {
     /// It waits for their vote.
     Vote,
-    /// It waits for others, and they have voted.
+    /// They have voted, and it waits for others.
     Others,
     /// It is decided, or over.
     Nothing,
-    /// So it is, and the link is used up for it.
+    /// It is decided or over, and the link is used up for it.
     UsedUp,
 }
 
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn who_types_decides_what_they_typed_and_who_only_looks_sees_what_needs_them() {
+    fn typed_characters_choose_the_request_and_without_them_need_does() {
         let waiting = [
             listed(A, Status::Accepted),
             listed(B, Status::InReview),
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_not_theirs_or_in_another_review_nobody_is_told() {
+    fn other_requests_and_other_reviews_are_not_mentioned() {
         let mut again = listed(A, Status::InReview);
         again.0.review = Some(4);
         let both = [again.clone(), listed(B, Status::InReview)];

@@ -1,4 +1,4 @@
-//! Reading one item of EC2's list of connections: as the connection of an endpoint, as part of a
+//! Reads one item of EC2's list of connections: as the connection of an endpoint, as part of a
 //! Transit Gateway attachment, or not at all.
 
 use std::fmt;
@@ -32,21 +32,21 @@ pub struct Item<'a> {
     pub attachment_owner: Option<&'a str>,
 }
 
-/// What an item of EC2's list is.
+/// The kind of an item in EC2's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Read {
     /// The connection of an endpoint, which can be judged.
     Connection(Connection),
-    /// Part of an attachment, whatever else it says.
+    /// Part of an attachment, no matter what else it says.
     Attachment(Attachment),
-    /// Neither, as far as this version understands it.
+    /// Unreadable for this version.
     Unreadable(Unreadable),
 }
 
-/// An item that cannot be read. What it is about is there, and is left alone.
+/// An item that cannot be read. Its connection exists and is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
-    /// What EC2 calls it.
+    /// EC2's name for it.
     pub name: String,
     /// The service, if that can be read.
     pub service_id: Option<ServiceId>,
@@ -54,8 +54,8 @@ pub struct Unreadable {
     pub endpoint_id: Option<EndpointId>,
     /// EC2's name of the first field that cannot be read.
     pub field: &'static str,
-    /// What is wrong with the field. Shows its text with control characters escaped, and not all
-    /// of a long one.
+    /// What is wrong with the field. Its text is shown with control characters escaped, and
+    /// shortened.
     pub why: String,
     /// When it was created, if EC2 said so.
     pub created_at: Option<Timestamp>,
@@ -69,7 +69,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Reads an item. `home` is the service's own Region, in which an endpoint is that names none.
+/// Reads an item. `home` is the service's own Region, which counts if the item names none.
 #[must_use]
 pub fn read(item: &Item<'_>, home: &Region) -> Read {
     if given(item.attachment_id).is_some() || given(item.attachment_owner).is_some() {
@@ -128,7 +128,7 @@ fn known_state(text: Option<&str>) -> Result<ConnectionState, Wrong> {
     const FIELD: &str = "vpcEndpointState";
     match text.map(|text| ConnectionState::from(text.to_owned())) {
         None => Err((FIELD, "is missing".to_owned())),
-        // It may wait, and it may be connected.
+        // It may wait, or be connected.
         Some(ConnectionState::Unknown(text)) => {
             let why = InvalidId::new(&text, "a state that this version knows");
             Err((FIELD, why.to_string()))
@@ -141,7 +141,8 @@ fn endpoint_id(item: &Item<'_>) -> Option<EndpointId> {
     item.endpoint_id?.parse().ok()
 }
 
-/// What EC2 calls an item. It is logged and remembered, so it is short and holds no control character.
+/// EC2's name for an item. It is logged and remembered, so it is short and holds no control
+/// character.
 fn name(item: &Item<'_>) -> String {
     const LONGEST: usize = 80;
     let names = [item.attachment_id, item.endpoint_id, item.connection_id];
@@ -151,7 +152,7 @@ fn name(item: &Item<'_>) -> String {
     name.escape_debug().take(LONGEST).collect()
 }
 
-/// A text, if it says anything.
+/// A text that is not empty.
 fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
@@ -251,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_long_text_is_short() {
+    fn the_message_about_a_long_text_is_short() {
         let long = "x".repeat(100_000);
         let item = Item {
             state: Some(&long),
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_waits_for_nobody_though_it_cannot_be_read() {
+    fn an_ended_connection_waits_for_nobody_even_if_it_cannot_be_read() {
         for (state, ended) in [
             ("Deleted", true),
             ("failed", true),
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_names_an_attachment_is_never_an_endpoints_connection() {
+    fn an_item_that_names_an_attachment_is_never_an_endpoints_connection() {
         for item in [
             Item {
                 attachment_id: Some(TGW),
@@ -309,7 +310,7 @@ mod tests {
                 owner: None,
                 ..sound()
             },
-            // In a form that nobody has published.
+            // In an unpublished form.
             Item {
                 attachment_id: Some("tgw/0?"),
                 ..sound()
@@ -318,7 +319,7 @@ mod tests {
                 attachment_owner: Some("012345678901"),
                 ..sound()
             },
-            // And what else is odd about it changes nothing.
+            // Other oddities of the item change nothing.
             Item {
                 attachment_id: Some(TGW),
                 service_id: None,
@@ -332,7 +333,7 @@ mod tests {
                 "{item:?}"
             );
         }
-        // An element that is there and says nothing makes no attachment of an endpoint.
+        // An empty element does not make an endpoint an attachment.
         for empty in ["", " \n"] {
             let item = Item {
                 attachment_id: Some(empty),

@@ -1,4 +1,4 @@
-//! A message as it is published, whatever it is about.
+//! A message as it is published, for any subject.
 
 use std::collections::BTreeMap;
 
@@ -12,47 +12,45 @@ use crate::visible::Shown;
 /// One message, ready to be sent and to be kept until it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// The same for every copy of the message. Names it among those not yet sent.
+    /// The same for every copy of the message. Unique among the messages that are not sent yet.
     pub id: String,
-    /// When what it tells of happened.
+    /// When the announced thing happened.
     pub at: Timestamp,
     /// An e-mail subject within SNS's rules: ASCII, one line, under 100 characters.
     pub subject: Shown,
-    /// The message as a person reads it; an approver's link comes after it.
+    /// The message for people; an approver's link is appended to it.
     pub text: Shown,
     /// The JSON document that machines get.
     pub document: String,
-    /// What chat channels get through Amazon Q Developer; nothing of what is meant for one person.
+    /// The message for chat channels through Amazon Q Developer; `None` for messages to one person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notification: Option<String>,
-    /// What subscribers filter by.
+    /// The attributes that subscribers filter by.
     pub attributes: BTreeMap<String, String>,
-    /// Whom it is for.
     #[serde(default)]
     pub to: Audience,
 }
 
-/// Whom a message is for.
+/// The recipients of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
-    /// Whoever subscribed to the announcements.
+    /// All subscribers to the announcements.
     #[default]
     Everybody,
-    /// One approver, who gets a link that nobody else may have. The link is made when the message is
-    /// sent, so that it is kept nowhere.
+    /// One approver, who gets a link that nobody else may have. The link is made when the message
+    /// is sent, so that it is stored nowhere.
     Approver(Invitation),
 }
 
-/// What an approver's link is bound to.
+/// The approver and the requests of a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invitation {
-    /// Who is asked.
     pub approver: ApproverId,
-    /// About which connections, each in which of its reviews.
+    /// The connections, each with the number of its review.
     pub requests: Vec<(EndpointId, u64)>,
     /// When it is sent.
     pub sent_at: Timestamp,
-    /// From when on the link is dead.
+    /// When the link expires.
     pub expires_at: Timestamp,
 }

@@ -1,5 +1,5 @@
-//! What a change has to tell, as facts. Words are made of them when they are sent
-//! ([`outbox`](crate::outbox)), so that who decides chooses none.
+//! The messages of a change, as facts. They are put into words when they are sent
+//! ([`outbox`](crate::outbox)), so that deciding needs no words.
 
 use std::collections::BTreeSet;
 
@@ -13,25 +13,23 @@ use crate::request::{Request, Transition};
 /// The messages of one change.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Messages {
-    /// What everybody is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub announcements: Vec<Announcement>,
-    /// Who is asked to decide.
+    /// The approvers who are notified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ask: Option<Ask>,
 }
 
-/// Approvers who are asked about the request that changed, each by an e-mail of their own.
+/// Approvers who are notified of the changed request, each by an e-mail of their own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
-    /// Whether they are asked for the first time or reminded.
+    /// Whether this is the first notification or a reminder.
     pub kind: AnnouncementKind,
-    /// Who.
     pub approvers: BTreeSet<ApproverId>,
 }
 
 impl Messages {
-    /// What is told of a transition, given the request as it stands after it.
+    /// The announcement of a transition; `after` is the request after it.
     #[must_use]
     pub fn of_transition(after: &Request, transition: &Transition) -> Self {
         Self {
@@ -40,20 +38,20 @@ impl Messages {
         }
     }
 
-    /// What is told of a request whose status did not change.
+    /// The announcement about a request whose status did not change.
     #[must_use]
     pub fn of_note(after: &Request, kind: AnnouncementKind, at: Timestamp) -> Self {
         Self::default().and_note(after, kind, at)
     }
 
-    /// With something more that is told of the request.
+    /// Adds an announcement about the request.
     #[must_use]
     pub fn and_note(mut self, after: &Request, kind: AnnouncementKind, at: Timestamp) -> Self {
         self.announcements.push(note(after, kind, at));
         self
     }
 
-    /// With approvers who are asked. Nobody is asked where there are none.
+    /// Adds approvers who are notified, if there are any.
     #[must_use]
     pub fn and_ask(mut self, kind: AnnouncementKind, approvers: BTreeSet<ApproverId>) -> Self {
         if !approvers.is_empty() {
@@ -62,7 +60,6 @@ impl Messages {
         self
     }
 
-    /// Whether nobody is told anything.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let asks = self.ask.as_ref();

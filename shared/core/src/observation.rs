@@ -1,4 +1,4 @@
-//! What EC2 said of an endpoint, and what events said besides.
+//! EC2's answer about an endpoint, with the facts that events add.
 
 use std::sync::Arc;
 
@@ -9,18 +9,17 @@ use crate::connection::{Connection, Phase};
 use crate::ids::EndpointId;
 use crate::policy::Entry;
 
-/// What EC2 said of one endpoint, and when it was asked.
+/// EC2's answer about one endpoint, and its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// Which endpoint.
     pub endpoint_id: EndpointId,
-    /// The connection; none where EC2 does not list the endpoint.
+    /// The connection; `None` if EC2 does not list the endpoint.
     pub connection: Option<Connection>,
-    /// Not later than EC2 was asked: what was recorded since, EC2's answer cannot contradict.
+    /// A time not later than the call to EC2: the answer cannot contradict anything recorded since.
     pub seen_at: Timestamp,
     /// Who accepted or rejected it, by AWS CloudTrail's events.
     pub callers: Vec<Caller>,
-    /// The entries that DynamoDB has just deleted at their `purge_at`, where an event says so.
+    /// The entries that DynamoDB has just deleted at their `purge_at`, if an event says so.
     pub purged: Arc<[Entry]>,
 }
 
@@ -49,7 +48,7 @@ impl Observation {
         }
     }
 
-    /// What its state means for us. An endpoint that EC2 does not list has ended.
+    /// The phase of its state. An endpoint that EC2 does not list has ended.
     #[must_use]
     pub fn phase(&self) -> Phase {
         let connection = self.connection.as_ref();

@@ -1,8 +1,8 @@
-//! What one write leaves to be sent, and how far it is sent.
+//! The messages of one write, and how far they are sent.
 //!
-//! The item holds facts. Words are made of them when they are sent, so that a link's life counts from
-//! then. It remembers by itself which message is on the topic and which approver has their e-mail: what
-//! fails for one holds up nobody else, and is sent again alone.
+//! The item holds facts. They are put into words when they are sent, so that a link's life counts
+//! from then. The item records for itself which message is on the topic and which approver has
+//! their e-mail: if one of these fails, it does not hold up the others, and is sent again alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,125 +19,119 @@ use crate::messages::Messages;
 use crate::reach::ReachAlarm;
 use crate::request::Request;
 
-/// What is older than this, and still there, was left by somebody who failed.
+/// An item that is older than this was left behind by an invocation that failed.
 pub const LEFT_BEHIND_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
-/// One of the parts that the outbox is spread over, so that no one key takes all writes.
+/// One of the parts that the outbox is spread over, so that no single key takes all writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition(u8);
 
-/// Names an item of the outbox.
+/// The key of an item in the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OutboxKey {
-    /// Where it lies.
     pub partition: Partition,
-    /// Its id there.
     pub id: String,
 }
 
-/// The messages of one write, on their way.
+/// The messages of one write, while they are being sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutboxItem {
-    /// Names it among all others.
+    /// Unique among all items.
     pub id: String,
-    /// What it is about: an endpoint, or a finding by its service and name. Says where it lies.
+    /// The subject: an endpoint, or a finding by its service and name. It determines the partition.
     pub about: String,
     /// When it was written.
     pub at: Timestamp,
-    /// What everybody is told of a request.
+    /// The announcements of a request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub announcements: Vec<Announcement>,
-    /// What everybody is told of a service.
+    /// The announcement of a finding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<Alarm>,
-    /// What everybody is told of who gets approval e-mail.
+    /// The announcement about who gets approval e-mail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reach: Option<ReachAlarm>,
-    /// Who is asked.
+    /// The approval e-mails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_emails: Option<ApprovalEmails>,
-    /// How far it is sent.
+    /// What of it is sent.
     #[serde(default)]
     pub delivery: Delivery,
 }
 
-/// Approvers who are to be asked about a review.
+/// Approvers who are to be notified of a review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApprovalEmails {
-    /// The review as it stood when it was written.
+    /// The review as it was when the item was written.
     pub review: Announcement,
-    /// Who.
     pub approvers: BTreeSet<ApproverId>,
 }
 
-/// How far an item is sent.
+/// What of an item is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Delivery {
-    /// How often this was written down; a condition of writing it the next time.
+    /// How often this was written. The next write requires this number.
     #[serde(default)]
     pub revision: u64,
-    /// The messages that are on the topic, by their ids.
+    /// The ids of the messages that are on the topic.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub published: BTreeSet<String>,
-    /// Whether e-mail of it is held, and its review's deadline with it.
+    /// Whether its e-mail is held, and its review's deadline with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
-    /// The messages that SNS refused for good, by their ids, and what it said.
+    /// The messages that SNS refused for good, by their ids, with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
-    /// The same of the event bus; none if there is no bus.
+    /// The same for the event bus; `None` if there is no bus.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<OnBus>,
-    /// What became of each approver's e-mail. Whoever is not here is due.
+    /// The state of each approver's e-mail. An approver without one is due.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub emails: BTreeMap<ApproverId, EmailState>,
 }
 
-/// What became of one approver's e-mail.
+/// The state of one approver's e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EmailState {
-    /// It is sent.
     Sent,
-    /// It is not sent before this.
+    /// It is not sent before this time.
     NotBefore(Timestamp),
-    /// There is nothing left to ask.
+    /// It need not be sent any more.
     Dropped,
     /// SNS refused it for good.
     Refused,
 }
 
 impl EmailState {
-    /// Whether nothing becomes of it any more.
+    /// Whether this state is final.
     fn is_over(self) -> bool {
         !matches!(self, Self::NotBefore(_))
     }
 }
 
-/// One message of an item, by whom it is for.
+/// One message of an item, by recipient.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// For everybody: the message's id.
     Everybody(String),
     /// The same on the event bus.
     OnBus(String),
-    /// For an approver.
     Approver(ApproverId),
 }
 
 impl Partition {
-    /// How many there are.
     const COUNT: u8 = 16;
 
-    /// All of them.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self)
     }
 
-    /// Where what is about this lies: the same in every version, or what is there would not be found.
+    /// The partition for a subject. It must be the same in every version, or existing items would
+    /// not be found.
     #[must_use]
     pub fn of(about: &str) -> Self {
-        // FNV-1a. Endpoints' ids are random, those of tests are not.
+        // FNV-1a. Endpoint ids are random, but not those of tests.
         let hash = about.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
@@ -147,7 +141,7 @@ impl Partition {
     }
 }
 
-/// What the names of the partitions begin with.
+/// The names of the partitions begin with this.
 const OUTBOX: &str = "outbox#";
 
 impl fmt::Display for Partition {
@@ -172,7 +166,7 @@ impl FromStr for Partition {
 }
 
 impl OutboxItem {
-    /// The messages of a change; none if there are none.
+    /// The item for a change's messages; `None` if there are none.
     #[must_use]
     pub fn of_change(after: &Request, messages: &Messages, at: Timestamp) -> Option<Self> {
         if messages.is_empty() {
@@ -200,7 +194,7 @@ impl OutboxItem {
         })
     }
 
-    /// The message about a finding.
+    /// The item for a finding.
     #[must_use]
     pub fn of_finding(alarm: Alarm) -> Self {
         Self {
@@ -215,7 +209,7 @@ impl OutboxItem {
         }
     }
 
-    /// The message about who gets approval e-mail.
+    /// The item for an announcement about who gets approval e-mail.
     #[must_use]
     pub fn of_reach(alarm: ReachAlarm) -> Self {
         Self {
@@ -230,7 +224,7 @@ impl OutboxItem {
         }
     }
 
-    /// An open review, for an approver whom no e-mail reached when they were asked.
+    /// The item for an open review and an approver whom no e-mail reached before.
     #[must_use]
     pub fn of_review(review: &Request, approver: &ApproverId, at: Timestamp) -> Self {
         Self {
@@ -251,7 +245,6 @@ impl OutboxItem {
         }
     }
 
-    /// Where it lies.
     #[must_use]
     pub fn key(&self) -> OutboxKey {
         OutboxKey {
@@ -260,7 +253,7 @@ impl OutboxItem {
         }
     }
 
-    /// What everybody is told and is not on the topic yet.
+    /// The announcements that are not on the topic yet.
     ///
     /// # Errors
     /// If a document cannot be encoded, which only a bug can cause.
@@ -276,7 +269,7 @@ impl OutboxItem {
             .collect()
     }
 
-    /// Who has no e-mail yet and is to have it now.
+    /// The approvers whose e-mail is due and not sent yet.
     pub fn emails_due(&self, now: Timestamp) -> impl Iterator<Item = &ApproverId> {
         let emails = self.approval_emails.iter();
         let approvers = emails.flat_map(|emails| &emails.approvers);
@@ -287,20 +280,20 @@ impl OutboxItem {
         })
     }
 
-    /// Whether nothing becomes any more of what everybody is told.
+    /// Whether an announcement needs no more attempts.
     fn is_settled(&self, id: &str) -> bool {
         let delivery = &self.delivery;
         delivery.published.contains(id) || delivery.refused.contains_key(id)
     }
 
-    /// Whether somebody is to have an e-mail later.
+    /// Whether an approver's e-mail is to be sent later.
     #[must_use]
     pub fn has_to_wait(&self, approver: &ApproverId) -> bool {
         let state = self.delivery.emails.get(approver);
         matches!(state, Some(EmailState::NotBefore(_)))
     }
 
-    /// Notes that a part of it is sent.
+    /// Notes that a part was sent.
     pub fn sent(&mut self, part: Part) {
         match part {
             Part::Everybody(id) => _ = self.delivery.published.insert(id),
@@ -309,7 +302,7 @@ impl OutboxItem {
         }
     }
 
-    /// Notes that SNS, or the event bus, refused a part of it for good, and what it said.
+    /// Notes that SNS, or the event bus, refused a part for good, and why.
     pub fn refused(&mut self, part: Part, id: String, why: String) {
         if matches!(part, Part::OnBus(_)) {
             let bus = self.delivery.bus.get_or_insert_default();
@@ -322,17 +315,17 @@ impl OutboxItem {
         }
     }
 
-    /// Notes what became of an approver's e-mail.
+    /// Notes the state of an approver's e-mail.
     pub fn note_email(&mut self, approver: ApproverId, state: EmailState) {
         let emails = &mut self.delivery.emails;
-        // What is over stays so, whoever is late with another word.
+        // A final state stays, even if another instance reports later.
         let before = emails.get(&approver);
         if before.is_none_or(|before| !before.is_over()) {
             emails.insert(approver, state);
         }
     }
 
-    /// Takes over what another instance wrote down of the same item.
+    /// Merges another instance's record of the same item.
     pub fn and(mut self, other: &OutboxItem) -> Self {
         self.delivery.revision = self.delivery.revision.max(other.delivery.revision);
         let published = other.delivery.published.iter().cloned();
@@ -366,7 +359,7 @@ impl OutboxItem {
             && emails.flat_map(|emails| &emails.approvers).all(is_over)
     }
 
-    /// The ids of what everybody is told.
+    /// The ids of its announcements.
     pub(crate) fn message_ids(&self) -> impl Iterator<Item = &String> {
         let announcements = self.announcements.iter();
         announcements
@@ -375,13 +368,13 @@ impl OutboxItem {
             .chain(self.reach.iter().map(|alarm| &alarm.id))
     }
 
-    /// Whether a part of it is to be put aside, for people to look at.
+    /// Whether a part was refused, so that people have to look at it.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.all_refused().next().is_some()
     }
 
-    /// Who refused what for good: the messages by their ids, and what was said.
+    /// The refused messages: by whom, the id, and the reason.
     pub fn all_refused(&self) -> impl Iterator<Item = (&'static str, &String, &String)> {
         let by_sns = self.delivery.refused.iter();
         let by_bus = self.delivery.bus.iter().flat_map(|bus| &bus.refused);
@@ -389,8 +382,7 @@ impl OutboxItem {
         by_sns.chain(by_bus.map(|(id, why)| ("the event bus", id, why)))
     }
 
-    /// Whether the schedule is to send of it: something that waited is due, or somebody who should have
-    /// sent it failed.
+    /// Whether the schedule has to send it: a part that waited is due, or an invocation failed.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         let mut states = self.delivery.emails.values();
@@ -457,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_tells_nobody_anything_leaves_no_item() {
+    fn a_change_without_messages_leaves_no_item() {
         let review = request(Status::InReview);
         let nobody = Messages::default().and_ask(AnnouncementKind::ReviewOpened, BTreeSet::new());
         assert!(nobody.is_empty());
@@ -465,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_is_sent_once_and_what_is_left_is_known() {
+    fn each_part_is_sent_once_and_the_rest_is_known() {
         let mut item = item(&["alice", "bob"]);
         let due = |item: &OutboxItem| {
             let announcements = item.announcements_due().unwrap().len();
@@ -489,13 +481,13 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_left_is_due_after_five_minutes() {
+    fn an_item_left_behind_is_due_after_five_minutes() {
         let item = item(&[]);
         assert!(!item.is_due(at(299)) && item.is_due(at(300)));
     }
 
     #[test]
-    fn what_two_wrote_down_is_put_together() {
+    fn the_records_of_two_instances_are_merged() {
         let (mut one, mut other) = (item(&["alice", "bob"]), item(&["alice", "bob"]));
         one.sent(Part::Approver(id("alice")));
         other.note_email(id("alice"), EmailState::NotBefore(at(60)));
@@ -507,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_of_approval_email_is_told_and_an_open_review_goes_to_one_approver() {
+    fn a_reach_alarm_is_announced_and_an_open_review_is_sent_to_one_approver() {
         use crate::reach::{ReachAlarm, ReachFinding};
         let approver = id("bob");
         let finding = ReachFinding::ApproverNotReached { approver };
@@ -529,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outbox_is_spread_and_a_place_is_found_again() {
+    fn the_outbox_is_spread_and_a_partition_is_found_again() {
         let mut partitions = BTreeSet::new();
         for n in 0..200 {
             let partition = Partition::of(&format!("vpce-{n:017x}"));
@@ -537,7 +529,7 @@ mod tests {
             partitions.insert(partition);
         }
         assert_eq!(partitions.len(), 16);
-        // What a deployed version wrote is found by the next one.
+        // A deployed version's items must be found by the next version.
         let place = |about| Partition::of(about).to_string();
         assert_eq!(place("vpce-0123456789abcdef0"), PLACE);
         assert!("outbox#g".parse::<Partition>().is_err());

@@ -1,8 +1,8 @@
-//! What is to be done now about one connection: the request we have of it, against what EC2 says.
+//! Decides the next step for one connection, by comparing its request with EC2.
 //!
-//! Pure, and the only place that compares the two. Every entry of the product (an event, the
-//! schedule) ends here, in any order and any number of times, so the answer depends on nothing but
-//! the record, EC2 and the clock.
+//! This is pure, and the only place that compares the two. Every entry of the product (an event,
+//! the schedule) ends here, in any order and any number of times, so the answer depends only on the
+//! record, EC2 and the clock.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,43 +11,42 @@ use crate::judge::{Decision, Verdict};
 use crate::policy::Rule;
 use crate::request::{Actor, Cause, Request, Status};
 
-/// What is to be done.
+/// The next step for a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
     /// Record and EC2 agree, or there is nothing to record.
     Nothing,
-    /// Not now; reconcile will look again.
+    /// Nothing now; reconcile will look again.
     Leave(LeaveReason),
-    /// EC2 waits for a decision, or rejected what may be allowed by now: ask the policy, and enforce
-    /// what it says.
+    /// The connection is pending, or EC2 rejected it and it may be allowed by now: judge it by the
+    /// policy, and enforce the result.
     Judge,
-    /// People rejected it, and that was not carried out yet: enforce it as it stands. It needs their
-    /// right, which was there when it was recorded, and no policy.
+    /// People rejected it, and that was not carried out yet: enforce it. This needs their right,
+    /// which they had when it was recorded, and not the policy.
     Enforce,
-    /// EC2 shows an outcome that the record lacks: write it down.
+    /// EC2 shows an outcome that the record lacks: record it.
     Record {
         /// The status that EC2 shows.
         to: Status,
-        /// How it came about.
         cause: Cause,
     },
 }
 
-/// Why a connection is left alone for the moment.
+/// Why a connection is left alone for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaveReason {
     /// Another handler decided it and is asking EC2 right now.
     Claimed,
     /// The record is so young that EC2's contradiction may be its lag.
     Lag,
-    /// EC2 answered with a state this version does not know.
+    /// This version does not know the state that EC2 answered.
     UnknownState,
-    /// People approved it, and whether a deny that came since applies cannot be looked up.
+    /// People approved it, and it cannot be looked up whether a later deny applies.
     DenyUnknown,
 }
 
 impl LeaveReason {
-    /// For logs and metrics.
+    /// The name in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,17 +58,17 @@ impl LeaveReason {
     }
 }
 
-/// What EC2 said of an endpoint, and when it was asked.
+/// EC2's answer about an endpoint, and its time.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// The connection; none where EC2 does not list the endpoint.
+    /// The connection; `None` if EC2 does not list the endpoint.
     pub connection: Option<&'a Connection>,
-    /// Not later than EC2 was asked: what was recorded since, EC2's answer cannot contradict.
+    /// A time not later than the call to EC2: the answer cannot contradict anything recorded since.
     pub at: Timestamp,
 }
 
-/// Compares a request with EC2. `lag` is for how long after a change of ours EC2's descriptions
-/// are not held against us.
+/// Compares a request with EC2. `lag` is for how long after our own change EC2's descriptions may
+/// lag behind it.
 #[must_use]
 pub fn plan(
     request: Option<&Request>,
@@ -87,7 +86,7 @@ pub fn plan(
         return unrecorded(phase);
     };
     if request.is_claimed(now) {
-        // Whoever holds the claim asks EC2 at this moment and writes down what it says.
+        // The handler that holds the claim is asking EC2 at this moment and records the answer.
         return Plan::Leave(LeaveReason::Claimed);
     }
     let young = seen.at.duration_since(request.status_since) < lag;
@@ -115,7 +114,7 @@ pub fn plan(
                 to: Status::Gone,
                 cause: Cause::Ended,
             };
-            // That EC2 says so is one thing, that it does not list the endpoint another.
+            // EC2 may list the endpoint as gone, or not list it at all; these are different.
             match seen.connection {
                 Some(_) => gone,
                 None => unless_young(gone),
@@ -126,20 +125,21 @@ pub fn plan(
         (Status::InReview, Phase::Connected) => out_of_band(Status::Accepted),
         (Status::InReview, Phase::Rejected) => out_of_band(Status::Rejected),
 
-        // Decided, and EC2 was perhaps never asked.
+        // It was decided, and EC2 was perhaps never asked.
         (Status::Accepting, Phase::Waiting) => Plan::Judge,
         (Status::Rejecting, Phase::Waiting) => match request.decided_by {
-            // People's decision stands; a rule's is asked again, since it may have changed since.
+            // People's decision stands. A rule's decision is judged again, since the rule may have
+            // changed.
             Actor::Approver(_) | Actor::Iam(_) | Actor::Schedule => Plan::Enforce,
             Actor::Policy(_) | Actor::Aws | Actor::Unknown | Actor::Found => Plan::Judge,
         },
-        // What is connected is held against the policy by the audit, for a whole service at once.
+        // The audit compares accepted connections with the policy, for a whole service at once.
         (Status::Accepted | Status::Revoking, Phase::Connected) => Plan::Nothing,
 
-        // EC2 was asked and did it, and the answer was lost on the way to the record.
+        // EC2 carried it out, and its answer was lost before it was recorded.
         (Status::Accepting, Phase::Connected) => enforced(Status::Accepted),
         (Status::Rejecting, Phase::Rejected) => enforced(Status::Rejected),
-        // Only who cuts has claimed it.
+        // Only a handler that revokes has claimed it.
         (Status::Revoking, Phase::Rejected) if request.claimed_until.is_some() => {
             enforced(Status::Rejected)
         }
@@ -147,15 +147,16 @@ pub fn plan(
 
         // It was rejected when it became allowed, and EC2 was perhaps never asked.
         (Status::Accepting, Phase::Rejected) if request.retried_at.is_some() => Plan::Judge,
-        // Somebody else was quicker, and decided otherwise.
+        // Somebody else was faster, and decided otherwise.
         (Status::Accepting, Phase::Rejected) => out_of_band(Status::Rejected),
         (Status::Rejecting, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
 
-        // It may be allowed by now: it is tried again, or people are told that it is in vain.
+        // It may be allowed by now: it is tried again, or people are notified that the allow has no
+        // effect.
         (Status::Rejected, Phase::Rejected) if !young => Plan::Judge,
         (Status::Rejected, Phase::Rejected) => Plan::Nothing,
 
-        // EC2 contradicts the record: its lag at first, drift later.
+        // EC2 contradicts the record: at first this may be its lag, later it is drift.
         (Status::Accepted, Phase::Rejected) => unless_young(out_of_band(Status::Rejected)),
         (Status::Rejected, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
         (Status::Gone, Phase::Connected) => unless_young(out_of_band(Status::Accepted)),
@@ -166,20 +167,20 @@ pub fn plan(
     }
 }
 
-/// What becomes of people's approval that EC2 has not carried out yet.
+/// The state of people's approval that EC2 has not carried out yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approval {
-    /// It stands, whether the policy would ask people or not.
+    /// It stands, whether or not the policy would ask people.
     Stands,
-    /// A deny has come since, and wins (safety rule S3): the connection is judged anew. Who had decided
-    /// what, and what came of it, in words.
+    /// A later deny wins (safety rule S3): the connection is judged again. The text says who had
+    /// decided what, and what happened to it.
     Overtaken(String),
-    /// A deny has come since, and whether it applies cannot be looked up now.
+    /// There is a later deny, and it cannot be looked up now whether it applies.
     Unknown,
 }
 
-/// Holds people's approval against what the policy says now. `doubts` are the denies that may apply, where
-/// nobody knows where the account sits; those that the approval was given in spite of do not count.
+/// Compares people's approval with the current policy. `doubts` are the denies that may apply
+/// because the account's place is unknown; those that were known at the approval do not count.
 #[must_use]
 pub fn approval(
     request: &Request,
@@ -249,7 +250,7 @@ mod tests {
 
     const LAG: SignedDuration = SignedDuration::from_secs(60);
 
-    /// What EC2 said just now.
+    /// EC2's answer just now.
     fn planned(request: Option<&Request>, connection: Option<&Connection>, now: Timestamp) -> Plan {
         let seen = Seen {
             connection,
@@ -270,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_status_against_everything_ec2_may_say() {
+    fn every_status_against_every_state_of_ec2() {
         let phases = [
             ("waiting", Some(ConnectionState::PendingAcceptance)),
             ("connected", Some(ConnectionState::Available)),
@@ -278,7 +279,7 @@ mod tests {
             ("ended", Some(ConnectionState::Deleted)),
             ("unlisted", None),
         ];
-        // Rows: the record. Columns: the phases above, a day after the record was written.
+        // Rows are records. Columns are the phases above, a day after the record was written.
         let table = [
             (
                 None,
@@ -417,7 +418,7 @@ mod tests {
                 planned(Some(&request), None, at(60)),
                 Plan::Leave(LeaveReason::Lag)
             );
-            // EC2 saying that it was deleted is no lag.
+            // If EC2 says that it was deleted, that is no lag.
             let deleted = connection(ConnectionState::Deleted);
             let plan = planned(Some(&request), Some(&deleted), at(1));
             assert_eq!(word(&plan), "gone/ended");
@@ -425,13 +426,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_rejected_is_judged_again_and_not_at_once() {
+    fn a_rejected_connection_is_judged_again_but_not_at_once() {
         let rejected = connection(ConnectionState::Rejected);
         let mut request = request(Status::Rejected);
         let planned_at = |request: &Request, now| planned(Some(request), Some(&rejected), at(now));
         assert_eq!(planned_at(&request, 59), Plan::Nothing);
         assert_eq!(planned_at(&request, 60), Plan::Judge);
-        // Whether it is tried again is for `rejection` to say, once it is known to be allowed.
+        // Once it is known to be allowed, `rejection` says whether it is tried again.
         request.retried_at = Some(at(0));
         assert_eq!(planned_at(&request, 60), Plan::Judge);
         // Between decision and outcome, EC2 was perhaps never asked.
@@ -446,13 +447,13 @@ mod tests {
     }
 
     #[test]
-    fn an_old_answer_does_not_contradict_what_was_recorded_since() {
+    fn an_old_answer_does_not_contradict_newer_records() {
         let waiting = connection(ConnectionState::PendingAcceptance);
         let seen = Seen {
             connection: Some(&waiting),
             at: at(-5),
         };
-        // Asked before the request was accepted, and looked at long after.
+        // EC2 was asked before the request was accepted, and the answer is looked at long after.
         let plan = plan(Some(&request(Status::Accepted)), seen, at(86_400), LAG);
         assert_eq!(plan, Plan::Leave(LeaveReason::Lag));
     }
@@ -474,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_rejected_is_carried_out_and_what_they_approved_is_held_against_the_policy() {
+    fn a_rejection_by_people_is_carried_out_and_their_approval_is_compared_with_the_policy() {
         let waiting = connection(ConnectionState::PendingAcceptance);
         let people = [
             Actor::Approver("alice@example.com".to_owned()),
@@ -512,7 +513,7 @@ mod tests {
         }
     }
 
-    /// What the policy says, as far as an approval asks.
+    /// The policy's verdict, as far as an approval needs it.
     fn says(decision: Decision, rule: Option<Rule>, doubts: &[Rule]) -> Verdict {
         let unknown = |rule: &Rule| FailedCondition::OrganizationUnknown { rule: rule.clone() };
         Verdict {
@@ -532,12 +533,12 @@ mod tests {
         let (review, reject) = (Decision::Review, Decision::Reject);
         let none: &[Rule] = &[];
         let (one, both) = ([path.clone()], [path, other]);
-        // What the policy said when it was approved, what it says now, where the account sits.
+        // The verdict at the approval, the verdict now, and the account's place.
         let table = [
             (none, review, None, none, &off, "stands"),
             (none, Decision::Accept, Some(&allow), none, &off, "stands"),
             (none, review, Some(&allow), none, &outside, "stands"),
-            // The service rejects what is not listed, by now. Nobody denied this one.
+            // The service rejects unlisted accounts by now. Nobody denied this one.
             (none, reject, None, none, &off, "stands"),
             (none, reject, Some(&deny), none, &off, "overtaken"),
             (none, reject, Some(&deny), none, &failed, "overtaken"),
@@ -568,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn who_approved_and_which_deny_overtook_it_is_said() {
+    fn the_text_names_the_approver_and_the_deny_that_overtook_it() {
         let vote = |name: &str, void| Vote {
             approver: name.parse().unwrap(),
             choice: Choice::Approve,

@@ -1,5 +1,5 @@
-//! What a decision rests on: the policy as it was read for one connection, and which of its items must
-//! be unchanged when the decision is written.
+//! Preconditions: the policy as it was read for one connection, and which of its items must be
+//! unchanged when a decision is written.
 
 use crate::approver::ApproverId;
 use crate::connection::{Connection, Organization};
@@ -7,25 +7,25 @@ use crate::judge::{Decision, Verdict, outranks};
 use crate::policy::{Effect, Policy, Principal, Rule, Scope};
 use crate::policy_key::{PolicyKey, Stops};
 
-/// Names an item that a decision may rest on.
+/// Identifies an item that a decision may depend on.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PolicyItemId {
     /// The settings of one service, or of all.
     Settings(Scope),
     /// An allowlist entry.
     Entry(Rule),
-    /// A deny whose key is not written as it is read, and the rule that it means.
+    /// A deny with a key that is not in its normal form, and the rule that it means.
     UnexpectedDeny(PolicyKey, Rule),
-    /// What is remembered of the unexpected keys of one service, or of all.
+    /// The remembered unexpected keys of one service, or of all.
     UnexpectedKeys(Scope),
     /// An approver.
     Approver(ApproverId),
 }
 
 impl PolicyItemId {
-    /// Every policy item that could bear on a connection, and no other: its own service's and those of
-    /// `*`, with each principal that it is, both effects, the settings, and what is remembered of the
-    /// keys there.
+    /// All policy items that could concern a connection, and no others: its own service's and those
+    /// of `*`, with each principal that matches it, both effects, the settings, and the remembered
+    /// unexpected keys.
     #[must_use]
     pub fn all_of(connection: &Connection, organization: &Organization) -> Vec<PolicyItemId> {
         let mut principals = vec![
@@ -53,7 +53,7 @@ impl PolicyItemId {
         items
     }
 
-    /// The rule of an entry, by whichever key it is read.
+    /// The rule of an entry, for any form of its key.
     #[must_use]
     pub fn rule(&self) -> Option<&Rule> {
         match self {
@@ -62,38 +62,37 @@ impl PolicyItemId {
         }
     }
 
-    /// Whether it may hold a deny, or tell of one: every accept rests on there being none.
+    /// Whether it may hold a deny, or mention one: every accept requires that there is none.
     fn may_deny(&self) -> bool {
         let denies = |rule: &Rule| rule.effect == Effect::Deny;
         matches!(self, Self::UnexpectedKeys(_)) || self.rule().is_some_and(denies)
     }
 }
 
-/// An item that must be as it was read when a change is written: there with these attributes, or absent
-/// if it was absent.
+/// An item that must be unchanged when a change is written: present with these attributes, or
+/// absent if it was absent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Precondition {
-    /// Which item.
     pub item: PolicyItemId,
-    /// The attributes that matter; what else changed in it does not.
+    /// The attributes that matter; changes of others do not.
     pub attributes: &'static [&'static str],
 }
 
-/// The conditions that a verdict rests on: an entry in which none of these changed says the same.
+/// The conditions of an entry: if none of these changed, its verdict is the same.
 const CONDITIONS: [&str; 3] = ["max_connections", "regions", "expires_at"];
-/// What of the unexpected keys a decision rests on.
+/// The attribute of the remembered keys that a decision depends on.
 const REMEMBERED_KEYS: [&str; 1] = ["hash"];
-/// The settings that a rejection may rest on.
+/// The settings that a rejection may depend on.
 const JUDGED_SETTINGS: [&str; 3] = ["on_unlisted", "on_deadline", "review_hours"];
-/// The settings that a decision by votes rests on.
+/// The settings that a decision by votes depends on.
 const VOTED_SETTINGS: [&str; 3] = ["approvals_required", "on_deadline", "review_hours"];
-/// The settings that a revocation may rest on.
+/// The settings that a revocation may depend on.
 const REVOKING_SETTINGS: [&str; 4] = ["on_unlisted", "revoke", "revoke_at_most", "out_of_band"];
-/// What a vote rests on: the right of whoever cast it.
+/// The attributes of an approver that a vote depends on.
 const RIGHTS: [&str; 4] = ["services", "own_accounts", "slack_user_id", "iam_principal"];
 
 impl Precondition {
-    /// That an approver may still decide.
+    /// Requires that an approver may still decide.
     #[must_use]
     pub fn right_of(approver: &ApproverId) -> Self {
         Self {
@@ -102,7 +101,7 @@ impl Precondition {
         }
     }
 
-    /// That an entry is there, whatever it says: the allowlist is not empty.
+    /// Requires that an entry exists, with any content: the allowlist is not empty.
     #[must_use]
     pub fn presence_of(entry: PolicyItemId) -> Self {
         Self {
@@ -112,17 +111,16 @@ impl Precondition {
     }
 }
 
-/// The policy as it was read for one connection, whole: what it says, and of which items that is known.
+/// The whole policy as it was read for one connection, and the items that were read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PolicyRead {
-    /// What it says.
     pub policy: Policy,
-    /// The items that were asked for, those that are absent included.
+    /// The items that were requested, including the absent ones.
     pub items: Vec<PolicyItemId>,
 }
 
-/// A policy of which a part cannot be understood that may concern the connection: nothing is accepted,
-/// rejected or revoked by it (safety rule S2).
+/// A part of the policy that may concern the connection cannot be understood: nothing is accepted,
+/// rejected or revoked (safety rule S2).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the allowlist item {item} cannot be understood: {detail}")]
 pub struct UnreadablePolicy {
@@ -135,38 +133,38 @@ pub struct UnreadablePolicy {
 }
 
 impl PolicyRead {
-    /// What a verdict rests on. An accept rests on what every accept rests on, on its allow, and on there
-    /// being none that would govern before it; a reject on its deny, or on nothing being listed. A review
-    /// lets nobody in and cuts nobody off.
+    /// The preconditions of a verdict. An accept requires what every accept requires, its allow,
+    /// and that no allow exists that would govern before it; a reject requires its deny, or that
+    /// nothing is listed. A review accepts and revokes nothing.
     #[must_use]
     pub fn preconditions_of(&self, verdict: &Verdict) -> Vec<Precondition> {
         self.judged(verdict.decision, verdict.rule.as_ref())
     }
 
-    /// What the rejection of a review at its deadline rests on: that the settings are as they are, and
-    /// that nobody was allowed meanwhile.
+    /// The preconditions of rejecting a review at its deadline: the settings are unchanged, and
+    /// nobody was allowed meanwhile.
     #[must_use]
     pub fn preconditions_of_deadline(&self) -> Vec<Precondition> {
         self.judged(Decision::Reject, None)
     }
 
-    /// What every accept rests on besides its own allow or approvers, whoever decided it, when it is decided
-    /// and whenever it is taken up again: that no deny has come or changed, under whatever key (safety rule
+    /// The preconditions of every accept, besides its own allow or approvers, when it is decided
+    /// and whenever it is claimed again: no deny has come or changed, under any key (safety rule
     /// S3).
     #[must_use]
     pub fn preconditions_of_accept(&self) -> Vec<Precondition> {
         self.those(PolicyItemId::may_deny, &[])
     }
 
-    /// What the number of votes that suffice rests on, and the time there is for them.
+    /// The preconditions of counting votes: the required number, and the time that they have.
     #[must_use]
     pub fn preconditions_of_votes(&self) -> Vec<Precondition> {
         let is_settings = |item: &PolicyItemId| matches!(item, PolicyItemId::Settings(_));
         self.those(is_settings, &VOTED_SETTINGS)
     }
 
-    /// What a revocation rests on: its deny; or that nothing else allows the connection. And that the
-    /// service still revokes.
+    /// The preconditions of a revocation: its deny, or that nothing else allows the connection; and
+    /// that the service still revokes.
     #[must_use]
     pub fn preconditions_of_revocation(&self, verdict: &Verdict) -> Vec<Precondition> {
         let denied = verdict.decision == Decision::Reject;
@@ -185,7 +183,7 @@ impl PolicyRead {
         };
         let matters = |item: &PolicyItemId| match (decision, item.rule()) {
             (Decision::Review, _) => false,
-            // An allow that would govern before this one may ask for more.
+            // An allow that would govern before this one may have stricter conditions.
             (Decision::Accept, Some(rule)) => {
                 rule.effect == Effect::Allow
                     && governing.is_some_and(|allow| allow == rule || outranks(rule, allow))

@@ -1,9 +1,10 @@
-//! DynamoDB's time to live: when it may delete an entry, and what to say where it deleted one too early.
+//! DynamoDB's time to live: when it may delete an entry, and how a deletion that came too early is
+//! announced.
 //!
-//! An entry ends at its `expires_at`. `purge_at` is for tidying up after that and decides nothing; but an
-//! item that is deleted before it expires ends all the same: who was allowed is revoked, and who was denied
-//! may get in. So a `purge_at` that is not after `expires_at` is told as wrong, and such a deletion is named
-//! where it is the cause.
+//! An entry ends at its `expires_at`. `purge_at` only removes the item after that and decides
+//! nothing. But an item that is deleted before it expires has no effect any more: a consumer that
+//! was allowed is revoked, and one that was denied may connect. So a `purge_at` that is not after
+//! `expires_at` is reported as wrong, and such a deletion is named if it causes a change.
 
 use jiff::Timestamp;
 
@@ -11,13 +12,13 @@ use crate::connection::{Connection, Organization};
 use crate::judge::{Usage, Verdict, judge};
 use crate::policy::{Entry, Policy, Rule};
 
-/// What is wrong with an entry's `purge_at`. The entry can be understood, and holds.
+/// What is wrong with an entry's `purge_at`. The entry is valid nevertheless.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPurge {
     /// It is before 1970.
     #[error("purge_at is {0}, which is before 1970; write whole seconds since 1970")]
     Negative(i64),
-    /// It is so far off that it can only be milliseconds.
+    /// It is so late that it can only be in milliseconds.
     #[error(
         "purge_at is {0}, which is no year of four digits; write seconds since 1970, not milliseconds"
     )]
@@ -65,9 +66,8 @@ pub fn check(entry: &Entry) -> Result<(), InvalidPurge> {
     Ok(())
 }
 
-/// Of the entries that DynamoDB deleted at their `purge_at`, the one without which the policy says what it
-/// says of a connection: were it there, it would decide, and otherwise. None if the policy says so whether
-/// they were deleted or not.
+/// Finds the deleted entry that causes the policy's verdict about a connection: if the entry still
+/// existed, it would decide, and differently. `None` if the verdict is the same with all of them.
 #[must_use]
 pub fn cause<'a>(
     purged: &'a [Entry],
@@ -79,19 +79,20 @@ pub fn cause<'a>(
 ) -> Option<&'a Rule> {
     let decides = |entry: &&Entry| {
         if policy.entries.iter().any(|it| it.rule() == entry.rule()) {
-            // Somebody has put it back.
+            // Somebody has restored it.
             return false;
         }
         let mut before = policy.clone();
         before.entries.push((*entry).clone());
-        // As if it used no slot: what a limit stands in the way of is no less the entry's doing.
+        // Judge as if the connection did not count against the limit: the entry is the cause even
+        // if a limit is also in the way.
         let was = judge(&before, connection, organization, Usage::default(), now);
         was.rule.as_ref() == Some(entry.rule()) && was.decision != verdict.decision
     };
     purged.iter().filter(decides).map(Entry::rule).min()
 }
 
-/// How it is told that an entry's deletion is the cause, in one sentence.
+/// The sentence that names an entry's deletion as the cause.
 #[must_use]
 pub fn sentence(rule: &Rule) -> String {
     format!(
@@ -153,14 +154,14 @@ mod tests {
                 );
             }
         }
-        // An end within a second counts as it stands, and not as it is shown.
+        // An end within a second counts exactly, and not as it is displayed.
         let within = end.checked_add(jiff::SignedDuration::from_millis(500));
         let entry = entry(Effect::Allow, "*", within.ok()).with_purge_at(Some(seconds));
         assert!(check(&entry).is_err());
     }
 
     #[test]
-    fn a_deletion_is_the_cause_only_of_what_would_be_otherwise_without_it() {
+    fn a_deletion_is_the_cause_only_if_the_verdict_differs_without_it() {
         let allow = |principal| entry(Effect::Allow, principal, None);
         let deny = |principal| entry(Effect::Deny, principal, None);
         let expired = |effect| entry(effect, "012345678901", Some(at(0)));

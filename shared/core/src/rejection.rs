@@ -1,8 +1,8 @@
-//! What becomes of a connection that stays rejected at EC2 while the policy allows it by now.
+//! Decides about a connection that stays rejected at EC2 while the policy now allows it.
 //!
-//! What the policy or a deadline rejected is tried again, once; so is what somebody else rejected, where
-//! the service undoes what others do. The rest stays rejected, and whoever wrote the entry is told, once,
-//! that only a new endpoint comes of it.
+//! A rejection by the policy or by a deadline is tried again, once; so is a rejection by somebody
+//! else, if the service undoes what others do. Other connections stay rejected, and it is
+//! announced, once, that the entry helps only a new endpoint.
 
 use crate::connection::Organization;
 use crate::judge::{Decision, FailedCondition, Verdict};
@@ -11,16 +11,15 @@ use crate::request::{Actor, Request};
 
 pub use crate::request::StaysRejected;
 
-/// What is to be done about a rejected connection.
+/// What to do with a rejected connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rejection {
     /// Ask EC2 to accept it after all.
     TryAgain,
-    /// Tell people that this entry cannot take effect.
+    /// Announce that this entry has no effect.
     Tell(Rule),
-    /// Take note that the entry that was told of is not there any more: should it come back, it is news.
+    /// Note that the announced entry no longer exists: if it comes back, it is announced again.
     Forget,
-    /// Nothing.
     Stay,
 }
 
@@ -42,14 +41,14 @@ pub fn rejection(
         (Decision::Accept, _) if request.may_be_tried_again() && !stands => Rejection::TryAgain,
         (Decision::Accept, Some(rule)) if told_of != Some(rule) => Rejection::Tell(rule.clone()),
         (Decision::Accept, _) => Rejection::Stay,
-        // It is there, and a limit or a Region stands in its way for now.
+        // The entry exists, and a limit or a Region is in its way for now.
         (_, rule) if told_of.is_none() || rule.as_ref() == told_of => Rejection::Stay,
         _ if is_unsure(verdict, organization) => Rejection::Stay,
         _ => Rejection::Forget,
     }
 }
 
-/// Whether nobody can tell at the moment which entries matter.
+/// Whether it is unknown at the moment which entries matter.
 fn is_unsure(verdict: &Verdict, organization: &Organization) -> bool {
     let doubtful =
         |failed: &FailedCondition| matches!(failed, FailedCondition::OrganizationUnknown { .. });
@@ -120,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_rejected_stays_so_and_whoever_allows_it_is_told() {
+    fn a_rejection_by_people_stays_and_the_allow_is_announced_as_useless() {
         use Rejection::{Tell, TryAgain};
         let iam = || Actor::Iam("arn:aws:iam::111122223333:role/Admin".to_owned());
         let table = [
@@ -143,7 +142,7 @@ mod tests {
             let accept = verdict(Decision::Accept, Some(allow()));
             let found = decided(&request, &accept, out_of_band);
             assert_eq!(found, expected, "{actor:?} {out_of_band:?}");
-            // Once is all, whoever rejected it.
+            // It is tried only once, no matter who rejected it.
             request.retried_at = Some(at(0));
             let found = decided(&request, &accept, out_of_band);
             assert_eq!(found, Tell(allow()), "{actor:?} {out_of_band:?}");
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allow_is_told_of_once_until_it_goes_and_comes_back() {
+    fn an_allow_is_announced_once_until_it_goes_and_comes_back() {
         let mut request = rejected_by(Actor::Found);
         let announced =
             |request: &Request, verdict: &Verdict| decided(request, verdict, OutOfBand::Alert);
@@ -164,14 +163,14 @@ mod tests {
             announced_at: at(0),
         });
         assert_eq!(announced(&request, &accept), Rejection::Stay);
-        // Another entry is another matter.
+        // Another entry is announced again.
         let other = rule(Effect::Allow, "*");
         let by_other = verdict(Decision::Accept, Some(other.clone()));
         assert_eq!(announced(&request, &by_other), Rejection::Tell(other));
-        // Its limit is reached for a while: it is there all the time.
+        // Its limit is reached for a while, but it exists all the time.
         let limited = verdict(Decision::Review, Some(allow()));
         assert_eq!(announced(&request, &limited), Rejection::Stay);
-        // A look-up that fails is no news, now or when it is over.
+        // A failed look-up is not announced, neither now nor when it ends.
         let failed = rejection(
             &request,
             &review,
@@ -190,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn it_says_who_rejected_it_and_which_entry_comes_too_late() {
+    fn it_names_the_actor_and_the_entry_that_comes_too_late() {
         let mut request = rejected_by(Actor::Approver("alice@example.com".to_owned()));
         request.stays_rejected = Some(StaysRejected {
             allow: allow(),

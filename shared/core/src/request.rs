@@ -23,28 +23,28 @@ use crate::other_names::OtherNames;
 use crate::policy::{Rule, ServiceName};
 use crate::vote::{Vote, may_approve};
 
-/// Where a request stands.
+/// The status of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Waits for people.
+    /// It waits for people.
     InReview,
-    /// Decided; EC2 is being asked to accept.
+    /// It is decided; EC2 is being asked to accept.
     Accepting,
     /// EC2 accepted.
     Accepted,
-    /// Decided; EC2 is being asked to reject.
+    /// It is decided; EC2 is being asked to reject.
     Rejecting,
     /// EC2 rejected.
     Rejected,
-    /// Is connected, and will be cut when its grace period is over, unless the policy comes back.
+    /// It is connected, and will be revoked when its grace period is over, unless it is allowed
+    /// again.
     Revoking,
     /// The endpoint was deleted, failed or expired.
     Gone,
 }
 
 impl Status {
-    /// Every status.
     pub const ALL: [Status; 7] = [
         Status::InReview,
         Status::Accepting,
@@ -55,7 +55,7 @@ impl Status {
         Status::Gone,
     ];
 
-    /// The status as it is written in tables, messages and logs.
+    /// The status in tables, messages and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -69,8 +69,8 @@ impl Status {
         }
     }
 
-    /// What EC2 is asked for from here. While a connection that is to be cut has its grace period,
-    /// nobody asks yet: see [`Request::due`].
+    /// What EC2 is to be asked in this status. During a grace period, EC2 is not asked yet: see
+    /// [`Request::due`].
     #[must_use]
     pub fn pending_enforcement(self) -> Option<Enforcement> {
         match self {
@@ -93,7 +93,6 @@ impl fmt::Display for Status {
     }
 }
 
-/// A text that is no status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a request status")]
 pub struct UnknownStatus(String);
@@ -119,7 +118,7 @@ pub enum Enforcement {
 }
 
 impl Enforcement {
-    /// The status that its success leads to.
+    /// The status after success.
     #[must_use]
     pub fn outcome(self) -> Status {
         match self {
@@ -142,19 +141,19 @@ impl fmt::Display for Enforcement {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// The policy was asked about a connection that waits.
+    /// The policy judged a pending connection.
     Judged,
     /// Enough people voted.
     Voted,
     /// A review's deadline passed.
     Deadline,
-    /// EC2 did what it was asked.
+    /// EC2 carried a decision out.
     Enforced,
     /// Somebody else accepted or rejected the connection.
     OutOfBand,
-    /// The policy, or a person, withdrew an accepted connection.
+    /// The policy, or a person, revoked an accepted connection.
     Revoked,
-    /// What had been withdrawn is allowed again, or the service revokes no more.
+    /// A revocation ended: the connection is allowed again, or the service no longer revokes.
     Restored,
     /// EC2 would not accept a connection that had been rejected before.
     Refused,
@@ -163,7 +162,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The cause as it is written in history rows and messages.
+    /// The cause in history rows and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -182,8 +181,9 @@ impl Cause {
 
 /// Every legal transition, by cause: from which statuses (`None`: no request yet) to which.
 ///
-/// A judgement may start from any status: EC2 waits for a decision again, the policy changed between
-/// decision and enforcement, or it allows now what was rejected. [`plan`](crate::plan) says when.
+/// A judgement may start from any status: the connection is pending again at EC2, the policy
+/// changed between decision and enforcement, or it now allows a rejected connection.
+/// [`plan`](crate::plan) says when.
 pub const LEGAL: &[(Cause, &[Option<Status>], &[Status])] = {
     use Status::{Accepted, Accepting, Gone, InReview, Rejected, Rejecting, Revoking};
     &[
@@ -248,11 +248,11 @@ fn is_legal(cause: Cause, from: Option<Status>, to: Status) -> bool {
         })
 }
 
-/// Who or what made a transition.
+/// The actor of a transition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
 pub enum Actor {
-    /// An allowlist entry, or with none the service's settings.
+    /// An allowlist entry; the service's settings if `None`.
     Policy(Option<Rule>),
     /// An approver, by id.
     Approver(String),
@@ -260,11 +260,11 @@ pub enum Actor {
     Iam(String),
     /// A deadline of ours.
     Schedule,
-    /// AWS or the consumer: what happened without any decision at the provider.
+    /// AWS or the consumer, without a decision at the provider.
     Aws,
-    /// Somebody at the provider whose name no event gave.
+    /// Somebody at the provider whom no event named.
     Unknown,
-    /// Whoever it was before Gatekeeper first looked.
+    /// Somebody before Gatekeeper first looked.
     Found,
 }
 
@@ -283,7 +283,7 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What EC2 answered to the call that a transition records.
+/// EC2's answer to the call that a transition records.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ec2Answer {
     /// The error code, or the state that was read back; `ok` for a call that succeeded.
@@ -296,22 +296,19 @@ pub struct Ec2Answer {
 /// One change of a request's status. Each is written together with exactly one history row (S6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transition {
-    /// The status before; none for a request that is new.
+    /// The status before; `None` for a new request.
     pub from: Option<Status>,
     /// The status after.
     pub to: Status,
-    /// Why.
     pub cause: Cause,
-    /// When.
     pub at: Timestamp,
-    /// Who or what.
     pub actor: Actor,
-    /// In one sentence.
+    /// The reason, in one sentence.
     pub reason: String,
-    /// What EC2 answered, where it was asked.
+    /// EC2's answer, if it was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2: Option<Ec2Answer>,
-    /// What approvers had said of the review that this ends.
+    /// The approvers' votes in the review that this ends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<Vote>,
 }
@@ -319,78 +316,79 @@ pub struct Transition {
 /// Our durable record of one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The consumer's endpoint; names the request.
+    /// The consumer's endpoint. It is the request's key.
     pub endpoint_id: EndpointId,
-    /// The endpoint service.
     pub service_id: ServiceId,
-    /// The consumer, as EC2 says.
+    /// The consumer's account, as EC2 says.
     pub account_id: AccountId,
-    /// Where the endpoint is.
+    /// The Region of the endpoint.
     pub region: Region,
-    /// Where the request stands.
     pub status: Status,
     /// Counts the transitions: the first makes it 1.
     pub version: u64,
-    /// Counts the writes, those that change no status included. A write names the one it rests on.
+    /// Counts the writes, including those that keep the status. A write requires the revision that
+    /// it read.
     pub revision: u64,
-    /// What the policy said last, and why.
+    /// The policy's last verdict.
     pub verdict: Verdict,
-    /// Who or what made the decision that stands.
+    /// The actor of the current decision.
     pub decided_by: Actor,
-    /// The version that this decision came with.
+    /// The version of the current decision.
     pub decided_in: u64,
-    /// Whom AWS CloudTrail names for decisions beside those on record.
+    /// The principals whom AWS CloudTrail names for decisions besides those on record.
     pub other_names: OtherNames,
     /// When the request was opened.
     pub opened_at: Timestamp,
     /// Since when it has this status.
     pub status_since: Timestamp,
-    /// Until when the handler that asks EC2 has it to itself. Only between decision and outcome.
+    /// Until when the handler that asks EC2 has claimed it. Only between decision and outcome.
     pub claimed_until: Option<Timestamp>,
-    /// What people call the service, as the policy said last.
+    /// The name that people call the service by, from the policy as last read.
     pub service_name: Option<ServiceName>,
-    /// Whose account it is, as the allowlist said last.
+    /// The customer's name, from the allowlist as last read.
     pub customer: Option<String>,
-    /// The last review: the version that it opened with. Links and buttons name it, so that none of an
-    /// earlier review decides a later one.
+    /// The number of the last review: the version at which it opened. Links and buttons name it, so
+    /// that those of an earlier review cannot decide a later one.
     pub review: Option<u64>,
-    /// Who could decide that review and was asked.
+    /// The approvers of that review who were notified.
     pub notified: BTreeSet<ApproverId>,
-    /// When all of them last got a letter with a link that works.
+    /// When all of them last got an approval e-mail with a valid link.
     pub approval_emails_at: Option<Timestamp>,
-    /// How many people could decide it when it was last looked at.
+    /// How many approvers could decide it at the last look.
     pub deciders: u32,
-    /// How many had to approve.
+    /// How many approvals it needed.
     pub approvals_required: u32,
-    /// What they said.
+    /// The votes.
     pub votes: Vec<Vote>,
-    /// When a review is answered by the service's `on_deadline`.
+    /// When a review is ended by the service's `on_deadline`.
     pub deadline: Option<Timestamp>,
-    /// Whether that answer is to reject it; it stays open otherwise.
+    /// Whether the connection is rejected then; otherwise the review stays open.
     pub deadline_rejects: bool,
     /// How many reminders of a review were sent.
     pub reminders: u32,
-    /// When the last one was.
+    /// When the last reminder was sent.
     pub reminded_at: Option<Timestamp>,
-    /// When a connection that is being revoked is cut.
+    /// When a connection that is being revoked loses its access.
     pub due: Option<Timestamp>,
-    /// Whether somebody let it in though the policy did not, and nothing has allowed it since.
+    /// Whether somebody accepted it against the policy, and nothing has allowed it since.
     pub past_policy: bool,
-    /// Since when people know that an accepted connection would be cut if the service revoked.
+    /// Since when it has been announced that this accepted connection would be revoked if the
+    /// service revoked.
     pub reported_at: Option<Timestamp>,
-    /// When a connection that had been rejected was tried again, because it had become allowed.
-    /// Once is all.
+    /// When a rejected connection was tried again because it had become allowed. It is tried once
+    /// only.
     pub retried_at: Option<Timestamp>,
-    /// The allow of which people know that it cannot take effect, since the connection stays rejected.
+    /// The allow that was announced as having no effect, because the connection stays rejected.
     pub stays_rejected: Option<StaysRejected>,
-    /// Since when fewer people may decide its open review than must approve.
+    /// Since when the open review has needed more approvals than there are approvers who may decide
+    /// it.
     pub out_of_reach_since: Option<Timestamp>,
-    /// The entry that DynamoDB deleted before it expired, where that is why people know that an accepted
-    /// connection would be cut.
+    /// The entry that DynamoDB deleted before it expired, if that is the announced reason why an
+    /// accepted connection would be revoked.
     pub purged: Option<Rule>,
 }
 
-/// A transition that [`LEGAL`] does not hold, or that does not start where the request stands.
+/// A transition that is not in [`LEGAL`], or that does not start at the request's status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a request cannot go from {} to {to} ({})", .from.map_or("nothing", Status::as_str), .cause.as_str())]
 pub struct IllegalTransition {
@@ -403,7 +401,7 @@ impl Request {
     /// Opens the request of a connection that has none.
     ///
     /// # Errors
-    /// [`IllegalTransition`] unless the transition is one from nothing.
+    /// [`IllegalTransition`] unless the transition starts without a request.
     pub fn open(
         connection: &Connection,
         verdict: Verdict,
@@ -450,16 +448,16 @@ impl Request {
     /// The request after a transition.
     ///
     /// # Errors
-    /// [`IllegalTransition`] if there is no such transition from where the request stands.
+    /// [`IllegalTransition`] if there is no such transition from the request's status.
     pub fn after(&self, transition: &Transition) -> Result<Request, IllegalTransition> {
         check(Some(self.status), transition)?;
         let version = self.version.saturating_add(1);
         let before = || (self.decided_by.clone(), self.decided_in);
         let (decided_by, decided_in) = match (transition.cause, self.status) {
-            // Whoever let it in is remembered until it is cut, for the case that it is restored.
+            // The actor who accepted it is remembered until it is revoked, in case it is restored.
             (Cause::Enforced, Status::Revoking) => (transition.actor.clone(), version),
             (Cause::Revoked | Cause::Restored, _) => before(),
-            // These carry out or end a decision; they are none.
+            // These carry out or end a decision; they are none themselves.
             (Cause::Enforced | Cause::Refused | Cause::Ended, _) => before(),
             _ => (transition.actor.clone(), version),
         };
@@ -490,7 +488,7 @@ impl Request {
             reminders: 0,
             reminded_at: None,
             due: None,
-            // While it is being revoked, and when it is restored, it is the same connection.
+            // During a revocation, and after it was restored, it is the same connection.
             past_policy: self.past_policy
                 && matches!(transition.cause, Cause::Revoked | Cause::Restored),
             reported_at: None,
@@ -512,7 +510,7 @@ impl Request {
         })
     }
 
-    /// The request with a note on it, to be changed and written without a change of status.
+    /// A copy of the request for a note: a write that keeps the status.
     #[must_use]
     pub fn noted(&self) -> Request {
         Request {
@@ -521,8 +519,7 @@ impl Request {
         }
     }
 
-    /// Whether EC2 says of the connection what the request does: whose it is, on which service, and from
-    /// where.
+    /// Whether EC2 and the request agree on the connection's owner, service and Region.
     #[must_use]
     pub fn is_about(&self, connection: &Connection) -> bool {
         self.service_id == connection.service_id
@@ -530,8 +527,9 @@ impl Request {
             && self.region == connection.region
     }
 
-    /// The request with what EC2 says of whose connection it is (safety rule S4). Whoever has voted on
-    /// another's counts no more, and is asked anew. What holds a slot keeps what it holds it by.
+    /// The request with the owner that EC2 names (safety rule S4). Votes on another owner's request
+    /// no longer count, and approvers are notified anew. A request that counts against a limit
+    /// keeps counting where it did.
     #[must_use]
     pub fn corrected_by(&self, connection: &Connection) -> Request {
         if self.is_about(connection) || self.status.counts_as_usage() {
@@ -548,30 +546,30 @@ impl Request {
         }
     }
 
-    /// Whether EC2 may be asked, once, to accept this rejected connection after all, if the policy
-    /// says so now. What approvers rejected stays so, and what was rejected before we looked.
+    /// Whether EC2 may be asked, once, to accept this rejected connection if the policy now allows
+    /// it. A rejection by approvers stays, and so does one from before Gatekeeper.
     #[must_use]
     pub fn may_be_tried_again(&self) -> bool {
         self.retried_at.is_none()
             && match self.decided_by {
                 Actor::Policy(_) | Actor::Schedule => true,
-                // Only where the service undoes what others decide; its settings say.
+                // Only where the service undoes others' decisions, which its settings say.
                 Actor::Iam(_) | Actor::Unknown => true,
                 Actor::Approver(_) | Actor::Found | Actor::Aws => false,
             }
     }
 
-    /// Who is behind what EC2 is asked to do.
+    /// The actor behind what EC2 is asked to do.
     #[must_use]
     pub fn enforcer(&self) -> Actor {
         match self.status {
-            // Who let it in is remembered until it is cut.
+            // The actor who accepted it is remembered until it is revoked.
             Status::Revoking => Actor::Policy(self.verdict.rule.clone()),
             _ => self.decided_by.clone(),
         }
     }
 
-    /// Whether it waits for people, and there is nobody who may decide.
+    /// Whether it is in review, and nobody may decide it.
     #[must_use]
     pub fn nobody_may_decide(&self) -> bool {
         self.status == Status::InReview && self.deciders == 0
@@ -583,19 +581,19 @@ impl Request {
         may_approve(self.deciders, &self.votes)
     }
 
-    /// Whether it waits for more approvals than there are people who may approve.
+    /// Whether it is in review and needs more approvals than there are people who may approve.
     #[must_use]
     pub fn is_out_of_reach(&self) -> bool {
         self.status == Status::InReview && self.may_approve() < self.approvals_required
     }
 
-    /// Whether this is the review that is open now.
+    /// Whether this review is open now.
     #[must_use]
     pub fn is_open_review(&self, review: u64) -> bool {
         self.status == Status::InReview && self.review == Some(review)
     }
 
-    /// Whether a handler has the request to itself at the moment.
+    /// Whether a handler has claimed the request now.
     #[must_use]
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claimed_until.is_some_and(|until| now < until)
@@ -623,19 +621,19 @@ impl Decision {
     }
 }
 
-/// What a transition does to the consumer's slots under `max_connections`.
+/// What a transition does to the consumer's usage under `max_connections`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UsageEffect {
-    /// One is taken.
+    /// The request begins to count.
     Take,
-    /// One is given back.
+    /// The request no longer counts.
     Release,
-    /// None changes hands.
+    /// Nothing changes.
     Keep,
 }
 
 impl Transition {
-    /// What becomes of the consumer's slots.
+    /// The transition's effect on the consumer's usage.
     #[must_use]
     pub fn usage_effect(&self) -> UsageEffect {
         let before = self.from.is_some_and(Status::counts_as_usage);
@@ -688,7 +686,7 @@ mod tests {
 
     #[test]
     fn every_transition_is_legal_or_an_error() {
-        // What the table allows, written out a second time as arrows.
+        // The table of legal transitions, written a second time as arrows.
         let mut arrows = Vec::new();
         for from in Status::ALL {
             for to in Status::ALL {
@@ -708,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_accepted_without_a_decision_or_somebody_elses() {
+    fn nothing_becomes_accepted_without_a_decision_of_ours_or_others() {
         for from in Status::ALL {
             for cause in CAUSES {
                 let accepted =
@@ -726,7 +724,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_must_start_where_the_request_stands() {
+    fn a_transition_must_start_at_the_requests_status() {
         let stale = transition(Some(Status::InReview), Status::Gone, Cause::Ended);
         assert_eq!(
             request(Status::Accepted)
@@ -738,7 +736,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_connection_it_is_ec2_says_and_votes_on_anothers_are_none() {
+    fn ec2_says_whose_connection_it_is_and_votes_on_anothers_do_not_count() {
         use crate::connection::ConnectionState;
         use crate::fixtures::{at, connection};
         use crate::vote::{Channel, Choice, Vote};
@@ -774,7 +772,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transition_counts_and_ends_the_claim() {
+    fn a_transition_increases_the_version_and_ends_the_claim() {
         let mut before = request(Status::Accepting);
         before.claimed_until = Some(Timestamp::MAX);
         assert!(before.is_claimed(Timestamp::UNIX_EPOCH));
@@ -791,7 +789,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_let_it_in_is_remembered_until_it_is_cut() {
+    fn the_actor_who_accepted_is_remembered_until_the_revocation() {
         let approver = Actor::Approver("alice@example.com".to_owned());
         let mut accepted = request(Status::Accepted);
         accepted.decided_by = approver.clone();
@@ -830,7 +828,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_follow_the_status() {
+    fn usage_follows_the_status() {
         let slot = |from, to| transition(from, to, Cause::Judged).usage_effect();
         assert_eq!(slot(None, Status::Accepting), UsageEffect::Take);
         assert_eq!(

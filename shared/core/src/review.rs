@@ -1,4 +1,4 @@
-//! When a review is to be answered, what becomes of one that was not, and when people are reminded.
+//! Deadlines of reviews, what happens when they pass, and reminders.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 use crate::policy::{OnDeadline, ServiceSettings};
 use crate::request::{Request, Status};
 
-/// No two reminders are further apart than this.
+/// Two reminders are never further apart than this.
 const LONGEST_SILENCE_HOURS: i64 = 7 * 24;
 
-/// What is remembered of a review whose approval e-mail was held: people were not asked when they should have
-/// been, so its deadline must not reject it before they have had their time.
+/// A review whose approval e-mail was held: people were not notified in time, so its deadline must
+/// not reject it before they have had their time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldEmail {
     /// The review, as [`Request::review`] names it.
     pub review: u64,
-    /// When it was let go; none while it is held.
+    /// When the e-mail was released; `None` while it is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
 impl HeldEmail {
-    /// A deadline of a review that counts from when the review opened, counted from when its e-mail was let go;
-    /// none while that is held. What is remembered of another review changes nothing.
+    /// A deadline that counts from the opening of a review, moved to count from the release of its
+    /// e-mail; `None` while that is held. State of another review changes nothing.
     pub(crate) fn moves(self, review: &Request, deadline: Timestamp) -> Option<Timestamp> {
         if review.review != Some(self.review) {
             return Some(deadline);
@@ -33,15 +33,15 @@ impl HeldEmail {
     }
 }
 
-/// The deadline of a review, by the settings as they are now; none where they set none.
+/// The deadline of a review, by the current settings; `None` if they set none.
 #[must_use]
 pub fn deadline(review: &Request, settings: &ServiceSettings) -> Option<Timestamp> {
     let hours = SignedDuration::from_hours(i64::from(settings.review_hours?));
     review.status_since.checked_add(hours).ok()
 }
 
-/// The deadline that a review has missed, where the service rejects such reviews. `held` is what is remembered of
-/// its approval e-mail; whether it was held matters only once the deadline is over without that.
+/// The deadline that a review has missed, if the service rejects such reviews. `held` is the state
+/// of its approval e-mail; it matters only once the unmoved deadline has passed.
 #[must_use]
 pub fn missed_deadline(
     review: &Request,
@@ -55,7 +55,8 @@ pub fn missed_deadline(
     (moved <= now).then_some(moved)
 }
 
-/// The deadline of a review whose approval e-mail was held; none while it is, or where the settings set none.
+/// The deadline of a review whose approval e-mail was held; `None` while it is held, or if the
+/// settings set none.
 #[must_use]
 pub fn moved_deadline(
     review: &Request,
@@ -71,8 +72,8 @@ pub fn approvals_required(settings: &ServiceSettings) -> u32 {
     settings.approvals_required.unwrap_or(1).max(1)
 }
 
-/// Whether a review's time is over by what it says itself, though nobody may have written that down yet. `held` is
-/// what is remembered of its approval e-mail.
+/// Whether a review's time is over by its own fields, though that may not be recorded yet. `held`
+/// is the state of its approval e-mail.
 #[must_use]
 pub fn is_over(review: &Request, held: Option<&HeldEmail>, now: Timestamp) -> bool {
     let moved = |planned| held.map_or(Some(planned), |held| held.moves(review, planned));
@@ -89,8 +90,8 @@ pub fn is_reminder_due(review: &Request, settings: &ServiceSettings, now: Timest
     reminder_due_at(review, settings).is_some_and(|at| at <= now)
 }
 
-/// When people are to be reminded of a review next: `remind_hours` after it opened, and after each reminder
-/// twice the pause before it, up to a week. A `remind_hours` of 0 reminds nobody.
+/// When people are to be reminded of a review next: `remind_hours` after it opened, and then after
+/// twice the previous pause, up to a week. A `remind_hours` of 0 reminds nobody.
 #[must_use]
 pub fn reminder_due_at(review: &Request, settings: &ServiceSettings) -> Option<Timestamp> {
     let first = i64::from(settings.remind_hours.unwrap_or(0));
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn no_deadline_rejects_a_review_whose_email_is_held_or_was_held_until_just_now() {
+    fn no_deadline_rejects_a_review_whose_email_is_held_or_was_just_released() {
         let settings = ServiceSettings {
             review_hours: Some(1),
             on_deadline: Some(OnDeadline::Reject),
@@ -162,7 +163,7 @@ mod tests {
             Some(HeldEmail { review, until })
         };
         let table = [
-            // What is remembered, now, the deadline that was missed.
+            // Columns: the remembered state, the time, the missed deadline.
             (None, hour, Some(hour)),
             (held(1, None), hour, None),
             (held(1, None), 1000 * hour, None),
@@ -171,9 +172,9 @@ mod tests {
             (held(1, Some(hour - 1)), 2 * hour - 1, Some(2 * hour - 1)),
             (held(1, Some(5 * hour)), 6 * hour - 1, None),
             (held(1, Some(5 * hour)), 6 * hour, Some(6 * hour)),
-            // It was let go before the review opened, by a clock that differs.
+            // It was released before the review opened, by a different clock.
             (held(1, Some(-5)), hour, Some(hour)),
-            // Another review of the same endpoint.
+            // The state belongs to another review of the same endpoint.
             (held(2, None), hour, Some(hour)),
             (held(2, Some(hour)), hour, Some(hour)),
         ];
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_let_in_without_anybody() {
+    fn nobody_is_accepted_without_an_approval() {
         let settings = |approvals_required| ServiceSettings {
             approvals_required,
             ..ServiceSettings::default()
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn reminders_come_at_growing_pauses_and_never_more_than_a_week_apart() {
+    fn reminders_come_at_growing_pauses_of_at_most_a_week() {
         let announced = |remind_hours, until: i64| {
             let settings = ServiceSettings {
                 remind_hours,
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn longer_pauses_do_not_silence_a_review_that_was_reminded_of_often() {
+    fn longer_pauses_do_not_silence_a_review_with_many_reminders() {
         let mut review = request(Status::InReview);
         (review.reminders, review.reminded_at) = (7, Some(at(0)));
         let settings = ServiceSettings {

@@ -1,4 +1,4 @@
-//! The secret in a link: whoever has it may vote as the approver that it was sent to.
+//! The secret in a link: anybody who has it may vote as the approver to whom it was sent.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,20 +7,20 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-/// A token in a link has so many characters.
+/// The number of characters of a token in a link.
 const LENGTH: usize = 43;
-/// A link is encoded once by whoever forwards it, and perhaps again by what opens it.
+/// Forwarding a link encodes it once, and opening it perhaps again.
 const ENCODED_AT_MOST: usize = 3;
 
-/// 256 random bits, as a link carries them. Only its [`TokenHash`] is kept.
+/// 256 random bits, as a link carries them. Only its [`TokenHash`] is stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token([u8; 32]);
 
-/// SHA-256 of a token, in hexadecimal: enough to know it again, too little to make a link of it.
+/// SHA-256 of a token, in hexadecimal: enough to recognize it, too little to make a link.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenHash(String);
 
-/// A text that is no token. It says nothing of the text, which may be most of one.
+/// A text that is no token. The error does not quote the text, which may be most of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("that is not a token")]
 pub struct InvalidToken;
@@ -38,9 +38,9 @@ impl Token {
         URL_SAFE_NO_PAD.encode(self.0)
     }
 
-    /// The token in the last part of a link's path, as people paste it: perhaps encoded, broken across
-    /// lines, or with what a sentence or a mail program leaves behind it, such as `.`, `)`, `>` or `/`. The
-    /// token itself must be whole, and no letter or digit may follow it.
+    /// The token in the last part of a link's path, as people paste it: perhaps encoded, broken
+    /// across lines, or with characters that a sentence or a mail program appends, such as `.`,
+    /// `)`, `>` or `/`. The token itself must be whole, and no letter or digit may follow it.
     ///
     /// # Errors
     /// [`InvalidToken`].
@@ -58,7 +58,7 @@ impl Token {
         token.parse()
     }
 
-    /// What is kept of it.
+    /// The hash that is stored.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
         use fmt::Write as _;
@@ -82,7 +82,7 @@ impl TokenHash {
 impl FromStr for Token {
     type Err = InvalidToken;
 
-    /// Takes exactly what [`Token::reveal`] gives.
+    /// Accepts exactly what [`Token::reveal`] gives.
     fn from_str(text: &str) -> Result<Self, InvalidToken> {
         let mut bits = [0; 32];
         match URL_SAFE_NO_PAD.decode_slice(text, &mut bits) {
@@ -92,13 +92,13 @@ impl FromStr for Token {
     }
 }
 
-/// Takes percent-encoding off, once. What is none stays as it is.
+/// Removes percent-encoding, once. Other text stays as it is.
 fn decoded(text: &str) -> String {
     let mut parts = text.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
         let byte = part.split_at_checked(2).and_then(|(code, rest)| {
-            // The parser takes a sign as well.
+            // The parser would also accept a sign.
             let is_hex = code.bytes().all(|c| c.is_ascii_hexdigit());
             let byte = u8::from_str_radix(code, 16).ok().filter(|_| is_hex)?;
             Some((byte, rest))
@@ -123,8 +123,8 @@ impl fmt::Debug for Token {
     }
 }
 
-/// What mail programs and pages leave in a link that is copied from them. A soft hyphen is not among it: it
-/// stands where a word was broken, and a hyphen may be the token's.
+/// Characters that mail programs and pages leave in a copied link. A soft hyphen is not among them:
+/// it is at a place where a word was broken, and a hyphen may belong to the token.
 fn is_unseen(c: char) -> bool {
     matches!(
         c,
@@ -146,14 +146,14 @@ mod tests {
         assert_ne!(token.hash(), Token::new([0xac; 32]).hash());
     }
 
-    /// As it stands in a URL, with everything encoded that may be.
+    /// In a URL, with everything encoded that may be.
     fn encoded(text: &str) -> String {
         text.bytes().map(|byte| format!("%{byte:02X}")).collect()
     }
 
     #[test]
-    fn what_is_left_behind_a_link_is_passed_over() {
-        // Its text has both characters that are no letter and no digit.
+    fn characters_appended_to_a_link_are_ignored() {
+        // Its text has both characters that are neither letter nor digit.
         let token = Token::new([0xfb; 32]);
         let text = token.reveal();
         assert!(text.contains('-') || text.contains('_'), "{text}");
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_more_of_a_token_is_not_passed_over() {
+    fn characters_that_could_belong_to_a_token_are_not_ignored() {
         let text = Token::new([0x5a; 32]).reveal();
         let short = text.split_at(42).0;
         for link in [
@@ -207,7 +207,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_opens_but_what_holds_the_whole_token(text in "\\PC{0,60}") {
+        fn only_a_text_with_the_whole_token_opens(text in "\\PC{0,60}") {
             if let Ok(token) = Token::from_link(&text) {
                 prop_assert_eq!(Token::from_link(&token.reveal()), Ok(token));
             }

@@ -1,10 +1,10 @@
-//! Text as a person sees it: a character that shows nothing, or turns around what stands beside it, is
-//! shown as a mark such as `\u{202e}`.
+//! Text as a person sees it: a character that is invisible, or reverses the characters beside it,
+//! is shown as a mark such as `\u{202e}`.
 //!
-//! Customers, approvers and AWS write names, reasons and errors. Two that read alike must be alike, and
-//! none may read as something else than it is. So every text is marked where it leaves for a person: an
-//! e-mail is made of [`Shown`], and pages, Slack's texts and log lines each pass one place that marks them.
-//! What programs read keeps the true text.
+//! Customers, approvers and AWS write names, reasons and errors. Two that look alike must be the
+//! same, and none may look like something else. So every text is marked where it is shown to a
+//! person: an e-mail is made of [`Shown`], and pages, Slack's texts and log lines each pass one
+//! place that marks them. Programs get the true text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,7 +27,7 @@ fn is_ignorable(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// Whether a character shows nothing by itself. Line breaks and tabs do: they move what follows.
+/// Whether a character is invisible. Line breaks and tabs are not: they move the text after them.
 #[must_use]
 pub fn is_hidden(c: char) -> bool {
     is_ignorable(c) || (c.is_control() && !matches!(c, '\n' | '\t'))
@@ -53,7 +53,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A value within a line: a line break in it would make what follows look like a line of ours.
+/// A value within a line: a line break in it would make the rest look like a line of ours.
 #[must_use]
 pub fn in_line(text: &str) -> Cow<'_, str> {
     let shown = visible(text);
@@ -64,7 +64,7 @@ pub fn in_line(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// A text without what nobody sees.
+/// A text without invisible characters.
 #[must_use]
 pub fn without_hidden(text: &str) -> String {
     let shown = |part| match part {
@@ -101,7 +101,8 @@ pub fn visible_json(line: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// Copies what follows a backslash, marked if it stands for a hidden character; answers what is left.
+/// Copies the characters after a backslash, marked if they mean a hidden character; answers the
+/// rest.
 fn after_escape<'a>(escaped: &'a str, shown: &mut String) -> &'a str {
     let mut characters = escaped.chars();
     let (meant, left) = match characters.next() {
@@ -119,7 +120,8 @@ fn after_escape<'a>(escaped: &'a str, shown: &mut String) -> &'a str {
         mark_in_json(c, shown);
         return left;
     }
-    // The backslash with what it escapes, so that neither is taken for something else.
+    // Keep the backslash with its escaped character, so that neither is mistaken for something
+    // else.
     shown.push('\\');
     let mut characters = escaped.chars();
     shown.extend(characters.next());
@@ -136,7 +138,7 @@ fn mark_json(text: &str, shown: &mut String) {
 }
 
 fn mark_in_json(c: char, shown: &mut String) {
-    // Its backslash is one of the text, and no escape of JSON's.
+    // Its backslash belongs to the text, and is no escape of JSON's.
     shown.push('\\');
     shown.extend(c.escape_unicode());
 }
@@ -194,7 +196,7 @@ fn is_symbol(c: char) -> bool {
         | '\u{1f000}'..='\u{1faff}')
 }
 
-/// A text that goes to a person. There is no other way to make one than by marking what is hidden.
+/// A text for a person. It can only be made by marking the hidden characters.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Shown(String);

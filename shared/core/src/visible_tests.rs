@@ -14,7 +14,7 @@ use crate::request::{Actor, Ec2Answer, Request, Status};
 use crate::vote::{Channel, Choice, Vote};
 use crate::watch::Finding;
 
-/// One of each kind of character that is not seen.
+/// One invisible character of each kind.
 const HIDDEN: [char; 42] = [
     '\u{0}',
     '\u{7}',
@@ -64,7 +64,7 @@ fn is_all_seen(text: &str) -> bool {
     matches!(visible(text), Cow::Borrowed(_))
 }
 
-/// Texts in which what is hidden is not rare.
+/// Texts in which hidden characters are frequent.
 fn any_text() -> impl Strategy<Value = String> {
     let hidden = prop::sample::select(HIDDEN.as_slice());
     let other = prop_oneof![Just('\n'), Just('\r'), Just('\t'), any::<char>()];
@@ -201,7 +201,7 @@ proptest! {
     }
 }
 
-/// A request every text of which is somebody's.
+/// A request in which every text comes from somebody.
 fn any_request() -> impl Strategy<Value = Request> {
     let texts = prop::collection::vec(any_text(), 6);
     (texts, prop::option::of(any_text()), any::<bool>()).prop_map(|(texts, customer, by_iam)| {
@@ -231,7 +231,7 @@ fn any_request() -> impl Strategy<Value = Request> {
     })
 }
 
-/// Holds what of a message a person sees to be seen, and nothing of what a program reads to be changed.
+/// Asserts that everything for people is visible, and nothing for programs is changed.
 fn assert_seen(message: &Message) -> Result<(), TestCaseError> {
     prop_assert!(is_all_seen(&message.subject), "{}", message.subject);
     prop_assert!(is_all_seen(&message.text), "{}", message.text);

@@ -1,5 +1,5 @@
-//! The reviews that wait for people, told apart by whose they are: one of a stranger, that people leave
-//! alone, must not hide one of a customer that they forgot.
+//! The reviews that wait for people, with known and unknown accounts apart: a stranger's review
+//! that people leave alone must not hide a customer's that they forgot.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,14 +14,13 @@ use crate::request::{Request, Status};
 /// Whose reviews they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Whose {
-    /// An account that is known: an allowlist entry means it, or one of its endpoints is connected.
+    /// A known account: an allowlist entry names it, or one of its endpoints is connected.
     Known,
     /// Any other.
     Unknown,
 }
 
 impl Whose {
-    /// Both.
     pub const ALL: [Self; 2] = [Self::Known, Self::Unknown];
 }
 
@@ -44,7 +43,7 @@ struct OfAccount {
 }
 
 impl Reviews {
-    /// Takes note of a connection as EC2 lists it, and of its request if it has one.
+    /// Notes a connection from EC2's list, and its request if it has one.
     pub fn note(&mut self, connection: &Connection, request: Option<&Request>) {
         let is_connected = connection.state.phase() == Phase::Connected;
         if is_connected || request.is_some_and(is_named) {
@@ -62,7 +61,7 @@ impl Reviews {
         }
     }
 
-    /// Adds those of another service: who is a customer of one is no stranger to the others.
+    /// Adds another service's: a customer of one service is known to the others, too.
     pub fn add(&mut self, others: &Self) {
         self.known.extend(others.known.iter().cloned());
         for (account, others) in &others.by_account {
@@ -72,13 +71,13 @@ impl Reviews {
         }
     }
 
-    /// Since when the oldest waits.
+    /// Since when the oldest has waited.
     #[must_use]
     pub fn oldest(&self, whose: Whose) -> Option<Timestamp> {
         self.of(whose).filter_map(|reviews| reviews.oldest).min()
     }
 
-    /// How many need more people than may decide them.
+    /// How many need more approvers than may decide them.
     #[must_use]
     pub fn undecidable(&self, whose: Whose) -> usize {
         self.of(whose).map(|reviews| reviews.undecidable).sum()
@@ -93,8 +92,8 @@ impl Reviews {
     }
 }
 
-/// Whether an allowlist entry means the account, its endpoint or its place in an organization, whatever
-/// else it says. An entry for everybody names nobody.
+/// Whether an allowlist entry names the account, its endpoint or its place in an organization,
+/// whatever else it says. An entry for everybody names nobody.
 fn is_named(request: &Request) -> bool {
     let rule = request.verdict.rule.as_ref();
     request.customer.is_some() || rule.is_some_and(|rule| rule.principal != Principal::Anyone)
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn whom_an_entry_means_is_known_and_whom_one_for_everybody_lets_ask_is_not() {
+    fn an_account_is_known_by_an_entry_of_its_own_and_not_by_one_for_everybody() {
         for (principal, is_known) in [
             (None, false),
             (Some("*"), false),
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_connected_anywhere_is_known_in_whatever_order_they_are_seen() {
+    fn a_connected_account_is_known_in_any_order() {
         let connected = Connection {
             state: ConnectionState::Available,
             ..asking("000000000001")
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn reviews_that_too_few_may_decide_are_told_apart_likewise() {
+    fn reviews_that_too_few_may_decide_are_counted_apart_likewise() {
         let mut reviews = Reviews::default();
         for (account, principal) in [
             ("000000000001", Some("000000000001")),

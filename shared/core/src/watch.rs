@@ -1,5 +1,5 @@
-//! What lets connections in past Gatekeeper, or keeps it from hearing of them, found out service by
-//! service.
+//! Findings about services: configurations that let connections in past Gatekeeper, or that keep it
+//! from learning of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::evidence::Evidence;
 
-/// Something about a managed service that people must know for as long as it lasts.
+/// Something about a managed service that people must know as long as it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Finding {
-    /// The service accepts every request by itself (`AcceptanceRequired=false`).
+    /// The service accepts every request without a decision (`AcceptanceRequired=false`).
     AcceptanceNotRequired,
-    /// The service's permissions let every AWS account ask (`*`).
+    /// The service's permissions allow every AWS account to connect (`*`).
     AnyoneMayAsk,
     /// The service has no connection notification.
     NotificationMissing,
@@ -21,15 +21,16 @@ pub enum Finding {
     NotificationDisabled,
     /// The service's connection notification goes to another topic than ours.
     NotificationElsewhere,
-    /// The service's connection notification does not tell of `Connect`.
+    /// The service's connection notification does not include `Connect`.
     NotificationIncomplete,
     /// The rule that forwards AWS CloudTrail's events is missing or disabled.
     CloudTrailRuleMissing,
-    /// More connections would have to be cut than one run may cut, so none is.
+    /// More connections should be revoked than one run may revoke, so none is revoked.
     TooManyRevocations,
-    /// Connections would have to be cut, and none is, since the allowlist holds no entry for the service.
+    /// Connections should be revoked, and none is, since the allowlist holds no entry for the
+    /// service.
     AllowlistEmpty,
-    /// The service was looked after and is not managed any more, and is still there.
+    /// The service was managed and no longer is, and it still exists.
     NoLongerManaged,
     /// EC2 lists Transit Gateway attachments among the service's connections.
     TransitGatewayAttachments,
@@ -41,12 +42,11 @@ pub enum Finding {
     AlarmsUnheard,
 }
 
-/// What was looked for: each finding, and the evidence for it; none if it is not there. What could not be
-/// looked at is left out.
+/// What was looked for: each finding, and its evidence; `None` if the finding does not apply.
+/// Findings that could not be looked for are left out.
 pub type Seen = BTreeMap<Finding, Option<Evidence>>;
 
 impl Finding {
-    /// All of them.
     pub const ALL: [Self; 14] = [
         Self::AcceptanceNotRequired,
         Self::AnyoneMayAsk,
@@ -64,7 +64,7 @@ impl Finding {
         Self::AlarmsUnheard,
     ];
 
-    /// The finding that is written like this.
+    /// The finding with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL
@@ -72,7 +72,7 @@ impl Finding {
             .find(|finding| finding.as_str() == name)
     }
 
-    /// The finding as it is written in tables, messages, logs and metrics.
+    /// The finding's name in tables, messages, logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -93,8 +93,8 @@ impl Finding {
         }
     }
 
-    /// Whether the service's connection notification is not as it should be, so that requests are found
-    /// minutes late.
+    /// Whether the service's connection notification is wrong, so that requests are found minutes
+    /// late.
     #[must_use]
     pub fn is_about_notification(self) -> bool {
         matches!(
@@ -106,7 +106,7 @@ impl Finding {
         )
     }
 
-    /// Whether a topic has nobody who listens, so that people are not told what they must know.
+    /// Whether a topic has no subscribers, so that people are not notified of what they must know.
     #[must_use]
     pub fn is_unheard(self) -> bool {
         matches!(self, Self::AnnouncementsUnheard | Self::AlarmsUnheard)
@@ -234,35 +234,35 @@ impl Finding {
     }
 }
 
-/// What EC2 says of a service that was looked after and is not among the managed ones, when it is
-/// asked for it by its id.
+/// What EC2 says, by id, of a service that was managed and is not listed among the managed ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unlisted {
-    /// It is managed all the same: the list was behind.
+    /// It is still managed: the list lagged behind.
     Managed,
-    /// It is there, and is not managed.
+    /// It exists and is not managed.
     Unmanaged,
-    /// There is no such service any more.
+    /// It no longer exists.
     Deleted,
 }
 
-/// How a service is configured, as far as it matters here. What is none could not be looked at.
+/// How a service is configured, as far as findings need it. `None` could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ServiceFacts {
     /// Whether somebody must accept each connection.
     pub acceptance_required: Option<bool>,
-    /// The principals that may ask, as the service's permissions name them; `*` is every AWS account.
+    /// The principals that may connect, as the service's permissions name them; `*` is every AWS
+    /// account.
     pub principals: Option<BTreeSet<String>>,
-    /// Its connection notifications; none as well for a service that can have none, since its
+    /// Its connection notifications. Also `None` for a service that cannot have any, since its
     /// endpoints are not interface endpoints.
     pub notifications: Option<Vec<Notification>>,
-    /// Whether the rule for AWS CloudTrail's events is there and enabled.
+    /// Whether the rule for AWS CloudTrail's events exists and is enabled.
     pub cloud_trail_rule: Option<bool>,
-    /// Whether anybody listens to what is said of it.
+    /// Whether the topics have subscribers.
     pub subscribed: Subscribed,
 }
 
-/// Whether a topic has a confirmed subscription, or can do without. What is none was not looked at.
+/// Whether a topic has a confirmed subscription, or needs none. `None` was not looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Subscribed {
     /// The topic for announcements.
@@ -274,16 +274,15 @@ pub struct Subscribed {
 /// A connection notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
-    /// The topic it publishes to.
+    /// The topic that it publishes to.
     pub topic: String,
-    /// Whether it is enabled.
     pub enabled: bool,
-    /// Whether it tells of connection requests.
+    /// Whether it includes connection requests.
     pub tells_of_requests: bool,
 }
 
-/// What is wrong with a service, and what is not, of all that could be looked at. Its notification
-/// should go to `topic`; where no topic is named, any will do.
+/// Checks a service for all findings that could be looked for. Its notification should go to
+/// `topic`; with `None`, any topic is right.
 #[must_use]
 pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
     let mut seen = Seen::new();
@@ -313,7 +312,8 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
         note(finding, unheard, "no confirmed subscription");
     }
     if let Some(principals) = &facts.principals {
-        // All of them: who acknowledges that anybody may ask has seen who else may.
+        // All of them, so that somebody who acknowledges that anybody may connect has seen who else
+        // may.
         let anyone = principals.contains("*");
         let evidence = anyone.then(|| Evidence::of(principals.iter().cloned()));
         seen.insert(Finding::AnyoneMayAsk, evidence);
@@ -333,7 +333,7 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
     seen
 }
 
-/// The notifications that a service has, each in a few words.
+/// The notifications of a service, each in a few words.
 fn evidence_of(notifications: &[Notification]) -> Evidence {
     if notifications.is_empty() {
         return Evidence::only("no connection notification");
@@ -353,7 +353,7 @@ fn evidence_of(notifications: &[Notification]) -> Evidence {
     }))
 }
 
-/// The least that is wrong with the best of the notifications.
+/// The finding for the best of the notifications.
 fn notification_finding(notifications: &[Notification], topic: Option<&str>) -> Option<Finding> {
     let ours: Vec<&Notification> = notifications
         .iter()
@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn each_hole_is_found_and_a_sound_service_has_none() {
+    fn each_finding_is_found_and_a_sound_service_has_none() {
         let found = |change: fn(&mut ServiceFacts)| {
             let mut facts = good();
             change(&mut facts);
@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_looked_at_is_neither_there_nor_over() {
+    fn a_finding_that_could_not_be_looked_for_neither_begins_nor_ends() {
         assert_eq!(look(&ServiceFacts::default(), Some(OURS)), BTreeMap::new());
         let mut facts = good();
         facts.principals = None;
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn the_evidence_is_whom_the_permissions_name_and_where_notifications_go() {
+    fn the_evidence_is_the_principals_and_the_notifications_topics() {
         let mut facts = good();
         let account = "arn:aws:iam::777788889999:root";
         let principals = BTreeSet::from(["*".to_owned(), account.to_owned()]);

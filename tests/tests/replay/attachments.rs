@@ -1,5 +1,5 @@
-//! Transit gateway attachments in a world file: what EC2 has of them, and what people do about them. What Gatekeeper makes
-//! of them is tested elsewhere.
+//! Transit gateway attachments in a world file: their state at EC2, and what people do about them.
+//! What Gatekeeper does is tested elsewhere.
 
 use serde_json::{Value, json};
 
@@ -71,7 +71,7 @@ fn people_accept_reject_and_delete_attachments_later() {
 }
 
 #[test]
-fn an_attachment_that_makes_no_sense_is_named_with_its_line() {
+fn an_invalid_attachment_is_named_with_its_line() {
     let attachment = |id: &str, service: &str, more: &str| {
         format!("  - {{attachment_id: {id}, service_id: {service}, owner: \"444455556666\"{more}}}")
     };

@@ -1,4 +1,4 @@
-//! What a world file says happens later: time passes, the allowlist is edited, people click.
+//! The later steps of a world file: time passes, the allowlist is edited, people click.
 
 use serde_json::Value;
 
@@ -33,8 +33,8 @@ settings: [{{service_id: \"*\", {settings}}}]"
 const REMOVE_A: &str = "remove: [{service_id: \"*\", principal: \"111111111111\", effect: allow}]";
 const ALLOW_A: &str = "entries: [{service_id: \"*\", principal: \"111111111111\", effect: allow}]";
 
-/// What is new in a step, in few words, oldest first: the time, the last digit of the endpoint (`-` for
-/// the service), and `from>to cause` or what was announced.
+/// The new rows of a step, in few words, oldest first: the time, the last digit of the endpoint
+/// (`-` for the service), and `from>to cause` or the announcement.
 fn story(run: &Run, step: u64) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     run.steps()
@@ -107,23 +107,28 @@ fn a_revocation_is_reported_begun_and_carried_out_at_its_time() {
     assert_eq!(stories(&run), expected);
     assert_eq!(run.outcome(A), "review rejected rejected");
     assert_eq!(run.outcome(B), "accept accepted available");
-    assert_eq!(run.count("/notifications"), 6, "three accepted, three told");
+    assert_eq!(
+        run.count("/notifications"),
+        6,
+        "three accepted, three announced"
+    );
     assert_eq!(run.count("/ec2_calls/RejectVpcEndpointConnections"), 1);
-    // What edits and looking cost is not counted; what reconcile remembers of the allowlist's keys is: of the
-    // service, of `*`, and of what belongs to none.
+    // The calls for edits and for looking are not counted; those for what reconcile remembers of
+    // the allowlist's keys are: of the service, of `*`, and of what belongs to none.
     assert_eq!(run.count("/dynamodb_calls/PutItem"), 12);
     assert_eq!(run.count("/dynamodb_calls/DeleteItem"), 0);
 }
 
 #[test]
-fn what_is_printed_costs_no_call_that_is_counted() {
+fn printing_costs_no_call_that_is_counted() {
     let policy = allowed("", "revoke: enforce");
     let without = world(
         &[SERVICE],
         &[Connection(A, SERVICE, "111111111111", "")],
         &policy,
     );
-    // An edit that changes nothing for anybody, or the function that follows edits would act on it.
+    // This edit changes nothing for anybody; otherwise the function that follows edits would act on
+    // it.
     let again = "entries: [{service_id: \"*\", principal: \"111111111111\", effect: allow}]";
     let with = format!("{without}then: [{{after: 1h, reconciles: 0, {again}}}]\n");
     let (without, with) = (
@@ -171,7 +176,7 @@ fn lines_of_a_step_have_the_documented_fields() {
 }
 
 #[test]
-fn people_read_what_was_done_when_and_what_came_of_it() {
+fn people_read_what_was_done_when_and_its_result() {
     let text = later(
         &allowed("", "revoke: enforce, revoke_at_most: 1"),
         &format!(
@@ -239,7 +244,7 @@ fn a_policy_that_comes_back_in_time_undoes_the_revocation() {
 }
 
 #[test]
-fn an_entry_expires_without_an_edit_and_is_cut_by_the_second_run_that_sees_it() {
+fn an_entry_expires_without_an_edit_and_its_connection_is_revoked_by_the_second_run_that_sees_it() {
     let text = later(
         &allowed(
             ", expires_at: 2026-11-20T13:00:00Z",
@@ -261,7 +266,7 @@ fn an_entry_expires_without_an_edit_and_is_cut_by_the_second_run_that_sees_it() 
 }
 
 #[test]
-fn more_than_one_run_may_cut_is_not_cut_and_alarms_begin_and_end() {
+fn if_more_than_one_run_may_revoke_none_is_revoked_and_alarms_begin_and_end() {
     let text = later(
         &allowed("", "revoke: enforce, revoke_at_most: 1"),
         &format!(
@@ -313,7 +318,7 @@ fn a_place_under_a_limit_is_freed_by_a_delete_or_made_by_a_raise() {
         of_one(2)
     );
     let run = Replay::of(&text).json().ok();
-    // The place is free once the run that saw the endpoint go is through.
+    // The place is free after the run that saw the endpoint go.
     let freed: Vec<String> = stories(&run)
         .concat()
         .iter()
@@ -355,7 +360,7 @@ fn a_place_under_a_limit_is_freed_by_a_delete_or_made_by_a_raise() {
 }
 
 #[test]
-fn what_was_rejected_and_is_allowed_now_is_tried_and_told_once() {
+fn a_rejected_connection_that_is_allowed_now_is_tried_and_announced_once() {
     let text = later(
         "entries: [{service_id: \"*\", principal: \"111111111111\", effect: deny}]",
         &format!(
@@ -380,7 +385,7 @@ fn what_was_rejected_and_is_allowed_now_is_tried_and_told_once() {
 }
 
 #[test]
-fn clicks_on_the_console_are_told_kept_quiet_or_undone_as_the_service_says() {
+fn clicks_on_the_console_are_announced_recorded_or_undone_as_the_service_says() {
     let with = |setting: &str| {
         let text = later(
             &format!(
@@ -455,7 +460,7 @@ fn reviews_are_reminded_of_at_growing_pauses_and_rejected_at_their_deadline() {
 }
 
 #[test]
-fn steps_run_reconcile_as_often_as_they_say_whatever_becomes_of_the_events() {
+fn steps_run_reconcile_as_often_as_they_say_whatever_happens_to_the_events() {
     let steps = "  - {after: 1h, reconciles: 0}\n  - {after: 1h}\n";
     let text = later(&allowed("", "revoke: off"), steps);
     let run = Replay::of(&text).with(&["--no-reconcile"]).json().ok();
@@ -470,7 +475,7 @@ fn steps_run_reconcile_as_often_as_they_say_whatever_becomes_of_the_events() {
 }
 
 #[test]
-fn what_ec2_refuses_is_named_with_its_line_and_all_else_is_done() {
+fn a_refusal_of_ec2_is_named_with_its_line_and_everything_else_is_done() {
     let text = later(
         &allowed("", "revoke: off"),
         &format!("  - after: 1h\n    accept:\n      - {A}\n    reject: [{B}]\n"),
@@ -494,7 +499,7 @@ fn what_ec2_refuses_is_named_with_its_line_and_all_else_is_done() {
 }
 
 #[test]
-fn a_consumer_may_delete_what_is_on_its_way_out_already() {
+fn a_consumer_may_delete_an_endpoint_that_is_already_ending() {
     let text = world(
         &[SERVICE],
         &[Connection(A, SERVICE, "111111111111", "")],
@@ -512,7 +517,7 @@ fn a_consumer_may_delete_what_is_on_its_way_out_already() {
 }
 
 #[test]
-fn steps_that_make_no_sense_are_refused_with_their_line() {
+fn invalid_steps_are_refused_with_their_line() {
     let first = format!("  - {{after: 1h, {REMOVE_A}}}\n");
     let new = |id: &str, service: &str, more: &str| {
         format!(
@@ -537,7 +542,7 @@ fn steps_that_make_no_sense_are_refused_with_their_line() {
         ("{after: 1h, every: -1m}".to_owned(), "\"-1m\" is negative"),
         ("{after: 1h, reconciles: -1}".to_owned(), ""),
         ("{after: 1h, reconciles: often}".to_owned(), ""),
-        // It was removed by the step before.
+        // The step before removed it.
         (
             format!("{{after: 1h, {REMOVE_A}}}"),
             "the entry \"allow 111111111111 on *\" cannot be removed: it is not there by then",
@@ -596,7 +601,7 @@ fn steps_that_make_no_sense_are_refused_with_their_line() {
             format!("{{after: 1h, {}}}", new(D, SERVICE, ", state: asleep")),
             "the connection vpce-0000000000000000d is in the state \"asleep\"",
         ),
-        // Only later steps may touch what a step deletes or creates; the latter it may itself.
+        // Only later steps may touch what a step deletes; what a step creates, it may touch itself.
         (
             format!("{{after: 1h, delete: [{A}]}}\n  - {{after: 1h, accept: [{A}]}}"),
             "the endpoint vpce-0000000000000000a cannot be accepted: it is deleted by then",

@@ -1,5 +1,5 @@
-//! A thousand connections under a mixed policy, against a second opinion: the policy's order as
-//! written down in the documentation, in forty lines that share nothing with the product.
+//! A thousand connections under a mixed policy, compared with a second opinion: the documented
+//! order of the policy, in forty lines that share nothing with the product.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -19,7 +19,7 @@ const REGIONS: [&str; 3] = ["us-east-1", "eu-central-1", "ap-southeast-2"];
 const PAST: &str = "2026-11-20T12:00:00Z";
 const FUTURE: &str = "2026-11-21T12:00:00Z";
 
-/// Numbers that look random and are the same every time.
+/// Numbers that look random and are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -60,17 +60,17 @@ struct Mixed {
     services: Vec<String>,
     wishes: Vec<Wish>,
     entries: Vec<Entry>,
-    /// Rejects what is unlisted.
+    /// Rejects the unlisted.
     strict: String,
 }
 
-/// What must become of a connection.
+/// The expected decision about a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Fate {
     Accept,
     Reject,
     Review,
-    /// Accept, as long as the account has fewer than so many on the service.
+    /// Accept, as long as the account has fewer than this many on the service.
     Limited(usize),
 }
 
@@ -90,7 +90,8 @@ impl Entry {
         self.regions.is_empty() || self.regions.contains(&wish.region)
     }
 
-    /// The smaller, the more specific: endpoint, account, anyone; in each, own service before `*`.
+    /// The smaller, the more specific: endpoint, account, anyone; within each, the own service
+    /// before `*`.
     fn rank(&self) -> (u8, u8) {
         let principal = match self.principal.as_str() {
             "*" => 2,
@@ -133,7 +134,7 @@ impl Mixed {
             .collect();
         let wishes: Vec<Wish> = (0..connections)
             .map(|n| Wish {
-                // Ids of both lengths that there are.
+                // Ids of both existing lengths.
                 endpoint: format!("vpce-{n:0width$x}", width = if n % 2 == 0 { 8 } else { 17 }),
                 service: services[dice.throw(3)].clone(),
                 owner: accounts[dice.throw(accounts.len())].clone(),
@@ -318,7 +319,7 @@ impl Mixed {
             5 => created(),
             6 => created()["detail"].clone(),
             7 => queued(&[notification(&requested(endpoint).to_string())]),
-            // Neither is so: EC2 still waits for a decision.
+            // Neither is true: the connection is still pending at EC2.
             8 => cloudtrail(
                 "DeleteVpcEndpoints",
                 somebody,
@@ -378,7 +379,7 @@ fn run(mixed: &Mixed, seed: u64) -> Run {
     run
 }
 
-/// Checks a run against the second opinion, and answers each connection's verdict.
+/// Compares a run with the second opinion, and answers each connection's verdict.
 fn check(mixed: &Mixed, run: &Run) -> BTreeMap<String, String> {
     let lines: BTreeMap<String, Value> = run
         .connections()
@@ -452,7 +453,7 @@ fn check(mixed: &Mixed, run: &Run) -> BTreeMap<String, String> {
             continue;
         };
         let most = *max.min(eligible);
-        // Accepts that another rule grants count as well; whether before or after is a matter of order.
+        // Accepts by another rule count as well; the order decides whether before or after.
         let least = max.saturating_sub(*unlimited).min(*eligible);
         assert!((least..=most).contains(accepted), "{group:?}: {limited:?}");
         binding += usize::from(max < eligible);
@@ -468,10 +469,10 @@ fn check(mixed: &Mixed, run: &Run) -> BTreeMap<String, String> {
     assert_eq!(
         run.count("/notifications"),
         all,
-        "each outcome is told once"
+        "each outcome is announced once"
     );
-    // Two transitions for what was decided, one for what is in review. A limit may cost one more
-    // transaction for each connection over it: the one that finds the last slot taken.
+    // Two transitions for each decision, one for each review. A limit may cost one more transaction
+    // for each connection beyond it: the one that finds the last place taken.
     let transitions =
         2 * (run.count("/accepted") + run.count("/rejected")) + run.count("/in_review");
     let transactions = run.count("/dynamodb_calls/TransactWriteItems");
@@ -511,8 +512,8 @@ fn another_order_decides_the_same() {
     }
 }
 
-/// Without limits nothing is ever tried twice: exactly one transaction for each transition, and as
-/// few accept and reject calls as there are batches.
+/// Without limits nothing is tried twice: exactly one transaction for each transition, and as few
+/// accept and reject calls as there are batches.
 #[test]
 fn without_limits_a_transition_is_a_transaction() {
     let mut mixed = Mixed::new(120, 3);
@@ -558,7 +559,7 @@ async fn each_transition_has_one_row_of_history() {
         "{drained:?}"
     );
     world.reconcile().await;
-    // Again, when no lag of EC2's and no claim excuses anything: there must be nothing left to do.
+    // Look again when neither EC2's lag nor a claim is an excuse: nothing may be left to do.
     world.clock.advance(Duration::from_secs(600));
     for event in mixed.events(31) {
         world.queue.send(event.to_string());

@@ -13,7 +13,7 @@ pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
 pub(crate) const OTHER_SERVICE: &str = "vpce-svc-0b1b2c3d4e5f60718";
 pub(crate) const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:privatelink-connections";
 
-/// One run of `replay` that is being put together: a folder of its own with the world and events.
+/// A run of `replay` that is being prepared, in a folder of its own with the world and events.
 pub(crate) struct Replay {
     folder: TempDir,
     arguments: Vec<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Replay {
     record: Option<PathBuf>,
 }
 
-/// What a run of `replay` left behind.
+/// The result of a run of `replay`.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) status: i32,
@@ -105,7 +105,7 @@ impl Replay {
             .unwrap()
     }
 
-    /// Reads the first line as `head -n 1` does, and answers what is said to that.
+    /// Reads the first line like `head -n 1`, and answers the error output.
     pub(crate) fn read_one_line(self) -> String {
         let mut child = self.spawn();
         let mut line = String::new();
@@ -135,7 +135,7 @@ impl Replay {
 }
 
 impl Run {
-    /// All went well and nothing was complained of.
+    /// Asserts that all went well, without complaints.
     pub(crate) fn ok(self) -> Self {
         assert_eq!(
             (self.status, self.stderr.as_str()),
@@ -146,7 +146,8 @@ impl Run {
         self
     }
 
-    /// Unusable input: status 2, nothing on standard output, one line that starts so.
+    /// Asserts unusable input: status 2, nothing on standard output, one line that begins like
+    /// this.
     pub(crate) fn unusable(self, beginning: &str) {
         assert_eq!(
             (self.status, self.stdout.as_str()),
@@ -230,8 +231,8 @@ impl Run {
     }
 }
 
-/// The binary, brought up to date first: `cargo test` alone does not build another package's binary,
-/// and one that is left from yesterday would pass for today's.
+/// The binary, built first: `cargo test` alone does not build another package's binary, and an old
+/// one would be tested instead.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -243,7 +244,8 @@ fn binary() -> &'static Path {
         let target = profile.parent().unwrap();
         let mut cargo = Command::new(env!("CARGO"));
         cargo
-            // All of the workspace's features, or aws-sdk-ec2 would be compiled again.
+            // With all of the workspace's features, because otherwise aws-sdk-ec2 would be compiled
+            // again.
             .args([
                 "build",
                 "--quiet",
@@ -322,7 +324,7 @@ pub(crate) const ALLOWED: &str = "vpce-0123456789abcdef0";
 pub(crate) const DENIED: &str = "vpce-0123456789abcdef1";
 pub(crate) const UNKNOWN: &str = "vpce-0123456789abcdef2";
 
-/// All three of [`three`] are decided, and as they must be.
+/// Asserts the right decisions about all three of [`three`].
 pub(crate) fn assert_three_decided(run: &Run) {
     assert_eq!(run.outcome(ALLOWED), "accept accepted available");
     assert_eq!(run.outcome(DENIED), "reject rejected rejected");
@@ -367,7 +369,7 @@ pub(crate) fn queued(bodies: &[Value]) -> Value {
     json!({ "Records": records })
 }
 
-/// What CloudTrail tells of a call, through EventBridge.
+/// CloudTrail's event of a call, from EventBridge.
 pub(crate) fn cloudtrail(name: &str, caller: &str, request: Value, response: Value) -> Value {
     json!({
         "source": "aws.ec2",

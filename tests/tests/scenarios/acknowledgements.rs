@@ -1,4 +1,5 @@
-//! A finding that people know of and live with for a while is acknowledged: its alarm is free for others.
+//! A finding that people know and accept for a while is acknowledged, so that its alarm is free for
+//! others.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_local::dynamodb::Fault;
@@ -89,7 +90,7 @@ async fn days_pass(world: &World, days: u64) {
 
 const RULE: &str = "anyone_may_ask#vpce-svc-0a1b2c3d4e5f60718";
 
-/// How often the acknowledgement of the finding that anyone may ask was told to begin and to end.
+/// How often the acknowledgement of `anyone_may_ask` was announced to begin and to end.
 fn announced(world: &World) -> (usize, usize) {
     let count = |kind| alarms(world, "anyone_may_ask", kind);
     (count("alarm_acknowledged"), count("acknowledgement_ended"))
@@ -102,7 +103,7 @@ fn counted(world: &World) -> (f64, f64) {
     (open, acknowledged)
 }
 
-/// A world with a service that anybody may ask, which people were told of.
+/// A world with a service that anybody may ask, after people were notified.
 async fn world_open() -> World {
     let world = world_of(OPEN).await;
     runs(&world, 1).await;
@@ -157,13 +158,13 @@ async fn evidence_that_changes_is_not_covered() {
     assert_eq!(announced(&world), (1, 1));
     let over = last_document(&world, "acknowledgement_ended");
     assert_eq!(over["acknowledgement"]["ended"], "evidence_changed");
-    // It is over for good, though the evidence be as it was.
+    // The acknowledgement is over for good, even if the evidence is the same again.
     world.ec2.put_service(open());
     runs(&world, 2).await;
     assert_eq!(counted(&world), (1.0, 0.0));
     assert_eq!(announced(&world), (1, 1));
 
-    // Nor does one count that names other evidence from the beginning.
+    // An acknowledgement that names other evidence from the beginning does not count either.
     let world = world_open().await;
     for evidence in [&["*", ARN][..], &[ARN], &["* "]] {
         acknowledge(&world, RULE, evidence, 10).await;
@@ -219,7 +220,7 @@ async fn it_ends_with_the_finding_and_does_not_cover_the_next() {
     runs(&world, 2).await;
     assert_eq!(counted(&world), (1.0, 0.0));
     assert_eq!(announced(&world), (1, 1));
-    // Whoever means it anew writes it anew.
+    // To acknowledge it again, somebody must write the item again.
     acknowledge(&world, RULE, &["*"], 20).await;
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0));
@@ -276,7 +277,7 @@ async fn it_ends_at_thirty_days_where_anybody_gets_in_or_may_ask_and_at_ninety_e
 }
 
 #[tokio::test]
-async fn one_that_is_withdrawn_or_spoiled_silences_nothing_any_more() {
+async fn a_withdrawn_or_spoiled_acknowledgement_silences_nothing_any_more() {
     let world = world_open().await;
     acknowledge(&world, RULE, &["*"], 10).await;
     runs(&world, 1).await;
@@ -327,7 +328,7 @@ async fn policy_that_cannot_be_read_cannot_be_acknowledged() {
         Some(1.0),
         "it is an error itself"
     );
-    // Nor what is no finding of a service at all.
+    // The same holds for a name that is no finding of a service.
     withdraw(&world, &rule).await;
     malformed(&world, SERVICE, "allow#000000000003").await;
     for rule in ["policy_unreadable", "approver_email_held"] {
@@ -347,7 +348,8 @@ async fn policy_that_cannot_be_read_cannot_be_acknowledged() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_understood_silences_nothing_stops_nothing_and_is_told() {
+async fn an_acknowledgement_that_cannot_be_understood_silences_and_stops_nothing_and_is_announced()
+{
     let cases: [(&str, &[(&str, AttributeValue)], &str); 5] = [
         (
             "anyone_may_ask",
@@ -431,7 +433,7 @@ async fn its_edits_decide_nothing_and_its_key_is_expected() {
         asked,
         "nobody's connection is looked at"
     );
-    // Nor when all keys of the table are read.
+    // The same holds when all keys of the table are read.
     for _ in 0..2 {
         days_pass(&world, 2).await;
         assert_eq!(measured(&world, "UnexpectedPolicyKeys"), 0.0);
@@ -479,7 +481,7 @@ async fn the_announcement_holds_the_evidence_and_the_item_that_acknowledges_it()
 }
 
 #[tokio::test]
-async fn each_finding_is_told_with_its_evidence() {
+async fn each_finding_is_announced_with_its_evidence() {
     let world = world_of(WORLD).await;
     let connected = |n: u32| {
         NewConnection::new(SERVICE, "000000000009")
@@ -495,7 +497,7 @@ async fn each_finding_is_told_with_its_evidence() {
     assert_eq!(begun["finding"], "too_many_revocations");
     let both = serde_json::json!([endpoint(11).to_string(), endpoint(12).to_string()]);
     assert_eq!(begun["evidence"], both);
-    // Acknowledged, one more is not covered.
+    // The acknowledgement does not cover one more.
     let rule = format!("too_many_revocations#{SERVICE}");
     let ids = [endpoint(11).to_string(), endpoint(12).to_string()];
     acknowledge(&world, &rule, &[&ids[0], &ids[1]], 10).await;
@@ -531,7 +533,7 @@ async fn attachments_that_are_acknowledged_are_no_alarm_however_long_they_wait()
 }
 
 #[tokio::test]
-async fn functions_that_run_at_the_same_time_tell_of_it_once() {
+async fn functions_that_run_at_the_same_time_announce_it_once() {
     let world = world_open().await;
     acknowledge(&world, RULE, &["*"], 10).await;
     let (one, two) = (
@@ -545,13 +547,13 @@ async fn functions_that_run_at_the_same_time_tell_of_it_once() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_down_silences_nothing() {
+async fn an_acknowledgement_that_cannot_be_recorded_silences_nothing() {
     let world = world_open().await;
     acknowledge(&world, RULE, &["*"], 10).await;
     let fault = Fault::InternalError;
     world.dynamodb.inject("TransactWriteItems", fault, 100);
     world.reconcile().await;
-    assert_eq!(counted(&world), (1.0, 0.0), "nobody was told");
+    assert_eq!(counted(&world), (1.0, 0.0), "nothing was announced");
     world.dynamodb.clear_faults();
     runs(&world, 1).await;
     assert_eq!(counted(&world), (0.0, 1.0));
@@ -604,7 +606,7 @@ async fn acknowledge_all(world: &World, finding: &str) {
 }
 
 #[tokio::test]
-async fn whatever_is_announced_can_be_acknowledged_by_the_item_in_the_announcement() {
+async fn every_announced_finding_can_be_acknowledged_by_the_item_in_the_announcement() {
     let quiet = format!("services:\n  - {{service_id: {SERVICE}, notification: false}}\n");
     let notified = format!("services:\n  - {{service_id: {SERVICE}}}\n");
     let connected = format!(

@@ -1,5 +1,4 @@
-//! What people are told is told elsewhere: nothing that is decided waits for it, and nothing is lost on
-//! the way.
+//! Announcements are sent apart from decisions: no decision waits for them, and none is lost.
 
 use std::collections::BTreeMap;
 
@@ -48,13 +47,13 @@ pub(crate) async fn kept(world: &World, partition: &str) -> usize {
 }
 
 #[tokio::test]
-async fn what_fails_for_one_topic_is_sent_again_alone() {
+async fn a_message_that_fails_for_one_topic_is_sent_again_alone() {
     let world = world_of(ASKED).await;
     let approvals = world.approvals_topic.clone();
     refuse(&world, &approvals);
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
-    assert_eq!(told_of(&world, 3), ["review_opened"]);
+    assert_eq!(announcements_of(&world, 3), ["review_opened"]);
     assert_eq!(approval_emails(&world, "alice", 3).len(), 0);
     assert_eq!(kept(&world, "outbox#").await, 1, "one item for all of it");
     world.sns.clear_faults();
@@ -67,12 +66,12 @@ async fn what_fails_for_one_topic_is_sent_again_alone() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_about_what_is_over_or_not_theirs_any_more() {
+async fn nobody_is_notified_of_a_review_that_is_over_or_no_longer_theirs() {
     let world = world_of(ASKED).await;
     let approvals = world.approvals_topic.clone();
     refuse(&world, &approvals);
     world.reconcile().await;
-    // Bob is none any more, Alice is.
+    // Bob is no approver any more, Alice is.
     let bob = "bob@example.com".parse().unwrap();
     world.remove_approver(&bob).await.unwrap();
     world.sns.clear_faults();
@@ -112,7 +111,7 @@ async fn a_links_life_counts_from_when_it_is_sent() {
 }
 
 #[tokio::test]
-async fn what_sns_refuses_for_good_is_put_aside_and_holds_up_nothing() {
+async fn a_message_that_sns_refuses_for_good_is_put_aside_and_holds_up_nothing() {
     let world = world_of(ASKED).await;
     let kind = FaultKind::Refused {
         code: "InvalidParameter".to_owned(),
@@ -126,9 +125,13 @@ async fn what_sns_refuses_for_good_is_put_aside_and_holds_up_nothing() {
     world.reconcile().await;
     world.sweep().await;
     assert_eq!(status(&world, 4).await, Some(Status::Accepted));
-    assert_eq!(told_of(&world, 3), ["review_opened"], "the others are told");
+    assert_eq!(
+        announcements_of(&world, 3),
+        ["review_opened"],
+        "the others are announced"
+    );
     assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
-    assert_eq!(told_of(&world, 4), [""; 0]);
+    assert_eq!(announcements_of(&world, 4), [""; 0]);
     assert_eq!(kept(&world, "refused").await, 1);
     assert_eq!(kept(&world, "outbox#").await, 0, "it is not tried again");
     let refused = world.announcements().metrics().last("RefusedMessages");
@@ -136,7 +139,7 @@ async fn what_sns_refuses_for_good_is_put_aside_and_holds_up_nothing() {
 }
 
 #[tokio::test]
-async fn what_an_address_does_not_take_at_once_waits_and_nothing_else_does() {
+async fn only_the_e_mails_wait_that_an_address_does_not_take_at_once() {
     let world = world_of(ASKED).await;
     for n in 10..110 {
         somebody_asks(&world, n, &format!("{n:012}"));
@@ -145,16 +148,20 @@ async fn what_an_address_does_not_take_at_once_waits_and_nothing_else_does() {
     world.reconcile_alone().await;
     world.announce().await.unwrap();
     assert_eq!(world.clock.now(), begun, "nothing sleeps");
-    assert_eq!(announced(&world).len(), 101, "everybody is told at once");
+    assert_eq!(
+        announced(&world).len(),
+        101,
+        "everything is announced at once"
+    );
     let asked = |world: &World| world.sns.inbox_of("alice@example.com").len();
     assert_eq!(asked(&world), 4);
-    // A customer who is allowed is let in meanwhile.
+    // A customer who is allowed is accepted meanwhile.
     allow(&world, "*", "000000000001").await;
     somebody_asks(&world, 1, "000000000001");
     handle(&world, batch_of(1)).await;
-    assert_eq!(told_of(&world, 1), ["accepted"]);
+    assert_eq!(announcements_of(&world, 1), ["accepted"]);
     assert_eq!(world.clock.now(), begun);
-    // The schedule sends the rest, no more than an address takes.
+    // The schedule sends the rest, no faster than an address takes it.
     for _ in 0..4 {
         minutes_pass(&world, 1);
         world.sweep().await;
@@ -171,7 +178,7 @@ async fn what_an_address_does_not_take_at_once_waits_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn two_that_send_at_the_same_time_outrun_no_address_together() {
+async fn two_senders_at_the_same_time_keep_to_an_addresss_rate() {
     let world = world_of(ASKED).await;
     for n in 10..40 {
         somebody_asks(&world, n, &format!("{n:012}"));
@@ -189,7 +196,7 @@ async fn two_that_send_at_the_same_time_outrun_no_address_together() {
 }
 
 #[tokio::test]
-async fn more_than_fifty_approvers_are_all_asked_and_reminded() {
+async fn more_than_fifty_approvers_are_all_notified_and_reminded() {
     let world = world_of(ASKED).await;
     settings(&world, "remind_hours: 4").await;
     for n in 0..70 {

@@ -1,4 +1,4 @@
-//! Answers of EC2 that its simulator does not give: what a later API may list, and what nobody expects.
+//! Answers of EC2 that its simulator does not give: those of a later API, and unexpected ones.
 
 use std::sync::Arc;
 
@@ -26,12 +26,12 @@ pub(crate) fn answers(
     world.ec2.set_on_answer(Some(Arc::new(hook) as OnAnswer));
 }
 
-/// Has EC2 answer as its simulator does again.
+/// Makes EC2 answer like its simulator again.
 pub(crate) fn as_ever(world: &World) {
     world.ec2.set_on_answer(None);
 }
 
-/// Changes the connection of the endpoint `n`, where a list has it.
+/// Changes the connection of the endpoint `n`, if a list has it.
 pub(crate) fn of_endpoint(list: &str, n: u32, change: impl Fn(&str) -> String) -> String {
     let id = format!("<vpcEndpointId>{}</vpcEndpointId>", endpoint(n));
     let Some(at) = list.find(&id) else {

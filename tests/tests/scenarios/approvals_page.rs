@@ -1,4 +1,4 @@
-//! Approvers' links: what people see and do there, and what programs cannot.
+//! Approvers' links: what people see and do there, and what programs cannot do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ policy:
     - {id: carol@example.com, services: ["*"]}
 "#;
 
-/// What programs that scan mail send for the choice.
+/// The choice that mail scanners send.
 const APPROVE: &[(&str, &str)] = &[("choice", "approve"), ("reason", "")];
 
 async fn panel() -> World {
@@ -94,7 +94,7 @@ pub(crate) async fn post(world: &World, token: &str, fields: &[(&str, &str)]) ->
     answer(world, &request(Method::Post, token, &form, body.as_bytes())).await
 }
 
-/// What a person who approves sends.
+/// Sends an approval, as a person does.
 async fn approve(world: &World, name: &str, n: u32) -> Response {
     let (token, typed) = (token(world, name, n), end_of(n));
     let fields = [("choice", "approve"), ("reason", ""), ("typed", &typed)];
@@ -111,7 +111,7 @@ async fn reject(world: &World, name: &str, n: u32) -> Response {
     post(world, &token, &fields).await
 }
 
-/// What a page is called, and its status.
+/// The title of a page, and its status.
 fn page(response: &Response) -> String {
     let (_, rest) = response.body.split_once("<title>").unwrap();
     let (title, _) = rest
@@ -120,7 +120,7 @@ fn page(response: &Response) -> String {
     format!("{} {title}", response.status)
 }
 
-/// All that both tables hold.
+/// The whole content of both tables.
 pub(crate) async fn contents(world: &World) -> BTreeSet<String> {
     let mut contents = BTreeSet::new();
     for table in [world.allowlist_table(), world.requests_table()] {
@@ -152,7 +152,7 @@ fn shown(value: &AttributeValue) -> String {
 const OPEN_3: &str = "200 May Example GmbH connect to Payments API?";
 
 #[tokio::test]
-async fn people_approve_one_after_the_other_and_see_where_it_stands() {
+async fn people_approve_one_after_the_other_and_see_the_state_of_the_review() {
     let world = panel().await;
     let (alice, bob) = (token(&world, "alice", 3), token(&world, "bob", 3));
     let open = get(&world, &alice).await;
@@ -192,7 +192,7 @@ async fn people_approve_one_after_the_other_and_see_where_it_stands() {
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     assert_ne!(state(&world, 3), Some(State::PendingAcceptance));
 
-    // Carol has not voted: she is told who decided.
+    // Carol has not voted, so she sees who decided.
     let decided = get(&world, &token(&world, "carol", 3)).await;
     assert_eq!(
         page(&decided),
@@ -239,7 +239,7 @@ async fn programs_that_open_links_and_send_forms_decide_nothing() {
             assert!(page(&get(&world, &token).await).starts_with("200 May "));
             let looked = head(&world, &token).await;
             assert_eq!((looked.status, looked.body.as_str()), (200, ""));
-            // The form as it comes, and with what programs fill in.
+            // The form as it comes, and as programs fill it in.
             for choice in [None, Some("approve"), Some("reject")] {
                 for typed in [
                     None,
@@ -273,7 +273,7 @@ async fn programs_that_open_links_and_send_forms_decide_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_form_is_said_and_the_link_stays_good() {
+async fn a_wrong_form_is_explained_and_the_link_stays_valid() {
     let world = one_suffices().await;
     let alice = token(&world, "alice", 3);
     let typed = end_of(3);
@@ -320,7 +320,7 @@ async fn what_is_wrong_with_a_form_is_said_and_the_link_stays_good() {
 }
 
 #[tokio::test]
-async fn two_windows_and_a_second_press_are_told_what_came_of_the_first() {
+async fn two_windows_and_a_second_press_show_the_result_of_the_first() {
     let world = panel().await;
     for _ in 0..2 {
         assert_eq!(page(&get(&world, &token(&world, "alice", 3)).await), OPEN_3);
@@ -346,7 +346,7 @@ async fn two_windows_and_a_second_press_are_told_what_came_of_the_first() {
 }
 
 #[tokio::test]
-async fn who_voted_elsewhere_is_told_so() {
+async fn an_approver_who_voted_elsewhere_sees_that() {
     let world = panel().await;
     let in_slack = Voter::Slack {
         user: "U0ALICE".parse().unwrap(),
@@ -382,7 +382,7 @@ async fn nobody_decides_about_their_own_account() {
 }
 
 #[tokio::test]
-async fn a_link_whose_time_is_over_says_so() {
+async fn an_expired_link_says_so() {
     let world = world_of(PANEL).await;
     settings(
         &world,
@@ -410,7 +410,8 @@ async fn a_link_whose_time_is_over_says_so() {
 #[tokio::test]
 async fn links_that_open_nothing_are_all_the_same_to_the_byte() {
     let world = one_suffices().await;
-    // Used; of somebody who is no approver any more, or not for this service; of an earlier review.
+    // A used link; links of a former approver and of one for another service; a link of an earlier
+    // review.
     let used = token(&world, "alice", 3);
     assert_eq!(approve(&world, "alice", 3).await.status, 200);
     let (removed, moved) = (token(&world, "bob", 9), token(&world, "carol", 9));
@@ -462,7 +463,7 @@ async fn links_that_open_nothing_are_all_the_same_to_the_byte() {
     assert_eq!(page(&first), "404 This link does not work");
     assert!(pages.iter().chain(&forms).all(|page| *page == first));
     assert_eq!(reads.len(), 1, "they take the same reads: {reads:?}");
-    // Only who can type the end of the id is told what came of their vote.
+    // Only somebody who can type the end of the id sees the result of the vote.
     let own = approve(&world, "alice", 3).await;
     assert_eq!(
         page(&own),
@@ -554,14 +555,14 @@ async fn a_form_on_somebody_elses_page_decides_nothing() {
     }
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
     assert_eq!(sent("same-origin").await.status, 200);
-    // A link in a mail leads here from elsewhere, and looking is for everybody.
+    // A link in an e-mail is opened from another site, and everybody may look.
     let bob = token(&world, "bob", 3);
     let looked = request(Method::Get, &bob, &[("sec-fetch-site", "cross-site")], b"");
     assert_eq!(answer(&world, &looked).await.status, 200);
 }
 
 #[tokio::test]
-async fn while_a_table_does_not_answer_trying_again_is_all_it_takes() {
+async fn while_a_table_does_not_answer_trying_again_is_enough() {
     let world = one_suffices().await;
     let alice = token(&world, "alice", 3);
     for fault in [dynamodb::Fault::Throttle, dynamodb::Fault::InternalError] {
@@ -576,7 +577,7 @@ async fn while_a_table_does_not_answer_trying_again_is_all_it_takes() {
         world.dynamodb.clear_faults();
         assert_eq!(page(&get(&world, &alice).await), OPEN_3);
     }
-    // The vote is recorded, and nobody hears of it.
+    // The vote is recorded, and the answer is lost.
     world
         .dynamodb
         .inject("TransactWriteItems", dynamodb::Fault::AnswerLost, 3);
@@ -599,8 +600,8 @@ async fn while_a_table_does_not_answer_trying_again_is_all_it_takes() {
 }
 
 #[tokio::test]
-async fn a_page_comes_before_the_functions_time_is_up_though_a_table_never_answers() {
-    // Nobody can cut short what takes no time, so this is on the real clock.
+async fn a_page_is_answered_in_time_even_if_a_table_never_answers() {
+    // This uses the real clock, because a time-out cannot end a call that takes no time.
     let mut real = options();
     real.clock = Clock::system();
     real.timeouts = Timeouts::default();
@@ -616,7 +617,7 @@ async fn a_page_comes_before_the_functions_time_is_up_though_a_table_never_answe
 }
 
 #[tokio::test]
-async fn what_ec2_does_not_do_at_once_is_recorded_and_done_later() {
+async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_out_later() {
     let world = one_suffices().await;
     let fault = Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError);
     world.ec2.inject(fault.always());
@@ -637,7 +638,7 @@ async fn what_ec2_does_not_do_at_once_is_recorded_and_done_later() {
 }
 
 #[tokio::test]
-async fn whatever_is_sent_is_answered_and_nothing_is_decided() {
+async fn any_request_is_answered_and_decides_nothing() {
     let world = one_suffices().await;
     let before = contents(&world).await;
     let known = token(&world, "alice", 3);
@@ -715,7 +716,7 @@ async fn no_log_holds_a_token_or_what_was_typed() {
         approve(&world, name, 3).await;
     }
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
-    // A line that holds one panics whoever wrote it.
+    // A line with a token makes the logging code panic.
 }
 
 /// One exchange with the local world's server.
@@ -730,7 +731,7 @@ async fn exchange(world: &World, request: String) -> String {
 }
 
 #[tokio::test]
-async fn the_links_in_the_local_worlds_letters_work() {
+async fn the_links_in_the_local_worlds_approval_emails_work() {
     let world = one_suffices().await;
     let approval_email = approval_emails(&world, "alice", 3).pop().unwrap();
     let base = format!("http://{}", world.address());
@@ -766,7 +767,7 @@ async fn the_links_in_the_local_worlds_letters_work() {
 }
 
 #[tokio::test]
-async fn how_approvers_fare_is_counted_without_strangers() {
+async fn approvers_answers_are_counted_without_strangers() {
     let world = panel().await;
     let metrics = world.gatekeeper(Function::Approvals).metrics();
     let well_formed = "ExampleExampleExampleExampleExampleExample0";
@@ -801,7 +802,7 @@ async fn how_approvers_fare_is_counted_without_strangers() {
     world.dynamodb.clear_faults();
     assert_eq!(counted("failed"), Some(1.0));
 
-    // What is not recorded because EC2 does not answer has failed as well.
+    // A vote that is not recorded because EC2 does not answer has failed as well.
     let world = panel().await;
     let metrics = world.gatekeeper(Function::Approvals).metrics();
     let mute = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);

@@ -1,4 +1,4 @@
-//! People decide in Slack: what a press of a button comes to, and what is no press at all.
+//! People decide in Slack: what pressing a button does, and which requests are refused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,7 +66,7 @@ impl App {
         }
     }
 
-    /// Has the function have what Slack sends, and Slack what it answers.
+    /// Gives the function a request of Slack, and Slack the answer.
     async fn take(&self, sent: &Interaction) -> Response {
         let answer = self.post(&sent.headers, &sent.body).await;
         let body = answer.body.as_bytes();
@@ -88,7 +88,7 @@ impl App {
         response
     }
 
-    /// Somebody's press on a button, which Slack has not sent yet.
+    /// Somebody's press on a button, before Slack has sent it.
     fn pressed(&self, user: &str, button: &str) -> Interaction {
         let slack = &self.space.slack;
         slack
@@ -96,7 +96,7 @@ impl App {
             .unwrap()
     }
 
-    /// Somebody presses a button; what they are told, if anything.
+    /// Somebody presses a button. Answers the message to them, if any.
     async fn press(&self, user: &str, button: &str) -> Option<String> {
         let errors = self.space.slack.errors_shown(user).len();
         let before = self.announced(user).len();
@@ -106,7 +106,7 @@ impl App {
         self.announced(user).split_off(before).pop()
     }
 
-    /// Somebody presses a button of what they were told last, which nobody else sees.
+    /// Somebody presses a button of the last message that only they see.
     async fn press_own(&self, user: &str, button: &str) -> Option<String> {
         let slack = &self.space.slack;
         let announced = slack.ephemerals(CHANNEL, user).pop().unwrap();
@@ -116,7 +116,7 @@ impl App {
         self.announced(user).split_off(before).pop()
     }
 
-    /// What only this person sees in the channel.
+    /// The messages in the channel that only this person sees.
     fn announced(&self, user: &str) -> Vec<String> {
         let shown = self.space.slack.ephemerals(CHANNEL, user).into_iter();
         shown.map(|shown| shown.content.shown()).collect()
@@ -128,14 +128,14 @@ impl App {
         self.modal(user).0
     }
 
-    /// The modal that somebody has open: its id, what it shows, and what is wrong in it.
+    /// The modal that somebody has open: its id, its content, and its error.
     fn modal(&self, user: &str) -> (String, String, Option<String>) {
         let view = self.space.slack.views(user).pop().unwrap();
         let error = view.errors.get("reason").cloned();
         (view.id.clone(), view.shown(), error)
     }
 
-    /// Somebody sends a modal in with a reason.
+    /// Somebody submits a modal with a reason.
     async fn send_in(&self, user: &str, modal: &str, reason: &str) -> Response {
         let sent = self
             .space
@@ -158,7 +158,7 @@ fn handler(space: &Workspace) -> Handler {
 }
 
 #[tokio::test]
-async fn a_press_approves_and_whoever_pressed_is_told_what_came_of_it() {
+async fn a_press_approves_and_the_result_is_shown_to_the_voter() {
     let mut app = App::new().await;
     let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
@@ -186,14 +186,14 @@ async fn a_press_approves_and_whoever_pressed_is_told_what_came_of_it() {
 }
 
 #[tokio::test]
-async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
+async fn each_voter_sees_how_many_more_approvals_are_needed_and_counts_once() {
     let app = App::quorum().await;
     let announced = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
         announced.contains("*Your vote counts: 1 more approval is needed*"),
         "{announced}"
     );
-    // The same press again, as when Slack did not hear of the answer; and another one.
+    // The same press again, as when Slack did not get the answer; and another one.
     let again = app.press("U0ALICE", "approve").await.unwrap();
     assert!(
         again.contains("*You had voted before: 1 more approval is needed*"),
@@ -208,7 +208,7 @@ async fn each_who_presses_is_told_how_many_more_are_needed_and_counts_once() {
 }
 
 #[tokio::test]
-async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
+async fn an_approver_withdraws_or_rejects_by_buttons_that_only_they_see() {
     let mut app = App::quorum().await;
     app.press("U0ALICE", "approve").await.unwrap();
     let announced = app.press_own("U0ALICE", "withdraw").await.unwrap();
@@ -216,7 +216,7 @@ async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
         announced.contains("*Your approval is withdrawn: 2 more approvals are needed*"),
         "{announced}"
     );
-    // Pressed twice, and approved again.
+    // Alice presses twice, and approves again.
     for button in ["approve", "approve"] {
         let announced = app.press("U0ALICE", button).await.unwrap();
         assert!(
@@ -246,7 +246,7 @@ async fn who_approved_takes_it_back_or_rejects_by_buttons_that_only_they_see() {
         shown.contains("alice@example.com withdrew their approval in Slack."),
         "{shown}"
     );
-    // One approval is not two.
+    // Two approvals by one person do not count twice.
     let announced = app.press("U0CAROL", "approve").await.unwrap();
     assert!(
         announced.contains("1 more approval is needed"),
@@ -286,7 +286,10 @@ async fn a_press_that_comes_twice_is_one_vote() {
     }
     let votes = request(&app.space.world, 3).await.unwrap().votes;
     assert_eq!(votes.len(), 1);
-    assert_eq!(told_of(&app.space.world, 3), ["review_opened", "vote_cast"]);
+    assert_eq!(
+        announcements_of(&app.space.world, 3),
+        ["review_opened", "vote_cast"]
+    );
 }
 
 #[tokio::test]
@@ -329,7 +332,7 @@ async fn a_rejection_asks_for_its_reason_first() {
 }
 
 #[tokio::test]
-async fn who_may_not_decide_is_told_why_and_decides_nothing() {
+async fn people_who_may_not_decide_see_the_reason_and_decide_nothing() {
     let app = App::new().await;
     for button in ["approve", "reject"] {
         let announced = app.press("U0MALLORY", button).await.unwrap();
@@ -393,7 +396,7 @@ async fn a_button_of_a_decided_review_says_who_decided_and_when() {
 }
 
 #[tokio::test]
-async fn what_slack_did_not_sign_for_our_app_and_workspace_is_refused() {
+async fn requests_that_slack_did_not_sign_for_our_app_and_workspace_are_refused() {
     let app = App::new().await;
     let press = || app.pressed("U0ALICE", "approve");
     let now = app.space.world.clock.now();
@@ -467,7 +470,7 @@ async fn a_rotated_token_opens_modals_at_once() {
 }
 
 #[tokio::test]
-async fn while_something_does_not_answer_pressing_again_is_all_it_takes() {
+async fn while_something_does_not_answer_pressing_again_is_enough() {
     let app = App::new().await;
     app.press("U0MALLORY", "approve").await;
     app.space
@@ -506,7 +509,7 @@ async fn while_something_does_not_answer_pressing_again_is_all_it_takes() {
 }
 
 #[tokio::test]
-async fn who_cannot_be_told_that_it_failed_sees_slacks_own_sign() {
+async fn a_voter_who_cannot_get_the_error_message_sees_slacks_own_sign() {
     let app = App::quorum().await;
     let mute = Fault::new("response_url", FaultKind::InternalError);
     app.space.slack.inject(mute.always());
@@ -530,7 +533,7 @@ async fn who_cannot_be_told_that_it_failed_sees_slacks_own_sign() {
 }
 
 #[tokio::test]
-async fn without_the_secret_nothing_is_believed() {
+async fn without_the_secret_no_request_is_believed() {
     let app = App::new().await;
     let broken = Fault::new("GetSecretValue", FaultKind::InternalError);
     app.space.world.secrets.inject(broken.always());
@@ -555,7 +558,7 @@ async fn without_the_secret_nothing_is_believed() {
 }
 
 #[tokio::test]
-async fn whatever_slack_sends_is_answered_and_only_our_buttons_do_something() {
+async fn every_request_of_slack_is_answered_and_only_our_buttons_have_an_effect() {
     let app = App::new().await;
     let press = || app.pressed("U0ALICE", "approve");
     let kind = |kind: &str| press().with_payload(|payload| payload["type"] = json!(kind));
@@ -605,7 +608,7 @@ async fn whatever_slack_sends_is_answered_and_only_our_buttons_do_something() {
             true => sent.with_body(body),
             false => sent.tampered(|was| *was = body),
         };
-        // What is still a press of Alice's button counts.
+        // A changed press counts if it is still a press of Alice's button.
         let answer = app.take(&sent).await;
         assert!(answer.status < 500, "{sent:?}");
         assert!(signed || answer.status == 401);
@@ -641,8 +644,8 @@ async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
 }
 
 #[tokio::test]
-async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
-    // Nobody can cut short what takes no time, so this is on the real clock.
+async fn slack_has_its_answer_in_time_even_if_a_table_never_answers() {
+    // This uses the real clock, because a time-out cannot end a call that takes no time.
     let mut real = options();
     real.clock = Clock::system();
     real.timeouts = Timeouts::default();
@@ -670,7 +673,7 @@ async fn slack_has_its_answer_in_time_though_a_table_never_answers() {
 }
 
 #[tokio::test]
-async fn what_happened_at_ec2_meanwhile_is_said_first_and_a_press_does_not_undo_it() {
+async fn a_change_at_ec2_is_shown_first_and_a_press_does_not_undo_it() {
     let app = App::new().await;
     let modal = app.ask_to_reject("U0ALICE").await;
     somebody_accepts(&app.space.world, 3);
@@ -699,7 +702,7 @@ async fn what_happened_at_ec2_meanwhile_is_said_first_and_a_press_does_not_undo_
 }
 
 #[tokio::test]
-async fn where_ec2_does_not_answer_whoever_pressed_is_asked_to_vote_again() {
+async fn if_ec2_does_not_answer_the_voter_is_asked_to_vote_again() {
     let app = App::new().await;
     let modal = app.ask_to_reject("U0ALICE").await;
     let mute = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);
@@ -722,7 +725,7 @@ async fn where_ec2_does_not_answer_whoever_pressed_is_asked_to_vote_again() {
 }
 
 #[tokio::test]
-async fn while_the_policy_cannot_be_read_a_press_approves_nothing_and_a_rejection_counts() {
+async fn while_the_policy_cannot_be_read_a_press_does_not_approve_and_a_rejection_counts() {
     let app = App::new().await;
     malformed(&app.space.world, "*", "allow#*").await;
     let announced = app.press("U0CAROL", "approve").await.unwrap();
@@ -736,7 +739,7 @@ async fn while_the_policy_cannot_be_read_a_press_approves_nothing_and_a_rejectio
 }
 
 #[tokio::test]
-async fn a_press_about_a_service_that_is_not_managed_any_more_is_told_so() {
+async fn a_press_about_a_service_that_is_no_longer_managed_is_refused_with_the_reason() {
     let app = App::new().await;
     let world = &app.space.world;
     let modal = app.ask_to_reject("U0ALICE").await;
@@ -771,7 +774,7 @@ async fn a_press_about_a_service_that_is_not_managed_any_more_is_told_so() {
 const TEAM: &str = "T0LOCAL0001";
 
 #[tokio::test]
-async fn in_an_organization_each_way_to_press_counts_or_is_refused_in_words_and_counted() {
+async fn in_an_organization_each_kind_of_press_counts_or_is_refused_and_counted() {
     type Made = fn(Interaction) -> Interaction;
     let ways: [(&str, Made, Option<(&str, &str)>); 10] = [
         ("of a workspace by itself", |press| press, None),
@@ -878,7 +881,7 @@ async fn in_an_organization_each_way_to_press_counts_or_is_refused_in_words_and_
 }
 
 #[tokio::test]
-async fn what_is_signed_and_not_understood_is_an_alarm() {
+async fn a_signed_request_that_is_not_understood_is_an_alarm() {
     let app = App::new().await;
     let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
     let press = app.pressed("U0ALICE", "approve");
@@ -896,8 +899,8 @@ async fn what_is_signed_and_not_understood_is_an_alarm() {
 }
 
 #[tokio::test]
-async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_follows() {
-    // Nobody can cut short what takes no time, so this is on the real clock.
+async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_names_the_consequence() {
+    // This uses the real clock, because a time-out cannot end a call that takes no time.
     let mut real = options();
     real.clock = Clock::system();
     real.timeouts = Timeouts::default();
@@ -923,7 +926,7 @@ async fn a_vote_that_the_policy_overtakes_is_answered_in_time_and_says_what_foll
 }
 
 #[tokio::test]
-async fn how_whoever_presses_fares_is_counted_without_strangers() {
+async fn voters_answers_are_counted_without_strangers() {
     let app = App::quorum().await;
     let metrics = app.space.world.gatekeeper(Function::Approvals).metrics();
     let press = || app.pressed("U0ALICE", "approve");

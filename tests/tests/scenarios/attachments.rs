@@ -1,4 +1,5 @@
-//! Transit Gateway attachments: counted and told of, and never judged as endpoints, however EC2 lists them.
+//! Transit Gateway attachments are counted and announced, and never judged as endpoints, in
+//! whatever form EC2 lists them.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::function::Function;
@@ -12,7 +13,7 @@ use crate::support::*;
 const FINDING: &str = "transit_gateway_attachments";
 const TGW: &str = "tgw-attach-0123456789abcdef0";
 
-/// How EC2 may list an attachment: nobody has published which it is.
+/// How EC2 may list an attachment; AWS has not published which form it is.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     /// Without an endpoint.
@@ -37,7 +38,7 @@ fn attached(item: &str, form: Form) -> String {
     )
 }
 
-/// Has EC2 list the endpoint 1, which is allowed, as an attachment.
+/// Makes EC2 list the endpoint 1, which is allowed, as an attachment.
 fn attach(world: &World, form: Form) {
     lists(world, move |list| {
         of_endpoint(list, 1, |item| attached(item, form))
@@ -74,7 +75,7 @@ async fn assert_left_alone(world: &World, context: &str) {
 }
 
 #[tokio::test]
-async fn an_attachment_is_told_with_count_and_command_and_hides_no_endpoint() {
+async fn an_attachment_is_announced_with_count_and_command_and_hides_no_endpoint() {
     for form in FORMS {
         let context = format!("{form:?}");
         let world = world_of(WORLD).await;
@@ -90,7 +91,7 @@ async fn an_attachment_is_told_with_count_and_command_and_hides_no_endpoint() {
             "aws ec2 describe-vpc-endpoint-connections --filters Name=service-id,Values={SERVICE}"
         );
         assert!(remedy.contains(&command), "{context}: {remedy}");
-        // It waits under a measure of its own.
+        // It has a metric of its own for its waiting time.
         let age = measured(&world, "OldestUndecidedAttachmentSeconds");
         assert_eq!(age, Some(600.0), "{context}");
         assert_eq!(measured(&world, "OldestUndecidedSeconds"), Some(0.0));
@@ -109,7 +110,7 @@ async fn an_attachment_is_told_with_count_and_command_and_hides_no_endpoint() {
 }
 
 #[tokio::test]
-async fn an_attachment_that_is_accepted_by_hand_is_told_again_and_counted_while_it_is_there() {
+async fn an_attachment_that_is_accepted_by_hand_is_announced_again_and_counted_while_it_exists() {
     for form in FORMS {
         let context = format!("{form:?}");
         let world = world_of(WORLD).await;
@@ -125,7 +126,7 @@ async fn an_attachment_that_is_accepted_by_hand_is_told_again_and_counted_while_
         let age = measured(&world, "OldestUndecidedAttachmentSeconds");
         assert_eq!(age, Some(0.0), "{context}: nobody waits");
 
-        // Rejected by hand, it is there still; that fewer are connected is no news.
+        // It was rejected by hand and still exists. That fewer are connected is not announced.
         somebody_rejects(&world, 1);
         world.clock.advance(LATER);
         runs(&world, 2).await;
@@ -142,7 +143,7 @@ async fn assert_left_alone_by_us(world: &World, context: &str) {
 }
 
 #[tokio::test]
-async fn an_attachment_is_left_alone_by_whatever_path_it_is_seen() {
+async fn an_attachment_is_left_alone_by_every_path() {
     for form in FORMS {
         let context = format!("{form:?}");
         let world = world_of(WORLD).await;
@@ -166,7 +167,7 @@ async fn an_attachment_is_left_alone_by_whatever_path_it_is_seen() {
         edited(&world).await;
         runs(&world, 2).await;
         assert_left_alone(&world, &context).await;
-        // It takes no place under a limit.
+        // It does not count against a limit.
         put_policy(
             &world,
             r#"{service_id: "*", principal: "000000000001", effect: allow, max_connections: 1}"#,
@@ -183,8 +184,8 @@ async fn an_attachment_is_left_alone_by_whatever_path_it_is_seen() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_turns_out_to_be_an_attachments_is_not_taken_for_gone_nor_cut() {
-    // Its request is from before EC2 said so, and from a person.
+async fn an_endpoint_that_turns_out_to_be_an_attachments_is_neither_gone_nor_revoked() {
+    // Its request, from before EC2 said so, was decided by a person.
     let world = world_of(WORLD).await;
     handle(&world, batch_of(3)).await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
@@ -267,7 +268,7 @@ async fn an_attachment_without_a_date_ages_from_run_to_run() {
 }
 
 #[tokio::test]
-async fn an_attachment_in_a_state_of_a_later_api_waits_and_one_that_was_deleted_is_none() {
+async fn an_attachment_in_an_unknown_state_waits_and_a_deleted_one_does_not_count() {
     let world = world_of(WORLD).await;
     let in_state = |state: &'static str| {
         lists(&world, move |list| {
@@ -293,9 +294,10 @@ async fn an_attachment_in_a_state_of_a_later_api_waits_and_one_that_was_deleted_
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_whole_decides_nothing() {
+async fn an_incomplete_answer_decides_nothing() {
     let world = world_of(WORLD).await;
-    // Cut off behind the endpoint's id and state: whether an attachment's id would follow, nobody knows.
+    // The list ends after the endpoint's id and state, so that it is unknown whether an
+    // attachment's id would follow.
     lists(&world, |list| {
         let id = format!("<vpcEndpointId>{}", endpoint(1));
         match list.find(&id) {
@@ -317,7 +319,7 @@ async fn an_answer_that_is_not_whole_decides_nothing() {
         answer.failed[0].1.error_type(),
         "Retryable.DescribeConnections"
     );
-    assert_left_alone(&world, "cut off").await;
+    assert_left_alone(&world, "incomplete").await;
     as_ever(&world);
     world.reconcile().await;
     assert_all_decided(&world, "whole again").await;

@@ -1,5 +1,5 @@
-//! An EventBridge bus as a second sink: what everybody is told is put there once, and neither sink waits for
-//! the other.
+//! An EventBridge bus as a second sink: each announcement is put there once, and neither sink waits
+//! for the other.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::announcements::kept;
 use crate::support::*;
 
-/// A stranger asks, one who is allowed, and one who is denied; two may decide, and one of them Slack would
-/// have to reach.
+/// Three accounts ask: one unknown, one allowed, one denied. Two may decide; one of them is
+/// reachable in Slack only.
 const ASKED: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -43,7 +43,7 @@ fn on_bus(world: &World) -> Vec<BusEvent> {
     world.events.put_on(EVENT_BUS)
 }
 
-/// What the documents of the bus, or of the topic, are, whatever their order.
+/// The contents of documents, in a fixed order.
 fn sorted(documents: impl IntoIterator<Item = Value>) -> Vec<String> {
     let mut texts: Vec<String> = documents.into_iter().map(|it| it.to_string()).collect();
     texts.sort();
@@ -57,7 +57,7 @@ fn details(world: &World) -> Vec<Value> {
         .collect()
 }
 
-/// How many of the events on the bus are about an endpoint.
+/// How many events on the bus are about an endpoint.
 fn about(world: &World, n: u32) -> usize {
     let details = details(world);
     let of = |detail: &&Value| detail["endpoint_id"] == endpoint(n).as_str();
@@ -68,7 +68,7 @@ fn arn(n: u32) -> String {
     format!("arn:aws:ec2:us-east-1:{n:012}:vpc-endpoint/{}", endpoint(n))
 }
 
-/// Has the bus answer one try to put what is about these endpoints like that.
+/// Makes the bus answer the next tries for these endpoints with this code.
 fn refuse(world: &World, code: &str, endpoints: &[u32], times: u32) {
     let kind = FaultKind::Unsuccessful {
         code: code.to_owned(),
@@ -101,20 +101,20 @@ async fn nothing_is_put_on_any_bus_by_default() {
 }
 
 #[tokio::test]
-async fn all_that_everybody_is_told_is_on_the_bus_once_and_no_approvers_email() {
+async fn every_announcement_is_on_the_bus_once_and_no_approvers_email_is() {
     let world = world_with_bus(ASKED).await;
     world.reconcile().await;
     let (alice, bob) = (by_link(&world, "alice", 3), by_link(&world, "bob", 3));
     vote(&world, &alice, &approval()).await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
-    // A customer is cut, somebody decides on the console, an endpoint goes.
+    // A customer is revoked, somebody decides on the console, an endpoint is deleted.
     remove(&world, "*", "allow", "000000000001").await;
     settings(&world, "revoke: enforce").await;
     edited(&world).await;
     somebody_asks(&world, 4, "000000000004");
     somebody_accepts(&world, 4);
     runs(&world, 4).await;
-    // An approver whom nothing reaches.
+    // One approver becomes unreachable.
     for subscription in world.sns.subscriptions() {
         if subscription.endpoint == "bob@example.com" {
             world.sns.unsubscribe_by_link(&subscription.arn).unwrap();
@@ -153,7 +153,7 @@ async fn all_that_everybody_is_told_is_on_the_bus_once_and_no_approvers_email() 
             assert_eq!(event.resources, [service, endpoint]);
         }
     }
-    // Links are for whom they are sent to.
+    // Links are only for their recipients.
     let all = format!("{events:?}");
     for name in ["alice", "bob"] {
         let token = token(&world, name, 3);
@@ -166,7 +166,7 @@ async fn all_that_everybody_is_told_is_on_the_bus_once_and_no_approvers_email() 
 }
 
 #[tokio::test]
-async fn of_ten_events_the_one_that_fails_is_put_again_and_no_other() {
+async fn only_the_failed_event_of_ten_is_put_again() {
     let world = world_with_bus(OPEN).await;
     settings(&world, "on_unlisted: reject").await;
     edited(&world).await;
@@ -180,7 +180,7 @@ async fn of_ten_events_the_one_that_fails_is_put_again_and_no_other() {
     world.events.reset_calls();
     world.announce().await.unwrap();
     for n in 1..=10 {
-        assert_eq!(told_of(&world, n), ["rejected"], "{n}");
+        assert_eq!(announcements_of(&world, n), ["rejected"], "{n}");
         assert_eq!(about(&world, n), 1, "{n}");
     }
     let calls = entries_of_calls(&world);
@@ -197,8 +197,8 @@ async fn of_ten_events_the_one_that_fails_is_put_again_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_the_bus_refuses_for_good_is_put_aside_and_everything_else_is_sent() {
-    // By the entry, and by the call that holds it.
+async fn an_event_that_the_bus_refuses_for_good_is_put_aside_and_everything_else_is_sent() {
+    // Once by the entry, and once by the whole call.
     let of_call = FaultKind::Refused {
         code: "ValidationException".to_owned(),
         message: "injected".to_owned(),
@@ -214,7 +214,7 @@ async fn what_the_bus_refuses_for_good_is_put_aside_and_everything_else_is_sent(
         let context = format!("{kind:?}");
         world.events.inject(Fault::new("PutEvents", kind).always());
         world.reconcile().await;
-        assert_eq!(told_of(&world, 1), ["accepted"], "{context}");
+        assert_eq!(announcements_of(&world, 1), ["accepted"], "{context}");
         assert_eq!(about(&world, 1), 0, "{context}");
         for n in [2, 3] {
             assert_eq!(about(&world, n), 1, "{context}: {n}");
@@ -236,7 +236,7 @@ async fn what_the_bus_refuses_for_good_is_put_aside_and_everything_else_is_sent(
 }
 
 #[tokio::test]
-async fn sns_that_is_down_has_nothing_put_twice() {
+async fn while_sns_is_down_nothing_is_put_twice() {
     let world = world_with_bus(ASKED).await;
     world
         .sns
@@ -256,7 +256,7 @@ async fn sns_that_is_down_has_nothing_put_twice() {
 }
 
 #[tokio::test]
-async fn a_bus_that_is_down_has_nothing_told_twice() {
+async fn while_a_bus_is_down_nothing_is_announced_twice() {
     for kind in [
         FaultKind::Throttle,
         FaultKind::InternalError,
@@ -285,7 +285,7 @@ async fn a_bus_that_is_down_has_nothing_told_twice() {
 }
 
 #[tokio::test]
-async fn a_bus_that_does_not_let_us_is_an_alarm_and_is_given_up_after_a_day() {
+async fn a_bus_that_denies_us_access_is_an_alarm_and_is_given_up_after_a_day() {
     let world = world_with_bus(ASKED).await;
     let refused = |world: &World| world.announcements().metrics().last("RefusedMessages");
     refuse(&world, "NotAuthorizedForDetailTypeException", &[], u32::MAX);
@@ -311,7 +311,7 @@ async fn a_bus_that_does_not_let_us_is_an_alarm_and_is_given_up_after_a_day() {
     assert_eq!(
         sorted(documents(&world)).len(),
         waiting,
-        "and was told once"
+        "and was announced once"
     );
 }
 
@@ -335,7 +335,7 @@ async fn no_call_is_begun_that_could_outlast_the_invocation() {
     let handled = world.announcements().handle(&keys, late).await;
     assert_eq!(world.events.calls_of("PutEvents"), 0);
     let announced = documents(&world).len();
-    assert!(announced >= 3, "everybody is told all the same");
+    assert!(announced >= 3, "everything is announced all the same");
     let is_late = |handled: &Result<(), std::sync::Arc<gatekeeper_aws::error::Error>>| {
         handled.as_ref().is_err_and(|error| error.is_out_of_time())
     };

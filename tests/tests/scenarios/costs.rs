@@ -1,5 +1,5 @@
-//! What a decision and a run of reconcile cost, counted on the wire. docs/cost.py reckons with what
-//! docs/cost-measured.json says, and this test holds that to what is so.
+//! The cost of a decision and of a run of reconcile, counted on the wire. docs/cost.py calculates
+//! with docs/cost-measured.json, and this test checks that file.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,8 +34,8 @@ policy:
 /// DynamoDB's units on demand, and calls of others that cost something.
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html>
 ///
-/// Of what is read the size is not seen here: each item counts as one of up to 4 KB, each query as one
-/// that finds so much. All of ours are smaller but for the index of open requests.
+/// The size of reads is not visible here: each item counts as one of up to 4 KB, each query as one
+/// that finds that much. All of ours are smaller, except the index of open requests.
 #[derive(Debug, Default)]
 struct Units {
     half_reads: usize,
@@ -59,7 +59,8 @@ impl Units {
                     for write in writes.as_array().unwrap() {
                         self.writes += match write.get("PutRequest") {
                             Some(request) => put(&request["Item"]),
-                            // As large as what is deleted: of ours, a message of two KB or three.
+                            // A deletion counts by the size of the item: our messages have two or
+                            // three KB.
                             None => 3,
                         };
                     }
@@ -67,7 +68,7 @@ impl Units {
             }
             "TransactWriteItems" => {
                 for item in body["TransactItems"].as_array().unwrap() {
-                    // Twice as dear as outside of one.
+                    // A write in a transaction costs twice as much.
                     self.writes += match item.get("Put") {
                         Some(request) => 2 * put(&request["Item"]),
                         None => 2,
@@ -91,7 +92,7 @@ fn half_reads(request: &Value) -> usize {
     }
 }
 
-/// Units of a write, in the index as well if the item is in it.
+/// The units of a write, including the index if the item is in it.
 fn put(item: &Value) -> usize {
     let units = size(item).div_ceil(1024);
     if item.get("open_service_id").is_some() {
@@ -142,7 +143,7 @@ impl Meter {
         }
     }
 
-    /// What it came to.
+    /// The result of counting.
     fn read(&self, world: &World) -> Value {
         world.dynamodb.set_on_done(None);
         let units = self.units.lock().unwrap();
@@ -175,7 +176,7 @@ async fn one_request(world: &World, n: u32, account: &str) -> Value {
     meter.read(world)
 }
 
-/// A run of reconcile that has nothing to do, with so many who are connected and nothing else.
+/// A run of reconcile that has nothing to do, with this many accepted connections and nothing else.
 async fn idle_run(connected: u32, settings_text: &str) -> Value {
     let world = world_of(SERVICE_WITH_APPROVERS).await;
     settings(&world, settings_text).await;
@@ -193,7 +194,7 @@ async fn idle_run(connected: u32, settings_text: &str) -> Value {
     meter.read(&world)
 }
 
-/// A look at what is to be sent that finds nothing, as the schedule makes one every minute.
+/// A sweep of the outbox that finds nothing. The schedule makes one every minute.
 async fn idle_sweep() -> Value {
     let mut options = options();
     options.watch_topics = true;
@@ -206,7 +207,8 @@ async fn idle_sweep() -> Value {
 
 async fn measured() -> Value {
     let world = world_of(SERVICE_WITH_APPROVERS).await;
-    // What an instance looks up once: the services, whose slots are counted, and who is subscribed.
+    // Each instance looks these up once: the services, whose usage is counted, and the
+    // subscriptions.
     world.sweep().await;
     one_request(&world, 9, "000000000001").await;
     let accept = one_request(&world, 1, "000000000001").await;
@@ -242,7 +244,7 @@ async fn measured() -> Value {
 }
 
 #[tokio::test]
-async fn what_the_cost_sheet_reckons_with_is_what_is_called() {
+async fn the_cost_sheet_is_what_was_measured() {
     let measured = measured().await;
     let written: Value = serde_json::from_str(MEASURED).unwrap();
     assert_eq!(

@@ -1,5 +1,5 @@
-//! A function killed after any of its calls: what is left is finished by the event's redelivery, and
-//! as well by reconcile alone.
+//! A function is killed after any of its calls: the event's redelivery finishes the work, and so
+//! does reconcile alone.
 
 use gatekeeper_core::request::Status;
 use local_aws::State;
@@ -18,7 +18,7 @@ async fn killed_everywhere(finish: impl AsyncFn(&World)) {
             break;
         }
         let context = format!("killed after {}", calls.seen().join(", "));
-        // Nothing is told before EC2 did it.
+        // Nothing is announced before EC2 did it.
         for (id, kind) in announced(&world).keys() {
             let n = (1..=5)
                 .find(|n| id.starts_with(endpoint(*n).as_str()))
@@ -44,7 +44,7 @@ async fn killed_everywhere(finish: impl AsyncFn(&World)) {
 use gatekeeper_local::world::World;
 
 #[tokio::test]
-async fn redelivery_finishes_what_a_crash_left() {
+async fn redelivery_finishes_the_work_after_a_crash() {
     killed_everywhere(async |world| {
         requeue(world, &batch_of(5));
         let drained = world.drain().await;
@@ -54,7 +54,7 @@ async fn redelivery_finishes_what_a_crash_left() {
 }
 
 #[tokio::test]
-async fn reconcile_alone_finishes_what_a_crash_left() {
+async fn reconcile_alone_finishes_the_work_after_a_crash() {
     killed_everywhere(async |world| {
         let done = world.reconcile().await;
         assert!(done.failed.is_empty());
@@ -63,7 +63,7 @@ async fn reconcile_alone_finishes_what_a_crash_left() {
 }
 
 #[tokio::test]
-async fn killed_again_and_again_it_still_ends_right() {
+async fn a_function_that_is_killed_again_and_again_still_ends_right() {
     for step in 1..=6 {
         let world = world_of(WORLD).await;
         let calls = Calls::of(&world);
@@ -75,7 +75,7 @@ async fn killed_again_and_again_it_still_ends_right() {
             world.clock.advance(LATER);
             lives += 1;
             if lives > 60 {
-                // Too few calls a life to ever get anywhere; the schedule is there for that.
+                // The function never gets far with so few calls; the schedule finishes it.
                 break;
             }
         }
@@ -86,7 +86,7 @@ async fn killed_again_and_again_it_still_ends_right() {
 }
 
 #[tokio::test]
-async fn what_the_policy_took_back_before_ec2_was_asked_is_not_accepted() {
+async fn a_decision_that_the_policy_withdrew_before_ec2_was_asked_is_not_accepted() {
     let world = world_of(WORLD).await;
     let calls = Calls::of(&world);
     // Find the transaction that records the decision, and die right after it.

@@ -1,4 +1,4 @@
-//! What is decided, recorded, enforced and told when nothing goes wrong.
+//! What is decided, recorded, enforced and announced when nothing goes wrong.
 
 use gatekeeper_core::request::{Actor, Cause, Status};
 use local_aws::State;
@@ -8,7 +8,7 @@ use crate::support::*;
 
 #[tokio::test]
 async fn a_batch_is_decided_with_as_few_calls_as_the_budget_allows() {
-    // Without the limited consumer: counting its slots is a read of its own, once.
+    // This leaves out the limited consumer, because counting its usage takes one more read, once.
     let world = world_of(WORLD).await;
     let answer = handle(&world, batch_of(2)).await;
     assert!(answer.failed.is_empty() && answer.given_up.is_empty());
@@ -21,29 +21,31 @@ async fn a_batch_is_decided_with_as_few_calls_as_the_budget_allows() {
     assert_eq!(ec2.values().sum::<u64>(), 4);
     assert_eq!(world.sns.calls()["PublishBatch"], 1);
     let dynamodb = world.dynamodb.calls();
-    // Two for each decision that is enforced; reading the status is ours.
+    // Two for each decision that is enforced. The test's own reads of the status are not among
+    // them.
     assert_eq!(dynamodb["TransactWriteItems"], 4);
     assert_eq!(dynamodb["BatchWriteItem"], 1);
 }
 
 #[tokio::test]
-async fn asking_people_costs_a_look_at_who_may_decide_and_their_letters() {
+async fn notifying_people_costs_a_look_at_who_may_decide_and_their_approval_emails() {
     let world = world_of(WORLD).await;
     let answer = handle(&world, batch_of(3)).await;
     assert!(answer.failed.is_empty() && answer.given_up.is_empty());
     let dynamodb = world.dynamodb.calls();
     // The first look at who is subscribed is remembered.
     assert_eq!(dynamodb["TransactWriteItems"], 6);
-    // The denies for Organizations paths of the service and of `*`, and the approvers: to record who is
-    // asked, to look whom e-mail reaches, and once more when they are asked.
+    // The denies for Organizations paths of the service and of `*`, and the approvers three times:
+    // to record who is notified, to check whom e-mail reaches, and when they are notified.
     assert_eq!(dynamodb["Query"], 5);
-    // The letters are a call of their own, with their links written before; the outbox is cleared once.
+    // The approval e-mails take a call of their own, after their links were written; the outbox is
+    // emptied once.
     assert_eq!(world.sns.calls()["PublishBatch"], 2);
     assert_eq!(dynamodb["BatchWriteItem"], 2);
 }
 
 #[tokio::test]
-async fn all_of_it_is_written_down_and_told() {
+async fn all_of_it_is_recorded_and_announced() {
     let world = world_of(WORLD).await;
     let answer = handle(&world, batch_of(5)).await;
     assert!(answer.failed.is_empty());
@@ -63,7 +65,7 @@ async fn all_of_it_is_written_down_and_told() {
     assert_eq!(ec2.code, "ok");
     assert!(ec2.request_id.is_some(), "AWS's request id is kept");
 
-    // A person reads text, a machine a document, and filter policies have something to go by.
+    // People get text, machines a document, and filter policies attributes.
     let mails = world.sns.inbox_of(gatekeeper_local::world::READER);
     let accepted = mails
         .iter()
@@ -104,7 +106,7 @@ async fn duplicates_in_any_order_change_nothing() {
 }
 
 #[tokio::test]
-async fn what_others_decided_is_recorded_and_left() {
+async fn others_decisions_are_recorded_and_left() {
     let world = world_of(
         r#"
 services:
@@ -138,7 +140,7 @@ connections:
 }
 
 #[tokio::test]
-async fn an_endpoint_that_vanishes_is_gone_and_gives_its_slot_back() {
+async fn an_endpoint_that_vanishes_is_gone_and_frees_its_place() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
     let (held, waits) = if status(&world, 4).await == Some(Status::Accepted) {
@@ -155,7 +157,7 @@ async fn an_endpoint_that_vanishes_is_gone_and_gives_its_slot_back() {
     assert_eq!(
         status(&world, waits).await,
         Some(Status::Accepted),
-        "the slot is free again"
+        "the place is free again"
     );
     assert_eq!(
         path(&world, waits).await,

@@ -1,4 +1,5 @@
-//! What others did without Gatekeeper, and what was rejected before it became allowed.
+//! Decisions that others made without Gatekeeper, and connections that were rejected before they
+//! became allowed.
 
 use gatekeeper_core::request::{Cause, Status};
 use gatekeeper_local::world::World;
@@ -7,7 +8,7 @@ use local_aws::State;
 use crate::support::*;
 
 #[tokio::test]
-async fn what_was_rejected_and_is_allowed_now_is_tried_once_and_people_are_told() {
+async fn a_rejected_connection_that_is_allowed_now_is_tried_once_and_announced() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     assert_eq!(status(&world, 2).await, Some(Status::Rejected));
@@ -29,7 +30,7 @@ async fn what_was_rejected_and_is_allowed_now_is_tried_once_and_people_are_told(
         })
         .count();
     assert_eq!(tries, 1, "once is all");
-    assert_eq!(told_of(&world, 2), ["rejected", "accept_refused"]);
+    assert_eq!(announcements_of(&world, 2), ["rejected", "accept_refused"]);
     let rows = history(&world, 2).await;
     let last = rows.last().unwrap();
     assert_eq!((last.cause, last.to), (Cause::Refused, Status::Rejected));
@@ -44,7 +45,7 @@ async fn what_was_rejected_and_is_allowed_now_is_tried_once_and_people_are_told(
 }
 
 #[tokio::test]
-async fn where_ec2_takes_it_back_it_is_accepted() {
+async fn if_ec2_takes_it_back_it_is_accepted() {
     let mut options = options();
     options.ec2.accept_after_reject = true;
     let world = world_with(options, WORLD).await;
@@ -61,7 +62,7 @@ async fn where_ec2_takes_it_back_it_is_accepted() {
 }
 
 #[tokio::test]
-async fn a_try_that_is_killed_is_made_once_all_the_same() {
+async fn a_try_that_is_killed_is_still_made_only_once() {
     let ready = async || {
         let world = world_of(WORLD).await;
         world.reconcile().await;
@@ -78,7 +79,7 @@ async fn a_try_that_is_killed_is_made_once_all_the_same() {
             "killed after {n}"
         );
         assert_eq!(
-            told_of(world, 2),
+            announcements_of(world, 2),
             ["rejected", "accept_refused"],
             "killed after {n}"
         );
@@ -87,7 +88,7 @@ async fn a_try_that_is_killed_is_made_once_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_reverts() {
+async fn a_rejection_on_the_console_stays_unless_the_service_reverts() {
     for (setting, expected) in [
         ("record", Status::Rejected),
         ("alert", Status::Rejected),
@@ -102,7 +103,7 @@ async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_r
         somebody_rejects(&world, 1);
         runs(&world, 3).await;
         assert_eq!(status(&world, 1).await, Some(expected), "{setting}");
-        let announced = told_of(&world, 1);
+        let announced = announcements_of(&world, 1);
         let quiet = setting == "record";
         assert_eq!(
             announced.contains(&"rejected_out_of_band".to_owned()),
@@ -113,7 +114,7 @@ async fn what_people_rejected_on_the_console_stays_rejected_unless_the_service_r
 }
 
 #[tokio::test]
-async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts() {
+async fn a_connection_that_others_accepted_past_the_policy_is_undone_if_the_service_reverts() {
     for (setting, cut) in [("record", false), ("alert", false), ("revert", true)] {
         let world = world_of(WORLD).await;
         settings(&world, &format!("out_of_band: {setting}")).await;
@@ -131,7 +132,7 @@ async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts(
         assert_eq!(state(&world, 3) == Some(State::Rejected), cut, "{setting}");
         if cut {
             assert_eq!(
-                told_of(&world, 3),
+                announcements_of(&world, 3),
                 [
                     "review_opened",
                     "accepted_out_of_band",
@@ -144,20 +145,21 @@ async fn what_others_let_in_past_the_policy_is_undone_where_the_service_reverts(
 }
 
 #[tokio::test]
-async fn what_was_there_before_gatekeeper_is_not_reverted() {
+async fn a_connection_from_before_gatekeeper_is_not_reverted() {
     let world = world_of(&world_with_a_connection_from_before()).await;
     settings(&world, "out_of_band: revert").await;
     runs(&world, 4).await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     assert_eq!(state(&world, 3), Some(State::Available));
-    // Where the service revokes what nothing allows, it is told of like any other.
+    // If the service revokes what nothing allows, it is announced like any other.
     settings(&world, "revoke: enforce").await;
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Revoking));
 }
 
 #[tokio::test]
-async fn what_an_entry_has_allowed_since_is_not_reverted_though_nothing_was_revoked_then() {
+async fn a_connection_that_an_entry_has_allowed_since_is_not_reverted_even_after_the_entry_is_gone()
+{
     for setting in ["record", "alert"] {
         let world = world_of(WORLD).await;
         settings(&world, &format!("out_of_band: {setting}")).await;
@@ -182,7 +184,8 @@ async fn what_an_entry_has_allowed_since_is_not_reverted_though_nothing_was_revo
     }
 }
 
-/// The connection 5 was rejected before Gatekeeper looked; the others are pending, of accounts of their own.
+/// The connection 5 was rejected before Gatekeeper looked; the others are pending, of one account
+/// each.
 const IN_VAIN: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -197,9 +200,9 @@ policy:
     - {id: alice@example.com, services: ["*"]}
 "#;
 
-/// How often it was told of an endpoint that an entry comes too late.
-fn told_in_vain(world: &World, n: u32) -> usize {
-    let announced = told_of(world, n);
+/// How often it was announced for an endpoint that an entry comes too late.
+fn announced_in_vain(world: &World, n: u32) -> usize {
+    let announced = announcements_of(world, n);
     announced
         .iter()
         .filter(|kind| *kind == "stays_rejected")
@@ -207,7 +210,7 @@ fn told_in_vain(world: &World, n: u32) -> usize {
 }
 
 #[tokio::test]
-async fn an_allow_that_comes_too_late_is_told_once_whoever_rejected_it() {
+async fn an_allow_that_comes_too_late_is_announced_once_for_every_kind_of_rejection() {
     let world = world_of(IN_VAIN).await;
     world.reconcile().await;
     // Alice rejects one, somebody on the console the other.
@@ -216,7 +219,7 @@ async fn an_allow_that_comes_too_late_is_told_once_whoever_rejected_it() {
     somebody_rejects(&world, 4);
     runs(&world, 2).await;
     for n in 3..=5 {
-        assert_eq!(told_in_vain(&world, n), 0, "{n}: nothing allows it");
+        assert_eq!(announced_in_vain(&world, n), 0, "{n}: nothing allows it");
         allow(&world, "*", &format!("{n:012}")).await;
     }
     edited(&world).await;
@@ -227,7 +230,7 @@ async fn an_allow_that_comes_too_late_is_told_once_whoever_rejected_it() {
         (5, "it was rejected before Gatekeeper looked"),
     ] {
         assert_eq!(status(&world, n).await, Some(Status::Rejected));
-        assert_eq!(told_in_vain(&world, n), 1, "{n}");
+        assert_eq!(announced_in_vain(&world, n), 1, "{n}");
         let mut mails = world.sns.inbox().into_iter().map(|mail| mail.message);
         let about =
             |mail: &String| mail.contains(endpoint(n).as_str()) && mail.contains("stays so");
@@ -237,19 +240,19 @@ async fn an_allow_that_comes_too_late_is_told_once_whoever_rejected_it() {
             "{mail}"
         );
     }
-    // It goes and comes back: whoever writes it again is told again.
+    // The entry is removed and comes back: this is announced again.
     remove(&world, "*", "allow", "000000000003").await;
     edited(&world).await;
     runs(&world, 1).await;
     allow(&world, "*", "000000000003").await;
     edited(&world).await;
     runs(&world, 3).await;
-    assert_eq!([3, 4, 5].map(|n| told_in_vain(&world, n)), [2, 1, 1]);
+    assert_eq!([3, 4, 5].map(|n| announced_in_vain(&world, n)), [2, 1, 1]);
     assert_eq!(world.ec2.calls_of("AcceptVpcEndpointConnections"), 0);
 }
 
 #[tokio::test]
-async fn whoever_rejects_what_is_allowed_is_told_then_and_not_again() {
+async fn a_rejection_of_an_allowed_connection_is_announced_then_and_not_again() {
     for (setting, expected) in [("alert", vec!["rejected_out_of_band"]), ("record", vec![])] {
         let world = world_of(WORLD).await;
         settings(&world, &format!("out_of_band: {setting}")).await;
@@ -257,41 +260,41 @@ async fn whoever_rejects_what_is_allowed_is_told_then_and_not_again() {
         minutes_pass(&world, 5);
         somebody_rejects(&world, 1);
         runs(&world, 4).await;
-        let announced = told_of(&world, 1);
+        let announced = announcements_of(&world, 1);
         assert_eq!(announced[1..], expected, "{setting}");
         if setting == "alert" {
             let mail = world.sns.inbox().pop().unwrap().message;
             assert!(mail.contains("create a new one"), "{mail}");
         }
-        // Another entry is another matter.
+        // Another entry is announced again.
         allow(&world, "*", "000000000001").await;
         remove(&world, SERVICE, "allow", "000000000001").await;
         edited(&world).await;
         runs(&world, 2).await;
-        assert_eq!(told_in_vain(&world, 1), 1, "{setting}");
+        assert_eq!(announced_in_vain(&world, 1), 1, "{setting}");
     }
 }
 
 #[tokio::test]
-async fn what_ec2_did_not_take_back_is_told_once_for_the_entry_that_it_was_tried_for() {
+async fn a_connection_that_ec2_did_not_take_back_is_announced_once_for_its_entry() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     remove(&world, "*", "deny", "000000000002").await;
     allow(&world, "*", "000000000002").await;
     minutes_pass(&world, 5);
     runs(&world, 4).await;
-    assert_eq!(told_of(&world, 2), ["rejected", "accept_refused"]);
+    assert_eq!(announcements_of(&world, 2), ["rejected", "accept_refused"]);
     allow(&world, SERVICE, "000000000002").await;
     edited(&world).await;
     runs(&world, 3).await;
     assert_eq!(
-        told_of(&world, 2),
+        announcements_of(&world, 2),
         ["rejected", "accept_refused", "stays_rejected"]
     );
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_tells_once_that_an_allow_comes_too_late() {
+async fn a_run_that_is_killed_announces_once_that_an_allow_comes_too_late() {
     let ready = async || {
         let world = world_of(IN_VAIN).await;
         runs(&world, 1).await;
@@ -300,7 +303,7 @@ async fn a_run_that_is_killed_tells_once_that_an_allow_comes_too_late() {
     };
     reconcile_killed_everywhere(ready, async |world, n| {
         runs(world, 2).await;
-        assert_eq!(told_in_vain(world, 5), 1, "killed after {n}");
+        assert_eq!(announced_in_vain(world, 5), 1, "killed after {n}");
     })
     .await;
 }

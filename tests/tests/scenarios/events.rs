@@ -103,11 +103,11 @@ async fn a_topic_stands_for_the_services_that_publish_to_it() {
 }
 
 #[tokio::test]
-async fn a_deletion_that_names_no_endpoint_has_all_that_is_open_looked_at() {
+async fn a_deletion_without_an_endpoint_makes_us_look_at_all_open_requests() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
     assert!(world.ec2.delete_endpoint(endpoint(1).as_str()));
-    // Until EC2 does not list it any more.
+    // Until EC2 no longer lists it.
     world
         .clock
         .advance(std::time::Duration::from_secs(2_000_000));
@@ -142,7 +142,7 @@ async fn an_endpoint_that_ec2_lists_only_a_moment_later_is_found() {
 }
 
 #[tokio::test]
-async fn our_own_calls_are_not_taken_for_somebody_elses() {
+async fn our_own_calls_are_not_mistaken_for_others() {
     let world = world_of(WORLD).await;
     world.ec2.set_options(|options| options.cloudtrail = true);
     handle(&world, batch_of(5)).await;

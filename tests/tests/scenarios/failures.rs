@@ -1,4 +1,4 @@
-//! What failed is told as what it is: its step, its operation, and what it was for.
+//! Each failure is logged and counted with its step, its operation, and its purpose.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use local_aws::{CallPhase, Fault, FaultKind};
 
 use crate::support::*;
 
-/// Strangers ask, and so many may decide.
+/// Strangers ask, and this many approvers may decide.
 fn asked(approvers: u32) -> String {
     let approvers: String = (1..=approvers)
         .map(|n| format!("    - {{id: approver{n}@example.com, services: [\"*\"]}}\n"))
@@ -40,7 +40,7 @@ const STEPS: [Step; 5] = [
     Step::Announce,
 ];
 
-/// Only this step failed of those that an instance counted.
+/// Of an instance's failures, only this step was counted.
 fn assert_counted(metrics: &gatekeeper_aws::telemetry::Metrics, step: Step, error_type: &str) {
     for one in STEPS {
         let counted = metrics.last_of("StepFailures", ("step", one.as_str()));
@@ -70,7 +70,7 @@ async fn an_approval_email_that_is_late_counts_as_announce() {
     world.sns.clear_faults();
     minutes_pass(&world, 6);
 
-    // More than SNS takes in one call, and no time for a second one.
+    // There are more than SNS takes in one call, and no time for a second call.
     let late = world.announcements_instance(2);
     let soon = Deadline::after(&world.clock, Duration::from_secs(1));
     let swept = late.sweep(soon).await.unwrap();
@@ -81,7 +81,7 @@ async fn an_approval_email_that_is_late_counts_as_announce() {
 }
 
 #[tokio::test]
-async fn a_history_that_cannot_be_read_is_told_as_that() {
+async fn a_history_that_cannot_be_read_is_named_as_such() {
     for (fault, error_type, code) in [
         (
             TableFault::Throttle,
@@ -97,7 +97,7 @@ async fn a_history_that_cannot_be_read_is_told_as_that() {
         let world = world_of(&asked(1)).await;
         world.reconcile().await;
         let voter = by_link(&world, "approver1", 3);
-        // The vote is recorded, and then whoever voted is to see how it came to that.
+        // The vote is recorded, and then the voter is to see its history.
         let tables = world.dynamodb.clone();
         world
             .dynamodb
@@ -122,7 +122,7 @@ async fn a_history_that_cannot_be_read_is_told_as_that() {
 }
 
 #[tokio::test]
-async fn whatever_is_read_of_the_tables_is_named_when_it_cannot_be() {
+async fn every_read_of_the_tables_is_named_when_it_fails() {
     let world = world_of(&asked(1)).await;
     world.reconcile().await;
     let link = by_link(&world, "approver1", 3);
@@ -130,7 +130,7 @@ async fn whatever_is_read_of_the_tables_is_named_when_it_cannot_be() {
         arn: "arn:aws:sts::111122223333:assumed-role/Approver/alice".to_owned(),
         endpoint_id: endpoint(3),
     };
-    // What is read first, for a vote by a link and for one by IAM.
+    // The first read, for a vote by a link and for one by IAM.
     for (voter, operation, said) in [
         (
             &link,
@@ -157,7 +157,7 @@ async fn whatever_is_read_of_the_tables_is_named_when_it_cannot_be() {
 }
 
 #[tokio::test]
-async fn what_the_watch_cannot_do_counts_as_observe() {
+async fn a_failure_of_the_watch_counts_as_observe() {
     for operation in [
         "DescribeVpcEndpointServicePermissions",
         "DescribeVpcEndpointConnectionNotifications",
@@ -169,7 +169,7 @@ async fn what_the_watch_cannot_do_counts_as_observe() {
         let metrics = world.gatekeeper(Function::Reconcile).metrics();
         assert_counted(metrics, Step::Observe, "Permanent.Forbidden");
     }
-    // What it has found out and cannot write down.
+    // The result of a look, which cannot be recorded.
     let world = world_of(&asked(1)).await;
     world.reconcile().await;
     let before = alarms(&world, "acceptance_not_required", "alarm_started");
@@ -187,7 +187,7 @@ async fn what_the_watch_cannot_do_counts_as_observe() {
 }
 
 #[tokio::test]
-async fn what_ec2_does_not_do_and_does_not_show_counts_as_enforce() {
+async fn a_failure_of_ec2_that_its_description_does_not_show_counts_as_enforce() {
     let world = world_of(WORLD).await;
     let unsure = FaultKind::Unsuccessful {
         code: "InvalidState".to_owned(),
@@ -196,7 +196,7 @@ async fn what_ec2_does_not_do_and_does_not_show_counts_as_enforce() {
     };
     let accept = Fault::new("AcceptVpcEndpointConnections", unsure);
     world.ec2.inject(accept.times(1));
-    // Before it was asked, the decision rested on a look that succeeded.
+    // Before that, the decision depended on a look that succeeded.
     let ec2 = world.ec2.clone();
     let hook = move |action: &str, phase: CallPhase| {
         if action == "AcceptVpcEndpointConnections" && phase == CallPhase::After {
@@ -218,7 +218,7 @@ async fn what_ec2_does_not_do_and_does_not_show_counts_as_enforce() {
 }
 
 #[tokio::test]
-async fn what_there_was_no_time_for_is_told_with_the_step_that_was_next() {
+async fn when_time_runs_out_the_next_step_is_named() {
     let world = world_of(WORLD).await;
     let soon = || Deadline::after(&world.clock, Duration::from_secs(3));
     let answer = world

@@ -1,4 +1,5 @@
-//! AWS failing in the ways it does: retried within the invocation, then handed back, nothing lost.
+//! AWS fails in its usual ways: the call is repeated within the invocation, then the record is
+//! handed back, and nothing is lost.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ fn refusal(code: &str, n: u32) -> FaultKind {
 }
 
 #[tokio::test]
-async fn what_passes_within_the_invocation_is_not_even_noticed() {
+async fn a_failure_that_passes_within_the_invocation_is_not_noticed() {
     for action in [
         ACCEPT,
         REJECT,
@@ -48,7 +49,7 @@ async fn what_passes_within_the_invocation_is_not_even_noticed() {
 }
 
 #[tokio::test]
-async fn dynamodb_that_recovers_is_not_even_noticed() {
+async fn a_dynamodb_failure_that_passes_is_not_noticed() {
     for action in [
         "BatchGetItem",
         "TransactWriteItems",
@@ -78,7 +79,7 @@ async fn dynamodb_that_recovers_is_not_even_noticed() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_comes_back_and_is_done_then() {
+async fn a_lasting_failure_is_handed_back_and_done_later() {
     for action in [ACCEPT, REJECT, DESCRIBE] {
         for kind in [
             FaultKind::Throttle,
@@ -107,7 +108,7 @@ async fn what_does_not_pass_comes_back_and_is_done_then() {
 
 #[tokio::test]
 async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
-    // It passes: comes back, is done.
+    // The failure is temporary: the record comes back and is done.
     let world = world_of(WORLD).await;
     world
         .ec2
@@ -118,7 +119,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     assert_all_decided(&world, "throttled item").await;
 
-    // It is not found, and EC2 lists it all the same: comes back, is done.
+    // EC2 does not find it but still lists it: the record comes back and is done.
     let world = world_of(WORLD).await;
     world.ec2.inject(Fault::new(
         ACCEPT,
@@ -130,7 +131,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     assert!(handle(&world, batch_of(5)).await.failed.is_empty());
     assert_all_decided(&world, "item not found").await;
 
-    // It is forbidden: said so, kept, tried again.
+    // It is forbidden: that is logged, the record is kept and tried again.
     let world = world_of(WORLD).await;
     world
         .ec2
@@ -142,7 +143,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     world.reconcile().await;
     assert_all_decided(&world, "forbidden item").await;
 
-    // Anything else: said so, kept, tried again.
+    // Any other failure: that is logged, the record is kept and tried again.
     let world = world_of(WORLD).await;
     world
         .ec2
@@ -154,7 +155,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
     world.reconcile().await;
     assert_all_decided(&world, "refused item").await;
 
-    // Its state is wrong and EC2 shows why: whatever it is, is recorded.
+    // Its state is wrong, and EC2 shows why: that is recorded.
     for (shown, expected) in [
         (State::Available, "- > accepting > accepted"),
         (State::Rejected, "- > accepting > rejected"),
@@ -164,7 +165,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
         let world = std::sync::Arc::new(world_of(WORLD).await);
         let calls = Calls::of(&world);
         let own = std::sync::Arc::clone(&world);
-        // Somebody is quicker, between our record and our call.
+        // Somebody else is faster, between our record and our call.
         calls.after(READS + 1, move || {
             own.ec2.set_state(endpoint(1).as_str(), shown);
         });
@@ -174,7 +175,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
         assert_eq!(path(&world, 1).await, expected, "{shown}");
     }
 
-    // Its state is wrong and EC2 does not show it yet: it comes back.
+    // Its state is wrong, and EC2 does not show it yet: the record comes back.
     let world = world_of(WORLD).await;
     world
         .ec2
@@ -187,7 +188,7 @@ async fn each_kind_of_unsuccessful_item_is_dealt_with_alone() {
 
 #[tokio::test]
 async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
-    // Seven that are allowed, of which EC2 refuses any call that contains the third.
+    // Seven are allowed; EC2 refuses any call that contains the third.
     let mut text =
         "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
     for n in 1..=7 {
@@ -217,7 +218,7 @@ async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
         assert_eq!(path(&world, 3).await, "- > accepting", "{code}");
         assert_eq!(answer.failed.len(), 1, "{code}");
         assert_eq!(answer.failed[0].1.error_type(), error_type);
-        // Cut in two until the fault stands alone, not one by one.
+        // The batch is halved until the fault stands alone, not sent one by one.
         assert!(
             world.ec2.calls()[ACCEPT] <= 7,
             "{}",
@@ -227,7 +228,7 @@ async fn a_call_refused_whole_for_one_item_does_not_cost_the_others() {
 }
 
 #[tokio::test]
-async fn announcements_that_sns_refuses_are_told_later() {
+async fn announcements_that_sns_refuses_are_sent_later() {
     for kind in [
         FaultKind::InternalError,
         FaultKind::Unauthorized,
@@ -249,7 +250,7 @@ async fn announcements_that_sns_refuses_are_told_later() {
         assert_all_decided(&world, &format!("{kind:?}")).await;
         assert!(announced(&world).values().all(|times| *times == 1));
     }
-    // One of them refused: the others are out, it follows.
+    // One of them is refused: the others are sent first, then it.
     let world = world_of(WORLD).await;
     let failed = FaultKind::Unsuccessful {
         code: "InternalError".to_owned(),
@@ -345,7 +346,7 @@ async fn a_batch_that_sns_refuses_does_not_hold_up_what_comes_after_it() {
         "and the first, when it is taken"
     );
 
-    // What it refuses for what is in it is tried one by one.
+    // If it refuses a call for its content, the messages are tried one by one.
     let world = world_of(&text).await;
     world
         .sns

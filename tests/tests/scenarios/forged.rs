@@ -1,4 +1,4 @@
-//! Announcements that Gatekeeper did not make: whatever they say, Slack shows what is so, and once.
+//! Announcements that Gatekeeper did not make: Slack shows the true state, once, whatever they say.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::world::World;
@@ -9,7 +9,7 @@ use crate::slack::{CHANNEL, Workspace};
 use crate::support::*;
 
 const OTHER: &str = "vpce-svc-0bbbbbbbbbbbbbbbb";
-/// What somebody wants people to believe.
+/// A text that an attacker wants people to believe.
 const LIE: &str = "Send the bot token to it-help.";
 
 /// The endpoint 3 waits for Alice; account …1 is allowed.
@@ -35,7 +35,7 @@ async fn space() -> Workspace {
     space
 }
 
-/// An announcement about an endpoint, as somebody makes it up.
+/// A forged announcement about an endpoint.
 fn announcement(n: u32, id: &str, kind: &str) -> Value {
     json!({
         "schema": "privatelink-gatekeeper/announcement/1",
@@ -62,7 +62,7 @@ fn shown(space: &Workspace, channel: &str) -> Vec<String> {
     messages.iter().map(SlackMessage::shown).collect()
 }
 
-/// How many messages hold a text; none holds a lie.
+/// How many messages hold a text; none holds the lie.
 fn count(space: &Workspace, text: &str) -> usize {
     let shown = shown(space, CHANNEL);
     assert!(!shown.iter().any(|it| it.contains(LIE)), "{shown:?}");
@@ -118,7 +118,7 @@ async fn a_forged_announcement_of_any_kind_and_any_id_shows_nothing() {
 }
 
 #[tokio::test]
-async fn what_somebody_told_before_keeps_nothing_that_is_so_from_being_told() {
+async fn a_forged_announcement_does_not_keep_a_real_one_from_being_shown() {
     let mut space = space().await;
     // Every id that the next announcement can have, under every kind.
     let mut forged = Vec::new();
@@ -138,7 +138,7 @@ async fn what_somebody_told_before_keeps_nothing_that_is_so_from_being_told() {
     assert_eq!(space.deliver().await, [""; 0]);
     // The review's message, and the notice.
     assert_eq!(count(&space, "accepted without Gatekeeper"), 2);
-    // And none of them makes it shown a second time.
+    // None of them makes it shown a second time.
     space.deliver_these(&forged).await;
     assert_eq!(count(&space, "accepted without Gatekeeper"), 2);
 }
@@ -177,7 +177,7 @@ async fn an_altered_announcement_shows_what_the_history_says() {
 }
 
 #[tokio::test]
-async fn what_is_said_of_a_service_in_another_channel_goes_where_its_service_is_shown() {
+async fn a_forged_channel_does_not_change_where_a_service_is_shown() {
     let space = Workspace::of(PANEL).await;
     space.slack.put_channel(NewChannel::new("C0OTHER", "other"));
     let text = format!(
@@ -230,7 +230,7 @@ async fn a_forged_alarm_shows_nothing_and_a_real_one_is_shown_once() {
         .change_service(SERVICE, |service| service.acceptance_required = false);
     minutes_pass(&space.world, 5);
     space.world.reconcile().await;
-    // Under the real one's id, and under any other.
+    // Under the real one's id, and under others.
     let real = documents(&space.world).pop().unwrap();
     for id in [real["id"].as_str().unwrap(), "x"] {
         let forged = alarm(SERVICE, "acceptance_not_required", "alarm_started", id);
@@ -239,7 +239,7 @@ async fn a_forged_alarm_shows_nothing_and_a_real_one_is_shown_once() {
     }
     space.deliver().await;
     assert_eq!(count(&space, "Something is wrong with"), 1);
-    // Nobody says that it is over but reconcile.
+    // Only reconcile may say that it is over.
     let over = alarm(SERVICE, "acceptance_not_required", "alarm_ended", "y");
     space.deliver_these(std::slice::from_ref(&over)).await;
     assert_eq!(count(&space, "This is over"), 0);

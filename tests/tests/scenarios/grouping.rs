@@ -1,4 +1,5 @@
-//! Forty endpoints of one account are not forty messages to an approver, and each is decided by itself.
+//! Forty endpoints of one account are not forty messages to an approver, and each is decided
+//! separately.
 
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::request::Status;
@@ -9,7 +10,7 @@ use crate::announcements::kept;
 use crate::approvals_page::{get, post};
 use crate::support::*;
 
-/// Two may decide about whoever asks.
+/// Two may decide about every request.
 const ASKED: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -19,7 +20,7 @@ policy:
     - {id: alice@example.com, services: ["*"]}
     - {id: bob@example.com, services: ["*"]}
 "#;
-/// Whose endpoints they are.
+/// The endpoints' account.
 const ACCOUNT: &str = "000000000009";
 
 /// A world in which one account asks with these endpoints at once.
@@ -32,7 +33,8 @@ async fn asked_by(endpoints: std::ops::Range<u32>) -> World {
     world
 }
 
-/// A world in which six endpoints of one account ask, and those three that Alice is asked about together.
+/// A world in which six endpoints of one account ask, and the three that Alice is notified of
+/// together.
 async fn three_together() -> (World, Vec<u32>) {
     let world = asked_by(10..16).await;
     minutes_pass(&world, 16);
@@ -57,7 +59,7 @@ fn named(world: &World, name: &str) -> Vec<usize> {
     mails.iter().map(named).collect()
 }
 
-/// Those of these endpoints that somebody's last e-mail names.
+/// Which of these endpoints somebody's last e-mail names.
 fn last_lists(world: &World, name: &str, endpoints: std::ops::Range<u32>) -> Vec<u32> {
     let last = mails(world, name).pop().unwrap();
     let is_named = |n: &u32| last.contains(endpoint(*n).as_str());
@@ -71,7 +73,7 @@ async fn forty_endpoints_of_one_account_are_not_forty_e_mails() {
     minutes_pass(&world, 14);
     world.sweep().await;
     assert_eq!(named(&world, "alice"), [1, 1, 1]);
-    // Another account's, and another's at the same time, does not wait.
+    // Another account's request at the same time does not wait.
     somebody_asks(&world, 60, "000000000008");
     world.reconcile().await;
     assert_eq!(named(&world, "alice"), [1, 1, 1, 1]);
@@ -86,7 +88,7 @@ async fn forty_endpoints_of_one_account_are_not_forty_e_mails() {
         "{subject}"
     );
     assert_eq!(kept(&world, "outbox#").await, 0);
-    // An hour later they go at once again.
+    // An hour later they are sent at once again.
     minutes_pass(&world, 50);
     somebody_asks(&world, 70, ACCOUNT);
     world.reconcile().await;
@@ -115,13 +117,13 @@ async fn reminders_of_many_are_one_as_well() {
 }
 
 #[tokio::test]
-async fn a_link_to_several_decides_each_by_itself() {
+async fn a_link_to_several_decides_each_separately() {
     let (world, listed) = three_together().await;
     let [a, b, c] = [0, 1, 2].map(|n| by_link(&world, "alice", listed[n]));
     assert_eq!(word(&vote(&world, &a, &approval()).await), "decided");
     assert_eq!(status(&world, listed[0]).await, Some(Status::Accepted));
     assert_eq!(status(&world, listed[1]).await, Some(Status::InReview));
-    // For this one the link has done its work, and goes on for the others.
+    // For this one the link is used up; for the others it is still valid.
     assert_eq!(word(&vote(&world, &a, &rejection()).await), "already");
     assert_eq!(look(&world, &a).await, "invalid");
     assert_eq!(look(&world, &b).await, "open");
@@ -133,7 +135,7 @@ async fn a_link_to_several_decides_each_by_itself() {
     };
     assert_eq!(word(&vote(&world, &unclear, &approval()).await), "mistyped");
     assert_eq!(status(&world, listed[2]).await, Some(Status::InReview));
-    // Bob's link is Bob's, and each is decided once.
+    // Bob's link is his own, and each is decided once.
     let theirs = [0, 1].map(|n| by_link(&world, "bob", listed[n]));
     for voter in &theirs {
         assert_eq!(word(&vote(&world, voter, &approval()).await), "too late");
@@ -144,7 +146,7 @@ async fn a_link_to_several_decides_each_by_itself() {
 }
 
 #[tokio::test]
-async fn what_a_link_does_not_list_it_neither_decides_nor_shows() {
+async fn a_link_neither_decides_nor_shows_other_requests() {
     let (world, listed) = three_together().await;
     let other = (10..16).find(|n| !listed.contains(n)).unwrap();
     somebody_asks(&world, 60, "000000000008");
@@ -165,7 +167,7 @@ async fn what_a_link_does_not_list_it_neither_decides_nor_shows() {
 }
 
 #[tokio::test]
-async fn an_approval_is_taken_back_by_the_same_link_whatever_became_of_the_others() {
+async fn an_approval_is_withdrawn_by_the_same_link_whatever_happened_to_the_others() {
     let world = world_of(ASKED).await;
     settings(&world, "approvals_required: 2").await;
     for n in 10..16 {
@@ -210,7 +212,7 @@ async fn a_page_shows_each_of_several_and_comes_back_about_the_same() {
     let third = post(&world, &token, &[("of", &ids[2])]).await;
     assert_eq!(third.status, 200);
     assert!(shows(&third.body, 2), "{}", third.body);
-    // What is wrong with the form is said about the same, and nothing is decided.
+    // A mistake in the form is shown on the page of the same request, and nothing is decided.
     let mistyped = [
         ("of", ids[2].as_str()),
         ("choice", "approve"),
@@ -221,7 +223,7 @@ async fn a_page_shows_each_of_several_and_comes_back_about_the_same() {
     assert_eq!(again.status, 422);
     assert!(shows(&again.body, 2), "{}", again.body);
     assert!(again.body.contains("exactly one of the ids"));
-    // Who types another's is told of that one, and where to change it.
+    // An approver who types another one's id sees that one, and where to change the choice.
     let typed = end_of(listed[1]);
     let form = [
         ("of", ids[2].as_str()),
@@ -249,7 +251,7 @@ async fn a_page_shows_each_of_several_and_comes_back_about_the_same() {
     assert!(list.contains("in review; you approved"), "{list}");
 }
 
-/// The endpoints whose reviews Alice was not asked about yet.
+/// The endpoints whose reviews Alice was not notified of yet.
 fn those_that_wait(world: &World, endpoints: std::ops::Range<u32>) -> Vec<u32> {
     let at_once = mails(world, "alice").concat();
     let waits = |n: &u32| !at_once.contains(endpoint(*n).as_str());
@@ -272,7 +274,7 @@ async fn of_several_that_wait_those_that_are_over_are_not_listed() {
 }
 
 #[tokio::test]
-async fn one_that_is_left_of_several_is_asked_about_as_always() {
+async fn the_last_one_of_several_is_worded_as_always() {
     let world = asked_by(10..15).await;
     let waiting = those_that_wait(&world, 10..15);
     assert_eq!(waiting.len(), 2);
@@ -291,7 +293,7 @@ async fn one_that_is_left_of_several_is_asked_about_as_always() {
 }
 
 #[tokio::test]
-async fn what_fails_is_sent_again_and_does_not_wait_for_others() {
+async fn a_failed_e_mail_is_sent_again_and_does_not_wait_for_others() {
     let world = world_of(ASKED).await;
     let approvals = world.approvals_topic.clone();
     let refused = |approvals: &str| FaultKind::Refused {
@@ -311,7 +313,7 @@ async fn what_fails_is_sent_again_and_does_not_wait_for_others() {
     minutes_pass(&world, 5);
     world.sweep().await;
     assert_eq!(named(&world, "alice"), [1, 1, 1]);
-    // Those that go together fail together, and go together once it passes.
+    // Reviews that are sent together fail together, and are sent together later.
     world
         .sns
         .inject(Fault::new("PublishBatch", refused(&approvals)).always());
@@ -326,7 +328,7 @@ async fn what_fails_is_sent_again_and_does_not_wait_for_others() {
 }
 
 #[tokio::test]
-async fn who_may_decide_no_more_is_left_out_and_the_others_are_asked() {
+async fn an_approver_who_may_no_longer_decide_is_left_out_and_the_others_are_notified() {
     let world = asked_by(10..15).await;
     let bob = "bob@example.com".parse().unwrap();
     world.remove_approver(&bob).await.unwrap();
@@ -335,7 +337,7 @@ async fn who_may_decide_no_more_is_left_out_and_the_others_are_asked() {
     assert_eq!(named(&world, "alice"), [1, 1, 1, 2]);
     assert_eq!(named(&world, "bob"), [1, 1, 1]);
     let listed = last_lists(&world, "alice", 10..15);
-    // Alice's own account by now: nothing of it is hers to decide.
+    // It is Alice's own account by now, so she may decide none of it.
     approver(
         &world,
         r#"{id: alice@example.com, services: ["*"], own_accounts: ["000000000009"]}"#,

@@ -1,4 +1,5 @@
-//! Forty endpoints of one account are not forty messages in a channel, and each is decided by itself.
+//! Forty endpoints of one account are not forty messages in a channel, and each is decided
+//! separately.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +28,7 @@ policy:
     - {id: alice@example.com, services: ["*"], slack_user_id: U0ALICE}
     - {id: bob@example.com, services: ["*"], slack_user_id: U0BOB}
 "#;
-/// Whose endpoints they are.
+/// The endpoints' account.
 const ACCOUNT: &str = "000000000009";
 
 /// A workspace whose function is fed as in template.yaml.
@@ -67,7 +68,7 @@ impl Channel {
         &self.space.world
     }
 
-    /// Has the function have what was announced, and what is visible again.
+    /// Gives the function the announcements, and those that are visible again.
     async fn pump(&mut self) {
         let documents = documents(self.world()).split_off(self.sent);
         self.sent += documents.len();
@@ -121,7 +122,7 @@ impl Channel {
         (last, endpoints.filter(is_named).collect())
     }
 
-    /// What a message says of an endpoint.
+    /// The line of a message about an endpoint.
     fn line(&self, ts: &str, n: u32) -> String {
         let shown = self.message(ts).shown();
         let id = endpoint(n).to_string();
@@ -134,13 +135,13 @@ impl Channel {
         messages.find(|message| message.ts == ts).unwrap()
     }
 
-    /// Somebody presses a button of a message that they see; what they are told, if anything.
+    /// Somebody presses a button of a message that they see. Answers the message to them, if any.
     async fn press(&self, user: &str, ts: &str, button: &str) -> Option<String> {
         let pressed = self.space.slack.press_stale(user, CHANNEL, ts, button);
         self.take(user, &pressed.unwrap()).await
     }
 
-    /// Somebody presses a button of what they were told last.
+    /// Somebody presses a button of the last message to them.
     async fn press_own(&self, user: &str, button: &str) -> Option<String> {
         let announced = self.space.slack.ephemerals(CHANNEL, user).pop().unwrap();
         let pressed = self.space.slack.press(user, CHANNEL, &announced.ts, button);
@@ -204,7 +205,7 @@ async fn forty_endpoints_of_one_account_are_not_forty_messages() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_a_quarter_of_an_hour_however_they_come() {
+async fn nobody_waits_longer_than_a_quarter_of_an_hour() {
     let mut channel = Channel::asked_by(10..13).await;
     assert_eq!(channel.named(), [1, 1, 1]);
     let shown = |channel: &Channel, n: u32| {
@@ -227,7 +228,7 @@ async fn nobody_waits_longer_than_a_quarter_of_an_hour_however_they_come() {
 }
 
 #[tokio::test]
-async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
+async fn each_of_several_is_decided_separately_and_the_message_shows_it() {
     let mut channel = Channel::asked_by(10..17).await;
     channel.minutes_pass(15).await;
     let (message, listed) = channel.last(10..17);
@@ -262,7 +263,7 @@ async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
     assert!(!message.buttons().contains(&show(a)));
     assert!(message.buttons().contains(&show(b)));
 
-    // Who is too late is told so, by what the message showed before.
+    // A voter who is too late sees that, because of what the message showed before.
     let announced = channel.press("U0BOB", &ts, &show(a)).await.unwrap();
     assert!(
         announced.contains("Decided already: the connection is accepted"),
@@ -280,7 +281,7 @@ async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
             .submit_view("U0BOB", &modal.id, &[("reason", "Not a customer.")]);
     channel.take("U0BOB", &sent.unwrap()).await;
     assert_eq!(status(channel.world(), b).await, Some(Status::Rejected));
-    // Somebody else decides one elsewhere.
+    // Somebody decides one outside of Slack.
     somebody_accepts(channel.world(), c);
     channel.world().reconcile().await;
     channel.pump().await;
@@ -294,13 +295,13 @@ async fn each_of_several_is_decided_by_itself_and_the_message_shows_it() {
         "{}",
         channel.line(&ts, c)
     );
-    // And is told of by a message of its own, as always.
+    // That is also announced by a message of its own, as always.
     assert_eq!(channel.named(), [1, 1, 1, 4, 1]);
     channel.space.assert_quiet();
 }
 
 #[tokio::test]
-async fn who_is_no_approver_is_shown_no_button_of_any() {
+async fn somebody_who_is_no_approver_sees_no_buttons() {
     let mut channel = Channel::asked_by(10..16).await;
     channel.minutes_pass(15).await;
     let (message, listed) = channel.last(10..16);
@@ -318,7 +319,7 @@ async fn who_is_no_approver_is_shown_no_button_of_any() {
 }
 
 #[tokio::test]
-async fn an_approval_of_one_of_several_is_counted_and_taken_back() {
+async fn an_approval_of_one_of_several_is_counted_and_withdrawn() {
     let text = PANEL.replace("name: Payments", "approvals_required: 2, name: Payments");
     let mut channel = Channel::with(&text, 10..16).await;
     channel.minutes_pass(15).await;
@@ -351,7 +352,7 @@ async fn an_approval_of_one_of_several_is_counted_and_taken_back() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_not_shown_and_one_that_is_left_is_shown_as_always() {
+async fn a_finished_review_is_not_shown_and_the_last_one_is_shown_as_always() {
     let mut channel = Channel::asked_by(10..16).await;
     let at_once: Vec<String> = channel.messages().iter().map(SlackMessage::shown).collect();
     let at_once = at_once.concat();
@@ -371,7 +372,7 @@ async fn what_is_over_is_not_shown_and_one_that_is_left_is_shown_as_always() {
 }
 
 #[tokio::test]
-async fn more_than_one_message_takes_are_more_messages() {
+async fn reviews_that_do_not_fit_into_one_message_are_shown_in_several() {
     let mut channel = Channel::asked_by(10..90).await;
     channel.minutes_pass(15).await;
     let mut named = channel.named();
@@ -395,7 +396,7 @@ async fn a_message_of_several_whose_answer_was_lost_is_not_posted_twice() {
         assert_eq!(channel.space.slack.faults(), []);
         assert_eq!(channel.named(), [1, 1, 1, 3]);
         assert!(channel.queue.is_empty());
-        // It is known where it is.
+        // The message's place is known.
         let (message, listed) = channel.last(10..16);
         let ts = message.ts;
         channel.press("U0ALICE", &ts, &show(listed[2])).await;

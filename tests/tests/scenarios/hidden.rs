@@ -1,4 +1,4 @@
-//! One thing that stays on hides nothing else: what alarms rest on is told apart.
+//! One lasting problem does not hide another: each alarm has a metric of its own.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn each_way_past_gatekeeper_is_a_metric_of_its_own() {
     assert_eq!(ways(&world), [1.0, 1.0, 1.0, 1.0]);
 }
 
-/// How often an item that cannot be understood failed a step, by what it stops.
+/// How often an item that cannot be understood made a step fail, by what it stops.
 fn unreadable(world: &World) -> [Option<f64>; 4] {
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     ["approver", "service", "every_service", "unexpected_key"]
@@ -117,7 +117,7 @@ async fn edits_that_cannot_be_understood_are_counted_by_what_they_stop() {
     }
 }
 
-/// How long the oldest reviews wait, in hours: of accounts that are known, and of others.
+/// How long the oldest reviews have waited, in hours: of known accounts, and of others.
 fn waiting(world: &World) -> [f64; 2] {
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     ["known", "unknown"].map(|account| {
@@ -138,7 +138,7 @@ async fn a_strangers_review_that_people_ignore_does_not_hide_a_customers() {
     world.reconcile().await;
     assert_eq!(waiting(&world), [0.0, 100.0], "a stranger");
 
-    // One that an entry names, though it does not let in this endpoint.
+    // An account that an entry names, though the entry does not allow this endpoint.
     let entry = format!(
         r#"{{service_id: {SERVICE}, principal: "000000000002", effect: allow, regions: [eu-west-1]}}"#
     );
@@ -152,13 +152,13 @@ async fn a_strangers_review_that_people_ignore_does_not_hide_a_customers() {
     world.reconcile().await;
     assert_eq!(waiting(&world), [0.0, 105.0]);
 
-    // One that an entry for everybody lets ask is a stranger still.
+    // An account that only an entry for everybody names is still a stranger.
     let entry = r#"{service_id: "*", principal: "*", effect: allow, regions: [eu-west-1]}"#;
     put_policy(&world, entry).await;
     world.reconcile().await;
     assert_eq!(waiting(&world), [0.0, 105.0]);
 
-    // And one that is connected to another service is none.
+    // So is an account that is connected to another service.
     world.ec2.put_service(service(OTHER));
     let connected = NewConnection::new(OTHER, "000000000001")
         .endpoint_id(endpoint(9).as_str())
@@ -172,7 +172,7 @@ async fn a_strangers_review_that_people_ignore_does_not_hide_a_customers() {
 }
 
 #[tokio::test]
-async fn reviews_that_nobody_may_decide_are_told_apart_likewise() {
+async fn reviews_that_nobody_may_decide_are_measured_apart_likewise() {
     let world = world_of(OPEN).await;
     let undecidable = |world: &World| {
         let metrics = world.gatekeeper(Function::Reconcile).metrics();
@@ -225,7 +225,7 @@ async fn services_without_a_turn_are_measured() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_begun_and_not_finished_is_measured_by_itself() {
+async fn a_service_that_is_begun_and_not_finished_is_measured_apart() {
     let mut options = options();
     options.limits.page = 10;
     let mut text = format!("services:\n  - {{service_id: {SERVICE}}}\nconnections:\n");

@@ -1,4 +1,5 @@
-//! `max_connections`: who waits for a slot gets it when one is free, and slots follow EC2's truth.
+//! `max_connections`: a connection that waits for a place gets it when one is free, and usage
+//! follows EC2.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -39,7 +40,7 @@ async fn usage(world: &gatekeeper_local::world::World, account: &str) -> BTreeSe
     }
 }
 
-async fn write_slots(world: &gatekeeper_local::world::World, account: &str, ids: &[&str]) {
+async fn write_usage(world: &gatekeeper_local::world::World, account: &str, ids: &[&str]) {
     let ids = ids.iter().map(|id| (*id).to_owned()).collect();
     world
         .tables()
@@ -61,7 +62,7 @@ async fn write_slots(world: &gatekeeper_local::world::World, account: &str, ids:
 }
 
 #[tokio::test]
-async fn a_slot_that_is_freed_goes_at_once_to_who_waits_for_it() {
+async fn a_place_that_is_freed_goes_at_once_to_the_next_that_waits() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     let (accepted, waiting) = one_of_two(&world).await;
@@ -81,7 +82,7 @@ async fn a_slot_that_is_freed_goes_at_once_to_who_waits_for_it() {
     assert_eq!(
         status(&world, waiting).await,
         Some(Status::Accepted),
-        "by the event that freed the slot"
+        "by the event that freed the place"
     );
     assert_eq!(
         usage(&world, "000000000004").await,
@@ -90,7 +91,7 @@ async fn a_slot_that_is_freed_goes_at_once_to_who_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_limit_that_is_raised_lets_in_who_waits() {
+async fn a_limit_that_is_raised_accepts_those_that_wait() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     put_policy(
@@ -106,13 +107,13 @@ async fn a_limit_that_is_raised_lets_in_who_waits() {
 }
 
 #[tokio::test]
-async fn reconcile_mends_slots_from_what_ec2_shows() {
+async fn reconcile_corrects_usage_from_ec2() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     let (accepted, waiting) = one_of_two(&world).await;
     let truth = BTreeSet::from([endpoint(accepted).to_string()]);
-    // A slot of an endpoint that never was, and none for the one that is connected.
-    write_slots(&world, "000000000004", &["vpce-0dddddddddddddddd"]).await;
+    // Usage counts an endpoint that never existed, and does not count the one that is connected.
+    write_usage(&world, "000000000004", &["vpce-0dddddddddddddddd"]).await;
     minutes_pass(&world, 5);
     world.reconcile().await;
     assert_eq!(usage(&world, "000000000004").await, truth);
@@ -121,7 +122,7 @@ async fn reconcile_mends_slots_from_what_ec2_shows() {
         Some(Status::InReview),
         "the limit holds"
     );
-    // Sound slots are left alone.
+    // Correct usage is left alone.
     world.dynamodb.reset_calls();
     minutes_pass(&world, 5);
     world.reconcile().await;
@@ -129,7 +130,7 @@ async fn reconcile_mends_slots_from_what_ec2_shows() {
 }
 
 #[tokio::test]
-async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
+async fn usage_that_takes_long_to_correct_does_not_overrun_the_time_out() {
     let mut text = format!("services:\n  - service_id: {SERVICE}\nconnections:\n");
     for n in 1..=20 {
         let _ = writeln!(
@@ -144,7 +145,7 @@ async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
     let world = world_of(&text).await;
     world.reconcile().await;
     for n in 1..=20 {
-        write_slots(&world, &format!("{n:012}"), &["vpce-0dddddddddddddddd"]).await;
+        write_usage(&world, &format!("{n:012}"), &["vpce-0dddddddddddddddd"]).await;
     }
     slow(&world, "DescribeVpcEndpointConnections", 10);
     for runs in 1.. {
@@ -166,7 +167,7 @@ async fn slots_that_take_long_to_mend_do_not_overrun_the_time_out() {
 }
 
 #[tokio::test]
-async fn votes_that_suffice_by_now_let_in_whom_the_limit_keeps_out() {
+async fn votes_that_suffice_by_now_accept_a_connection_beyond_the_limit() {
     let world = world_of(OPEN).await;
     for name in ["alice", "bob"] {
         let item = format!("{{id: {name}@example.com, services: [\"*\"]}}");

@@ -1,5 +1,5 @@
-//! Services that are managed because they are listed, not by their tag: each function decides for them, and asks
-//! EC2 nothing about which they are.
+//! Services that are managed because they are listed, not by their tag: each function decides for
+//! them without asking EC2 for the managed services.
 
 use gatekeeper_aws::config::Managed;
 use gatekeeper_core::request::Status;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::*;
 
-/// A world of which EC2's calls are counted from now on.
+/// A world whose calls to EC2 are counted from now on.
 async fn listed() -> World {
     let mut options = options();
     options.managed = Managed::Listed(vec![SERVICE.parse().unwrap()]);

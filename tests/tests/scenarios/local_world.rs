@@ -1,5 +1,5 @@
-//! The local world itself: what is kept between runs, what is refused, and events that get lost,
-//! doubled, delayed and out of order.
+//! The local world itself: what is kept between runs, what is refused, and lost, doubled, delayed
+//! and reordered events.
 
 use std::time::Duration;
 
@@ -169,7 +169,8 @@ async fn status_of(world: &World, request: &str, headers: &str, body: &str) -> S
     answer.split(' ').nth(1).unwrap_or_default().to_owned()
 }
 
-/// The simulators take calls by GET: a picture's address on another page would be one.
+/// The simulators accept calls by GET, so the address of an image on another page would be such a
+/// call.
 #[tokio::test]
 async fn other_web_pages_reach_nothing_of_the_local_world_but_its_pages() {
     let world = world_of(WORLD).await;
@@ -226,7 +227,7 @@ async fn other_web_pages_reach_nothing_of_the_local_world_but_its_pages() {
     let unknown = status_of(&world, "GET /a/unknown", &html, "").await;
     assert_ne!(
         unknown, "403",
-        "a letter's link opens from a mail on the web"
+        "an approval e-mail's link opens from webmail"
     );
     for (request, headers, body) in &calls[..7] {
         let agent = format!("{headers}User-Agent: Boto3/1.43.108 md/Botocore#1.43.127\r\n");

@@ -1,5 +1,5 @@
-//! Every line that the functions log in these tests, at the most talkative level, is read for what must
-//! not be in it. A line with a secret panics whoever logged it.
+//! The lines that the functions log in these tests, at the most detailed level, are checked for
+//! secrets. A line with a secret makes the logging code panic.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -13,13 +13,14 @@ use crate::support::*;
 /// How long a link's token is: 32 bytes in base64 without padding.
 const TOKEN_CHARACTERS: usize = 43;
 
-/// Tokens that tests have read out of letters.
+/// Tokens that tests have read in approval e-mails.
 static TOKENS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// What tests wait to read in the log, and the lines in which it stood.
+/// The texts that tests look for in the log, and the lines that held them.
 static MARKS: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
 
-/// Has lines with this text kept from now on. Tests run at the same time: each takes a text of its own.
+/// Keeps lines with this text from now on. Tests run at the same time, so each uses a text of its
+/// own.
 pub(crate) fn keep(mark: &str) {
     let mut marks = MARKS.lock().unwrap_or_else(PoisonError::into_inner);
     marks.entry(mark.to_owned()).or_default();
@@ -74,7 +75,7 @@ impl io::Write for Reader {
     }
 }
 
-/// What a line shows that it must not.
+/// The secret that a line shows, if any.
 fn leak_in(line: &str) -> Option<&'static str> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let follows = |mark: &str, least: usize| {
@@ -83,7 +84,8 @@ fn leak_in(line: &str) -> Option<&'static str> {
             rest.chars().take_while(|c| is_token(*c)).count() >= least
         })
     };
-    // A token is logged, if at all, before a test has read it out of a letter: so what looks like one counts.
+    // A token would be logged before a test reads it in an approval e-mail, so anything that looks
+    // like one counts.
     let looks_like_a_token = line.split(|c| !is_token(c)).any(|word| {
         word.len() == TOKEN_CHARACTERS
             && word.contains(|c: char| c.is_ascii_lowercase())
@@ -107,7 +109,7 @@ fn leak_in(line: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn what_must_not_be_logged_is_seen() {
+fn a_secret_in_a_line_is_detected() {
     assert_eq!(leak_in(r#"{"message":"reconciled"}"#), None);
     let token = "A".repeat(43);
     assert!(leak_in(&format!("GET /a/{token} 200")).is_some());

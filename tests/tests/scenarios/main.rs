@@ -1,5 +1,5 @@
 //! End-to-end scenarios, all in one binary: the real functions and the real SDK clients against the
-//! local world, on a clock that never makes anybody wait.
+//! local world, on a manual clock.
 
 #![expect(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Who decided without Gatekeeper: from whom a name is taken, and what becomes of another.
+//! Who decided without Gatekeeper: which events are believed about a name, and what happens to a
+//! second name.
 
 use std::task::Poll;
 
@@ -51,7 +52,7 @@ async fn hears(world: &World, event: &Value) {
     assert!(answer.failed.is_empty() && answer.given_up.is_empty());
 }
 
-/// A world in which somebody accepted the third connection on the console, and nobody knows who.
+/// A world in which somebody accepted the third connection on the console, and it is not known who.
 async fn accepted_by_somebody() -> World {
     let world = world_of(WORLD).await;
     accepted_in(&world).await;
@@ -76,7 +77,7 @@ fn iam(arn: &str) -> Actor {
 }
 
 #[tokio::test]
-async fn what_is_published_or_forwarded_names_nobody() {
+async fn published_or_forwarded_events_name_nobody() {
     let world = accepted_by_somebody().await;
     let event = accepted_by(MALLORY, 3);
     let with = |path: &str, value: Value| {
@@ -111,7 +112,7 @@ async fn what_is_published_or_forwarded_names_nobody() {
 }
 
 #[tokio::test]
-async fn a_name_that_becomes_known_late_raises_the_revision_and_is_told() {
+async fn a_name_that_becomes_known_late_raises_the_revision_and_is_announced() {
     let world = accepted_by_somebody().await;
     let before = request(&world, 3).await.unwrap();
     hears(&world, &accepted_by(ALICE, 3)).await;
@@ -121,28 +122,32 @@ async fn a_name_that_becomes_known_late_raises_the_revision_and_is_told() {
     history(&world, 3).await;
     hears(&world, &accepted_by(ALICE, 3)).await;
     let kinds = ["review_opened", "accepted_out_of_band", "decider_named"];
-    assert_eq!(told_of(&world, 3), kinds, "the same name again is no news");
+    assert_eq!(
+        announcements_of(&world, 3),
+        kinds,
+        "the same name again is no news"
+    );
     assert_eq!(request(&world, 3).await.unwrap().revision, after.revision);
 }
 
 #[tokio::test]
-async fn where_others_decisions_are_only_recorded_a_name_is_not_told() {
+async fn where_others_decisions_are_only_recorded_a_name_is_not_announced() {
     let world = world_of(WORLD).await;
     settings(&world, "out_of_band: record").await;
     accepted_in(&world).await;
     hears(&world, &accepted_by(ALICE, 3)).await;
     assert_eq!(decided_by(&world, 3).await, iam(ALICE));
-    assert_eq!(told_of(&world, 3), ["review_opened"]);
-    // A contradiction is another matter.
+    assert_eq!(announcements_of(&world, 3), ["review_opened"]);
+    // A contradiction is announced.
     hears(&world, &accepted_by(MALLORY, 3)).await;
     assert_eq!(
-        told_of(&world, 3),
+        announcements_of(&world, 3),
         ["review_opened", "decider_contradicted"]
     );
 }
 
 #[tokio::test]
-async fn a_name_that_contradicts_the_first_is_kept_shown_and_told() {
+async fn a_name_that_contradicts_the_first_is_kept_shown_and_announced() {
     let world = accepted_by_somebody().await;
     hears(&world, &accepted_by(MALLORY, 3)).await;
     for _ in 0..3 {
@@ -188,27 +193,31 @@ async fn of_two_names_in_one_batch_none_is_dropped() {
         "accepted_out_of_band",
         "decider_contradicted",
     ];
-    assert_eq!(told_of(&world, 3), kinds);
+    assert_eq!(announcements_of(&world, 3), kinds);
     assert_eq!(history(&world, 3).await.last().unwrap().actor, iam(ALICE));
 }
 
-/// What the policy decided, somebody did as well: on the console, past Gatekeeper.
+/// The policy decided, and somebody did the same on the console, without Gatekeeper.
 #[tokio::test]
-async fn who_did_what_gatekeeper_had_decided_does_not_stay_unseen() {
+async fn a_decision_that_somebody_repeats_on_the_console_is_noticed() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
     world.clock.advance(LATER);
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     hears(&world, &accepted_by(MALLORY, 1)).await;
-    // Who is said to have rejected what is accepted is no name for that.
+    // A name for a rejection is not recorded for an accepted connection.
     hears(&world, &called("RejectVpcEndpointConnections", ALICE, 1)).await;
     let request = request(&world, 1).await.unwrap();
     assert!(matches!(request.decided_by, Actor::Policy(Some(_))));
     assert_eq!(request.also_named().len(), 1);
-    assert_eq!(told_of(&world, 1), ["accepted", "decider_contradicted"]);
+    assert_eq!(
+        announcements_of(&world, 1),
+        ["accepted", "decider_contradicted"]
+    );
 }
 
-/// While somebody else has the request to themselves, the event comes again instead of being forgotten.
+/// While another handler has claimed the request, the event is delivered again instead of being
+/// forgotten.
 #[tokio::test]
 async fn a_name_waits_for_a_claim_to_end() {
     let world = accepted_by_somebody().await;
@@ -226,7 +235,7 @@ async fn a_name_waits_for_a_claim_to_end() {
     assert_eq!(decided_by(&world, 3).await, iam(ALICE));
 }
 
-/// Changes the third request past everybody, as a note or a claim of another instance does.
+/// Changes the third request, as a note or a claim of another instance does.
 async fn set(world: &World, change: &str, values: &[(&str, AttributeValue)]) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let mut update = world
@@ -243,8 +252,8 @@ async fn set(world: &World, change: &str, values: &[(&str, AttributeValue)]) {
     update.update_expression(expression).send().await.unwrap();
 }
 
-/// Another instance takes a note between two calls of the one that writes the name, after each call in
-/// turn: both are there in the end.
+/// Another instance writes a note between two calls of the one that writes the name, after each
+/// call in turn. In the end both are there.
 #[tokio::test]
 async fn a_name_is_not_lost_to_what_is_written_meanwhile() {
     let mut interrupted = 0;
@@ -286,7 +295,7 @@ async fn a_name_is_not_lost_to_what_is_written_meanwhile() {
 }
 
 #[tokio::test]
-async fn slack_shows_who_it_was_once_that_is_known_and_who_contradicts_it() {
+async fn slack_shows_the_actor_once_known_and_a_contradicting_name() {
     let mut space = Workspace::of(WORLD).await;
     handle(&space.world, batch_of(5)).await;
     space.deliver().await;
@@ -321,8 +330,8 @@ async fn slack_shows_who_it_was_once_that_is_known_and_who_contradicts_it() {
     );
 }
 
-/// A hundred records, each of which names as many endpoints as fit: what that costs is bounded, and who asks
-/// honestly in the same batch is let in by it.
+/// A hundred records, each of which names as many endpoints as fit. The cost is bounded, and an
+/// honest consumer in the same batch is accepted.
 #[tokio::test]
 async fn a_flood_of_ids_costs_a_bounded_number_of_calls_and_hides_nobody() {
     let world = accepted_by_somebody().await;
@@ -351,7 +360,7 @@ async fn a_flood_of_ids_costs_a_bounded_number_of_calls_and_hides_nobody() {
     assert_eq!(status(&world, 6).await, Some(Status::Accepted));
     assert_eq!(decided_by(&world, 3).await, iam(ALICE));
     let asked = world.ec2.calls_of(describe) - before;
-    // 200 ids a call; and the pages of the one service, which is looked through once.
+    // 200 ids a call, and the pages of the one service, which is looked through once.
     let most = u64::try_from(MOST_IN_BATCH / 200 + 5).unwrap();
     assert!(asked <= most, "{asked} calls");
 }

@@ -1,5 +1,5 @@
-//! What AWS does now and then and nobody expects: answers that lag or leave things out, items that
-//! somebody edited by hand, news that comes late.
+//! Rare behaviour of AWS: answers that lag or leave things out, items that somebody edited by hand,
+//! events that come late.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ async fn a_deny_for_an_organizations_path_is_not_overtaken_by_an_allow() {
     )
     .await;
     handle(&world, batch_of(5)).await;
-    // Nobody can tell whether it concerns the account, so people are asked.
+    // It is unknown whether the deny concerns the account, so people are notified.
     let request = request(&world, 1).await.unwrap();
     assert_eq!(request.status, Status::InReview);
     assert!(
@@ -46,7 +46,7 @@ async fn an_endpoint_that_a_lagging_answer_leaves_out_is_not_gone() {
         .unwrap();
     let id = made.endpoint_id.parse().unwrap();
     handle(&world, requested(&id)).await;
-    // EC2's answers fall behind: to before there was an endpoint.
+    // EC2's answers fall behind, to a time before the endpoint existed.
     world.clock.advance(Duration::from_secs(2));
     world
         .ec2
@@ -61,7 +61,7 @@ async fn an_endpoint_that_a_lagging_answer_leaves_out_is_not_gone() {
 async fn a_connection_that_cannot_be_understood_is_left_alone_and_not_gone() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
-    // EC2 lists it in a Region that is none.
+    // EC2 lists it in an invalid Region.
     let odd = NewConnection::new(SERVICE, "000000000001")
         .endpoint_id(endpoint(1).as_str())
         .region("Mars")
@@ -79,7 +79,7 @@ async fn a_decision_whose_claim_has_run_out_is_not_carried_out() {
     let world = Arc::new(world_of(WORLD).await);
     let calls = Calls::of(&world);
     let clock = world.clock.clone();
-    // Recording takes so long that somebody else may have taken the request over.
+    // Recording takes so long that another handler may have claimed the request.
     calls.after(READS + 1, move || clock.advance(Duration::from_secs(115)));
     let deadline = gatekeeper_aws::clock::Deadline::after(&world.clock, Duration::from_secs(900));
     let answer = world
@@ -107,7 +107,7 @@ async fn a_decision_is_not_tried_again_after_its_claim_has_run_out() {
     ));
     let calls = Calls::of(&world);
     let clock = world.clock.clone();
-    // EC2 takes long to fail; a second try would come when the request is anybody's.
+    // EC2 takes long to fail; a second try would come after the claim ended.
     calls.after(READS + 2, move || clock.advance(Duration::from_secs(115)));
     let deadline = gatekeeper_aws::clock::Deadline::after(&world.clock, Duration::from_secs(900));
     let answer = world
@@ -140,7 +140,7 @@ async fn put_request_item(world: &gatekeeper_local::world::World, n: u32, name: 
 async fn a_request_that_cannot_be_read_fails_alone() {
     let world = world_of(WORLD).await;
     put_request_item(&world, 1, "status", "enchanted").await;
-    // One that EC2 lists and one that it does not.
+    // One request whose endpoint EC2 lists, and one whose endpoint it does not.
     put_request_item(&world, 9, "status", "enchanted").await;
     let mut batch = batch_of(5);
     let other = json!({"messageId": "m9", "eventSource": "aws:sqs", "body": requested(&endpoint(9)).to_string()});
@@ -158,7 +158,7 @@ async fn a_request_that_cannot_be_read_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_request_that_was_deleted_by_hand_is_not_passed_over_in_silence() {
+async fn a_request_that_was_deleted_by_hand_is_reported() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
     world
@@ -177,13 +177,13 @@ async fn a_request_that_was_deleted_by_hand_is_not_passed_over_in_silence() {
 }
 
 #[tokio::test]
-async fn slots_that_nobody_holds_are_given_back() {
+async fn usage_that_no_connection_has_is_corrected() {
     let text = WORLD.replace(
         "policy:",
         "  - {endpoint_id: vpce-00000000000000008, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: \"000000000004\", state: available}\npolicy:",
     );
     let world = world_of(&text).await;
-    // Counted by an event before reconcile has ever seen it, and then deleted.
+    // An event makes it count before reconcile has ever seen it, and then it is deleted.
     handle(&world, requested(&endpoint(4))).await;
     assert_eq!(status(&world, 4).await, Some(Status::InReview));
     world.ec2.set_state(endpoint(8).as_str(), State::Deleted);
@@ -195,7 +195,7 @@ async fn slots_that_nobody_holds_are_given_back() {
 }
 
 #[tokio::test]
-async fn who_decided_without_us_is_named_when_cloudtrail_tells_at_last() {
+async fn an_unknown_actor_is_named_when_cloudtrail_reports() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(5)).await;
     let alice = "arn:aws:iam::111122223333:user/alice";
@@ -219,7 +219,7 @@ async fn who_decided_without_us_is_named_when_cloudtrail_tells_at_last() {
 }
 
 #[tokio::test]
-async fn what_happened_is_recorded_though_the_policy_cannot_be_read() {
+async fn a_change_at_ec2_is_recorded_even_if_the_policy_cannot_be_read() {
     let world = world_of(WORLD).await;
     handle(&world, batch_of(3)).await;
     world
@@ -258,7 +258,7 @@ async fn a_failure_behind_an_event_without_ids_comes_back_too() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_gone_is_not_asked_for_one_endpoint_after_the_other() {
+async fn a_service_that_is_gone_is_not_queried_for_each_endpoint() {
     let world = Arc::new(world_of(WORLD).await);
     let calls = Calls::of(&world);
     let own = Arc::clone(&world);
@@ -273,7 +273,7 @@ async fn a_service_that_is_gone_is_not_asked_for_one_endpoint_after_the_other() 
 }
 
 #[tokio::test]
-async fn what_was_connected_before_us_is_taken_over_quietly_unless_it_is_denied() {
+async fn connections_from_before_gatekeeper_are_recorded_without_announcement_unless_denied() {
     let text = WORLD.replace(
         "owner: \"000000000001\"}",
         "owner: \"000000000001\", state: available}",

@@ -1,4 +1,5 @@
-//! Approvers' items that are evidently one person's: one vote, and the bars of both.
+//! Approvers' items that evidently belong to one person: one vote, and neither may decide what one
+//! of them may not.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::function::Function;
@@ -8,7 +9,8 @@ use crate::logs;
 use crate::support::*;
 use crate::votes_regressions::voted_through_an_edit;
 
-/// Two must approve. The endpoint 3 is unknown; the account of 9 is Alice's own under one of her names.
+/// Two must approve. The endpoint 3 is unknown; the account of 9 is Alice's own under one of her
+/// names.
 const PANEL: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -58,7 +60,7 @@ async fn two_items_of_one_mailbox_are_one_vote_one_decider_and_one_finding() {
     let carol = by_link(&world, "carol", 3);
     assert_eq!(word(&vote(&world, &carol, &approval()).await), "decided");
 
-    // It is over when one of the items is deleted.
+    // The finding ends when one of the items is deleted.
     let tagged = "alice+oncall@example.com".parse().unwrap();
     world.remove_approver(&tagged).await.unwrap();
     world.reconcile().await;
@@ -73,7 +75,7 @@ async fn an_account_that_is_theirs_under_one_name_they_decide_under_none() {
     let review = request(&world, 9).await.unwrap();
     assert_eq!(review.deciders, 1);
 
-    // Who got a link before it was known whose account it is.
+    // Approvers got a link before it was known whose account it is.
     let tagged = by_link(&world, "alice+oncall", 3);
     approver(
         &world,
@@ -98,7 +100,7 @@ async fn rights_are_those_of_the_item_under_which_they_vote() {
 }
 
 #[tokio::test]
-async fn an_own_account_that_is_entered_under_another_name_while_they_vote_bars_them() {
+async fn an_own_account_that_is_entered_under_another_name_while_they_vote_makes_them_ineligible() {
     let bar = async |world: &World| {
         approver(
             world,

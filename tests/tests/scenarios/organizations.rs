@@ -1,4 +1,4 @@
-//! Entries for Organizations paths: matched where the account sits, and never guessed at.
+//! Entries for Organizations paths match by the account's real place, and never by a guess.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::function::Function;
@@ -9,7 +9,7 @@ use crate::support::*;
 
 const CUSTOMERS: &str = "o-example1234/r-ab12/ou-ab12-customers1";
 
-/// Three consumers: a customer's account, one further down, and one of another organization.
+/// Three consumers: a customer's account, one below it, and one of another organization.
 fn world_text(entries: &str) -> String {
     format!(
         r#"
@@ -54,7 +54,7 @@ fn entry(principal: &str, effect: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_entry_for_a_path_lets_in_who_sits_below_it_and_nobody_else() {
+async fn an_entry_for_a_path_accepts_accounts_below_it_and_no_others() {
     let world = organized(&entry(&format!("{CUSTOMERS}/*"), "allow")).await;
     world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
@@ -69,7 +69,7 @@ async fn an_entry_for_a_path_lets_in_who_sits_below_it_and_nobody_else() {
         request.decided_by.to_string(),
         format!("the rule \"allow {CUSTOMERS}/* on *\"")
     );
-    // One look-up for each account and unit: the unit that two accounts share is asked for once.
+    // One look-up for each account and unit; the unit that two accounts share is looked up once.
     assert_eq!(world.organizations.calls_of("ListParents"), 5);
     assert_eq!(world.organizations.calls_of("DescribeOrganization"), 1);
 }
@@ -174,7 +174,8 @@ async fn an_account_that_moves_away_is_revoked_and_a_failing_look_up_revokes_nob
     assert_eq!(status(&world, 2).await, Some(Status::Rejected));
 }
 
-/// Two connections that a path allows; the second's account has moved away, so that it will be cut in a day.
+/// Two connections that a path allows. The second's account has moved away, so that it will be
+/// revoked in a day.
 async fn about_to_be_cut() -> World {
     let world = organized(&entry(&format!("{CUSTOMERS}/*"), "allow")).await;
     settings(&world, "revoke: enforce, revoke_grace_hours: 24").await;
@@ -190,11 +191,12 @@ async fn about_to_be_cut() -> World {
 }
 
 #[tokio::test]
-async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
+async fn a_look_up_that_fails_now_and_then_begins_no_new_grace_period() {
     let world = about_to_be_cut().await;
     let due = request(&world, 2).await.unwrap().due;
-    let announced = told_of(&world, 2);
-    // Of the 28 hours that follow, look-ups fail in every other run, and when the moment comes.
+    let announced = announcements_of(&world, 2);
+    // In the 28 hours that follow, look-ups fail in every other run, and at the time of the
+    // revocation.
     for run in 0..28 {
         let fails = run % 2 == 0 || (22..26).contains(&run);
         if fails {
@@ -208,7 +210,7 @@ async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
         if run < 26 {
             assert_eq!(now.status, Status::Revoking, "hour {run}");
             assert_eq!(now.due, due, "hour {run}");
-            assert_eq!(told_of(&world, 2), announced, "hour {run}");
+            assert_eq!(announcements_of(&world, 2), announced, "hour {run}");
         }
     }
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
@@ -220,7 +222,7 @@ async fn a_look_up_that_fails_now_and_then_begins_no_grace_period_anew() {
 }
 
 #[tokio::test]
-async fn a_service_that_revokes_no_more_lets_go_though_look_ups_fail() {
+async fn a_service_that_no_longer_revokes_ends_revocations_even_if_look_ups_fail() {
     for revoke in ["off", "report"] {
         let world = about_to_be_cut().await;
         settings(&world, &format!("revoke: {revoke}")).await;
@@ -256,7 +258,7 @@ async fn events_edits_and_votes_look_accounts_up_too() {
 }
 
 #[tokio::test]
-async fn nobody_is_looked_up_where_the_deployment_does_not_say_so() {
+async fn no_account_is_looked_up_unless_the_deployment_says_so() {
     let world = world_of(&world_text(&entry(&format!("{CUSTOMERS}/*"), "allow"))).await;
     world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::InReview));

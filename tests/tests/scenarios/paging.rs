@@ -1,4 +1,4 @@
-//! Lists that do not end, and words that EC2 spells otherwise.
+//! Lists that do not end, and words that EC2 spells in another way.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use local_aws::{CallRecord, NewService, OnAnswer};
 use crate::answers::answers;
 use crate::support::*;
 
-/// Has each page of an action's lists name one of these tokens in turn as the next.
+/// Makes each page of an action's lists name one of these tokens in turn as the next.
 fn never_ends(world: &World, action: &'static str, tokens: &'static [&'static str]) {
     let (first, turn) = (Mutex::new(None::<String>), AtomicUsize::new(0));
     let hook = move |called: &str, document: Option<&str>| {
@@ -32,7 +32,7 @@ fn never_ends(world: &World, action: &'static str, tokens: &'static [&'static st
 const CYCLES: [&[&str]; 3] = [&["a"], &["a", "b"], &["a", "b", "c", "d"]];
 
 #[tokio::test]
-async fn a_next_token_that_comes_again_ends_each_list_with_an_error() {
+async fn a_repeated_next_token_ends_each_list_with_an_error() {
     for cycle in CYCLES {
         for action in [
             "DescribeVpcEndpointConnections",
@@ -58,7 +58,7 @@ async fn a_next_token_that_comes_again_ends_each_list_with_an_error() {
 }
 
 #[tokio::test]
-async fn a_list_that_does_not_end_is_told_and_its_event_comes_back() {
+async fn a_list_that_does_not_end_is_reported_and_its_event_comes_back() {
     for cycle in CYCLES {
         let world = world_of(WORLD).await;
         never_ends(&world, "DescribeVpcEndpointConnections", cycle);
@@ -89,7 +89,7 @@ fn gateway() -> NewService {
 }
 
 #[tokio::test]
-async fn what_ec2_says_is_read_in_any_case_of_letters() {
+async fn ec2s_words_are_read_in_any_case_of_letters() {
     const SOUND: &str = "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\n";
     const NOTIFICATIONS: &str = "DescribeVpcEndpointConnectionNotifications";
     type Respell = fn(&str) -> String;

@@ -1,5 +1,5 @@
-//! Edits of the allowlist, through the table's stream and the function `policy-changes`: they act at
-//! once, and on nobody whom they do not concern.
+//! Edits of the allowlist, through the table's stream and the function `policy-changes`: they act
+//! at once, and only on connections that they concern.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::dynamodb::Fault;
@@ -41,7 +41,7 @@ async fn accepted(world: &World) -> Vec<u32> {
     accepted
 }
 
-/// What EC2 was asked to list, by its filters' values.
+/// The filter values of EC2's lists.
 fn listed(world: &World) -> Vec<String> {
     world
         .ec2
@@ -110,7 +110,7 @@ async fn an_edit_that_nobody_can_read_changes_nothing_and_holds_up_no_other() {
     allow(&world, SERVICE, "000000000002").await;
     edited(&world).await;
     assert_eq!(accepted(&world).await, [2]);
-    // Put right, it is an edit like any other.
+    // A corrected item is an edit like any other.
     allow(&world, SERVICE, "000000000001").await;
     edited(&world).await;
     assert_eq!(accepted(&world).await, [1, 2]);

@@ -1,5 +1,5 @@
-//! DynamoDB's time to live: what it may delete too early is told when it is written, and what it did delete is
-//! named as the cause of what follows.
+//! DynamoDB's time to live: a `purge_at` that is too early is reported when it is written, and a
+//! deletion that came too early is named as the cause of changes.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_core::request::Status;
@@ -40,7 +40,7 @@ async fn put(world: &World, rule: &str, purge_in: i64, ends_in: Option<i64>) {
     edited(world).await;
 }
 
-/// Has DynamoDB delete what it may, and the functions follow.
+/// Makes DynamoDB delete what it may, and runs the functions for it.
 async fn deleted(world: &World, expected: usize) {
     assert_eq!(world.delete_expired().unwrap(), expected);
     edited(world).await;
@@ -67,7 +67,7 @@ fn reason(world: &World, kind: &str) -> String {
 const NAMED: &str = "DynamoDB deleted the entry \"allow 000000000001 on *\" at its purge_at";
 
 #[tokio::test]
-async fn an_entry_that_dynamodb_would_end_is_told_when_it_is_written_and_holds_meanwhile() {
+async fn an_entry_that_dynamodb_would_end_is_reported_when_it_is_written_and_holds_meanwhile() {
     for (purge_in, ends_in, wrong) in [
         (7200, None, true),
         (3600, Some(3600), true),
@@ -109,7 +109,7 @@ async fn a_deletion_by_time_to_live_is_named_where_it_begins_a_revocation() {
 }
 
 #[tokio::test]
-async fn whoever_gets_in_because_a_deny_was_deleted_is_told_with_that() {
+async fn an_accept_because_a_deny_was_deleted_is_announced_with_the_cause() {
     let world = world("revoke: off").await;
     allow(&world, "*", "000000000001").await;
     put(&world, "deny#000000000001", 3600, None).await;
@@ -125,8 +125,8 @@ async fn whoever_gets_in_because_a_deny_was_deleted_is_told_with_that() {
 }
 
 #[tokio::test]
-async fn nothing_is_claimed_where_it_is_not_so_or_not_known() {
-    // Somebody removes the entry; it had expired before; or reconcile finds it missing.
+async fn the_cause_is_not_named_where_it_is_wrong_or_unknown() {
+    // Somebody removes the entry; or it had expired before; or reconcile finds it missing.
     for way in ["somebody", "expired", "unheard"] {
         let world = world("revoke: enforce").await;
         let ends_in = (way == "expired").then_some(1800);
@@ -159,7 +159,7 @@ async fn a_deletion_that_changes_nothing_for_a_connection_is_not_its_cause() {
     hours_pass(&world, 2);
     deleted(&world, 1).await;
     runs(&world, 1).await;
-    assert_eq!(told_of(&world, 1), ["accepted"]);
+    assert_eq!(announcements_of(&world, 1), ["accepted"]);
 }
 
 #[test]

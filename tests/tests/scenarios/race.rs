@@ -1,4 +1,4 @@
-//! Two functions at the same connection, many times over.
+//! Two functions handle the same connection at the same time, many times.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn one_wins_and_the_other_stops() {
         assert_all_decided(&world, &format!("round {round}")).await;
         assert_eq!(path(&world, 1).await, "- > accepting > accepted");
         assert_eq!(path(&world, 2).await, "- > rejecting > rejected");
-        // One asked EC2 for each; the other saw that it was taken.
+        // One asked EC2 for each connection; the other saw the claim.
         let asked: Vec<String> = world
             .ec2
             .log()

@@ -1,5 +1,5 @@
-//! Whom approval e-mail reaches: it goes to its approver and to nobody else, and whoever it does not reach is
-//! noticed.
+//! Whom approval e-mail reaches: it goes to its approver and to nobody else, and an approver whom
+//! it does not reach is a finding.
 
 use std::time::Duration;
 
@@ -24,14 +24,14 @@ policy:
     - {id: alice@example.com, services: ["*"]}
 "#;
 
-/// A filter policy takes its time to hold, as at AWS, and e-mail waits for it.
+/// A filter policy takes a while to be in effect, as at AWS, and e-mail waits for it.
 fn as_at_aws() -> Options {
     let mut options = options();
     options.filter_settles = SETTLES;
     options
 }
 
-/// A world in which Alice has been subscribed for long, and filter policies take their time.
+/// A world in which Alice has been subscribed for long, and filter policies take a while.
 async fn world_as_at_aws() -> World {
     let world = world_with(as_at_aws(), ALICE).await;
     let settles = Duration::try_from(SETTLES).unwrap();
@@ -45,7 +45,7 @@ fn id(name: &str) -> ApproverId {
     format!("{name}@example.com").parse().unwrap()
 }
 
-/// Writes an approver's item, and has the function deal with that. Unlike `approver`, it subscribes nobody.
+/// Writes an approver's item and runs the function for it. Unlike `approver`, it subscribes nobody.
 async fn enter(world: &World, name: &str, slack: Option<&str>) {
     let item = gatekeeper_aws::tables::encode_approver(&Approver {
         id: id(name),
@@ -60,7 +60,7 @@ async fn enter(world: &World, name: &str, slack: Option<&str>) {
     edited(world).await;
 }
 
-/// What subscribes somebody as docs/approvals.md says.
+/// The filter policy that docs/approvals.md describes.
 fn own(name: &str) -> String {
     format!(r#"{{"approver":["{}"]}}"#, id(name))
 }
@@ -79,7 +79,7 @@ fn unsubscribe(world: &World, arn: &str) {
     world.sns.unsubscribe_by_link(arn).unwrap();
 }
 
-/// Confirms the subscription that an address was asked about last.
+/// Confirms an address's last subscription.
 async fn confirm(world: &World, name: &str) {
     let mails = world.sns.inbox_of(id(name).as_str());
     let mut tokens = mails.iter().rev().filter_map(|mail| mail.token.clone());
@@ -87,7 +87,7 @@ async fn confirm(world: &World, name: &str) {
     world.subscriptions().confirm(&token).await.unwrap();
 }
 
-/// The schedule, so many minutes from now, once a minute.
+/// Runs the schedule once a minute, for this many minutes.
 async fn minutes(world: &World, count: u64) {
     for _ in 0..count {
         minutes_pass(world, 1);
@@ -95,14 +95,14 @@ async fn minutes(world: &World, count: u64) {
     }
 }
 
-/// What was told of a finding: when it began, and when it ended.
+/// How often a finding was announced to begin and to end.
 fn announced(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
 }
 
 /// The documents about a finding.
-fn told_about(world: &World, finding: &str) -> Vec<Value> {
+fn documents_about(world: &World, finding: &str) -> Vec<Value> {
     let mut announced = documents(world);
     announced.retain(|document| document["finding"] == finding);
     announced
@@ -112,7 +112,7 @@ fn measured(world: &World, name: &str) -> Option<f64> {
     world.announcements().metrics().last(name)
 }
 
-/// How many mails with a link an address got, whoever they were for.
+/// How many e-mails with a link an address got, no matter for whom.
 fn links(world: &World, address: &str) -> usize {
     let mails = world.sns.inbox_of(address);
     mails
@@ -121,7 +121,7 @@ fn links(world: &World, address: &str) -> usize {
         .count()
 }
 
-/// A review that opens by an event, and what is sent of it at once: nothing looks by itself.
+/// A review opens by an event, and its messages are sent at once: nothing else looks.
 async fn asks(world: &World, n: u32) {
     somebody_asks(world, n, &format!("{n:012}"));
     handle(
@@ -169,7 +169,7 @@ async fn an_approver_written_before_they_are_subscribed_gets_the_open_reviews_on
     }
     let voted = vote(&world, &by_link(&world, "bob", 3), &approval()).await;
     assert_eq!(word(&voted), "decided");
-    // From now on like anybody else.
+    // After this they are like anybody else.
     asks(&world, 5).await;
     assert_eq!(approval_emails(&world, "bob", 5).len(), 1);
     runs(&world, 3).await;
@@ -209,11 +209,11 @@ async fn the_open_reviews_that_are_sent_are_theirs_to_decide_and_not_voted_on() 
 #[tokio::test]
 async fn an_approver_counts_as_reachable_until_a_look_finds_otherwise() {
     let world = world_of(ALICE).await;
-    // The first look of all finds her, and nobody is sent anything twice for that.
+    // The very first look finds her, and nobody gets anything twice because of that.
     world.reconcile().await;
     runs(&world, 2).await;
     assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
-    // A look that fails is no finding: what is to be sent waits.
+    // A look that fails is no finding: messages wait.
     let gone = Fault::new("ListSubscriptionsByTopic", FaultKind::Unavailable);
     world.sns.inject(gone.always());
     minutes(&world, 2).await;
@@ -227,18 +227,18 @@ async fn an_approver_counts_as_reachable_until_a_look_finds_otherwise() {
 }
 
 #[tokio::test]
-async fn in_the_documented_order_an_approver_is_asked_from_the_first_minute_and_reads_nobody_elses_link()
+async fn in_the_documented_order_an_approver_is_notified_from_the_first_minute_and_reads_nobody_elses_link()
  {
     let world = world_as_at_aws().await;
     world.reconcile().await;
     assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     world.subscriptions().subscribe(&id("bob")).await.unwrap();
-    // Meanwhile others are asked as ever: what is not confirmed does not count.
+    // Meanwhile others are notified as always: an unconfirmed subscription does not count.
     minutes(&world, 15).await;
     asks(&world, 4).await;
     assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
     confirm(&world, "bob").await;
-    // Gatekeeper sees the filter policy for the first time, and waits itself.
+    // Gatekeeper sees the filter policy for the first time, and waits as well.
     minutes(&world, 16).await;
     enter(&world, "bob", None).await;
     for n in [3, 4] {
@@ -300,7 +300,7 @@ async fn email_is_held_while_a_subscription_could_read_other_peoples_links() {
             assert_eq!(links(&world, address), 0, "{what}: {address}");
         }
         assert_eq!(announced(&world, "subscription_open"), (1, 0), "{what}");
-        let document = &told_about(&world, "subscription_open")[0];
+        let document = &documents_about(&world, "subscription_open")[0];
         assert_eq!(document["subscription"]["endpoint"], "archive@example.com");
         assert_eq!(document["subscription"]["arn"], open.as_str());
         assert_eq!(measured(&world, "ApprovalEmailHeld"), Some(1.0), "{what}");
@@ -321,14 +321,14 @@ async fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
     let world = world_as_at_aws().await;
     world.reconcile().await;
     assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
-    // Confirmed at once, it is sent everything for a while.
+    // Because she confirms at once, she gets everything for a while.
     enter(&world, "bob", None).await;
     subscribe(&world, "bob@example.com", Some(&own("bob")));
     asks(&world, 4).await;
     minutes(&world, 14).await;
     assert_eq!(links(&world, "bob@example.com"), 0);
     assert_eq!(approval_emails(&world, "alice", 4).len(), 0);
-    let document = &told_about(&world, "subscription_new")[2];
+    let document = &documents_about(&world, "subscription_new")[2];
     assert_eq!(document["approver"], "bob@example.com");
     assert_eq!(document["subscription"]["endpoint"], "bob@example.com");
     minutes(&world, 3).await;
@@ -350,7 +350,7 @@ async fn a_look_is_at_most_a_minute_old_at_each_send() {
     asks(&world, 4).await;
     assert_eq!(looks(), before, "by the look that there is");
     assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
-    // Nothing runs on the schedule here.
+    // The schedule does not run here.
     subscribe(&world, "archive@example.com", None);
     world.clock.advance(Duration::from_secs(61));
     asks(&world, 5).await;
@@ -411,7 +411,7 @@ async fn an_endpoint_that_is_not_the_approvers_address_is_a_finding() {
     let arn = subscribe(&world, "mallory@example.com", Some(&own("alice")));
     runs(&world, 3).await;
     assert_eq!(announced(&world, "subscription_elsewhere"), (1, 0));
-    let document = &told_about(&world, "subscription_elsewhere")[0];
+    let document = &documents_about(&world, "subscription_elsewhere")[0];
     assert_eq!(document["approver"], "alice@example.com");
     assert_eq!(document["subscription"]["endpoint"], "mallory@example.com");
     assert_eq!(measured(&world, "ApprovalEmailElsewhere"), Some(1.0));
@@ -455,7 +455,7 @@ async fn people_vote_in_slack_and_under_their_iam_identity_while_email_is_held()
 async fn no_deadline_rejects_a_review_whose_email_was_held() {
     let world = world_of(ALICE).await;
     settings(&world, "review_hours: 1, on_deadline: reject").await;
-    // This one was sent before anything was held.
+    // This one was sent before any e-mail was held.
     asks(&world, 4).await;
     assert_eq!(approval_emails(&world, "alice", 4).len(), 1);
     minutes(&world, 2).await;
@@ -478,7 +478,7 @@ async fn no_deadline_rejects_a_review_whose_email_was_held() {
             "it is held"
         );
     }
-    // Let go, it has the time that it would have had.
+    // After its release it has the time that it would have had.
     unsubscribe(&world, &open);
     minutes(&world, 2).await;
     assert_eq!(approval_emails(&world, "alice", 5).len(), 1);
@@ -522,7 +522,7 @@ async fn each_approver_whom_nothing_reaches_is_one_finding() {
     enter(&world, "carol", None).await;
     runs(&world, 3).await;
     assert_eq!(announced(&world, "approver_not_reached"), (2, 0));
-    let mut names: Vec<String> = told_about(&world, "approver_not_reached")
+    let mut names: Vec<String> = documents_about(&world, "approver_not_reached")
         .iter()
         .map(|document| document["approver"].as_str().unwrap().to_owned())
         .collect();
@@ -539,7 +539,7 @@ async fn each_approver_whom_nothing_reaches_is_one_finding() {
         1
     );
 
-    // What does not name exactly them does not reach them.
+    // A filter policy that does not name exactly them does not reach them.
     let open = subscribe(
         &world,
         "bob@example.com",
@@ -559,7 +559,7 @@ async fn each_approver_whom_nothing_reaches_is_one_finding() {
 }
 
 #[tokio::test]
-async fn one_who_leaves_by_the_link_in_a_mail_is_noticed() {
+async fn an_approver_who_unsubscribes_by_an_e_mails_link_is_noticed() {
     let world = world_of(ALICE).await;
     world.reconcile().await;
     let arn = world.sns.subscriptions();
@@ -586,7 +586,7 @@ async fn a_slack_id_is_enough_only_while_slack_is_on() {
 }
 
 #[tokio::test]
-async fn the_stacks_own_queue_is_no_listener() {
+async fn the_stacks_own_queue_does_not_count_as_a_subscriber() {
     const QUEUE: &str = "arn:aws:sqs:us-east-1:111122223333:slack";
     let mut options = options();
     (options.slack, options.watch_topics) = (true, true);
@@ -605,7 +605,7 @@ async fn the_stacks_own_queue_is_no_listener() {
     assert_eq!(announced(&world, "approver_not_reached"), (1, 0));
     unsubscribe_as_owner(&world, &arn);
 
-    // Of the announcements, the queue of the function `slack` alone is left.
+    // Only the queue of the function `slack` is left of the announcements' subscribers.
     assert_eq!(announced(&world, "announcements_unheard"), (0, 0));
     let reader = world.sns.subscriptions();
     let reader = reader
@@ -617,7 +617,7 @@ async fn the_stacks_own_queue_is_no_listener() {
     assert_eq!(left.map(|it| it.endpoint).collect::<Vec<_>>(), [QUEUE]);
     runs(&world, 2).await;
     assert_eq!(announced(&world, "announcements_unheard"), (1, 0));
-    // Somebody else's queue is a listener.
+    // Somebody else's queue counts as a subscriber.
     by_queue(
         &world.announcements_topic,
         "arn:aws:sqs:us-east-1:111122223333:tickets",
@@ -626,14 +626,14 @@ async fn the_stacks_own_queue_is_no_listener() {
     assert_eq!(announced(&world, "announcements_unheard"), (1, 1));
 }
 
-/// A queue's subscription is ended by its owner only.
+/// Only its owner can end a queue's subscription.
 fn unsubscribe_as_owner(world: &World, arn: &str) {
     assert!(world.sns.unsubscribe_by_link(arn).is_err());
     world.sns.unsubscribe(arn);
 }
 
 #[tokio::test]
-async fn instances_that_look_at_the_same_time_tell_of_it_once() {
+async fn instances_that_look_at_the_same_time_announce_it_once() {
     let world = world_of(ALICE).await;
     enter(&world, "bob", None).await;
     let (one, two) = (
@@ -658,7 +658,7 @@ async fn hundreds_of_subscriptions_are_all_looked_at() {
             Some(&format!(r#"{{"approver":["{address}"]}}"#)),
         );
     }
-    // On the third page.
+    // It is on the third page.
     subscribe(&world, "archive@example.com", None);
     world.reconcile().await;
     assert_eq!(approval_emails(&world, "alice", 3).len(), 0);

@@ -1,5 +1,5 @@
-//! What EC2 refuses, and in what words: nothing is believed of a connection but what EC2's description
-//! shows, and no fault of one costs another.
+//! EC2's refusals and their words: only EC2's description is believed about a connection, and a
+//! fault of one does not affect another.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::function::Function;
@@ -12,7 +12,7 @@ const ACCEPT: &str = "AcceptVpcEndpointConnections";
 const REJECT: &str = "RejectVpcEndpointConnections";
 const DESCRIBE: &str = "DescribeVpcEndpointConnections";
 
-/// So many endpoints that wait, and an entry that lets everybody in.
+/// This many endpoints wait, and an entry allows everybody.
 fn waiting(count: u32) -> String {
     let mut text =
         "services:\n  - service_id: vpce-svc-0a1b2c3d4e5f60718\nconnections:\n".to_owned();
@@ -60,7 +60,7 @@ fn counted(world: &World, error_type: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_passes_is_no_alarm_whatever_ec2_calls_it() {
+async fn a_temporary_failure_is_no_alarm_whatever_ec2_calls_it() {
     for (code, message) in [
         ("TooManyRequestsException", ""),
         ("RequestThrottled", ""),
@@ -91,7 +91,7 @@ async fn what_passes_is_no_alarm_whatever_ec2_calls_it() {
                 let world = world_of(WORLD).await;
                 world.ec2.inject(Fault::new(action, kind).always());
                 let answer = handle(&world, batch_of(5)).await;
-                // A call that fails whole fails for all that it is about.
+                // A call that fails as a whole fails for all of its endpoints.
                 assert!(!answer.failed.is_empty(), "{context}");
                 for (_, error) in &answer.failed {
                     assert_eq!(error.error_type(), "Retryable.Enforce", "{context}");
@@ -143,7 +143,7 @@ async fn no_answer_to_accept_or_reject_makes_a_listed_endpoint_gone() {
 }
 
 #[tokio::test]
-async fn an_unknown_refusal_is_held_against_what_ec2_shows() {
+async fn an_unknown_refusal_is_compared_with_ec2s_description() {
     for (shown, expected) in [
         (State::Available, "- > accepting > accepted"),
         (State::Rejected, "- > accepting > rejected"),
@@ -165,14 +165,14 @@ async fn an_unknown_refusal_is_held_against_what_ec2_shows() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_ec2_lists_no_more_is_gone_when_that_is_no_lag() {
+async fn an_endpoint_that_ec2_no_longer_lists_is_gone_when_that_is_no_lag() {
     let mut options = options();
     options.ec2.deleting_delay = std::time::Duration::ZERO;
     options.ec2.deleted_delay = std::time::Duration::ZERO;
     let world = std::sync::Arc::new(world_with(options, WORLD).await);
     let calls = Calls::of(&world);
     let own = std::sync::Arc::clone(&world);
-    // Deleted, and not listed any more, between our record and our call.
+    // It is deleted, and no longer listed, between our record and our call.
     calls.after(READS + 1, move || {
         own.ec2.delete_endpoint(endpoint(1).as_str());
     });
@@ -186,7 +186,7 @@ async fn an_endpoint_that_ec2_lists_no_more_is_gone_when_that_is_no_lag() {
 }
 
 #[tokio::test]
-async fn bad_endpoints_among_fifty_cost_no_other_its_connection() {
+async fn bad_endpoints_among_fifty_do_not_affect_the_others() {
     let few = [4, 27];
     let many = [1, 2, 9, 20, 26, 33, 41, 50];
     for bad in [&few[..], &many[..]] {
@@ -224,7 +224,7 @@ async fn bad_endpoints_among_fifty_cost_no_other_its_connection() {
 }
 
 #[tokio::test]
-async fn however_few_endpoints_ec2_takes_at_once_all_are_accepted_in_one_run() {
+async fn all_are_accepted_in_one_run_however_few_endpoints_ec2_takes_at_once() {
     for (limit, most) in [
         (49, 4),
         (25, 4),
@@ -256,7 +256,7 @@ async fn however_few_endpoints_ec2_takes_at_once_all_are_accepted_in_one_run() {
         let bound = i64::try_from(most).unwrap().saturating_sub(9);
         assert!(spent <= bound.max(1), "{limit}: {spent} s");
 
-        // What was found out is remembered.
+        // The result is remembered.
         minutes_pass(&world, 10);
         for n in 61..=120 {
             somebody_asks(&world, n, "000000000001");
@@ -275,7 +275,7 @@ async fn however_few_endpoints_ec2_takes_at_once_all_are_accepted_in_one_run() {
 }
 
 #[tokio::test]
-async fn what_the_last_calls_of_a_run_show_is_remembered_too() {
+async fn a_limit_found_by_the_last_calls_of_a_run_is_remembered_too() {
     let mut options = options();
     options.ec2.decide_at_most = Some(25);
     let world = world_with(options, &waiting(50)).await;
@@ -287,7 +287,7 @@ async fn what_the_last_calls_of_a_run_show_is_remembered_too() {
     world.reconcile().await;
     assert_eq!(status(&world, 100).await, Some(Status::Accepted));
     assert_eq!(calls(&world, ACCEPT), 2);
-    // What EC2 takes may change: after a while it is tried again.
+    // EC2's limit may change: after a while it is tried again.
     world
         .ec2
         .set_options(|options| options.decide_at_most = None);
@@ -334,7 +334,7 @@ async fn endpoints_that_ec2_calls_too_many_are_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_is_in_progress_does_not_use_up_the_one_try_of_a_rejected_connection() {
+async fn a_connection_in_progress_does_not_use_up_its_one_try() {
     let mut options = options();
     options.ec2.accept_after_reject = true;
     let world = world_with(options, WORLD).await;
@@ -386,7 +386,7 @@ async fn an_id_that_ec2_does_not_take_fails_only_itself() {
 }
 
 #[tokio::test]
-async fn where_ec2_takes_no_id_the_services_are_listed() {
+async fn if_ec2_takes_no_ids_the_services_are_listed() {
     let world = world_of(&waiting(40)).await;
     let all: Vec<u32> = (1..=40).collect();
     let refused = whole("InvalidVpcEndpointId.Malformed", "injected", &all);

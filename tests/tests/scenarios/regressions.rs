@@ -1,4 +1,4 @@
-//! What went wrong once, or nearly: each of these failed when it was written.
+//! Mistakes that happened, or nearly: each of these tests failed when it was written.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::support::*;
 
 const OTHER: &str = "vpce-svc-0bbbbbbbbbbbbbbbb";
 
-/// `n` connections of as many accounts, all of them there before, and none with an entry.
+/// `n` connections of one account each, all from before Gatekeeper, and none with an entry.
 fn connected(n: u32, settings: &str, entries: &str) -> String {
     let mut text = format!("services:\n  - service_id: {SERVICE}\nconnections:\n");
     for n in 1..=n {
@@ -29,7 +29,7 @@ fn connected(n: u32, settings: &str, entries: &str) -> String {
     text
 }
 
-/// A world that one run has got to know and the next has audited.
+/// A world that one run has looked through and the next has audited.
 async fn audited(options: Options, text: &str) -> World {
     let world = world_with(options, text).await;
     runs(&world, 1).await;
@@ -38,7 +38,7 @@ async fn audited(options: Options, text: &str) -> World {
 }
 
 #[tokio::test]
-async fn a_run_that_sees_a_part_cuts_and_ends_the_alarm() {
+async fn a_run_that_sees_a_part_revokes_and_ends_the_alarm() {
     let mut options = options();
     options.limits.page = 5;
     options.limits.slice = 5;
@@ -71,7 +71,7 @@ async fn a_run_that_sees_a_part_cuts_and_ends_the_alarm() {
 }
 
 #[tokio::test]
-async fn a_deny_that_expired_during_the_run_cuts_nobody() {
+async fn a_deny_that_expired_during_the_run_revokes_nobody() {
     let mut options = options();
     options.limits.page = 5;
     let deny = "    - {service_id: \"*\", principal: \"*\", effect: allow}\n    - {service_id: \"*\", principal: \"000000000001\", effect: deny, expires_at: \"2026-11-20T12:15:00Z\"}\n";
@@ -90,7 +90,7 @@ async fn a_deny_that_expired_during_the_run_cuts_nobody() {
 }
 
 #[tokio::test]
-async fn revert_cuts_what_the_policy_allowed_for_long_though_revoke_is_off() {
+async fn revert_revokes_what_the_policy_allowed_for_long_though_revoke_is_off() {
     let world = world_of(WORLD).await;
     settings(&world, "out_of_band: revert, revoke: off").await;
     world.reconcile().await;
@@ -124,7 +124,7 @@ async fn a_console_reject_in_the_grace_period_is_out_of_band() {
 }
 
 #[tokio::test]
-async fn what_somebody_accepts_before_it_was_seen_is_told_and_reverted() {
+async fn a_connection_that_somebody_accepts_before_it_was_seen_is_announced_and_reverted() {
     let world = world_of(WORLD).await;
     settings(&world, "out_of_band: revert").await;
     for _ in 0..20 {
@@ -135,12 +135,16 @@ async fn what_somebody_accepts_before_it_was_seen_is_told_and_reverted() {
     somebody_accepts(&world, 77);
     runs(&world, 4).await;
 
-    assert_ne!(told_of(&world, 77), Vec::<String>::new(), "nobody is told");
+    assert_ne!(
+        announcements_of(&world, 77),
+        Vec::<String>::new(),
+        "nothing is announced"
+    );
     assert_eq!(state(&world, 77), Some(State::Rejected));
 }
 
 #[tokio::test]
-async fn a_slot_that_a_refused_try_gives_back_goes_to_who_waits() {
+async fn a_place_that_a_refused_try_frees_goes_to_the_next_that_waits() {
     let world = world_of(&format!(
         r#"
 services:
@@ -184,7 +188,7 @@ async fn a_slow_watch_keeps_nobody_from_being_decided() {
         "policy:\n  entries:\n    - {service_id: \"*\", principal: \"*\", effect: allow}\n",
     );
     let world = world_of(&text).await;
-    // What a call that is never answered takes: 20 s.
+    // The time of a call that is never answered: 20 s.
     slow(&world, "DescribeVpcEndpointServicePermissions", 20);
     runs(&world, 3).await;
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
@@ -290,7 +294,7 @@ async fn a_policy_that_cannot_be_read_does_not_end_the_alarm() {
 }
 
 #[tokio::test]
-async fn a_service_that_revokes_no_more_restores_though_the_policy_is_empty() {
+async fn a_service_that_no_longer_revokes_restores_even_if_the_policy_is_empty() {
     let world = audited(options(), &connected(1, "revoke: enforce", "")).await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
     remove(&world, "*", "allow", "999999999999").await;
@@ -331,7 +335,7 @@ async fn a_resumed_run_with_time_left_looks_at_the_first_pages_too() {
 }
 
 #[tokio::test]
-async fn what_was_there_before_is_not_reverted_though_cloudtrail_names_who() {
+async fn a_connection_from_before_is_not_reverted_even_if_cloudtrail_names_the_actor() {
     let world = world_of(&world_with_a_connection_from_before()).await;
     settings(&world, "out_of_band: revert").await;
     world.reconcile().await;

@@ -39,7 +39,7 @@ async fn people_are_reminded_after_4_12_and_28_hours_and_not_more_often() {
 }
 
 #[tokio::test]
-async fn nobody_is_reminded_of_what_is_decided() {
+async fn nobody_is_reminded_of_a_decided_review() {
     let world = world_of(WORLD).await;
     settings(&world, "remind_hours: 4").await;
     world.reconcile().await;
@@ -86,5 +86,5 @@ async fn the_reason_that_people_read_stays_true_while_it_waits() {
         "{request:?}"
     );
     assert_eq!(request.version, 1);
-    assert_eq!(documents(&world).len(), 5, "and nobody is told");
+    assert_eq!(documents(&world).len(), 5, "and nothing is announced");
 }

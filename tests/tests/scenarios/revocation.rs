@@ -1,4 +1,4 @@
-//! What is connected stays what is allowed: reported, told of, and cut.
+//! Connections that the policy no longer allows: reported, announced, and revoked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use local_aws::State;
 
 use crate::support::*;
 
-/// Connected already: three consumers, each with an entry of its own.
+/// These are connected already: three consumers, each with an entry of its own.
 fn connected(settings: &str) -> String {
     format!(
         r#"
@@ -42,7 +42,7 @@ async fn all_accepted(settings: &str) -> World {
 }
 
 #[tokio::test]
-async fn by_default_nothing_is_cut_and_nothing_is_said() {
+async fn by_default_nothing_is_revoked_or_announced() {
     let world = all_accepted("review_hours: 1").await;
     remove(&world, SERVICE, "allow", "000000000001").await;
     for _ in 0..3 {
@@ -51,11 +51,11 @@ async fn by_default_nothing_is_cut_and_nothing_is_said() {
     }
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
     assert_eq!(state(&world, 1), Some(State::Available));
-    assert_eq!(told_of(&world, 1), ["accepted"]);
+    assert_eq!(announcements_of(&world, 1), ["accepted"]);
 }
 
 #[tokio::test]
-async fn report_tells_once_what_would_be_cut_and_changes_nothing() {
+async fn report_announces_once_what_would_be_revoked_and_changes_nothing() {
     let world = all_accepted("revoke: report").await;
     remove(&world, SERVICE, "allow", "000000000001").await;
     for _ in 0..3 {
@@ -64,23 +64,23 @@ async fn report_tells_once_what_would_be_cut_and_changes_nothing() {
     }
     assert_eq!(path(&world, 1).await, "- > accepting > accepted");
     assert_eq!(state(&world, 1), Some(State::Available));
-    assert_eq!(told_of(&world, 1), ["accepted", "would_revoke"]);
+    assert_eq!(announcements_of(&world, 1), ["accepted", "would_revoke"]);
     let last = documents(&world).pop().unwrap();
     assert_eq!(last["verdict"]["rule"], serde_json::Value::Null);
-    // It comes back, and goes again: that is news again.
+    // The entry comes back and is removed again: this is announced again.
     allow(&world, SERVICE, "000000000001").await;
     world.reconcile().await;
     remove(&world, SERVICE, "allow", "000000000001").await;
     world.reconcile().await;
     assert_eq!(
-        told_of(&world, 1),
+        announcements_of(&world, 1),
         ["accepted", "would_revoke", "would_revoke"]
     );
     assert_eq!(world.ec2.calls_of("RejectVpcEndpointConnections"), 0);
 }
 
 #[tokio::test]
-async fn enforce_tells_first_and_cuts_when_the_grace_period_is_over() {
+async fn enforce_announces_first_and_revokes_when_the_grace_period_is_over() {
     let world = all_accepted("revoke: enforce").await;
     remove(&world, SERVICE, "allow", "000000000001").await;
     world.reconcile().await;
@@ -91,7 +91,10 @@ async fn enforce_tells_first_and_cuts_when_the_grace_period_is_over() {
         .now()
         .checked_add(Duration::from_secs(24 * 3600));
     assert_eq!(found.due, due.ok());
-    assert_eq!(told_of(&world, 1), ["accepted", "revocation_started"]);
+    assert_eq!(
+        announcements_of(&world, 1),
+        ["accepted", "revocation_started"]
+    );
 
     hours_pass(&world, 23);
     world.reconcile().await;
@@ -109,7 +112,7 @@ async fn enforce_tells_first_and_cuts_when_the_grace_period_is_over() {
         "- > accepting > accepted > revoking > rejected"
     );
     assert_eq!(
-        told_of(&world, 1),
+        announcements_of(&world, 1),
         ["accepted", "revocation_started", "revoked"]
     );
     assert_eq!(
@@ -138,10 +141,10 @@ async fn a_policy_that_comes_back_in_time_undoes_it() {
     world.reconcile().await;
     assert_eq!(state(&world, 1), Some(State::Available));
     assert_eq!(
-        told_of(&world, 1),
+        announcements_of(&world, 1),
         ["accepted", "revocation_started", "revocation_undone"]
     );
-    // So does a service that revokes no more.
+    // The same happens if the service no longer revokes.
     remove(&world, SERVICE, "allow", "000000000001").await;
     world.reconcile().await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
@@ -206,7 +209,7 @@ async fn a_deny_and_a_region_taken_away_are_revoked_and_a_lower_limit_is_not() {
 }
 
 #[tokio::test]
-async fn s7_more_than_one_run_may_cut_is_not_cut_at_all_and_told() {
+async fn s7_if_more_than_one_run_may_revoke_none_is_revoked_and_it_is_announced() {
     let world = all_accepted("revoke: enforce, revoke_grace_hours: 0, revoke_at_most: 1").await;
     for n in 1..=2 {
         remove(&world, SERVICE, "allow", &format!("00000000000{n}")).await;
@@ -223,10 +226,10 @@ async fn s7_more_than_one_run_may_cut_is_not_cut_at_all_and_told() {
     assert_eq!(
         (held("alarm_started"), held("alarm_ended")),
         (1, 0),
-        "told once"
+        "announced once"
     );
 
-    // With a limit that fits, they begin; with one that does not, none is cut.
+    // With a limit that fits, the revocations begin; with one that does not, none does.
     settings(
         &world,
         "revoke: enforce, revoke_grace_hours: 1, revoke_at_most: 2",
@@ -290,8 +293,8 @@ async fn s2_an_empty_policy_and_one_that_cannot_be_read_revoke_nothing() {
     );
 }
 
-/// Runs reconcile and has the entry of account 1 come back after its nth call; answers the calls
-/// that were made before that, or none if there were not as many.
+/// Runs reconcile and puts the entry of account 1 back after the nth call. Answers the calls before
+/// that, or `None` if there were fewer.
 async fn comes_back_after(world: &Arc<World>, n: usize) -> Option<Vec<String>> {
     let calls = Calls::of(world);
     let came_back = Arc::new(AtomicBool::new(false));
@@ -344,7 +347,7 @@ async fn a_policy_that_comes_back_before_the_decision_is_recorded_still_wins() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_while_it_cuts_is_finished_by_the_next() {
+async fn a_run_that_is_killed_while_it_revokes_is_finished_by_the_next() {
     let ready = async || {
         let world = all_accepted("revoke: enforce, revoke_grace_hours: 1").await;
         for n in 1..=2 {
@@ -365,7 +368,7 @@ async fn a_run_that_is_killed_while_it_cuts_is_finished_by_the_next() {
             let path = path(world, n).await;
             assert_eq!(path, "- > accepting > accepted > revoking > rejected");
             assert_eq!(
-                told_of(world, n),
+                announcements_of(world, n),
                 ["accepted", "revocation_started", "revoked"]
             );
         }
@@ -381,7 +384,10 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
     world.ec2.reset_calls();
     edited(&world).await;
     assert_eq!(status(&world, 1).await, Some(Status::Revoking));
-    assert_eq!(told_of(&world, 1), ["accepted", "revocation_started"]);
+    assert_eq!(
+        announcements_of(&world, 1),
+        ["accepted", "revocation_started"]
+    );
     let listed: Vec<String> = world
         .ec2
         .log()
@@ -398,7 +404,7 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
         ["000000000001"],
         "one description, of that consumer's connections"
     );
-    // And cuts nothing by itself, however often it is told.
+    // The edit revokes nothing by itself, however often it is delivered.
     minutes_pass(&world, 5);
     remove(&world, SERVICE, "allow", "000000000009").await;
     allow(&world, SERVICE, "000000000009").await;
@@ -413,7 +419,8 @@ async fn an_edit_begins_a_revocation_at_once_and_looks_at_nobody_else() {
     assert_eq!(state(&world, 1), Some(State::Rejected));
 }
 
-/// How often it was told that revocation is withheld, and that it is not any more; and what is measured.
+/// How often it was announced that revocation is withheld, and that it no longer is; and the
+/// metric.
 fn withheld(world: &World) -> (usize, usize, Option<f64>) {
     let announced = |kind| alarms(world, "allowlist_empty", kind);
     let metrics = world
@@ -437,15 +444,15 @@ async fn without_entries(settings: &str) -> World {
         assert_eq!(
             status(&world, n).await,
             Some(Status::Accepted),
-            "nobody is cut"
+            "nobody is revoked"
         );
     }
     world
 }
 
 #[tokio::test]
-async fn that_nobody_is_cut_for_an_empty_allowlist_is_one_alarm() {
-    // It ends when there is an entry again, or nothing would be cut.
+async fn a_revocation_withheld_for_an_empty_allowlist_is_one_alarm() {
+    // It ends when there is an entry again, or nothing would be revoked.
     let world = without_entries("revoke: enforce, revoke_grace_hours: 0").await;
     assert_eq!(withheld(&world), (1, 0, Some(1.0)));
     let mail = world.sns.inbox().pop().unwrap().message;
@@ -477,12 +484,12 @@ async fn that_nobody_is_cut_for_an_empty_allowlist_is_one_alarm() {
 }
 
 #[tokio::test]
-async fn an_empty_allowlist_is_no_alarm_where_nothing_would_be_cut() {
+async fn an_empty_allowlist_is_no_alarm_where_nothing_would_be_revoked() {
     for settings in ["revoke: off", "revoke: report", "out_of_band: revert"] {
         let world = without_entries(settings).await;
         assert_eq!(withheld(&world), (0, 0, Some(0.0)), "{settings}");
     }
-    // Whom approvers let in needs no entry.
+    // A connection that approvers accepted needs no entry.
     let world = world_of(&format!(
         "services:\n  - service_id: {SERVICE}\nconnections:\n  - {{endpoint_id: {}, service_id: {SERVICE}, owner: \"000000000001\"}}\npolicy:\n  settings:\n    - {{service_id: \"*\", revoke: enforce}}\n  approvers:\n    - {{id: alice@example.com, services: [\"*\"]}}\n",
         endpoint(1)

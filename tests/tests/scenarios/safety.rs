@@ -28,7 +28,7 @@ async fn between_reading_and_recording(
     });
     let answer = handle(&world, requested(&endpoint(1))).await;
     assert!(answer.failed.is_empty(), "{:?}", answer.failed);
-    // The keys and the denies are asked for at the same time, and answered in either order.
+    // The keys and the denies are requested at the same time, and answered in either order.
     let mut reads = calls.seen()[READS - 3..READS].to_vec();
     reads.sort_unstable();
     assert_eq!(
@@ -91,7 +91,7 @@ async fn s2_a_policy_that_cannot_be_read_decides_nothing() {
         Fault::Forbidden,
         Fault::Unprocessed,
     ] {
-        // An allow, a deny, and a service that rejects the unlisted: none of it may act.
+        // An allow, a deny, and a service that rejects the unlisted: none of them may act.
         let text = WORLD.replace(
             "policy:",
             "policy:\n  settings:\n    - {service_id: \"*\", on_unlisted: reject}",
@@ -132,7 +132,8 @@ async fn s2_an_item_that_cannot_be_understood_stops_what_it_concerns_and_nothing
             .item(name, AttributeValue::S(value.to_owned()))
             .send()
     };
-    // A misspelt condition: taken without it, the deny would not expire and the allow would not end.
+    // A misspelt condition: if it were ignored, the deny would not expire and the allow would not
+    // end.
     put("deny#000000000001", "expires", "2020-01-01T00:00:00Z")
         .await
         .unwrap();
@@ -229,7 +230,7 @@ async fn s6_there_is_one_history_row_for_each_transition() {
 }
 
 #[tokio::test]
-async fn s8_what_no_event_told_of_is_found_within_one_period() {
+async fn s8_a_connection_without_an_event_is_found_within_one_period() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     assert_all_decided(&world, "every event lost").await;

@@ -1,4 +1,5 @@
-//! Many connections: few calls, no service starves, and a run that is out of time is gone on with.
+//! Many connections: few calls, no service starves, and a run whose time is up is continued by the
+//! next.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -94,7 +95,7 @@ async fn a_thousand_take_twenty_calls_and_seconds_not_a_thousand() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_out_of_time_stops_in_good_order_and_the_next_goes_on() {
+async fn a_run_whose_time_is_up_stops_in_good_order_and_the_next_continues() {
     let world = world_with(throttled(), &world_text(1500)).await;
     let mut runs = 0;
     loop {
@@ -122,8 +123,8 @@ async fn a_run_that_is_out_of_time_stops_in_good_order_and_the_next_goes_on() {
     }
     assert!(runs > 1, "once was enough");
     assert_eq!(accepted(&world, 1, 1503).await, 1503);
-    // Each page was listed once, some that a run had to leave a second time; and the first pages
-    // again by the run that went on behind them and had time left.
+    // Each page was listed once, except those that a run had to leave a second time, and the first
+    // pages, which the run that continued behind them had time for.
     let pages = world
         .ec2
         .log()
@@ -144,7 +145,7 @@ async fn a_run_that_is_out_of_time_stops_in_good_order_and_the_next_goes_on() {
 }
 
 #[tokio::test]
-async fn a_token_that_ec2_has_forgotten_is_begun_anew() {
+async fn a_pass_begins_anew_when_ec2_has_forgotten_its_token() {
     let world = world_with(throttled(), &world_text(300)).await;
     let left_over = serde_json::json!([{ "service_id": SERVICE, "token": "no such token" }]);
     world
@@ -163,7 +164,7 @@ async fn a_token_that_ec2_has_forgotten_is_begun_anew() {
 }
 
 #[tokio::test]
-async fn what_vanished_is_found_by_a_resumed_run_too() {
+async fn vanished_endpoints_are_found_by_a_resumed_run_too() {
     let world = world_with(throttled(), &world_text(900)).await;
     let done = world.reconcile_within(Duration::from_secs(15)).await;
     assert_eq!(done.unfinished.len(), 1, "{done:?}");
@@ -195,7 +196,8 @@ fn attribute(value: &serde_json::Value) -> AttributeValue {
     }
 }
 
-/// So many strangers ask each of four services. One customer is allowed and not yet there.
+/// This many strangers ask each of four services. One customer is allowed and has not connected
+/// yet.
 fn strangers_text(many: u32, approvers: u32) -> String {
     let mut text = "services:\n".to_owned();
     for service in 1..=4 {
@@ -221,7 +223,7 @@ fn strangers_text(many: u32, approvers: u32) -> String {
 }
 
 #[tokio::test]
-async fn deciding_takes_as_long_however_many_people_have_to_be_told() {
+async fn deciding_takes_as_long_however_many_people_have_to_be_notified() {
     const MANY: u32 = 40;
     const CUSTOMER: u32 = 4 * MANY + 1;
     let mut took = Vec::new();
@@ -234,7 +236,7 @@ async fn deciding_takes_as_long_however_many_people_have_to_be_told() {
             let status = status(&world, n).await;
             assert_eq!(status, Some(Status::InReview), "{n}, in the first run");
         }
-        // What the stream starts sleeps for nobody either.
+        // Functions that the stream starts do not sleep for anybody either.
         world.announce().await.unwrap();
         let reviews = since(begun);
         let asked = |n: u32| world.sns.inbox_of(&format!("person{n}@example.com")).len();
@@ -244,7 +246,7 @@ async fn deciding_takes_as_long_however_many_people_have_to_be_told() {
             "{waiting} e-mails wait"
         );
 
-        // Somebody is denied, and a customer comes, while people are still to be told.
+        // Somebody is denied, and a customer connects, while people are still to be notified.
         let edit = world.clock.now();
         put_policy(
             &world,

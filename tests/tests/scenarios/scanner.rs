@@ -1,5 +1,5 @@
-//! A program that scans mail: it opens every link that anybody was sent, and sends every form that it
-//! finds there, filled in as such programs do. Nothing comes of it.
+//! A mail scanner opens every link that anybody was sent, and sends every form that it finds there,
+//! filled in like such programs do. It has no effect.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ policy:
     - {id: carol@example.com, services: ["*"]}
 "#;
 
-/// What such programs type into any field, besides the link itself and what stands there.
+/// What such programs type into any field, besides the link and the field's content.
 const TYPED: [&str; 7] = [
     "",
     "test",
@@ -43,7 +43,7 @@ const TYPED: [&str; 7] = [
     "000000",
     "P@ssw0rd!",
 ];
-/// What they tell of themselves.
+/// Their headers.
 const HEADERS: [&str; 4] = [
     "",
     "Referer: https://mail.example.com/\r\nCookie: session=1; consent=yes\r\n",
@@ -58,12 +58,12 @@ struct Scanner<'a> {
     sent: usize,
 }
 
-/// A form, as far as such a program understands one.
+/// A form, as such a program understands it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Form {
     /// Radio buttons, boxes and buttons, which send what they hold if chosen; by name and value.
     choices: Vec<(String, String)>,
-    /// What is typed into, by name and what stands there.
+    /// The text fields, by name and content.
     fields: Vec<(String, String)>,
 }
 
@@ -109,7 +109,7 @@ impl Scanner<'_> {
         }
         let (_, page) = self.exchange("GET", path, "", None).await;
         let forms = forms_of(&page);
-        // What they are answered is a page as well, perhaps with a form in it.
+        // The answer is a page as well, perhaps with a form in it.
         let mut more = BTreeSet::new();
         for form in &forms {
             let bodies = self.filled_in(form, path).into_iter();
@@ -123,7 +123,7 @@ impl Scanner<'_> {
                 self.send(path, "", &encoded(&[choice], &form.fields)).await;
             }
         }
-        // And what was never a form.
+        // And a body that is no form.
         if let Some(body) = forms
             .first()
             .and_then(|form| self.filled_in(form, path).pop())
@@ -266,19 +266,19 @@ async fn busy() -> Workspace {
     space
 }
 
-/// Holds that not a byte of the tables has changed.
+/// Asserts that not a byte of the tables has changed.
 fn assert_unchanged(before: &BTreeSet<String>, after: &BTreeSet<String>) {
     let changed: Vec<&String> = before.symmetric_difference(after).collect();
     assert!(changed.is_empty(), "{changed:#?}");
 }
 
 #[tokio::test]
-async fn nothing_comes_of_all_links_and_all_forms_and_people_decide_afterwards() {
+async fn opening_all_links_and_sending_all_forms_has_no_effect_and_people_decide_afterwards() {
     let mut space = busy().await;
     space.deliver().await;
     let world = &space.world;
     let links = links_sent(world);
-    // Everybody was asked about 4, and reminded.
+    // Everybody was notified of 4, and reminded.
     let asked = ["alice", "bob", "carol"].map(|name| approval_emails(world, name, 4).len());
     assert!(
         asked.iter().all(|approval_emails| *approval_emails == 2),
@@ -294,7 +294,7 @@ async fn nothing_comes_of_all_links_and_all_forms_and_people_decide_afterwards()
     for link in &links {
         scanner.scan(link).await;
         let (cut, _) = link.split_at(link.len() - 1);
-        // Cut, or with what stood around it.
+        // A truncated link, or one with the characters around it.
         for odd in [cut, &format!("{link}."), &format!("{link}/")] {
             scanner.exchange("GET", odd, "", None).await;
         }
@@ -305,7 +305,7 @@ async fn nothing_comes_of_all_links_and_all_forms_and_people_decide_afterwards()
     let votes = request(world, 3).await.unwrap().votes;
     assert_eq!(votes.len(), 1, "{votes:?}");
 
-    // The very links work, and the used ones lead nowhere.
+    // The same links work, and the used ones lead nowhere.
     for (name, n, came_of_it) in [
         ("bob", 3, "decided"),
         ("carol", 4, "waiting"),
@@ -322,7 +322,7 @@ async fn nothing_comes_of_all_links_and_all_forms_and_people_decide_afterwards()
 }
 
 #[tokio::test]
-async fn nothing_that_is_shown_in_slack_has_a_link_that_decides() {
+async fn nothing_in_slack_has_a_link_that_decides() {
     let mut space = busy().await;
     space.deliver().await;
     let messages = space.slack.messages(CHANNEL);

@@ -1,5 +1,5 @@
-//! The schemas in docs/schemas, against the types that they describe. That what is sent holds to them,
-//! `tests/docs/messages.py` checks.
+//! Compares the schemas in docs/schemas with the types that they describe. `tests/docs/messages.py`
+//! checks that the messages follow them.
 
 use gatekeeper_core::announcement::AnnouncementKind;
 use gatekeeper_core::request::Status;

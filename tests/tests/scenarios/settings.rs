@@ -20,7 +20,7 @@ fn world_text(settings: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_review_that_nobody_answers_is_rejected_at_its_deadline_where_the_service_says_so() {
+async fn a_review_without_an_answer_is_rejected_at_its_deadline_if_the_service_says_so() {
     let world = world_of(&world_text("review_hours: 2, on_deadline: reject")).await;
     handle(&world, batch_of(3)).await;
     world.clock.advance(Duration::from_secs(2 * 3600 - 60));
@@ -40,12 +40,12 @@ async fn a_review_that_nobody_answers_is_rejected_at_its_deadline_where_the_serv
         rows[1].reason,
         "Nobody decided by 2026-11-20T14:00:00Z, and the service rejects reviews at their deadline."
     );
-    // Nobody else's request is touched.
+    // Other requests do not change.
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));
 }
 
 #[tokio::test]
-async fn a_review_is_kept_past_its_deadline_where_nothing_else_is_said() {
+async fn a_review_is_kept_past_its_deadline_by_default() {
     for settings in [
         "review_hours: 2",
         "review_hours: 2, on_deadline: keep",
@@ -82,7 +82,7 @@ async fn a_review_that_the_allowlist_covers_by_now_is_accepted_though_its_deadli
 }
 
 #[tokio::test]
-async fn what_somebody_else_decided_is_told_unless_the_service_only_records_it() {
+async fn others_decisions_are_announced_unless_the_service_only_records_them() {
     for (settings, expected) in [
         ("on_unlisted: review", 1),
         ("out_of_band: alert", 1),
@@ -124,7 +124,7 @@ async fn put_settings(world: &World, scope: &str, attributes: &[(&str, Attribute
 }
 
 #[tokio::test]
-async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_corrected() {
+async fn a_setting_without_effect_stops_nothing_and_is_reported_until_it_is_corrected() {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let last = |world: &World, function, name| world.gatekeeper(function).metrics().last(name);
     for (attribute, value, shown) in [
@@ -152,7 +152,7 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
                 last(&world, Function::PolicyChanges, "MalformedPolicyEdits"),
                 Some(1.0)
             );
-            assert_eq!(announced(), before + 1, "{item}: told when it is written");
+            assert_eq!(announced(), before + 1, "{item}: logged when it is written");
             world.reconcile().await;
             assert_all_decided(&world, &item).await;
             let deadline = request(&world, 3).await.unwrap().deadline;
@@ -161,7 +161,7 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
                 last(&world, Function::Reconcile, "IgnoredSettings"),
                 Some(1.0)
             );
-            assert_eq!(announced(), before + 2, "{item}: told in each run");
+            assert_eq!(announced(), before + 2, "{item}: logged in each run");
             put_settings(&world, scope, &[others]).await;
             edited(&world).await;
             world.reconcile().await;
@@ -174,7 +174,7 @@ async fn a_setting_that_decides_nothing_stops_nothing_and_is_told_until_it_is_co
 }
 
 #[tokio::test]
-async fn an_attribute_that_nobody_knows_still_makes_settings_unreadable() {
+async fn an_unknown_attribute_still_makes_settings_unreadable() {
     let world = world_of(WORLD).await;
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let odd = [("slack_channel", text("#x")), ("slack_chanel", text("C0X"))];
@@ -187,7 +187,7 @@ async fn an_attribute_that_nobody_knows_still_makes_settings_unreadable() {
 }
 
 #[tokio::test]
-async fn a_review_is_shown_in_the_next_best_channel_where_its_services_own_makes_no_sense() {
+async fn a_review_is_shown_in_the_next_best_channel_if_its_services_own_is_invalid() {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     for (of_all, shown_in) in [
         (text("C0ALL"), "C0ALL"),

@@ -1,4 +1,4 @@
-//! What people see in Slack of what is announced: once each, up to date, whatever goes wrong.
+//! What people see of the announcements in Slack: once each, up to date, whatever goes wrong.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +41,7 @@ policy:
 pub(crate) struct Workspace {
     pub(crate) world: World,
     pub(crate) slack: Slack,
-    /// How the world has it.
+    /// The workspace of the local world.
     pub(crate) local: Arc<local::Workspace>,
     /// How many announcements have been delivered.
     delivered: usize,
@@ -65,7 +65,7 @@ impl Workspace {
         }
     }
 
-    /// With the connections that ask at first looked at.
+    /// The panel after its first requests were looked at.
     async fn panel() -> Self {
         let space = Self::of(PANEL).await;
         space.world.reconcile().await;
@@ -77,20 +77,20 @@ impl Workspace {
         self.local.instance()
     }
 
-    /// What was announced since the last time, as the function gets it.
+    /// The announcements since the last time, as the function gets them.
     fn news(&mut self) -> Value {
         let documents = documents(&self.world).split_off(self.delivered);
         self.delivered += documents.len();
         batch(&documents)
     }
 
-    /// Delivers what was announced since the last time; the records that come back.
+    /// Delivers the announcements since the last time. Answers the records that come back.
     pub(crate) async fn deliver(&mut self) -> Vec<String> {
         let news = self.news();
         self.handle(&self.instance(), &news).await
     }
 
-    /// Delivers announcements of somebody's making; the records that come back.
+    /// Delivers forged announcements. Answers the records that come back.
     pub(crate) async fn deliver_these(&self, documents: &[Value]) -> Vec<String> {
         self.handle(&self.instance(), &batch(documents)).await
     }
@@ -99,7 +99,7 @@ impl Workspace {
         self.within(instance, batch, 60).await
     }
 
-    /// Handles a batch within so many seconds; the records that come back.
+    /// Handles a batch within this many seconds. Answers the records that come back.
     async fn within(&self, instance: &Handler, batch: &Value, seconds: u64) -> Vec<String> {
         let deadline = Deadline::after(&self.world.clock, Duration::from_secs(seconds));
         let answer = instance.handle(batch.clone(), deadline).await;
@@ -108,7 +108,7 @@ impl Workspace {
         failures.map(|failure| failure.item_identifier).collect()
     }
 
-    /// Has an instance handle a batch that is killed while it waits for Slack, which does nothing.
+    /// An instance handles a batch and is killed while it waits for Slack, which does nothing.
     async fn kill_while_it_posts(&self, batch: &Value) {
         let called = Arc::new(Notify::new());
         let hears = Arc::clone(&called);
@@ -148,7 +148,7 @@ impl Workspace {
         vote(&self.world, &voter, &approval()).await;
     }
 
-    /// Nothing that anybody wrote mentioned or linked anything, and nothing was fetched.
+    /// No text from outside mentioned or linked anything, and nothing was fetched.
     pub(crate) fn assert_quiet(&self) {
         assert_eq!(self.slack.mentions(), []);
         assert_eq!(self.slack.links(), []);
@@ -173,7 +173,7 @@ fn batch(documents: &[Value]) -> Value {
 }
 
 #[tokio::test]
-async fn a_review_is_shown_with_buttons_and_becomes_how_it_ended() {
+async fn a_review_is_shown_with_buttons_and_then_shows_how_it_ended() {
     let mut space = Workspace::panel().await;
     assert_eq!(space.deliver().await, [""; 0]);
     let asked = space.only_message();
@@ -228,7 +228,7 @@ async fn it_shows_who_voted_until_enough_have_and_a_decision_from_any_side() {
             .shown()
             .contains("was rejected without Gatekeeper.")
     );
-    // Which is told besides, since somebody went past Gatekeeper.
+    // This is also announced, since somebody bypassed Gatekeeper.
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[1].buttons(), [""; 0]);
     assert!(
@@ -264,7 +264,7 @@ async fn order_and_number_of_announcements_do_not_matter() {
             of_kind(&announced, "review_opened"),
             of_kind(&announced, "vote_cast"),
         ];
-        // While it is open, either leads to the one message. Each comes twice.
+        // While the review is open, both lead to the one message. Each comes twice.
         for at in order.into_iter().filter(|at| *at < 2) {
             let twice = batch(&[news[at].clone(), news[at].clone()]);
             assert_eq!(space.handle(&space.instance(), &twice).await, [""; 0]);
@@ -275,7 +275,7 @@ async fn order_and_number_of_announcements_do_not_matter() {
         }
         space.vote_in_slack("U0BOB").await;
         news.push(of_kind(&documents(&space.world), "accepted"));
-        // Once it is over, either shows that, and none anything older.
+        // Once it is over, both show that, and neither shows anything older.
         for at in order {
             let twice = batch(&[news[at].clone(), news[at].clone()]);
             assert_eq!(space.handle(&space.instance(), &twice).await, [""; 0]);
@@ -288,7 +288,7 @@ async fn order_and_number_of_announcements_do_not_matter() {
 }
 
 #[tokio::test]
-async fn where_it_was_decided_before_anybody_was_asked_nobody_is() {
+async fn if_a_review_was_decided_before_it_was_shown_nobody_is_notified() {
     let mut space = Workspace::panel().await;
     space.vote_in_slack("U0ALICE").await;
     assert_eq!(space.deliver().await, [""; 0]);
@@ -296,7 +296,7 @@ async fn where_it_was_decided_before_anybody_was_asked_nobody_is() {
 }
 
 #[tokio::test]
-async fn a_late_announcement_puts_nothing_older_over_what_is_shown() {
+async fn a_late_announcement_does_not_replace_newer_content() {
     let mut space = Workspace::panel().await;
     let opened = space.news();
     let instance = space.instance();
@@ -337,13 +337,13 @@ async fn a_message_whose_answer_was_lost_is_found_again() {
         let instance = space.instance();
         assert_eq!(space.handle(&instance, &news).await, ["m0"]);
         let posted = space.only_message();
-        // It comes again while whoever posted may still be at it, and once more after that.
+        // It comes again while the first instance may still be posting, and once more after that.
         assert_eq!(space.within(&instance, &news, 15).await, ["m0"]);
         minutes_pass(&space.world, 2);
         assert_eq!(space.handle(&instance, &news).await, [""; 0]);
         assert_eq!(space.slack.calls_of(POST), 1);
         assert_eq!(space.only_message().ts, posted.ts);
-        // From now on it is known, and becomes how it ends.
+        // From now on it is known, and will show how the review ends.
         space.vote_in_slack("U0ALICE").await;
         assert_eq!(space.deliver().await, [""; 0]);
         assert_eq!(space.only_message().buttons(), [""; 0]);
@@ -389,7 +389,7 @@ async fn an_earlier_review_says_that_it_is_over_while_a_later_one_waits() {
     let mut space = Workspace::panel().await;
     space.deliver().await;
     let first = space.only_message();
-    // The policy accepts, EC2 does not, and then the policy does not any more.
+    // The policy accepts, EC2 does not, and then the policy no longer does.
     let accept = Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError);
     space.world.ec2.inject(accept.always());
     allow(&space.world, SERVICE, "000000000003").await;
@@ -412,7 +412,7 @@ async fn an_earlier_review_says_that_it_is_over_while_a_later_one_waits() {
     assert_eq!(space.deliver().await, [""; 0]);
     assert_eq!(space.messages()[0], messages[0]);
     assert!(space.messages()[1].shown().contains("Accepted: "));
-    // As does all that is over, whatever becomes of the connection.
+    // So do all that are over, whatever happens to the connection.
     let shown = space.messages();
     somebody_rejects(&space.world, 3);
     minutes_pass(&space.world, 5);
@@ -422,7 +422,7 @@ async fn an_earlier_review_says_that_it_is_over_while_a_later_one_waits() {
 }
 
 #[tokio::test]
-async fn without_the_right_to_read_the_channel_people_are_asked_all_the_same() {
+async fn without_the_right_to_read_the_channel_people_are_still_notified() {
     let mut space = Workspace::panel().await;
     space.slack.set_options(|options| {
         options.scopes.remove("channels:history");
@@ -437,7 +437,7 @@ async fn without_the_right_to_read_the_channel_people_are_asked_all_the_same() {
 }
 
 #[tokio::test]
-async fn slack_is_left_alone_for_as_long_as_it_asks() {
+async fn slack_is_not_called_for_as_long_as_it_asks() {
     let mut space = Workspace::panel().await;
     let wait = |seconds| {
         space.slack.set_options(|options| {
@@ -453,7 +453,7 @@ async fn slack_is_left_alone_for_as_long_as_it_asks() {
     assert!(space.world.clock.now().duration_since(begun).as_secs() >= 20);
     space.only_message();
 
-    // There is not, so that the record comes back, and nothing else is tried meanwhile.
+    // There is not enough time, so the record comes back, and nothing else is tried meanwhile.
     space
         .slack
         .set_options(|options| options.retry_after = Duration::from_secs(120));
@@ -480,7 +480,7 @@ async fn a_token_that_was_replaced_is_read_again() {
     space.slack.set_bot_token("xoxb-the-next");
     space.vote_in_slack("U0ALICE").await;
     let news = space.news();
-    // Slack's is replaced, ours not yet: somebody must act.
+    // Slack's token is replaced, ours not yet: somebody must act.
     assert!(!space.handle(&instance, &news).await.is_empty());
     assert_eq!(space.only_message().buttons().len(), 2);
     space
@@ -519,7 +519,7 @@ async fn a_bad_record_and_a_channel_that_is_not_there_spoil_no_other() {
         json!({"schema": "other"}),
     );
     bad["kind"] = good["kind"].clone();
-    // A service whose channel is gone, and which lets everybody ask.
+    // A service whose channel is gone, and which accepts every request.
     let text = "services:\n  - {service_id: vpce-svc-00000000000000002, principals: [\"*\"]}\n\
                 policy:\n  settings:\n    \
                 - {service_id: vpce-svc-00000000000000002, slack_channel: C0GONE}\n";
@@ -540,7 +540,7 @@ async fn a_bad_record_and_a_channel_that_is_not_there_spoil_no_other() {
 }
 
 #[tokio::test]
-async fn where_a_message_cannot_be_changed_people_are_told_in_its_thread() {
+async fn if_a_message_cannot_be_changed_people_are_notified_in_its_thread() {
     let mut space = Workspace::panel().await;
     space.deliver().await;
     space
@@ -560,7 +560,7 @@ async fn where_a_message_cannot_be_changed_people_are_told_in_its_thread() {
 }
 
 #[tokio::test]
-async fn where_a_message_was_deleted_people_are_told_anew() {
+async fn if_a_message_was_deleted_people_are_notified_anew() {
     let mut space = Workspace::of(PANEL).await;
     settings(&space.world, "approvals_required: 2").await;
     space.world.reconcile().await;
@@ -614,7 +614,7 @@ async fn people_are_reminded_in_the_thread_of_the_message_once() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_where_nobody_may_decide_until_somebody_may() {
+async fn a_review_that_nobody_may_decide_is_shown_only_once_somebody_may() {
     let mut space = Workspace::of(OPEN).await;
     somebody_asks(&space.world, 1, "000000000001");
     space.world.reconcile().await;
@@ -642,7 +642,7 @@ async fn nobody_is_asked_where_nobody_may_decide_until_somebody_may() {
 }
 
 #[tokio::test]
-async fn what_is_told_once_is_told_once() {
+async fn a_notice_is_shown_once() {
     let mut space = Workspace::panel().await;
     space.deliver().await;
     somebody_accepts(&space.world, 3);
@@ -668,7 +668,7 @@ async fn what_is_told_once_is_told_once() {
 }
 
 #[tokio::test]
-async fn alarms_are_told_when_they_begin_and_when_they_end() {
+async fn alarms_are_shown_when_they_begin_and_when_they_end() {
     let mut space = Workspace::of(OPEN).await;
     space.world.reconcile().await;
     let news = space.news();
@@ -684,13 +684,13 @@ async fn alarms_are_told_when_they_begin_and_when_they_end() {
 }
 
 #[tokio::test]
-async fn what_nobody_was_asked_about_is_no_news() {
+async fn a_review_that_was_never_shown_is_not_announced_at_its_end() {
     let mut space = Workspace::of(PANEL).await;
     somebody_asks(&space.world, 1, "000000000001");
     space.world.reconcile().await;
     assert_eq!(status(&space.world, 1).await, Some(Status::Accepted));
     space.deliver().await;
-    assert_eq!(told_of(&space.world, 1), ["accepted"]);
+    assert_eq!(announcements_of(&space.world, 1), ["accepted"]);
     assert!(
         space
             .only_message()
@@ -710,7 +710,8 @@ async fn a_service_is_shown_in_its_own_channel() {
     assert_eq!(space.deliver().await, [""; 0]);
     assert_eq!(space.messages(), []);
     assert_eq!(space.slack.messages("C0PAYMENTS").len(), 1);
-    // It moves house: the open review is shown in the new channel too, and both learn how it ended.
+    // The channel changes: the open review is shown in the new channel too, and both show how it
+    // ended.
     settings(
         &space.world,
         &format!("slack_channel: {CHANNEL}, remind_hours: 1"),

@@ -11,7 +11,7 @@ connections:
   - {endpoint_id: vpce-00000000000000003, service_id: vpce-svc-0a1b2c3d4e5f60718, owner: "000000000003"}
 "#;
 
-/// The token in the mail by which SNS asks an address to confirm.
+/// The token in the e-mail by which SNS asks an address to confirm.
 fn confirmation(world: &World, address: &str) -> String {
     let mails = world.sns.inbox_of(address);
     let mut tokens = mails.iter().rev().filter_map(|mail| mail.token.clone());
@@ -19,7 +19,7 @@ fn confirmation(world: &World, address: &str) -> String {
 }
 
 async fn enter(world: &World, name: &str) {
-    // In the table only: `approver` would subscribe them too.
+    // This writes the table only; `approver` would also subscribe them.
     let item = gatekeeper_aws::tables::encode_approver(&gatekeeper_core::approver::Approver {
         id: format!("{name}@example.com").parse().unwrap(),
         slack_user_id: None,
@@ -35,7 +35,7 @@ async fn enter(world: &World, name: &str) {
 }
 
 #[tokio::test]
-async fn an_approver_gets_their_letters_and_nobody_silences_them() {
+async fn an_approver_gets_their_approval_emails_and_nobody_else_can_unsubscribe_them() {
     let world = world_of(TWO).await;
     let subscriptions = world.subscriptions();
     for name in ["erin", "frank"] {
@@ -55,7 +55,7 @@ async fn an_approver_gets_their_letters_and_nobody_silences_them() {
     );
     assert_eq!(approval_emails(&world, "frank", 3).len(), 0);
     assert!(approval_emails(&world, "erin", 3)[0].contains("as erin@example.com"));
-    // Who gets a forwarded mail opens the link at its foot.
+    // The recipient of a forwarded e-mail opens the link at its foot.
     let _ = world.sns.unsubscribe_by_link(&arn);
     settings(&world, "remind_hours: 1").await;
     hours_pass(&world, 1);
@@ -64,7 +64,7 @@ async fn an_approver_gets_their_letters_and_nobody_silences_them() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_a_scanner_confirmed_is_known_for_one() {
+async fn a_subscription_that_a_scanner_confirmed_is_recognized() {
     let world = world_of(TWO).await;
     let subscriptions = world.subscriptions();
     let erin = "erin@example.com".parse().unwrap();

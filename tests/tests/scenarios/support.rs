@@ -1,4 +1,4 @@
-//! What the scenarios share: a small world, and ways to look at it and to disturb it.
+//! Shared by the scenarios: a small world, and functions that look at it and disturb it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 use crate::{logs, recorded};
 
 pub(crate) const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
-/// What the function asks before it records a first decision: the managed services, the endpoint,
-/// the policy by its keys, and the denies for Organizations paths of the service and of `*`.
+/// The calls before a first decision is recorded: the managed services, the endpoint, the policy by
+/// its keys, and the denies for Organizations paths of the service and of `*`.
 pub(crate) const READS: usize = 5;
 /// Longer than a claim and than EC2's lag, and the queue's visibility.
 pub(crate) const LATER: Duration = Duration::from_secs(360);
@@ -57,7 +57,7 @@ pub(crate) fn world_with_a_connection_from_before() -> String {
     )
 }
 
-/// A service that anybody may ask, and nobody does yet.
+/// A service that accepts every request, without requests yet.
 pub(crate) const OPEN: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -109,7 +109,7 @@ pub(crate) async fn new_world_with(options: Options, text: &str) -> World {
         .put_into(&world)
         .await
         .unwrap();
-    // What the allowlist holds at first is no edit.
+    // The initial allowlist does not count as an edit.
     world.forget_edits().unwrap();
     world.dynamodb.reset_calls();
     world
@@ -134,7 +134,7 @@ pub(crate) async fn allow(world: &World, scope: &str, account: &str) {
     put_policy(world, &entry).await;
 }
 
-/// Takes an entry out of the allowlist.
+/// Removes an entry from the allowlist.
 pub(crate) async fn remove(world: &World, scope: &str, effect: &str, principal: &str) {
     let rule = Rule {
         service_id: scope.parse().unwrap(),
@@ -158,7 +158,7 @@ pub(crate) async fn settings(world: &World, settings: &str) {
         .unwrap();
 }
 
-/// Puts an item into the allowlist that nobody can read.
+/// Puts an unreadable item into the allowlist.
 pub(crate) async fn malformed(world: &World, scope: &str, rule: &str) {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     world
@@ -181,7 +181,7 @@ pub(crate) fn hours_pass(world: &World, hours: u64) {
     minutes_pass(world, hours * 60);
 }
 
-/// Runs reconcile so often, and has five minutes pass after each run.
+/// Runs reconcile this often, with five minutes after each run.
 pub(crate) async fn runs(world: &World, times: u32) {
     for _ in 0..times {
         world.reconcile().await;
@@ -189,7 +189,7 @@ pub(crate) async fn runs(world: &World, times: u32) {
     }
 }
 
-/// Has somebody at the provider accept a connection on the console.
+/// Somebody at the provider accepts a connection on the console.
 pub(crate) fn somebody_accepts(world: &World, n: u32) {
     let failed = world
         .ec2
@@ -197,7 +197,7 @@ pub(crate) fn somebody_accepts(world: &World, n: u32) {
     assert!(failed.unwrap().is_empty());
 }
 
-/// Has somebody at the provider reject a connection on the console.
+/// Somebody at the provider rejects a connection on the console.
 pub(crate) fn somebody_rejects(world: &World, n: u32) {
     let failed = world
         .ec2
@@ -205,18 +205,18 @@ pub(crate) fn somebody_rejects(world: &World, n: u32) {
     assert!(failed.unwrap().is_empty());
 }
 
-/// Has an account create an endpoint.
+/// An account creates an endpoint.
 pub(crate) fn somebody_asks(world: &World, n: u32, account: &str) {
     let new = NewConnection::new(SERVICE, account).endpoint_id(endpoint(n).as_str());
     world.ec2.put_connection(new).unwrap();
 }
 
-/// Has the function `policy-changes` deal with the edits made since the world began.
+/// Runs `policy-changes` for the edits made since the world began.
 pub(crate) async fn edited(world: &World) {
     assert_eq!(world.follow_edits().await.unwrap(), 0);
 }
 
-/// Has each call of an action of EC2 take so long.
+/// Makes each call of an action of EC2 take this long.
 pub(crate) fn slow(world: &World, action: &'static str, seconds: u64) {
     let clock = world.clock.clone();
     world
@@ -228,7 +228,7 @@ pub(crate) fn slow(world: &World, action: &'static str, seconds: u64) {
         }) as local_aws::OnCall));
 }
 
-/// How often an alarm about a service was told to begin or to end.
+/// How often an alarm about a service was announced to begin or to end.
 pub(crate) fn alarms(world: &World, finding: &str, kind: &str) -> usize {
     documents(world)
         .iter()
@@ -289,8 +289,8 @@ pub(crate) async fn path(world: &World, n: u32) -> String {
     words.join(" > ")
 }
 
-/// The history of a request, checked: each row starts where the last one ended, there are as many
-/// as the request's version says, and the last one is where it stands (S6).
+/// The history of a request, checked: each row starts at the end of the one before, there are as
+/// many as the request's version says, and the last one has its status (S6).
 pub(crate) async fn history(world: &World, n: u32) -> Vec<Transition> {
     let rows = world.history(&endpoint(n)).await.unwrap();
     let mut last = None;
@@ -307,7 +307,7 @@ pub(crate) async fn history(world: &World, n: u32) -> Vec<Transition> {
     rows
 }
 
-/// The announcements about connections: id and kind, how often each.
+/// The announcements about connections: how often each id and kind.
 pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     for document in documents(world) {
@@ -319,11 +319,11 @@ pub(crate) fn announced(world: &World) -> BTreeMap<(String, String), usize> {
     counts
 }
 
-/// The kinds of what was told about an endpoint, in order.
-pub(crate) fn told_of(world: &World, n: u32) -> Vec<String> {
+/// The kinds of the announcements about an endpoint, in order.
+pub(crate) fn announcements_of(world: &World, n: u32) -> Vec<String> {
     let mut announced = documents(world);
     announced.retain(|document| document["endpoint_id"] == endpoint(n).as_str());
-    // What is published a second time, after a crash, has the same id.
+    // A message that is published again after a crash has the same id.
     announced.dedup_by_key(|document| document["id"].clone());
     announced
         .iter()
@@ -344,7 +344,7 @@ pub(crate) fn documents(world: &World) -> Vec<Value> {
     documents
 }
 
-/// What the five connections of [`WORLD`] come to, whatever happened on the way.
+/// Asserts the final state of the five connections of [`WORLD`], whatever happened on the way.
 pub(crate) async fn assert_all_decided(world: &World, context: &str) {
     assert_eq!(status(world, 1).await, Some(Status::Accepted), "{context}");
     assert_eq!(status(world, 2).await, Some(Status::Rejected), "{context}");
@@ -386,14 +386,14 @@ pub(crate) async fn assert_all_decided(world: &World, context: &str) {
     );
 }
 
-/// Makes somebody an approver, or changes what they may.
+/// Makes somebody an approver, or changes their rights.
 pub(crate) async fn approver(world: &World, approver: &str) {
     let text = format!("services: []\npolicy:\n  approvers:\n    - {approver}\n");
     let file = WorldFile::parse(&text).unwrap();
     file.put_into(world).await.unwrap();
 }
 
-/// The letters that somebody got about an endpoint, oldest first.
+/// The approval e-mails that somebody got about an endpoint, oldest first.
 pub(crate) fn approval_emails(world: &World, name: &str, n: u32) -> Vec<String> {
     let mails = world.sns.inbox_of(&format!("{name}@example.com"));
     let about = |text: &String| text.contains(endpoint(n).as_str());
@@ -404,10 +404,10 @@ pub(crate) fn approval_emails(world: &World, name: &str, n: u32) -> Vec<String> 
         .collect()
 }
 
-/// The token in the last letter that somebody got about an endpoint.
+/// The token in the last approval e-mail that somebody got about an endpoint.
 pub(crate) fn token(world: &World, name: &str, n: u32) -> String {
     let approval_emails = approval_emails(world, name, n);
-    let approval_email = approval_emails.last().expect("a letter");
+    let approval_email = approval_emails.last().expect("an approval e-mail");
     let (_, link) = approval_email.split_once("/a/").expect("a link");
     let token = link.split_whitespace().next().unwrap();
     logs::must_not_show(token);
@@ -447,7 +447,7 @@ pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted
     voted.unwrap()
 }
 
-/// What became of a vote, in a word.
+/// The result of a vote, in a word.
 pub(crate) fn word(voted: &Voted) -> &'static str {
     match voted {
         Voted::Waiting(_) => "waiting",
@@ -466,7 +466,7 @@ pub(crate) fn word(voted: &Voted) -> &'static str {
     }
 }
 
-/// How a review looks, in a word.
+/// The view of a review, in a word.
 pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
     match world
         .gatekeeper(Function::Approvals)
@@ -550,8 +550,8 @@ impl Calls {
     }
 }
 
-/// Runs the function `connections` and kills it after its nth call has been carried out and before
-/// it hears of it; none if it was done before that.
+/// Runs the function `connections` and kills it after its nth call was carried out, before it gets
+/// the answer. `None` if it was finished before that.
 pub(crate) async fn crash_after(
     world: &World,
     calls: &Calls,
@@ -564,8 +564,8 @@ pub(crate) async fn crash_after(
     killed_after(calls, n, work).await
 }
 
-/// Kills the function `reconcile` after its nth call, for every n and in a world of its own each
-/// time. Five minutes later, `look` has what it left finished and looks at that.
+/// Kills the function `reconcile` after its nth call, for every n, each time in a new world. Five
+/// minutes later, `look` finishes the work and checks it.
 pub(crate) async fn reconcile_killed_everywhere(
     ready: impl AsyncFn() -> World,
     look: impl AsyncFn(&World, usize),
@@ -587,7 +587,7 @@ pub(crate) async fn reconcile_killed_everywhere(
     }
 }
 
-/// Does some work and kills it after its nth call; none if it was done before that.
+/// Runs some work and kills it after its nth call; `None` if it was finished before that.
 pub(crate) async fn killed_after<T: Send + 'static>(
     calls: &Calls,
     n: usize,
@@ -610,7 +610,7 @@ pub(crate) async fn killed_after<T: Send + 'static>(
     }
 }
 
-/// Puts a batch into the queue as it would lie there after a crash: to be handed out again.
+/// Puts a batch into the queue as after a crash: to be delivered again.
 pub(crate) fn requeue(world: &World, payload: &Value) {
     for record in payload["Records"].as_array().unwrap() {
         world.queue.send(record["body"].as_str().unwrap());

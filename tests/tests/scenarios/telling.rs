@@ -1,4 +1,4 @@
-//! What the alarms rest on: metrics that say what fails, who waits, and whether anybody listens.
+//! The metrics behind the alarms: what fails, who waits, and whether anybody is subscribed.
 
 use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
@@ -14,7 +14,7 @@ fn unheard(world: &World) -> Option<f64> {
     world.announcements().metrics().last("UnheardTopics")
 }
 
-/// How often the findings about topics were told to begin and to end.
+/// How often the findings about topics were announced to begin and to end.
 fn announced(world: &World, finding: &str) -> (usize, usize) {
     let count = |kind| alarms(world, finding, kind);
     (count("alarm_started"), count("alarm_ended"))
@@ -47,7 +47,7 @@ fn unsubscribe(world: &World, topic: &str) {
 }
 
 #[tokio::test]
-async fn a_topic_that_nobody_hears_is_measured_and_told_to_whom_the_others_reach() {
+async fn a_topic_without_subscribers_is_measured_and_announced_to_the_others_subscribers() {
     let world = watching(SOUND).await;
     runs(&world, 3).await;
     assert_eq!(announced(&world, "alarms_unheard"), (1, 0), "once");
@@ -59,14 +59,14 @@ async fn a_topic_that_nobody_hears_is_measured_and_told_to_whom_the_others_reach
     assert_eq!(measured(&world, "BypassedServices"), Some(0.0));
     assert_eq!(measured(&world, "RevocationsHeld"), Some(0.0));
 
-    // Who is told of that? Whoever looks at the metrics.
+    // Only the metric shows that.
     unsubscribe(&world, ":announcements");
     runs(&world, 1).await;
     assert_eq!(unheard(&world), Some(1.0));
 }
 
 #[tokio::test]
-async fn a_topic_that_cannot_be_looked_at_is_neither_heard_nor_unheard() {
+async fn a_topic_that_cannot_be_looked_at_neither_has_nor_lacks_subscribers() {
     let world = watching(SOUND).await;
     runs(&world, 1).await;
     subscribe(&world, ":alarms", "ops@example.com");
@@ -86,7 +86,7 @@ async fn a_topic_that_cannot_be_looked_at_is_neither_heard_nor_unheard() {
 }
 
 #[tokio::test]
-async fn topics_are_let_alone_where_no_topic_for_alarms_is_named() {
+async fn topics_are_not_checked_if_no_topic_for_alarms_is_named() {
     let world = world_of(OPEN).await;
     unsubscribe(&world, ":announcements");
     runs(&world, 1).await;
@@ -94,7 +94,7 @@ async fn topics_are_let_alone_where_no_topic_for_alarms_is_named() {
 }
 
 #[tokio::test]
-async fn who_waits_for_people_and_who_for_gatekeeper_is_told_apart() {
+async fn waiting_for_people_and_waiting_for_gatekeeper_are_measured_apart() {
     let world = world_of(OPEN).await;
     let ages = |world: &World| {
         let seconds = ["OldestReviewSeconds", "OldestUndecidedSeconds"];
@@ -113,7 +113,7 @@ async fn who_waits_for_people_and_who_for_gatekeeper_is_told_apart() {
     let hours = 3600.0;
     assert_eq!(ages(&world), [Some(3.0 * hours), Some(0.0)], "the oldest");
 
-    // What cannot be decided, because the policy cannot be read, is no review.
+    // A connection that cannot be decided, because the policy cannot be read, is no review.
     malformed(&world, SERVICE, "allow#000000000003").await;
     somebody_asks(&world, 3, "000000000003");
     world.reconcile().await;
@@ -129,7 +129,7 @@ async fn who_waits_for_people_and_who_for_gatekeeper_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_failure_is_counted_under_its_step_and_under_what_it_is() {
+async fn a_failure_is_counted_under_its_step_and_its_type() {
     let world = world_of(OPEN).await;
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let counted = |name, value| metrics.last_of("StepFailures", (name, value));

@@ -1,4 +1,4 @@
-//! Items of the allowlist whose keys judging does not read: a deny among them must not be passed over.
+//! Items of the allowlist whose keys judging does not read: a deny among them must not be ignored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use local_aws::State;
 
 use crate::support::*;
 
-/// One service on which everybody is allowed, and whom the keys below mean: account 1, and nobody else.
+/// One service on which everybody is allowed. The keys below are about account 1 only.
 const EVERYBODY_IS_ALLOWED: &str = r#"
 services:
   - service_id: vpce-svc-0a1b2c3d4e5f60718
@@ -27,7 +27,7 @@ const NAME: &str = "com.amazonaws.vpce.us-east-1.vpce-svc-0a1b2c3d4e5f60718";
 const ARN: &str =
     "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint-service/vpce-svc-0a1b2c3d4e5f60718";
 
-/// What a key comes to for account 1, and for account 2.
+/// What a key means for account 1, and for account 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
     /// It is understood: account 1 is rejected, account 2 accepted.
@@ -144,14 +144,14 @@ async fn seen(world: &World) -> Expected {
 }
 
 #[tokio::test]
-async fn a_deny_under_an_unexpected_key_lets_nobody_in() {
+async fn a_deny_under_an_unexpected_key_accepts_nobody() {
     for (service_id, rule, expected) in KEYS {
         let world = world_of(EVERYBODY_IS_ALLOWED).await;
         put_key(&world, service_id, rule).await;
         edited(&world).await;
         handle(&world, batch_of(2)).await;
         assert_eq!(seen(&world).await, *expected, "{service_id:?} {rule:?}");
-        // It stays so, and is told in each run.
+        // It stays so, and is logged in each run.
         for _ in 0..2 {
             world.reconcile().await;
             assert_eq!(seen(&world).await, *expected, "{service_id:?} {rule:?}");
@@ -161,7 +161,7 @@ async fn a_deny_under_an_unexpected_key_lets_nobody_in() {
 }
 
 #[tokio::test]
-async fn it_is_seen_by_whoever_decides_first_though_no_stream_told() {
+async fn the_first_decision_sees_it_even_without_an_event_of_the_stream() {
     for (service_id, rule, expected) in KEYS {
         let is_elsewhere = !["*", SERVICE].contains(service_id);
         let world = new_world_with(options(), EVERYBODY_IS_ALLOWED).await;
@@ -196,14 +196,14 @@ async fn reconcile_finds_within_an_hour_what_the_stream_lost_and_within_a_day_el
 }
 
 #[tokio::test]
-async fn who_decides_does_not_rest_on_what_is_two_hours_old() {
+async fn a_decision_does_not_depend_on_a_state_that_is_two_hours_old() {
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     put_key(&world, "*", "Deny#000000000001").await;
     world.forget_edits().unwrap();
     hours_pass(&world, 2);
     handle(&world, batch_of(2)).await;
     assert_eq!(seen(&world).await, Expected::OneWaits);
-    // What was remembered is told by nothing but time: younger, it would have been believed.
+    // Only its age makes the remembered state too old: a younger one would have been believed.
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     put_key(&world, "*", "Deny#000000000001").await;
     world.forget_edits().unwrap();
@@ -240,7 +240,7 @@ async fn a_deny_that_is_understood_holds_with_its_conditions() {
         ("expires_at", text("2099-01-01T00:00:00Z"), Expected::Holds),
         ("regions", list("us-east-1"), Expected::Holds),
         ("regions", list("eu-west-1"), Expected::Nobody),
-        // What else is wrong with it keeps account 1 undecided.
+        // Another mistake in it keeps account 1 undecided.
         (
             "max_connections",
             AttributeValue::N("1".to_owned()),
@@ -258,7 +258,7 @@ async fn a_deny_that_is_understood_holds_with_its_conditions() {
 }
 
 #[tokio::test]
-async fn who_is_connected_is_revoked_by_what_is_understood_and_by_nothing_else() {
+async fn a_connection_is_revoked_only_by_a_key_that_is_understood() {
     for (rule, expected) in [
         ("deny#arn:aws:iam::000000000001:root", Status::Rejected),
         ("Deny#000000000001", Status::Accepted),
@@ -278,7 +278,7 @@ async fn who_is_connected_is_revoked_by_what_is_understood_and_by_nothing_else()
     }
 }
 
-/// Writes an item, and has policy-changes follow, between the reading for a decision and its writing.
+/// Writes an item, and runs policy-changes, between the reading for a decision and its writing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_decision_and_a_new_key_cannot_pass_each_other() {
     for (service_id, rule, expected) in [
@@ -303,8 +303,8 @@ async fn a_decision_and_a_new_key_cannot_pass_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_accept_rests_on_the_deny_that_it_read_under_an_unexpected_key() {
-    // It is expired when it is read, and holds when the decision is written.
+async fn an_accept_depends_on_the_deny_that_it_read_under_an_unexpected_key() {
+    // It is expired when it is read, and valid when the decision is written.
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let expired = [("expires_at", text("2020-01-01T00:00:00Z"))];
     let world = Arc::new(world_of(OPEN).await);
@@ -325,7 +325,7 @@ async fn an_accept_rests_on_the_deny_that_it_read_under_an_unexpected_key() {
 }
 
 #[tokio::test]
-async fn where_keys_cannot_be_read_or_remembered_nothing_is_decided() {
+async fn if_keys_cannot_be_read_or_remembered_nothing_is_decided() {
     use gatekeeper_local::dynamodb::Fault;
     for operation in ["Query", "PutItem"] {
         let world = new_world_with(options(), EVERYBODY_IS_ALLOWED).await;
@@ -342,7 +342,7 @@ async fn where_keys_cannot_be_read_or_remembered_nothing_is_decided() {
 }
 
 #[tokio::test]
-async fn an_edit_that_cannot_be_remembered_is_handed_over_again() {
+async fn an_edit_that_cannot_be_remembered_is_delivered_again() {
     use gatekeeper_local::dynamodb::Fault;
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     put_key(&world, "*", "Deny#000000000001").await;
@@ -362,13 +362,13 @@ async fn an_edit_that_cannot_be_remembered_is_handed_over_again() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_is_written_only_when_it_changes() {
+async fn the_remembered_keys_are_written_only_when_they_change() {
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     handle(&world, batch_of(2)).await;
     put_key(&world, "*", "Allow#000000000009").await;
     edited(&world).await;
     world.dynamodb.reset_calls();
-    // The same item, with other words about it: no key changed.
+    // The same item with another customer: no key changed.
     let about = [("customer", AttributeValue::S("Example".to_owned()))];
     put_item(&world, "*", "Allow#000000000009", &about).await;
     edited(&world).await;
@@ -389,7 +389,7 @@ async fn what_is_remembered_is_written_only_when_it_changes() {
 }
 
 #[tokio::test]
-async fn what_somebody_made_of_what_is_remembered_is_replaced() {
+async fn a_hand_edited_state_is_replaced() {
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     put_key(&world, "*", "Deny#000000000001").await;
     world.forget_edits().unwrap();
@@ -408,7 +408,7 @@ async fn what_somebody_made_of_what_is_remembered_is_replaced() {
 }
 
 #[tokio::test]
-async fn it_is_told_in_every_run_until_it_is_corrected() {
+async fn it_is_logged_in_every_run_until_it_is_corrected() {
     let world = world_of(EVERYBODY_IS_ALLOWED).await;
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let count = || metrics.last("UnexpectedPolicyKeys");
@@ -443,7 +443,7 @@ async fn it_is_told_in_every_run_until_it_is_corrected() {
 }
 
 #[tokio::test]
-async fn people_approve_nobody_whom_a_key_may_be_meant_to_deny() {
+async fn people_cannot_approve_an_account_that_a_key_may_be_meant_to_deny() {
     let world = world_of(OPEN).await;
     approver(&world, r#"{id: alice@example.com, services: ["*"]}"#).await;
     for n in 1..=2 {

@@ -1,4 +1,4 @@
-//! A service that was looked after and is not any more: one alarm until it is managed again, or deleted.
+//! A service that was managed and no longer is: one alarm until it is managed again, or deleted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ fn tag(world: &World, id: &str) {
     world.ec2.put_service(service(id, PROVIDER, true));
     let topic = &world.notification_topic;
     let connect = [local_aws::ConnectionEvent::Connect];
-    // It may have one still.
+    // It may still have one.
     let _ = world.ec2.put_notification(id, topic, connect);
 }
 
@@ -41,7 +41,7 @@ fn untag(world: &World, id: &str) {
     world.ec2.put_service(service(id, PROVIDER, false));
 }
 
-/// EC2 has none of this id in the provider's account.
+/// EC2 has no service with this id in the provider's account.
 fn delete(world: &World, id: &str) {
     world.ec2.put_service(service(id, "999999999999", false));
 }
@@ -105,7 +105,7 @@ async fn a_service_that_loses_its_tag_is_one_alarm_until_it_has_it_again() {
         (announced(&world, SERVICE), measured(&world)),
         (vec![BEGUN.into(), ENDED.into()], Some(0.0))
     );
-    // Back and forth: each time is news, and none is told twice.
+    // Back and forth: each change is announced, and none twice.
     for _ in 0..2 {
         untag(&world, SERVICE);
         runs(&world, 2).await;
@@ -124,7 +124,7 @@ async fn a_service_that_loses_its_tag_is_one_alarm_until_it_has_it_again() {
 }
 
 #[tokio::test]
-async fn each_of_several_services_is_told_of_by_itself() {
+async fn each_of_several_services_is_announced_separately() {
     let world = world_of(&two()).await;
     runs(&world, 1).await;
     untag(&world, SERVICE);
@@ -140,7 +140,7 @@ async fn each_of_several_services_is_told_of_by_itself() {
 }
 
 #[tokio::test]
-async fn a_service_that_is_taken_off_the_list_is_told_of_as_well() {
+async fn a_service_that_is_taken_off_the_list_is_announced_as_well() {
     let world = world_of(&two()).await;
     let listing = |nth, ids: &[&str]| {
         let ids = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -167,7 +167,7 @@ async fn a_service_that_is_taken_off_the_list_is_told_of_as_well() {
 }
 
 #[tokio::test]
-async fn a_service_that_was_never_looked_after_and_one_that_is_deleted_are_no_alarm() {
+async fn a_service_that_was_never_managed_and_one_that_is_deleted_are_no_alarm() {
     let world = world_of(&format!("services:\n  - service_id: {SERVICE}\n")).await;
     untag(&world, OTHER);
     runs(&world, 2).await;
@@ -177,7 +177,7 @@ async fn a_service_that_was_never_looked_after_and_one_that_is_deleted_are_no_al
     runs(&world, 3).await;
     assert_eq!(announced(&world, OTHER), [""; 0]);
     assert_eq!(announced(&world, SERVICE), [""; 0]);
-    // Nothing is asked about it for ever.
+    // It is not looked up for ever.
     world.ec2.reset_calls();
     runs(&world, 1).await;
     assert_eq!(
@@ -188,7 +188,7 @@ async fn a_service_that_was_never_looked_after_and_one_that_is_deleted_are_no_al
 }
 
 #[tokio::test]
-async fn a_service_of_which_no_run_saw_the_end_was_looked_after_all_the_same() {
+async fn a_service_whose_end_no_run_saw_still_counts_as_managed_before() {
     let world = world_of(&two()).await;
     let pages = Fault::new("DescribeVpcEndpointConnections", FaultKind::InternalError);
     world.ec2.inject(pages.always());
@@ -200,10 +200,10 @@ async fn a_service_of_which_no_run_saw_the_end_was_looked_after_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_ec2_fails_to_say_is_neither_an_untagging_nor_a_deletion() {
+async fn a_failure_of_ec2_is_neither_an_untagging_nor_a_deletion() {
     let world = world_of(&two()).await;
     runs(&world, 1).await;
-    // It cannot be asked who is managed.
+    // The list of managed services fails.
     let fault = || Fault::new(DESCRIBE, FaultKind::InternalError).always();
     world.ec2.inject(fault());
     untag(&world, SERVICE);
@@ -212,7 +212,7 @@ async fn what_ec2_fails_to_say_is_neither_an_untagging_nor_a_deletion() {
     world.ec2.clear_faults();
     runs(&world, 1).await;
     assert_eq!(announced(&world, SERVICE), [BEGUN]);
-    // While the alarm stands, nothing that fails ends it.
+    // While the alarm is on, no failure ends it.
     delete(&world, SERVICE);
     world.ec2.inject(fault());
     runs(&world, 2).await;
@@ -236,8 +236,8 @@ async fn a_list_that_leaves_a_service_out_by_mistake_is_no_untagging() {
     for lists_wrongly in [1, 2] {
         let world = world_of(&two()).await;
         runs(&world, 1).await;
-        // Left out of the list of those that are managed, and then also when it is asked for by its id;
-        // and there all the time.
+        // By mistake it is left out of the list of managed services, and also when it is looked up
+        // by its id.
         delete(&world, SERVICE);
         let (ec2, count) = (world.ec2.clone(), AtomicUsize::new(0));
         world
@@ -275,12 +275,16 @@ async fn a_state_item_that_cannot_be_read_hides_nothing() {
     untag(&world, SERVICE);
     untag(&world, OTHER);
     runs(&world, 2).await;
-    assert_eq!(announced(&world, OTHER), [BEGUN], "the others' are told");
+    assert_eq!(
+        announced(&world, OTHER),
+        [BEGUN],
+        "the others' are announced"
+    );
     assert_eq!(measured(&world), Some(2.0), "and it is on the metrics");
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let unreadable = ("error_type", "Permanent.MalformedRequest");
     assert_eq!(metrics.last_of("StepFailures", unreadable), Some(1.0));
-    // Somebody deletes the item, and it is told after all.
+    // Somebody deletes the item, and then it is announced.
     let delete = world
         .tables()
         .delete_item()
@@ -293,7 +297,7 @@ async fn a_state_item_that_cannot_be_read_hides_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_killed_anywhere_loses_no_alarm_and_tells_none_twice() {
+async fn a_run_that_is_killed_anywhere_loses_no_alarm_and_announces_none_twice() {
     let ready = async || {
         let world = world_of(&two()).await;
         runs(&world, 1).await;
@@ -303,7 +307,8 @@ async fn a_run_that_is_killed_anywhere_loses_no_alarm_and_tells_none_twice() {
     reconcile_killed_everywhere(ready, async |world, n| {
         runs(world, 2).await;
         let mut announced = announced(world, SERVICE);
-        // What was published and not taken out of the outbox is published again, under its id.
+        // A message that was published and not removed from the outbox is published again, under
+        // its id.
         announced.dedup();
         assert_eq!(announced, [BEGUN], "killed after {n}");
     })

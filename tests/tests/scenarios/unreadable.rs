@@ -1,4 +1,5 @@
-//! Nothing that EC2 lists waits unseen: what cannot be read is not decided, but counted and told of.
+//! Nothing that EC2 lists waits unseen: a connection that cannot be read is not decided, but
+//! counted and reported.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_local::function::Function;
@@ -15,7 +16,7 @@ fn oldest(world: &World) -> Option<f64> {
 
 type Spoil = fn(&str) -> String;
 
-/// What is the matter with the connection, and what the log says of it.
+/// What is wrong with the connection, and what the log says of it.
 const ODD: [(&str, Spoil, &str); 8] = [
     (
         "a Region in another form",
@@ -64,7 +65,7 @@ fn spoil(world: &World, n: u32, change: Spoil) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_counted_until_it_is_gone_and_told_by_field() {
+async fn a_connection_that_cannot_be_read_is_counted_until_it_is_gone_and_logged_by_field() {
     // Other tests write to the same log: this one's service and endpoint are its own.
     const OWN_SERVICE: &str = "vpce-svc-0fedcba9876543210";
     const N: u32 = 0x71;
@@ -97,7 +98,7 @@ async fn what_cannot_be_read_is_counted_until_it_is_gone_and_told_by_field() {
 }
 
 #[tokio::test]
-async fn what_has_no_date_ages_since_it_was_first_seen() {
+async fn a_connection_without_a_date_ages_from_when_it_was_first_seen() {
     for (what, change, _) in ODD {
         let world = world_of(WORLD).await;
         lists(&world, move |list| {
@@ -110,7 +111,7 @@ async fn what_has_no_date_ages_since_it_was_first_seen() {
             minutes_pass(&world, 5);
         }
         assert_eq!(ages, [0.0, 300.0, 600.0], "{what}");
-        // What went and comes again is new.
+        // It vanished and came back, so it counts as new.
         as_ever(&world);
         world.reconcile().await;
         assert_eq!(oldest(&world), Some(0.0), "{what}");
@@ -119,7 +120,7 @@ async fn what_has_no_date_ages_since_it_was_first_seen() {
 }
 
 #[tokio::test]
-async fn what_waits_and_cannot_be_judged_ages_without_a_date_too() {
+async fn a_pending_connection_that_cannot_be_judged_ages_without_a_date_too() {
     let world = world_of(WORLD).await;
     malformed(&world, SERVICE, "allow#000000000001").await;
     lists(&world, |list| {
@@ -152,7 +153,7 @@ async fn a_decided_connection_that_cannot_be_read_any_more_stays_as_it_is_and_is
         spoil(&world, 1, change);
         world.clock.advance(LATER);
         runs(&world, 3).await;
-        // An event about it, too, leaves it alone.
+        // An event about it leaves it alone, too.
         handle(&world, requested(&endpoint(1))).await;
         assert_eq!(path(&world, 1).await, "- > accepting > accepted", "{what}");
         assert!(oldest(&world).unwrap() > 600.0, "{what}");
@@ -164,7 +165,7 @@ async fn a_decided_connection_that_cannot_be_read_any_more_stays_as_it_is_and_is
 }
 
 #[tokio::test]
-async fn what_has_ended_is_not_waited_for_though_it_cannot_be_read() {
+async fn an_ended_connection_does_not_wait_even_if_it_cannot_be_read() {
     let world = world_of(WORLD).await;
     lists(&world, |list| {
         of_endpoint(list, 1, |item| {
@@ -177,7 +178,7 @@ async fn what_has_ended_is_not_waited_for_though_it_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn a_list_that_fails_half_way_hides_nothing_of_what_it_began_with() {
+async fn a_list_that_fails_half_way_hides_nothing_of_its_first_half() {
     let mut options = options();
     options.limits.page = 5;
     let world = world_with(options, WORLD).await;
@@ -187,7 +188,7 @@ async fn a_list_that_fails_half_way_hides_nothing_of_what_it_began_with() {
     spoil(&world, 1, |item| with(item, "vpcEndpointRegion", "?"));
     lists(&world, |list| {
         let list = of_endpoint(list, 1, |item| with(item, "vpcEndpointRegion", "?"));
-        // The second page is cut off.
+        // The second page is incomplete.
         if list.contains(endpoint(9).as_str()) {
             list[..list.len() / 2].to_owned()
         } else {

@@ -1,5 +1,5 @@
-//! What customers and operators write reaches people with a mark in place of what is not seen, wherever they
-//! read it, and programs as it is.
+//! Texts of customers and operators are shown to people with a mark for each invisible character,
+//! and to programs unchanged.
 
 use gatekeeper_core::request::Status;
 use gatekeeper_core::visible::visible;
@@ -10,7 +10,7 @@ use crate::logs;
 use crate::slack::{CHANNEL, Workspace};
 use crate::support::*;
 
-/// A name that reads as another's, and as a person sees it.
+/// A name that looks like another one, and how people see it.
 const NAME: &str = "Acme\u{202e}HbmG\u{3164}\u{200b}\u{e0041}";
 const SEEN: &str = "Acme\\u{202e}HbmG\\u{3164}\\u{200b}\\u{e0041}";
 
@@ -44,7 +44,7 @@ fn all_texts(value: &Value) -> Vec<&str> {
 #[tokio::test]
 async fn nobody_reads_a_name_that_holds_what_is_not_seen_and_programs_get_it_as_it_is() {
     let mut space = Workspace::of(&panel()).await;
-    // In a line of JSON a backslash is two.
+    // In a line of JSON a backslash is written twice.
     let in_log = SEEN.replace('\\', "\\\\");
     logs::keep(&in_log);
     logs::keep(NAME);

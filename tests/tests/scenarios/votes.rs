@@ -1,4 +1,4 @@
-//! People decide: who is asked, whose vote counts, and what it comes to.
+//! People decide: who is notified, whose vote counts, and what the votes decide.
 
 use gatekeeper_aws::gatekeeper::{Voted, Voter};
 use gatekeeper_core::request::{Actor, Cause, Status};
@@ -53,7 +53,7 @@ async fn one_suffices(world: &World) {
 }
 
 #[tokio::test]
-async fn each_who_may_decide_is_asked_by_a_letter_of_their_own_and_nobody_else_is() {
+async fn each_approver_is_notified_by_an_approval_email_of_their_own_and_nobody_else_is() {
     let world = panel().await;
     let asked =
         |n| ["alice", "bob", "carol", "dave"].map(|name| approval_emails(&world, name, n).len());
@@ -72,15 +72,15 @@ async fn each_who_may_decide_is_asked_by_a_letter_of_their_own_and_nobody_else_i
     }
     assert_ne!(token(&world, "alice", 3), token(&world, "bob", 3));
     assert_ne!(token(&world, "alice", 3), token(&world, "alice", 9));
-    // Whoever reads everything reads no link.
+    // A subscriber to all announcements gets no link.
     for mail in world.sns.inbox_of(gatekeeper_local::world::READER) {
         assert!(!mail.message.contains("/a/"), "{}", mail.message);
     }
-    assert_eq!(told_of(&world, 3), ["review_opened"]);
+    assert_eq!(announcements_of(&world, 3), ["review_opened"]);
 }
 
 #[tokio::test]
-async fn no_token_is_kept_anywhere() {
+async fn no_token_is_stored_anywhere() {
     let world = panel().await;
     let items = world
         .tables()
@@ -97,7 +97,7 @@ async fn no_token_is_kept_anywhere() {
     for name in ["alice", "bob", "carol"] {
         assert!(!kept.contains(&token(&world, name, 3)), "{name}");
     }
-    // Nor on the way: what the outbox held before it was sent had none yet.
+    // On its way it has none either: the outbox held no link before the sending.
     let world = world_of(PANEL).await;
     world
         .sns
@@ -139,7 +139,7 @@ async fn as_many_approvals_as_are_needed_accept() {
     );
     assert_eq!(rows[1].votes.len(), 2, "the row keeps the votes");
     assert_eq!(rows[2].ec2.as_ref().unwrap().code, "ok");
-    let receiver = told_of(&world, 3);
+    let receiver = announcements_of(&world, 3);
     assert_eq!(
         receiver,
         ["review_opened", "vote_cast", "vote_cast", "accepted"]
@@ -158,7 +158,7 @@ async fn one_rejection_rejects() {
         rows[1].reason,
         "Rejected by carol@example.com. Not a customer."
     );
-    // What people rejected is not tried again when an entry allows it.
+    // A rejection by people is not tried again when an entry allows it.
     allow(&world, "*", "000000000003").await;
     hours_pass(&world, 1);
     world.reconcile().await;
@@ -174,7 +174,7 @@ async fn one_person_counts_once_whichever_way_they_vote() {
     );
     let again = vote(&world, &in_slack("U0ALICE", 3, 1), &approval()).await;
     assert_eq!(word(&again), "already");
-    // Entered a second time, they are who they are.
+    // A second item does not make them a second person.
     approver(
         &world,
         r#"{id: a.smith@example.com, services: ["*"], slack_user_id: U0ALICE}"#,
@@ -184,7 +184,7 @@ async fn one_person_counts_once_whichever_way_they_vote() {
     let again = vote(&world, &by_link(&world, "a.smith", 3), &approval()).await;
     assert_eq!(word(&again), "already");
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
-    // Two who are one in Slack are nobody there.
+    // Two approvers with one Slack user count as none there.
     assert_eq!(
         word(&vote(&world, &in_slack("U0ALICE", 9, 1), &approval()).await),
         "no approver"
@@ -227,7 +227,7 @@ async fn nobody_decides_about_their_own_account() {
     let carol = in_slack("U0CAROL", 9, 1);
     assert_eq!(look(&world, &carol).await, "barred");
     assert_eq!(word(&vote(&world, &carol, &rejection()).await), "barred");
-    // Nor by a link from before it was theirs.
+    // The same holds for a link from before it was his own.
     let bob = by_link(&world, "bob", 9);
     approver(
         &world,
@@ -240,7 +240,7 @@ async fn nobody_decides_about_their_own_account() {
 }
 
 #[tokio::test]
-async fn the_link_of_a_removed_approver_is_dead_and_their_vote_void() {
+async fn the_link_of_a_removed_approver_is_invalid_and_their_vote_void() {
     let world = panel().await;
     let (alice, bob, carol) = (
         by_link(&world, "alice", 3),
@@ -253,12 +253,12 @@ async fn the_link_of_a_removed_approver_is_dead_and_their_vote_void() {
     }
     assert_eq!(look(&world, &bob).await, "invalid");
     assert_eq!(word(&vote(&world, &bob, &approval()).await), "invalid");
-    // Carol's is the first that counts.
+    // Carol's vote is the first that counts.
     assert_eq!(word(&vote(&world, &carol, &approval()).await), "waiting");
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
 }
 
-/// How many reviews too few may decide, whosever they are.
+/// How many reviews have too few people who may decide.
 fn undecidable(world: &World) -> Option<f64> {
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     let of = |account| metrics.last_of("UndecidableReviews", ("account", account));
@@ -266,7 +266,7 @@ fn undecidable(world: &World) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
+async fn a_review_that_nobody_may_decide_says_so_and_later_approvers_are_notified() {
     let none = PANEL.replace(
         "services: [\"*\"]",
         "services: [vpce-svc-00000000000000001]",
@@ -278,14 +278,17 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
     let world = world_of(&none).await;
     world.reconcile().await;
     assert!(request(&world, 3).await.unwrap().nobody_may_decide());
-    assert_eq!(told_of(&world, 3), ["nobody_may_decide"]);
+    assert_eq!(announcements_of(&world, 3), ["nobody_may_decide"]);
     assert_eq!(undecidable(&world), Some(2.0));
     runs(&world, 3).await;
-    assert_eq!(told_of(&world, 3), ["nobody_may_decide"], "once");
+    assert_eq!(announcements_of(&world, 3), ["nobody_may_decide"], "once");
     // One person is entered: too few to approve, enough to reject.
     approver(&world, r#"{id: erin@example.com, services: ["*"]}"#).await;
     edited(&world).await;
-    assert_eq!(told_of(&world, 3), ["nobody_may_decide", "review_opened"]);
+    assert_eq!(
+        announcements_of(&world, 3),
+        ["nobody_may_decide", "review_opened"]
+    );
     assert_eq!(approval_emails(&world, "erin", 3).len(), 1);
     assert_eq!(undecidable(&world), Some(2.0));
     approver(&world, r#"{id: frank@example.com, services: ["*"]}"#).await;
@@ -297,19 +300,22 @@ async fn a_review_that_nobody_may_decide_says_so_and_asks_whoever_comes() {
         1,
         "who was asked is not asked again"
     );
-    // And when they are gone, that is told again.
+    // When they are gone, that is announced again.
     for id in ["erin@example.com", "frank@example.com"] {
         world.remove_approver(&id.parse().unwrap()).await.unwrap();
         edited(&world).await;
     }
-    assert_eq!(told_of(&world, 3).last().unwrap(), "nobody_may_decide");
+    assert_eq!(
+        announcements_of(&world, 3).last().unwrap(),
+        "nobody_may_decide"
+    );
 }
 
 #[tokio::test]
-async fn more_approvals_than_there_are_approvers_is_told() {
+async fn a_review_that_needs_more_approvals_than_there_are_approvers_is_announced() {
     let world = world_of(&PANEL.replace("approvals_required: 2", "approvals_required: 4")).await;
     world.reconcile().await;
-    let mut receiver = told_of(&world, 3);
+    let mut receiver = announcements_of(&world, 3);
     receiver.sort_unstable();
     assert_eq!(receiver, ["quorum_out_of_reach", "review_opened"]);
     assert!(approval_emails(&world, "alice", 3)[0].contains("only 3 may decide"));
@@ -333,7 +339,7 @@ async fn an_approver_that_cannot_be_read_decides_nothing_and_hinders_nobody() {
 }
 
 #[tokio::test]
-async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcome() {
+async fn a_used_link_opens_nothing_but_a_second_press_shows_the_result() {
     let world = panel().await;
     one_suffices(&world).await;
     let alice = by_link(&world, "alice", 3);
@@ -352,7 +358,7 @@ async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcom
         typed: "00000f".to_owned(),
     };
     assert_eq!(word(&vote(&world, &untyped, &approval()).await), "invalid");
-    // Another approver's link tells what was decided, by whom and when.
+    // Another approver's link shows the decision, by whom and when.
     let bob = by_link(&world, "bob", 3);
     assert_eq!(look(&world, &bob).await, "decided");
     let Voted::TooLate(details) = vote(&world, &bob, &rejection()).await else {
@@ -366,7 +372,7 @@ async fn a_used_link_is_as_good_as_none_but_who_presses_twice_is_told_the_outcom
 }
 
 #[tokio::test]
-async fn only_who_types_the_end_of_the_endpoints_id_votes() {
+async fn a_vote_needs_the_typed_end_of_the_endpoints_id() {
     let world = panel().await;
     let token = token(&world, "alice", 3);
     for typed in [
@@ -453,7 +459,7 @@ async fn looking_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_link_dies_with_the_review() {
+async fn a_link_ends_with_the_review() {
     let world = world_of(&PANEL.replace(
         "approvals_required: 2",
         "approvals_required: 2, review_hours: 2, on_deadline: reject",
@@ -466,7 +472,7 @@ async fn a_link_dies_with_the_review() {
     );
     vote(&world, &by_link(&world, "bob", 3), &approval()).await;
     hours_pass(&world, 2);
-    // Nobody has written the deadline down yet, and it holds all the same.
+    // Nobody has recorded the deadline yet, but it holds.
     assert_eq!(look(&world, &alice).await, "expired");
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "expired");
     assert_eq!(
@@ -489,7 +495,7 @@ async fn a_link_of_an_earlier_review_decides_no_later_one() {
     let world = panel().await;
     one_suffices(&world).await;
     let old = by_link(&world, "alice", 3);
-    // Decided by the policy, and then up for review again.
+    // The policy decided it, and then it was in review again.
     allow(&world, "*", "000000000003").await;
     edited(&world).await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
@@ -554,7 +560,8 @@ async fn a_deny_outranks_approvers_also_when_it_comes_while_they_vote() {
             }
             deny.await;
             voting.await;
-            // Recorded before the edit, it stands as any other that the policy comes to deny later.
+            // It was recorded before the edit, so it stands like any other that the policy denies
+            // later.
             let rows = history(&world, 3).await;
             let accepted = rows.iter().any(|row| row.to == Status::Accepting);
             if accepted {
@@ -583,7 +590,7 @@ async fn a_deny_outranks_approvers_also_when_it_comes_while_they_vote() {
 }
 
 #[tokio::test]
-async fn when_fewer_approvals_are_asked_for_those_that_there_are_decide() {
+async fn when_fewer_approvals_are_required_the_existing_ones_decide() {
     let world = panel().await;
     vote(&world, &by_link(&world, "alice", 3), &approval()).await;
     one_suffices(&world).await;
@@ -598,7 +605,7 @@ async fn when_fewer_approvals_are_asked_for_those_that_there_are_decide() {
 }
 
 #[tokio::test]
-async fn what_people_approve_is_over_no_limit() {
+async fn people_may_approve_beyond_the_limit() {
     let world = world_of(WORLD).await;
     world.reconcile().await;
     assert_eq!(status(&world, 5).await, Some(Status::InReview));
@@ -622,12 +629,12 @@ async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_
     };
     assert_eq!(details.request.status, Status::Accepting);
     assert_eq!(
-        told_of(&world, 3),
+        announcements_of(&world, 3),
         ["review_opened", "vote_cast"],
-        "nothing is told before EC2 did it"
+        "nothing is announced before EC2 did it"
     );
     world.ec2.clear_faults();
-    // Not judged again: no rule would let it in.
+    // It is not judged again: no rule would accept it.
     world.clock.advance(LATER);
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
@@ -635,7 +642,7 @@ async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_
         path(&world, 3).await,
         "- > in_review > accepting > accepted"
     );
-    assert_eq!(told_of(&world, 3).last().unwrap(), "accepted");
+    assert_eq!(announcements_of(&world, 3).last().unwrap(), "accepted");
 }
 
 #[tokio::test]
@@ -655,7 +662,7 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
         };
         let finished = killed_after(&calls, n, work).await;
         let context = format!("killed after {}", calls.seen().join(", "));
-        // Trying again is safe, and ends it.
+        // A second try is safe, and ends it.
         world.clock.advance(LATER);
         let again = word(&vote(&world, &alice, &approval()).await);
         assert!(matches!(again, "decided" | "already"), "{again}: {context}");
@@ -671,7 +678,7 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
             1,
             "{context}"
         );
-        let receiver = told_of(&world, 3);
+        let receiver = announcements_of(&world, 3);
         assert!(
             receiver.contains(&"accepted".to_owned()),
             "{context}: {receiver:?}"
@@ -685,7 +692,7 @@ async fn a_vote_that_is_killed_anywhere_counts_whole_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn only_who_has_not_voted_is_reminded_and_by_a_new_link() {
+async fn only_approvers_who_have_not_voted_are_reminded_and_by_a_new_link() {
     let world = panel().await;
     settings(&world, "approvals_required: 2, remind_hours: 4").await;
     vote(&world, &by_link(&world, "alice", 3), &approval()).await;
@@ -695,7 +702,7 @@ async fn only_who_has_not_voted_is_reminded_and_by_a_new_link() {
     assert_eq!(approval_emails(&world, "alice", 3).len(), 1);
     assert_eq!(approval_emails(&world, "bob", 3).len(), 2);
     assert!(approval_emails(&world, "bob", 3)[1].contains("1 of 2 needed: alice@example.com"));
-    // Both links are Bob's, and his vote is the end of both.
+    // Both links are Bob's, and his vote ends both.
     assert_eq!(look(&world, &first).await, "open");
     let second = by_link(&world, "bob", 3);
     assert_eq!(word(&vote(&world, &second, &approval()).await), "decided");
@@ -704,7 +711,7 @@ async fn only_who_has_not_voted_is_reminded_and_by_a_new_link() {
 }
 
 #[tokio::test]
-async fn nobody_gets_more_letters_in_a_second_than_sns_sends_to_one_address() {
+async fn nobody_gets_more_approval_emails_in_a_second_than_sns_sends_to_one_address() {
     let mut text = PANEL.to_owned();
     for n in 10..40 {
         let connection = format!(

@@ -1,5 +1,5 @@
-//! A vote looks at EC2 before it counts: what happened there without us is recorded first, and whoever votes
-//! is told so; where EC2 does not say, nothing is recorded and they vote again.
+//! A vote asks EC2 before it counts: a change at EC2 is recorded first, and the voter sees it. If
+//! EC2 does not answer, nothing is recorded and the voter tries again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -102,7 +102,7 @@ fn told_why(voted: Voted) -> Unrecorded {
 type Happens = fn(&World);
 type Expected = (Status, Cause, State, &'static str);
 
-/// What may happen at EC2 without us while a review waits, and what is to be made of it.
+/// What may happen at EC2 without us while a review waits, and the expected result.
 const MEANWHILE: [(&str, Happens, Expected); 3] = [
     (
         "accepted on the console",
@@ -137,7 +137,7 @@ const MEANWHILE: [(&str, Happens, Expected); 3] = [
 ];
 
 #[tokio::test]
-async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
+async fn a_change_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
     for (what, happens, (becomes, cause, stays, begins)) in MEANWHILE {
         for channel in CHANNELS {
             for ballot in [approval(), rejection()] {
@@ -154,7 +154,7 @@ async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
                 assert_eq!(rows.len(), 2, "{context}");
                 assert_eq!((rows[1].to, rows[1].cause), (becomes, cause), "{context}");
                 assert!(request(&world, 3).await.unwrap().votes.is_empty());
-                assert!(!told_of(&world, 3).contains(&"vote_cast".to_owned()));
+                assert!(!announcements_of(&world, 3).contains(&"vote_cast".to_owned()));
             }
         }
         for ballot in [APPROVES, REJECTS] {
@@ -163,7 +163,7 @@ async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
             let sent = send(&world, "alice", ballot).await;
             let expected = format!("409 {begins}, so your vote does not count");
             assert_eq!(title(&sent), expected, "{what}, then {ballot}");
-            // Whoever looks afterwards reads the same first.
+            // A later viewer sees the same first.
             let looked = page(&world, Method::Get, &token(&world, "bob", 3), "").await;
             assert_eq!(title(&looked), format!("200 {begins}"));
             assert!(!looked.body.contains("<form"));
@@ -172,7 +172,7 @@ async fn what_happened_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
 }
 
 #[tokio::test]
-async fn what_somebody_accepted_on_the_console_is_told_and_undone_as_the_service_says() {
+async fn an_accept_on_the_console_is_announced_and_undone_as_the_service_says() {
     for (out_of_band, announced, later) in [
         ("record", 0, Status::Accepted),
         ("alert", 1, Status::Accepted),
@@ -189,7 +189,7 @@ async fn what_somebody_accepted_on_the_console_is_told_and_undone_as_the_service
         let voted = vote(&world, &alice(&world, "link"), &rejection()).await;
         assert_eq!(word(&voted), "too late");
         assert_eq!(status(&world, 3).await, Some(Status::Accepted));
-        let kinds = told_of(&world, 3);
+        let kinds = announcements_of(&world, 3);
         let accepted = kinds.iter().filter(|kind| *kind == "accepted_out_of_band");
         assert_eq!(accepted.count(), announced, "{out_of_band}: {kinds:?}");
         for _ in 0..3 {
@@ -198,14 +198,14 @@ async fn what_somebody_accepted_on_the_console_is_told_and_undone_as_the_service
         }
         assert_eq!(status(&world, 3).await, Some(later), "{out_of_band}");
         if later == Status::Rejected {
-            // With its grace, and told of before.
-            assert!(told_of(&world, 3).contains(&"revocation_started".to_owned()));
+            // It has its grace period, and it was announced before.
+            assert!(announcements_of(&world, 3).contains(&"revocation_started".to_owned()));
         }
     }
 }
 
 #[tokio::test]
-async fn where_ec2_does_not_answer_no_vote_is_recorded_and_it_counts_when_it_is_cast_again() {
+async fn if_ec2_does_not_answer_no_vote_is_recorded_and_it_counts_when_it_is_cast_again() {
     for fault in [
         FaultKind::InternalError,
         FaultKind::Throttle,
@@ -226,7 +226,7 @@ async fn where_ec2_does_not_answer_no_vote_is_recorded_and_it_counts_when_it_is_
             let why = told_why(vote(&world, &voter, &ballot).await);
             assert_eq!(why, Unrecorded::Silent, "{channel}: {fault:?}");
             assert_eq!(request(&world, 3).await.unwrap().votes, []);
-            assert_eq!(told_of(&world, 3), ["review_opened"]);
+            assert_eq!(announcements_of(&world, 3), ["review_opened"]);
             assert_eq!(
                 look(&world, &voter).await,
                 "open",
@@ -240,7 +240,7 @@ async fn where_ec2_does_not_answer_no_vote_is_recorded_and_it_counts_when_it_is_
 }
 
 #[tokio::test]
-async fn whoever_sent_a_form_in_vain_has_it_back_as_it_was_and_is_told_why() {
+async fn a_form_without_effect_is_shown_again_with_its_content_and_the_reason() {
     let world = pair().await;
     world
         .ec2
@@ -278,7 +278,7 @@ async fn an_endpoint_that_ec2_does_not_list_is_voted_on_when_it_does() {
     let new = NewEndpoint::new(SERVICE).endpoint_id(endpoint(3).as_str());
     world.ec2.create_endpoint(&consumer, new).unwrap();
     world.reconcile().await;
-    // EC2's answers fall behind: to before there was an endpoint.
+    // EC2's answers fall behind, to a time before the endpoint existed.
     world.clock.advance(Duration::from_secs(2));
     world
         .ec2
@@ -293,7 +293,7 @@ async fn an_endpoint_that_ec2_does_not_list_is_voted_on_when_it_does() {
         word(&vote(&world, &alice(&world, "link"), &approval()).await),
         "decided"
     );
-    // Where it is long gone, that is what is said.
+    // If it has been gone for long, that is shown.
     let world = pair().await;
     let voter = alice(&world, "link");
     assert!(world.ec2.delete_endpoint(endpoint(3).as_str()));
@@ -325,7 +325,7 @@ async fn a_connection_that_cannot_be_read_is_not_voted_on() {
     }
 }
 
-/// Has the record say that the endpoint is another account's.
+/// Makes the record say that the endpoint belongs to another account.
 async fn remember_another_owner(world: &World, account: &str) {
     let text = |text: &str| AttributeValue::S(text.to_owned());
     let update = world.tables().update_item();
@@ -338,7 +338,7 @@ async fn remember_another_owner(world: &World, account: &str) {
 }
 
 #[tokio::test]
-async fn a_vote_rests_on_whom_ec2_says_the_endpoint_belongs_to() {
+async fn a_vote_depends_on_the_owner_that_ec2_names() {
     for channel in CHANNELS {
         let world = pair().await;
         let voter = alice(&world, channel);
@@ -358,7 +358,7 @@ async fn a_vote_rests_on_whom_ec2_says_the_endpoint_belongs_to() {
         );
         assert_eq!(word(&vote(&world, &voter, &approval()).await), "decided");
     }
-    // Denied is whom EC2 names, and not whom the record remembers.
+    // The deny is for the owner that EC2 names, and not for the recorded one.
     let world = pair().await;
     remember_another_owner(&world, "000000000007").await;
     let deny = r#"{service_id: "*", principal: "000000000003", effect: deny}"#;
@@ -366,7 +366,7 @@ async fn a_vote_rests_on_whom_ec2_says_the_endpoint_belongs_to() {
     let voted = vote(&world, &alice(&world, "link"), &approval()).await;
     assert_eq!(word(&voted), "too late");
     assert_eq!(state(&world, 3), Some(State::Rejected));
-    // Nobody decides about what EC2 says is their own.
+    // Nobody decides about an endpoint that EC2 says is their own.
     let world = pair().await;
     remember_another_owner(&world, "000000000007").await;
     approver(
@@ -380,11 +380,11 @@ async fn a_vote_rests_on_whom_ec2_says_the_endpoint_belongs_to() {
 }
 
 #[tokio::test]
-async fn what_a_vote_did_not_do_is_not_called_done() {
-    // It happens after EC2 said that the connection waits, and before it is asked to accept.
+async fn a_decision_that_was_not_carried_out_is_not_called_done() {
+    // It happens after EC2 said that the connection is pending, and before EC2 is asked to accept.
     for (what, happens, (becomes, _, _, begins)) in MEANWHILE {
         if becomes == Status::Accepted {
-            // EC2 is asked to accept what it has accepted: that is what was wanted.
+            // EC2 is asked to accept an accepted connection, which is fine.
             continue;
         }
         for channel in CHANNELS {
@@ -412,8 +412,8 @@ async fn what_a_vote_did_not_do_is_not_called_done() {
 }
 
 #[tokio::test]
-async fn whoever_waits_in_slack_is_answered_in_time_though_ec2_never_answers() {
-    // Nobody can cut short what takes no time, so this is on the real clock.
+async fn a_voter_in_slack_is_answered_in_time_even_if_ec2_never_answers() {
+    // This uses the real clock, because a time-out cannot end a call that takes no time.
     let mut real = options();
     real.clock = Clock::system();
     real.timeouts = Timeouts::default();
@@ -448,7 +448,7 @@ async fn whoever_waits_in_slack_is_answered_in_time_though_ec2_never_answers() {
 }
 
 #[tokio::test]
-async fn a_rejection_needs_the_right_of_whoever_casts_it_and_no_policy() {
+async fn a_rejection_needs_the_voters_right_and_no_policy() {
     for (scope, rule) in [
         ("*", "allow#*"),
         ("*", "settings"),
@@ -481,7 +481,7 @@ async fn a_rejection_needs_the_right_of_whoever_casts_it_and_no_policy() {
             );
         }
     }
-    // The right itself must be there, and whoever's item cannot be read has none.
+    // The right itself must exist, and an approver whose item cannot be read has none.
     let world = pair().await;
     let voter = alice(&world, "slack");
     malformed(&world, "*", "allow#*").await;
@@ -535,12 +535,12 @@ fn manage(world: &World, is_managed: bool) {
         true => service.tag("privatelink-gatekeeper", "managed"),
         false => service,
     });
-    // What is managed is looked up once in a while.
+    // The managed services are looked up once in a while.
     minutes_pass(world, 5);
 }
 
 #[tokio::test]
-async fn a_review_on_a_service_that_is_not_managed_any_more_says_so_and_asks_nobody() {
+async fn a_review_on_a_service_that_is_no_longer_managed_says_so_and_notifies_nobody() {
     let world = pair().await;
     manage(&world, false);
     let links = ["alice", "bob"].map(|name| token(&world, name, 3));
@@ -566,13 +566,13 @@ async fn a_review_on_a_service_that_is_not_managed_any_more_says_so_and_asks_nob
     }
     assert_eq!(state(&world, 3), Some(State::PendingAcceptance));
     assert_eq!(request(&world, 3).await.unwrap().votes, []);
-    // Given back, the same link decides.
+    // After it is managed again, the same link decides.
     manage(&world, true);
     assert_eq!(
         title(&send(&world, "alice", APPROVES).await),
         "200 Done: the connection is accepted"
     );
-    // What is decided stays readable.
+    // A decided review stays readable.
     manage(&world, false);
     let looked = page(&world, Method::Get, &links[1], "").await;
     assert_eq!(
@@ -582,7 +582,7 @@ async fn a_review_on_a_service_that_is_not_managed_any_more_says_so_and_asks_nob
 }
 
 #[tokio::test]
-async fn a_link_opens_and_decides_with_what_was_left_behind_it() {
+async fn a_link_opens_and_decides_with_trailing_characters() {
     for rest in [
         ".",
         ")",
@@ -628,7 +628,7 @@ async fn a_link_opens_and_decides_with_what_was_left_behind_it() {
             "200 Done: the connection is accepted",
             "{rest}"
         );
-        // Used up, whatever stands behind it.
+        // The link is used up, no matter what follows it.
         let again = page(&world, Method::Get, &token, "").await;
         assert_eq!(title(&again), "404 This link does not work", "{rest}");
     }

@@ -1,5 +1,5 @@
-//! A decision that EC2 has not taken yet is held against the denies again before EC2 is asked (S3): whoever
-//! decided, whichever deny it is, and whoever takes the decision up.
+//! A decision that EC2 has not carried out yet is compared with the denies again before EC2 is
+//! asked (S3), for every kind of decision, deny and handler.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn alice(world: &World, channel: &str) -> Voter {
     }
 }
 
-/// Alice approved, and EC2 has not taken it: it throttles, and the claim on it is over.
+/// Alice approved, and EC2 has not accepted it: it throttles, and the claim has ended.
 async fn approved_in(options: Options, channel: &str) -> World {
     let world = world_with(options, ONE).await;
     if world.organizations.calls_of("DescribeOrganization") == 0 {
@@ -110,7 +110,7 @@ async fn a_deny_that_comes_between_an_approval_and_ec2s_answer_wins() {
             let world = approved_in(options(), channel).await;
             let asked = accepts(&world);
             deny(&world, &entry).await;
-            // The very edit has policy-changes look at the connection.
+            // The edit itself makes policy-changes look at the connection.
             edited(&world).await;
             let context = format!("{channel}: {entry}");
             assert_eq!(accepts(&world), asked, "{context}: EC2 is not asked");
@@ -134,7 +134,7 @@ async fn a_deny_that_comes_between_an_approval_and_ec2s_answer_wins() {
                 other => panic!("{context}: {other:?}"),
             };
             assert!(rule.starts_with("deny "), "{context}: {rule}");
-            let receiver = told_of(&world, 3);
+            let receiver = announcements_of(&world, 3);
             assert_eq!(
                 receiver,
                 ["review_opened", "vote_cast", "rejected"],
@@ -152,7 +152,7 @@ async fn a_deny_that_comes_between_an_approval_and_ec2s_answer_wins() {
 }
 
 #[tokio::test]
-async fn reconcile_takes_up_no_approval_that_is_denied_either() {
+async fn reconcile_carries_out_no_approval_that_is_denied_either() {
     let world = approved().await;
     deny(&world, r#"service_id: "*", principal: "000000000003""#).await;
     world.forget_edits().unwrap();
@@ -161,14 +161,14 @@ async fn reconcile_takes_up_no_approval_that_is_denied_either() {
 }
 
 #[tokio::test]
-async fn what_does_not_match_overtakes_no_approval() {
+async fn a_deny_that_does_not_match_overtakes_no_approval() {
     for entry in [
         format!(r#"service_id: {SERVICE}, principal: "000000000004""#),
         r#"service_id: vpce-svc-00000000000000001, principal: "000000000003""#.to_owned(),
         r#"service_id: "*", principal: "000000000003", regions: [eu-west-1]"#.to_owned(),
         r#"service_id: "*", principal: "000000000003", expires_at: 2026-01-01T00:00:00Z"#
             .to_owned(),
-        // It would have applied when she approved; by now it is over.
+        // It would have applied when she approved; by now it has expired.
         r#"service_id: "*", principal: "000000000003", expires_at: 2026-11-20T12:06:00Z"#
             .to_owned(),
     ] {
@@ -183,7 +183,8 @@ async fn what_does_not_match_overtakes_no_approval() {
             "{entry}"
         );
     }
-    // Nor does a service that by now rejects whoever is not listed: somebody approved this one.
+    // A service that now rejects the unlisted does not overtake it either, because somebody
+    // approved this one.
     let world = approved().await;
     settings(&world, "on_unlisted: reject").await;
     edited(&world).await;
@@ -192,7 +193,7 @@ async fn what_does_not_match_overtakes_no_approval() {
 }
 
 #[tokio::test]
-async fn a_deny_that_comes_while_an_approval_is_taken_up_wins_too() {
+async fn a_deny_that_comes_while_an_approval_is_carried_out_wins_too() {
     for n in 1..60 {
         let world = approved().await;
         let asked = accepts(&world);
@@ -240,7 +241,7 @@ fn organized() -> Options {
 }
 
 #[tokio::test]
-async fn a_deny_for_a_path_overtakes_an_approval_where_the_account_sits_below_it() {
+async fn a_deny_for_a_path_overtakes_an_approval_if_the_account_is_below_it() {
     let denies = |path: &str| format!("service_id: \"*\", principal: \"{path}/*\"");
     let world = approved_in(organized(), "link").await;
     deny(&world, &denies(OU)).await;
@@ -258,12 +259,12 @@ async fn a_deny_for_a_path_overtakes_an_approval_where_the_account_sits_below_it
 }
 
 #[tokio::test]
-async fn while_nobody_can_say_where_the_account_sits_an_approval_waits() {
+async fn while_the_accounts_place_is_unknown_an_approval_waits() {
     let world = approved_in(organized(), "link").await;
     world
         .organizations
         .inject(Fault::new("ListParents", FaultKind::Unavailable).always());
-    // What is known of the account is too old.
+    // The account's place is known for too long.
     hours_pass(&world, 24);
     deny(&world, &format!("service_id: \"*\", principal: \"{OU}/*\"")).await;
     edited(&world).await;
@@ -283,7 +284,7 @@ async fn while_nobody_can_say_where_the_account_sits_an_approval_waits() {
 }
 
 #[tokio::test]
-async fn where_nobody_looks_accounts_up_a_new_deny_for_a_path_has_people_asked_again() {
+async fn if_accounts_are_not_looked_up_a_new_deny_for_a_path_opens_a_review_again() {
     let world = approved().await;
     deny(&world, &format!("service_id: \"*\", principal: \"{OU}/*\"")).await;
     edited(&world).await;
@@ -310,9 +311,9 @@ async fn where_nobody_looks_accounts_up_a_new_deny_for_a_path_has_people_asked_a
     );
     assert!(
         approval_emails(&world, "alice", 3)[1].contains(OU),
-        "and told why"
+        "and the reason is announced"
     );
-    // Who approves in spite of it has decided.
+    // An approver who approves in spite of it has decided.
     never_accepts(&world);
     let again = vote(&world, &by_link(&world, "alice", 3), &approval()).await;
     assert_eq!(word(&again), "recorded");
@@ -350,10 +351,10 @@ async fn while_the_policy_cannot_be_read_an_approval_waits_and_a_rejection_does_
         let wrong = metrics.last_of("StepFailures", ("error_type", "Permanent.MalformedPolicy"));
         assert!(
             wrong.unwrap_or_default() > 0.0,
-            "{context}: somebody is told"
+            "{context}: it is announced"
         );
 
-        // What was rejected by a person meanwhile is carried out.
+        // A rejection by a person meanwhile is carried out.
         let world = world_of(ONE).await;
         world.reconcile().await;
         let fault = Fault::new("RejectVpcEndpointConnections", FaultKind::Throttle);
@@ -369,7 +370,7 @@ async fn while_the_policy_cannot_be_read_an_approval_waits_and_a_rejection_does_
 }
 
 #[tokio::test]
-async fn what_the_policy_decided_is_judged_again_at_each_claim() {
+async fn a_decision_of_the_policy_is_judged_again_at_each_claim() {
     let world = world_of(WORLD).await;
     never_accepts(&world);
     world.reconcile().await;
@@ -394,7 +395,8 @@ async fn what_the_policy_decided_is_judged_again_at_each_claim() {
 
 #[tokio::test]
 async fn votes_that_suffice_by_now_are_overtaken_like_any_other() {
-    // As few are asked for by now that Alice's vote suffices: reconcile decides by it, and EC2 throttles.
+    // So few approvals are required by now that Alice's suffices: reconcile decides, and EC2
+    // throttles.
     let two = ONE.replace(
         "policy:",
         "policy:\n  settings:\n    - {service_id: \"*\", approvals_required: 2}",

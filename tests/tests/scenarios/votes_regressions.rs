@@ -1,4 +1,4 @@
-//! What went wrong once where people decide, or nearly: each of these failed when it was written.
+//! Mistakes in voting that happened, or nearly: each of these tests failed when it was written.
 
 use std::fmt::Write as _;
 use std::future::Future as _;
@@ -55,7 +55,7 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
 }
 
 #[tokio::test]
-async fn who_mistypes_is_not_asked_again_what_is_decided() {
+async fn a_voter_who_mistypes_does_not_get_a_form_for_a_decided_review() {
     let world = pair().await;
     let bob = token(&world, "bob", 3);
     vote(&world, &by_link(&world, "alice", 3), &approval()).await;
@@ -70,7 +70,7 @@ async fn who_mistypes_is_not_asked_again_what_is_decided() {
 }
 
 #[tokio::test]
-async fn who_mistypes_about_their_own_account_is_not_asked() {
+async fn a_voter_who_mistypes_about_their_own_account_gets_no_form() {
     let world = pair().await;
     let bob = token(&world, "bob", 3);
     let own = r#"{id: bob@example.com, services: ["*"], own_accounts: ["000000000003"]}"#;
@@ -101,11 +101,11 @@ async fn more_approvers_than_fit_into_a_transaction_are_reminded() {
     hours_pass(&world, 5);
     let done = world.reconcile().await;
     assert!(done.failed.is_empty(), "{:?}", done.failed);
-    assert!(told_of(&world, 3).contains(&"review_reminder".to_owned()));
+    assert!(announcements_of(&world, 3).contains(&"review_reminder".to_owned()));
 }
 
 #[tokio::test]
-async fn a_customers_name_is_one_line_of_a_letter() {
+async fn a_customers_name_is_one_line_of_an_approval_email() {
     let name = r#""Example GmbH\n\nDecide here: https://example.org/a/x""#;
     let world = world_of(&PAIR.replace("CUSTOMER", name)).await;
     world.reconcile().await;
@@ -118,7 +118,7 @@ async fn a_customers_name_is_one_line_of_a_letter() {
 }
 
 #[tokio::test]
-async fn however_long_a_customers_name_is_people_are_asked() {
+async fn people_are_notified_however_long_a_customers_name_is() {
     let world = world_of(&PAIR.replace("CUSTOMER", &"x".repeat(300_000))).await;
     let done = world.reconcile().await;
     assert!(done.failed.is_empty(), "{:?}", done.failed);
@@ -166,7 +166,7 @@ async fn one_person_who_has_voted_is_not_reminded_under_another_name() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_out_of_time_decides_nothing_though_its_review_waits() {
+async fn an_expired_link_decides_nothing_even_if_its_review_waits() {
     let world = pair().await;
     let alice = by_link(&world, "alice", 3);
     hours_pass(&world, 31 * 24);
@@ -174,8 +174,8 @@ async fn a_link_that_is_out_of_time_decides_nothing_though_its_review_waits() {
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
 }
 
-/// Has somebody edit the policy after the nth call of Alice's vote: the calls before that; none if there were
-/// not so many.
+/// Edits the policy after the nth call of Alice's vote. Answers the calls before that; `None` if
+/// there were fewer.
 pub(crate) async fn voted_through_an_edit(
     world: &World,
     ballot: &Ballot,
@@ -211,8 +211,8 @@ pub(crate) async fn voted_through_an_edit(
     Some(calls.seen()[..n].to_vec())
 }
 
-/// Has somebody edit the policy between two calls of Alice's vote, after each call in turn: a vote that is
-/// recorded after the edit must not have decided by what held before it.
+/// Edits the policy between two calls of Alice's vote, after each call in turn: a vote that is
+/// recorded after the edit must not have decided by the policy before it.
 async fn decides_nothing_after(edit: impl AsyncFn(&World), ballot: &Ballot, decided: Status) {
     for n in 1..40 {
         let world = pair().await;
@@ -228,10 +228,10 @@ async fn decides_nothing_after(edit: impl AsyncFn(&World), ballot: &Ballot, deci
     }
 }
 
-/// The policy allows an endpoint for a moment, just as Alice votes: her vote finds that there is nothing to vote
-/// on, and then that there is after all.
+/// The policy allows an endpoint for a moment while Alice votes: her vote finds first that there is
+/// nothing to vote on, and then that there is.
 #[tokio::test]
-async fn a_vote_counts_where_the_policy_leaves_it_to_people_again() {
+async fn a_vote_counts_if_the_policy_leaves_it_to_people_again() {
     let mut voted = 0;
     for n in 1..60 {
         let world = pair().await;
@@ -257,7 +257,7 @@ async fn a_vote_counts_where_the_policy_leaves_it_to_people_again() {
 }
 
 #[tokio::test]
-async fn who_is_removed_while_they_vote_decides_nothing() {
+async fn an_approver_who_is_removed_while_they_vote_decides_nothing() {
     let remove = async |world: &World| {
         let alice = "alice@example.com".parse().unwrap();
         world.remove_approver(&alice).await.unwrap();
@@ -267,7 +267,7 @@ async fn who_is_removed_while_they_vote_decides_nothing() {
 }
 
 #[tokio::test]
-async fn who_may_decide_less_by_now_decides_nothing() {
+async fn an_approver_who_loses_the_right_while_they_vote_decides_nothing() {
     let narrow = async |world: &World| {
         let own = r#"{id: alice@example.com, services: ["*"], own_accounts: ["000000000003"]}"#;
         approver(world, own).await;
@@ -277,13 +277,13 @@ async fn who_may_decide_less_by_now_decides_nothing() {
 }
 
 #[tokio::test]
-async fn where_more_must_approve_while_one_votes_one_does_not_suffice() {
+async fn if_more_must_approve_while_one_votes_one_does_not_suffice() {
     let two = async |world: &World| settings(world, "approvals_required: 2").await;
     decides_nothing_after(two, &approval(), Status::Accepting).await;
 }
 
 #[tokio::test]
-async fn what_is_told_of_approvals_counts_no_void_ones() {
+async fn announcements_do_not_count_void_approvals() {
     let world = pair().await;
     settings(&world, "approvals_required: 2").await;
     let alice = vote(&world, &by_link(&world, "alice", 3), &approval()).await;
@@ -349,7 +349,7 @@ async fn a_vote_on_what_the_policy_allows_and_ec2_has_forgotten_is_answered() {
 }
 
 #[tokio::test]
-async fn nobody_connects_anything_to_a_service_that_is_not_managed_any_more() {
+async fn an_approval_accepts_nothing_on_a_service_that_is_no_longer_managed() {
     let world = pair().await;
     let untagged = NewService::new()
         .id(SERVICE)

@@ -1,4 +1,4 @@
-//! Votes are taken back in the safe direction, until the review ends.
+//! Votes are withdrawn or become rejections, until the review ends, and never the other way.
 
 use gatekeeper_aws::gatekeeper::{Voted, Voter};
 use gatekeeper_core::request::Status;
@@ -30,7 +30,7 @@ async fn panel() -> World {
     world
 }
 
-/// Alice, by each of her ways.
+/// Alice's voters, one for each channel.
 fn ways(world: &World) -> [Voter; 2] {
     let in_slack = Voter::Slack {
         user: "U0ALICE".parse().unwrap(),
@@ -40,7 +40,7 @@ fn ways(world: &World) -> [Voter; 2] {
     [by_link(world, "alice", 3), in_slack]
 }
 
-/// What was said of the last review, in order.
+/// The votes of the last review, in order.
 async fn said(world: &World) -> Vec<String> {
     let votes = request(world, 3).await.unwrap().votes;
     let words = votes.iter().map(|vote| {
@@ -66,7 +66,7 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
         ["alice approve (taken back)", "alice withdraw"]
     );
 
-    // Bob is the first that counts, and Carol the second.
+    // Bob's vote is the first that counts, and Carol's the second.
     let bob = vote(&world, &by_link(&world, "bob", 3), &approval()).await;
     assert_eq!(word(&bob), "waiting");
     assert_eq!(state(&world, 3), Some(State::PendingAcceptance));
@@ -89,7 +89,7 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
         .collect();
     assert_eq!(kept, ["approve", "withdraw", "approve", "approve"]);
     assert_eq!(
-        told_of(&world, 3),
+        announcements_of(&world, 3),
         [
             "review_opened",
             "vote_cast",
@@ -110,7 +110,7 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
 }
 
 #[tokio::test]
-async fn nothing_goes_back_whichever_way_it_comes() {
+async fn no_vote_goes_back_through_any_channel() {
     let world = panel().await;
     let alice = ways(&world);
     for voter in &alice {
@@ -118,7 +118,7 @@ async fn nothing_goes_back_whichever_way_it_comes() {
         assert_eq!(word(&voted), "unrecorded", "there is nothing to take back");
     }
     assert_eq!(word(&vote(&world, &alice[0], &approval()).await), "waiting");
-    // Taken back the other way.
+    // It is withdrawn through the other channel.
     assert_eq!(
         word(&vote(&world, &alice[1], &withdrawal()).await),
         "waiting"
@@ -145,7 +145,7 @@ async fn nothing_goes_back_whichever_way_it_comes() {
 }
 
 #[tokio::test]
-async fn who_approved_rejects_at_once() {
+async fn an_approver_rejects_at_once() {
     let world = panel().await;
     for voter in ways(&world) {
         let world = panel().await;
@@ -182,7 +182,7 @@ async fn under_an_iam_identity_too() {
 }
 
 #[tokio::test]
-async fn only_who_types_takes_back_and_only_until_the_links_own_expiry() {
+async fn a_withdrawal_needs_typing_and_is_possible_only_until_the_links_own_expiry() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     vote(&world, &alice, &approval()).await;
@@ -199,7 +199,7 @@ async fn only_who_types_takes_back_and_only_until_the_links_own_expiry() {
 }
 
 #[tokio::test]
-async fn when_the_review_is_over_there_is_nothing_to_take_back() {
+async fn when_the_review_is_over_nothing_can_be_withdrawn() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     vote(&world, &alice, &approval()).await;
@@ -217,7 +217,7 @@ async fn when_the_review_is_over_there_is_nothing_to_take_back() {
 }
 
 #[tokio::test]
-async fn what_happened_at_ec2_comes_first() {
+async fn a_change_at_ec2_comes_first() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     vote(&world, &alice, &approval()).await;
@@ -228,7 +228,7 @@ async fn what_happened_at_ec2_comes_first() {
 }
 
 #[tokio::test]
-async fn an_approval_is_taken_back_though_ec2_does_not_answer_and_the_policy_cannot_be_read() {
+async fn an_approval_is_withdrawn_even_if_ec2_does_not_answer_and_the_policy_cannot_be_read() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     vote(&world, &alice, &approval()).await;
@@ -244,7 +244,7 @@ async fn an_approval_is_taken_back_though_ec2_does_not_answer_and_the_policy_can
 }
 
 #[tokio::test]
-async fn a_withdrawal_accepts_nothing_though_those_that_are_left_suffice() {
+async fn a_withdrawal_accepts_nothing_even_if_the_remaining_votes_suffice() {
     let world = panel().await;
     settings(&world, "approvals_required: 3").await;
     let (alice, bob) = (by_link(&world, "alice", 3), by_link(&world, "bob", 3));
@@ -254,7 +254,7 @@ async fn a_withdrawal_accepts_nothing_though_those_that_are_left_suffice() {
     settings(&world, "approvals_required: 1").await;
     assert_eq!(word(&vote(&world, &alice, &withdrawal()).await), "waiting");
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
-    // Whoever looks next finds that Bob's suffices.
+    // The next look finds that Bob's vote suffices.
     world.reconcile().await;
     assert_eq!(status(&world, 3).await, Some(Status::Accepted));
     assert_eq!(
@@ -282,17 +282,17 @@ async fn a_review_that_too_few_are_left_to_approve_says_so() {
             .filter(|kind| *kind == "quorum_out_of_reach")
             .count()
     };
-    assert_eq!(out_of_reach(&told_of(&world, 3)), 1);
+    assert_eq!(out_of_reach(&announcements_of(&world, 3)), 1);
     hours_pass(&world, 1);
     world.reconcile().await;
-    assert_eq!(out_of_reach(&told_of(&world, 3)), 1, "once");
+    assert_eq!(out_of_reach(&announcements_of(&world, 3)), 1, "once");
     let metrics = world.gatekeeper(Function::Reconcile).metrics();
     assert_eq!(metrics.last("UndecidableReviews"), Some(1.0));
     assert_eq!(
         word(&vote(&world, &by_link(&world, "carol", 3), &approval()).await),
         "waiting"
     );
-    // One more approver, and there are two again.
+    // With one more approver there are two again.
     approver(&world, r#"{id: dan@example.com, services: ["*"]}"#).await;
     edited(&world).await;
     assert_eq!(
@@ -302,7 +302,7 @@ async fn a_review_that_too_few_are_left_to_approve_says_so() {
 }
 
 #[tokio::test]
-async fn an_approval_that_is_taken_back_while_another_votes_decides_nothing_with_it() {
+async fn an_approval_that_is_withdrawn_while_another_votes_does_not_count_with_it() {
     // Bob withdraws between any two calls of Alice's vote.
     for n in 1..60 {
         let world = panel().await;

@@ -1,4 +1,5 @@
-//! What lets connections in past Gatekeeper: one alarm when it begins, one when it ends.
+//! Configurations that let connections in past Gatekeeper: one alarm when each begins, one when it
+//! ends.
 
 use gatekeeper_local::function::Function;
 use gatekeeper_local::world::World;
@@ -6,7 +7,7 @@ use local_aws::{ConnectionEvent, Fault, FaultKind, NewService};
 
 use crate::support::*;
 
-/// A service that is sound, and how to spoil it.
+/// A sound service, to be changed.
 fn service() -> NewService {
     NewService::new()
         .id(SERVICE)
@@ -26,7 +27,7 @@ fn announced(world: &World, finding: &str) -> (usize, usize) {
 }
 
 #[tokio::test]
-async fn each_hole_is_told_once_when_it_begins_and_once_when_it_ends() {
+async fn each_finding_is_announced_once_when_it_begins_and_once_when_it_ends() {
     type Change = fn(NewService) -> NewService;
     let holes: [(&str, Change); 2] = [
         ("acceptance_not_required", NewService::auto_accept),
@@ -108,7 +109,7 @@ async fn notifications_that_are_missing_elsewhere_or_incomplete_are_told_apart()
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
+async fn a_finding_that_cannot_be_looked_for_neither_begins_nor_ends() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
     world.reconcile().await;
@@ -132,7 +133,7 @@ async fn what_cannot_be_looked_at_is_neither_begun_nor_over() {
 }
 
 #[tokio::test]
-async fn a_rule_that_is_disabled_or_gone_is_told() {
+async fn a_rule_that_is_disabled_or_gone_is_announced() {
     use gatekeeper_local::world::CLOUD_TRAIL_RULE;
     let world = world_of(SOUND).await;
     world.reconcile().await;
@@ -153,7 +154,7 @@ async fn a_rule_that_is_disabled_or_gone_is_told() {
 }
 
 #[tokio::test]
-async fn a_notification_that_aws_disables_is_told_and_a_gateways_service_needs_none() {
+async fn a_notification_that_aws_disables_is_announced_and_a_gateways_service_needs_none() {
     let world = world_of(&format!("{SOUND}    notification: false\n")).await;
     world.ec2.put_service(service().gateway_load_balancer());
     world.reconcile().await;
@@ -182,7 +183,7 @@ async fn a_notification_that_aws_disables_is_told_and_a_gateways_service_needs_n
 }
 
 #[tokio::test]
-async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
+async fn functions_that_run_at_the_same_time_announce_a_finding_once() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
     let (one, two) = (
@@ -195,15 +196,15 @@ async fn functions_that_run_at_the_same_time_tell_of_a_hole_once() {
     assert_eq!(announced(&world, "anyone_may_ask"), (1, 0));
 }
 
-/// How many services the metrics last said to let anybody ask, and to have more to cut than
-/// one run may.
+/// How many services let anybody ask, and have more to revoke than one run may, by the last
+/// metrics.
 fn measured(world: &World) -> (Option<f64>, Option<f64>) {
     let last = |name| world.gatekeeper(Function::Reconcile).metrics().last(name);
     (last("OpenServices"), last("RevocationsHeld"))
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_at_does_not_end_the_alarm_on_the_metrics() {
+async fn a_finding_that_cannot_be_looked_for_stays_on_its_metric() {
     let services = "DescribeVpcEndpointServiceConfigurations";
     let permissions = "DescribeVpcEndpointServicePermissions";
     let revokes = "policy:\n  entries:\n    - {service_id: \"*\", principal: \"999999999999\", effect: allow}\n  settings:\n    - {service_id: \"*\", revoke: enforce, revoke_at_most: 0}\n";
@@ -234,7 +235,7 @@ async fn what_cannot_be_looked_at_does_not_end_the_alarm_on_the_metrics() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
+async fn the_findings_of_a_service_that_is_no_longer_managed_end() {
     let world = world_of(SOUND).await;
     world.ec2.put_service(service().allow("*"));
     world.reconcile().await;
@@ -270,7 +271,7 @@ async fn what_is_wrong_with_a_service_that_is_not_managed_any_more_is_over() {
         mail.contains("is not managed by Gatekeeper any more"),
         "{mail}"
     );
-    // Managed again, it is news again.
+    // When it is managed again, this is announced again.
     world.ec2.put_service(service().allow("*"));
     minutes_pass(&world, 5);
     world.reconcile().await;

@@ -1,5 +1,6 @@
-//! What these tests have published, kept for `tests/docs/messages.py`, which holds every message to
-//! docs/schemas. Where `GATEKEEPER_RECORD_MESSAGES` names no folder, nothing is kept.
+//! The messages that these tests have published, kept for `tests/docs/messages.py`, which checks
+//! every message against docs/schemas. If `GATEKEEPER_RECORD_MESSAGES` names no folder, nothing is
+//! kept.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -11,8 +12,8 @@ use gatekeeper_local::world::World;
 use local_aws::{BusEvent, OnEvent, OnPublish, Published};
 use serde_json::{Value, json};
 
-/// Keeps what a world publishes from now on, be it for everybody or for one approver, and what it puts on its
-/// event bus.
+/// Keeps what a world publishes from now on, for everybody or for one approver, and what it puts on
+/// its event bus.
 pub(crate) fn keep(world: &World) {
     let Some(file) = file() else { return };
     let topics = [
@@ -47,7 +48,7 @@ fn file() -> Option<&'static Mutex<File>> {
     FILE.get_or_init(open).as_ref()
 }
 
-/// The event as a rule's target gets it.
+/// The event as the target of a rule gets it.
 fn line_of(event: &BusEvent) -> Value {
     let time = event
         .time
@@ -70,7 +71,7 @@ fn line_of(event: &BusEvent) -> Value {
 
 fn line(published: &Published) -> Value {
     json!({
-        // Where tests run on one thread each, its name is the test's.
+        // If each test runs on a thread of its own, the thread has the test's name.
         "test": std::thread::current().name(),
         "topic": published.topic_arn.rsplit(':').next(),
         "json": published.json,

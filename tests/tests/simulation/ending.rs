@@ -1,6 +1,6 @@
-//! The end of a schedule: nothing fails any more, no event comes, and after one reconcile run EC2 is
-//! what the policy says (S8), and the tables are what was seen being written (S6). Then time passes,
-//! until nothing is connected that should have been cut.
+//! The end of a schedule: no call fails any more and no event comes. After one reconcile run EC2
+//! agrees with the policy (S8), and the tables agree with the writes that were seen (S6). Then time
+//! passes, until nothing is connected that should have been revoked.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,34 +16,33 @@ use crate::schedule::Schedule;
 /// Longer than a claim, and than EC2's lag and ours.
 const LATER: Duration = Duration::from_secs(240);
 
-/// How many runs more it may take where slots were given back.
+/// How many more runs it may take after usage went down.
 const MORE_RUNS: usize = 4;
 
-/// So many sweeps, four minutes apart, send all that schedules leave.
+/// This many sweeps, four minutes apart, send everything that schedules leave.
 const SWEEPS: usize = 8;
 
 /// Longer than any grace period that the schedules set.
 const LONGEST_GRACE: Duration = Duration::from_secs(25 * 3600);
 
-/// What is not as it should be, by endpoint, and whether a slot that was given back since explains it.
+/// The deviations, by endpoint, and whether usage that went down since explains each.
 type Differences = Vec<(String, bool)>;
 
 pub(crate) async fn converge(schedule: &mut Schedule) {
     schedule.wire.set_weather(0.0, 0.0);
     if schedule.chance.f64() < 0.7 {
-        policy_edits::mend(schedule).await;
+        policy_edits::correct(schedule).await;
     }
     let mut differences = after_one_run(schedule).await;
-    // A run looks at a consumer's connections in turn. What gives a slot back late in it, such as an
-    // endpoint that turns out to be gone when all that is listed has been seen, settles a review that
-    // was looked at before only in the next run.
-    // Of several that were rejected and are tried again under a limit, each run tries as many as the
-    // limit has room for.
+    // A run looks at a consumer's connections in turn. If usage goes down late in a run, for
+    // example when an endpoint turns out to be gone after all pages, a review that was looked at
+    // before is settled only in the next run. Of several rejected connections that are tried again
+    // under a limit, each run tries as many as the limit has room for.
     for _ in 0..MORE_RUNS {
         if !differences.iter().any(|(_, explained)| *explained) {
             break;
         }
-        let line = "another run, for slots that this one gave back";
+        let line = "another run, for places that this one freed";
         schedule.wire.ledger().note(line);
         differences = after_one_run(schedule).await;
     }
@@ -54,22 +53,22 @@ pub(crate) async fn converge(schedule: &mut Schedule) {
         let_grace_periods_end(schedule).await;
     }
     send_all(schedule).await;
-    is_all_told(schedule);
+    is_everything_sent(schedule);
     tables_agree(schedule).await;
 }
 
-/// Every entry that expires has expired, and every grace period ends: what is connected then and
-/// should not be is more than one run may cut.
+/// Every entry that expires has expired, and every grace period ends. If connections that should
+/// not be there are left, there are more than one run may revoke.
 async fn let_grace_periods_end(schedule: &mut Schedule) {
     schedule.world.clock.advance(Duration::from_secs(60 * 3600));
     for _ in 0..3 {
-        if left_to_cut(schedule).is_empty() {
+        if left_to_revoke(schedule).is_empty() {
             return;
         }
         schedule.world.clock.advance(LONGEST_GRACE);
         let _ = after_one_run(schedule).await;
     }
-    for ((service, status), ids) in left_to_cut(schedule) {
+    for ((service, status), ids) in left_to_revoke(schedule) {
         let mut ledger = schedule.wire.ledger();
         let most = ledger
             .policy
@@ -82,8 +81,8 @@ async fn let_grace_periods_end(schedule: &mut Schedule) {
     }
 }
 
-/// What is connected and should not be, by service and status, where the policy can be read.
-fn left_to_cut(schedule: &Schedule) -> BTreeMap<(String, String), Vec<String>> {
+/// The connections that should not be there, by service and status, if the policy can be read.
+fn left_to_revoke(schedule: &Schedule) -> BTreeMap<(String, String), Vec<String>> {
     let ledger = schedule.wire.ledger();
     let malformed = ledger.policy.malformed();
     let now = ledger.clock.now();
@@ -165,7 +164,7 @@ fn differences(schedule: &Schedule, done: &Reconciled) -> Differences {
     all
 }
 
-/// How EC2, the record and the policy differ on one endpoint.
+/// The difference between EC2, the record and the policy for one endpoint.
 fn difference(ledger: &Ledger, id: &str, state: Option<State>) -> Option<(String, bool)> {
     let subject = &ledger.endpoints[id].subject;
     let status = ledger
@@ -258,7 +257,7 @@ fn is_due(ledger: &Ledger, id: &str) -> bool {
     ledger.policy.word(service, "on_deadline") == Some("reject") && waited - 60 > hours * 3600
 }
 
-/// What is left in the outbox is sent by the schedule, which looks there every minute.
+/// The schedule sends what is left in the outbox; it looks there every minute.
 async fn send_all(schedule: &mut Schedule) {
     for _ in 0..SWEEPS {
         if schedule.wire.ledger().outbox.is_empty() {
@@ -271,8 +270,8 @@ async fn send_all(schedule: &mut Schedule) {
     }
 }
 
-/// Every announcement that was called for is published and out of the outbox.
-fn is_all_told(schedule: &Schedule) {
+/// Whether every required announcement is published and out of the outbox.
+fn is_everything_sent(schedule: &Schedule) {
     let mut ledger = schedule.wire.ledger();
     let untold: Vec<String> = ledger
         .called_for
@@ -281,15 +280,15 @@ fn is_all_told(schedule: &Schedule) {
         .cloned()
         .collect();
     for id in untold {
-        ledger.broken("S8", format!("{id} was never told"));
+        ledger.broken("S8", format!("{id} was never announced"));
     }
     if let Some((id, _)) = ledger.outbox.first_key_value() {
         let id = id.clone();
-        ledger.broken("S8", format!("{id} is told and still in the outbox"));
+        ledger.broken("S8", format!("{id} is sent and still in the outbox"));
     }
 }
 
-/// S6: what lies in the requests table is what was seen being written: a request for each, and its
+/// S6: the requests table holds what was seen being written: a request for each endpoint, and its
 /// rows from the first to its version, each beginning where the one before ended.
 async fn tables_agree(schedule: &Schedule) {
     let scan = schedule.world.tables().scan();

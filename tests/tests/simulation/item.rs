@@ -1,4 +1,4 @@
-//! DynamoDB's JSON, read.
+//! Reads DynamoDB's JSON.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};

@@ -1,5 +1,5 @@
-//! What is on record, kept by watching DynamoDB's engine at work, and the rules that each write is
-//! held to at the moment it is made.
+//! The record, kept by watching DynamoDB's engine, and the rules that each write is checked against
+//! when it is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,17 +21,17 @@ pub(crate) struct Request {
     pub(crate) status: String,
     pub(crate) version: u64,
     pub(crate) since: Timestamp,
-    /// What kind of actor decided what stands.
+    /// The kind of actor of the current decision.
     pub(crate) decided_by: String,
-    /// Whether somebody let it in past the policy, and nothing has allowed it since.
+    /// Whether somebody accepted it against the policy, and nothing has allowed it since.
     pub(crate) past_policy: bool,
     /// Whether it was tried again after a rejection.
     pub(crate) retried: bool,
-    /// When it is cut, while it is being revoked.
+    /// When it is revoked, after its grace period.
     pub(crate) due: Option<Timestamp>,
-    /// Who said what in its last review.
+    /// The votes of its last review: voter and choice.
     pub(crate) votes: Vec<(String, String)>,
-    /// The version that review opened with.
+    /// The version at which that review opened.
     pub(crate) review: u64,
 }
 
@@ -66,7 +66,7 @@ impl Endpoint {
     }
 }
 
-/// All that is known, and what of it should not be.
+/// Everything that is known, and the broken rules.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     pub(crate) clock: Clock,
@@ -76,28 +76,29 @@ pub(crate) struct Ledger {
     pub(crate) endpoints: BTreeMap<String, Endpoint>,
     pub(crate) requests: BTreeMap<String, Request>,
     pub(crate) rows: BTreeMap<String, Vec<Row>>,
-    /// Items of the outbox that were written and not deleted, by id: the messages that each is to become.
+    /// Items of the outbox that were written and not deleted, by id, with the messages that each is
+    /// to become.
     pub(crate) outbox: BTreeMap<String, Vec<String>>,
     /// Announcements that were published, by id, and how often.
     pub(crate) announced: BTreeMap<String, usize>,
-    /// Announcements that some transition called for, by id.
+    /// Announcements that some transition required, by id.
     pub(crate) called_for: BTreeSet<String>,
-    /// Usage that was released: service and account.
+    /// Usage that went down: service and account.
     pub(crate) released: Vec<(String, String)>,
-    /// Whose call is being carried out.
+    /// The caller of the current call.
     pub(crate) caller: String,
     /// How many connections each run has begun to revoke, by caller and service.
     pub(crate) starts: BTreeMap<(String, String), u64>,
-    /// How many connections each run has had cut, by caller and service.
+    /// How many connections each run has revoked, by caller and service.
     pub(crate) revocations: BTreeMap<(String, String), u64>,
     /// When each caller's run began.
     pub(crate) began: BTreeMap<String, Timestamp>,
     /// The policy as each caller has read it since its run began.
     pub(crate) readings: BTreeMap<String, Vec<Policy>>,
     tokens: BTreeSet<String>,
-    /// What is known to be wrong with each service, by its item.
+    /// The findings of each service, from its item.
     findings: BTreeMap<String, Value>,
-    /// The letters that approvers got: about which endpoint, in which review, to whom, and the token.
+    /// The approval e-mails: endpoint, review, approver, and token.
     pub(crate) approval_emails: Vec<(String, u64, String, String)>,
     /// Links that were used.
     used: BTreeSet<String>,
@@ -133,14 +134,14 @@ impl Ledger {
         self.trace.note(self.clock.now(), what.as_ref());
     }
 
-    /// A rule is broken.
+    /// Notes that a rule is broken.
     pub(crate) fn broken(&mut self, rule: &str, how: impl AsRef<str>) {
         let line = format!("{rule} BROKEN: {}", how.as_ref());
         self.note(&line);
         self.violations.push(line);
     }
 
-    /// The endpoints of the same consumer on the same service that hold a slot, besides this one.
+    /// The other endpoints of the same consumer on the same service that count as usage.
     pub(crate) fn others(&self, subject: &Subject) -> usize {
         let holds = |status: &str| matches!(status, "accepting" | "accepted" | "revoking");
         let others = self.requests.iter().filter(|(endpoint, request)| {
@@ -152,8 +153,8 @@ impl Ledger {
         others.count()
     }
 
-    /// The same, with those that EC2 shows as connected and no request tells of yet: whoever compares usage
-    /// with EC2 counts them.
+    /// The same, with those that EC2 shows as connected and that have no request yet: comparing
+    /// usage with EC2 counts them.
     pub(crate) fn others_shown(&self, subject: &Subject) -> usize {
         let unrecorded = self.endpoints.iter().filter(|(id, endpoint)| {
             let request = self.requests.get(*id);
@@ -167,7 +168,7 @@ impl Ledger {
         self.others(subject) + unrecorded.count()
     }
 
-    /// The engine has carried something out.
+    /// The engine has carried out an operation.
     pub(crate) fn engine_did(&mut self, operation: &str, request: &[u8], done: bool) {
         if !done {
             return;
@@ -258,14 +259,14 @@ impl Ledger {
         self.called_for.extend(ids);
     }
 
-    /// What is known to be wrong with a service was written: nothing begins or ends that is not told.
+    /// A service's findings were written: none begins or ends without an announcement.
     fn found(&mut self, item: &Value, announced: bool) {
         let service = text(item, "sk").to_owned();
         let empty = || Value::Object(Map::new());
         let now = item.get("findings").cloned().unwrap_or_else(empty);
         let before = self.findings.insert(service.clone(), now.clone());
         if (before.unwrap_or_else(empty) != now) != announced {
-            self.broken("S6", format!("{service}: told {announced}, and {now}"));
+            self.broken("S6", format!("{service}: announced {announced}, and {now}"));
         }
     }
 
@@ -316,7 +317,7 @@ impl Ledger {
                     self.is_voted(&known, item, &after, row, &short);
                 }
                 self.is_so(&known, row, &short);
-                self.is_told(before.as_ref(), &after, row, announced, &short);
+                self.is_announced(before.as_ref(), &after, row, announced, &short);
             }
         }
         if before.is_some_and(|before| before.status != after.status)
@@ -331,7 +332,7 @@ impl Ledger {
         self.requests.insert(endpoint, after);
     }
 
-    /// S4: whose connection it is, is EC2's to say.
+    /// S4: EC2 says whose connection it is.
     fn is_ec2s(&mut self, endpoint: &str, item: &Value, short: &str) {
         let Some(known) = self.endpoints.get(endpoint) else {
             return self.broken("S4", format!("{short}: EC2 never had such an endpoint"));
@@ -352,7 +353,7 @@ impl Ledger {
         }
     }
 
-    /// S5 and S6: one step from where the request stood, with its row.
+    /// S5 and S6: one step from the request's status, with its row.
     fn follows(
         &mut self,
         endpoint: &str,
@@ -394,7 +395,7 @@ impl Ledger {
         }
     }
 
-    /// An outcome is recorded only if it is one.
+    /// An outcome is recorded only if it happened.
     fn is_so(&mut self, known: &Endpoint, row: &Value, short: &str) {
         let fact = match (text(row, "to"), text(row, "cause")) {
             ("accepted", _) => Fact::Accepted,
@@ -407,8 +408,8 @@ impl Ledger {
         }
     }
 
-    /// Which transitions people are told of.
-    fn is_told(
+    /// Whether a transition is announced.
+    fn is_announced(
         &mut self,
         before: Option<&Request>,
         after: &Request,
@@ -424,7 +425,7 @@ impl Ledger {
             | ("revoked" | "restored" | "refused", _, _) => true,
             (_, "gone", stood) => !matches!(stood, Some("rejected" | "rejecting")),
             ("out_of_band", _, Some(_)) => {
-                // Unless the service wants it recorded only, or did when the policy was read.
+                // Unless the service only records it, or did when the policy was read.
                 let readings = self.readings.get(&self.caller).into_iter().flatten();
                 let mut policies = readings.chain([&self.policy]);
                 policies.all(|policy| policy.setting(&after.service, "out_of_band").is_none())
@@ -432,7 +433,7 @@ impl Ledger {
             _ => false,
         };
         if must && !announced {
-            self.broken("S8", format!("{short}: nobody will be told"));
+            self.broken("S8", format!("{short}: it will not be announced"));
         }
     }
 
@@ -455,7 +456,7 @@ impl Ledger {
         self.note(format!("{} {key}: {expression} {ids}", self.caller));
     }
 
-    /// Announcements were deleted: only what is told may be.
+    /// Messages were deleted from the outbox: only those that were sent may be.
     fn unannounced(&mut self, body: &Value) {
         let mut lost = Vec::new();
         for write in body["RequestItems"]["requests"]
@@ -467,7 +468,7 @@ impl Ledger {
             let id = text(&key, "sk").to_owned();
             let untold = self.outbox.remove(&id).unwrap_or_default();
             for id in untold.iter().filter(|id| !self.announced.contains_key(*id)) {
-                if self.is_not_asked(id) {
+                if self.is_not_to_be_notified(id) {
                     self.called_for.remove(id);
                 } else {
                     lost.push(format!("the message {id} was deleted and never sent"));
@@ -479,9 +480,9 @@ impl Ledger {
         }
     }
 
-    /// Whether a message is an approver's e-mail about a review that is over, or not theirs to decide, now
-    /// or as the caller has read the policy.
-    fn is_not_asked(&self, id: &str) -> bool {
+    /// Whether a message is an approver's e-mail about a review that is over, or that they may not
+    /// decide, now or in the policy that the caller has read.
+    fn is_not_to_be_notified(&self, id: &str) -> bool {
         let Some((review, approver)) = id.split_once('@') else {
             return false;
         };
@@ -505,16 +506,19 @@ impl Ledger {
             text(document, "id").to_owned(),
             text(document, "kind").to_owned(),
         );
-        self.note(format!("told by {}: {kind} {id}", self.caller));
+        self.note(format!("announced by {}: {kind} {id}", self.caller));
         *self.announced.entry(id.clone()).or_default() += 1;
         if !self.called_for.contains(&id) {
-            return self.broken("announce", format!("{kind} {id} is told and not on record"));
+            return self.broken(
+                "announce",
+                format!("{kind} {id} is announced and not on record"),
+            );
         }
         if kind.starts_with("alarm_") {
             return;
         }
         let (endpoint, version) = id.split_once('#').unwrap_or((&id, "0"));
-        // What is noted on a request has a revision behind the version.
+        // A note on a request has a revision after the version.
         let version = version
             .split_once('.')
             .map_or(version, |(version, _)| version);
@@ -524,7 +528,10 @@ impl Ledger {
             .get(endpoint)
             .and_then(|rows| rows.get(version.checked_sub(1)?));
         let Some(row) = row.cloned() else {
-            return self.broken("announce", format!("{kind} {id} is told and not on record"));
+            return self.broken(
+                "announce",
+                format!("{kind} {id} is announced and not on record"),
+            );
         };
         let fits = match kind.as_str() {
             "review_opened" | "review_reminder" | "nobody_may_decide" | "quorum_out_of_reach" => {
@@ -548,7 +555,7 @@ impl Ledger {
             _ => false,
         };
         if !fits {
-            self.broken("announce", format!("{kind} {id} is told of {row:?}"));
+            self.broken("announce", format!("{kind} {id} is announced for {row:?}"));
         }
         let fact = match kind.as_str() {
             "accepted" | "accepted_out_of_band" => Fact::Accepted,
@@ -558,7 +565,10 @@ impl Ledger {
         };
         let known = self.endpoints.get(endpoint);
         if known.and_then(|known| known.last(fact)).is_none() {
-            self.broken("announce", format!("{kind} {id} is told before EC2 did it"));
+            self.broken(
+                "announce",
+                format!("{kind} {id} is announced before EC2 did it"),
+            );
         }
     }
 }

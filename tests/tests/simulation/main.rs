@@ -1,10 +1,10 @@
-//! A simulation of everything that can happen, in any order: thousands of schedules, each drawn from
-//! its seed, drive the real functions and the real SDK clients against the local world, in process
-//! and on a clock that never waits. Every write, every call to EC2 and every announcement is held to
-//! the safety rules S1 to S8 by a model that shares no code with the product.
+//! A simulation of everything that can happen, in any order: thousands of schedules, each drawn
+//! from its seed, drive the real functions and the real SDK clients against the local world, in
+//! process and on a clock that never waits. A model that shares no code with the product checks
+//! every write, every call to EC2 and every announcement against the safety rules S1 to S8.
 //!
-//! `SIMULATION_SCHEDULES=100000` runs more of them, `SIMULATION_SEED=7` the one with that seed, and
-//! both together as many from that seed on.
+//! `SIMULATION_SCHEDULES=100000` runs more of them, `SIMULATION_SEED=7` runs the one with that
+//! seed, and both together run that many, starting at that seed.
 
 #![expect(
     clippy::unwrap_used,
@@ -49,7 +49,7 @@ fn outcome_of(seed: u64) -> Outcome {
     runtime.block_on(schedule::run(seed))
 }
 
-/// What went wrong with a schedule, and how to see it again.
+/// The failure of a schedule, and how to reproduce it.
 fn report(seed: u64, outcome: &Outcome) -> String {
     format!(
         "schedule {seed}:\n{}\nTo run it again:\n  \

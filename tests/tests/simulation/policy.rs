@@ -1,5 +1,5 @@
-//! The policy as it stands in the table, and a judge of our own, written from what README.md promises
-//! and not from the product's.
+//! The policy in the table, and a judge of our own, written from README.md's promises and not from
+//! the product's code.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Policy(BTreeMap<(String, String), Value>);
 
-/// A connection, as far as the policy asks.
+/// The facts of a connection that the policy needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Subject {
     pub(crate) service: String,
@@ -19,7 +19,7 @@ pub(crate) struct Subject {
     pub(crate) region: String,
 }
 
-/// What the policy says.
+/// The policy's decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Says {
     Accept,
@@ -27,12 +27,12 @@ pub(crate) enum Says {
     Review,
 }
 
-/// What the policy says of a connection that is there.
+/// The policy's decision about an accepted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Entitlement {
-    /// It is allowed; how many the consumer has does not matter any more.
+    /// It is allowed; the consumer's limit does not matter any more.
     Allowed,
-    /// Nobody can tell: it may sit where a deny for an Organizations path is meant.
+    /// It is unknown: the account may belong to an Organizations path that is denied.
     Unknown,
     Denied,
     Lapsed,
@@ -46,7 +46,7 @@ struct Entry {
 }
 
 const TEXTS: [&str; 5] = ["customer", "contact", "ticket", "reason", "created_by"];
-/// Settings that are words, and the words; then those that are numbers.
+/// Settings with words as values, and these words; then those with numbers.
 const WORDS: [(&str, &[&str]); 4] = [
     ("on_unlisted", &["review", "reject"]),
     ("on_deadline", &["keep", "reject"]),
@@ -67,13 +67,13 @@ impl Policy {
         self.0.is_empty()
     }
 
-    /// Whether no entry speaks of a service, expired ones included.
+    /// Whether no entry names a service, expired ones included.
     pub(crate) fn is_empty_for(&self, service: &str) -> bool {
         let mut keys = self.0.keys();
         !keys.any(|(scope, rule)| (scope == "*" || scope == service) && rule != "settings")
     }
 
-    /// What is to be thought of a connection that is there.
+    /// The entitlement of an accepted connection.
     pub(crate) fn entitlement(&self, subject: &Subject, now: Timestamp) -> Entitlement {
         let holds = |entry: &Entry| {
             let in_time = entry.expires_at.is_none_or(|end| now < end);
@@ -109,8 +109,8 @@ impl Policy {
         }
     }
 
-    /// Whether a connection that is there is to be cut, sooner or later, if nothing changes.
-    /// What approvers let in falls only where it is denied.
+    /// Whether an accepted connection is to be revoked, sooner or later, if nothing changes. A
+    /// connection that approvers accepted is revoked only if it is denied.
     pub(crate) fn revokes(
         &self,
         subject: &Subject,
@@ -129,7 +129,8 @@ impl Policy {
         falls && (enforces || undoes)
     }
 
-    /// Who an approver is, if they may decide about a connection: two with one Slack user are one.
+    /// The person who an approver is, if they may decide about a connection: two with one Slack
+    /// user are one.
     pub(crate) fn decider(&self, id: &str, subject: &Subject) -> Option<String> {
         let rule = format!("approver#{id}");
         let item = self.0.get(&("approvers".to_owned(), rule.clone()))?;
@@ -139,7 +140,7 @@ impl Policy {
         };
         let slack_of = |item: &Value| Some(item.get("slack_user_id")?["S"].as_str()?.to_owned());
         let slack = slack_of(item);
-        // What is one person's own by one of their items is so by all of them.
+        // An account that belongs to a person by one of their items belongs to them by all.
         let is_own = self.0.iter().any(|((partition, key), other)| {
             let is_theirs = *key == rule || (slack.is_some() && slack_of(other) == slack);
             partition == "approvers"
@@ -158,7 +159,7 @@ impl Policy {
         self.0.keys().cloned().collect()
     }
 
-    /// The items that make no sense.
+    /// The invalid items.
     pub(crate) fn malformed(&self) -> Vec<(String, String)> {
         let all = self.0.iter();
         all.filter(|(key, item)| !is_sound(&key.1, item))
@@ -166,7 +167,7 @@ impl Policy {
             .collect()
     }
 
-    /// An item that concerns the connection and makes no sense.
+    /// An invalid item that concerns the connection.
     pub(crate) fn unreadable(&self, subject: &Subject) -> Option<String> {
         let concerns = |(service, rule): &(String, String)| {
             let own = [&subject.endpoint, &subject.account, "*"];
@@ -182,7 +183,8 @@ impl Policy {
             .map(|(service, rule)| format!("{service} / {rule}"))
     }
 
-    /// What is to become of a connection, if `others` of its account's hold a slot on the service.
+    /// The decision about a connection, if `others` of its account's connections count on the
+    /// service.
     pub(crate) fn says(&self, subject: &Subject, others: usize, now: Timestamp) -> Says {
         let in_time = |entry: &Entry| entry.expires_at.is_none_or(|end| now < end);
         let in_region = |entry: &Entry| {
@@ -201,7 +203,7 @@ impl Policy {
         if entries("deny").any(|entry| in_time(&entry) && in_region(&entry)) {
             return Says::Reject;
         }
-        // Nobody looks accounts up: a deny for an Organizations path may be meant for this one.
+        // Accounts are not looked up, so a deny for an Organizations path may concern this one.
         let doubt = self.0.keys().any(|(scope, rule)| {
             rule.starts_with("deny#o-")
                 && scopes.contains(&scope.as_str())
@@ -209,7 +211,7 @@ impl Policy {
                     .entry(scope, rule)
                     .is_some_and(|entry| in_time(&entry) && in_region(&entry))
         });
-        // From the most specific on; the first one governs alone.
+        // From the most specific to the least; the first governs alone.
         let governing = entries("allow").find(in_time);
         match governing {
             Some(entry) => {
@@ -229,8 +231,8 @@ impl Policy {
         }
     }
 
-    /// Whether no deny stands against a connection, and some allow for it holds: the least that an
-    /// accept needs, even where another allow is in the way.
+    /// Whether no deny matches a connection, and some allow for it holds: the least that an accept
+    /// needs, even if another allow is in the way.
     pub(crate) fn admits(&self, subject: &Subject, others: usize, now: Timestamp) -> bool {
         let holds = |effect: &str| {
             let all = [&subject.endpoint, &subject.account, "*"]
@@ -252,7 +254,7 @@ impl Policy {
         !holds("deny") && holds("allow")
     }
 
-    /// A setting: the service's own, else that of `*`.
+    /// A setting: the service's own, or else that of `*`.
     pub(crate) fn setting(&self, service: &str, name: &str) -> Option<&Value> {
         [service, "*"].into_iter().find_map(|scope| {
             let item = self.0.get(&(scope.to_owned(), "settings".to_owned()))?;
@@ -296,7 +298,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     texts.map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
-/// Whether an item has nothing but what README.md documents, in the documented types.
+/// Whether an item has only what README.md documents, in the documented types.
 fn is_sound(rule: &str, item: &Value) -> bool {
     let Some(fields) = item.as_object() else {
         return false;

@@ -40,11 +40,11 @@ pub(crate) async fn edit(schedule: &mut Schedule) {
             };
             put(schedule, &rule, item).await;
         }
-        _ => mend(schedule).await,
+        _ => correct(schedule).await,
     }
 }
 
-/// Who may decide reviews in these schedules. The last two are one person.
+/// The approvers in these schedules. The last two are one person.
 pub(crate) const APPROVERS: [(&str, &str); 4] = [
     ("alice@example.com", "U0ALICE"),
     ("bob@example.com", "U0BOB"),
@@ -52,7 +52,7 @@ pub(crate) const APPROVERS: [(&str, &str); 4] = [
     ("c.smith@example.com", "U0CAROL"),
 ];
 
-/// All of them are entered.
+/// Enters all of them.
 pub(crate) async fn approvers(schedule: &mut Schedule) {
     for (id, slack) in APPROVERS {
         let item = vec![
@@ -63,7 +63,7 @@ pub(crate) async fn approvers(schedule: &mut Schedule) {
     }
 }
 
-/// Somebody becomes an approver, or is one for other services or accounts from now on.
+/// Somebody becomes an approver, or is now one for other services or accounts.
 async fn approver(schedule: &mut Schedule) {
     let (id, slack) = APPROVERS[schedule.chance.usize(0..APPROVERS.len())];
     let service = if schedule.chance.f64() < 0.7 {
@@ -155,7 +155,7 @@ fn settings(schedule: &mut Schedule) -> Item {
     item
 }
 
-/// What no reader understands whole.
+/// An item that no reader understands completely.
 fn mistake(schedule: &mut Schedule) -> Item {
     let s = |text: &str| AttributeValue::S(text.to_owned());
     let mistakes = [
@@ -213,8 +213,8 @@ async fn take_out(schedule: &Schedule, (scope, rule): &(String, String)) {
         .unwrap();
 }
 
-/// Every mistake is noticed, and taken out or put right.
-pub(crate) async fn mend(schedule: &mut Schedule) {
+/// Every mistake is noticed, and removed or corrected.
+pub(crate) async fn correct(schedule: &mut Schedule) {
     let malformed = schedule.wire.ledger().policy.malformed();
     for key in malformed {
         if schedule.chance.bool() {

@@ -1,5 +1,5 @@
-//! What the policy, and what was recorded, let be done: S1, S2, S3, S5 and S7, held to each write and
-//! to each call to EC2 at the moment it is made.
+//! What the policy and the record permit: S1, S2, S3, S5 and S7, checked at each write and at each
+//! call to EC2 when it is made.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -8,13 +8,13 @@ use crate::item::{text, time};
 use crate::ledger::{Endpoint, Fact, Ledger, Request};
 use crate::policy::{Entitlement, Policy, Says, Subject};
 
-/// How long the product may take from judging to recording: no function runs longer.
+/// The longest time between judging and recording: no function runs longer.
 const LONGEST_RUN: SignedDuration = SignedDuration::from_mins(5);
-/// How long a claim lasts, from which the time of a claim is told.
+/// How long a claim lasts. The time of a claim is computed from this.
 const CLAIM: SignedDuration = SignedDuration::from_secs(120);
 
 impl Ledger {
-    /// S1, S2, S3 and S7: what the policy allows, at the moment of writing.
+    /// S1, S2, S3 and S7: what the policy allows when the change is written.
     pub(crate) fn may_be(
         &mut self,
         known: &Endpoint,
@@ -28,7 +28,7 @@ impl Ledger {
             after.status.as_str(),
             row.map_or("claimed", |row| text(row, "cause")),
         );
-        // S3: what people approved is taken up only where no deny has come since.
+        // S3: people's approval is carried out only if no deny has come since.
         if status == "accepting"
             && row.is_none()
             && item["decided_by"]["kind"] == "approver"
@@ -41,7 +41,8 @@ impl Ledger {
         if !decides || !(by_policy || cause == "deadline" || status == "revoking") {
             return;
         }
-        // When it was judged: entries expire by the second, and that second may pass on the way.
+        // The time of judging: entries expire by the second, and that second may pass before the
+        // write.
         let judged = match row {
             Some(row) => time(row, "at"),
             None => time(item, "claimed_until").and_then(|until| until.checked_sub(CLAIM).ok()),
@@ -64,9 +65,9 @@ impl Ledger {
         if unreadable.is_none() && fits(&self.policy) {
             return;
         }
-        // What a transaction holds on to are the denies, the allow and the settings that it rests on.
-        // A narrower allow, a deny for a path and a mistake that come between reading and recording
-        // are noticed by whoever judges next. Nothing else may pass.
+        // A transaction requires the denies, the allow and the settings of its decision to be
+        // unchanged. A narrower allow, a deny for a path and a mistake that come between reading
+        // and recording are noticed when it is judged next. Nothing else may slip through.
         let readings = self.readings.get(&self.caller);
         let was = |policy: &Policy| policy.unreadable(subject).is_none() && fits(policy);
         let holds = status != "accepting" || self.policy.admits(subject, others, judged);
@@ -86,7 +87,7 @@ impl Ledger {
         );
     }
 
-    /// Whether a policy has this become of a connection.
+    /// Whether a policy permits this decision about a connection.
     fn fits(
         &self,
         policy: &Policy,
@@ -111,7 +112,8 @@ impl Ledger {
                     && policy.word(service, "on_deadline") == Some("reject")
                     && waited.is_some_and(|waited| waited.unsigned_abs() >= hours)
             }
-            // What is rejected at EC2 already, and is not to be tried again, can only stay so.
+            // A connection that EC2 has rejected, and that is not to be tried again, can only stay
+            // rejected.
             ("rejecting", _) => {
                 let known = self.endpoints.get(&subject.endpoint);
                 let rejected = known
@@ -128,7 +130,8 @@ impl Ledger {
         }
     }
 
-    /// How many connections a run may revoke, by the policy as it stands or as the run has read it.
+    /// How many connections a run may revoke, by the current policy or by the one that the run has
+    /// read.
     fn at_most(&self, service: &str) -> u64 {
         let readings = self.readings.get(&self.caller).into_iter().flatten();
         let all = readings.chain([&self.policy]);
@@ -137,7 +140,7 @@ impl Ledger {
             .unwrap_or(5)
     }
 
-    /// S7: a connection begins to be revoked; no run begins more of a service than it may.
+    /// S7: the revocation of a connection begins; no run begins more of a service than it may.
     pub(crate) fn starts(&mut self, subject: &Subject, short: &str) {
         let most = self.at_most(&subject.service);
         let run = (self.caller.clone(), subject.service.clone());
@@ -148,8 +151,8 @@ impl Ledger {
         }
     }
 
-    /// S7: EC2 is asked to cut a connection: its time is up, an earlier run has told of it, and no
-    /// run cuts more of a service than it may.
+    /// S7: EC2 is asked to revoke a connection: its time is up, an earlier run has announced it,
+    /// and no run revokes more of a service than it may.
     fn revocations(&mut self, id: &str, request: &Request) {
         let most = self.at_most(&request.service);
         let run = (self.caller.clone(), request.service.clone());
@@ -159,19 +162,22 @@ impl Ledger {
         if revoked > most {
             self.broken(
                 "S7",
-                format!("{id} is cut: {revoked} of {most} at most in a run"),
+                format!("{id} is revoked: {revoked} of {most} at most in a run"),
             );
         }
         if request.due.is_none_or(|due| now < due) {
-            self.broken("S7", format!("{id} is cut before it is due: {request:?}"));
+            self.broken(
+                "S7",
+                format!("{id} is revoked before it is due: {request:?}"),
+            );
         }
         let began = self.began.get(&self.caller).copied();
         if began.is_none_or(|began| request.since >= began) {
-            self.broken("S7", format!("{id} is cut by the run that found it"));
+            self.broken("S7", format!("{id} is revoked by the run that found it"));
         }
     }
 
-    /// A function asks EC2 about endpoints, which are in these states.
+    /// A function calls EC2 for endpoints, which are in these states.
     pub(crate) fn asked(&mut self, accept: bool, ids: &[(String, Option<local_aws::State>)]) {
         for (id, state) in ids {
             let request = self.requests.get(id).cloned();
@@ -198,7 +204,7 @@ impl Ledger {
                 Some(local_aws::State::Pending | local_aws::State::Available)
             );
             if !accept && connected && status == "rejecting" {
-                self.is_cut_by_accident(id, request.as_ref());
+                self.is_rejected_by_mistake(id, request.as_ref());
             }
             if let Some(request) = &request
                 && status == "revoking"
@@ -208,9 +214,9 @@ impl Ledger {
         }
     }
 
-    /// A connection that is rejected while it is connected was accepted by somebody a moment ago,
-    /// unless it is being revoked.
-    fn is_cut_by_accident(&mut self, id: &str, request: Option<&Request>) {
+    /// If a connection is rejected while it is connected, somebody accepted it a moment ago, unless
+    /// it is being revoked.
+    fn is_rejected_by_mistake(&mut self, id: &str, request: Option<&Request>) {
         let accepted = self
             .endpoints
             .get(id)
@@ -221,7 +227,7 @@ impl Ledger {
         {
             self.broken(
                 "S7",
-                format!("{id} is cut, connected since {accepted}, without being revoked"),
+                format!("{id} is rejected, connected since {accepted}, without being revoked"),
             );
         }
     }

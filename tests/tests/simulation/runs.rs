@@ -1,5 +1,5 @@
-//! Functions at work, several at the same time: one poll of one of them is one step, and which one
-//! comes next is drawn.
+//! Running functions, several at the same time: one poll of one of them is one step, and the next
+//! one is drawn at random.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;
@@ -39,22 +39,22 @@ struct Run {
 enum Ended {
     Connections(BatchResponse, Vec<Message>),
     Reconcile(Reconciled),
-    /// The records that are to come again.
+    /// The records to deliver again.
     PolicyChanges(Vec<Value>),
     Approvals(Result<Voted, Arc<Error>>),
-    /// The records that are to come again.
+    /// The records to deliver again.
     Announcements(Vec<Value>),
 }
 
-/// The functions: instances that stay warm, and what they are at.
+/// The functions: warm instances, and the running invocations.
 #[derive(Default)]
 pub(crate) struct Runs {
     warm: BTreeMap<String, Arc<Gatekeeper>>,
     warm_announcements: BTreeMap<String, Arc<Announcements>>,
     running: Vec<Run>,
-    /// Records of the allowlist's stream that come again.
+    /// Records of the allowlist's stream that are delivered again.
     pub(crate) left: Vec<Value>,
-    /// Records of the requests table's stream that come again.
+    /// Records of the requests table's stream that are delivered again.
     pub(crate) left_to_send: Vec<Value>,
 }
 
@@ -63,7 +63,7 @@ impl Runs {
         self.running.len()
     }
 
-    /// An instance of a function that has nothing to do, by name.
+    /// An idle instance of a function, by name.
     fn idle(
         &mut self,
         world: &World,
@@ -78,7 +78,7 @@ impl Runs {
         (name, gatekeeper)
     }
 
-    /// The first name of an instance of a function that is not at work.
+    /// The first name of an instance of a function that is not running.
     fn free(&self, function: &str) -> (usize, String) {
         (1..)
             .map(|nth| (nth, format!("{function}-{nth}")))
@@ -86,8 +86,8 @@ impl Runs {
             .unwrap()
     }
 
-    /// Hands records of the requests table's stream to the function `announcements`; none stand for its
-    /// schedule.
+    /// Delivers records of the requests table's stream to the function `announcements`; an empty
+    /// list means its schedule.
     pub(crate) fn announcements(
         &mut self,
         world: &World,
@@ -125,7 +125,7 @@ impl Runs {
         });
     }
 
-    /// Hands a batch to the function `connections`.
+    /// Delivers a batch to the function `connections`.
     pub(crate) fn connections(
         &mut self,
         world: &World,
@@ -150,7 +150,7 @@ impl Runs {
         });
     }
 
-    /// Hands records of the allowlist's stream to the function `policy-changes`.
+    /// Delivers records of the allowlist's stream to the function `policy-changes`.
     pub(crate) fn policy_changes(
         &mut self,
         world: &World,
@@ -214,7 +214,7 @@ impl Runs {
         });
     }
 
-    /// One step of one of them; answers what reconcile found, if that is what ended.
+    /// One step of one of them. Answers reconcile's findings, if that ended by it.
     pub(crate) async fn step(
         &mut self,
         world: &World,
@@ -227,7 +227,7 @@ impl Runs {
         let at = chance.usize(0..self.running.len());
         let run = &mut self.running[at];
         let polled = poll_fn(|context| Poll::Ready(run.work.as_mut().poll(context))).await;
-        // What woke itself through the runtime needs the runtime's turn.
+        // A task that the runtime woke needs the runtime's turn.
         tokio::task::yield_now().await;
         let name = self.running[at].name.clone();
         let late = !self.running[at]
@@ -275,8 +275,8 @@ impl Runs {
     }
 }
 
-/// A function may fail when AWS does, or when the policy cannot be read, or when others are quicker
-/// time and again. Nobody touches the requests here but the functions, and none sends nonsense.
+/// A function may fail when AWS does, or when the policy cannot be read, or when others are faster
+/// again and again. Only the functions write requests here, and nobody sends invalid records.
 fn are_excusable<'a>(wire: &Wire, name: &str, errors: impl Iterator<Item = &'a Error>) {
     let never = [
         "Permanent.MalformedRequest",

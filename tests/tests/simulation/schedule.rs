@@ -1,4 +1,4 @@
-//! A schedule: a world, and what happens in it, all of it drawn from one seed.
+//! A schedule: a world and the events in it, all drawn from one seed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,35 +24,35 @@ use crate::{ending, policy_edits};
 
 const ACCOUNTS: [&str; 3] = ["000000000001", "000000000002", "000000000003"];
 pub(crate) const REGIONS: [&str; 2] = [REGION, "eu-central-1"];
-/// Not more functions at the same time than these.
+/// At most this many functions run at the same time.
 const AT_ONCE: usize = 3;
 
-/// What came of a schedule.
+/// The result of a schedule.
 pub(crate) struct Outcome {
     /// The rules that were broken.
     pub(crate) violations: Vec<String>,
-    /// All that happened.
+    /// Everything that happened.
     pub(crate) trace: String,
-    /// The trace in a number.
+    /// A hash of the trace.
     pub(crate) hash: u64,
     /// How many calls were made to AWS.
     pub(crate) calls: u64,
 }
 
-/// A schedule under way.
+/// A schedule in progress.
 pub(crate) struct Schedule {
     pub(crate) chance: fastrand::Rng,
     pub(crate) wire: Arc<Wire>,
     pub(crate) world: World,
     pub(crate) runs: Runs,
     pub(crate) services: Vec<String>,
-    /// The service that nobody told Gatekeeper to manage, if there is one.
+    /// The service that Gatekeeper does not manage, if there is one.
     unmanaged: Option<String>,
     pub(crate) made: Vec<String>,
-    /// How often it is the first account and the first service that something is about: where few
-    /// meet, they meet more often.
+    /// How often an event is about the first account and the first service: with fewer of them,
+    /// events collide more often.
     bias: f64,
-    /// Whether it is people who decide most of it.
+    /// Whether people decide most of it.
     people: bool,
 }
 
@@ -128,9 +128,9 @@ impl Schedule {
         schedule
     }
 
-    /// What is there at the beginning: services, a policy, connections of old.
+    /// Creates the beginning: services, a policy, old connections.
     async fn found(&mut self) {
-        // Before they are approvers, as docs/approvals.md has it.
+        // Do this before they are approvers, as docs/approvals.md says.
         for (id, _) in policy_edits::APPROVERS {
             let new = NewSubscription::new(&self.world.approvals_topic, "email", id);
             let filter = json!({ "approver": [id] }).to_string();
@@ -149,7 +149,7 @@ impl Schedule {
         for _ in 0..self.chance.usize(0..4) {
             self.create();
         }
-        // In many a schedule there is little that decides but people.
+        // In many schedules mostly people decide.
         self.people = self.chance.f64() < 0.5;
         if self.people {
             policy_edits::approvers(self).await;
@@ -193,7 +193,7 @@ impl Schedule {
         }
     }
 
-    /// A connection from the time before Gatekeeper.
+    /// A connection from before Gatekeeper.
     fn was_there_before(&mut self) {
         let account = self.account();
         let service = self.service();
@@ -212,7 +212,8 @@ impl Schedule {
     async fn play(&mut self) {
         for _ in 0..self.chance.usize(6..24) {
             self.happen().await;
-            // Now and then something happens between two steps of a function, now and then it is done.
+            // Sometimes something happens between two steps of a function, sometimes after it is
+            // finished.
             let steps = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55];
             for _ in 0..steps[self.chance.usize(0..steps.len())] {
                 self.step().await;
@@ -224,7 +225,7 @@ impl Schedule {
         self.finish().await;
     }
 
-    /// One step of a function; and at the worst of moments, something else.
+    /// One step of a function; and at the worst moment, another event.
     async fn step(&mut self) {
         self.runs
             .step(&self.world, &self.wire, &mut self.chance)
@@ -244,7 +245,7 @@ impl Schedule {
         }
     }
 
-    /// Has all functions come to their end.
+    /// Lets all functions finish.
     pub(crate) async fn finish(&mut self) {
         let mut steps = 0;
         while self.runs.len() > 0 {
@@ -257,7 +258,7 @@ impl Schedule {
         }
     }
 
-    /// One thing happens.
+    /// One event happens.
     async fn happen(&mut self) {
         if self.people && self.chance.f64() < 0.35 {
             return self.vote().await;
@@ -380,8 +381,8 @@ impl Schedule {
         }
     }
 
-    /// What lies in the outbox is sent: as the stream tells of it, or by the schedule. A stream's records
-    /// may be lost: the schedule sees to it.
+    /// Sends the items in the outbox: from the stream's records, or by the schedule. A stream's
+    /// records may be lost; then the schedule sends the items.
     async fn announce_or_sweep(&mut self) {
         let mut records = std::mem::take(&mut self.runs.left_to_send);
         records.extend(self.world.outbox_records().unwrap());
@@ -402,14 +403,14 @@ impl Schedule {
             .announcements(&self.world, &self.wire, records, lives);
     }
 
-    /// Two people vote about the same, or one does.
+    /// Two people vote on the same review, or one does.
     async fn vote(&mut self) {
         if self.chance.f64() < 0.4 {
             self.announce_or_sweep().await;
         }
         self.make_room().await;
         if !self.wire.ledger().requests.values().any(|it| it.review > 0) {
-            // There is nothing to vote about yet: somebody has to look.
+            // There is nothing to vote on yet, so look for connections.
             return self.reconcile().await;
         }
         self.start_vote();
@@ -418,7 +419,7 @@ impl Schedule {
         }
     }
 
-    /// Somebody votes: by a letter that was ever sent, or in Slack.
+    /// Somebody votes: by any approval e-mail that was sent, or in Slack.
     fn start_vote(&mut self) {
         let approval_emails = self.wire.ledger().approval_emails.clone();
         let by_email = !approval_emails.is_empty() && self.chance.f64() < 0.6;
@@ -441,7 +442,7 @@ impl Schedule {
                 typed: typed.to_owned(),
             }
         } else {
-            // Now and then about what is decided.
+            // Sometimes on a decided review.
             let any = self.chance.f64() < 0.1;
             let waiting: Vec<(String, u64)> = self
                 .wire
@@ -455,7 +456,7 @@ impl Schedule {
                 return;
             }
             let (endpoint, review) = &waiting[self.chance.usize(0..waiting.len())];
-            // The last two are one person, and nobody in Slack as long as both are entered.
+            // The last two are one person, and count as nobody in Slack while both are entered.
             let known = if self.chance.f64() < 0.9 { 2 } else { 3 };
             let (_, user) = policy_edits::APPROVERS[self.chance.usize(0..known)];
             Voter::Slack {
@@ -487,7 +488,7 @@ impl Schedule {
         }
     }
 
-    /// After how many calls an invocation is killed.
+    /// The number of calls after which an invocation is killed.
     fn lives(&mut self) -> Option<usize> {
         (self.chance.f64() < 0.25).then(|| self.chance.usize(1..16))
     }
@@ -501,7 +502,7 @@ impl Schedule {
             _ => self.chance.u64(7200..200_000),
         };
         if seconds >= 30 {
-            // No function stands still for so long.
+            // No function waits that long.
             self.finish().await;
         }
         self.world.clock.advance(Duration::from_secs(seconds));
@@ -517,7 +518,7 @@ impl Schedule {
         self.services[at].clone()
     }
 
-    /// The place of one of so many.
+    /// A random index below this count.
     fn any_of(&mut self, count: usize) -> usize {
         if self.chance.f64() < self.bias {
             0

@@ -1,5 +1,5 @@
-//! What happened in a schedule, line by line, and a number that two runs have in common only if
-//! the same happened in both.
+//! The events of a schedule, line by line, and a hash that is the same for two runs only if the
+//! same happened in both.
 
 use std::fmt::Write as _;
 

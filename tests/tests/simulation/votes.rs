@@ -1,4 +1,4 @@
-//! Votes: who may decide by the policy as it stands, and what the record may say they decided.
+//! Votes: who may decide by the current policy, and what the record may say about it.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +8,19 @@ use crate::item::text;
 use crate::ledger::{Endpoint, Ledger, Request};
 use crate::policy::Entitlement;
 
-/// What a request holds of votes.
+/// The votes of a request.
 pub(crate) fn votes_of(item: &Value) -> impl Iterator<Item = &Value> {
     item["votes"].as_array().into_iter().flatten()
 }
 
-/// How far a vote has gone.
+/// The position of a vote in the allowed order.
 fn step(choice: &str) -> usize {
     let steps = ["approve", "withdraw", "reject"];
     steps.iter().position(|step| *step == choice).unwrap()
 }
 
 impl Ledger {
-    /// A letter was sent to an approver.
+    /// An approval e-mail was sent.
     pub(crate) fn approval_email_sent(
         &mut self,
         document: &Value,
@@ -38,10 +38,10 @@ impl Ledger {
         let token = token.and_then(|rest| rest.split_whitespace().next());
         for (id, endpoint, review) in [first].into_iter().chain(others) {
             let id = format!("{id}@{approver}");
-            self.note(format!("letter by {}: {id}", self.caller));
+            self.note(format!("approval e-mail by {}: {id}", self.caller));
             *self.announced.entry(id.clone()).or_default() += 1;
             if !self.called_for.contains(&id) {
-                let how = format!("the letter {id} is sent and not on record");
+                let how = format!("the e-mail {id} is sent and not on record");
                 self.broken("announce", how);
             }
             self.stands_for_earlier(&id, approver);
@@ -51,12 +51,13 @@ impl Ledger {
                     let approval_email = (endpoint, review, approver, token.to_owned());
                     self.approval_emails.push(approval_email);
                 }
-                None => self.broken("announce", format!("the letter {id} has no link")),
+                None => self.broken("announce", format!("the e-mail {id} has no link")),
             }
         }
     }
 
-    /// One that waited with a later one about the same review is not sent besides: the later one says all of it.
+    /// An e-mail that waited together with a later one about the same review is not sent: the later
+    /// one says everything.
     fn stands_for_earlier(&mut self, id: &str, approver: &str) {
         let revision = |id: &str| id.split('.').nth(1).and_then(|n| n.parse::<u64>().ok());
         let (review, _) = id.split_once('.').unwrap_or((id, ""));
@@ -107,7 +108,7 @@ impl Ledger {
     ) {
         let subject = &known.subject;
         let now = self.clock.now();
-        // Each person's last word.
+        // Each person's last vote.
         let mut people: BTreeMap<String, String> = BTreeMap::new();
         let mut rejected = false;
         for vote in votes_of(item) {

@@ -1,5 +1,5 @@
-//! Between the functions and AWS: every call is held up for a moment, so that another function may
-//! go on meanwhile; some fail, and after some the caller is dead.
+//! Sits between the functions and AWS: every call is delayed for a moment, so that another function
+//! may run meanwhile; some calls fail, and after some the caller is killed.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
@@ -17,10 +17,10 @@ use serde_json::Value;
 use crate::item::text;
 use crate::ledger::{Fact, Ledger};
 
-/// The clients' patience with one attempt.
+/// The clients' time-out for one attempt.
 pub(crate) const ATTEMPT: Duration = Duration::from_secs(6);
 
-/// The wire. Everything that happens on it is decided by its seed.
+/// The wire. Its seed decides everything that happens on it.
 pub(crate) struct Wire {
     pub(crate) ledger: Mutex<Ledger>,
     clock: Clock,
@@ -92,7 +92,7 @@ impl Wire {
         (inner.faults, inner.kills) = (faults, kills);
     }
 
-    /// Kills a caller after its nth call from now; none lets it live.
+    /// Kills a caller after its nth call from now; `None` lets it live.
     pub(crate) fn set_lives(&self, caller: &str, lives: Option<usize>) {
         let mut inner = self.inner();
         inner.dead.retain(|dead| dead != caller);
@@ -110,7 +110,7 @@ impl Wire {
         self.services.get().unwrap()
     }
 
-    /// What people or functions did to connections: what changed is what happened.
+    /// Records what people or functions did to connections, by comparing their states.
     pub(crate) fn happened(&self, who: &str, before: &[(String, Option<State>)]) {
         let now = self.clock.now();
         for (id, was) in before {
@@ -139,7 +139,7 @@ impl Wire {
         ids.map(|id| (id.clone(), ec2.state(&id))).collect()
     }
 
-    /// The moment before a call is carried out.
+    /// Runs right before a call is carried out.
     fn about_to(&self, call: &Call) {
         let failing = {
             let mut inner = self.inner();
@@ -166,7 +166,7 @@ impl Wire {
         }
     }
 
-    /// Has this very call fail in one of the ways AWS fails.
+    /// Makes this call fail in one of the ways in which AWS fails.
     fn inject(&self, call: &Call, ids: &[String]) {
         let (ec2, sns, dynamodb) = self.services();
         let operation = call.operation.as_str();
@@ -265,7 +265,7 @@ impl Wire {
         }
     }
 
-    /// Whether a caller dies of this call.
+    /// Whether a caller is killed at this call.
     fn dies(&self, call: &Call) -> bool {
         let mut inner = self.inner();
         let kills = inner.kills;
@@ -290,8 +290,8 @@ impl Wire {
         }
     }
 
-    /// Whether a function was held up, since this was last asked, with a call in its hand that changes
-    /// something: what happens now comes between what it has seen and what it does.
+    /// Whether a function was delayed, since the last time this was asked, before a call that
+    /// changes something: an event now comes between what the function has read and what it does.
     pub(crate) fn is_critical(&self) -> bool {
         std::mem::take(&mut self.inner().critical)
     }
@@ -328,7 +328,7 @@ impl Watcher for Wire {
         if &*call.caller == "world" {
             return Box::pin(async { Passage::Through });
         }
-        // At once, before anybody else has a turn.
+        // At once, before any other task runs.
         self.was_carried_out(call, answer);
         Box::pin(async move {
             if self.dies(call) {
@@ -350,7 +350,7 @@ impl std::fmt::Debug for Wire {
     }
 }
 
-/// Lets others have a turn.
+/// Lets other tasks run.
 pub(crate) async fn once() {
     let mut first = true;
     std::future::poll_fn(|context| {

@@ -1,8 +1,8 @@
-//! AWS CloudTrail's records of the EC2 calls that make, decide and end a connection.
+//! Decodes AWS CloudTrail's records of the EC2 calls that make, decide and end a connection.
 //!
 //! EC2's records are written by translation from XML and their layout varies: a list of one item is
-//! often the item itself, an item is a text or an object with `content`, a wrapper named after the
-//! call is there or not. So fields are found by name without regard to case, and ids by what they
+//! often the item itself, an item is a text or an object with `content`, there may be a wrapper
+//! named after the call. So fields are found by name without regard to case, and ids by what they
 //! look like.
 
 use gatekeeper_core::caller::PrincipalArn;
@@ -19,9 +19,9 @@ use super::own_roles::OwnRoles;
 const EVENT: &str = "the CloudTrail event";
 /// EC2's `eventSource`.
 const SOURCES: [&str; 2] = ["ec2.amazonaws.com", "ec2.amazonaws.com.cn"];
-/// The `eventType`s of calls: somebody's, and AWS's own.
+/// The `eventType`s of calls: those of users, and AWS's own.
 const CALLS: [&str; 2] = ["AwsApiCall", "AwsServiceEvent"];
-/// What each `eventName` says.
+/// What each `eventName` means.
 const KINDS: [(&str, HintKind); 4] = [
     ("CreateVpcEndpoint", HintKind::Requested),
     ("DeleteVpcEndpoints", HintKind::Deleted),
@@ -50,9 +50,9 @@ pub(super) fn read_event(
     Ok(decoded)
 }
 
-/// Who called, by an event that EventBridge delivered as what CloudTrail recorded in our own account: a
-/// principal of that account. Whoever may publish to a topic or forward events from elsewhere can write
-/// any name, so nothing else names anybody.
+/// The caller, from an event that EventBridge delivered as a record of CloudTrail in our own
+/// account: a principal of that account. Anybody who may publish to a topic or forward events can
+/// write any name, so no other event names anybody.
 fn caller(
     event: &Map<String, Value>,
     call: &Map<String, Value>,
@@ -75,7 +75,7 @@ fn caller(
     own_roles.are_of(arn.account()).then_some(arn)
 }
 
-/// Reads a record, wherever it comes from. It names nobody.
+/// Reads a record from any source. The hint names nobody.
 pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
     let text = |name: &str| call.get(name).and_then(Value::as_str);
     let part = |name: &str| call.get(name).unwrap_or(&Value::Null);
@@ -83,7 +83,8 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
     if text("eventSource").is_some_and(|source| !is_one_of(source, &SOURCES)) {
         return Ok(Decoded::Ignored(Ignored::OtherCall));
     }
-    // What goes through a VPC endpoint, insights and sign-ins are recorded as well, and are no calls.
+    // CloudTrail also records traffic through VPC endpoints, insights and sign-ins, which are no
+    // calls.
     match part("eventType") {
         Value::Null => {}
         Value::String(kind) if is_one_of(kind, &CALLS) => {}
@@ -120,7 +121,7 @@ pub(super) fn read(call: &Map<String, Value>, own_roles: &OwnRoles) -> Result<De
         Ok(mentioned) => mentioned,
         Err(why) => return Ok(Decoded::Ignored(why)),
     };
-    // A call that certainly was about connections, but does not say which, is a reason to look at all.
+    // The call certainly was about connections but does not say which, so look at all.
     let subjects = match kind {
         HintKind::Accepted | HintKind::Rejected => {
             mentioned.subjects_of_decision(Subject::Everything)
@@ -141,7 +142,8 @@ fn is_one_of(text: &str, known: &[&str]) -> bool {
 
 /// The endpoint that `CreateVpcEndpoint` made, and its service.
 ///
-/// Only the fields that say so: tags and the endpoint's policy may name other endpoints.
+/// This reads only the fields for that, because tags and the endpoint's policy may name other
+/// endpoints.
 fn created(request: &Value, response: &Value) -> Result<Mentioned, Ignored> {
     let endpoint = field(response, "vpcEndpoint").unwrap_or(response);
     let name = [request, endpoint]
@@ -170,7 +172,7 @@ fn created(request: &Value, response: &Value) -> Result<Mentioned, Ignored> {
     Ok(mentioned)
 }
 
-/// What the calls that act on endpoints by id name.
+/// The endpoints in calls that act on endpoints by id.
 ///
 /// Their requests hold these ids and a dry-run flag, nothing else, so every id in them counts: this
 /// covers a text, `content`, `items`, numbered fields, wrappers and layouts that nobody has seen yet.
@@ -180,7 +182,7 @@ fn named(request: &Value, response: &Value, kind: HintKind) -> Result<Mentioned,
         // This call takes no service.
         mentioned.forget_services();
     }
-    // EC2 answers 200 and names the endpoints for which nothing happened.
+    // EC2 answers 200 and names the endpoints that failed.
     if let Some(failures) =
         field(response, "unsuccessful").or_else(|| field(response, "unsuccessfulSet"))
     {
@@ -193,7 +195,7 @@ fn named(request: &Value, response: &Value, kind: HintKind) -> Result<Mentioned,
     Ok(mentioned)
 }
 
-/// The ids under `resourceId`, however deep. Not those in the text of an error message.
+/// The ids under `resourceId`, at any depth, but not those in the text of an error message.
 fn resource_ids(failures: &Value, found: &mut Mentioned) {
     match failures {
         Value::Array(items) => items.iter().for_each(|item| resource_ids(item, found)),
@@ -210,7 +212,7 @@ fn resource_ids(failures: &Value, found: &mut Mentioned) {
     }
 }
 
-/// Whether an `errorCode` says anything.
+/// Whether there is an `errorCode`.
 fn is_given(code: &Value) -> bool {
     match code {
         Value::Null => false,
@@ -221,7 +223,7 @@ fn is_given(code: &Value) -> bool {
     }
 }
 
-/// What is inside the wrapper `<Call>Request` or `<Call>Response`, if there is one.
+/// The content of the wrapper `<Call>Request` or `<Call>Response`, if there is one.
 fn unwrapped<'a>(value: &'a Value, ending: &str) -> &'a Value {
     let wrapper = value.as_object().and_then(|fields| {
         fields
@@ -231,7 +233,7 @@ fn unwrapped<'a>(value: &'a Value, ending: &str) -> &'a Value {
     wrapper.map_or(value, |(_, inner)| inner)
 }
 
-/// A field, whatever the case of its letters.
+/// A field, in any case of its letters.
 fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     let (_, value) = value
         .as_object()?
@@ -240,7 +242,7 @@ fn field<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
     Some(value).filter(|value| !value.is_null())
 }
 
-/// The text of a field, be it a text or an object with `content`.
+/// The text of a field that is a text or an object with `content`.
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_decision_about_attachments_is_a_reason_to_look_for_them_and_for_nothing_else() {
+    fn a_decision_about_attachments_makes_us_look_for_attachments_only() {
         let tgw = "tgw-attach-0123456789abcdef0";
         for (request, expected) in [
             (
@@ -366,7 +368,7 @@ mod tests {
                 }
             }
         }
-        // What is no decision names none.
+        // A call that is no decision names none.
         let request = json!({"VpcEndpointId": tgw});
         let hint = hint(&call("DeleteVpcEndpoints", &request, &Value::Null));
         assert_eq!(hint.subject, Subject::Everything);
@@ -378,7 +380,7 @@ mod tests {
             json!({"VpcEndpointId": [ONE, {"tag": 2, "content": TWO}]}),
             json!({"vpcEndpointIdSet": {"items": [{"vpcEndpointId": ONE}, {"vpcEndpointId": TWO}, {"vpcEndpointId": ONE}]}}),
             json!({"VpcEndpointId.1": ONE, "VpcEndpointId.2": TWO}),
-            // The call takes no service, so one that stands there is not to be relied upon.
+            // The call takes no service, so one in the record is not believed.
             json!({"ServiceId": SERVICE, "VpcEndpointId": [ONE, TWO]}),
             json!({"DeleteVpcEndpointsRequest": {"VpcEndpointId": [{"tag": 1, "content": ONE}, {"tag": 2, "content": TWO}]}}),
         ] {
@@ -395,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_readable_ids_is_a_reason_to_look_further() {
+    fn a_call_without_readable_ids_makes_us_look_further() {
         let accept = |request: Value| {
             hint(&call(
                 "AcceptVpcEndpointConnections",
@@ -437,7 +439,7 @@ mod tests {
             json!({"serviceName": name}),
             json!({"ServiceName": {"tag": 1, "content": name}}),
             json!({"CreateVpcEndpointRequest": plain}),
-            // Known from the answer as well.
+            // The service is known from the answer as well.
             json!({"CreateVpcEndpointRequest": {"ServiceName": ""}}),
             json!(null),
         ] {
@@ -466,7 +468,7 @@ mod tests {
             hint(&without_answer).subject,
             Subject::Service(SERVICE.parse().unwrap())
         );
-        // Written like one of ours, but not to be read: the endpoint is looked up all the same.
+        // The id looks like one of ours but cannot be read; the endpoint is looked up all the same.
         let odd = call(
             "CreateVpcEndpoint",
             &json!({"ServiceName": "com.amazonaws.vpce.us-east-1.vpce-svc-X"}),
@@ -494,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_call_did_not_happen() {
+    fn a_failed_call_is_ignored() {
         let accept = |code: Value| {
             let mut call = call(
                 "AcceptVpcEndpointConnections",
@@ -517,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_for_which_it_did_not_happen_are_left_out() {
+    fn endpoints_that_failed_are_left_out() {
         let request = json!({"ServiceId": SERVICE, "VpcEndpointId": [ONE, TWO]});
         let with = |response: Value| call("RejectVpcEndpointConnections", &request, &response);
         let failure = |id: &str| json!({"error": {"code": "InvalidState", "message": format!("{ONE} {TWO}")}, "resourceId": id});
@@ -556,7 +558,8 @@ mod tests {
         }
         let all = with(json!({"unsuccessful": [failure(ONE), failure(TWO)]}));
         assert_eq!(ignored(&all), Ignored::CallFailed);
-        // With more endpoints than are kept, those that were not kept may have been rejected.
+        // There are more endpoints than we keep, and those that we do not keep may have been
+        // rejected.
         let many: Vec<String> = (0..200).map(|n| format!("vpce-{n:08x}")).collect();
         let failures: Vec<Value> = many[..100].iter().map(|id| failure(id)).collect();
         let call = call(
@@ -571,13 +574,13 @@ mod tests {
     }
 
     #[test]
-    fn our_own_decisions_are_not_taken_for_somebody_elses() {
+    fn our_own_decisions_are_not_mistaken_for_others() {
         let ours = json!({"arn": "arn:aws:sts::111122223333:assumed-role/connections/f"});
         let request = json!({"ServiceId": SERVICE, "VpcEndpointId": ONE});
         for (name, own) in [
             ("AcceptVpcEndpointConnections", true),
             ("RejectVpcEndpointConnections", true),
-            // We never make these; should we, they are news like anybody's.
+            // We never make these calls; if we did, they would count like anybody's.
             ("DeleteVpcEndpoints", false),
             ("CreateVpcEndpoint", false),
         ] {
@@ -592,7 +595,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_call_says_nothing() {
+    fn a_record_that_is_no_call_is_ignored() {
         let mut record = call(
             "AcceptVpcEndpointConnections",
             &json!({"ServiceId": SERVICE, "VpcEndpointId": ONE}),
@@ -619,7 +622,7 @@ mod tests {
         ] {
             record["eventType"] = kind.clone();
             assert_eq!(ignored(&record), Ignored::NoCall, "{kind}");
-            // Alone, by EventBridge under either name, and by SNS.
+            // Alone, from EventBridge under either name, and from SNS.
             let event =
                 |name: &str| json!({"source": "aws.ec2", "detail-type": name, "detail": record});
             let by_event = event("AWS API Call via CloudTrail");
@@ -637,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn what_aws_spells_is_compared_without_case() {
+    fn aws_words_are_compared_without_case() {
         let request = json!({"ServiceId": SERVICE, "VpcEndpointId": ONE});
         for (name, kind) in [
             ("acceptvpcendpointconnections", HintKind::Accepted),

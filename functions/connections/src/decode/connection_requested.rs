@@ -1,4 +1,4 @@
-//! Our own event, with which an integrator asks for a look at a connection.
+//! Decodes our own event, by which an integrator asks us to look at a connection.
 
 use std::str::FromStr;
 
@@ -12,8 +12,8 @@ use super::malformed::Malformed;
 
 const EVENT: &str = "the Connection Requested event";
 
-/// Reads the event. Unlike a notification it is a contract, so a wrong id is said to be wrong:
-/// whoever sends it can correct it.
+/// Reads the event. Unlike a notification it is a contract, so a wrong id is reported: the sender
+/// can correct it.
 pub(super) fn read(event: &Map<String, Value>) -> Result<Decoded, Malformed> {
     let detail = detail_of(EVENT, event)?;
     let service_id = id(&detail, "service_id", "detail.service_id")?;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn a_mistake_is_named() {
         let event = "in the Connection Requested event, ";
         for (detail, sentence) in [
             (

@@ -1,29 +1,30 @@
-//! What Lambda hands over, split into records.
+//! Splits Lambda's payload into records.
 
 use serde_json::Value;
 
 use super::Malformed;
 
-/// One record as it lies in the queue, or is handed over directly.
+/// One record from the queue, or from a direct invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// SQS's `messageId`, by which a record is given back to the queue.
     pub id: Option<String>,
-    /// What [`decode`](super::decode) reads.
+    /// The text that [`decode`](super::decode) reads.
     pub body: String,
 }
 
-/// What an invocation carries.
+/// The records of an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Invocation {
-    /// A batch from an SQS queue: a record that failed is answered by its id, and comes again.
+    /// A batch from an SQS queue: a record that failed is named by its id, and is delivered again.
     Queue(Vec<Record>),
-    /// EventBridge or SNS invoked the function themselves: only the whole can be tried again.
+    /// EventBridge or SNS invoked the function directly: only the whole can be tried again.
     Direct(Vec<Record>),
 }
 
-/// Splits the payload of an invocation. It looks no further than at the records' outside: whether a
-/// record makes sense is for [`decode`](super::decode), so that a bad one spoils no other.
+/// Splits the payload of an invocation. It does not look into the records:
+/// [`decode`](super::decode) finds out whether a record is valid, so that a bad one does not affect
+/// the others.
 ///
 /// # Errors
 /// [`Malformed::NotAnEvent`] if the payload is no object, or has no records in its `Records`.
@@ -37,9 +38,9 @@ pub fn invocation(mut payload: Value) -> Result<Invocation, Malformed> {
     }
 }
 
-/// Any document expanded to single records, to feed a queue with: an event of SQS gives the bodies of
-/// its records, any other event with `Records` the records, everything else itself. Nothing is left
-/// out: what makes no sense stays a record, which [`decode`](super::decode) finds malformed.
+/// Any document expanded to single records, to feed a queue with: an event of SQS gives the bodies
+/// of its records, any other event with `Records` the records, everything else itself. Nothing is
+/// left out: an invalid part stays a record, which [`decode`](super::decode) finds malformed.
 ///
 /// A JSON array is one record here. A caller that reads files of arrays splits them first.
 #[must_use]
@@ -50,7 +51,7 @@ pub fn records_of(mut document: Value) -> Vec<Record> {
     }
 }
 
-/// Takes the records out of an event that has some.
+/// Takes the records out of an event, if it has some.
 fn records_in(event: &mut Value) -> Option<Vec<Value>> {
     let records = event.get_mut("Records")?.as_array_mut()?;
     (!records.is_empty()).then(|| std::mem::take(records))
@@ -83,7 +84,8 @@ fn record(mut record: Value) -> Record {
     match record.get_mut("body").map(Value::take) {
         Some(Value::String(body)) => Record { id, body },
         body => {
-            // SQS never does this. Kept whole, so that decoding says what is wrong with it.
+            // SQS never does this. Keep the record whole, so that decoding says what is wrong with
+            // it.
             if let (Some(body), Some(fields)) = (body, record.as_object_mut()) {
                 fields.insert("body".to_owned(), body);
             }
@@ -135,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_a_body_spoils_no_other() {
+    fn a_record_without_a_body_does_not_affect_the_others() {
         let batch = json!({"Records": [
             {"messageId": "1", "eventSource": "aws:sqs"},
             {"messageId": "2", "eventSource": "aws:sqs", "body": {"a": 1}},
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn sns_and_eventbridge_hand_over_directly() {
+    fn sns_and_eventbridge_invoke_directly() {
         let sns = json!({"EventSource": "aws:sns", "Sns": {"Message": ""}});
         let both = json!({"Records": [sns, sns]});
         let records = vec![
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_an_event_is_malformed_and_stays_one_record() {
+    fn a_payload_that_cannot_be_an_event_is_malformed_and_stays_one_record() {
         for payload in [
             json!(null),
             json!(42),
@@ -200,7 +202,7 @@ mod tests {
             assert_eq!(records, [record(None, &payload.to_string())]);
             assert!(decode(&records[0].body, &OwnRoles::default()).is_err());
         }
-        // An object might be anything: decoding says.
+        // An object might be anything; decoding finds out.
         let records = vec![record(None, "{}")];
         assert_eq!(
             invocation(json!({})),

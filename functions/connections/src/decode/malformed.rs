@@ -1,25 +1,25 @@
-//! What is wrong with a record, in one sentence that stays short whatever the record holds.
+//! Errors about records, in one sentence that is short for any record.
 
 use serde_json::Value;
 
 /// How many characters of a record an error shows.
 const SHOWN: usize = 80;
 
-/// Why a record cannot be read. It will not read better the next time.
+/// Why a record cannot be read. A retry does not help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("the body is empty")]
     Empty,
-    /// Text that is no event and tells of none.
+    /// Text that is no event and mentions none.
     #[error("the body is not JSON and names neither an endpoint nor a service ({reason}): {shown}")]
     NotJson {
-        /// What the JSON parser says.
+        /// The JSON parser's message.
         reason: String,
         /// How the body begins.
         shown: String,
     },
-    /// JSON of none of the shapes that we know, that names neither an endpoint nor a service.
+    /// JSON of an unknown shape that names neither an endpoint nor a service.
     #[error("the JSON is none of the events that are understood here: {shown}")]
     NotAnEvent {
         /// How the JSON begins.
@@ -28,10 +28,10 @@ pub enum Malformed {
     /// Events inside events inside events.
     #[error("events lie inside one another more than {most} deep")]
     TooDeep {
-        /// How deep they may lie.
+        /// The maximum depth.
         most: usize,
     },
-    /// A known event with a field that is not what it must be.
+    /// A known event with an invalid field.
     #[error("in {event}, `{field}` {problem}")]
     Field {
         /// The event, with its article.
@@ -78,8 +78,8 @@ fn shortened(text: &str) -> String {
     printable(text, SHOWN)
 }
 
-/// At most `most` characters of a text from outside. What does not print (line ends, terminal
-/// sequences, marks that turn the direction of writing) is escaped, so it cannot forge a line.
+/// At most `most` characters of a text from outside. Characters that do not print (line ends,
+/// terminal sequences, direction marks) are escaped, so that the text cannot forge a line.
 pub(super) fn printable(text: &str, most: usize) -> String {
     let mut shown = String::new();
     let mut rest = text.chars();

@@ -1,4 +1,4 @@
-//! The ids in a text or a document whose layout is nobody's promise.
+//! Finds ids in a text or a document whose layout nobody guarantees.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(super) struct Mentioned {
     services: UpTo<ServiceId, MOST_SERVICES>,
     endpoints: UpTo<EndpointId, MOST_ENDPOINTS>,
-    /// Whether there is the id of a Transit Gateway attachment.
+    /// Whether there is an id of a Transit Gateway attachment.
     attachments: bool,
 }
 
@@ -23,10 +23,10 @@ impl Mentioned {
         mentioned
     }
 
-    /// Adds what a text names. An id ends where no letter, digit or dash follows.
+    /// Adds the ids in a text. An id ends where no letter, digit or dash follows.
     pub(super) fn add(&mut self, text: &str) {
-        // One pass that stops to remember at the limits. Collecting everything first, without
-        // repeats, would take quadratic time on a text that is nothing but ids.
+        // This is one pass that stops adding at the limits. If it collected everything without
+        // repeats first, a text of nothing but ids would take quadratic time.
         let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
         for word in words {
             self.attachments |= word.starts_with("tgw-attach-");
@@ -53,7 +53,7 @@ impl Mentioned {
         self.services = UpTo::default();
     }
 
-    /// Leaves endpoints out. Says whether that left none of those there were.
+    /// Removes endpoints. Answers whether that removed all that there were.
     pub(super) fn leave_out(&mut self, others: &Mentioned) -> bool {
         let before = self.endpoints.found.len();
         self.endpoints
@@ -62,8 +62,8 @@ impl Mentioned {
         before > 0 && self.endpoints.found.is_empty() && !self.endpoints.more
     }
 
-    /// Where to look for what a call decided: where [`Mentioned::subjects`] says, unless it names
-    /// attachments and no endpoint.
+    /// Where to look after a decision: like [`Mentioned::subjects`], unless it names attachments
+    /// and no endpoint.
     pub(super) fn subjects_of_decision(self, fallback: Subject) -> Vec<Subject> {
         if !self.attachments || !self.endpoints.found.is_empty() {
             return self.subjects(fallback);
@@ -75,7 +75,7 @@ impl Mentioned {
         services.map(|id| Subject::Attachments(Some(id))).collect()
     }
 
-    /// Where to look: at the endpoints, else at their services, else where `fallback` says.
+    /// Where to look: at the endpoints; without any, at the services; without any, at `fallback`.
     pub(super) fn subjects(self, fallback: Subject) -> Vec<Subject> {
         let Self {
             mut services,
@@ -83,7 +83,7 @@ impl Mentioned {
             ..
         } = self;
         if !endpoints.found.is_empty() && !endpoints.more {
-            // Of several services nothing says which endpoint belongs to which.
+            // With several services it is unknown which endpoint belongs to which.
             let only = services.found.len() == 1;
             return vec![Subject::Endpoints {
                 service_id: services.found.pop().filter(|_| only),
@@ -97,7 +97,7 @@ impl Mentioned {
     }
 }
 
-/// A small set in order of arrival that remembers that there was more.
+/// A small set in order of arrival that remembers whether there was more.
 #[derive(Debug)]
 struct UpTo<T, const MOST: usize> {
     found: Vec<T>,
@@ -131,8 +131,8 @@ impl<T: Clone + Eq + Hash, const MOST: usize> UpTo<T, MOST> {
 
 /// Every text in a document, names of fields included.
 ///
-/// Not the document's own text: in that, an id behind an escaped line end reads `\nvpce-…` and
-/// would be taken for a longer word.
+/// This does not read the document's own text: in that, an id after an escaped line end reads
+/// `\nvpce-…` and would look like a longer word.
 pub(super) fn each_text(value: &Value, see: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => see(text),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_services_none_is_said_to_be_the_endpoints_one() {
+    fn with_several_services_none_is_called_the_endpoints_one() {
         assert_eq!(
             subjects("vpce-svc-0a1b2c3d vpce-svc-11111111 vpce-0a1b2c3d"),
             endpoints(None, &["vpce-0a1b2c3d"])

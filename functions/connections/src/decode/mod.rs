@@ -1,15 +1,15 @@
-//! What an event says, reduced to where to look: pure, and never a word about who owns an endpoint.
+//! Reduces an event to where to look. This is pure, and never says who owns an endpoint.
 //!
-//! [`invocation()`] splits what Lambda hands over into records, [`decode`] turns the body of one record
+//! [`invocation()`] splits Lambda's payload into records, [`decode`] turns the body of one record
 //! into hints. A body may hold another event as text (SNS in SQS, EventBridge in SNS, …); each is
 //! opened in turn, up to a small depth.
 //!
 //! | event | gives |
 //! | --- | --- |
-//! | SNS connection notification, whatever its text | the ids in it, else the service, else the topic |
-//! | its text alone, by raw message delivery | the ids in it, else what it says has happened |
+//! | SNS connection notification with any text | the ids in it, else the service, else the topic |
+//! | its text alone, by raw message delivery | the ids in it, else the kind of change that it names |
 //! | AWS CloudTrail record of one of four EC2 calls | the ids in it |
-//! | the same as EventBridge's event of our own account | who accepted or rejected, besides |
+//! | the same as EventBridge's event of our own account | also who accepted or rejected |
 //! | our own `Connection Requested` | its `service_id` and `endpoint_id` |
 //! | any other event of these kinds | [`Ignored`] |
 //! | anything else | [`Malformed`] |
@@ -40,7 +40,7 @@ pub use own_roles::{InvalidRoleArn, OwnRoles};
 /// Reads the body of one record. However much it holds, it has no more looked up than
 /// [`Budget::of_record`] allows.
 ///
-/// `own_roles` are the roles that this deployment calls EC2 with. By them its own account is known.
+/// `own_roles` are the roles that this deployment calls EC2 with. They also tell its own account.
 ///
 /// # Errors
 /// [`Malformed`] if the body is no event that this function understands. A body that holds several
@@ -53,7 +53,7 @@ pub fn decode(body: &str, own_roles: &OwnRoles) -> Result<Decoded, Malformed> {
     })
 }
 
-/// The hints as far as one record may have us look, each once.
+/// The hints within the budget of one record, each once.
 fn within_budget(hints: Vec<Hint>) -> Vec<Hint> {
     let mut budget = Budget::of_record();
     let mut known = HashSet::new();

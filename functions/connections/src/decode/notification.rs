@@ -1,4 +1,5 @@
-//! SNS notifications: what AWS PrivateLink says of a connection, in a text that it does not document.
+//! Decodes SNS notifications: AWS PrivateLink's messages about a connection, whose text AWS does
+//! not document.
 
 use std::borrow::Cow;
 
@@ -40,8 +41,8 @@ pub(super) fn read(envelope: &Map<String, Value>) -> Read<'_> {
     })
 }
 
-/// Reads the text of a notification without its envelope; none if it names no ids and does not say that
-/// something happened, since then it is anything.
+/// Reads the text of a notification without its envelope. `None` if it neither names ids nor says
+/// what happened, since it could then be anything.
 pub(super) fn read_bare(message: &Value) -> Option<Decoded> {
     let mentioned = Mentioned::in_value(message);
     let kind = kind(message, None);
@@ -59,11 +60,11 @@ fn hints_of(mentioned: Mentioned, fallback: Subject, kind: HintKind) -> Decoded 
     Decoded::Hints(hints.collect())
 }
 
-/// What happened, if a field of the message or the subject says so in one of the words that the
-/// notification is configured with. Words that contradict each other say nothing.
+/// What happened, if a field of the message or the subject is one of the words that the
+/// notification is configured with. Contradicting words count as none.
 fn kind(message: &Value, subject: Option<&str>) -> HintKind {
     let mut said = Vec::new();
-    // Whole fields, not words in them: "to accept it, open the console" says nothing.
+    // Compare whole fields, not words in them: "to accept it, open the console" says nothing.
     each_text(message, &mut |text| said.extend(kind_of(text)));
     let words = subject
         .unwrap_or_default()
@@ -142,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_usable_topic_it_stands_for_everything() {
+    fn without_a_usable_topic_it_means_everything() {
         for topic in [
             json!(null),
             json!(7),
@@ -153,7 +154,7 @@ mod tests {
             let hint = one(&json!({"Type": "Notification", "TopicArn": topic, "Message": "hello"}));
             assert_eq!(hint.subject, Subject::Everything);
         }
-        // Not what SNS sends, but no reason to lose it either.
+        // SNS does not send this, but it must not be lost either.
         let hint = one(&json!({"Type": "Notification", "TopicArn": TOPIC}));
         assert_eq!(hint.subject, Subject::Topic(TOPIC.to_owned()));
         let hint =
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_count_wherever_they_stand() {
+    fn ids_count_at_any_place() {
         let service = Some("vpce-svc-0a1b2c3d4e5f60718");
         for message in [
             r#"{"vpcEndpointId":"vpce-0123456789abcdef0","serviceId":"vpce-svc-0a1b2c3d4e5f60718"}"#,
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn kind_is_what_a_field_or_the_subject_says() {
+    fn the_kind_is_a_field_or_the_subject() {
         let table = [
             (r#"{"eventType":"Connect"}"#, None, HintKind::Requested),
             (r#"{"a":[{"event":"ACCEPT"}]}"#, None, HintKind::Accepted),
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notification_in_the_dress_of_an_aws_event_still_counts() {
+    fn a_notification_that_looks_like_an_aws_event_still_counts() {
         let message = json!({"source": "aws.vpce", "detail-type": "Connection State Change",
             "detail": {"event": "Connect", "vpcEndpointId": "vpce-0123456789abcdef0"}});
         let hint = notified(&message.to_string(), None);
@@ -270,7 +271,8 @@ mod tests {
                 json!({"source": "aws.s3", "detail-type": "Object Created", "detail": {}}),
                 Ignored::OtherEvent,
             ),
-            // Were this taken for a notification, asking EC2 would be the cause of being asked to ask.
+            // If this counted as a notification, our own questions to EC2 would cause further
+            // questions.
             (
                 json!({"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": {
                 "eventSource": "ec2.amazonaws.com", "eventName": "DescribeVpcEndpointConnections",

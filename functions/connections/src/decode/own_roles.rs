@@ -1,12 +1,12 @@
-//! Which AWS CloudTrail records are of our own making.
+//! Recognizes AWS CloudTrail's records of our own calls.
 
 use gatekeeper_core::ids::AccountId;
 use serde_json::Value;
 
 /// The IAM roles that this deployment calls EC2 with.
 ///
-/// Their accepts and rejects come back as CloudTrail events, and must not be taken for a decision of
-/// somebody else.
+/// Their accepts and rejects come back as CloudTrail events, and must not be mistaken for somebody
+/// else's decisions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OwnRoles(Vec<Role>);
 
@@ -20,17 +20,17 @@ struct Role {
     arn: String,
     partition: String,
     account: AccountId,
-    /// Without the path: the ARN of a session does not carry it. A name is unique in its account
-    /// whatever the path, so the name alone identifies the role.
+    /// The name without the path, because the ARN of a session does not have the path. A name is
+    /// unique in its account, so it identifies the role.
     name: String,
 }
 
 impl OwnRoles {
-    /// Parses the ARNs of roles, `arn:aws:iam::123456789012:role/path/name`. No ARN is fine: then
-    /// every call is somebody else's.
+    /// Parses the ARNs of roles, `arn:aws:iam::123456789012:role/path/name`. The list may be empty:
+    /// then every call is somebody else's.
     ///
     /// # Errors
-    /// [`InvalidRoleArn`] for the first text that is none.
+    /// [`InvalidRoleArn`] for the first text that is not one.
     pub fn parse<'a>(arns: impl IntoIterator<Item = &'a str>) -> Result<Self, InvalidRoleArn> {
         let roles = arns.into_iter().map(|arn| {
             Role::parse(arn).ok_or_else(|| InvalidRoleArn(arn.chars().take(200).collect()))
@@ -38,8 +38,8 @@ impl OwnRoles {
         Ok(Self(roles.collect::<Result<_, _>>()?))
     }
 
-    /// Whether an account is the one that this deployment is in: that of its roles. Without roles it is
-    /// not known, and then none is.
+    /// Whether this is the account of the deployment, which is that of its roles. Without roles it
+    /// is unknown, and no account is.
     pub(super) fn are_of(&self, account: &str) -> bool {
         self.0.iter().any(|role| role.account.as_str() == account)
     }
@@ -99,7 +99,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Partition, account and resource of the ARN of a service that has no Region in its ARNs.
+/// Partition, account and resource of an ARN, for services without a Region in their ARNs.
 fn arn_of<'a>(service: &str, arn: &'a str) -> Option<(&'a str, &'a str, &'a str)> {
     let (partition, rest) = arn.strip_prefix("arn:")?.split_once(':')?;
     let (account, resource) = rest
@@ -142,7 +142,7 @@ mod tests {
             json!({"arn": "arn:aws-cn:sts::111122223333:assumed-role/connections/x"}),
             json!({"arn": "arn:aws:sts::111122223333:assumed-role/connections-2/x"}),
             json!({"arn": "arn:aws:sts::111122223333:assumed-role/Connections/x"}),
-            // A session's name is the caller's to choose.
+            // The caller chooses the name of a session.
             json!({"arn": "arn:aws:sts::111122223333:assumed-role/Admin/connections"}),
             json!({"arn": "arn:aws:sts::111122223333:assumed-role/connections"}),
             json!({"arn": "arn:aws:iam::111122223333:user/connections"}),

@@ -1,4 +1,4 @@
-//! Which of the known events a document is, told by the fields that its sender always writes.
+//! Finds out which known event a document is, by the fields that its sender always writes.
 
 use serde_json::{Map, Value};
 
@@ -24,8 +24,8 @@ pub(super) enum Shape<'a> {
 }
 
 impl<'a> Shape<'a> {
-    /// Strict, because the text of an SNS notification may be any document: one that is not surely an
-    /// event must be left to be searched for ids.
+    /// This is strict, because the text of an SNS notification may be any document: one that may be
+    /// no event must be searched for ids.
     pub(super) fn of(value: &'a Value) -> Option<Self> {
         let object = value.as_object()?;
         let text = |name: &str| object.get(name).and_then(Value::as_str);

@@ -1,4 +1,4 @@
-//! Every kind of event alone, wrapped, and handed over directly; and that nothing makes decoding panic.
+//! Every kind of event, alone, wrapped, and from a direct invocation; and decoding never panics.
 
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ fn topic() -> Subject {
     Subject::Topic(TOPIC.to_owned())
 }
 
-/// What each single event says.
+/// The content of each single event.
 fn expected(name: &str) -> Decoded {
     let one = || endpoints(Some(SERVICE), &[ONE]);
     match name {
@@ -105,7 +105,7 @@ fn expected(name: &str) -> Decoded {
     }
 }
 
-/// The same where it comes from whoever likes to send it.
+/// The same from a sender whom we do not believe about names.
 fn nameless(said: Decoded) -> Decoded {
     match said {
         Decoded::Hints(mut hints) => {
@@ -163,7 +163,7 @@ fn each_event_says_the_same_alone_and_in_every_wrapping_but_for_names() {
             (true, vec![Ok(said.clone()), Ok(said.clone())]),
             "{name} in a queue"
         );
-        // Whoever wraps an event could write any name into it.
+        // The sender of a wrapped event could write any name into it.
         let said = nameless(said);
         assert_eq!(
             handed_over(by_sns(text)),
@@ -186,7 +186,7 @@ fn each_event_says_the_same_alone_and_in_every_wrapping_but_for_names() {
 }
 
 #[test]
-fn batches_as_lambda_hands_them_over() {
+fn batches_are_read_as_lambda_delivers_them() {
     let one = || endpoints(Some(SERVICE), &[ONE]);
     let anything = || hint(HintKind::Unspecified, topic(), None);
     for (name, text) in BATCHES {
@@ -211,7 +211,7 @@ fn batches_as_lambda_hands_them_over() {
 }
 
 #[test]
-fn what_is_no_event_is_malformed_in_one_short_sentence() {
+fn a_body_that_is_no_event_is_malformed_in_one_short_sentence() {
     let none = "the JSON is none of the events that are understood here: ";
     let text = "the body is not JSON and names neither an endpoint nor a service ";
     for (body, sentence) in [
@@ -256,7 +256,7 @@ fn what_is_no_event_is_malformed_in_one_short_sentence() {
 }
 
 #[test]
-fn events_lie_only_so_deep_inside_one_another() {
+fn events_are_nested_only_so_deep() {
     let inside = |levels: usize| {
         let mut body = "at the bottom".to_owned();
         for _ in 0..levels {
@@ -282,7 +282,7 @@ fn events_lie_only_so_deep_inside_one_another() {
         decoded(&batch.to_string()),
         Err(Malformed::TooDeep { .. })
     ));
-    // JSON nested past what the parser takes is a text like any other.
+    // JSON that is nested deeper than the parser allows counts as text.
     let brackets = "[".repeat(100_000);
     assert!(matches!(decoded(&brackets), Err(Malformed::NotJson { .. })));
     assert!(decoded(&notified(&brackets).to_string()).is_ok());
@@ -301,7 +301,7 @@ fn several_events_in_one_body_give_all_their_hints() {
     let mixed = json!({"Records": [{"not": "known"}, accept]}).to_string();
     let accepted = nameless(expected("cloudtrail-accept"));
     assert_eq!(decoded(&mixed), Ok(accepted.clone()));
-    // The same twice is the same.
+    // The same event twice counts once.
     assert_eq!(
         decoded(&body(&[&bad, &accept, &other, &accept])),
         Ok(accepted)
@@ -322,7 +322,7 @@ fn several_events_in_one_body_give_all_their_hints() {
 }
 
 #[test]
-fn nothing_that_an_event_says_of_an_owner_changes_what_is_read() {
+fn no_claim_about_an_owner_changes_the_result() {
     let mut changed = 0;
     for (name, text) in SINGLE {
         let mut other = text.to_owned();
@@ -336,7 +336,7 @@ fn nothing_that_an_event_says_of_an_owner_changes_what_is_read() {
     assert!(changed >= 10, "{changed}");
 }
 
-/// An accept as EventBridge hands it over, with something changed.
+/// An accept as EventBridge delivers it, with a change.
 fn accept_with(change: impl FnOnce(&mut Value)) -> Value {
     let mut event = parsed(SINGLE[9].1);
     change(&mut event);
@@ -366,7 +366,7 @@ fn only_eventbridge_with_a_call_in_our_own_account_names_anybody() {
         own["detail"].clone(),
         json!({"Records": [own["detail"]]}),
         json!({"Records": [own]}),
-        // Inside SNS's envelope, whatever that is inside of.
+        // Inside SNS's envelope, at any level.
         enveloped.clone(),
         by_sns(&text),
         by_sns(&enveloped.to_string()),
@@ -378,7 +378,7 @@ fn only_eventbridge_with_a_call_in_our_own_account_names_anybody() {
         // A queue's record in another's body.
         queued(&[&text]),
         json!({"eventSource": "aws:sqs", "body": text}),
-        // What only PutEvents makes, which cannot send in the name of aws.ec2.
+        // Only PutEvents can make this, and it cannot send in the name of aws.ec2.
         accept_with(|event| event["detail"] = json!(event["detail"].to_string())),
     ] {
         assert_eq!(actor_of(&body), None, "{body}");
@@ -408,7 +408,7 @@ fn a_call_in_another_account_or_in_an_unknown_one_names_nobody() {
     ] {
         assert_eq!(actor_of(&body), None, "{body}");
     }
-    // Whose roles are not known does not know its account.
+    // Without its roles the deployment does not know its account.
     let own = accept_with(|_| {}).to_string();
     let Ok(Decoded::Hints(hints)) = decode(&own, &OwnRoles::default()) else {
         panic!("no hints");
@@ -445,16 +445,16 @@ fn only_a_principal_of_our_own_account_is_a_name() {
     ] {
         assert_eq!(actor_of(&by(bad.clone())), None, "{bad}");
     }
-    // Who creates and deletes endpoints decides nothing.
+    // Creating and deleting endpoints decides nothing.
     for name in ["CreateVpcEndpoint", "DeleteVpcEndpoints"] {
         let call = accept_with(|event| event["detail"]["eventName"] = json!(name));
         assert_eq!(actor_of(&call), None, "{name}");
     }
 }
 
-/// With raw message delivery, SNS hands over a notification's text without an envelope.
+/// With raw message delivery, SNS sends a notification's text without an envelope.
 #[test]
-fn a_notification_without_its_envelope_says_what_it_says_within() {
+fn a_notification_without_its_envelope_means_the_same() {
     let everything = |kind| hint(kind, Subject::Everything, None);
     let one = |kind, service| hint(kind, endpoints(service, &[ONE]), None);
     let service = Some(SERVICE);
@@ -485,13 +485,13 @@ fn a_notification_without_its_envelope_says_what_it_says_within() {
                 None,
             ),
         ),
-        // No ids, and yet a word that only a notification has as a field.
+        // There are no ids, but a word that only a notification has as a field.
         (
             json!({"event": "Connect"}).to_string(),
             everything(HintKind::Requested),
         ),
         ("Accept".to_owned(), everything(HintKind::Accepted)),
-        // In the dress of an event of AWS's own.
+        // It looks like an event of AWS's own.
         (
             json!({"source": "aws.vpce", "detail-type": "Connection State Change",
                 "detail": {"event": "Connect", "vpcEndpointId": ONE}})
@@ -506,7 +506,7 @@ fn a_notification_without_its_envelope_says_what_it_says_within() {
             "{text}"
         );
     }
-    // A known event that is malformed is not rescued by its ids.
+    // The ids in a malformed known event do not count.
     let bad = json!({"source": "privatelink.gatekeeper", "detail-type": "Connection Requested",
         "detail": {"endpoint_id": "vpce-nope", "note": ONE}});
     assert!(matches!(
@@ -515,9 +515,10 @@ fn a_notification_without_its_envelope_says_what_it_says_within() {
     ));
 }
 
-/// However large a record is and however events lie inside one another, it has only so much looked up.
+/// A record causes only a bounded number of look-ups, however large it is and however events are
+/// nested in it.
 #[test]
-fn no_record_has_more_looked_up_than_its_budget() {
+fn no_record_causes_more_look_ups_than_its_budget() {
     let id = |n: usize| format!("vpce-{n:017x}");
     let deletion = |n: usize| {
         let ids: Vec<String> = (n * 100..(n + 1) * 100).map(id).collect();
@@ -552,14 +553,14 @@ fn no_record_has_more_looked_up_than_its_budget() {
                 .iter()
                 .filter(|hint| hint.subject.endpoints().is_empty());
             assert!(others.count() <= MOST_SERVICES + MOST_TOPICS + 1);
-            // What is beyond is looked for among everything, and not forgotten.
+            // Everything is looked through for the rest, so that it is not forgotten.
             assert!(hints.iter().any(|hint| hint.subject == Subject::Everything));
         }
     }
 }
 
 #[test]
-fn the_largest_bodies_take_no_time_to_speak_of() {
+fn the_largest_bodies_are_read_quickly() {
     const SIZE: usize = 1024 * 1024;
     let ids: String = (0..SIZE / 14).map(|n| format!("vpce-{n:08x} ")).collect();
     let services: String = (0..SIZE / 18)
@@ -589,7 +590,7 @@ fn the_largest_bodies_take_no_time_to_speak_of() {
         decoded(&notified(&message).to_string()).unwrap();
         let _ = decoded(&message);
     }
-    // 20 readings of 1 MiB, four times what a queue takes by default. Quadratic work would need
+    // 20 readings of 1 MiB, four times the default limit of a queue. Quadratic work would take
     // minutes; the limit is generous because the tests run unoptimised on shared machines.
     assert!(
         start.elapsed() < Duration::from_secs(20),
@@ -685,7 +686,7 @@ fn places(value: &Value, at: &str, all: &mut Vec<String>) {
     }
 }
 
-/// Reads it in every way there is, and checks what must hold of any result.
+/// Reads it in every way, and checks properties of any result.
 fn survives(value: &Value) -> Result<(), TestCaseError> {
     let text = value.to_string();
     sound(&decoded(&text), &text)?;
@@ -717,7 +718,7 @@ fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseEr
                     }
                     Subject::Topic(arn) => prop_assert!(arn.starts_with("arn:")),
                     Subject::Service(_) | Subject::Attachments(_) | Subject::Everything => {}
-                    // Who owns an endpoint is EC2's to say (S4).
+                    // EC2 says who owns an endpoint (S4).
                     Subject::Consumer { .. } => prop_assert!(false, "{:?}", hint),
                 }
             }
@@ -732,10 +733,10 @@ fn sound(read: &Result<Decoded, Malformed>, text: &str) -> Result<(), TestCaseEr
     Ok(())
 }
 
-/// What EventBridge puts out of its archive carries a field more.
+/// An event that EventBridge replays from its archive has one more field.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-archive.html>
 #[test]
-fn a_replayed_event_says_what_it_said_the_first_time() {
+fn a_replayed_event_means_what_it_meant_the_first_time() {
     let mut replayed = 0;
     for (name, text) in SINGLE {
         let mut event = parsed(text);
@@ -755,20 +756,20 @@ fn a_replayed_event_says_what_it_said_the_first_time() {
 
 proptest! {
     #[test]
-    fn any_json_is_survived(value in any_json()) {
+    fn any_json_is_read_without_panic(value in any_json()) {
         survives(&value)?;
     }
 
     #[test]
-    fn any_text_is_survived(text in any::<String>()) {
+    fn any_text_is_read_without_panic(text in any::<String>()) {
         sound(&decoded(&text), &text)?;
-        // A notification is never malformed, whatever its text, unless the text is an event.
+        // A notification is never malformed, unless its text is an event.
         let read = decoded(&notified(&text).to_string());
         prop_assert!(matches!(read, Ok(Decoded::Hints(_))), "{:?}", read);
     }
 
     #[test]
-    fn any_change_to_a_real_event_is_survived(
+    fn any_change_to_a_real_event_is_read_without_panic(
         which in 0..SINGLE.len() + BATCHES.len(),
         place in any::<proptest::sample::Index>(),
         other in any_json(),
@@ -782,7 +783,7 @@ proptest! {
     }
 
     #[test]
-    fn any_cut_of_a_real_event_is_survived(
+    fn any_part_of_a_real_event_is_read_without_panic(
         which in 0..SINGLE.len() + BATCHES.len(),
         at in any::<proptest::sample::Index>(),
     ) {

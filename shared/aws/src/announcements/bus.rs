@@ -1,7 +1,7 @@
-//! Putting what everybody is told on an EventBridge bus, if there is one: ten events in a call.
+//! Puts announcements on an EventBridge bus, if there is one: ten events in a call.
 //!
-//! It comes after topics and e-mail, and begins no call that could outlast the invocation: a bus that does
-//! not answer keeps nobody from being told, or from being told once.
+//! It comes after topics and e-mail, and begins no call that could outlast the invocation. A bus
+//! that does not answer neither keeps people from being notified nor makes them be notified twice.
 
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_smithy_types::DateTime;
@@ -30,14 +30,14 @@ pub(super) struct Bus {
 enum PutResult {
     /// It says of each event what became of it.
     Taken,
-    /// It refuses the call for what is in it, and why.
+    /// It refuses the call because of an event in it, for this reason.
     Refused(String),
-    /// It does not answer, or not us.
+    /// It does not answer, or refuses us.
     None,
 }
 
 impl Bus {
-    /// None if nothing is put on any.
+    /// `None` if there is no bus.
     pub(super) fn new(clients: &Clients, config: &AnnouncementsConfig) -> Option<Self> {
         let bus = config.event_bus.clone()?;
         Some(Self {
@@ -47,13 +47,13 @@ impl Bus {
         })
     }
 
-    /// Where the deployment is, of which events tell.
+    /// The account and Region of the deployment, which the events name.
     pub(super) fn home(&self) -> &Home {
         &self.home
     }
 
-    /// Puts as many as it can while there is time. What fails stays where it was, and so does what follows
-    /// a call that was not answered.
+    /// Puts as many events as it can while there is time. Events that fail stay in the outbox, and
+    /// so do the events after a call without an answer.
     pub(super) async fn put(&self, events: &[Event], in_time: impl Fn() -> bool) -> Published {
         let mut published = Published::default();
         for batch in batches(events) {
@@ -70,8 +70,8 @@ impl Bus {
         published
     }
 
-    /// Puts one batch; false if EventBridge does not answer, or not us. Where it refuses the call for one of
-    /// the events, each is tried by itself.
+    /// Puts one batch; false if EventBridge does not answer, or refuses us. If it refuses the call
+    /// because of one event, each event is tried alone.
     async fn put_all(&self, batch: &[Event], published: &mut Published) -> bool {
         match self.put_batch(batch, published).await {
             PutResult::Taken => return true,
@@ -106,7 +106,7 @@ impl Bus {
                 return PutResult::None;
             }
         };
-        // One answer for each entry, in their order. Only what has an id of its own is on the bus.
+        // One answer for each entry, in order. Only an entry with an id is on the bus.
         let mut answers = output.entries().iter();
         for event in batch {
             let answer = answers.next();
@@ -133,7 +133,7 @@ impl Bus {
         PutResult::Taken
     }
 
-    /// The call that puts this.
+    /// The call that puts events.
     fn putting(&self, what: &str) -> Call {
         let what = format!("{what} could not be put on the event bus {}", self.arn);
         Call::new(Step::Announce, "events:PutEvents", Retryable::Publish, what)
@@ -151,7 +151,8 @@ impl Bus {
     }
 }
 
-/// The events, as many to a call as EventBridge takes. One that is too large by itself comes alone.
+/// The events, in batches as large as EventBridge takes. An event that is too large gets a batch of
+/// its own.
 fn batches(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     let (mut count, mut bytes) = (1, events.first().map_or(0, Event::size));
     events.chunk_by(move |_, next| {
@@ -165,11 +166,12 @@ fn batches(events: &[Event]) -> impl Iterator<Item = &[Event]> {
     })
 }
 
-/// What an entry's code says of the next try; none if there is none to make: EventBridge does not take this
-/// event, and neither does it tomorrow.
+/// The failure for an entry's code; `None` if a retry is useless because EventBridge will never
+/// take this event.
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>
 fn failure_of(call: &Call, code: &str, said: &str) -> Option<Error> {
-    // Of the bus's policy and not of the event: who mends it wants what waited.
+    // These concern the bus's policy and not the event. Whoever corrects the policy wants the
+    // events that waited.
     let of_the_bus = [
         "InvalidAccountIdException",
         "NotAuthorizedForDetailTypeException",
@@ -184,7 +186,7 @@ fn failure_of(call: &Call, code: &str, said: &str) -> Option<Error> {
     Some(error.with_code(code))
 }
 
-/// Whether a code says that EventBridge does not take a call for what is in it.
+/// Whether EventBridge refuses the call because of an event in it.
 fn is_of_event(code: &str) -> bool {
     ["InvalidArgument", "MalformedDetail", "ValidationException"].contains(&code)
 }
@@ -219,12 +221,12 @@ mod tests {
         assert_eq!(sizes(&[100; 25]), [10, 10, 5]);
         assert_eq!(sizes(&[BYTES_PER_CALL / 3; 4]), [3, 1]);
         assert_eq!(sizes(&[BYTES_PER_CALL - 100, 100, 100]), [2, 1]);
-        // One that is too large holds up no other.
+        // An event that is too large does not hold up the others.
         assert_eq!(sizes(&[100, 2 * BYTES_PER_CALL, 100]), [1, 1, 1]);
     }
 
     #[test]
-    fn what_passes_is_tried_again_and_what_does_not_is_refused() {
+    fn retryable_codes_are_retried_and_others_are_refused() {
         let call = Call::new(Step::Announce, "events:PutEvents", Retryable::Publish, "it");
         let kind = |code| failure_of(&call, code, "said").map(|error| error.error_type());
         for code in [

@@ -1,4 +1,4 @@
-//! What the function that sends needs to know.
+//! The configuration of the function that sends messages.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::config::{Approvals, ConfigError, approvals};
 
-/// Where what is told goes.
+/// Where messages are sent.
 #[derive(Debug, Clone)]
 pub struct AnnouncementsConfig {
     /// The allowlist table's name (`ALLOWLIST_TABLE`).
@@ -18,29 +18,29 @@ pub struct AnnouncementsConfig {
     pub requests_table: String,
     /// The topic for people and machines (`ANNOUNCEMENTS_TOPIC_ARN`).
     pub announcements_topic: String,
-    /// How approvers are asked by e-mail (`APPROVALS_TOPIC_ARN`, `APPROVALS_URL`); none asks them nowhere
-    /// but in Slack.
+    /// The topic and URL of approval e-mails (`APPROVALS_TOPIC_ARN`, `APPROVALS_URL`). With `None`,
+    /// approvers are notified in Slack only.
     pub approvals: Option<Approvals>,
-    /// The topic of the deployment's own alarms (`ALARMS_TOPIC_ARN`). Where it is named, all topics are
-    /// looked at, for whether anybody is subscribed.
+    /// The topic of the deployment's own alarms (`ALARMS_TOPIC_ARN`). If it is named, all topics
+    /// are checked for subscribers.
     pub alarms_topic: Option<String>,
-    /// The queue of the function `slack` (`SLACK_QUEUE_ARN`), where people are asked in Slack, too. It hears what is
-    /// announced, and is no person.
+    /// The queue of the function `slack` (`SLACK_QUEUE_ARN`), which shows reviews in Slack. It is
+    /// subscribed to the announcements, but does not count as a person.
     pub slack_queue: Option<String>,
-    /// The EventBridge bus where all that is announced is put, too (`EVENT_BUS_ARN`); none puts it nowhere.
+    /// The EventBridge bus on which all announcements are put (`EVENT_BUS_ARN`), if any.
     pub event_bus: Option<EventBus>,
-    /// How long a new filter policy takes until it holds.
+    /// How long a new filter policy takes until it is in effect.
     pub filter_settles: SignedDuration,
-    /// Time an invocation keeps back to answer in good order.
+    /// The time that an invocation keeps back to answer in good order.
     pub margin: Duration,
 }
 
 /// An EventBridge bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventBus {
-    /// Which.
     pub arn: BusArn,
-    /// Where the deployment is, of which its events tell: known by the topic for announcements.
+    /// The account and Region of the deployment, which its events name. They are taken from the ARN
+    /// of the topic for announcements.
     pub home: Home,
 }
 
@@ -48,7 +48,7 @@ impl AnnouncementsConfig {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// [`ConfigError`] with the variable's name, at once and not at the first event.
+    /// [`ConfigError`] with the variable's name, at the start and not at the first event.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let required = |name: &'static str| set(name).ok_or(ConfigError::Missing(name));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bus_that_takes_nothing_of_ours_is_told_at_once() {
+    fn a_bus_that_takes_no_events_of_ours_is_refused_at_the_start() {
         let region = ("AWS_REGION", "eu-central-1");
         let bus = |arn| read(&[region, ("EVENT_BUS_ARN", arn)]);
         assert_eq!(bus("").unwrap().event_bus, None, "off by default");

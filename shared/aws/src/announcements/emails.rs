@@ -1,5 +1,5 @@
-//! Approvers' e-mails: who is still to be asked, which go as one, how many an address takes, and a link for
-//! each.
+//! Approval e-mails: who is still to be notified, which reviews share an e-mail, how many e-mails
+//! an address takes, and a link for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,8 @@ use super::sending::Sending;
 use crate::error::{Error, Retryable, Step};
 use crate::tables::{Allowances, Allowlist, Approvers, Db, Items, Links, Requests};
 
-/// When it is looked again whether somebody is an approver, while items of approvers cannot be read.
+/// While approvers' items cannot be read, we check again after this time whether somebody is an
+/// approver.
 const UNREADABLE_FOR: SignedDuration = SignedDuration::from_mins(1);
 
 /// Makes e-mails.
@@ -33,7 +34,7 @@ pub(super) struct Emails {
     requests: Requests,
     allowances: Allowances,
     links: Links,
-    /// Where the function `approvals` is reached; none if approvers are sent no links.
+    /// The URL of the function `approvals`; `None` if approvers get no links.
     url: Option<String>,
 }
 
@@ -43,18 +44,18 @@ pub(super) struct Email {
     pub(super) message: Message,
 }
 
-/// Whom one e-mail is for, and which items it is about.
+/// The recipient of one e-mail, and its items.
 pub(super) struct About {
     pub(super) approver: ApproverId,
-    /// Their places among those that are being sent.
+    /// The items' positions among those that are being sent.
     pub(super) places: Vec<usize>,
 }
 
-/// What is to be sent now, and what not.
+/// The e-mails to be sent now, and what is left.
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) emails: Vec<Email>,
-    /// When the first of those may be sent that an address does not take now.
+    /// When the first of the e-mails that an address does not take now may be sent.
     pub(super) next: Option<Timestamp>,
     pub(super) failures: Vec<Arc<Error>>,
     /// Whether nothing could be prepared.
@@ -73,8 +74,8 @@ impl Emails {
         }
     }
 
-    /// The e-mails of these items that are to be sent now. Who is not to be asked any more gets none, and
-    /// what an address does not take now has its time noted.
+    /// The e-mails of these items that are to be sent now. Approvers who are not to be notified any
+    /// more get none. For e-mails that an address does not take now, the time is noted.
     pub(super) async fn prepare(&self, sending: &mut [Sending], now: Timestamp) -> Prepared {
         let mut due: Vec<(usize, ApproverId)> = Vec::new();
         for (index, one) in sending.iter().enumerate() {
@@ -121,9 +122,9 @@ impl Emails {
         prepared
     }
 
-    /// Which of these e-mails go now, and which of them as one. Of an account's reviews at a service the first
-    /// go at once, and those that come soon after them wait for each other. What has waited, for whatever
-    /// reason, goes as one with all else of the account that has.
+    /// Which of these e-mails are sent now, and which are combined. The first reviews of an account
+    /// at a service are sent at once; those that come soon after them wait for each other. All
+    /// reviews of the account that have waited, for whatever reason, are combined.
     async fn group(
         &self,
         sending: &mut [Sending],
@@ -174,12 +175,13 @@ impl Emails {
                 places: places.to_vec(),
             }));
         }
-        // What was written first goes first.
+        // The first that was written is sent first.
         emails.sort_by_key(|about| about.places.first().copied());
         Ok(emails)
     }
 
-    /// Leaves out whoever is not to be asked any more: the review is over, or not theirs to decide.
+    /// Leaves out approvers who are not to be notified any more: the review is over, or they may
+    /// not decide it.
     async fn drop_others(
         &self,
         sending: &mut [Sending],
@@ -187,7 +189,7 @@ impl Emails {
         now: Timestamp,
     ) -> Result<Vec<(usize, ApproverId)>, Arc<Error>> {
         if self.url.is_none() {
-            // Nobody is asked by e-mail any more.
+            // Approval e-mail is switched off.
             for (place, approver) in due {
                 let places = vec![place];
                 note_all(sending, &About { approver, places }, EmailState::Dropped);
@@ -219,7 +221,8 @@ impl Emails {
         Ok(kept)
     }
 
-    /// Leaves out what an address does not take now. Answers when the first of that may be sent.
+    /// Leaves out the e-mails that an address does not take now. Answers when the first of them may
+    /// be sent.
     async fn allow(
         &self,
         sending: &mut [Sending],
@@ -248,7 +251,8 @@ impl Emails {
             next = Some(next.map_or(left.rest_at, |next: Timestamp| next.min(left.rest_at)));
             let then = EmailState::NotBefore(left.rest_at.max(now));
             for place in &about.places {
-                // What waits already is due whenever it is looked at: that need not be written again.
+                // An e-mail that was already put off is due whenever it is looked at, so this need
+                // not be written again.
                 if let Some(one) = sending.get_mut(*place)
                     && !one.item.has_to_wait(&about.approver)
                 {
@@ -259,8 +263,8 @@ impl Emails {
         Ok((allowed, next))
     }
 
-    /// Makes each e-mail's link. Its token goes out with the e-mail and is kept nowhere, so an e-mail
-    /// that is sent again has another.
+    /// Makes each e-mail's link. The token is sent with the e-mail and stored nowhere, so an e-mail
+    /// that is sent again has another token.
     pub(super) async fn with_links(
         &self,
         emails: &[Email],
@@ -304,8 +308,8 @@ fn review_of(one: &Sending) -> Option<&Announcement> {
     Some(&emails.review)
 }
 
-/// Whether somebody is still to be asked; none if that cannot be told, because items of approvers cannot be
-/// read.
+/// Whether somebody is still to be notified. `None` if that is unknown, because items of approvers
+/// cannot be read.
 fn is_asked(
     one: &Sending,
     id: &ApproverId,

@@ -1,5 +1,5 @@
-//! Whether anybody is subscribed to the topics: looked at on the schedule, and told as a finding of every
-//! service that is looked after.
+//! Checks on the schedule whether anybody is subscribed to the topics, and announces a topic
+//! without subscribers as a finding of every managed service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::tables::{Db, Watched, WatchedServices};
 use crate::telemetry::{Metric, Metrics, log_failure};
 
-/// Looks at the topics.
+/// Checks the topics.
 #[derive(Debug)]
 pub(super) struct Look {
     topics: Topics,
@@ -35,8 +35,8 @@ impl Look {
         }
     }
 
-    /// Looks, tells what is new, and measures what stands: what could not be looked at is on the metric as
-    /// it was before.
+    /// Checks the topics, announces what is new, and measures the current findings. If a topic
+    /// could not be checked, its metric stays as it was.
     pub(super) async fn look(&self) {
         if !self.topics.are_watched() {
             return self.measure(0);
@@ -50,7 +50,7 @@ impl Look {
             Ok(known) => known,
             Err(error) => return self.log_failure(&error),
         };
-        // Where nothing is looked after yet, what was seen stands all the same.
+        // If no service is managed yet, the metric still shows the topics.
         let mut unheard: BTreeSet<Finding> = BTreeSet::new();
         if known.watched.is_empty() && known.looked_through.is_empty() {
             let there = seen.iter().filter(|(_, evidence)| evidence.is_some());
@@ -92,8 +92,8 @@ impl Look {
         self.metrics.put(Metric::UnheardTopics, unheard, &[]);
     }
 
-    /// Whether anybody is subscribed to each topic. An announcement of one that nobody hears goes to the
-    /// others' subscribers, if to anybody: hence the metric, too.
+    /// Whether anybody is subscribed to each topic. An announcement of a topic without subscribers
+    /// reaches the others' subscribers, if there are any. That is why there is a metric, too.
     async fn subscribed(&self) -> Subscribed {
         let listened = self.topics.listen().await;
         for error in &listened.failures {

@@ -1,19 +1,21 @@
-//! Sending what lies in the outbox: to everybody by the topic, and by an event bus if there is one; and to
-//! approvers by an e-mail each. What fails for one of these is sent again there alone.
+//! Sends the messages in the outbox: announcements to the topic, and to an event bus if there is
+//! one; and to each approver an e-mail of their own. If one of these fails, only that one is tried
+//! again.
 //!
-//! Deciding is not held up by any of it. What is sent is what lies in the outbox, whatever a stream's
-//! record says of it: Lambda hands over again all that follows a failure, and most of that is sent.
+//! Decisions never wait for this. What is sent is what is still in the outbox, whatever the
+//! stream's record says: Lambda repeats all records after a failure, and most of those were sent
+//! already.
 //!
 //! | step | file | does |
 //! | --- | --- | --- |
-//! | read | `tables/outbox.rs` | what is left to be sent |
-//! | look | `reach.rs`, `subscriptions.rs` | holds e-mail that somebody else could read, and drops what would reach nobody |
+//! | read | `tables/outbox.rs` | reads what is left to be sent |
+//! | look | `reach.rs`, `subscriptions.rs` | holds e-mail that somebody else could read, and drops e-mail without a recipient |
 //! | link | `emails.rs` | makes each approver's link |
 //! | publish | `publish.rs` | hands messages to SNS, ten in a call |
 //! | put | `bus.rs` | hands events to EventBridge, ten in a call |
-//! | note | `tables/outbox.rs` | deletes what is sent, and writes down how far the rest is |
+//! | note | `tables/outbox.rs` | deletes what is sent, and records the progress of the rest |
 //!
-//! Besides, [`Announcements::sweep`] looks whether anybody is subscribed (`look.rs`, `topics.rs`).
+//! [`Announcements::sweep`] also checks whether anybody is subscribed (`look.rs`, `topics.rs`).
 
 mod bus;
 mod config;
@@ -45,15 +47,15 @@ use publish::{OutgoingMessage, Publisher};
 use reach::Reach;
 use sending::Sending;
 
-/// Sends what is told. Holds all clients; share it between invocations.
+/// Sends messages. Holds all clients; share it between invocations.
 #[derive(Debug)]
 pub struct Announcements {
     outbox: Outbox,
     publisher: Publisher,
-    /// None if nothing is put on any.
+    /// `None` if there is no bus.
     bus: Option<Bus>,
     emails: Emails,
-    /// None if approvers are asked by no e-mail.
+    /// `None` if there is no approval e-mail.
     reach: Option<Reach>,
     look: Look,
     clock: Clock,
@@ -64,10 +66,10 @@ pub struct Announcements {
 /// Longer than a round of e-mails takes.
 const ROUND: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What became of an item: it is sent as far as it is due, or why not.
+/// The result for an item: everything that is due is sent, or the error.
 pub type Handled = Result<(), Arc<Error>>;
 
-/// What a sweep came to.
+/// The result of a sweep.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Swept {
     /// How many items were due.
@@ -76,23 +78,23 @@ pub struct Swept {
     pub failed: usize,
 }
 
-/// What came of sending some items.
+/// The result of sending some items.
 struct Sent {
     handled: Vec<Handled>,
-    /// When the first e-mail may be sent that an address does not take now.
+    /// When the first of the e-mails that an address does not take now may be sent.
     next: Option<Timestamp>,
-    /// The items, as far as they are.
+    /// The items, with their progress.
     left: Vec<OutboxItem>,
 }
 
-/// What came of asking approvers.
+/// The result of e-mailing approvers.
 struct Asked {
     next: Option<Timestamp>,
     failures: Vec<Arc<Error>>,
 }
 
 impl Announcements {
-    /// Puts it together. Talks to nobody yet.
+    /// Builds it from its clients. Calls nothing yet.
     #[must_use]
     pub fn new(
         clients: &Clients,
@@ -117,13 +119,12 @@ impl Announcements {
         }
     }
 
-    /// Where metrics go.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// Sends what still lies under these keys. Answers for each of them.
+    /// Sends what is still in the outbox under these keys. Answers for each key.
     pub async fn handle(&self, keys: &[OutboxKey], deadline: Deadline) -> Vec<Handled> {
         let left = match self.outbox.outbox_items(keys).await {
             Ok(left) => left,
@@ -137,7 +138,8 @@ impl Announcements {
         for (key, left) in keys.iter().zip(left) {
             match left {
                 None => _ = handled.insert(key, Ok(())),
-                // In the order in which it was written, and once, however often it is told.
+                // In the order in which they were written, and once, however many records name
+                // them.
                 Some(Left::Item(item)) if handled.insert(key, Ok(())).is_none() => {
                     items.push((key, *item));
                 }
@@ -154,22 +156,22 @@ impl Announcements {
         keys.iter().map(of).collect()
     }
 
-    /// Looks whether anybody is subscribed, and sends what waited and is due, and what somebody left who
-    /// failed.
+    /// Checks whether anybody is subscribed, and sends the messages that waited until now, and
+    /// those that an earlier invocation failed to send.
     ///
     /// # Errors
-    /// What kept the outbox from being read. It is logged here.
+    /// The outbox could not be read. The error is logged here.
     pub async fn sweep(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
         self.look().await;
         let due = self.due().await?;
         Ok(self.sweep_once(due, deadline).await.0)
     }
 
-    /// The same, and then again what an address would not take at once, as long as there is time: the
-    /// schedule comes only once a minute. Nobody waits for this but those e-mails.
+    /// Does the same, and then sends the e-mails that an address did not take at once, as long as
+    /// there is time, because the schedule runs only once a minute. Nothing else waits for this.
     ///
     /// # Errors
-    /// What kept the outbox from being read. It is logged here.
+    /// The outbox could not be read. The error is logged here.
     pub async fn sweep_for_a_minute(&self, deadline: Deadline) -> Result<Swept, Arc<Error>> {
         self.look().await;
         let due = self.due().await?;
@@ -187,7 +189,7 @@ impl Announcements {
         Ok(swept)
     }
 
-    /// Looks whether anybody is subscribed, and whom approval e-mail reaches.
+    /// Checks whether anybody is subscribed to the topics, and whom approval e-mail reaches.
     async fn look(&self) {
         self.look.look().boxed().await;
         if let Some(reach) = &self.reach {
@@ -195,7 +197,7 @@ impl Announcements {
         }
     }
 
-    /// What is due, oldest first.
+    /// The due items, oldest first.
     async fn due(&self) -> Result<Vec<OutboxItem>, Arc<Error>> {
         let left = self.outbox.whole_outbox().await;
         let left = left.inspect_err(|error| self.log_failure(error))?;
@@ -228,7 +230,7 @@ impl Announcements {
         (swept, sent.next, left)
     }
 
-    /// Sends what is due of some items, and writes down how far they are.
+    /// Sends the parts of these items that are due, and records their progress.
     async fn send(&self, items: Vec<OutboxItem>, deadline: Deadline) -> Sent {
         let mut sending: Vec<Sending> = items.into_iter().map(Sending::of).collect();
         for one in &mut sending {
@@ -249,7 +251,7 @@ impl Announcements {
         let handled = sending.iter().zip(noted).map(|(one, noted)| {
             noted?;
             match failure {
-                // What waits for its turn is no failure.
+                // An item that waits for its turn has not failed.
                 Some(error) if one.is_failed || one.item.is_event_left() => Err(Arc::clone(error)),
                 _ => Ok(()),
             }
@@ -261,7 +263,7 @@ impl Announcements {
         }
     }
 
-    /// Tells everybody. Answers what went wrong.
+    /// Publishes the announcements. Answers what went wrong.
     async fn announce(&self, sending: &mut [Sending], deadline: Deadline) -> Vec<Arc<Error>> {
         let mut failures = Vec::new();
         let mut messages = Vec::new();
@@ -283,7 +285,7 @@ impl Announcements {
         failures
     }
 
-    /// Puts what everybody is told on the bus, if there is one. Answers what went wrong.
+    /// Puts the announcements on the bus, if there is one. Answers what went wrong.
     async fn put(&self, sending: &mut [Sending], deadline: Deadline) -> Vec<Arc<Error>> {
         let Some(bus) = &self.bus else {
             return Vec::new();
@@ -301,7 +303,7 @@ impl Announcements {
                 }
             }
         }
-        // What was told elsewhere is still to be written down, however long a call takes.
+        // Leave time to record what was sent elsewhere, however long a call takes.
         let call = Timeouts::default().operation;
         let in_time = || deadline.leaves(&self.clock, self.margin + call);
         let mut published = bus.put(&events, in_time).await;
@@ -320,8 +322,8 @@ impl Announcements {
         failures
     }
 
-    /// Asks approvers, each by an e-mail of their own. Answers when the first of those may be sent that an
-    /// address does not take now, and what went wrong.
+    /// Sends each approver an e-mail of their own. Answers when the first of the e-mails that an
+    /// address does not take now may be sent, and what went wrong.
     async fn ask(&self, sending: &mut [Sending], deadline: Deadline) -> Asked {
         let prepared = self.emails.prepare(sending, self.clock.now()).await;
         let mut asked = Asked {
@@ -361,8 +363,8 @@ impl Announcements {
         self.publisher.publish(messages, in_time).await
     }
 
-    /// Deletes what is sent, and writes down how far the rest is. What cannot be written down is sent a
-    /// second time, under the same id.
+    /// Deletes items that are sent, and records the progress of the rest. If that cannot be
+    /// recorded, the message is sent a second time, under the same id.
     async fn note(&self, sending: &mut [Sending]) -> Vec<Handled> {
         let mut done = Vec::new();
         let mut left_aside = Vec::new();
@@ -396,7 +398,8 @@ impl Announcements {
         noted
     }
 
-    /// Keeps what SNS or the bus refused for good where people can look at it, and tells them.
+    /// Keeps messages that SNS or the bus refused for good where people can look at them, and
+    /// notifies people of it.
     async fn put_aside(&self, item: &OutboxItem) -> Handled {
         if !item.is_refused() {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Publishing to SNS: one message for people and machines alike, ten in a call. What is meant for one
-//! approver goes to a topic of its own, to which nobody subscribes without a filter policy: a link in
-//! an announcement would be everybody's.
+//! Publishes to SNS: one message for people and machines alike, ten in a call. Approval e-mails go
+//! to a topic of their own, to which everybody subscribes with a filter policy, because a link in
+//! an announcement would reach everybody.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,14 +26,14 @@ pub(super) struct Publisher {
     approvals: Option<String>,
 }
 
-/// A message, with its text as it is e-mailed. The text may hold a link, so that none of it shows.
+/// A message, with its text for e-mail. The text may hold a link, so debug output leaves it out.
 pub(super) struct OutgoingMessage {
     pub(super) message: Message,
     pub(super) text: String,
 }
 
 impl OutgoingMessage {
-    /// What everybody may read.
+    /// A message that everybody may read.
     pub(super) fn announcement(message: Message) -> Self {
         Self {
             text: message.text.to_string(),
@@ -48,14 +48,14 @@ impl std::fmt::Debug for OutgoingMessage {
     }
 }
 
-/// What became of a number of messages.
+/// The result for a number of messages.
 #[derive(Debug, Default)]
 pub(super) struct Published {
-    /// These are out, by their ids.
+    /// The ids of the messages that were sent.
     pub(super) sent: BTreeSet<String>,
-    /// These SNS refuses for good, by their ids, and what it said.
+    /// The messages that SNS refuses for good, by their ids, with the reason.
     pub(super) refused: BTreeMap<String, String>,
-    /// What went wrong with the others, if anything.
+    /// The errors of the others, if any.
     pub(super) failures: Vec<Arc<Error>>,
 }
 
@@ -63,9 +63,9 @@ pub(super) struct Published {
 enum PublishResult {
     /// It says of each message what became of it, or will do so when it is asked again.
     Taken,
-    /// It refuses the call for what is in it, and why.
+    /// It refuses the call because of a message in it, for this reason.
     Refused(String),
-    /// It does not answer, or not us.
+    /// It does not answer, or refuses us.
     None,
 }
 
@@ -81,8 +81,9 @@ impl Publisher {
         }
     }
 
-    /// Publishes as many as it can while there is time. What fails stays where it was, and so does
-    /// what follows a call that failed: SNS that does not answer must not use up an invocation.
+    /// Publishes as many messages as it can while there is time. Messages that fail stay in the
+    /// outbox, and so do the messages after a call that failed: SNS must not use up an invocation
+    /// by not answering.
     pub(super) async fn publish(
         &self,
         messages: Vec<OutgoingMessage>,
@@ -96,7 +97,7 @@ impl Publisher {
             let body = body(&outgoing);
             let OutgoingMessage { message, .. } = outgoing;
             let Some(of_message) = self.topic_of(&message) else {
-                // Approvers cannot be asked by e-mail any more; what is left of such e-mails goes.
+                // Approval e-mail has been switched off; drop the e-mails that are left.
                 published.sent.insert(message.id);
                 continue;
             };
@@ -122,7 +123,7 @@ impl Publisher {
         published
     }
 
-    /// Where a message goes; none if there is no such topic.
+    /// The topic of a message; `None` if there is no such topic.
     fn topic_of(&self, message: &Message) -> Option<&str> {
         match message.to {
             Audience::Everybody => Some(&self.announcements),
@@ -130,8 +131,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes one batch; false if SNS does not answer, or not us. Where it refuses the call for one of
-    /// the messages, each is tried by itself.
+    /// Publishes one batch; false if SNS does not answer, or refuses us. If it refuses the call
+    /// because of one message, each message is tried alone.
     async fn publish_all(
         &self,
         topic: &str,
@@ -200,7 +201,7 @@ impl Publisher {
                         }
                     }
                 }
-                // Only what SNS names as sent counts as sent.
+                // Only a message that SNS names as sent counts as sent.
                 for entry in output.successful() {
                     if let Some(message) = entry.id().and_then(|id| waiting.remove(id)) {
                         published.sent.insert(message.id);
@@ -217,7 +218,7 @@ impl Publisher {
                 let is_refused = error.is_refused_call();
                 if !is_refused || !is_of_message(error.code().unwrap_or_default()) {
                     published.failures.push(error);
-                    // What is wrong with the call says nothing of what comes after.
+                    // A refused call does not mean that the next one fails, too.
                     return match is_refused {
                         true => PublishResult::Taken,
                         false => PublishResult::None,
@@ -229,7 +230,7 @@ impl Publisher {
     }
 }
 
-/// Whether a code says that SNS does not take a message for what is in it: neither does it tomorrow.
+/// Whether SNS refuses the call because of a message in it, and always will.
 /// <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
 fn is_of_message(code: &str) -> bool {
     let codes = [
@@ -242,7 +243,7 @@ fn is_of_message(code: &str) -> bool {
     codes.contains(&code)
 }
 
-/// The document for machines and the text for people, chosen by SNS for each subscriber's protocol.
+/// The document for machines and the text for people. SNS chooses by each subscriber's protocol.
 fn body(outgoing: &OutgoingMessage) -> String {
     let mut body = json!({ "default": outgoing.message.document, "email": outgoing.text });
     if let (Some(notification), Some(fields)) =
@@ -254,7 +255,7 @@ fn body(outgoing: &OutgoingMessage) -> String {
     body.to_string()
 }
 
-/// Handing messages to SNS.
+/// The call that publishes messages.
 fn publishing(messages: &str, topic: &str) -> Call {
     let what = format!("{messages} could not be published to {topic}");
     Call::new(Step::Announce, "sns:PublishBatch", Retryable::Publish, what)

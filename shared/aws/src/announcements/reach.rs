@@ -1,5 +1,6 @@
-//! Looks at who is subscribed to approval e-mail, remembers it, and has the open reviews sent to whom it did not
-//! reach before; withholds what may not be sent now. What a look means is said in [`gatekeeper_core::reach`].
+//! Checks who is subscribed to approval e-mail, remembers it, and has the open reviews sent to
+//! approvers whom it did not reach before; withholds e-mail that may not be sent now. The rules are
+//! in [`gatekeeper_core::reach`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,15 +24,15 @@ use crate::error::{Call, Error, Retryable, Step};
 use crate::tables::{Allowlist, Db, HeldEmails, Outbox, ReachMemory, Requests};
 use crate::telemetry::{Metric, Metrics, log_failure};
 
-/// How often a look is begun anew because another instance looked at the same time.
+/// How often a look is begun again because another instance looked at the same time.
 const ATTEMPTS: u32 = 4;
-/// A look that takes longer has failed: announcements wait for nobody who does not answer.
+/// A look that takes longer has failed, because announcements must not wait for it.
 const LOOK_TAKES: SignedDuration = SignedDuration::from_secs(20);
 
-/// Open reviews that were put into the outbox anew for an approver, and under which id.
+/// The open reviews that were put into the outbox again for an approver, with the new item's id.
 type SentAnew = BTreeMap<(EndpointId, ApproverId), String>;
 
-/// A look, and what it had sent.
+/// A look, and the e-mails that it caused.
 #[derive(Debug)]
 pub(super) struct Looked {
     look: Look,
@@ -57,7 +58,7 @@ pub(super) struct Reach {
 }
 
 impl Looked {
-    /// Whether an approver gets an item's review by another item, which this look had sent.
+    /// Whether another item, which this look caused, sends an item's review to an approver.
     fn sent_anew(&self, item: &OutboxItem, approver: &ApproverId) -> bool {
         let Some(emails) = &item.approval_emails else {
             return false;
@@ -69,7 +70,7 @@ impl Looked {
 }
 
 impl Reach {
-    /// None where approvers are asked by no e-mail.
+    /// `None` if there is no approval e-mail.
     pub(super) fn new(
         clients: &Clients,
         db: &Db,
@@ -95,8 +96,8 @@ impl Reach {
         })
     }
 
-    /// Takes out what may not be sent now: holds it until the next look, or drops it. Whatever of the items is
-    /// still due may be sent. Answers what went wrong.
+    /// Removes e-mail that may not be sent now: holds it until the next look, or drops it. E-mail
+    /// that is still due after this may be sent. Answers what went wrong.
     pub(super) async fn withhold(&self, sending: &mut [Sending]) -> Vec<Arc<Error>> {
         let now = self.clock.now();
         let due = sending.iter().flat_map(|one| one.item.emails_due(now));
@@ -133,7 +134,7 @@ impl Reach {
                     Ok(()) => one.note_held(is_held),
                     Err(error) => {
                         failures.push(error);
-                        // Sent all the same, its deadline would wait for ever.
+                        // If it were sent, its deadline would wait for ever.
                         for approver in due {
                             one.note_email(approver, EmailState::NotBefore(next));
                         }
@@ -144,7 +145,8 @@ impl Reach {
         failures
     }
 
-    /// Remembers that an item's e-mail is held, or is held no longer: its review's deadline counts from then.
+    /// Remembers whether an item's e-mail is held: its review's deadline counts from the end of
+    /// that.
     async fn note_held(
         &self,
         item: &OutboxItem,
@@ -166,7 +168,7 @@ impl Reach {
             .await
     }
 
-    /// A look by which it can be decided what becomes of e-mail to these approvers; none if it failed.
+    /// A look that is new enough to decide about e-mail to these approvers; `None` if it failed.
     async fn look_for(&self, approvers: &BTreeSet<ApproverId>) -> Option<Arc<Looked>> {
         let newest = self.newest().clone();
         match newest {
@@ -175,7 +177,7 @@ impl Reach {
         }
     }
 
-    /// Looks anew, and measures what is wrong. None if that failed: it is logged here.
+    /// Looks again, and measures what is wrong. `None` if that failed, which is logged here.
     pub(super) async fn look(&self) -> Option<Arc<Looked>> {
         let end = self.clock.now().checked_add(LOOK_TAKES);
         let end = end.unwrap_or(Timestamp::MAX);
@@ -199,7 +201,7 @@ impl Reach {
 
     async fn try_to_look(&self) -> Result<Looked, Arc<Error>> {
         for _ in 0..ATTEMPTS {
-            // Before anybody is asked: a look is as old as what it begins with.
+            // Take the time before the calls, because a look is as old as its first call.
             let now = self.clock.now();
             let (remembered, approvers, subscriptions) = tokio::try_join!(
                 self.memory.reach(),
@@ -215,7 +217,8 @@ impl Reach {
                 settles: self.settles,
             };
             let look = reach::look(&remembered.state, &facts, now);
-            // Before it is remembered that they are reached: what fails in between is done again.
+            // Do this before remembering that they are reached, so that a failure in between is
+            // repaired by the next look.
             let sent_anew = self.send_open_reviews(&look, &approvers.list).await?;
             if self.memory.remember_reach(&remembered, &look).await? {
                 return Ok(Looked { look, sent_anew });
@@ -228,7 +231,7 @@ impl Reach {
         Err(call.passes(why).into())
     }
 
-    /// Has the open reviews sent to those whom e-mail reaches now and did not before.
+    /// Has the open reviews sent to approvers whom e-mail reaches now and did not reach before.
     async fn send_open_reviews(
         &self,
         look: &Look,
@@ -271,7 +274,7 @@ impl Reach {
                 count(ReachFinding::is_elsewhere),
             ),
         ] {
-            // What a look that failed did not see stays on the metric as it was.
+            // If a look failed to see something, the metric stays as it was.
             if let Some(value) = value {
                 let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
                 self.metrics.put(metric, value, &[]);

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 
 use super::publish::Published;
 
-/// An item, and whether anything became of it that is to be written down.
+/// An item, and whether its progress has to be recorded.
 pub(super) struct Sending {
     pub(super) item: OutboxItem,
     pub(super) is_changed: bool,
-    /// Whether something of it should have been sent by now, and is not.
+    /// Whether a part of it should have been sent by now, and is not.
     pub(super) is_failed: bool,
 }
 
@@ -24,7 +24,7 @@ impl Sending {
         }
     }
 
-    /// Notes what became of what everybody is told.
+    /// Notes the result of publishing the announcement.
     pub(super) fn note_announced(&mut self, published: &Published) {
         let due = self.item.announcements_due().unwrap_or_default();
         for message in due {
@@ -33,24 +33,24 @@ impl Sending {
         }
     }
 
-    /// Notes what became of what everybody is told on the bus.
+    /// Notes the result of putting the announcement on the bus.
     pub(super) fn note_put(&mut self, event: &Event, published: &Published) {
         let part = Part::OnBus(event.id.clone());
         self.note(part, event.id.clone(), published);
     }
 
-    /// Puts aside what a bus was offered for a day, and why.
+    /// Gives up an event that the bus did not take for a day, with the reason.
     pub(super) fn give_up_on_bus(&mut self, why: &str, now: Timestamp) {
         self.is_changed |= self.item.give_up_on_bus(why, now);
     }
 
-    /// Notes what became of an approver's e-mail, by its message's id.
+    /// Notes the result of an approver's e-mail, by its message's id.
     pub(super) fn note_asked(&mut self, approver: ApproverId, id: String, published: &Published) {
         let part = Part::Approver(approver);
         self.is_failed |= !self.note(part, id, published);
     }
 
-    /// Notes what became of a part; false if nothing did.
+    /// Notes the result of a part; false if there is none.
     fn note(&mut self, part: Part, id: String, published: &Published) -> bool {
         if published.sent.contains(&id) {
             self.item.sent(part);

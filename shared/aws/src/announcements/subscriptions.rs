@@ -1,4 +1,4 @@
-//! Who is subscribed to a topic, as SNS says now.
+//! The subscriptions to a topic, as SNS lists them now.
 
 use std::sync::Arc;
 
@@ -11,14 +11,13 @@ use crate::paging::Pages;
 
 /// SNS lists a hundred in a page. A topic with more than this is none of ours.
 const MOST_PAGES: usize = 50;
-/// How many subscriptions are asked about at the same time.
+/// How many subscriptions are described at the same time.
 const AT_ONCE: usize = 8;
 
-/// The subscriptions of topics.
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     client: aws_sdk_sns::Client,
-    /// What they are looked at for.
+    /// The step that needs the subscriptions.
     step: Step,
 }
 
@@ -27,15 +26,15 @@ impl Subscriptions {
         Self { client, step }
     }
 
-    /// A look at who is subscribed to a topic.
+    /// The call that lists the subscriptions to a topic.
     fn listing(&self, topic: &str) -> Call {
         let operation = "sns:ListSubscriptionsByTopic";
         let what = format!("who is subscribed to {topic} could not be looked at");
         Call::new(self.step, operation, Retryable::WatchServices, what)
     }
 
-    /// The confirmed subscriptions to a topic, each with its filter policy: all of them, or an error. One that
-    /// waits to be confirmed gets nothing, and SNS does not say more of it.
+    /// The confirmed subscriptions to a topic, each with its filter policy: all of them, or an
+    /// error. A subscription that is not confirmed gets nothing, and SNS says no more about it.
     pub(super) async fn confirmed(&self, topic: &str) -> Result<Vec<Subscription>, Arc<Error>> {
         let mut subscribers = Vec::new();
         let mut pages = Pages::default();
@@ -54,7 +53,7 @@ impl Subscriptions {
         Err(self.listing(topic).passes(more).into())
     }
 
-    /// Whether a topic has a confirmed subscription of anybody but these queues.
+    /// Whether a topic has a confirmed subscription other than these queues.
     pub(super) async fn is_subscribed(
         &self,
         topic: &str,
@@ -77,8 +76,8 @@ impl Subscriptions {
         }
     }
 
-    /// The confirmed ones of a page, and the next page's token. In place of its ARN, SNS says of one that waits, or
-    /// was ended, `PendingConfirmation` or `Deleted`.
+    /// The confirmed subscriptions of a page, and the next page's token. For one that waits or was
+    /// ended, SNS has `PendingConfirmation` or `Deleted` in place of the ARN.
     async fn page(
         &self,
         topic: &str,
@@ -115,7 +114,8 @@ impl Subscriptions {
         Ok(described.into_iter().flatten().collect())
     }
 
-    /// A subscription with its filter policy; none if it was ended meanwhile, or is not confirmed.
+    /// A subscription with its filter policy; `None` if it was ended meanwhile, or is not
+    /// confirmed.
     async fn describe(&self, subscriber: Subscriber) -> Result<Option<Subscription>, Arc<Error>> {
         let call = Call::new(
             self.step,

@@ -1,4 +1,4 @@
-//! Whether anybody listens to what is published.
+//! Checks whether anybody is subscribed to the deployment's own topics.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::subscriptions::Subscriptions;
 use crate::clients::Clients;
 use crate::error::{Error, Step};
 
-/// Looks at the deployment's own topics.
+/// Checks the deployment's own topics.
 #[derive(Debug)]
 pub(super) struct Topics {
     subscriptions: Subscriptions,
@@ -18,7 +18,7 @@ pub(super) struct Topics {
     own_queues: Vec<String>,
 }
 
-/// What was found out, and what went wrong with the rest.
+/// What was found out, and the errors.
 #[derive(Debug, Default)]
 pub(super) struct Listened {
     pub(super) subscribed: Subscribed,
@@ -35,12 +35,12 @@ impl Topics {
         }
     }
 
-    /// Whether topics are to be looked at: where the one for alarms is known.
+    /// Whether topics are to be checked: only if the topic for alarms is known.
     pub(super) fn are_watched(&self) -> bool {
         self.alarms.is_some()
     }
 
-    /// Whether each topic has a confirmed subscription of anybody but the deployment itself.
+    /// Whether each topic has a confirmed subscription besides the deployment's own.
     pub(super) async fn listen(&self) -> Listened {
         let Some(alarms) = &self.alarms else {
             return Listened::default();

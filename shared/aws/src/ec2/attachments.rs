@@ -1,9 +1,9 @@
-//! The two elements of EC2's answer that the SDK does not know: `transitGatewayAttachmentId` and
-//! `transitGatewayAttachmentOwner`, read from the answer's XML.
+//! Reads the two elements of EC2's answer that the SDK does not know, `transitGatewayAttachmentId`
+//! and `transitGatewayAttachmentOwner`, from the answer's XML.
 //!
 //! EC2's model has them since 17 November 2026 (botocore 1.44.8); `aws-sdk-ec2` drops what it does
 //! not know. Without them the connection of an attachment looks like that of an endpoint. So an
-//! answer whose XML is not whole is no answer, though the SDK would take what there is of it.
+//! answer whose XML is incomplete is refused, although the SDK would accept it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -16,14 +16,14 @@ use aws_smithy_types::config_bag::ConfigBag;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-/// What an item of the list says of an attachment, as text.
+/// What an item of the list says about an attachment, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Named {
     pub(super) id: Option<String>,
     pub(super) owner: Option<String>,
 }
 
-/// Why an answer is none.
+/// Why an answer is refused.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Unread {
     #[error("EC2's answer is not well-formed XML")]
@@ -38,7 +38,7 @@ pub(super) enum Unread {
     Unseen,
 }
 
-/// Reads along with one call of `DescribeVpcEndpointConnections`, and fails it where the answer
+/// Reads along with one call of `DescribeVpcEndpointConnections`, and fails the call if the answer
 /// cannot be read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReadAlong(Arc<Mutex<Option<Vec<Named>>>>);
@@ -66,7 +66,7 @@ impl Intercept for ReadAlong {
         _components: &RuntimeComponents,
         _config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // A failure is the SDK's to read.
+        // The SDK reads failures.
         let Ok(output) = context.output_or_error() else {
             return Ok(());
         };
@@ -82,7 +82,7 @@ impl Intercept for ReadAlong {
     }
 }
 
-/// What each item of the list says of an attachment; `read` is how many items the SDK read.
+/// What each item of the list says about an attachment; `read` is how many items the SDK read.
 fn items(xml: &[u8], read: usize) -> Result<Vec<Named>, Unread> {
     let items = named(xml)?;
     if items.len() == read {
@@ -93,19 +93,19 @@ fn items(xml: &[u8], read: usize) -> Result<Vec<Named>, Unread> {
     }
 }
 
-/// Where in the document an element is.
+/// The position of an element in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     Root,
     List,
-    /// An item of the list, or something in one.
+    /// An item of the list, or an element in one.
     Item,
     Id,
     Owner,
     Elsewhere,
 }
 
-/// What each item of the list says of an attachment.
+/// What each item of the list says about an attachment.
 fn named(xml: &[u8]) -> Result<Vec<Named>, Unread> {
     let mut reader = Reader::from_str(std::str::from_utf8(xml)?);
     let config = reader.config_mut();
@@ -154,7 +154,7 @@ fn place(within: Option<Place>, name: &str) -> Place {
         None => Place::Root,
         Some(Place::Root) if name == "vpcEndpointConnectionSet" => Place::List,
         Some(Place::List) if name == "item" => Place::Item,
-        // However it is spelt, and however deep.
+        // In any spelling and at any depth.
         Some(Place::Item) if name.eq_ignore_ascii_case("transitGatewayAttachmentId") => Place::Id,
         Some(Place::Item) if name.eq_ignore_ascii_case("transitGatewayAttachmentOwner") => {
             Place::Owner
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_item_says_for_itself_whether_it_is_an_attachment() {
+    fn each_item_is_read_alone() {
         let list = format!(
             "<item>{ENDPOINT}</item><item>{ID}{OWNER}</item>\n<item>{OWNER}{ENDPOINT}{ID}</item><item/>"
         );
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn however_the_element_is_written_it_is_seen() {
+    fn the_element_is_found_in_any_spelling() {
         for id in [
             ID.to_owned(),
             ID.replace("transit", "ec2:transit"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_that_says_nothing_names_no_attachment() {
+    fn an_empty_element_names_no_attachment() {
         for empty in [
             "<transitGatewayAttachmentId/>",
             "<transitGatewayAttachmentId></transitGatewayAttachmentId>",
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_whole_is_not_read() {
+    fn incomplete_xml_is_refused() {
         let whole = answer(&format!(
             "<item>{ENDPOINT}</item><item>{ENDPOINT}{ID}</item>"
         ));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_the_sdk_reads_otherwise_is_no_answer() {
+    fn an_answer_that_the_sdk_reads_otherwise_is_refused() {
         let xml = answer("<item/>");
         let read = |count| items(xml.as_bytes(), count);
         assert_eq!(read(1).unwrap().len(), 1);

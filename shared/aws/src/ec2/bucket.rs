@@ -1,4 +1,5 @@
-//! A token bucket on our side, so that we keep to EC2's documented rates instead of finding out.
+//! A token bucket on our side, so that we keep to EC2's documented rates instead of being
+//! throttled.
 //!
 //! Accept and Reject: bucket of 10, 1 token a second each; descriptions: bucket of 100, 20 a second;
 //! per account and Region
@@ -36,7 +37,7 @@ impl Bucket {
 
     /// Takes a token, waiting for it if need be.
     pub(super) async fn wait(&self) {
-        // Without a deadline it cannot fail.
+        // Without a deadline this cannot fail.
         let _ = self.take(Deadline(Timestamp::MAX), Duration::ZERO).await;
     }
 
@@ -49,8 +50,8 @@ impl Bucket {
             let refilled =
                 level.0 + now.duration_since(level.1).as_secs_f64().max(0.0) * self.per_second;
             let left = refilled.min(self.capacity) - 1.0;
-            // Below zero the token is borrowed: the caller waits until it is there, and whoever
-            // comes next waits behind it.
+            // Below zero the token is borrowed: the caller waits until it is there, and the next
+            // caller waits after that.
             let wait = Duration::from_secs_f64((-left / self.per_second).max(0.0));
             if !deadline.leaves(&self.clock, wait + margin) {
                 return Err(NoTime);
@@ -84,7 +85,7 @@ mod tests {
         }
         let spent = clock.now().duration_since(start).as_secs_f64();
         assert!((189.9..190.1).contains(&spent), "{spent}");
-        // Idle time fills it again, to the brim and no further.
+        // Idle time fills the bucket, but not beyond its size.
         clock.advance(Duration::from_secs(3600));
         let deadline = Deadline::after(&clock, Duration::from_secs(2));
         let idle = clock.now();
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_would_take_past_the_deadline_is_not_begun() {
+    async fn a_wait_beyond_the_deadline_is_not_begun() {
         let clock = Clock::manual(Timestamp::UNIX_EPOCH);
         let bucket = Bucket::new(1.0, 1.0, clock.clone());
         let deadline = Deadline::after(&clock, Duration::from_millis(500));
@@ -105,7 +106,7 @@ mod tests {
         let refused = bucket.take(deadline, Duration::ZERO).await;
         assert_eq!(refused, Err(NoTime));
         assert_eq!(clock.now(), Timestamp::UNIX_EPOCH);
-        // The refused one borrowed nothing.
+        // The refused call borrowed nothing.
         clock.advance(Duration::from_secs(1));
         let deadline = Deadline::after(&clock, Duration::ZERO);
         bucket.take(deadline, Duration::ZERO).await.unwrap();

@@ -1,4 +1,4 @@
-//! Asking EC2 for connections.
+//! Lists connections at EC2.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,14 +22,15 @@ use crate::error::codes::{Meaning, meaning};
 use crate::error::{Call, Error, Retryable, Step};
 use crate::paging::Pages;
 
-/// Lists connections. Clones are the same one.
+/// Lists connections. Clones share their state.
 #[derive(Debug, Clone)]
 pub(crate) struct Connections {
     client: aws_sdk_ec2::Client,
     describes: Arc<Bucket>,
     home: Region,
     page_size: i32,
-    /// Set once EC2 has refused the documented `vpc-endpoint-id` filter, as public reports have it.
+    /// Set once EC2 has refused the documented `vpc-endpoint-id` filter, which public reports say
+    /// it does.
     no_endpoint_filter: Arc<AtomicBool>,
 }
 
@@ -59,7 +60,7 @@ impl Connections {
         }
     }
 
-    /// What EC2 knows of these endpoints. Endpoints that it does not list are left out. `services`
+    /// EC2's state of these endpoints. Endpoints that EC2 does not list are left out. `services`
     /// are where to look if EC2 refuses to look for single endpoints.
     pub(crate) async fn connections(
         &self,
@@ -69,7 +70,7 @@ impl Connections {
         self.look_for(Step::Observe, ids, services).await
     }
 
-    /// What EC2 knows of these endpoints of one service, after it was asked to accept or reject them.
+    /// EC2's state of these endpoints of one service, after a call to accept or reject them.
     pub(crate) async fn look_again(
         &self,
         ids: &[EndpointId],
@@ -115,8 +116,9 @@ impl Connections {
         Ok(found)
     }
 
-    /// Looks for single endpoints, as many at once as EC2 allows. One that it refuses to look for costs no
-    /// other. Answers those that are to be found among the services' instead, for EC2 refuses too many.
+    /// Looks for single endpoints, as many at once as EC2 allows. An endpoint that EC2 refuses does
+    /// not affect the others. If EC2 refuses too many, answers those that are to be found among the
+    /// services' connections instead.
     async fn by_endpoint(
         &self,
         step: Step,
@@ -171,7 +173,7 @@ impl Connections {
         })
     }
 
-    /// The endpoints of one account that are connected to one service, whoever accepted them.
+    /// The endpoints of one account that are connected to one service, no matter who accepted them.
     pub(crate) async fn connected(
         &self,
         service: &ServiceId,
@@ -186,8 +188,8 @@ impl Connections {
             .collect())
     }
 
-    /// The Transit Gateway attachments of a service. All is listed for them: EC2 has a filter for an
-    /// attachment's id, and none for whatever has one.
+    /// The Transit Gateway attachments of a service. This lists all connections, because EC2 can
+    /// filter by an attachment's id, but not by whether there is one.
     pub(crate) async fn attachments(&self, service: &ServiceId) -> Result<Attachments, Arc<Error>> {
         let filters = vec![filter("service-id", [service.as_str()])];
         let listed = self.list(filters).await.map_err(|error| {
@@ -246,7 +248,7 @@ impl Connections {
         Ok(found)
     }
 
-    /// All pages of what the filters let through.
+    /// All pages of the connections that match the filters.
     async fn list(&self, filters: Vec<Filter>) -> Result<Listed, DescribeError> {
         let mut all = Listed::default();
         let mut pages = Pages::default();
@@ -263,7 +265,7 @@ impl Connections {
         }
     }
 
-    /// One page. It may be empty and still have a next one.
+    /// One page, which may be empty and still have a next one.
     async fn describe(
         &self,
         filters: Vec<Filter>,
@@ -290,7 +292,7 @@ impl Connections {
     }
 }
 
-/// Whether EC2 refused the call for one of the endpoints that it was asked for.
+/// Whether EC2 refused the call because of one of the endpoints in it.
 fn is_about(error: &DescribeError, ids: &[EndpointId]) -> bool {
     let code = error.code().unwrap_or_default();
     let of_endpoint = code.contains("VpcEndpointId") || code.starts_with("InvalidVpcEndpoint.");
@@ -305,8 +307,8 @@ fn says_not_found(error: &DescribeError) -> bool {
     error.code().is_some_and(|code| code.ends_with("NotFound"))
 }
 
-/// Whether EC2 refused the call for its filter. The filter is documented, and public reports have
-/// EC2 refuse it all the same.
+/// Whether EC2 refused the call because of its filter. The filter is documented, but public reports
+/// say that EC2 refuses it.
 fn refuses_filter(error: &DescribeError) -> bool {
     error.code() == Some("InvalidFilter")
         || (matches!(meaning(error), Meaning::Refused)
@@ -315,13 +317,13 @@ fn refuses_filter(error: &DescribeError) -> bool {
                 .is_some_and(|said| said.to_ascii_lowercase().contains("filter")))
 }
 
-/// Asking EC2 for connections.
+/// The call that describes connections.
 fn describing(step: Step, what: impl Into<String>) -> Call {
     let operation = "ec2:DescribeVpcEndpointConnections";
     Call::new(step, operation, Retryable::DescribeConnections, what)
 }
 
-/// Asking EC2 for all connections of a service, page by page.
+/// The call that lists all connections of a service, page by page.
 pub(crate) fn listing(service: &ServiceId) -> Call {
     let what = format!("EC2 could not be asked for the connections of {service}");
     describing(Step::Observe, what)

@@ -1,4 +1,4 @@
-//! Reading what EC2 lists.
+//! Reads EC2's lists.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use super::attachments::Named;
 use crate::error::Error;
 
-/// Of the connections on one page that cannot be read, so many are told one by one.
+/// Of the connections on one page that cannot be read, this many are logged one by one.
 const TOLD: usize = 20;
 
 pub(super) type DescribeError = SdkError<DescribeVpcEndpointConnectionsError>;
@@ -23,17 +23,18 @@ pub(super) type DescribeError = SdkError<DescribeVpcEndpointConnectionsError>;
 /// What EC2 listed.
 #[derive(Debug, Default)]
 pub(crate) struct Listed {
-    /// What can be judged.
+    /// Connections that can be judged.
     pub(crate) connections: Vec<Connection>,
-    /// What cannot be read: there, and to be left alone.
+    /// Connections that cannot be read. They exist, and are left alone.
     pub(crate) unreadable: Vec<Unreadable>,
-    /// The items of Transit Gateway attachments: there, and never to be judged.
+    /// The items of Transit Gateway attachments. They exist, and are never judged.
     pub(crate) attachments: Vec<Attachment>,
-    /// Endpoints that EC2 refuses to look for, each by itself: it calls the id malformed, for example.
+    /// Endpoints that EC2 refuses to look for, one by one: for example because it calls the id
+    /// malformed.
     pub(crate) refused: BTreeMap<EndpointId, Arc<Error>>,
 }
 
-/// One page of it.
+/// One page of a list.
 pub(crate) struct Page {
     pub(crate) listed: Listed,
     /// The token of the next page.
@@ -41,11 +42,11 @@ pub(crate) struct Page {
 }
 
 impl Listed {
-    /// Whether EC2 lists an endpoint, which is not among the connections, in a way that lets nothing
-    /// be said of it: it is there, or may be, and is to be left alone.
+    /// Whether EC2 lists an endpoint only in a form that cannot be read. It exists, or may exist,
+    /// and is left alone.
     pub(crate) fn leaves_alone(&self, id: &EndpointId) -> bool {
         let mut unreadable = self.unreadable.iter();
-        // One whose id cannot be read may be any.
+        // An item whose id cannot be read may be any endpoint.
         unreadable.any(|one| one.endpoint_id.as_ref().is_none_or(|one| one == id))
             || self.is_attachment(id)
     }
@@ -56,7 +57,7 @@ impl Listed {
         attachments.any(|one| one.endpoint_id.as_ref() == Some(id))
     }
 
-    /// Adds what else was listed.
+    /// Adds another list.
     pub(crate) fn add(&mut self, more: Self) {
         self.connections.extend(more.connections);
         self.unreadable.extend(more.unreadable);
@@ -64,7 +65,7 @@ impl Listed {
         self.refused.extend(more.refused);
     }
 
-    /// Leaves out what is certainly about another endpoint.
+    /// Leaves out items that are certainly about another endpoint.
     pub(super) fn retain(&mut self, asked_for: impl Fn(&EndpointId) -> bool) {
         let may_be = |id: &Option<EndpointId>| id.as_ref().is_none_or(&asked_for);
         self.connections.retain(|one| asked_for(&one.endpoint_id));
@@ -74,7 +75,7 @@ impl Listed {
     }
 }
 
-/// Reads a page's items, each with what the SDK does not know of it.
+/// Reads a page's items, each together with what the SDK does not know of it.
 pub(super) fn read_all(items: &[VpcEndpointConnection], named: &[Named], home: &Region) -> Listed {
     let mut listed = Listed::default();
     for (item, named) in items.iter().zip(named) {
@@ -91,7 +92,7 @@ pub(super) fn read_all(items: &[VpcEndpointConnection], named: &[Named], home: &
     }
     if listed.unreadable.len() > TOLD {
         let more = listed.unreadable.len() - TOLD;
-        tracing::warn!(more, "and so many more connections that cannot be read");
+        tracing::warn!(more, "more connections cannot be read");
     }
     listed
 }
@@ -102,7 +103,7 @@ fn read_item(item: &VpcEndpointConnection, named: &Named, home: &Region) -> Read
         endpoint_id: item.vpc_endpoint_id(),
         owner: item.vpc_endpoint_owner(),
         region: item.vpc_endpoint_region(),
-        // The SDK decodes EC2's real spelling as an unknown variant; its text is the truth.
+        // The SDK decodes EC2's real spelling as an unknown variant; its text is right.
         state: item.vpc_endpoint_state().map(State::as_str),
         created_at: item
             .creation_timestamp()

@@ -1,4 +1,4 @@
-//! Accept and Reject: many endpoints of one service in a call, failures read per endpoint.
+//! Accept and Reject: many endpoints of one service in a call, with failures read per endpoint.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,14 +21,15 @@ use crate::config::{Config, Limits};
 use crate::error::codes::{Meaning, meaning, meaning_of};
 use crate::error::{Call, Class, Error, Permanent, Retryable, Step, chain};
 
-/// EC2's answer to one call: HTTP 200, which says nothing about any single endpoint yet.
+/// EC2's answer to one call: HTTP 200, which does not tell yet whether any single endpoint
+/// succeeded.
 #[derive(Debug, Default)]
 pub(crate) struct Enforced {
     /// AWS's id of the call.
     pub(crate) request_id: Option<String>,
-    /// The endpoints for which it did not happen.
+    /// The endpoints that failed.
     failures: BTreeMap<String, ItemFailure>,
-    /// A failure of which EC2 does not say whose it is: it may be any endpoint's.
+    /// A failure for which EC2 names no endpoint: it may be any of them.
     nameless: Option<ItemFailure>,
 }
 
@@ -51,7 +52,7 @@ impl Enforced {
                 None => enforced.nameless = Some(failure),
             }
         }
-        // What it is must not be held against any of them.
+        // The kind of this failure must not count against any one endpoint.
         if let Some(failure) = &mut enforced.nameless {
             failure.kind = FailureKind::InProgress;
         }
@@ -67,45 +68,45 @@ impl Enforced {
         }
     }
 
-    /// Why it did not happen for an endpoint, or may not have.
+    /// Why it failed for an endpoint, or may have failed.
     pub(crate) fn failure_of(&self, id: &EndpointId) -> Option<&ItemFailure> {
         let own = self.failures.get(id.as_str());
         own.or(self.nameless.as_ref())
     }
 
-    /// Whether EC2 says of an endpoint that there were too many.
+    /// Whether EC2 says that the endpoint was too many for the call.
     pub(crate) fn is_surplus(&self, id: &EndpointId) -> bool {
         let failure = self.failure_of(id);
         failure.is_some_and(|failure| failure.kind == FailureKind::Size)
     }
 }
 
-/// Why a call did not do its work for one endpoint.
+/// Why a call failed for one endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ItemFailure {
     pub(crate) kind: FailureKind,
-    /// EC2's; none where it said none, or nothing at all.
+    /// EC2's code; `None` if EC2 gave none, or said nothing at all.
     code: Option<String>,
     message: String,
 }
 
-/// What EC2's code and words say of one endpoint. AWS publishes no list of them; they are those of its
-/// error reference and of public reports. None of them is believed without looking at EC2's description.
+/// What EC2's code and message mean for one endpoint. AWS publishes no list of them; these are from
+/// its error reference and from public reports. None of them is believed without checking EC2's
+/// description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// It passes, and has nothing to do with the endpoint.
+    /// A temporary failure that has nothing to do with the endpoint.
     Passing,
-    /// AWS does not let us.
+    /// AWS denies us access.
     Forbidden,
-    /// The endpoint is in no state in which this can be done: perhaps it is already done.
+    /// The endpoint's state does not allow it; perhaps it is already done.
     State,
     /// The endpoint is being changed at this moment.
     InProgress,
-    /// EC2 does not find something: the endpoint is gone, or too new, or it is not about the endpoint.
+    /// EC2 does not find something: the endpoint is gone, or too new, or something else is missing.
     NotFound,
-    /// There are too many of something: of endpoints in the call, perhaps.
+    /// There are too many of something, perhaps of endpoints in the call.
     Size,
-    /// Anything else.
     Other,
 }
 
@@ -122,7 +123,7 @@ impl ItemFailure {
         self.code.as_deref().unwrap_or("Unknown")
     }
 
-    /// EC2's code and words.
+    /// EC2's code and message.
     pub(crate) fn text(&self) -> String {
         match self.message.as_str() {
             "" => self.code().to_owned(),
@@ -130,7 +131,7 @@ impl ItemFailure {
         }
     }
 
-    /// The endpoints that EC2's words name.
+    /// The endpoints that EC2's message names.
     pub(crate) fn named(&self) -> Vec<EndpointId> {
         EndpointId::find_all_in(&self.message)
     }
@@ -187,7 +188,7 @@ fn kind_of(code: &str, message: &str) -> FailureKind {
     } else if says(&code, &not_found) {
         FailureKind::NotFound
     } else if says(&code, &of_size) || says(&message, &says_size) {
-        // Whatever else it advises.
+        // No matter what else it advises.
         FailureKind::Size
     } else if says(&message, &says_in_progress) {
         FailureKind::InProgress
@@ -202,18 +203,18 @@ fn kind_of(code: &str, message: &str) -> FailureKind {
 
 /// Why a whole call failed.
 pub(crate) enum CallFailure {
-    /// It passes, or nobody knows whether EC2 did it.
+    /// Temporary, or it is unknown whether EC2 did it.
     Retryable(ItemFailure),
-    /// AWS does not let us, or refused the call for the service's sake.
+    /// AWS denies us access, or refused the call because of the service.
     All(Arc<Error>),
-    /// EC2 refused the call for what may be the fault of one endpoint in it, or of their number.
+    /// EC2 refused the call, perhaps because of one endpoint in it, or of their number.
     Items(ItemFailure),
-    /// Our time is up; EC2 was not asked.
+    /// Time is up; EC2 was not called.
     OutOfTime(Arc<Error>),
 }
 
-/// What was found out about the size of calls, and when. It is forgotten after a while: what EC2 takes may
-/// change, and what looked like a limit may have been something that passed.
+/// What was found out about the size of calls, and when. It is forgotten after a while: EC2's limit
+/// may change, and what looked like a limit may have been temporary.
 #[derive(Debug, Default)]
 struct KnownSize(Mutex<Option<(BatchSize, Timestamp)>>);
 
@@ -237,7 +238,7 @@ impl KnownSize {
 /// How often one call is tried. Each try takes a token, which the SDK's own retries would not.
 const ATTEMPTS: u32 = 4;
 
-/// Accepts and rejects connections, within the documented rates. Clones are the same one.
+/// Accepts and rejects connections, within the documented rates. Clones share their state.
 #[derive(Debug, Clone)]
 pub(crate) struct EnforceCalls {
     client: aws_sdk_ec2::Client,
@@ -247,7 +248,7 @@ pub(crate) struct EnforceCalls {
     rejects: Arc<Rate>,
 }
 
-/// At which rate EC2 takes an operation, and how many endpoints in one call.
+/// The rate at which EC2 takes an operation, and the number of endpoints in one call.
 #[derive(Debug)]
 struct Rate {
     bucket: Bucket,
@@ -281,7 +282,7 @@ impl EnforceCalls {
         }
     }
 
-    /// What is known of how many ids to ask for in one call.
+    /// How many ids may be in one call, as far as that is known.
     pub(crate) fn batch_size(&self, enforcement: Enforcement) -> BatchSize {
         self.rate(enforcement)
             .size
@@ -289,13 +290,13 @@ impl EnforceCalls {
             .unwrap_or_else(|| BatchSize::up_to(self.limits.enforce_batch))
     }
 
-    /// Remembers what was found out about it.
+    /// Remembers how many ids may be in one call.
     pub(crate) fn remember_batch_size(&self, enforcement: Enforcement, size: BatchSize) {
         self.rate(enforcement).size.set(size, self.clock.now());
     }
 
-    /// Asks EC2 to accept or reject connections of one service, within the documented rate. No try
-    /// is begun, nor waited for, that could last beyond the deadline.
+    /// Asks EC2 to accept or reject connections of one service, within the documented rate. A try
+    /// that could last beyond the deadline is neither begun nor waited for.
     pub(crate) async fn enforce(
         &self,
         enforcement: Enforcement,
@@ -365,7 +366,7 @@ impl EnforceCalls {
     }
 }
 
-/// Asking EC2 to accept or reject endpoints of a service.
+/// The call that accepts or rejects endpoints of a service.
 fn asking(enforcement: Enforcement, service: &ServiceId, ids: &str) -> Call {
     let what = format!("EC2 did not {enforcement} {ids} of {service}");
     Call::new(
@@ -384,17 +385,17 @@ fn operation(enforcement: Enforcement) -> &'static str {
 }
 
 impl ItemFailure {
-    /// It did not do for one endpoint what it was asked, which may go better the next time.
+    /// EC2 failed for one endpoint, and may succeed the next time.
     pub(crate) fn passes(&self, enforcement: Enforcement, id: &EndpointId) -> Arc<Error> {
         self.error(Retryable::Enforce.into(), enforcement, id.to_string())
     }
 
-    /// AWS does not let us.
+    /// AWS denies us access.
     pub(crate) fn forbids(&self, enforcement: Enforcement, id: &EndpointId) -> Arc<Error> {
         self.error(Permanent::Forbidden.into(), enforcement, id.to_string())
     }
 
-    /// It refuses to, for a reason that we do not know to pass.
+    /// EC2 refuses, for a reason that we do not know to be temporary.
     pub(crate) fn refuses(
         &self,
         enforcement: Enforcement,
@@ -431,11 +432,11 @@ where
         SdkError::ServiceError(_) => {
             ItemFailure::new(error.code(), error.message().unwrap_or_default())
         }
-        // What became of the call, since EC2 says nothing.
+        // EC2 did not answer; say what happened to the call.
         unanswered => ItemFailure::new(None, &chain(unanswered)),
     };
     let code = error.code().unwrap_or_default();
-    // What is said of the service is no endpoint's fault.
+    // A code about the service does not concern any one endpoint.
     let of_service = code.contains("ServiceId") || code.contains("EndpointService");
     let passes = matches!(failure.kind, FailureKind::InProgress | FailureKind::State);
     match meaning(&error) {
@@ -454,7 +455,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_of_nobody_in_particular_is_looked_at_for_everybody() {
+    fn a_failure_without_an_endpoint_is_checked_for_all() {
         let (one, other) = ("vpce-0a1b2c3d", "vpce-0a1b2c3e");
         let error = |code: &str| UnsuccessfulItemError::builder().code(code).build();
         let item = UnsuccessfulItem::builder();
@@ -472,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_with_what_was_asked_and_ec2s_code_if_it_said_one() {
+    fn a_failure_names_the_call_and_ec2s_code_if_any() {
         let id: EndpointId = "vpce-0a1b2c3d".parse().unwrap();
         let service: ServiceId = "vpce-svc-0a1b2c3d".parse().unwrap();
         let accept = "ec2:AcceptVpcEndpointConnections";
@@ -517,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_failure_is_told_apart() {
+    fn every_kind_of_failure_is_recognized() {
         use FailureKind::{Forbidden, InProgress, NotFound, Other, Passing, Size, State};
         for (code, message, expected) in [
             ("RequestLimitExceeded", "", Passing),

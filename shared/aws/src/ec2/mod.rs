@@ -1,4 +1,5 @@
-//! Asking EC2 what is, and making it agree with a decision. No EC2 type leaves this module.
+//! EC2: describes connections and services, and accepts or rejects connections. No EC2 type leaves
+//! this module.
 
 mod attachments;
 mod bucket;
@@ -29,7 +30,7 @@ pub(crate) struct Ec2 {
 
 impl Ec2 {
     pub(crate) fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
-        // All descriptions are counted together.
+        // All descriptions share one rate.
         let describes = Arc::new(Bucket::new(100.0, 20.0, clock.clone()));
         Self {
             connections: Connections::new(clients, config, Arc::clone(&describes)),

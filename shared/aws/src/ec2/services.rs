@@ -1,4 +1,4 @@
-//! Asking EC2 for endpoint services, and how they are configured.
+//! Lists endpoint services at EC2, and how they are configured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::config::{Config, MANAGED_TAG, Managed};
 use crate::error::{Call, Error, Retryable, Step};
 use crate::paging;
 
-/// The tagged services and when they were asked for.
+/// The tagged services, and when they were listed.
 type Tagged = Option<(Timestamp, Arc<[ServiceId]>)>;
 
-/// Lists services. Clones are the same one.
+/// Lists services. Clones share their state.
 #[derive(Debug, Clone)]
 pub(crate) struct Services {
     client: aws_sdk_ec2::Client,
     describes: Arc<Bucket>,
     managed: Managed,
-    /// How long the list of tagged services is believed.
+    /// How long the list of tagged services is valid.
     fresh: SignedDuration,
     tagged: Arc<Mutex<Tagged>>,
     clock: Clock,
@@ -38,8 +38,8 @@ pub(crate) struct Services {
 pub(crate) struct Configured {
     /// Whether somebody must accept each connection.
     pub(crate) acceptance_required: bool,
-    /// Whether it can have a connection notification: interface endpoints' services can, says the
-    /// API reference of `CreateVpcEndpointConnectionNotification`.
+    /// Whether it can have a connection notification. Services of interface endpoints can,
+    /// according to the API reference of `CreateVpcEndpointConnectionNotification`.
     pub(crate) notifies: bool,
 }
 
@@ -60,7 +60,7 @@ impl Services {
         }
     }
 
-    /// The services whose connections are ours to decide.
+    /// The services whose connections Gatekeeper decides.
     pub(crate) async fn managed_services(&self) -> Result<Arc<[ServiceId]>, Arc<Error>> {
         if let Managed::Listed(services) = &self.managed {
             return Ok(services.clone().into());
@@ -153,7 +153,8 @@ impl Services {
         Ok(found)
     }
 
-    /// Whether EC2 says that there is no such service. That it leaves one out of a list says nothing.
+    /// Whether EC2 says that the service does not exist. If it only leaves the service out of a
+    /// list, that proves nothing.
     pub(crate) async fn is_deleted(&self, service: &ServiceId) -> Result<bool, Arc<Error>> {
         self.describes.wait().await;
         let asked = self
@@ -248,7 +249,7 @@ impl Services {
         })
     }
 
-    /// The principals that a service's permissions let ask; `*` is every AWS account.
+    /// The principals that a service's permissions allow to connect; `*` is every AWS account.
     pub(crate) async fn principals(
         &self,
         service: &ServiceId,
@@ -278,7 +279,7 @@ impl Services {
     }
 }
 
-/// Whether EC2 says this. It spells one and the same value now this way, now that.
+/// Whether EC2's text is this value. EC2 spells the same value in several ways.
 fn says(text: &str, value: &str) -> bool {
     text.eq_ignore_ascii_case(value)
 }
@@ -293,7 +294,7 @@ fn service_ids<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Vec<ServiceId>
     ids.flatten().filter_map(|id| id.parse().ok()).collect()
 }
 
-/// Whether an error's code says that there is no such service. EC2 spells it in two ways.
+/// Whether an error's code says that the service does not exist. EC2 spells it in two ways.
 fn is_unknown_service(code: Option<&str>) -> bool {
     let known = [
         "InvalidVpcEndpointServiceId.NotFound",

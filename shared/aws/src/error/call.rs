@@ -1,4 +1,4 @@
-//! A call to AWS, and what its failure is.
+//! A call to AWS, and the errors that it can end in.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use super::codes::{Meaning, meaning};
 use super::{Class, Error, Permanent, Retryable, Source, Step};
 
-/// A call to AWS, as whoever makes it says what it is for.
+/// A call to AWS, with its purpose in the caller's words.
 #[derive(Debug, Clone)]
 pub(crate) struct Call {
     step: Step,
@@ -20,8 +20,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A call that is made in a step. `operation` is its name as AWS writes it: `dynamodb:Query`; `retryable` is
-    /// what its failure is where that passes; `what` says what could not be done then, and for whom.
+    /// A call in a step. `operation` is its name as AWS writes it: `dynamodb:Query`; `retryable` is
+    /// the kind of a temporary failure; `what` says what could not be done if the call fails, and
+    /// for whom.
     pub(crate) fn new(
         step: Step,
         operation: &'static str,
@@ -36,7 +37,7 @@ impl Call {
         }
     }
 
-    /// It failed: for good, or worth another try.
+    /// The error for a failed call: permanent or retryable.
     pub(crate) fn failed<E>(&self, error: SdkError<E, Response>) -> Arc<Error>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
@@ -54,17 +55,17 @@ impl Call {
         })
     }
 
-    /// It did not do its work, which may go better the next time.
+    /// The error for a call that failed and may succeed the next time.
     pub(crate) fn passes(&self, source: impl Into<Source>) -> Error {
         self.error(self.retryable.into()).caused_by(source)
     }
 
-    /// AWS did not do what it was asked, and will not do it the next time.
+    /// The error for a call that AWS refused and will refuse again.
     pub(crate) fn refused(&self, source: impl Into<Source>) -> Error {
         self.error(Permanent::RefusedCall.into()).caused_by(source)
     }
 
-    /// AWS does not let us.
+    /// The error for a call that AWS does not allow us.
     pub(crate) fn forbidden(&self, source: impl Into<Source>) -> Error {
         self.error(Permanent::Forbidden.into()).caused_by(source)
     }

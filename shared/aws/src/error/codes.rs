@@ -1,30 +1,30 @@
-//! What AWS's error codes mean, whatever the operation.
+//! What AWS's error codes mean, for every operation.
 
 use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// What an SDK call's failure means, whatever the operation.
+/// What an SDK call's failure means, for every operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning {
     /// Throttled, unavailable, timed out, or the answer was lost.
     Passing,
-    /// AWS does not let us.
+    /// AWS does not allow us the call.
     Forbidden,
-    /// AWS understood and refused.
+    /// AWS understood the call and refused it.
     Refused,
 }
 
-/// Codes that pass, besides those of the SDK.
+/// Temporary codes, besides those of the SDK.
 const PASSING: &[&str] = &[
-    // Throttling, by other names.
+    // Throttling, under other names.
     "KMSThrottling",
     "KMSThrottlingException",
-    // Of one write in a transaction.
+    // One write in a transaction was throttled.
     "ProvisionedThroughputExceeded",
     "ThrottlingError",
-    // AWS's own trouble; Organizations answers `ServiceException` with status 400.
+    // AWS's own failures; Organizations answers `ServiceException` with status 400.
     "InternalError",
     "InternalException",
     "InternalFailure",
@@ -38,12 +38,12 @@ const PASSING: &[&str] = &[
     "ServiceUnavailable",
     "ServiceUnavailableException",
     "Unavailable",
-    // Two at a time.
+    // Two calls at the same time.
     "ConcurrentModification",
     "ConcurrentModificationException",
     "TransactionConflict",
     "TransactionConflictException",
-    // The signature took too long on the way, or the credentials are about to be renewed.
+    // The signature took too long to arrive, or the credentials are about to be renewed.
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
@@ -51,7 +51,7 @@ const PASSING: &[&str] = &[
     "RequestTimeTooSkewed",
 ];
 
-/// Codes by which AWS says that we may not.
+/// Codes that say that we have no permission.
 const FORBIDDEN: &[&str] = &[
     "AccessDenied",
     "AccessDeniedException",
@@ -68,10 +68,10 @@ const FORBIDDEN: &[&str] = &[
     "UnrecognizedClientException",
 ];
 
-/// What an error code says by itself, whatever the operation and wherever it stands; none where it is the
-/// operation's own.
+/// What an error code means for every operation, wherever it appears; `None` if that depends on the
+/// operation.
 pub(crate) fn meaning_of(code: &str) -> Option<Meaning> {
-    // As AWS CloudTrail and old APIs write it.
+    // Remove the prefix and suffix of AWS CloudTrail and old APIs.
     let code = code
         .strip_prefix("Client.")
         .or_else(|| code.strip_prefix("Server."))
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_is_known_by_the_sdks_lists_and_ours() {
+    fn temporary_codes_are_those_of_the_sdks_lists_and_ours() {
         for code in THROTTLING_ERRORS.iter().chain(TRANSIENT_ERRORS) {
             assert_eq!(meaning_of(code), Some(Meaning::Passing), "{code}");
         }

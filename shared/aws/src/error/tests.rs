@@ -1,4 +1,4 @@
-//! What an error says, and what it is counted as.
+//! The text of errors, and the names under which they are counted.
 
 use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -10,13 +10,13 @@ use super::*;
 
 const WHAT: &str = "the history of vpce-0a1b2c3d could not be read";
 
-/// What a failed call is to be.
+/// A failed call and the expected error.
 struct Case {
     failure: SdkError<QueryError, Response>,
     class: Class,
     code: Option<&'static str>,
     said: &'static str,
-    /// What only the source says.
+    /// A text that only the source has.
     source: &'static str,
 }
 
@@ -70,7 +70,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[test]
-fn a_call_that_failed_says_what_it_was_for_and_never_its_source() {
+fn a_failed_call_names_its_purpose_and_never_its_source() {
     for case in cases() {
         for step in [Step::Observe, Step::Judge, Step::Announce] {
             let call = Call::new(step, "dynamodb:Query", Retryable::ReadTables, WHAT);
@@ -97,7 +97,7 @@ fn a_call_that_failed_says_what_it_was_for_and_never_its_source() {
 }
 
 #[test]
-fn what_of_ours_failed_is_told_without_aws() {
+fn a_failure_of_our_own_is_named_without_aws() {
     let unreadable = |stops| UnreadablePolicy {
         item: "* / settings".to_owned(),
         stops,

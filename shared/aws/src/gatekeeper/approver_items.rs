@@ -1,4 +1,4 @@
-//! Approvers' items that are evidently one person's.
+//! Finds approvers' items that evidently belong to one person.
 
 use gatekeeper_core::approver::{ApproverId, entered_twice};
 
@@ -6,7 +6,7 @@ use super::log::Log;
 use crate::tables::Allowlist;
 use crate::telemetry::{Metric, Metrics};
 
-/// Looks at the approvers' items.
+/// Reads the approvers' items.
 #[derive(Debug)]
 pub(super) struct ApproverItems {
     pub(super) allowlist: Allowlist,
@@ -15,8 +15,8 @@ pub(super) struct ApproverItems {
 }
 
 impl ApproverItems {
-    /// Logs and measures who is entered as an approver more than once: they count once, and whoever entered
-    /// them may think otherwise.
+    /// Logs and measures people who are entered as an approver more than once. They count once, and
+    /// the administrator who entered them may expect otherwise.
     pub(super) async fn look(&self) {
         let approvers = match self.allowlist.approvers().await {
             Ok(approvers) => approvers,

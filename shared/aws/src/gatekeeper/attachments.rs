@@ -1,4 +1,4 @@
-//! Transit Gateway attachments: people are told of them, and decide them at EC2.
+//! Transit Gateway attachments: people are notified of them and decide them at EC2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::ec2::Connections;
 use crate::tables::{Watched, WatchedServices};
 
-/// Looks after Transit Gateway attachments, and what else is left alone.
+/// Reports Transit Gateway attachments and everything else that Gatekeeper does not decide.
 #[derive(Debug)]
 pub(super) struct AttachmentWatch {
     pub(super) connections: Connections,
@@ -26,7 +26,7 @@ pub(super) struct AttachmentWatch {
 }
 
 impl AttachmentWatch {
-    /// Looks for the attachments that the hints tell of. Answers by what the hints point at.
+    /// Looks for the attachments that the hints mention. Answers by what the hints point at.
     pub(super) async fn handle<'a>(
         &self,
         hints: &'a [Hint],
@@ -59,14 +59,14 @@ impl AttachmentWatch {
         by_subject
     }
 
-    /// Tells of the attachments that a pass came upon. What it did not look for is looked for now,
-    /// so that the count is right; if that fails, it is reconcile's.
+    /// Announces the attachments that a pass found. If the pass did not look for all of them, they
+    /// are listed now, so that the count is right; if that fails, reconcile does it.
     pub(super) async fn announce(&self, report: &ServiceReport) {
         if report.attachments.tally().listed() == 0 {
             return;
         }
         let service = &report.service_id;
-        // What fails here is reported there.
+        // A failure is logged by the callee.
         let _ = if report.is_whole {
             let attachments = &report.attachments;
             self.note_attachments(service, attachments).await
@@ -85,7 +85,7 @@ impl AttachmentWatch {
         }
     }
 
-    /// Writes down how many attachments a service has, and tells people what is new.
+    /// Records how many attachments a service has, and announces what is new.
     async fn note_attachments(&self, service: &ServiceId, attachments: &Attachments) -> Handled {
         warn_of(service, attachments);
         let noted = async {
@@ -93,7 +93,7 @@ impl AttachmentWatch {
             let found = Found {
                 attachments: attachments.tally(),
                 evidence: attachments.evidence(),
-                // Reconcile remembers what has no date.
+                // Reconcile remembers when attachments without a date were first seen.
                 undated: watched.left_alone.first_seen().keys().cloned().collect(),
                 is_all: true,
             };
@@ -107,7 +107,7 @@ impl AttachmentWatch {
         noted
     }
 
-    /// Writes down what a pass of reconcile found and does not decide, and has news of it told.
+    /// Records what a pass of reconcile found and does not decide, and announces what is new.
     pub(super) async fn note_left_alone(&self, report: &mut ServiceReport, watched: &mut Watched) {
         let service = &report.service_id;
         warn_of(service, &report.attachments);

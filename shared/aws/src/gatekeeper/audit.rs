@@ -1,7 +1,8 @@
-//! Audit: hold what is connected against the policy, and revoke what it allows no longer.
+//! Audit: compare connections with the policy, and revoke those that the policy allows no longer.
 //!
-//! Whether, and when, is core's to say. Here is what takes a whole service: what one run may begin or cut is
-//! bounded for each service; where more would have to be, it does neither and says so (safety rule S7).
+//! Core decides whether and when. This module does what takes a whole service: it bounds how many
+//! grace periods one run may start, and how many connections it may revoke, for each service. If
+//! there are more, it does neither and says so (safety rule S7).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::clock::{Clock, Deadline};
 use crate::error::Error;
 use crate::tables::Allowlist;
 
-/// Holds what is connected against the policy.
+/// Compares connections with the policy.
 #[derive(Debug)]
 pub(super) struct Auditor {
     pipeline: Arc<Pipeline>,
@@ -37,56 +38,56 @@ pub(super) struct Auditor {
     log: Log,
 }
 
-/// One service's audit, as far as it has come.
+/// The audit of one service, so far.
 #[derive(Debug)]
 pub(super) struct ServiceAudit {
     service: ServiceId,
     began: Timestamp,
     pub(super) settings: ServiceSettings,
-    /// An entry of the allowlist, once it was looked for.
+    /// An entry of the allowlist, once somebody looked for it.
     entry: OnceCell<AnyEntry>,
-    /// What is to begin its grace period.
+    /// The connections whose grace period is to start.
     starts: Bounded,
-    /// Whose grace period is over.
-    cuts: Bounded,
-    /// Whether a part of the policy could not be read: then nothing is revoked (safety rule S2).
+    /// The connections whose grace period is over.
+    revocations: Bounded,
+    /// Whether a part of the policy could not be read. Then nothing is revoked (safety rule S2).
     unreadable: bool,
-    /// All that are to begin it, or to be cut.
+    /// All connections whose grace period is to start, or that are to be revoked.
     to_revoke: BTreeSet<EndpointId>,
-    /// Those that would be cut if the allowlist held an entry for the service.
+    /// The connections that would be revoked if the allowlist held an entry for the service.
     withheld: BTreeSet<EndpointId>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     pub(super) purged: Arc<[Entry]>,
 }
 
 /// A connection that does not seem to be allowed. It is judged once more before anything is done
-/// about it: a pass may take minutes, and entries expire by the second.
+/// about it, because a pass may take minutes, and entries expire by the second.
 #[derive(Debug)]
 struct Candidate {
     connection: Connection,
     request: Request,
 }
 
-/// As many candidates as may be acted on, and how many there were in all: nothing is done where
-/// there were more, so no more need be kept.
+/// The candidates, up to the limit of the run, and how many there were in all. Above the limit
+/// nothing is done, so no more need to be kept.
 #[derive(Debug, Default)]
 struct Bounded {
     kept: Vec<Candidate>,
     count: usize,
 }
 
-/// What an audit came to.
+/// The result of an audit.
 #[derive(Debug, Default)]
 pub(super) struct Audited {
-    /// How many requests it changed.
+    /// How many requests the audit changed.
     pub(super) changed: usize,
-    /// Whether more connections had to be cut, or to be told of, than one run may; none if it could
-    /// not be found out.
+    /// Whether more connections had to be revoked, or announced, than one run may. `None` if that
+    /// could not be found out.
     pub(super) held: Option<bool>,
-    /// Whether connections had to be cut, or to be told of, and are not because the allowlist holds no
-    /// entry for the service; none if it could not be found out.
+    /// Whether connections had to be revoked, or announced, and are not because the allowlist holds
+    /// no entry for the service. `None` if that could not be found out.
     pub(super) withheld: Option<bool>,
-    /// Both as findings, with the connections that they are about.
+    /// Both of these as findings, with their connections.
     pub(super) seen: Seen,
 }
 
@@ -98,24 +99,24 @@ impl Bounded {
         }
     }
 
-    /// All of them; none if there were too many.
+    /// All candidates; `None` if there were too many.
     fn all(&mut self, at_most: usize) -> Option<Vec<Candidate>> {
         (self.count <= at_most).then(|| std::mem::take(&mut self.kept))
     }
 }
 
 impl ServiceAudit {
-    /// The run that audits, where it may write these revocations.
-    fn auditing(&self, may_start: bool, may_cut: bool) -> Auditing<'_> {
+    /// The audit as the pipeline needs it, with what it may write.
+    fn auditing(&self, may_start: bool, may_revoke: bool) -> Auditing<'_> {
         Auditing {
             began: self.began,
             entry: &self.entry,
             may_start,
-            may_cut,
+            may_revoke,
         }
     }
 
-    /// What EC2 said of a connection when this service was looked at.
+    /// What EC2 said of a connection when the service was listed.
     fn observation(&self, connection: Connection) -> Observation {
         Observation {
             purged: Arc::clone(&self.purged),
@@ -141,7 +142,7 @@ impl Auditor {
         }
     }
 
-    /// Begins the audit of a service; `began` is not later than anything it will see.
+    /// Begins the audit of a service. `began` is not later than any observation of the audit.
     pub(super) async fn begin(
         &self,
         service: &ServiceId,
@@ -153,7 +154,7 @@ impl Auditor {
             settings: self.allowlist.settings_of(service).await?,
             entry: OnceCell::new(),
             starts: Bounded::default(),
-            cuts: Bounded::default(),
+            revocations: Bounded::default(),
             unreadable: false,
             to_revoke: BTreeSet::new(),
             withheld: BTreeSet::new(),
@@ -161,8 +162,8 @@ impl Auditor {
         })
     }
 
-    /// Audits some of the service's connections, as they were settled just now. What may be done at
-    /// once is done; what is bounded waits for [`Self::finish`].
+    /// Audits some of the service's connections, right after they were settled. Everything without
+    /// a bound is done at once; the rest waits for [`Self::finish`].
     pub(super) async fn audit(
         &self,
         audit: &mut ServiceAudit,
@@ -193,7 +194,7 @@ impl Auditor {
             let decided = self
                 .decide_one(audit, connection, &known, (false, false))
                 .await;
-            // As the policy says by now.
+            // Judge by the policy as it is now.
             if let Some(Ok(read)) = known.policy(connection) {
                 audit.settings = read.policy.settings_of(&audit.service);
             }
@@ -211,7 +212,7 @@ impl Auditor {
                     audit.to_revoke.insert(connection.endpoint_id.clone());
                     match revocation {
                         Revocation::Start => audit.starts.push(candidate(), at_most),
-                        Revocation::Revoke => audit.cuts.push(candidate(), at_most),
+                        Revocation::Revoke => audit.revocations.push(candidate(), at_most),
                     }
                 }
                 Ok(_) => {}
@@ -230,7 +231,7 @@ impl Auditor {
         audit: &ServiceAudit,
         connection: &Connection,
         known: &FactsRead,
-        (may_start, may_cut): (bool, bool),
+        (may_start, may_revoke): (bool, bool),
     ) -> Result<Decided, Arc<Error>> {
         let begun = self.clock.now();
         let decided = self
@@ -239,7 +240,7 @@ impl Auditor {
                 &audit.observation(connection.clone()),
                 known,
                 &mut Turn::default(),
-                Purpose::Audit(audit.auditing(may_start, may_cut)),
+                Purpose::Audit(audit.auditing(may_start, may_revoke)),
             )
             .await?;
         if let Decided::Finished(outcome) = &decided {
@@ -249,12 +250,12 @@ impl Auditor {
         Ok(decided)
     }
 
-    /// Acts on what the audit found, if it is not too much of it. Cutting is for runs that see the
-    /// whole service.
+    /// Acts on the audit's candidates, if there are not too many. Only runs that see the whole
+    /// service revoke.
     pub(super) async fn finish(
         &self,
         mut audit: ServiceAudit,
-        may_cut: bool,
+        may_revoke: bool,
         deadline: Deadline,
     ) -> Audited {
         let mut done = Audited::default();
@@ -262,8 +263,8 @@ impl Auditor {
             return done;
         }
         let at_most = at_most(&audit.settings);
-        let (starts, cuts) = (audit.starts.all(at_most), audit.cuts.all(at_most));
-        let held = starts.is_none() || cuts.is_none();
+        let (starts, revocations) = (audit.starts.all(at_most), audit.revocations.all(at_most));
+        let held = starts.is_none() || revocations.is_none();
         done.held = Some(held);
         let withheld = !audit.withheld.is_empty();
         done.withheld = Some(withheld);
@@ -283,29 +284,29 @@ impl Auditor {
             tracing::error!(
                 service_id = %audit.service,
                 to_begin = audit.starts.count,
-                to_cut = audit.cuts.count,
+                to_revoke = audit.revocations.count,
                 at_most,
-                "more connections would have to be cut than one run may cut; none is"
+                "more connections should be revoked than one run may revoke; none is revoked"
             );
         }
         let mut candidates = starts.unwrap_or_default();
-        if may_cut {
-            candidates.extend(cuts.unwrap_or_default());
+        if may_revoke {
+            candidates.extend(revocations.unwrap_or_default());
         }
-        match self.revoke(&audit, candidates, may_cut, deadline).await {
+        match self.revoke(&audit, candidates, may_revoke, deadline).await {
             Ok(changed) => done.changed += changed,
             Err(error) => self.log.failure(&error, None),
         }
         done
     }
 
-    /// Judges candidates once more, by the policy as it is now, and revokes: those whose grace period
-    /// begins, and those that are cut. Answers how many requests it changed.
+    /// Judges the candidates once more, by the current policy, and starts grace periods or revokes.
+    /// Answers how many requests it changed.
     async fn revoke(
         &self,
         audit: &ServiceAudit,
         candidates: Vec<Candidate>,
-        may_cut: bool,
+        may_revoke: bool,
         deadline: Deadline,
     ) -> Result<usize, Arc<Error>> {
         if candidates.is_empty() {
@@ -321,27 +322,27 @@ impl Auditor {
             .await?;
         let mut certain = Vec::new();
         for connection in connections {
-            // What cannot be judged for one of them revokes none (safety rule S2).
+            // If one of them cannot be judged, none is revoked (safety rule S2).
             let decided = self.decide_one(audit, connection, &known, (false, false));
             if let Decided::HeldBack(_) = decided.await? {
                 certain.push(connection);
             }
         }
         let mut changed = 0;
-        let mut to_cut = Vec::new();
+        let mut to_enforce = Vec::new();
         for connection in certain {
             let has_time = deadline.leaves(&self.clock, self.margin);
-            let may = (true, may_cut && has_time);
+            let may = (true, may_revoke && has_time);
             match self.decide_one(audit, connection, &known, may).await {
                 Ok(Decided::Finished(Outcome::Changed { .. })) => changed += 1,
-                Ok(Decided::ToEnforce(decision)) => to_cut.push(*decision),
-                // It is not what it was any more; the next run sees what it is.
+                Ok(Decided::ToEnforce(decision)) => to_enforce.push(*decision),
+                // The connection changed meanwhile; the next run sees it.
                 Ok(_) => {}
                 Err(error) => self.log.failure(&error, Some(&connection.endpoint_id)),
             }
         }
         let mut settled = Settled::new();
-        for (endpoint_id, outcome) in self.pipeline.enforcer.enforce(to_cut, deadline).await {
+        for (endpoint_id, outcome) in self.pipeline.enforcer.enforce(to_enforce, deadline).await {
             match outcome {
                 Ok(outcome) => {
                     let spent = self.clock.now().duration_since(begun);
@@ -351,7 +352,7 @@ impl Auditor {
                 Err(error) => self.log.failure(&error, Some(&endpoint_id)),
             }
         }
-        // Others of the same consumers may have waited for their places.
+        // Other connections of the same consumers may have waited for a place under the limit.
         let others = self.pipeline.settle_waiting(&settled, deadline).await;
         Ok(changed + settled.len() + others.len())
     }

@@ -1,5 +1,5 @@
-//! Enforce: make EC2 agree with what was recorded, read what it did for each connection, and write
-//! that down.
+//! Enforce: make EC2 agree with the recorded decisions, read the result for each connection, and
+//! record it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ pub(super) struct Enforcer {
 /// A decision that EC2 is to carry out.
 #[derive(Debug)]
 pub(super) struct ToEnforce {
-    /// Where the request stood before it was decided; none if it is new.
+    /// The request's status before the decision; `None` if the request is new.
     pub(super) from: Option<Status>,
-    /// The request, claimed by us.
+    /// The request, which we have claimed.
     pub(super) request: Request,
 }
 
-/// What EC2 did about the connections of one call.
+/// The result of one call for each of its connections.
 type CallResults = BTreeMap<EndpointId, Result<CallResult, Arc<Error>>>;
 
 impl Enforcer {
@@ -52,7 +52,8 @@ impl Enforcer {
         }
     }
 
-    /// Carries decisions out: all accepts and all rejects of one service in as few calls as EC2 allows.
+    /// Carries decisions out: all accepts and all rejects of one service in as few calls as EC2
+    /// allows.
     pub(super) async fn enforce(&self, decisions: Vec<ToEnforce>, deadline: Deadline) -> Settled {
         let mut groups: BTreeMap<(ServiceId, Enforcement), Vec<ToEnforce>> = BTreeMap::new();
         for decision in decisions {
@@ -83,8 +84,8 @@ impl Enforcer {
         settled
     }
 
-    /// Asks EC2 once, and finds out what it did for each connection; nothing for those that are to be asked
-    /// for in another call.
+    /// Calls EC2 once and finds out the result for each connection. Connections that belong into
+    /// another call have no result.
     async fn ask(
         &self,
         enforcement: Enforcement,
@@ -129,7 +130,7 @@ impl Enforcer {
             }
             Err(failure) => {
                 batches.failed();
-                // There is time, but none of the claims may be outlasted: they are taken anew.
+                // There is time, but not after the first claim ends. Claim them again.
                 let claims_end = until.0 < deadline.0;
                 return left_undone(enforcement, ids, failure, claims_end);
             }
@@ -163,8 +164,8 @@ impl Enforcer {
         results
     }
 
-    /// EC2 did not do these, and what it says of them is not to be relied upon: what became of them is what
-    /// its description shows.
+    /// EC2 did not carry these out, and its error does not tell their state. The description tells
+    /// what happened to them.
     async fn confirm_by_description(
         &self,
         enforcement: Enforcement,
@@ -197,7 +198,7 @@ impl Enforcer {
                 (Some(_), FailureKind::Size | FailureKind::Other) => {
                     failure.refuses(enforcement, &id, service)
                 }
-                // It is being changed, is about to be listed, or is gone and still listed.
+                // The connection is being changed, is not listed yet, or is gone and still listed.
                 _ => failure.passes(enforcement, &id),
             });
             (id, result)
@@ -205,7 +206,7 @@ impl Enforcer {
         unsure.into_iter().map(look).collect()
     }
 
-    /// Records what EC2 did.
+    /// Records the results of a call.
     async fn write_down(&self, called: &[&ToEnforce], mut results: CallResults) -> Settled {
         let recordings: Vec<_> = called
             .iter()
@@ -249,7 +250,7 @@ impl Enforcer {
                 from: decision.from,
                 request: Box::new(change.after),
             }),
-            // Another handler took the claim over and wrote the outcome down.
+            // Another handler took the claim over and recorded the outcome.
             Recorded::Lost(Some(winner)) => Ok(Outcome::Lost(Some(winner))),
             Recorded::Lost(None) | Recorded::PolicyChanged | Recorded::LimitReached => {
                 let what = format!(
@@ -262,8 +263,8 @@ impl Enforcer {
     }
 }
 
-/// The deadline, or the end of the first of our claims on these requests if that comes sooner: what
-/// is asked for after it may meanwhile have been decided otherwise by somebody else.
+/// The deadline, or the end of our first claim on these requests if that is sooner: after that,
+/// another handler may have decided them otherwise.
 fn claimed_until(called: &[&ToEnforce], deadline: Deadline) -> Deadline {
     let claims = called
         .iter()
@@ -271,7 +272,7 @@ fn claimed_until(called: &[&ToEnforce], deadline: Deadline) -> Deadline {
     Deadline(claims.fold(deadline.0, Timestamp::min))
 }
 
-/// What becomes of endpoints for which EC2 was not asked, or said nothing of them.
+/// The result for endpoints that EC2 was not asked about, or did not mention.
 fn left_undone(
     enforcement: Enforcement,
     ids: Vec<EndpointId>,

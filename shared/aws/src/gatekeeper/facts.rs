@@ -1,4 +1,5 @@
-//! Reading the facts that a decision needs: the requests, the policy, where accounts sit, who may decide.
+//! Reads the facts that a decision needs: the requests, the policy, the accounts' places in their
+//! organization, the approvers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use crate::tables::{
     PathDenies, managed_key, policy_of,
 };
 
-/// What was read for a number of connections. It says of what it does not hold that it was not read.
+/// The facts that were read for a number of connections. It tells a fact that was not read from one
+/// that does not exist.
 #[derive(Debug, Default)]
 pub(super) struct FactsRead {
     items: Items,
@@ -29,7 +31,7 @@ pub(super) struct FactsRead {
     places: Places,
     /// Requests that are known without having been read here.
     requests: BTreeMap<EndpointId, Request>,
-    /// Read when somebody has to be asked.
+    /// Read only if people have to be notified.
     approvers: OnceCell<Approvers>,
 }
 
@@ -44,7 +46,6 @@ impl FactsRead {
         self
     }
 
-    /// The request of an endpoint, if there is one.
     pub(super) fn request(&self, endpoint_id: &EndpointId) -> Result<Option<Request>, Error> {
         match self.requests.get(endpoint_id) {
             Some(request) => Ok(Some(request.clone())),
@@ -52,14 +53,14 @@ impl FactsRead {
         }
     }
 
-    /// Where the consumer's account sits.
+    /// The place of the consumer's account in its organization.
     pub(super) fn place(&self, connection: &Connection) -> &Organization {
         self.places
             .get(&connection.owner)
             .unwrap_or(&Organization::Failed)
     }
 
-    /// Whether all was read that bears on a connection.
+    /// Whether everything that a decision about the connection needs was read.
     pub(super) fn covers(&self, connection: &Connection) -> bool {
         let place = self.places.get(&connection.owner);
         place.is_some_and(|place| {
@@ -68,8 +69,8 @@ impl FactsRead {
         })
     }
 
-    /// The policy as it bears on a connection, or what of it cannot be understood; none if it was not read
-    /// for it.
+    /// The policy for a connection, or the error that keeps it from being understood. `None` if it
+    /// was not read.
     pub(super) fn policy(
         &self,
         connection: &Connection,
@@ -79,12 +80,12 @@ impl FactsRead {
             .then(|| policy_of(connection, place, &self.items, &self.denies))
     }
 
-    /// The consumer's connections that count.
+    /// The consumer's usage on the service.
     pub(super) fn usage(&self, connection: &Connection) -> Result<AccountUsage, Error> {
         self.items.usage(&connection.service_id, &connection.owner)
     }
 
-    /// Since when a service is looked after; none if it is not yet.
+    /// Since when the service is managed; `None` if it is not yet.
     pub(super) fn managed_since(&self, service: &ServiceId) -> Option<Timestamp> {
         self.items.managed_since(service)
     }
@@ -94,7 +95,7 @@ impl FactsRead {
         self.approvers.get()
     }
 
-    /// The items that a change rests on, as they were read.
+    /// The items that a change depends on, as they were read.
     pub(super) fn checks(
         &self,
         preconditions: &[Precondition],
@@ -107,7 +108,7 @@ impl FactsRead {
             let item = match (id, entry) {
                 (PolicyItemId::Approver(approver), _) => {
                     let approvers = self.approvers.get();
-                    // Who was not read must be there, and have no right.
+                    // An approver who was not read must have an item without rights.
                     let right = approvers.and_then(|approvers| approvers.item(approver));
                     Some(right.cloned().unwrap_or_default())
                 }
@@ -124,7 +125,6 @@ impl FactsRead {
     }
 }
 
-/// Reads facts.
 #[derive(Debug)]
 pub(super) struct FactReader {
     items: ItemReader,
@@ -145,7 +145,7 @@ impl FactReader {
         }
     }
 
-    /// Reads who may decide reviews, at most once for all that this serves.
+    /// Reads the approvers, at most once for everything that shares this cell.
     pub(super) async fn read_approvers<'a>(
         &self,
         known: &'a FactsRead,
@@ -160,7 +160,7 @@ impl FactReader {
         known.approvers.get_or_try_init(|| read).await
     }
 
-    /// Looks for some entry that speaks of a service, at most once.
+    /// Looks for any entry that names the service, at most once.
     pub(super) async fn read_any_entry(
         &self,
         service: &ServiceId,
@@ -171,7 +171,7 @@ impl FactReader {
             if entry.is_none() {
                 tracing::warn!(
                     service_id = %service,
-                    "the allowlist holds no entry for the service, so nothing is revoked for want of one"
+                    "the allowlist holds no entry for the service, so nothing is revoked because no entry allows it"
                 );
             }
             Ok::<_, Arc<Error>>(entry)
@@ -179,8 +179,8 @@ impl FactReader {
         entry.get_or_try_init(|| read).await.map(|_| ())
     }
 
-    /// Reads all that bears on these connections, and `others` besides, consistently and in as few calls as
-    /// it takes. What was read before is read again.
+    /// Reads everything that decisions about these connections, and `others`, need, consistently
+    /// and in as few calls as possible. Facts that were read before are read again.
     pub(super) async fn read(
         &self,
         known: &mut FactsRead,
@@ -221,7 +221,7 @@ impl FactReader {
         for fresh in fresh.into_iter().flatten() {
             items.extend(fresh);
         }
-        // Hardly ever is there one.
+        // There is hardly ever one.
         let unexpected: BTreeSet<Key> = connections
             .iter()
             .flat_map(|connection| items.unexpected_denies(connection, known.place(connection)))
@@ -235,8 +235,8 @@ impl FactReader {
     }
 }
 
-/// Whether it is known which Organizations paths cover the account, so that each deny for one can be named
-/// by its key.
+/// Whether the Organizations paths of the account are known, so that each deny for one of them can
+/// be named by its key.
 fn is_certain(place: &Organization) -> bool {
     matches!(place, Organization::Known(_))
 }

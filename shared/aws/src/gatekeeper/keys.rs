@@ -1,5 +1,5 @@
-//! Unexpected keys in the allowlist: remembered for who decides, and told of in every run until they
-//! are corrected.
+//! Unexpected keys in the allowlist: they are remembered for later decisions, and logged in every
+//! run until somebody corrects them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::error::Error;
 use crate::tables::{AllowlistKeys, ScopeKeys};
 use crate::telemetry::{Metric, Metrics};
 
-/// At most this part of a run's time goes into reading keys: connections wait meanwhile.
+/// At most this part of a run's time goes into reading keys, because connections wait meanwhile.
 const PART: u32 = 4;
 
-/// Looks after unexpected keys.
+/// Finds and remembers unexpected keys.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) allowlist_keys: AllowlistKeys,
@@ -30,11 +30,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Has what is remembered agree with an edit of an item whose key is unexpected, before anything is
-    /// decided by that edit.
+    /// Updates the remembered keys after an edit of an item whose key is unexpected, before
+    /// anything is decided by that edit.
     ///
     /// # Errors
-    /// What kept it from being remembered. It is logged here.
+    /// The keys could not be written. The error is logged here.
     pub(super) async fn follow(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
         let followed = self.allowlist_keys.follow_key(key).await;
         if let Err(error) = &followed {
@@ -43,9 +43,9 @@ impl Keys {
         followed
     }
 
-    /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
-    /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
-    /// decides. Answers which unexpected keys concern each service, as far as that is known.
+    /// Reads the keys of the services' partitions and of `*`, where that is due, and logs the
+    /// unexpected ones. Reconcile does this first. If time runs out, each decision reads the keys
+    /// that it needs. Answers which unexpected keys concern each service, as far as that is known.
     pub(super) async fn look_through(
         &self,
         services: &[ServiceId],
@@ -88,7 +88,7 @@ impl Keys {
         services.iter().map(concerning).collect()
     }
 
-    /// What keeps connections undecided is a failure; the rest only has to be corrected.
+    /// A key that keeps connections undecided is a failure. Any other only has to be corrected.
     fn log_unexpected_key(&self, key: &PolicyKey) {
         if let Some(Meaning::Unclear(_)) = key.meaning() {
             let unreadable = UnreadablePolicy {

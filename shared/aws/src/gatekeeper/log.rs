@@ -20,12 +20,12 @@ impl Log {
         Self { metrics }
     }
 
-    /// Logs a failure, once, here where it is handled.
+    /// Logs a failure, once, where it is handled.
     pub(super) fn failure(&self, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
         log_failure(&self.metrics, error, endpoint_id);
     }
 
-    /// One wide line for each connection that changed, and the metrics that go with it.
+    /// Writes one wide line for each connection that changed, and the metrics that go with it.
     pub(super) fn outcome(&self, outcome: &Outcome, duration_ms: f64) {
         match outcome {
             Outcome::Changed { from, request } => {

@@ -1,22 +1,25 @@
-//! The one way a decision is made, whatever brought the connection here:
+//! Every decision is made in these steps, whatever the event:
 //!
-//! 1. An entry finds out which connections to look at, and **observes** what EC2 says of them: for events
-//!    [`Events`], for a whole service [`Passes`], for the schedule
-//!    [`Reconciler`], for a vote [`Votes`].
-//! 2. [`Pipeline::settle`](pipeline::Pipeline::settle) takes what was observed.
-//! 3. [`FactReader::read`](facts::FactReader::read) reads what decisions rest on, for all of them at once.
+//! 1. An entry finds out which connections to look at, and **observes** their state at EC2: for
+//!    events [`Events`], for a whole service [`Passes`], for the schedule [`Reconciler`], for a
+//!    vote [`Votes`].
+//! 2. [`Pipeline::settle`](pipeline::Pipeline::settle) takes the observations.
+//! 3. [`FactReader::read`](facts::FactReader::read) reads the facts for the decisions, for all of
+//!    them at once.
 //! 4. [`Pipeline::decide_one`](pipeline::Pipeline::decide_one) asks core's
-//!    [`next`](gatekeeper_core::decide::next), which **decides**, reads what that lacks and asks again.
-//! 5. [`Recorder::record`](crate::tables::Recorder::record) **records** the change, in one transaction: the only
-//!    gate. What there is to tell lies in the outbox then; [`announcements`](crate::announcements) sends it.
-//! 6. [`Enforcer::enforce`](enforce::Enforcer::enforce) makes EC2 agree, reads what it did for each
-//!    connection, and records that.
+//!    [`next`](gatekeeper_core::decide::next), which **decides**, reads the facts that are missing
+//!    and asks again.
+//! 5. [`Recorder::record`](crate::tables::Recorder::record) **records** the change, in one
+//!    transaction: the only gate. The messages are then in the outbox;
+//!    [`announcements`](crate::announcements) sends them.
+//! 6. [`Enforcer::enforce`](enforce::Enforcer::enforce) makes EC2 agree, reads the result for each
+//!    connection, and records it.
 //!
-//! [`Auditor`] takes what is connected through steps 3 to 6 once more, for a whole service at
-//! once, and bounds how much one run may revoke.
+//! [`Auditor`] takes accepted connections through steps 3 to 6 once more, for a whole service at
+//! once, and bounds how many of them one run may revoke.
 //!
-//! Each step is a struct that holds just the clients it needs, so that its type shows what it can touch. No
-//! rule is here, and no word for people: both are core's.
+//! Each step is a struct that holds only the clients that it needs, so that its type shows what it
+//! can touch. Rules and texts for people are in core.
 //!
 //! A crash between any two steps is finished by the event's redelivery or by the next reconcile.
 
@@ -103,7 +106,7 @@ pub struct Gatekeeper {
 }
 
 impl Gatekeeper {
-    /// Puts a gatekeeper together. Talks to nobody yet.
+    /// Puts a gatekeeper together. Calls nothing yet.
     #[must_use]
     pub fn new(clients: &Clients, config: &Config, clock: Clock, metrics: Metrics) -> Self {
         let limits = &config.limits;
@@ -229,13 +232,11 @@ impl Gatekeeper {
         &self.tables
     }
 
-    /// The clock that everything here goes by.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Where metrics go.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -244,7 +245,7 @@ impl Gatekeeper {
     /// Opens connections to AWS while the function still has the whole CPU, so that the first
     /// request does not pay for it. Errors are ignored here; the first real call reports them.
     pub async fn warm_up(&self) {
-        // Lambda allows ten seconds for all of the start.
+        // Lambda allows ten seconds for the whole start.
         let Some(soon) = self.clock.now().checked_add(WARM_UP).ok() else {
             return;
         };
@@ -258,7 +259,7 @@ impl Gatekeeper {
             )
         };
         match self.clock.until_done(soon, calls).await {
-            None => tracing::warn!("warming up took too long and was left"),
+            None => tracing::warn!("warming up took too long and was stopped"),
             Some((services, settings)) => {
                 for error in [services.err(), settings.err()].into_iter().flatten() {
                     tracing::warn!(error = chain(&*error), "warming up failed");
@@ -267,14 +268,15 @@ impl Gatekeeper {
         }
     }
 
-    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one
-    /// that failed is to be handed over again.
+    /// Settles the connections that a batch of events points at. Answers for each hint, in order
+    /// and in time; a hint that failed is to be delivered again.
     pub async fn handle(&self, hints: &[Hint], deadline: Deadline) -> Vec<Handled> {
         self.events.handle(hints, Vec::new(), deadline).await
     }
 
-    /// As [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that DynamoDB
-    /// deleted at their `purge_at`: that is named where it is the cause of what follows.
+    /// Like [`handle`](Self::handle), for edits of the allowlist. `purged` are the entries that
+    /// DynamoDB deleted at their `purge_at`; messages name them where they are the cause of a
+    /// change.
     pub async fn handle_edits(
         &self,
         hints: &[Hint],
@@ -284,18 +286,18 @@ impl Gatekeeper {
         self.events.handle(hints, purged, deadline).await
     }
 
-    /// Has what is remembered agree with an edit of an item whose key is unexpected, before anything is
-    /// decided by that edit.
+    /// Updates the remembered keys after an edit of an item whose key is unexpected, before
+    /// anything is decided by that edit.
     ///
     /// # Errors
-    /// What kept it from being remembered. It is logged here.
+    /// The keys could not be written. The error is logged here.
     pub async fn follow_key(&self, key: &PolicyKey) -> Result<(), Arc<Error>> {
         self.keys.follow(key).await
     }
 
-    /// Reads the keys of the services' partitions and of `*`, where that is due, and tells of the
-    /// unexpected ones: the first that reconcile does. What cannot be read in time is read by whoever
-    /// decides. Answers which unexpected keys concern each service, as far as that is known.
+    /// Reads the keys of the services' partitions and of `*`, where that is due, and logs the
+    /// unexpected ones. Reconcile does this first. If time runs out, each decision reads the keys
+    /// that it needs. Answers which unexpected keys concern each service, as far as that is known.
     pub async fn look_through_keys(
         &self,
         services: &[ServiceId],
@@ -304,24 +306,24 @@ impl Gatekeeper {
         self.keys.look_through(services, deadline).await
     }
 
-    /// Compares everything and settles the difference. A service that fails does not hold up the
-    /// others.
+    /// Compares all connections with all requests and the policy, and settles the difference. A
+    /// service that fails does not hold up the others.
     pub async fn reconcile(&self, deadline: Deadline) -> Reconciled {
         self.reconciler.reconcile(deadline).await
     }
 
-    /// How a review stands for whoever looks at it. Changes nothing.
+    /// The state of a review for one viewer. Changes nothing.
     ///
     /// # Errors
-    /// What kept the tables from being read. It is logged here.
+    /// The tables could not be read. The error is logged here.
     pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
         self.votes.view(voter).await
     }
 
-    /// Casts a vote, and has EC2 do what it decides.
+    /// Casts a vote, and asks EC2 to carry out what it decides.
     ///
     /// # Errors
-    /// What kept it from being recorded. It is logged here, and safe to try again.
+    /// The vote could not be recorded. The error is logged here, and the call is safe to repeat.
     pub async fn vote(
         &self,
         voter: &Voter,

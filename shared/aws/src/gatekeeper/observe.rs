@@ -1,4 +1,4 @@
-//! Observe, for events: from what an event hints at to what EC2 says is so.
+//! Observe, for events: from a hint to the state at EC2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::tables::{Key, Requests};
 /// What an invocation keeps back to answer for records whose work did not get done.
 const TO_ANSWER: Duration = Duration::from_secs(2);
 
-/// Settles what events hint at.
+/// Settles the connections that events point at.
 #[derive(Debug)]
 pub(super) struct Events {
     pub(super) pipeline: Arc<Pipeline>,
@@ -44,8 +44,8 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Settles what a batch of events hints at. Answers for each hint, in order and in time; one that failed
-    /// is to be handed over again.
+    /// Settles the connections that a batch of events points at. Answers for each hint, in order
+    /// and in time; a hint that failed is to be delivered again.
     pub(super) async fn handle(
         &self,
         hints: &[Hint],
@@ -88,8 +88,8 @@ impl Events {
             Ok(managed) => managed.iter().cloned().collect::<BTreeSet<ServiceId>>(),
             Err(error) => return self.fail_all(hints, error),
         };
-        // Everything that is looked up for each endpoint or each hint is put together once: whoever may
-        // send events chooses how many there are.
+        // Everything that is looked up for each endpoint or each hint is put together once, because
+        // the senders of events choose how many there are.
         let by_endpoint = ByEndpoint::of(hints);
         let endpoints = self
             .handle_endpoints(&by_endpoint, purged, &managed, deadline)
@@ -223,8 +223,8 @@ impl Events {
             .collect()
     }
 
-    /// Settles and audits all connections of some consumers, to one service or to all that are
-    /// managed. Answers the first failure of each consumer.
+    /// Settles and audits all connections of some consumers, to one service or to all managed
+    /// services. Answers the first failure of each consumer.
     async fn settle_consumers(
         &self,
         service: Option<&ServiceId>,
@@ -240,7 +240,7 @@ impl Events {
             .of_consumers(service, &owners, Which::All)
             .await?
             .connections;
-        // An answer to a question we did not ask is no answer.
+        // Drop anything outside the filter.
         listed.retain(|connection| {
             managed.contains(&connection.service_id) && accounts.contains(&connection.owner)
         });
@@ -264,7 +264,7 @@ impl Events {
                     let first = failures
                         .entry(connection.owner.clone())
                         .or_insert_with(|| Arc::clone(error));
-                    // One that is worth another try says more about what is left to do.
+                    // A retryable failure says more about what is left to do.
                     if error.is_retryable() && !first.is_retryable() {
                         *first = Arc::clone(error);
                     }
@@ -274,8 +274,8 @@ impl Events {
         Ok(failures)
     }
 
-    /// Audits connections whose policy was edited. What is no longer allowed begins its grace
-    /// period; cutting is left to reconcile, which sees whole services.
+    /// Audits connections whose policy was edited. Connections that are allowed no longer start
+    /// their grace period; reconcile, which sees whole services, revokes them.
     async fn audit_edited(
         &self,
         settled: &Settled,
@@ -310,8 +310,8 @@ impl Events {
         Ok(())
     }
 
-    /// What EC2 says of the endpoints now. Those of services that are not ours are left out, and
-    /// so are those that neither EC2 nor we know, and those that EC2 refuses to look for.
+    /// The endpoints' state at EC2 now. This leaves out endpoints of services that are not managed,
+    /// endpoints that neither EC2 nor we know, and endpoints that EC2 refuses to look for.
     async fn observations(
         &self,
         hints: &ByEndpoint<'_>,
@@ -323,8 +323,8 @@ impl Events {
         let mut seen = self.look(hints, &mut missing, managed, refused).await?;
         let mut observations = self.unlisted(&mut missing, managed, seen_at).await?;
 
-        // What nobody knows is too new for EC2 to list, or was never there: look again, then leave
-        // it to reconcile.
+        // An endpoint that nobody knows is too new for EC2 to list, or never existed. Look again,
+        // then leave it to reconcile.
         missing.retain(|id| hints.get(id).is_some_and(|said| said.may_be_new(managed)));
         for _ in 0..self.limits.look_again {
             if missing.is_empty() {
@@ -354,8 +354,8 @@ impl Events {
         Ok(observations)
     }
 
-    /// Asks EC2 for the endpoints that are missing; those that it lists, or refuses to look for, are missing
-    /// no longer.
+    /// Asks EC2 for the missing endpoints. Those that it lists, or refuses to look for, are then no
+    /// longer missing.
     async fn look(
         &self,
         hints: &ByEndpoint<'_>,
@@ -370,7 +370,8 @@ impl Events {
             missing.remove(id);
         }
         refused.append(&mut listed.refused);
-        // An answer to a question we did not ask is no answer.
+        // An acknowledgement that matches a finding, or did, was announced with it. If it never
+        // matched, this line is the only notice.
         let asked_for = |connection: &&Connection| missing.remove(&connection.endpoint_id);
         let connections = listed.connections.iter().filter(asked_for).cloned();
         let connections: Vec<Connection> = connections.collect();
@@ -383,8 +384,8 @@ impl Events {
         Ok(connections)
     }
 
-    /// Of the endpoints that EC2 does not list, those that have a request: gone, if EC2 does not
-    /// list them among their consumer's connections either. They are missing no longer.
+    /// Finds endpoints that EC2 does not list and that have a request. They are gone, unless EC2
+    /// lists them among their consumer's connections. They are then no longer missing.
     async fn unlisted(
         &self,
         missing: &mut BTreeSet<EndpointId>,
@@ -406,7 +407,7 @@ impl Events {
         for endpoint_id in known {
             missing.remove(&endpoint_id);
             let mut connection = None;
-            // One that cannot be read fails alone, when it is decided.
+            // A request that cannot be read fails alone, when it is decided.
             if let Ok(Some(request)) = items.request(&endpoint_id) {
                 if !managed.contains(&request.service_id) || request.status == Status::Gone {
                     continue;
@@ -445,7 +446,7 @@ impl Events {
         managed: &BTreeSet<ServiceId>,
         deadline: Deadline,
     ) -> BTreeMap<&'a Subject, Handled> {
-        // Many hints may point at the same.
+        // Many hints may point at the same service.
         let mut subjects: BTreeMap<&Subject, Wanted> = BTreeMap::new();
         for hint in hints {
             if matches!(
@@ -476,7 +477,8 @@ impl Events {
                 .settle_service(&service, which, audits, purged, deadline)
                 .await;
             let outcome = match report {
-                // Each failure is reported already; any of them is worth the event's coming back.
+                // Each failure is already logged. Any of them makes the event worth delivering
+                // again.
                 Ok(report) => {
                     self.attachments.announce(&report).await;
                     report.first_failure.map_or(Ok(()), Err)
@@ -519,7 +521,7 @@ impl Events {
         }
     }
 
-    /// The managed services that a topic stands for; all of them if EC2 knows of none.
+    /// The managed services that notify a topic; all managed services if EC2 knows none.
     async fn services_of_topic(
         &self,
         arn: &str,
@@ -544,9 +546,9 @@ impl Events {
 /// How much of a service to look at.
 #[derive(Debug, Default)]
 struct Wanted {
-    /// All of it, and not only what waits.
+    /// All connections, and not only the pending ones.
     all: bool,
-    /// Whether what is connected is to be held against the policy.
+    /// Whether connections are to be compared with the policy.
     audits: bool,
 }
 
@@ -565,14 +567,14 @@ impl OfConsumer {
         }
     }
 
-    /// Whether an endpoint is there, or may be, in a way that lets nothing be said of it.
+    /// Whether the endpoint exists, or may exist, but in a form that cannot be read.
     fn leaves_alone(&self, id: &EndpointId) -> bool {
         !self.connections.contains_key(id) && self.listed.leaves_alone(id)
     }
 }
 
-/// Where to look for endpoints if EC2 does not look for single ones: the services that the hints
-/// name, if they name one for each; else all.
+/// Where to look for endpoints if EC2 does not look for single ones: in the services that the hints
+/// name, if they name one for each endpoint; otherwise in all.
 fn services_to_search(
     hints: &ByEndpoint<'_>,
     ids: &[EndpointId],
@@ -592,8 +594,9 @@ fn services_to_search(
         .collect()
 }
 
-/// What to look at for an event that names no endpoint. A request is among what waits; the rest is
-/// reconcile's, unless the event says that something else happened.
+/// Which connections to look at for an event that names no endpoint. A new request is among the
+/// pending ones. The others are left to reconcile, unless the event says that something else
+/// happened.
 fn which_for(kind: HintKind) -> Which {
     match kind {
         HintKind::Requested | HintKind::Unspecified => Which::Waiting,

@@ -1,4 +1,4 @@
-//! What came of a connection.
+//! The result for a connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,22 +20,22 @@ pub enum Outcome {
     Unchanged(Option<Box<Request>>),
     /// It was left alone for now.
     Left(LeaveReason),
-    /// Somebody else decided first; this is what stands, if it is known.
+    /// Somebody else decided first. This is the request as it is now, if that is known.
     Lost(Option<Box<Request>>),
     /// The request changed.
     Changed {
-        /// Where it stood; none if it is new.
+        /// The status before; `None` if the request is new.
         from: Option<Status>,
-        /// The request as it stands now.
+        /// The request as it is now.
         request: Box<Request>,
     },
 }
 
-/// What came of each connection.
+/// The result for each connection.
 pub(super) type Settled = BTreeMap<EndpointId, Result<Outcome, Arc<Error>>>;
 
-/// The consumers of whose connections one counts less than before, by service: others may have waited for
-/// its place.
+/// The consumers, by service, whose usage went down: their other connections may have waited for
+/// the place.
 pub(super) fn consumers_with_room(settled: &Settled) -> BTreeMap<ServiceId, BTreeSet<AccountId>> {
     let mut consumers: BTreeMap<ServiceId, BTreeSet<AccountId>> = BTreeMap::new();
     for outcome in settled.values() {
@@ -43,7 +43,7 @@ pub(super) fn consumers_with_room(settled: &Settled) -> BTreeMap<ServiceId, BTre
             continue;
         };
         let held = from.is_some_and(Status::counts_as_usage);
-        // Between deciding to accept it and EC2's answer it counted as well.
+        // It also counted between the decision to accept it and EC2's answer.
         let briefly = request.verdict.decision == Decision::Accept;
         if !request.status.counts_as_usage() && (held || briefly) {
             let accounts = consumers.entry(request.service_id.clone()).or_default();

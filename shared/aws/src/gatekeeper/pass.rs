@@ -1,4 +1,4 @@
-//! One pass through one service's connections, page by page and slice by slice.
+//! One pass through the connections of one service, page by page and slice by slice.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,36 +22,38 @@ use crate::error::{Error, Step};
 use crate::paging::Pages;
 use crate::tables::{ReconcileMemory, Requests, Unfinished, UsageItems};
 
-/// Endpoints that are asked for by id at the same time.
+/// How many endpoints are looked up by id at the same time.
 const IDS_AT_ONCE: usize = 1000;
 
-/// How far a pass has come.
+/// The progress of a pass.
 #[derive(Debug)]
 pub(super) struct Pass {
     which: Which,
-    /// EC2's token of the page that is taken next or under way; none at the beginning.
+    /// EC2's token of the page that is next, or in progress; `None` at the beginning.
     token: Option<String>,
-    /// The page that is under way.
+    /// The page that is in progress.
     page: Option<OpenPage>,
-    /// Whether it went on where another run stopped, and has not seen the pages before.
+    /// Whether the pass continues where another run stopped. Then it has not seen the pages before.
     resumed: bool,
-    /// The pages that were asked for.
+    /// The pages that were requested.
     pages: Pages,
     began: Timestamp,
-    /// Open requests that no page has listed yet. Read before EC2 is asked: an endpoint that is
-    /// listed here and not there has vanished, where one the other way round is only new.
+    /// Open requests that no page has listed yet. They are read before EC2 is asked: an endpoint
+    /// with an open request that EC2 does not list has vanished, while one that EC2 lists and that
+    /// has no request is only new.
     unlisted: BTreeSet<EndpointId>,
-    /// Whether something was listed whose endpoint cannot be read: it may be any that is not listed.
+    /// Whether EC2 listed a connection whose endpoint cannot be read: it may be any endpoint that
+    /// is not listed.
     lists_nameless: bool,
     audit: Option<ServiceAudit>,
     /// The entries that DynamoDB has just deleted at their `purge_at`.
     purged: Arc<[Entry]>,
-    /// Whether connections may be cut, and not only told of.
-    may_cut: bool,
+    /// Whether connections may be revoked, and not only announced.
+    may_revoke: bool,
     report: ServiceReport,
 }
 
-/// What is left of a page.
+/// The rest of a page.
 #[derive(Debug)]
 struct OpenPage {
     rest: Vec<Connection>,
@@ -59,7 +61,7 @@ struct OpenPage {
     next: Option<String>,
 }
 
-/// Whether there is more to come.
+/// Whether there is more to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
     More,
@@ -71,12 +73,13 @@ impl Pass {
         &self.report.service_id
     }
 
-    /// Whether it has not seen the first pages.
+    /// Whether the pass has not seen the first pages.
     pub(super) fn is_resumed(&self) -> bool {
         self.resumed
     }
 
-    /// Takes note of what EC2 lists and nothing can be done about: it is there, and not decided.
+    /// Notes connections that EC2 lists and that Gatekeeper cannot decide: they exist, and count as
+    /// undecided.
     fn note_left_alone(&mut self, listed: &Listed, seen_at: Timestamp) {
         for unreadable in &listed.unreadable {
             match &unreadable.endpoint_id {
@@ -96,7 +99,7 @@ impl Pass {
         }
     }
 
-    /// Where to go on.
+    /// Where to continue.
     pub(super) fn unfinished(&self) -> Unfinished {
         Unfinished {
             service_id: self.report.service_id.clone(),
@@ -105,7 +108,7 @@ impl Pass {
     }
 }
 
-/// Passes through services' connections.
+/// Passes through the connections of services.
 #[derive(Debug)]
 pub(super) struct Passes {
     pub(super) pipeline: Arc<Pipeline>,
@@ -114,7 +117,7 @@ pub(super) struct Passes {
     pub(super) requests: Requests,
     pub(super) usage: UsageItems,
     pub(super) memory: ReconcileMemory,
-    /// The services of which it is remembered that they were looked through.
+    /// The services that are remembered as looked through.
     pub(super) looked_through: Arc<Mutex<BTreeSet<ServiceId>>>,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
@@ -122,15 +125,15 @@ pub(super) struct Passes {
 }
 
 impl Passes {
-    /// Begins a pass through all of a service's connections, at a page that an earlier run stopped
-    /// at or at the beginning.
+    /// Begins a pass through all connections of a service, at the page where an earlier run
+    /// stopped, or at the beginning.
     pub(super) async fn begin_pass(
         &self,
         service: ServiceId,
         token: Option<String>,
     ) -> Result<Pass, Arc<Error>> {
         let began = self.clock.now();
-        // The audit alone needs the settings: what waits is decided without them.
+        // Only the audit needs the settings: pending connections are decided without them.
         let audit = self
             .auditor
             .begin(&service, began)
@@ -153,13 +156,13 @@ impl Passes {
             lists_nameless: false,
             audit,
             purged: Arc::default(),
-            may_cut: true,
+            may_revoke: true,
             report,
         })
     }
 
-    /// Looks through one service at once, as far as an event gives reason to. `purged` are entries that
-    /// DynamoDB has just deleted.
+    /// Looks through one service at once, as far as an event gives reason to. `purged` are entries
+    /// that DynamoDB has just deleted.
     pub(super) async fn settle_service(
         &self,
         service: &ServiceId,
@@ -181,7 +184,7 @@ impl Passes {
                 lists_nameless: false,
                 audit: None,
                 purged: Arc::default(),
-                may_cut: false,
+                may_revoke: false,
                 report: ServiceReport::new(service.clone()),
             },
         };
@@ -193,12 +196,12 @@ impl Passes {
             audit.purged = Arc::clone(purged);
         }
         while self.go_on(&mut pass, deadline).await? == Progress::More {}
-        pass.may_cut = false;
+        pass.may_revoke = false;
         Ok(self.end_pass(pass, true, deadline).await)
     }
 
-    /// Takes the next slice of the page, or of the next one. A page that could not be taken to its
-    /// end is taken again.
+    /// Processes the next slice of the page, or of the next page. A page that was not finished is
+    /// read again.
     pub(super) async fn go_on(
         &self,
         pass: &mut Pass,
@@ -232,7 +235,7 @@ impl Passes {
         Ok(Progress::Done)
     }
 
-    /// Asks EC2 for the pass's next page; none if it has to begin anew.
+    /// Requests the next page of the pass; `None` if the pass has to begin anew.
     async fn next_page(&self, pass: &mut Pass) -> Result<Option<OpenPage>, Arc<Error>> {
         let seen_at = self.clock.now();
         let listed = self
@@ -272,7 +275,7 @@ impl Passes {
         seen_at: Timestamp,
         deadline: Deadline,
     ) -> Result<(), Arc<Error>> {
-        // First, since limits are judged by them.
+        // Do this first, because limits are judged by the usage.
         if pass.which == Which::All
             && let Err(error) = self.reconcile_usage(pass.service(), slice, deadline).await
         {
@@ -299,7 +302,7 @@ impl Passes {
         match audited {
             Ok(audited) => pass.report.changed += audited.changed,
             Err(error) => {
-                // A policy that cannot be read revokes nothing (safety rule S2).
+                // If the policy cannot be read, nothing is revoked (safety rule S2).
                 pass.audit = None;
                 self.log.failure(&error, None);
                 pass.report.fail(error);
@@ -308,7 +311,7 @@ impl Passes {
         all_had_time(&settled)
     }
 
-    /// Has the slots of the consumers on a page agree with what EC2 shows.
+    /// Makes the usage of the consumers on a page agree with EC2.
     async fn reconcile_usage(
         &self,
         service: &ServiceId,
@@ -332,8 +335,8 @@ impl Passes {
         Ok(())
     }
 
-    /// Endpoints with an open request that no page listed. EC2 is asked for them once more: what is
-    /// taken for gone gives its slot away.
+    /// Settles endpoints with an open request that no page listed. EC2 is asked for them once more,
+    /// because an endpoint that is taken for gone frees its place under the limit.
     async fn settle_vanished(&self, pass: &mut Pass, deadline: Deadline) -> Result<(), Arc<Error>> {
         let ids: Vec<EndpointId> = std::mem::take(&mut pass.unlisted).into_iter().collect();
         let service = pass.service().clone();
@@ -361,7 +364,7 @@ impl Passes {
                     let is_left_alone = pass.lists_nameless || again.leaves_alone(id);
                     listed.contains_key(*id) || !is_left_alone
                 })
-                // Of what a resumed pass did not list, most was listed in the run before.
+                // A resumed pass does not list most of them, because the run before did.
                 .filter(|id| !pass.resumed || !listed.contains_key(*id))
                 .cloned()
                 .collect::<Vec<_>>()
@@ -385,9 +388,8 @@ impl Passes {
         Ok(())
     }
 
-    /// Ends a pass. What its audit found is acted on if the pass came to its end and has seen the
-    /// service from the beginning: a part of a service does not tell how much of it a mistake would
-    /// take.
+    /// Ends a pass. The audit's candidates are acted on only if the pass saw the whole service: a
+    /// part of a service does not show how many connections a mistake would revoke.
     pub(super) async fn end_pass(
         &self,
         mut pass: Pass,
@@ -401,7 +403,7 @@ impl Passes {
         if let Some(audit) = pass.audit.take() {
             let audited = self
                 .auditor
-                .finish(audit, pass.may_cut, deadline)
+                .finish(audit, pass.may_revoke, deadline)
                 .boxed()
                 .await;
             pass.report.changed += audited.changed;
@@ -442,7 +444,7 @@ impl Passes {
     }
 }
 
-/// Fails if there was not the time to settle them all.
+/// Fails if there was not enough time to settle all of them.
 fn all_had_time(settled: &Settled) -> Result<(), Arc<Error>> {
     let mut failures = settled
         .values()

@@ -1,12 +1,11 @@
-//! The one way in which a decision is made and carried out, for any number of connections that were
-//! observed:
+//! Decides about any number of observed connections, and carries the decisions out:
 //!
-//! 1. [`Pipeline::settle`] takes observations and answers what came of each.
-//! 2. [`Pipeline::decide`] reads what they have in common, at once, and takes each consumer's connections in
-//!    turn.
-//! 3. [`Pipeline::decide_one`] asks [`next`] what is to be done: it reads what
-//!    is missing and asks again, or writes the change.
-//! 4. [`Enforcer::enforce`](super::enforce::Enforcer::enforce) has EC2 carry out what was decided.
+//! 1. [`Pipeline::settle`] takes observations and answers the result for each.
+//! 2. [`Pipeline::decide`] reads the facts for all of them at once, and processes the connections
+//!    of each consumer in turn.
+//! 3. [`Pipeline::decide_one`] asks [`next`] what to do: it reads the facts that are missing and
+//!    asks again, or writes the change.
+//! 4. [`Enforcer::enforce`](super::enforce::Enforcer::enforce) asks EC2 to carry out the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,10 +37,11 @@ use crate::ec2::{Connections, Ec2, Which};
 use crate::error::{Error, Permanent, Retryable, Step};
 use crate::tables::{AccountUsage, Db, HeldEmails, Key, Recorded, Recorder, UsageItems};
 
-/// How often a connection is decided anew because request, policy or usage changed meanwhile.
+/// How often a connection is decided again because the request, the policy or the usage changed
+/// meanwhile.
 const ATTEMPTS: u32 = 5;
 
-/// Decides and carries decisions out.
+/// Decides, and carries decisions out.
 #[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) facts: FactReader,
@@ -56,53 +56,53 @@ pub(super) struct Pipeline {
     log: Log,
 }
 
-/// What came of deciding about one connection.
+/// The result of deciding about one connection.
 #[derive(Debug)]
 pub(super) enum Decided {
-    /// A decision is written, and EC2 is to be asked.
+    /// A decision is written; EC2 is to be asked.
     ToEnforce(Box<ToEnforce>),
     /// There is nothing more to do.
     Finished(Outcome),
-    /// It would be revoked so. That was not written: whoever audits counts them first.
+    /// The connection would be revoked. This was not written, because the audit counts revocations
+    /// first.
     HeldBack(Revocation),
-    /// A vote is written. Where it decided, EC2 is to be asked.
+    /// A vote is written. If it decided, EC2 is to be asked.
     Counted(Box<Request>),
-    /// A vote does not count.
+    /// The vote does not count.
     Refused(Refusal),
 }
 
-/// A run that holds what is connected against the policy.
+/// A run that compares connections with the policy.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Auditing<'a> {
-    /// When it began.
     pub(super) began: Timestamp,
-    /// An entry of the allowlist for the service, once it was looked for.
+    /// An entry of the allowlist for the service, once somebody looked for it.
     pub(super) entry: &'a OnceCell<AnyEntry>,
-    /// Whether what would begin a grace period is written.
+    /// Whether the start of a grace period is written.
     pub(super) may_start: bool,
-    /// Whether what would cut a connection is written.
-    pub(super) may_cut: bool,
+    /// Whether a revocation is written.
+    pub(super) may_revoke: bool,
 }
 
-/// What a connection is decided for.
+/// Why a connection is decided.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose<'a> {
-    /// To have it as the policy says.
+    /// To make it agree with the policy.
     Settle,
-    /// To hold it against the policy while it is connected.
+    /// To compare it with the policy while it is connected.
     Audit(Auditing<'a>),
-    /// To count a vote. Whoever votes waits until then, and no longer.
+    /// To count a vote. The voter waits until this time.
     Vote(CastBallot<'a>, Timestamp),
 }
 
-/// What one consumer's connections to one service share while they are decided in turn.
+/// What the connections of one consumer to one service share while they are decided in turn.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
-    /// The consumer's usage, as of the last that was read or taken.
+    /// The consumer's usage, as it was last read or written.
     usage: Option<AccountUsage>,
-    /// Whether it was compared with what EC2 shows.
+    /// Whether the usage was compared with EC2.
     is_compared: bool,
-    /// What is remembered of the approval e-mail of the connection that is being decided.
+    /// The held approval e-mail of the connection that is being decided.
     held: Option<(EndpointId, Option<HeldEmail>)>,
 }
 
@@ -143,8 +143,8 @@ impl Pipeline {
         }
     }
 
-    /// Decides, records and enforces. Answers for every observation, and for what else of the same
-    /// consumers could be decided once there was room under a limit.
+    /// Decides, records and enforces. Answers for every observation, and for other connections of
+    /// the same consumers that could be decided once there was room under a limit.
     pub(super) async fn settle(
         &self,
         observations: Vec<Observation>,
@@ -156,12 +156,12 @@ impl Pipeline {
         settled
     }
 
-    /// Settles what waits of the consumers that have room for a connection more than before.
+    /// Settles the pending connections of the consumers whose usage went down.
     pub(super) async fn settle_waiting(&self, settled: &Settled, deadline: Deadline) -> Settled {
         let mut others = Settled::new();
         for (service, accounts) in consumers_with_room(settled) {
             if !deadline.leaves(&self.clock, self.limits.margin) {
-                // Reconcile finds those that wait.
+                // Reconcile finds the pending connections.
                 return others;
             }
             let seen_at = self.clock.now();
@@ -194,7 +194,8 @@ impl Pipeline {
         self.carry_out(decided, begun, deadline).await
     }
 
-    /// Has EC2 carry out what was decided, and logs what came of everything. Deciding had begun then.
+    /// Asks EC2 to carry the decisions out, and logs all results. `began` is the time at which
+    /// deciding began.
     pub(super) async fn carry_out(
         &self,
         decided: Vec<DecisionResult>,
@@ -211,7 +212,7 @@ impl Pipeline {
                 }
                 Ok(Decided::Finished(outcome)) => Ok(outcome),
                 Ok(Decided::Counted(request)) => Ok(Outcome::Unchanged(Some(request))),
-                // Nobody audits or votes here.
+                // This run neither audits nor votes.
                 Ok(Decided::HeldBack(_) | Decided::Refused(_)) => Ok(Outcome::Unchanged(None)),
                 Err(error) => Err(error),
             };
@@ -229,7 +230,7 @@ impl Pipeline {
                 Err(error) => self.log.failure(error, Some(endpoint_id)),
             }
         }
-        // Once for all of a step: they have nothing to do with it.
+        // Log this once for a whole step, because it is the same for all connections.
         for error in out_of_time.into_values() {
             self.log.failure(error, None);
         }
@@ -255,7 +256,7 @@ impl Pipeline {
             consumers.entry(consumer).or_default().push(observation);
         }
         for observations in consumers.values_mut() {
-            // What waits goes before what is tried again: they may want the same place.
+            // Pending connections go before retries, because both may want the same place.
             observations.sort_by_key(|one| one.phase() != Phase::Waiting);
         }
         let turns: Vec<_> = consumers
@@ -268,8 +269,8 @@ impl Pipeline {
             .await
     }
 
-    /// Reads the requests, and the policy for what waits; then the policy for what else turns out to need
-    /// it: most of what reconcile sees is long settled.
+    /// Reads the requests, and the policy for pending connections; then the policy for other
+    /// connections that need it. Most of the connections that reconcile sees were settled long ago.
     async fn read_for(
         &self,
         known: &mut FactsRead,
@@ -338,7 +339,7 @@ impl Pipeline {
         answers
     }
 
-    /// Decides about one connection by what is known, reads what is missing, and writes the change.
+    /// Decides about one connection by the known facts, reads missing facts, and writes the change.
     pub(super) async fn decide_one(
         &self,
         observation: &Observation,
@@ -365,7 +366,7 @@ impl Pipeline {
                 }
                 Action::Leave(reason) => {
                     return match reason {
-                        // The event comes again when the record stands.
+                        // The event is delivered again once the record exists.
                         LeaveReason::NameWaits => {
                             let id = &observation.endpoint_id;
                             let what = format!(
@@ -409,7 +410,7 @@ impl Pipeline {
                 Action::Need(Need::Usage) => {
                     let compared = self.compare_usage(observation, known, turn);
                     match purpose {
-                        // EC2 is asked, and whoever votes waits.
+                        // The voter waits while EC2 is asked.
                         Purpose::Vote(_, until) => {
                             match self.clock.until_done(until, compared).await {
                                 Some(is_stale) => is_stale?,
@@ -435,8 +436,9 @@ impl Pipeline {
                         Recorded::Lost(winner) => {
                             let stands = winner.as_ref().map(|winner| winner.version);
                             let was = request.as_ref().map(|request| request.version);
-                            // Somebody took a note, or a claim, and decided nothing; or a vote may count all the
-                            // same; or what an event names somebody for may be what the winner wrote down.
+                            // Somebody wrote a note or a claim and decided nothing, or a vote may
+                            // count all the same, or the winner may have written the change whose
+                            // actor the event names.
                             let votes = matches!(purpose, Purpose::Vote(..));
                             let again = votes || (stands.is_some() && stands == was);
                             if !again && observation.callers.is_empty() {
@@ -459,7 +461,7 @@ impl Pipeline {
         }
     }
 
-    /// Asks what is to be done by what is known.
+    /// Asks core what to do, by the known facts.
     fn next(
         &self,
         observation: &Observation,
@@ -521,7 +523,7 @@ impl Pipeline {
         Ok(known)
     }
 
-    /// Has the consumer's usage agree with what EC2 shows. Answers whether it has to be read again.
+    /// Makes the consumer's usage agree with EC2. Answers whether it has to be read again.
     async fn compare_usage(
         &self,
         observation: &Observation,
@@ -538,7 +540,7 @@ impl Pipeline {
         let (service, owner) = (&connection.service_id, &connection.owner);
         let connected = self.connections.connected(service, owner).await?;
         if !usage.counted {
-            // The limit also counts what was connected before we were there to count it.
+            // The limit also counts connections that were accepted before Gatekeeper counted.
             self.usage.count_slots(service, owner, &connected).await?;
             return Ok(true);
         }
@@ -562,12 +564,12 @@ impl Auditing<'_> {
     fn may(&self, revocation: Revocation) -> bool {
         match revocation {
             Revocation::Start => self.may_start,
-            Revocation::Revoke => self.may_cut,
+            Revocation::Revoke => self.may_revoke,
         }
     }
 }
 
-/// What a change that is written leads to.
+/// What follows from a change that is written.
 fn written(change: Change, turn: &mut Turn) -> Decided {
     let (from, usage, is_vote) = (change.from(), change.usage, change.consumes.is_some());
     let request = Box::new(change.after);
@@ -582,7 +584,7 @@ fn written(change: Change, turn: &mut Turn) -> Decided {
         return Decided::ToEnforce(Box::new(ToEnforce { from, request }));
     }
     Decided::Finished(match change.transition {
-        // A note was taken on it, and nothing decided.
+        // The request got a note, and nothing was decided.
         None => Outcome::Unchanged(Some(request)),
         Some(_) => Outcome::Changed { from, request },
     })
@@ -592,7 +594,7 @@ fn written(change: Change, turn: &mut Turn) -> Decided {
 fn consumer_of(observation: &Observation, known: &FactsRead) -> Option<(ServiceId, AccountId)> {
     match &observation.connection {
         Some(connection) => Some((connection.service_id.clone(), connection.owner.clone())),
-        // A request that cannot be read changes none.
+        // A request that cannot be read does not change any usage.
         None => {
             let request = known.request(&observation.endpoint_id).ok()??;
             Some((request.service_id, request.account_id))

@@ -1,10 +1,10 @@
 //! Reconcile: all connections of all managed services against all requests and the policy.
 //!
-//! What events lost is found here within one period (safety rule S8): pending connections nobody
-//! told us of, requests stuck between decision and outcome, endpoints that vanished, and connections
-//! that the policy allows no longer. The services take turns, a slice each, so that one with ten
-//! thousand requests holds up nobody else's; a run that comes near its end stops in good order, and
-//! the next one goes on from there.
+//! Reconcile finds within one period what lost events did not report (safety rule S8): pending
+//! connections without an event, requests that stopped between decision and outcome, endpoints that
+//! vanished, and connections that the policy allows no longer. The services take turns, a slice
+//! each, so that a service with ten thousand requests does not hold up the others. A run whose time
+//! is nearly over stops in good order, and the next run continues there.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,23 +30,23 @@ use crate::error::Error;
 use crate::tables::{ReconcileMemory, Unfinished};
 use crate::telemetry::{Metric, Metrics};
 
-/// The most that a run keeps back of its time to finish what it began.
+/// The time that a run keeps back, at most, to finish what it began.
 const WIND_UP: Duration = Duration::from_secs(30);
 
 /// What a reconcile run found and did.
 #[derive(Debug, Default)]
 pub struct Reconciled {
-    /// Each managed service that was looked through, to its end or as far as the run came.
+    /// Each managed service that was looked through, wholly or in part.
     pub services: Vec<ServiceReport>,
-    /// The services that could not, and why.
+    /// The services that failed, and the errors.
     pub failed: Vec<(Option<ServiceId>, Arc<Error>)>,
-    /// The services for which there was no time to the end; the next run goes on with them.
+    /// The services that were not finished in time. The next run continues with them.
     pub unfinished: Vec<ServiceId>,
-    /// Those of them that were not looked at at all.
+    /// Those of them that were not begun.
     pub not_reached: Vec<ServiceId>,
 }
 
-/// Compares everything and settles the difference.
+/// Compares all connections with all requests and the policy, and settles the difference.
 #[derive(Debug)]
 pub(super) struct Reconciler {
     pub(super) passes: Arc<Passes>,
@@ -62,8 +62,8 @@ pub(super) struct Reconciler {
 }
 
 impl Reconciler {
-    /// Compares everything and settles the difference. A service that fails does not hold up the
-    /// others.
+    /// Compares all connections with all requests and the policy, and settles the difference. A
+    /// service that fails does not hold up the others.
     pub(super) async fn reconcile(&self, deadline: Deadline) -> Reconciled {
         let mut done = Reconciled::default();
         match self.services.managed_services().await {
@@ -99,7 +99,8 @@ impl Reconciler {
         done
     }
 
-    /// Settings that decide nothing and make no sense: told of in every run until they are corrected.
+    /// Logs settings that have no effect and make no sense, in every run until somebody corrects
+    /// them.
     fn log_ignored_settings(&self, done: &Reconciled) {
         let services = done.services.iter();
         let ignored: BTreeSet<&IgnoredSetting> = services
@@ -109,7 +110,7 @@ impl Reconciler {
             tracing::warn!(
                 item = format!("{} / settings", setting.scope),
                 attribute = setting.attribute,
-                "a setting that decides nothing makes no sense: {setting}"
+                "a setting has no effect and makes no sense: {setting}"
             );
         }
         let count = f64::from(u32::try_from(ignored.len()).unwrap_or(u32::MAX));
@@ -132,7 +133,8 @@ impl Reconciler {
         let mut reached: BTreeSet<ServiceId> = BTreeSet::new();
         let stop = deadline.earlier(WIND_UP.min(self.clock.until(deadline.0) / 10));
 
-        // First each service's first slice, then slice by slice of those that have more.
+        // Begin with the first slice of each service, then continue slice by slice with the
+        // services that have more.
         loop {
             if !stop.leaves(&self.clock, self.limits.margin) {
                 break;
@@ -163,7 +165,8 @@ impl Reconciler {
                 Ok(Progress::More) => under_way.push_back(pass),
                 Ok(Progress::Done) => {
                     if pass.is_resumed() {
-                        // What comes before where it went on is looked at as well, if there is time.
+                        // If there is time, also look at the pages before the one where the pass
+                        // continued.
                         queue.push_back(Unfinished {
                             service_id: pass.service().clone(),
                             token: None,
@@ -173,14 +176,14 @@ impl Reconciler {
                         .push(self.passes.end_pass(pass, true, deadline).await);
                 }
                 Err(error) if error.is_out_of_time() => {
-                    // The others first, the next time.
+                    // The next run begins with the others.
                     under_way.push_back(pass);
                     break;
                 }
                 Err(error) => {
                     self.log.failure(&error, None);
                     done.failed.push((Some(pass.service().clone()), error));
-                    // What it saw waits all the same.
+                    // The connections that it saw still count as waiting.
                     done.services
                         .push(self.passes.end_pass(pass, false, deadline).await);
                 }
@@ -205,7 +208,7 @@ impl Reconciler {
                 tracing::warn!(
                     services = unfinished.len(),
                     not_reached = done.not_reached.len(),
-                    "the run's time is up; the next one goes on from here"
+                    "the run's time is up; the next run continues here"
                 );
             }
             if let Err(error) = self.memory.leave_unfinished(unfinished).await {
@@ -215,8 +218,8 @@ impl Reconciler {
         }
     }
 
-    /// Those of accounts that are known and the others by themselves: what people leave alone of
-    /// strangers' must not hide a customer's.
+    /// Measures reviews of known accounts apart from the others: strangers' reviews that people
+    /// leave alone must not hide a customer's.
     fn measure_reviews(&self, done: &Reconciled) {
         let now = self.clock.now();
         let mut reviews = Reviews::default();
@@ -287,7 +290,8 @@ fn count(value: usize) -> f64 {
     f64::from(u32::try_from(value).unwrap_or(u32::MAX))
 }
 
-/// The managed services: first what the last run left over, in its order, then the others.
+/// The managed services: first those that the last run did not finish, in its order, then the
+/// others.
 fn in_turn(services: &[ServiceId], left_over: Vec<Unfinished>) -> Vec<Unfinished> {
     let managed: BTreeSet<&ServiceId> = services.iter().collect();
     let mut order: Vec<Unfinished> = left_over
@@ -311,7 +315,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_left_over_comes_first_and_nobody_is_left_out() {
+    fn services_left_over_come_first_and_none_is_left_out() {
         let ids: Vec<ServiceId> = ["a", "b", "c"]
             .iter()
             .map(|digit| format!("vpce-svc-0000000000000000{digit}").parse().unwrap())

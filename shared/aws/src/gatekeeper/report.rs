@@ -1,4 +1,4 @@
-//! What was found and done for one service.
+//! The report of what a run found and did for one service.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,49 +16,48 @@ use super::outcome::{Outcome, Settled};
 use super::undecided::Undecided;
 use crate::error::Error;
 
-/// What was found and done for one service.
+/// What a run found and did for one service.
 #[derive(Debug)]
 pub struct ServiceReport {
-    /// Which service.
     pub service_id: ServiceId,
     /// How many connections EC2 lists.
     pub connections: usize,
     /// How many requests changed.
     pub changed: usize,
-    /// How many connections could not be settled; each is reported in the log.
+    /// How many connections could not be settled; each is logged.
     pub failures: usize,
-    /// The first of these failures; one that is worth another try if there is any.
+    /// The first of these failures; a retryable one if there is any.
     pub first_failure: Option<Arc<Error>>,
-    /// The connections that are neither decided nor left to people.
+    /// The connections that are neither decided nor in review.
     pub(super) undecided: Undecided,
-    /// The Transit Gateway attachments, which are not ours to decide.
+    /// The Transit Gateway attachments, which Gatekeeper does not decide.
     pub(super) attachments: Attachments,
     /// Whether the service was looked through from its beginning to its end.
     pub(super) is_whole: bool,
-    /// Since when what has no date was seen, as far as it is remembered.
+    /// Since when connections without a date have been seen, as far as that is remembered.
     pub(super) first_seen: BTreeMap<String, Timestamp>,
-    /// The settings, of those that hold for it, that decide nothing and make no sense.
+    /// Settings of this service, or of `*`, that have no effect and make no sense.
     pub(super) ignored_settings: Vec<IgnoredSetting>,
-    /// Since when the oldest review waits for people.
+    /// Since when the oldest review has waited for people.
     pub oldest_review: Option<Timestamp>,
-    /// Its reviews, by whose they are.
+    /// The reviews, grouped by whether their account is known.
     pub(super) reviews: Reviews,
-    /// What was looked for in it: each finding, and the evidence for it.
+    /// Each finding that was looked for, and its evidence.
     pub(super) seen: Seen,
-    /// Whether somebody acknowledged the Transit Gateway attachments that wait.
+    /// Whether the pending Transit Gateway attachments are acknowledged.
     pub(super) attachments_acknowledged: bool,
-    /// How many reviews need more people than may decide them.
+    /// How many reviews need more approvers than may decide them.
     pub undecidable: usize,
-    /// Whether connections are left that should be cut, because they are more than one run may cut;
-    /// none if that could not be found out, as when the time did not reach to the end.
+    /// Whether connections that should be revoked are not, because one run may not revoke so many.
+    /// `None` if that could not be found out, for example because time ran out.
     pub revocations_held: Option<bool>,
-    /// Whether connections are left that should be cut, because the allowlist holds no entry for the
-    /// service; none if that could not be found out.
+    /// Whether connections that should be revoked are not, because the allowlist holds no entry for
+    /// the service. `None` if that could not be found out.
     pub revocations_withheld: Option<bool>,
 }
 
 impl ServiceReport {
-    /// Since when the oldest connection waits that is neither decided nor left to people.
+    /// Since when the oldest connection that is neither decided nor in review has waited.
     #[must_use]
     pub fn oldest_undecided(&self) -> Option<Timestamp> {
         self.undecided.oldest(&self.first_seen)
@@ -105,7 +104,7 @@ impl ServiceReport {
 
     pub(super) fn fail(&mut self, error: Arc<Error>) {
         self.failures += 1;
-        // One that is worth another try says more about what is left to do.
+        // A retryable failure says more about what is left to do.
         let outweighs = |first: &Arc<Error>| error.is_retryable() && !first.is_retryable();
         if self.first_failure.as_ref().is_none_or(outweighs) {
             self.first_failure = Some(error);
@@ -130,7 +129,7 @@ impl ServiceReport {
         }
     }
 
-    /// Since when those wait that wait still.
+    /// Notes since when the connections have waited that are still pending.
     pub(super) fn note_pending(
         &mut self,
         settled: &Settled,

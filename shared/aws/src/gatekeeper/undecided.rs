@@ -1,21 +1,21 @@
-//! Since when what is not decided has waited.
+//! The waiting times of undecided connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-/// The connections that are neither decided nor left to people, by age.
+/// The connections that are neither decided nor in review, by age.
 #[derive(Debug, Default)]
 pub(super) struct Undecided {
     oldest: Option<Timestamp>,
-    /// Those of which EC2 does not say when they were created. Since when they were seen is
-    /// remembered from run to run.
+    /// Those without a creation date from EC2. The time at which they were first seen is remembered
+    /// from run to run.
     undated: BTreeSet<String>,
 }
 
 impl Undecided {
-    /// Counts a connection, seen at a time. One that was created later than that tells its age as
-    /// little as one without a date.
+    /// Counts a connection that was seen at a time. A creation date after that time is treated as
+    /// if there were none.
     pub(super) fn note(&mut self, name: &str, created_at: Option<Timestamp>, seen_at: Timestamp) {
         match created_at.filter(|created_at| *created_at <= seen_at) {
             Some(created_at) => self.note_since(created_at),
@@ -30,7 +30,7 @@ impl Undecided {
         &self.undated
     }
 
-    /// Since when the oldest waits. One without a date waits since it was first seen.
+    /// Since when the oldest has waited. One without a date has waited since it was first seen.
     pub(super) fn oldest(&self, first_seen: &BTreeMap<String, Timestamp>) -> Option<Timestamp> {
         let undated = self.undated.iter().filter_map(|name| first_seen.get(name));
         undated.copied().chain(self.oldest).min()
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_is_by_creation_and_by_what_is_remembered() {
+    fn the_oldest_is_found_by_creation_date_or_first_seen_date() {
         let first_seen = BTreeMap::from([("b".to_owned(), at(5)), ("other".to_owned(), at(0))]);
         let oldest = |seen: &[(&str, Option<i64>)]| {
             let mut undecided = Undecided::default();
@@ -65,9 +65,9 @@ mod tests {
             (&[("a", Some(10)), ("c", Some(7))], Some(at(7))),
             (&[("a", Some(10)), ("b", None)], Some(at(5))),
             (&[("a", Some(1)), ("b", None)], Some(at(1))),
-            // Not remembered yet.
+            // It is not remembered yet.
             (&[("new", None)], None),
-            // Its date is no age.
+            // A date in the future gives no age.
             (&[("b", Some(101))], Some(at(5))),
         ] {
             assert_eq!(oldest(seen), expected, "{seen:?}");

@@ -1,10 +1,11 @@
-//! Votes: finds who votes, reads what bears on it, asks EC2, and goes the way that everything goes, by
-//! [`Pipeline::decide_one`]; what the vote decides is carried out at once.
+//! Votes: finds out who votes, reads the facts, asks EC2, and decides like everything else, through
+//! [`Pipeline::decide_one`]. If the vote decides the review, that is carried out at once.
 //!
-//! Whoever votes is found anew among the approvers each time, and so is the right of everybody whose
-//! vote counts; EC2 is asked whose connection it is and how it stands. What happened meanwhile without
-//! us is recorded first, and the vote is then too late. The transaction that records a decision rests on
-//! those rights, an approval's on nothing denying the connection, and on nobody having decided before.
+//! The voter is looked up among the approvers at each vote, and so is the right of everybody whose
+//! vote counts. EC2 is asked for the connection's owner and state. If somebody changed it meanwhile
+//! without Gatekeeper, that is recorded first, and the vote is too late. The transaction that
+//! records a decision requires that these rights still hold and that nobody decided before; for an
+//! approval also that no entry denies the connection.
 
 mod link;
 mod observe;
@@ -37,7 +38,7 @@ use crate::error::{Error, Retryable, Step};
 use crate::tables::{Allowlist, Approvers, HeldEmails, Links, Requests};
 use crate::telemetry::{Metric, Metrics};
 
-/// How often a vote is tried anew because the request or the policy changed under it.
+/// How often a vote is tried again because the request or the policy changed meanwhile.
 const ATTEMPTS: u32 = 5;
 
 /// A vote to be cast.
@@ -49,15 +50,15 @@ struct Voting<'a> {
     channel: Channel,
 }
 
-/// What came of one try.
+/// The result of one try.
 enum Cast {
-    /// This is what whoever votes is told.
+    /// The answer to the voter.
     Voted(Voted),
-    /// Something else was done first. The vote is to be asked about anew, with the request as it stands.
+    /// Something else was done first. Try the vote again with the request as it is now.
     Again(Box<Request>),
 }
 
-/// A vote's request, with whose vote it is.
+/// A vote's request and the voter.
 struct Case<'a> {
     request: Request,
     history: Vec<Transition>,
@@ -75,7 +76,7 @@ impl Case<'_> {
         ))
     }
 
-    /// What whoever votes is told, where their vote does not count.
+    /// The answer to a voter whose vote does not count.
     fn refused(self, refusal: Refusal) -> Voted {
         match refusal {
             Refusal::Invalid => Voted::Invalid,
@@ -90,7 +91,7 @@ impl Case<'_> {
     }
 }
 
-/// Takes votes.
+/// Records votes.
 #[derive(Debug)]
 pub(super) struct Votes {
     pub(super) pipeline: Arc<Pipeline>,
@@ -105,10 +106,10 @@ pub(super) struct Votes {
 }
 
 impl Votes {
-    /// How a review stands for whoever looks at it. Changes nothing.
+    /// The state of a review for one viewer. Changes nothing.
     ///
     /// # Errors
-    /// What kept the tables from being read. It is logged here.
+    /// The tables could not be read. The error is logged here.
     pub(super) async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
         let view = self.try_to_view(voter).boxed().await;
         if let Err(error) = &view {
@@ -151,10 +152,10 @@ impl Votes {
         ))
     }
 
-    /// Casts a vote, and has EC2 do what it decides.
+    /// Casts a vote, and asks EC2 to carry out what it decides.
     ///
     /// # Errors
-    /// What kept it from being recorded. It is logged here, and safe to try again.
+    /// The vote could not be recorded. The error is logged here, and the call is safe to repeat.
     pub(super) async fn vote(
         &self,
         voter: &Voter,
@@ -184,8 +185,8 @@ impl Votes {
                 let typed_it = is_typed(typed, &opened.request.endpoint_id);
                 let now = self.clock.now();
                 if opened.is_used_up() {
-                    // Who presses twice, or in two windows, is told what came of it; who only has the
-                    // link is not.
+                    // A voter who presses twice, or in two windows, gets the result of the first
+                    // press. Somebody who only has the link does not.
                     return Ok(match typed_it {
                         true => Voted::Already(Box::new(opened.details())),
                         false => Voted::Invalid,
@@ -195,7 +196,7 @@ impl Votes {
                     return Ok(Voted::Expired);
                 }
                 if !typed_it {
-                    // What there is to decide may be decided by now, or not be theirs to decide.
+                    // The review may be decided by now, or the voter may not decide it.
                     let held = self.held_email(&opened.request).await?;
                     return Ok(match opened.view(held.as_ref(), now) {
                         View::Open(details) | View::Voted(details) => Voted::Mistyped(details),
@@ -256,7 +257,7 @@ impl Votes {
         }
     }
 
-    /// Casts a vote, as often as something else is to be done before it.
+    /// Casts a vote. If something else has to be done first, does it and tries again.
     async fn cast(
         &self,
         voting: Voting<'_>,
@@ -295,7 +296,7 @@ impl Votes {
         let observing = async {
             match request.is_open_review(voting.review) {
                 true => self.observer.observe(&request, waits).await,
-                // Whatever EC2 says, there is nothing to vote on.
+                // There is nothing to vote on, whatever EC2 says.
                 false => Observed::silent(self.clock.now()),
             }
         };
@@ -391,7 +392,8 @@ impl Votes {
         Ok((knowledge, history))
     }
 
-    /// Has carried out what is to be done before the vote, and what that makes room for.
+    /// Carries out what has to be done before the vote, and settles the connections that get room
+    /// by it.
     async fn finish_first(
         &self,
         voting: &Voting<'_>,
@@ -413,7 +415,7 @@ impl Votes {
         let Some(outcomes) = done else {
             tracing::warn!(
                 endpoint_id = %voting.endpoint_id,
-                "what comes before a vote takes longer than whoever votes waits; reconcile finishes it"
+                "the voter does not wait for what comes before the vote; reconcile finishes it"
             );
             return Ok(Cast::Voted(case.refused(Refusal::Unrecorded(why))));
         };
@@ -421,7 +423,7 @@ impl Votes {
             return Ok(Cast::Voted(Voted::Invalid));
         };
         if request.is_open_review(voting.review) {
-            // What failed of a decision that is recorded is tried again by others.
+            // If carrying out a recorded decision fails, reconcile or the next event tries again.
             for outcome in outcomes.into_values() {
                 outcome?;
             }
@@ -429,7 +431,7 @@ impl Votes {
         Ok(Cast::Again(Box::new(request)))
     }
 
-    /// The same case with the request as it stands by now: what a vote is refused for may be new.
+    /// The same case with the request as it is now: there may be a new reason to refuse the vote.
     async fn as_it_stands<'a>(&self, case: Case<'a>) -> Result<Case<'a>, Arc<Error>> {
         let id = &case.request.endpoint_id;
         let (request, history) = tokio::try_join!(
@@ -443,7 +445,7 @@ impl Votes {
         })
     }
 
-    /// What came of a vote that is written. Has EC2 do what it decides.
+    /// The result of a recorded vote. Asks EC2 to carry out what it decides.
     async fn counted(
         &self,
         voting: &Voting<'_>,
@@ -473,7 +475,8 @@ impl Votes {
         })
     }
 
-    /// Has EC2 do what was decided, as long as whoever voted waits. The request as it stands then.
+    /// Asks EC2 to carry out the decision, for as long as the voter waits. Answers the request as
+    /// it is then.
     async fn carry_out(&self, decided: Request, waits: Waits, deadline: Deadline) -> Request {
         let begun = self.clock.now();
         let until = waits.until(&self.clock);
@@ -523,8 +526,8 @@ impl Votes {
         self.metrics.put(Metric::Votes, 1.0, &[("choice", choice)]);
     }
 
-    /// What is remembered of a review's approval e-mail, where that matters: the review's time is over unless it
-    /// was held.
+    /// The held approval e-mail of a review, where that matters: the review's time is over unless
+    /// the e-mail was held.
     async fn held_email(&self, request: &Request) -> Result<Option<HeldEmail>, Arc<Error>> {
         match review::is_over(request, None, self.clock.now()) {
             true => self.held_emails.held_email(&request.endpoint_id).await,
@@ -536,7 +539,7 @@ impl Votes {
         self.requests.request(endpoint_id).await
     }
 
-    /// The one approver that somebody in Slack, or a caller of AWS, is.
+    /// The one approver for a Slack user or an IAM caller.
     fn approver_of(&self, voter: &Voter, approvers: &Approvers) -> Option<Approver> {
         let is = |approver: &&Approver| match voter {
             Voter::Link { .. } => false,
@@ -553,7 +556,7 @@ impl Votes {
                 tracing::error!(
                     one = %one.id,
                     other = %other.id,
-                    "two approvers stand for the same person, so neither does: correct their items"
+                    "two approvers are the same person, so neither counts: correct their items"
                 );
                 None
             }
@@ -562,8 +565,8 @@ impl Votes {
     }
 }
 
-/// The connection that a request is about, as the request remembers it: enough to know what to read while
-/// EC2 is being asked.
+/// The connection of a request, as the request remembers it: enough to know what to read while EC2
+/// is being asked.
 fn connection_of(request: &Request) -> Connection {
     Connection {
         service_id: request.service_id.clone(),

@@ -1,6 +1,5 @@
-//! Watch: look for what lets connections in past Gatekeeper, and tell people when it begins and when it
-//! ends; and notice when a service that was looked after is not any
-//! more.
+//! Watch: find configurations that let connections in past Gatekeeper, and announce when each
+//! begins and ends. Also notice when a service is no longer managed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,7 +20,7 @@ use crate::rules::Rules;
 use crate::tables::{Allowlist, LookedAfter, ReconcileMemory, Watched, WatchedServices};
 use crate::telemetry::{Metric, Metrics};
 
-/// What was seen of each service: each finding that could be looked for, and the evidence for it.
+/// For each service, each finding that could be looked for, and its evidence.
 pub(super) type Seen = BTreeMap<ServiceId, watch::Seen>;
 
 /// Looks at how services are configured.
@@ -33,9 +32,9 @@ pub(super) struct ServiceWatch {
     pub(super) memory: ReconcileMemory,
     pub(super) allowlist: Allowlist,
     pub(super) rules: Rules,
-    /// Where services' connection notifications should go.
+    /// The topic that services' connection notifications should go to.
     pub(super) notification_topic: Option<String>,
-    /// The services of which it is remembered that they were looked through.
+    /// The services that are remembered as looked through.
     pub(super) looked_through: Arc<Mutex<BTreeSet<ServiceId>>>,
     pub(super) clock: Clock,
     pub(super) limits: Limits,
@@ -44,8 +43,8 @@ pub(super) struct ServiceWatch {
 }
 
 impl ServiceWatch {
-    /// Looks at how the services are configured, as long as there is time. What cannot be looked at
-    /// is reported, and left out.
+    /// Looks at how the services are configured, as long as there is time. If a service cannot be
+    /// looked at, that is logged, and the service is left out.
     pub(super) async fn look_at_services(
         &self,
         services: &[ServiceId],
@@ -108,10 +107,10 @@ impl ServiceWatch {
         seen
     }
 
-    /// Writes down what was seen, and what the passes found that is not decided here; tells people what is
-    /// new, and measures what stands: what could not be looked at is on the metrics as it was before. A
-    /// service that was looked after and is not among `managed` is looked for; these are none if they could
-    /// not be listed.
+    /// Records the findings, and what the passes found that Gatekeeper does not decide; announces
+    /// what is new; and measures the current findings. If a service could not be looked at, its
+    /// metrics stay as they were. A service that was managed before and is not among `managed` is
+    /// looked up; there are none if the managed services could not be listed.
     pub(super) async fn note_findings(
         &self,
         managed: Option<&[ServiceId]>,
@@ -152,7 +151,7 @@ impl ServiceWatch {
         for service in managed.unwrap_or_default() {
             let mut seen = seen.get(service).cloned().unwrap_or_default();
             seen.insert(Finding::NoLongerManaged, None);
-            // One of which no run has seen the end is looked after all the same.
+            // A service counts as managed even if no run has seen its end.
             let is_new = !known.looked_through.contains(service);
             let watched = known.watched.entry(service.clone());
             let done = match watched.or_insert_with(|| Ok(Watched::new())) {
@@ -172,7 +171,7 @@ impl ServiceWatch {
                 .watched
                 .entry(service.clone())
                 .or_insert_with(|| Ok(Watched::new()));
-            // Why it cannot be read is said above.
+            // The error is logged above.
             let Ok(watched) = watched else { continue };
             self.attachments.note_left_alone(report, watched).await;
         }
@@ -185,7 +184,7 @@ impl ServiceWatch {
             .iter()
             .map(|(service, watched)| {
                 let findings = watched.as_ref().ok().map(|watched| &watched.findings);
-                // What was seen stands, though what was known before could not be read.
+                // The findings stay valid even if the earlier ones could not be read.
                 let stands = findings
                     .iter()
                     .flat_map(|findings| findings.standing.keys());
@@ -207,8 +206,8 @@ impl ServiceWatch {
         self.measure_findings(&alarming, acknowledged);
     }
 
-    /// Holds the acknowledgements against what is known of each service, after that was noted, and tells
-    /// what is wrong with them.
+    /// Compares the acknowledgements with the findings of each service, after those were recorded,
+    /// and logs what is wrong with the acknowledgements.
     async fn note_acknowledgements(
         &self,
         managed: &[ServiceId],
@@ -227,13 +226,13 @@ impl ServiceWatch {
                 // Regions that share an allowlist read each other's.
                 tracing::info!(
                     service_id = %service,
-                    "an acknowledgement is of a service that is not looked after; it has no effect"
+                    "an acknowledgement is for a service that is not managed; it has no effect"
                 );
             }
         }
         let none = BTreeMap::new();
         for (service, watched) in &mut known.watched {
-            // Why it cannot be read is said where it is noted.
+            // The error is logged where the findings are recorded.
             let Ok(watched) = watched else { continue };
             let report = reports.iter_mut().find(|one| one.service_id == *service);
             let mut looked_for = seen.get(service).cloned().unwrap_or_default();
@@ -259,8 +258,8 @@ impl ServiceWatch {
         }
     }
 
-    /// `alarming` has, for each service, what is wrong with it and not acknowledged. Each metric is for
-    /// one kind, so that one that stays hides no other.
+    /// `alarming` has, for each service, the findings that nobody acknowledged. There is one metric
+    /// for each kind, so that a finding that stays does not hide others.
     fn measure_findings(&self, alarming: &[BTreeSet<Finding>], acknowledged: usize) {
         let services = |wanted: &dyn Fn(Finding) -> bool| {
             let services = alarming.iter();
@@ -294,9 +293,9 @@ impl ServiceWatch {
         }
     }
 
-    /// Asks EC2 for services that were looked after and are not listed among the managed ones, by their
-    /// ids. One of which it says nothing certain is left out: an answer that fails, or leaves a service
-    /// out, is neither an untagging nor a deletion.
+    /// Asks EC2, by id, for services that were managed and are not listed any more. A service
+    /// without a certain answer is left out: a call that fails, or does not mention it, proves
+    /// neither that the tag was removed nor that the service was deleted.
     async fn look_for(
         &self,
         services: &[ServiceId],
@@ -309,7 +308,7 @@ impl ServiceWatch {
         let looking = self.look_for_all(services).boxed();
         let found = self.clock.until_done(end, looking).await;
         let found = found.unwrap_or_else(|| {
-            tracing::warn!("there was no time to look for services that are not managed any more");
+            tracing::warn!("there was no time to look for services that are no longer managed");
             BTreeMap::new()
         });
         for (service, unlisted) in &found {
@@ -346,7 +345,7 @@ impl ServiceWatch {
         found
     }
 
-    /// Of a service that was deleted, nothing needs to be remembered but what is over.
+    /// Forgets a deleted service. Only the end of its findings still needs to be remembered.
     async fn forget_deleted(&self, known: &LookedAfter) {
         let is_deleted = |id: &&ServiceId| {
             let watched = known
@@ -373,7 +372,8 @@ impl ServiceWatch {
     }
 }
 
-/// One that holds, or held, was announced; of one that never did somebody has to hear.
+/// An acknowledgement that matches a finding, or did, was announced with it. If it never matched,
+/// this line is the only notice.
 fn log_acknowledgement(acknowledged: &Acknowledged) {
     if let Some(why @ (EndReason::NotThere | EndReason::OtherEvidence | EndReason::Past)) =
         acknowledged.ended

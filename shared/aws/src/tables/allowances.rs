@@ -1,4 +1,4 @@
-//! What was sent by e-mail of late: to each address, and about each account's reviews at each service.
+//! Counts recent e-mails: to each address, and about each account's reviews at each service.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{Db, Key};
 use crate::error::{Error, Retryable};
 
-/// What was sent by e-mail of late.
+/// Counts recent e-mails.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowances {
     db: Db,
@@ -22,7 +22,7 @@ impl Allowances {
         Self { db: db.clone() }
     }
 
-    /// Takes what may be sent now of so many e-mails to an address, and counts it.
+    /// Takes as many of this number of e-mails as an address may get now, and counts them.
     pub(crate) async fn take_allowance(
         &self,
         approver: &ApproverId,
@@ -34,8 +34,8 @@ impl Allowances {
         self.db.count(&key, Retryable::Outbox, &what, take).await
     }
 
-    /// Counts e-mails about one account's reviews at one service, by their ids. Answers when each goes with
-    /// others; none if it goes at once.
+    /// Counts e-mails about one account's reviews at one service, by their ids. Answers when each
+    /// is sent together with others; `None` if it is sent at once.
     pub(crate) async fn place_emails(
         &self,
         service: &ServiceId,

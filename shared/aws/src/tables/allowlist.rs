@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::approver_item::decode_approver;
-use super::item::{all_of, text};
+use super::item::{Item, all_of, text};
 use super::keys::{self, APPROVERS};
 use super::unexpected_keys::policy_key;
 use super::{Db, Items, Key, Unencodable};

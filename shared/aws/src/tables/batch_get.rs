@@ -1,4 +1,4 @@
-//! `BatchGetItem` to the end: 100 keys a call, left-out keys asked for again, both tables at once.
+//! `BatchGetItem` to the end: 100 keys a call, missing keys requested again, both tables at once.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use crate::error::{Call, Error, Step};
 
 /// DynamoDB takes this many keys in one call.
 const KEYS_PER_CALL: usize = 100;
-/// How many calls are under way at the same time.
+/// How many calls are made at the same time.
 const CALLS_AT_ONCE: usize = 4;
-/// How often keys that DynamoDB leaves out are asked for again.
+/// How often keys that DynamoDB leaves out are requested again.
 const ROUNDS: u32 = 8;
 
-/// What was read: every key that was asked for was answered, with an item or with its absence.
+/// The items that were read: every requested key was answered, with an item or with its absence.
 #[derive(Debug)]
 pub(crate) struct Items {
     asked: BTreeSet<Key>,
     found: Found,
-    /// In which step it was read: what cannot be understood of it is a failure of that.
+    /// The step in which they were read, for errors about their content.
     pub(super) step: Step,
 }
 
-/// By partition and sort key, and whether it is of the allowlist table.
+/// By partition and sort key, and whether it is in the allowlist table.
 type Found = HashMap<(String, String, bool), Item>;
 
 impl Default for Items {
-    /// Nothing, for who decides.
+    /// No items, for a decision.
     fn default() -> Self {
         Self {
             asked: BTreeSet::new(),
@@ -44,7 +44,7 @@ impl Default for Items {
 }
 
 impl Items {
-    /// One item that was not read but is known.
+    /// One item that is known without having been read.
     pub(crate) fn of(key: Key, item: Item) -> Self {
         let (partition, sort) = key.values();
         let place = (partition, sort, key.is_policy());
@@ -60,7 +60,7 @@ impl Items {
         self.found.get(&(partition, sort, key.is_policy()))
     }
 
-    /// Adds what was read later; of what was read twice, the later stands.
+    /// Adds items that were read later, and that replace earlier ones.
     pub(crate) fn extend(&mut self, later: Items) {
         for key in &later.asked {
             let (partition, sort) = key.values();
@@ -70,15 +70,16 @@ impl Items {
         self.found.extend(later.found);
     }
 
-    /// Whether all these keys were asked for, so that absence means absence.
+    /// Whether all these keys were requested, so that absence means absence.
     pub(crate) fn covers(&self, keys: &[Key]) -> bool {
         keys.iter().all(|key| self.asked.contains(key))
     }
 }
 
 impl Db {
-    /// Reads items, consistently. Either all of them or an error (safety rule S2): a policy of
-    /// which a part is missing could turn a deny into an accept. `what` says what could not be read if it fails.
+    /// Reads items, consistently. Answers all of them or an error (safety rule S2), because a
+    /// policy with a part missing could turn a deny into an accept. `what` says what could not be
+    /// read if it fails.
     pub(super) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
         let call = self.reading("dynamodb:BatchGetItem", what);
         let in_order: Vec<Key> = keys.iter().cloned().collect();

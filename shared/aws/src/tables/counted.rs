@@ -12,9 +12,9 @@ use super::keys::encode;
 use super::{Db, Key, UnreadableItem};
 use crate::error::{Error, Retryable};
 
-/// How often an item that another instance counts in at the same time is tried.
+/// How often a write is tried if other instances count in the item at the same time.
 const ATTEMPTS: u32 = 8;
-/// How long an item is kept that nobody counts in any more.
+/// How long an item is kept after the last count.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -25,13 +25,15 @@ struct CountedItem<T> {
     revision: u64,
     #[serde(flatten)]
     counted: T,
-    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    /// Epoch seconds after which DynamoDB may delete the item. Only housekeeping; no decision
+    /// depends on it.
     purge_at: i64,
 }
 
 impl Db {
-    /// Counts in an item, and writes it if that changed it: as often as it takes, so `count` is asked anew
-    /// whenever another instance was first. Answers what `count` did. `what` is what the item says, as a clause.
+    /// Counts in an item, and writes it if that changed it. If another instance was first, `count`
+    /// is called again. Answers the result of `count`. `what` describes the item's content, as a
+    /// clause.
     pub(super) async fn count<T, A>(
         &self,
         key: &Key,

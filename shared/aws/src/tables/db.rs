@@ -1,5 +1,5 @@
-//! The two tables, as they are read and written in one step. Each of the structs beside holds one, for what it is
-//! about.
+//! The two tables, as they are read and written in one step. Each struct in the other files of this
+//! module uses one, for its own items.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub(crate) struct Db {
 }
 
 impl Db {
-    /// For a step: what fails is told as a failure of that.
+    /// The tables for a step, which errors name.
     pub(crate) fn new(
         clients: &Clients,
         allowlist: &str,
@@ -71,7 +71,7 @@ impl Db {
         Call::new(self.step_of_writes(), operation, retryable, what)
     }
 
-    /// Who decides reads to judge, and writes to record.
+    /// Deciding reads in the step Judge, and writes in the step Record.
     pub(super) fn step_of_writes(&self) -> Step {
         match self.step {
             Step::Judge => Step::Record,
@@ -79,7 +79,7 @@ impl Db {
         }
     }
 
-    /// An item of the allowlist could not be understood when it was read.
+    /// The error for an item of the allowlist that cannot be understood.
     pub(super) fn unreadable_policy(&self, error: UnreadablePolicy) -> Error {
         Error::unreadable_policy(self.step, error)
     }
@@ -92,7 +92,7 @@ impl Db {
         }
     }
 
-    /// The write of an item of the requests table that is not there yet.
+    /// The write of an item of the requests table that does not exist yet.
     pub(super) fn put_new(&self, item: Item) -> Result<TransactWriteItem, Unencodable> {
         let put = Put::builder()
             .table_name(&self.requests)
@@ -103,8 +103,8 @@ impl Db {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Writes an item of the requests table, whatever stood there; `what` says what could not be written if it
-    /// fails.
+    /// Writes an item of the requests table, and replaces an existing one; `what` says what could
+    /// not be written if it fails.
     pub(super) async fn put(
         &self,
         key: &Key,

@@ -1,4 +1,4 @@
-//! Of which reviews the approval e-mail is held, or was until when.
+//! Reviews whose approval e-mail is held, or was held until some time.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ struct HeldItem {
     until: Option<Timestamp>,
 }
 
-/// What is remembered of reviews' approval e-mail.
+/// The held state of reviews' approval e-mail.
 #[derive(Debug, Clone)]
 pub(crate) struct HeldEmails {
     db: Db,
@@ -30,7 +30,7 @@ impl HeldEmails {
         Self { db: db.clone() }
     }
 
-    /// What is remembered of the approval e-mail of an endpoint's review.
+    /// The held state of the approval e-mail of an endpoint's review.
     pub(crate) async fn held_email(
         &self,
         endpoint: &EndpointId,

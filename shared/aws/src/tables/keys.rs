@@ -14,12 +14,12 @@ use serde::Serialize;
 use super::item::{Item, text};
 use super::unreadable::Unencodable;
 
-/// Names one item of either table.
+/// The key of an item in either table.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Key {
     /// An allowlist entry.
     Entry(Rule),
-    /// A deny whose key is not written as it is read, and the rule that it means.
+    /// A deny with a key that is not in its normal form, and the rule that it means.
     UnexpectedDeny(PolicyKey, Rule),
     /// A service's settings.
     Settings(Scope),
@@ -31,45 +31,45 @@ pub(crate) enum Key {
     History(EndpointId, u64),
     /// The usage of one account on one service.
     Usage(ServiceId, AccountId),
-    /// What is left to be sent of a write.
+    /// The outbox item of a write.
     Outbox(OutboxKey),
-    /// What is remembered of a review's approval e-mail.
+    /// The held state of a review's approval e-mail.
     HeldEmail(EndpointId),
-    /// The same, put aside because SNS refused it for good, by its id.
+    /// An outbox item that was put aside because SNS refused it for good, by its id.
     Refused(String),
-    /// How many e-mails an approver's address was sent of late.
+    /// How many e-mails an approver's address got recently.
     Allowance(ApproverId),
-    /// What went by e-mail of late about one account's reviews at one service.
+    /// The recent e-mails about one account's reviews at one service.
     EmailGrouping(ServiceId, AccountId),
     /// The link that a token opens.
     Link(TokenHash),
-    /// What the product remembers about itself, by name.
+    /// The product's own state, by name.
     State(String),
-    /// The unexpected keys of a scope; under none, of what belongs to no scope.
+    /// The unexpected keys of a scope; with `None`, those that belong to no scope.
     UnexpectedKeys(Option<Scope>),
     /// A review's message in a Slack channel.
     Prompt(EndpointId, u64, SlackChannelId),
     /// Reviews of one account at one service that wait to be shown together in a Slack channel.
     WaitingPrompts(ServiceId, AccountId, SlackChannelId),
-    /// A message in Slack of what an announcement tells, by the announcement's id.
+    /// A message in Slack that shows an announcement, by the announcement's id.
     Notice(String),
 }
 
 /// The sort key of a request.
 pub(super) const REQUEST: &str = "request";
 const USAGE: &str = "usage";
-/// The partition of what the product remembers about itself.
+/// The partition of the product's own state.
 pub(super) const STATE: &str = "state";
 pub(super) const SETTINGS: &str = "settings";
 /// The partition of all approvers.
 pub(super) const APPROVERS: &str = policy_key::APPROVERS;
-/// What an approver's sort key begins with.
+/// An approver's sort key begins with this.
 pub(super) const APPROVER: &str = "approver#";
 const LINK: &str = "link";
 const HELD_EMAIL: &str = "held-email";
 const REFUSED: &str = "refused";
 const ALLOWANCE: &str = "allowance";
-/// What the sort key of a prompt begins with.
+/// The sort key of a prompt begins with this.
 pub(super) const PROMPT: &str = "prompt#";
 const NOTICE: &str = "notice";
 const UNEXPECTED_KEYS: &str = "unexpected-keys";

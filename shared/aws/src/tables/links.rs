@@ -1,5 +1,5 @@
-//! Approvers' links: what each is bound to, under the hash of its token. The token is kept nowhere. A vote
-//! does not change its link: who has voted, the request says.
+//! Approvers' links: the approver and requests of each, under the hash of its token. The token is
+//! stored nowhere. A vote does not change its link, because the request says who has voted.
 
 use std::sync::Arc;
 
@@ -15,24 +15,25 @@ use super::keys::encode;
 use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Error, Retryable};
 
-/// How long a dead link is kept, so that it is told from one that never was.
+/// How long an expired link is kept, so that it can be told from one that never existed.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// What a link opens.
+/// The content of a link.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Link {
     pk: String,
     sk: String,
     pub(crate) approver: ApproverId,
-    /// The requests that the message lists, each with which of its reviews.
+    /// The requests that the message lists, each with the number of its review.
     pub(crate) requests: Vec<(EndpointId, u64)>,
     pub(crate) sent_at: Timestamp,
     pub(crate) expires_at: Timestamp,
-    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    /// Epoch seconds after which DynamoDB may delete the item. Only housekeeping; no decision
+    /// depends on it.
     purge_at: i64,
 }
 
-/// Approvers' links.
+/// Reads and writes approvers' links.
 #[derive(Debug, Clone)]
 pub(crate) struct Links {
     db: Db,
@@ -43,7 +44,7 @@ impl Links {
         Self { db: db.clone() }
     }
 
-    /// The link that a token opens; none if there is no such link.
+    /// The link for a token; `None` if there is none.
     pub(crate) async fn link(&self, token: &TokenHash) -> Result<Option<Link>, Arc<Error>> {
         let key = Key::Link(token.clone());
         let what = "what an approver's link is bound to could not be read";
@@ -59,7 +60,7 @@ impl Links {
         })
     }
 
-    /// Keeps links that are about to be sent.
+    /// Stores links that are about to be sent.
     pub(crate) async fn put_links(
         &self,
         links: &[(TokenHash, &Invitation)],

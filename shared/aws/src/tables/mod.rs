@@ -10,38 +10,38 @@
 //! | | | `history#00000001` … | its history, one row for each transition |
 //! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
 //! | | `prompts#<service>#<account>` | `C…` | which of an account's reviews were shown in a Slack channel at once, and which wait to be shown together |
-//! | | `notice#<announcement id>` | `notice` | a message in Slack of what an announcement tells |
+//! | | `notice#<announcement id>` | `notice` | a message in Slack that shows an announcement |
 //! | | `usage#<service>#<account>` | `usage` | the endpoints that count against `max_connections` |
-//! | | `link#<hash of a token>` | `link` | what an approver's link is bound to |
+//! | | `link#<hash of a token>` | `link` | the approver and the requests of a link |
 //! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
-//! | | `held-email#vpce-…` | `held-email` | that a review's approval e-mail is held, or was until when |
-//! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | what is left to be sent of one write |
-//! | | `allowance#<approver>` | `allowance` | how many e-mails an address was sent of late |
-//! | | `grouping#<service>#<account>` | `email` | which e-mails about an account's reviews went at once, and when others go together |
-//! | | `refused` | an item of the outbox | what SNS refused for good |
+//! | | `held-email#vpce-…` | `held-email` | whether a review's approval e-mail is held, or until when it was |
+//! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | the messages of one write that are not sent yet |
+//! | | `allowance#<approver>` | `allowance` | how many e-mails an address got recently |
+//! | | `grouping#<service>#<account>` | `email` | which e-mails about an account's reviews were sent at once, and when others are sent together |
+//! | | `refused` | an item of the outbox | an item with a message that SNS refused for good |
 //! | | `state` | `approval-email` | who is subscribed to approval e-mail, by which filter, and whom nothing reaches |
-//! | | | `reconcile` | where a reconcile stopped that ran out of time |
+//! | | | `reconcile` | where a reconcile whose time was up stopped |
 //! | | | `managed#<service>` | since when a service has been looked through |
-//! | | | `watch#<service>` | what is wrong with a service and since when, and what was |
+//! | | | `watch#<service>` | the findings of a service, current and past |
 //!
 //! The index `open` of the requests table holds every request that is not gone, by service.
 //!
-//! What can be done with them is divided by what it is about, so that whoever holds one of these can touch nothing
-//! else; each is made of a `Db`, which says for which step:
+//! Access is divided by subject, so that the holder of one of these structs can touch nothing else.
+//! Each is made of a `Db`, which knows its step:
 //!
 //! | struct | does |
 //! | --- | --- |
 //! | `Recorder` | writes a change: the only gate |
-//! | `ItemReader` | reads items by their keys, for who decides |
+//! | `ItemReader` | reads items by their keys, for decisions |
 //! | `Requests` | reads requests and their history |
 //! | `UsageItems` | counts accounts' connections |
 //! | `Allowlist` | reads entries, settings, approvers and acknowledgements |
 //! | `AllowlistKeys` | remembers unexpected keys |
-//! | `Outbox`, `Allowances`, `Links` | what sending reads and writes |
-//! | `ReachMemory`, `HeldEmails` | what is remembered of approval e-mail |
-//! | `WatchedServices`, `ReconcileMemory` | what is known of services, and remembered between runs |
-//! | [`Postings`] | messages of ours in Slack |
-//! | [`Tables`] | what may be read without deciding anything |
+//! | `Outbox`, `Allowances`, `Links` | the items for sending |
+//! | `ReachMemory`, `HeldEmails` | the state of approval e-mail |
+//! | `WatchedServices`, `ReconcileMemory` | the state of services, and of runs |
+//! | [`Postings`] | our messages in Slack |
+//! | [`Tables`] | reads that no decision needs |
 
 mod acknowledgements;
 mod allowances;
@@ -112,7 +112,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The tables of these names, read in a step: what fails is told as a failure of that.
+    /// The tables of these names, for a step, which errors name.
     #[must_use]
     pub fn named(
         clients: &Clients,
@@ -129,7 +129,7 @@ impl Tables {
         Self { db: db.clone() }
     }
 
-    /// The messages of ours in Slack, which can be written as well.
+    /// Our messages in Slack, which can also be written.
     #[must_use]
     pub fn postings(&self) -> Postings {
         Postings::new(&self.db)
@@ -138,15 +138,15 @@ impl Tables {
     /// The request of an endpoint, if there is one.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or the item makes no sense.
+    /// If DynamoDB cannot be read, or the item is invalid.
     pub async fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Arc<Error>> {
         Requests::new(&self.db).request(endpoint).await
     }
 
-    /// The requests of endpoints, as far as there are any.
+    /// The existing requests of endpoints.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or one of them makes no sense.
+    /// If DynamoDB cannot be read, or one of them is invalid.
     pub async fn requests_of<'a>(
         &self,
         endpoints: impl Iterator<Item = &'a EndpointId> + Clone,
@@ -165,29 +165,29 @@ impl Tables {
     /// The history of a request, oldest first.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or a row makes no sense.
+    /// If DynamoDB cannot be read, or a row is invalid.
     pub async fn history(&self, endpoint: &EndpointId) -> Result<Vec<Transition>, Arc<Error>> {
         Requests::new(&self.db).history(endpoint).await
     }
 
-    /// A service's settings, with those of `*` where its own say nothing.
+    /// A service's settings; fields that it does not set come from `*`.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or an item makes no sense.
+    /// If DynamoDB cannot be read, or an item is invalid.
     pub async fn settings_of(&self, service: &ServiceId) -> Result<ServiceSettings, Arc<Error>> {
         Allowlist::new(&self.db).settings_of(service).await
     }
 
-    /// What is known to be wrong with a service, and was.
+    /// The findings of a service, current and past.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or the item makes no sense.
+    /// If DynamoDB cannot be read, or the item is invalid.
     pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
         WatchedServices::new(&self.db).findings(service).await
     }
 }
 
-/// Reads items of both tables by their keys, for whoever decides.
+/// Reads items of both tables by their keys, for decisions.
 #[derive(Debug, Clone)]
 pub(crate) struct ItemReader {
     db: Db,
@@ -198,8 +198,8 @@ impl ItemReader {
         Self { db: db.clone() }
     }
 
-    /// Reads items, consistently. Either all of them or an error (safety rule S2); `what` says what could not be
-    /// read if it fails.
+    /// Reads items, consistently. Answers all of them or an error (safety rule S2); `what` says
+    /// what could not be read if it fails.
     pub(crate) async fn read(&self, keys: BTreeSet<Key>, what: &str) -> Result<Items, Arc<Error>> {
         self.db.read(keys, what).await
     }

@@ -1,5 +1,6 @@
-//! What is left to be sent. Each item is written in the transaction of what it tells of and deleted once
-//! all of it is sent, so none is lost to a crash and none is told that did not happen.
+//! The outbox: messages that are not sent yet. Each item is written in the transaction of the
+//! change that it announces, and deleted once everything in it is sent. So a crash loses none, and
+//! none announces a change that did not happen.
 
 use std::sync::Arc;
 
@@ -25,16 +26,16 @@ const PARTITIONS_AT_ONCE: usize = 4;
 struct Stored {
     pk: String,
     sk: String,
-    /// The item's revision, which is a condition of writing it the next time.
+    /// The item's revision, which the next write requires.
     revision: u64,
-    /// The item: nothing in DynamoDB but these functions reads it.
+    /// The item as JSON; only these functions read it.
     item: String,
 }
 
-/// What lies in the outbox under a key.
+/// The item under a key of the outbox.
 #[derive(Debug)]
 pub(crate) enum Left {
-    /// This is left to be sent.
+    /// A readable item.
     Item(Box<OutboxItem>),
     /// An item that cannot be read.
     Unreadable(UnreadableItem),
@@ -72,7 +73,7 @@ fn decode(item: Item) -> Left {
     }
 }
 
-/// What is left to be sent.
+/// Reads and writes the outbox.
 #[derive(Debug, Clone)]
 pub(crate) struct Outbox {
     db: Db,
@@ -83,7 +84,7 @@ impl Outbox {
         Self { db: db.clone() }
     }
 
-    /// What still lies under these keys, in their order; none where it was sent.
+    /// The items that are still under these keys, in their order; `None` where it was sent.
     pub(crate) async fn outbox_items(
         &self,
         keys: &[OutboxKey],
@@ -95,7 +96,7 @@ impl Outbox {
         Ok(found.collect())
     }
 
-    /// All that lies in the outbox.
+    /// All items of the outbox.
     pub(crate) async fn whole_outbox(&self) -> Result<Vec<Left>, Arc<Error>> {
         let read = Partition::all().map(|partition| {
             let query = self
@@ -118,7 +119,7 @@ impl Outbox {
         Ok(left)
     }
 
-    /// Deletes what is sent.
+    /// Deletes items that are sent.
     pub(crate) async fn clear_outbox(&self, sent: &[OutboxKey]) -> Result<(), Arc<Error>> {
         for chunk in sent.chunks(WRITES_PER_CALL) {
             let mut writes = Vec::new();
@@ -136,7 +137,8 @@ impl Outbox {
         Ok(())
     }
 
-    /// Puts an item aside, of which SNS or the event bus refused a part for good, for people to look at.
+    /// Puts aside an item with a part that SNS or the event bus refused for good, for people to
+    /// look at.
     pub(crate) async fn put_aside(&self, item: &OutboxItem) -> Result<(), Arc<Error>> {
         let (pk, sk) = Key::Refused(item.id.clone()).values();
         let aside = encode_outbox(item);
@@ -165,8 +167,8 @@ impl Outbox {
             })
     }
 
-    /// Writes down how far an item is sent. Where another instance wrote meanwhile, what both know is put
-    /// together.
+    /// Records the progress of an item. If another instance wrote meanwhile, both records are
+    /// merged.
     pub(crate) async fn note_delivery(&self, item: &mut OutboxItem) -> Result<(), Arc<Error>> {
         let what = format!("how far {} is sent could not be written down", item.id);
         let call = self.db.writing("dynamodb:PutItem", Retryable::Outbox, what);
@@ -204,7 +206,7 @@ impl Outbox {
         Err(call.passes("others kept writing the same item").into())
     }
 
-    /// Puts items into the outbox that are there already or not.
+    /// Puts items into the outbox, whether or not they exist already.
     pub(crate) async fn put_in_outbox(&self, items: &[OutboxItem]) -> Result<(), Arc<Error>> {
         for chunk in items.chunks(WRITES_PER_CALL) {
             let mut writes = Vec::new();

@@ -1,7 +1,9 @@
-//! Messages of ours in Slack: reviews, which are kept up to date, and what is told once.
+//! Our messages in Slack: prompts of reviews, which are kept up to date, and notices, which are
+//! posted once.
 //!
-//! Slack cannot be asked to post something once only. So whoever posts claims the item first, and writes
-//! into it where the message is; a claim that ended without that leaves open whether there is one.
+//! Slack cannot guarantee that something is posted only once. So the poster claims the item first,
+//! and then writes into it where the message is. If a claim ends without that, it is unknown
+//! whether there is a message.
 
 use std::sync::Arc;
 
@@ -18,32 +20,32 @@ use super::keys::encode;
 use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::{Error, Retryable};
 
-/// How long an item is kept after the last that happens to its message.
+/// How long an item is kept after the last change of its message.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// A message of ours in Slack, or one that is to become it.
+/// Our message in Slack, existing or planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
     key: Key,
-    /// How often it was written; 0 if it is not there yet.
+    /// How often it was written; 0 if it does not exist yet.
     revision: u64,
-    /// Which of its request's reviews it shows; none for what is told once.
+    /// The number of the review that it shows; `None` for a notice.
     pub review: Option<u64>,
     /// The other reviews that the same message shows.
     pub others: Vec<Prompted>,
     /// The review in whose message this one is shown, among the others of that.
     pub with: Option<Prompted>,
-    /// Where it is, or is to be.
+    /// The channel of the message.
     pub channel: SlackChannelId,
-    /// Slack's id of the message in the channel; none if it is not known to be there.
+    /// Slack's id of the message in the channel; `None` if it is not known to exist.
     pub ts: Option<String>,
-    /// Since when it may be there without our knowing.
+    /// Since when the message may exist without our knowing.
     pub doubtful_since: Option<Timestamp>,
-    /// Until when whoever wrote this has it to themselves.
+    /// Until when the poster has claimed it.
     pub claimed_until: Option<Timestamp>,
     /// The revision of the request that it shows.
     pub shown: u64,
-    /// Whether it shows how the review ended: it stays as it is.
+    /// Whether it shows how the review ended. Then it no longer changes.
     pub is_over: bool,
 }
 
@@ -69,7 +71,8 @@ struct PostingItem {
     shown: u64,
     #[serde(default)]
     is_over: bool,
-    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    /// Epoch seconds after which DynamoDB may delete the item. Only housekeeping; no decision
+    /// depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purge_at: Option<i64>,
 }
@@ -116,7 +119,7 @@ impl Posting {
         self.with.is_some() || !self.others.is_empty()
     }
 
-    /// Whether somebody has it to themselves.
+    /// Whether somebody has claimed it.
     #[must_use]
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claimed_until.is_some_and(|until| now < until)
@@ -141,7 +144,7 @@ impl Posting {
     }
 }
 
-/// Messages of ours in Slack.
+/// Reads and writes our messages in Slack.
 #[derive(Debug, Clone)]
 pub struct Postings {
     pub(super) db: Db,
@@ -155,7 +158,7 @@ impl Postings {
     /// The messages of all reviews of an endpoint's connection, oldest review first.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or an item makes no sense.
+    /// If DynamoDB cannot be read, or an item is invalid.
     pub async fn prompts(&self, endpoint: &EndpointId) -> Result<Vec<Posting>, Arc<Error>> {
         let query = self
             .db
@@ -175,10 +178,10 @@ impl Postings {
         Ok(prompts)
     }
 
-    /// What is known of the messages of these reviews in a channel, in this order.
+    /// The messages of these reviews in a channel, in this order.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or an item makes no sense.
+    /// If DynamoDB cannot be read, or an item is invalid.
     pub async fn postings(
         &self,
         reviews: &[Prompted],
@@ -203,11 +206,10 @@ impl Postings {
         Ok(postings)
     }
 
-    /// What is known of the message of what is told once under this id; one that is to go to `channel`,
-    /// if nothing is known yet.
+    /// The notice under this id; a new one for `channel` if there is none yet.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or the item makes no sense.
+    /// If DynamoDB cannot be read, or the item is invalid.
     pub async fn notice(&self, id: &str, channel: &SlackChannelId) -> Result<Posting, Arc<Error>> {
         let key = Key::Notice(id.to_owned());
         let what = format!("whether {id} is told in Slack could not be read");
@@ -218,8 +220,8 @@ impl Postings {
         })
     }
 
-    /// Writes what is known of a message, unless somebody else has since it was read. Answers whether it
-    /// did; `posting` is then as it was written.
+    /// Writes the item of a message, unless somebody else has written it since it was read. Answers
+    /// whether it did; `posting` is then as it was written.
     ///
     /// # Errors
     /// If DynamoDB cannot be written.
@@ -266,7 +268,7 @@ impl Postings {
 
     fn encode_posting(&self, posting: &Posting, revision: u64) -> Result<Item, Unencodable> {
         let (pk, sk) = posting.key.values();
-        // A review may be open for as long as it likes.
+        // A review may stay open without a limit.
         let ends = posting.review.is_none() || posting.is_over;
         let purge_at = self.db.clock.now().checked_add(KEPT).ok();
         let item = PostingItem {

@@ -1,4 +1,4 @@
-//! What is remembered of approval e-mail, from look to look: who is subscribed to it.
+//! The state of approval e-mail between looks: who is subscribed to it.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::watched::{is_held_up, is_overtaken};
 use super::{Db, Key, Unencodable};
 use crate::error::{Error, Retryable, Source};
 
-/// What the last look left.
+/// The state after the last look.
 #[derive(Debug, Default)]
 pub(crate) struct Remembered {
-    /// How often it was written; 0 if it is not there yet.
+    /// How often it was written; 0 if it does not exist yet.
     revision: u64,
     pub(crate) state: ReachState,
 }
@@ -27,7 +27,7 @@ struct ReachItem {
     pk: String,
     sk: String,
     revision: u64,
-    /// In JSON: nothing in DynamoDB reads it.
+    /// As JSON, because nothing in DynamoDB reads it.
     state: String,
 }
 
@@ -35,7 +35,7 @@ fn reach_key() -> Key {
     Key::State("approval-email".to_owned())
 }
 
-/// What is remembered of approval e-mail from look to look.
+/// Reads and writes the state of approval e-mail.
 #[derive(Debug, Clone)]
 pub(crate) struct ReachMemory {
     db: Db,
@@ -46,8 +46,9 @@ impl ReachMemory {
         Self { db: db.clone() }
     }
 
-    /// What the last look at approval e-mail's subscriptions left. What cannot be read is as good as nothing: every
-    /// filter policy is then seen for the first time, and e-mail is held for a while.
+    /// The state after the last look at approval e-mail's subscriptions. A state that cannot be
+    /// read counts as none: every filter policy is then seen for the first time, and e-mail is held
+    /// for a while.
     pub(crate) async fn reach(&self) -> Result<Remembered, Arc<Error>> {
         let what = "what the last look at approval e-mail left could not be read";
         let items = self.db.read([reach_key()].into(), what).await?;
@@ -62,7 +63,7 @@ impl ReachMemory {
             .ok()
             .and_then(|item| serde_json::from_str(&item.state).ok());
         if state.is_none() {
-            tracing::error!(item = %reach_key(), "what is known of approval e-mail cannot be read; it is found out anew");
+            tracing::error!(item = %reach_key(), "the state of approval e-mail cannot be read; it is looked up again");
         }
         Ok(Remembered {
             revision: revision.unwrap_or_default(),
@@ -70,7 +71,8 @@ impl ReachMemory {
         })
     }
 
-    /// Remembers a look, together with what there is to tell. False if another instance has looked since.
+    /// Writes the state after a look, together with its announcements. False if another instance
+    /// has looked since.
     pub(crate) async fn remember_reach(
         &self,
         before: &Remembered,
@@ -101,7 +103,7 @@ impl ReachMemory {
         }
     }
 
-    /// What is remembered of a look, and what there is to tell of it.
+    /// The writes of a look's state and its announcements.
     fn writes_of_look(
         &self,
         before: &Remembered,

@@ -1,4 +1,4 @@
-//! What reconcile remembers from run to run: where one stopped, and since when each service has been looked
+//! Reconcile's state between runs: where one stopped, and since when each service has been looked
 //! through.
 
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use super::item::text;
 use super::{Db, Items, Key, Unencodable};
 use crate::error::{Error, Retryable};
 
-/// What the names of the items begin with that say since when a service has been looked through.
+/// The names of items that say since when a service has been looked through begin with this.
 pub(super) const MANAGED: &str = "managed#";
 
 /// A service that a reconcile did not finish, and where in EC2's list it stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unfinished {
     pub(crate) service_id: ServiceId,
-    /// EC2's token of the next page; none where the service was not begun.
+    /// EC2's token of the next page; `None` if the service was not begun.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) token: Option<String>,
 }
@@ -37,19 +37,19 @@ fn cursor() -> Key {
 }
 
 impl Items {
-    /// Since when a service has been looked through from end to end; none if it has never been.
+    /// Since when a service has been looked through from end to end; `None` if it never was.
     pub(crate) fn managed_since(&self, service: &ServiceId) -> Option<Timestamp> {
         let item = self.get(&managed_key(service))?;
         item.get("since")?.as_s().ok()?.parse().ok()
     }
 }
 
-/// Where it is remembered since when a service has been looked through.
+/// The key of the item that says since when a service has been looked through.
 pub(crate) fn managed_key(service: &ServiceId) -> Key {
     Key::State(format!("{MANAGED}{service}"))
 }
 
-/// What reconcile remembers.
+/// Reads and writes reconcile's state.
 #[derive(Debug, Clone)]
 pub(crate) struct ReconcileMemory {
     db: Db,
@@ -60,8 +60,8 @@ impl ReconcileMemory {
         Self { db: db.clone() }
     }
 
-    /// What the last reconcile left over, in the order in which it would have gone on. What cannot
-    /// be read is as good as nothing: reconcile then begins anew.
+    /// The services that the last reconcile did not finish, in the order in which it would have
+    /// continued. A state that cannot be read counts as none: reconcile then begins anew.
     pub(crate) async fn unfinished(&self) -> Result<Vec<Unfinished>, Arc<Error>> {
         let what = "where the last reconcile stopped could not be read";
         let items = self.db.read([cursor()].into(), what).await?;
@@ -72,7 +72,7 @@ impl ReconcileMemory {
             .unwrap_or_default())
     }
 
-    /// Remembers what this reconcile leaves over.
+    /// Remembers the services that this reconcile does not finish.
     pub(crate) async fn leave_unfinished(
         &self,
         unfinished: Vec<Unfinished>,
@@ -85,8 +85,8 @@ impl ReconcileMemory {
             .await
     }
 
-    /// Remembers, the first time, that a service has been looked through: what comes after is under
-    /// our eyes.
+    /// Remembers, the first time, that a service has been looked through. Later changes happened
+    /// while it was managed.
     pub(crate) async fn remember_managed(
         &self,
         service: &ServiceId,
@@ -109,7 +109,7 @@ impl ReconcileMemory {
         sent.map(drop).map_err(|error| call.failed(error))
     }
 
-    /// Forgets that a service was looked through, since there is none such any more.
+    /// Forgets that these services were looked through, since they no longer exist.
     pub(crate) async fn forget_managed(&self, services: &[ServiceId]) -> Result<(), Arc<Error>> {
         let mut writes = Vec::new();
         for service in services {

@@ -1,6 +1,6 @@
-//! Recording a change: the only gate. One transaction moves the request, writes its history
-//! row, changes the usage, checks that what it rests on is as it was read, and puts what there
-//! is to tell into the outbox: all of it or nothing.
+//! Recording a change is the only gate. One transaction writes the request and its history row,
+//! changes the usage, checks that every precondition is as it was read, and puts the messages into
+//! the outbox: all of it or nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,23 +23,23 @@ use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::clock::jittered;
 use crate::error::{Call, Error, Retryable, Step};
 
-/// How often a transaction that ran into another one is tried.
+/// How often a transaction that conflicted with another one is tried.
 const ATTEMPTS: u32 = 6;
 
-/// What became of it.
+/// The result of recording a change.
 #[derive(Debug)]
 pub(crate) enum Recorded {
-    /// Written.
+    /// The change is written.
     Written,
-    /// Somebody else changed the request first; this is how it stands now.
+    /// Somebody else changed the request first; this is its current state.
     Lost(Option<Box<Request>>),
-    /// The policy is not what was judged any more.
+    /// The policy is no longer the one that was judged.
     PolicyChanged,
     /// The last place under the limit went to another connection.
     LimitReached,
 }
 
-/// What each item of the transaction is there for, to read the reasons of a cancellation.
+/// The purpose of each item of the transaction, to read the reasons of a cancellation.
 #[derive(Clone, Copy)]
 enum Part {
     Request,
@@ -60,14 +60,15 @@ impl Recorder {
         Self { db: db.clone() }
     }
 
-    /// Writes a change and all that goes with it, or nothing. `checks` are the items that it rests on.
+    /// Writes a change with everything that belongs to it, or nothing. `checks` are the items of
+    /// its preconditions.
     pub(crate) async fn record(
         &self,
         change: &Change,
         checks: Vec<ItemCheck>,
     ) -> Result<Recorded, Arc<Error>> {
         let endpoint_id = &change.after.endpoint_id;
-        // Whoever writes a change records it, whatever they did before.
+        // Writing a change is the step Record, whatever step came before.
         let call = Call::new(
             Step::Record,
             "dynamodb:TransactWriteItems",
@@ -99,7 +100,7 @@ impl Recorder {
                     return Ok(outcome);
                 }
             } else {
-                // Where it may pass, the SDK has tried it as often as it should.
+                // If the failure is temporary, the SDK has retried it as often as it should.
                 return Err(call.failed(error));
             }
             // A conflict with another transaction, or throttling within this one.
@@ -195,7 +196,7 @@ impl Recorder {
                 let mut check = check;
                 let mut condition = format!("attribute_exists({partition})");
                 for name in one.attributes {
-                    // By placeholder: some of them are words that DynamoDB keeps to itself.
+                    // Use placeholders, because some of the names are reserved words of DynamoDB.
                     check = check.expression_attribute_names(format!("#{name}"), *name);
                     match item.get(*name) {
                         Some(value) => {
@@ -215,7 +216,7 @@ impl Recorder {
     }
 }
 
-/// Reads why a transaction was cancelled; none if it only ran into another one.
+/// Reads why a transaction was cancelled; `None` if it only conflicted with another one.
 fn cancelled(
     endpoint_id: &EndpointId,
     parts: &[Part],
@@ -225,7 +226,7 @@ fn cancelled(
     let failed = |reason: &CancellationReason| reason.code() == Some("ConditionalCheckFailed");
     let is_invalid = |reason: &CancellationReason| reason.code() == Some("ValidationError");
     if let Some(reason) = reasons.iter().find(|reason| is_invalid(reason)) {
-        // DynamoDB does not take what was sent; no retry changes that.
+        // DynamoDB does not accept the input; no retry changes that.
         let why = reason.message().unwrap_or("ValidationError");
         return Err(call.refused(why).with_code("ValidationError"));
     }
@@ -236,14 +237,15 @@ fn cancelled(
         .filter(|(_, reason)| failed(reason))
     {
         match part {
-            // Whoever changed the request decides what this attempt means, whatever else changed.
+            // A changed request decides what this attempt means, whatever else changed.
             Part::Request => {
                 let now = reason.item().cloned().map(decode_request).transpose();
                 let now = now.map_err(|error| error.read_in(Step::Record))?;
                 return Ok(Some(Recorded::Lost(now.map(Box::new))));
             }
-            // The request is where it was read, and yet this version of it is written already: the
-            // item was tampered with. Taken for a race, it would be passed over for ever.
+            // The request is as it was read, and yet this version of it is already written:
+            // somebody tampered with the item. If this counted as a race, the request would be
+            // skipped for ever.
             Part::History | Part::Outbox => {
                 let item = Key::Request(endpoint_id.clone());
                 let detail = "its history goes further than the request itself; was the item deleted \

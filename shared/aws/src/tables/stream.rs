@@ -1,4 +1,4 @@
-//! Items of the allowlist as its stream carries them.
+//! Reads items of the allowlist from its stream.
 
 use gatekeeper_core::policy::PolicyItem;
 use gatekeeper_core::policy_key::PolicyKey;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::decode_policy_item;
 
 /// Reads an image of an allowlist item from a record of the table's stream, as strictly as the item
-/// itself is read. A record's `Keys` are read as the item with that key that says nothing more.
+/// itself is read. A record's `Keys` are read as an item with that key and nothing else.
 ///
 /// Images are in DynamoDB JSON, in which a value is an object of its type and itself:
 /// `{"rule": {"S": "settings"}, "review_hours": {"N": "24"}}`.
@@ -51,7 +51,7 @@ mod tests {
             AttributeValue::S(text) => json!({ "S": text }),
             AttributeValue::N(number) => json!({ "N": number }),
             AttributeValue::Ss(texts) => json!({ "SS": texts }),
-            // serde_dynamo writes a set as a list unless it is told; DynamoDB takes either.
+            // serde_dynamo writes a set as a list by default; DynamoDB accepts either.
             AttributeValue::L(items) => {
                 let texts = items.iter().map(|item| json!({"S": item.as_s().unwrap()}));
                 json!({ "L": texts.collect::<Vec<_>>() })
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_the_item_that_says_nothing_more() {
+    fn a_key_is_an_item_with_nothing_else() {
         let key = |service_id: &str, rule: &str| {
             decode_image(&json!({"service_id": {"S": service_id}, "rule": {"S": rule}}))
         };
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_image_is_told_with_its_name() {
+    fn an_error_names_the_item_of_the_image() {
         let named = "vpce-svc-0a1b2c3d4e5f60718 / allow#012345678901";
         for (attribute, value, said) in [
             ("max_connections", json!({"N": "two"}), "two"),

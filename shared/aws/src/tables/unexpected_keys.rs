@@ -1,8 +1,9 @@
-//! Which items of the allowlist have keys that judging does not read, remembered for each scope.
+//! Remembers, for each scope, items of the allowlist whose keys judging does not read.
 //!
-//! The items lie in the requests table, which no writer of the allowlist can reach. policy-changes and
-//! reconcile keep them true; whoever decides reads them, and every accept rests on their content
-//! (`hash`), so that a decision and a new deny with an unexpected key cannot pass each other.
+//! The items lie in the requests table, which no writer of the allowlist can reach. policy-changes
+//! and reconcile keep them up to date. Decisions read them, and every accept requires that their
+//! content (`hash`) is unchanged, so that a new deny with an unexpected key cannot slip past a
+//! decision.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,30 +20,30 @@ use super::keys::encode;
 use super::{Db, Items, Key};
 use crate::error::{Call, Error, Retryable};
 
-/// A decision does not rest on what was read longer ago. Reconcile reads twice as often.
+/// A decision does not use keys that were read longer ago. Reconcile reads twice as often.
 const FRESH: SignedDuration = SignedDuration::from_hours(2);
 /// How often reconcile reads the keys of each scope anew.
 const READ_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// How often reconcile reads all keys of the table anew.
 const SCAN_EVERY: SignedDuration = SignedDuration::from_hours(24);
-/// How often a write is tried that others get ahead of.
+/// How often a write is tried if others write first.
 const ATTEMPTS: u32 = 5;
 
-/// What is remembered of one scope.
+/// The remembered keys of one scope.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ScopeKeys {
     pk: String,
     sk: String,
-    /// How often it was written; 0 if it is not there yet.
+    /// How often it was written; 0 if it does not exist yet.
     revision: u64,
-    /// Not later than the scope's own partition was read. Of what belongs to no scope: than the whole
-    /// table was.
+    /// A time not later than the reading of the scope's own partition; for keys that belong to no
+    /// scope, of the whole table.
     read_at: Timestamp,
-    /// Changes with the content and with nothing else: what an accept rests on.
+    /// A hash of the content, which an accept requires to be unchanged.
     hash: String,
     /// The unexpected keys in the scope's own partition.
     own: UnexpectedKeys,
-    /// Those in other partitions that mean the scope.
+    /// Keys in other partitions that mean the scope.
     elsewhere: UnexpectedKeys,
 }
 
@@ -76,21 +77,21 @@ impl ScopeKeys {
     }
 }
 
-/// What is remembered of a scope, as it was read, and on what a write rests that replaces it.
+/// The remembered keys of a scope as they were read, and the revision that replacing them requires.
 struct Stored {
     keys: ScopeKeys,
     condition: Option<&'static str>,
 }
 
 impl Items {
-    /// What is remembered of a scope, if it was read and makes sense.
+    /// The remembered keys of a scope, if they were read and are valid.
     pub(crate) fn unexpected_keys(&self, scope: Option<&Scope>) -> Option<ScopeKeys> {
         let item = self.get(&Key::UnexpectedKeys(scope.cloned()))?;
         serde_dynamo::from_item(item.clone()).ok()
     }
 }
 
-/// What is remembered of the allowlist's keys.
+/// Reads and writes the remembered keys.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowlistKeys {
     db: Db,
@@ -101,8 +102,8 @@ impl AllowlistKeys {
         Self { db: db.clone() }
     }
 
-    /// Has these items hold what is remembered of a scope and not too old to decide by: where there is
-    /// nothing such, reads the keys of the scope's own partition and remembers what is unexpected there.
+    /// Makes sure that these items hold a scope's remembered keys, recent enough to decide by. If
+    /// not, reads the keys of the scope's own partition and remembers the unexpected ones.
     pub(crate) async fn freshen_keys(
         &self,
         items: &Items,
@@ -119,7 +120,7 @@ impl AllowlistKeys {
         self.renew_keys(scope, stored).await.map(Some)
     }
 
-    /// Reads the keys of a scope's own partition and remembers what is unexpected there. Answers the
+    /// Reads the keys of a scope's own partition and remembers the unexpected ones. Answers the
     /// item as it is then.
     async fn renew_keys(&self, scope: &Scope, mut stored: Stored) -> Result<Items, Arc<Error>> {
         let key = Key::UnexpectedKeys(Some(scope.clone()));
@@ -137,8 +138,8 @@ impl AllowlistKeys {
         Err(self.overtaken(Some(scope)))
     }
 
-    /// Has what is remembered agree with an edit of an item whose key is unexpected. Writes nothing
-    /// where the edit changes no key.
+    /// Updates the remembered keys after an edit of an item whose key is unexpected. Writes nothing
+    /// if the edit changes no key.
     pub(crate) async fn follow_key(&self, edited: &PolicyKey) -> Result<(), Arc<Error>> {
         let scope = edited.scope();
         for _ in 0..ATTEMPTS {
@@ -156,7 +157,8 @@ impl AllowlistKeys {
                     found.extend(self.keys_of(partition).await?);
                 }
                 let found = UnexpectedKeys::of(found);
-                // Where there are more than are remembered, only the scan finds out whether one went.
+                // If there are more keys than are remembered, only the scan finds out whether one
+                // was removed.
                 if keys.elsewhere.is_whole() || found.denying > keys.elsewhere.denying {
                     keys.elsewhere = found;
                 }
@@ -173,8 +175,8 @@ impl AllowlistKeys {
         Err(self.overtaken(scope.as_ref()))
     }
 
-    /// Reads the keys of these scopes anew where that was an hour ago, and those of the whole table
-    /// where that was a day ago. Answers what is remembered, by scope; under none what belongs to no
+    /// Reads the keys of these scopes again if an hour has passed, and those of the whole table if
+    /// a day has passed. Answers the remembered keys by scope; under `None` those that belong to no
     /// scope.
     pub(crate) async fn look_through_keys(
         &self,
@@ -206,8 +208,9 @@ impl AllowlistKeys {
         Ok(known.collect())
     }
 
-    /// Reads all keys of the table, and remembers them scope by scope. Of a service that is not managed
-    /// nothing is decided; when it is, its item is made.
+    /// Reads all keys of the table, and remembers them scope by scope. A service that is not
+    /// managed gets no item; it gets one when it is managed, because nothing is decided for it
+    /// before.
     async fn scan_keys(
         &self,
         scopes: &[Option<Scope>],
@@ -223,7 +226,7 @@ impl AllowlistKeys {
                 if is_own { own } else { elsewhere }.push(key);
             }
         }
-        // What belongs to no scope is last: its item says that the scan is done.
+        // Keys that belong to no scope come last: their item says that the scan is finished.
         for scope in scopes {
             let stored = stored(items, scope.as_ref());
             let [own, elsewhere] = found.remove(scope).unwrap_or_default();
@@ -233,7 +236,7 @@ impl AllowlistKeys {
                 read_at,
                 ..stored.keys.clone()
             };
-            // Whoever was quicker may know of an edit that the scan did not see.
+            // An instance that was faster may know of an edit that the scan did not see.
             let item = self.put_keys(scope.as_ref(), &stored, keys).await?;
             let item = item.ok_or_else(|| self.overtaken(scope.as_ref()))?;
             items.extend(Items::of(Key::UnexpectedKeys(scope.clone()), item));
@@ -250,8 +253,8 @@ impl AllowlistKeys {
         Ok(stored(&self.db.read([key].into(), &what).await?, scope))
     }
 
-    /// Writes what is to be remembered, unless somebody wrote since it was read; answers what it wrote.
-    /// The keys were read after the item was, so nobody writes what was true before.
+    /// Writes keys, unless somebody wrote since the item was read; answers what it wrote. The keys
+    /// were read after the item, so nothing older replaces a newer state.
     async fn put_keys(
         &self,
         scope: Option<&Scope>,
@@ -337,8 +340,8 @@ impl AllowlistKeys {
     }
 }
 
-/// What is remembered of a scope, of what was read. What makes no sense is as good as nothing, and is
-/// replaced.
+/// The remembered keys of a scope, from the items that were read. An invalid item counts as none,
+/// and is replaced.
 fn stored(items: &Items, scope: Option<&Scope>) -> Stored {
     let known = items.unexpected_keys(scope);
     let item = items.get(&Key::UnexpectedKeys(scope.cloned()));
@@ -352,7 +355,7 @@ fn stored(items: &Items, scope: Option<&Scope>) -> Stored {
     }
 }
 
-/// Whether an item lies in the own partition of the scope that it belongs to.
+/// Whether an item is in the own partition of the scope that it belongs to.
 fn is_own(scope: Option<&Scope>, key: &PolicyKey) -> bool {
     scope.is_some_and(|scope| scope.to_string() == key.service_id)
 }

@@ -1,4 +1,4 @@
-//! Which endpoints count against an account's `max_connections` on a service.
+//! Usage: which endpoints count against an account's `max_connections` on a service.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use crate::error::{Error, Retryable};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AccountUsage {
     endpoints: BTreeSet<String>,
-    /// Whether EC2 was asked who was connected before we counted.
+    /// Whether EC2 was asked for the connections from before Gatekeeper.
     pub(crate) counted: bool,
 }
 
 impl AccountUsage {
-    /// Notes a slot that was just taken.
+    /// Notes an endpoint that began to count.
     pub(crate) fn take(&mut self, endpoint: &EndpointId) {
         self.endpoints.insert(endpoint.to_string());
     }
 
-    /// How many are held by other endpoints than this one.
+    /// How many other endpoints than this one count.
     pub(crate) fn others(&self, endpoint: &EndpointId) -> u32 {
         let own = usize::from(self.endpoints.contains(endpoint.as_str()));
         u32::try_from(self.endpoints.len().saturating_sub(own)).unwrap_or(u32::MAX)
@@ -32,7 +32,7 @@ impl AccountUsage {
 }
 
 impl Items {
-    /// The slots of an account on a service.
+    /// The usage of an account on a service.
     pub(crate) fn usage(
         &self,
         service: &ServiceId,
@@ -57,7 +57,7 @@ impl Items {
     }
 }
 
-/// How many connections each account has.
+/// Reads and writes usage.
 #[derive(Debug, Clone)]
 pub(crate) struct UsageItems {
     db: Db,
@@ -68,8 +68,8 @@ impl UsageItems {
         Self { db: db.clone() }
     }
 
-    /// Enters the connections that EC2 shows into an account's slots, once: those that were there
-    /// before Gatekeeper count against the limit like all others.
+    /// Enters the connections that EC2 shows into an account's usage, once: connections from before
+    /// Gatekeeper count against the limit like all others.
     pub(crate) async fn count_slots(
         &self,
         service: &ServiceId,
@@ -103,9 +103,9 @@ impl UsageItems {
         Ok(())
     }
 
-    /// Of the consumers with these connections, those whose slots do not agree with them, and
-    /// their slots: one that EC2 shows as connected holds none, or a slot is held by an endpoint
-    /// that is not among these and whose request holds none.
+    /// Which of the consumers with these connections have a wrong usage, and that usage: EC2 shows
+    /// a connection that does not count, or an endpoint counts that is not among these and whose
+    /// request does not count.
     pub(crate) async fn usage_to_reconcile(
         &self,
         service: &ServiceId,
@@ -149,7 +149,7 @@ impl UsageItems {
             for id in &others {
                 idle |= !holds(id)?;
             }
-            // One without a request gets its slot with it.
+            // An endpoint without a request begins to count with its request.
             for id in lacks {
                 lacking |= holds(id)?;
             }
@@ -160,8 +160,9 @@ impl UsageItems {
         Ok(to_reconcile)
     }
 
-    /// Has an account's slots agree with the connections that EC2 shows: those that lack one get
-    /// one, those that nobody holds are given back. Answers whether anything had to be changed.
+    /// Makes an account's usage agree with the connections that EC2 shows: missing endpoints are
+    /// added, and endpoints without a connection are removed. Answers whether anything had to be
+    /// changed.
     pub(crate) async fn reconcile_usage(
         &self,
         service: &ServiceId,
@@ -172,7 +173,7 @@ impl UsageItems {
         let held = |id: &EndpointId| usage.endpoints.contains(id.as_str());
         let lacking = !connected.iter().all(held);
         if lacking {
-            tracing::info!(service_id = %service, account_id = %account, "connections counted that were not");
+            tracing::info!(service_id = %service, account_id = %account, "connections are counted that were not counted before");
             self.count_slots(service, account, connected).await?;
         }
         let idle = self
@@ -181,9 +182,9 @@ impl UsageItems {
         Ok(lacking || idle)
     }
 
-    /// Gives slots back that nobody holds any more; answers whether there were any. A slot is held
-    /// by what EC2 shows as connected and by what a request is about to connect. What was read of
-    /// the slots must be older than what is read here of the requests.
+    /// Removes endpoints from usage that no longer count; answers whether there were any. An
+    /// endpoint counts if EC2 shows it as connected, or if a request is about to connect it. The
+    /// usage must have been read before this reads the requests.
     async fn release_usage(
         &self,
         service: &ServiceId,
@@ -214,7 +215,7 @@ impl UsageItems {
         if stale.is_empty() {
             return Ok(false);
         }
-        tracing::info!(service_id = %service, account_id = %account, ?stale, "slots given back");
+        tracing::info!(service_id = %service, account_id = %account, ?stale, "usage corrected: these endpoints no longer count");
         self.db
             .client
             .update_item()
@@ -225,7 +226,7 @@ impl UsageItems {
             .send()
             .await
             .map_err(|error| {
-                let what = format!("the usage of {account} on {service} could not be given back");
+                let what = format!("the usage of {account} on {service} could not be lowered");
                 let call = self
                     .db
                     .writing("dynamodb:UpdateItem", Retryable::UpdateSlots, what);

@@ -10,14 +10,11 @@ use jiff::Timestamp;
 use super::{Key, Postings};
 use crate::error::{Error, Retryable};
 
-/// Whose reviews, and where they are shown.
+/// The account and service of reviews, and the channel that shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PromptGroup {
-    /// The service.
     pub service: ServiceId,
-    /// The account.
     pub account: AccountId,
-    /// The channel.
     pub channel: SlackChannelId,
 }
 
@@ -27,7 +24,7 @@ impl PromptGroup {
         Key::WaitingPrompts(service, account, self.channel.clone())
     }
 
-    /// What an item of it says.
+    /// A description of the item, for errors.
     fn what(&self) -> String {
         let Self {
             service,
@@ -39,7 +36,7 @@ impl PromptGroup {
 }
 
 impl Postings {
-    /// Until when a review waits to be shown together with others; none if it is shown at once.
+    /// Until when a review waits to be shown together with others; `None` if it is shown at once.
     ///
     /// # Errors
     /// If DynamoDB cannot be read or written.
@@ -65,7 +62,7 @@ impl Postings {
         self.db.count(&key, kind, &what, list).await
     }
 
-    /// Notes that reviews do not wait any more.
+    /// Notes that reviews no longer wait.
     ///
     /// # Errors
     /// If DynamoDB cannot be read or written.

@@ -1,4 +1,4 @@
-//! What is wrong with each service, since when and by which evidence, and what was.
+//! The findings of each service, current and past, with their evidence.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,18 +26,18 @@ use super::{Db, Key, Unencodable, UnreadableItem};
 use crate::error::codes::{Meaning, meaning_of};
 use crate::error::{Error, Retryable, Step};
 
-/// What the names of the items of [`Watched`] begin with.
+/// The names of the items of [`Watched`] begin with this.
 const WATCH: &str = "watch#";
-/// How long what is known of a service is kept after it was deleted.
+/// How long a service's state is kept after it was deleted.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 
-/// What is known to be wrong with a service, and was.
+/// The findings of a service, current and past.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    /// How often it was written; 0 if it is not there yet.
+    /// How often it was written; 0 if it does not exist yet.
     revision: u64,
     pub(crate) findings: Findings,
-    /// What it has that is not decided.
+    /// Its connections that Gatekeeper does not decide.
     pub(crate) left_alone: LeftAlone,
     /// When EC2 was found to have no such service any more.
     pub(crate) deleted_at: Option<Timestamp>,
@@ -61,23 +61,23 @@ struct WatchedItem {
     left_alone: LeftAlone,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deleted_at: Option<Timestamp>,
-    /// Epoch seconds after which DynamoDB may delete the item. Housekeeping, never the gate.
+    /// Epoch seconds after which DynamoDB may delete the item. Only housekeeping; no decision
+    /// depends on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     purge_at: Option<i64>,
 }
 
-/// The services that are, or were, looked after.
+/// The services that are managed, or were.
 #[derive(Debug, Default)]
 pub(crate) struct LookedAfter {
-    /// What is known of each that something was told of; of one whose item cannot be read, why.
+    /// The state of each service with announcements; the error if its item cannot be read.
     pub(crate) watched: BTreeMap<ServiceId, Result<Watched, Arc<Error>>>,
-    /// Those that were looked through from end to end.
+    /// The services that were looked through from end to end.
     pub(crate) looked_through: BTreeSet<ServiceId>,
 }
 
 impl LookedAfter {
-    /// Those that are not among the managed ones any more, and of which it is not known that they were
-    /// deleted.
+    /// The services that are not among the managed ones any more, and are not known to be deleted.
     pub(crate) fn unlisted(&self, managed: &[ServiceId]) -> Vec<ServiceId> {
         let is_deleted = |id: &ServiceId| {
             let watched = self
@@ -97,7 +97,7 @@ impl LookedAfter {
 }
 
 impl Watched {
-    /// Of a service that nothing is known of.
+    /// The state of a service without findings.
     pub(crate) fn new() -> Self {
         Self {
             revision: 0,
@@ -134,7 +134,7 @@ fn unreadable(service: &ServiceId, error: &serde_dynamo::Error, step: Step) -> A
     unreadable.read_in(step).into()
 }
 
-/// What is known to be wrong with services, and was.
+/// Reads and writes the findings of services.
 #[derive(Debug, Clone)]
 pub(crate) struct WatchedServices {
     db: Db,
@@ -145,9 +145,9 @@ impl WatchedServices {
         Self { db: db.clone() }
     }
 
-    /// The services that are looked after, or were.
+    /// The services that are managed, or were.
     pub(crate) async fn looked_after(&self) -> Result<LookedAfter, Arc<Error>> {
-        // Both kinds of items in one query. What else lies between them is passed over.
+        // Both kinds of items in one query. Other items between them are skipped.
         let query = self
             .db
             .client
@@ -176,15 +176,15 @@ impl WatchedServices {
         Ok(known)
     }
 
-    /// What is known to be wrong with a service, and was.
+    /// The findings of a service, current and past.
     ///
     /// # Errors
-    /// If DynamoDB cannot be read, or the item makes no sense.
+    /// If DynamoDB cannot be read, or the item is invalid.
     pub(crate) async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
         Ok(self.watched_of(service).await?.findings)
     }
 
-    /// What is known of one service.
+    /// The state of one service.
     pub(crate) async fn watched_of(&self, service: &ServiceId) -> Result<Watched, Arc<Error>> {
         let key = watched_key(service);
         let what = format!("what is known of {service} could not be read");
@@ -195,9 +195,9 @@ impl WatchedServices {
         Watched::read(item).map_err(|error| unreadable(service, &error, self.db.step))
     }
 
-    /// Brings what is known of a managed service up to date with what was just seen: each finding, and
-    /// the evidence for it. What was not looked at stays as it was. One that `is_new` is remembered, though
-    /// nothing be wrong with it. What began and what ended is told.
+    /// Updates a managed service's findings from a look. Findings that were not looked for stay as
+    /// they were. A service that `is_new` is remembered even without findings. Announces what began
+    /// and what ended.
     pub(crate) async fn note_findings(
         &self,
         service: &ServiceId,
@@ -211,8 +211,7 @@ impl WatchedServices {
         self.write_watched(service, watched, &alarms, changed).await
     }
 
-    /// Brings what is known of a service up to date with what was found there and is not decided.
-    /// News of it is told.
+    /// Updates a service's connections that Gatekeeper does not decide. Announces what is new.
     pub(crate) async fn note_left_alone(
         &self,
         service: &ServiceId,
@@ -229,8 +228,8 @@ impl WatchedServices {
             .await
     }
 
-    /// Holds what acknowledges a service's findings against them, after they were noted. `items` are
-    /// none if they could not be read. What begins and what ends is told.
+    /// Compares a service's acknowledgements with its findings, after those were recorded. `items`
+    /// is `None` if they could not be read. Announces what begins and what ends.
     pub(crate) async fn note_acknowledgements(
         &self,
         service: &ServiceId,
@@ -249,15 +248,16 @@ impl WatchedServices {
         let changed = watched.findings != before;
         let noted = self.write_watched(service, watched, &alarms, changed).await;
         if noted.is_err() {
-            // What nobody is told of silences nothing; what is over is over all the same.
+            // An acknowledgement that is not announced silences nothing; one that ended stays
+            // ended.
             let acknowledged = &mut watched.findings.acknowledged;
             acknowledged.retain(|finding, one| !one.holds() || before.is_acknowledged(*finding));
         }
         noted
     }
 
-    /// Notes what EC2 says of a service that is not among the managed ones any more, and has news of it
-    /// told.
+    /// Records what EC2 says of a service that is not among the managed ones any more, and
+    /// announces what is new.
     pub(crate) async fn note_unlisted(
         &self,
         service: &ServiceId,
@@ -277,7 +277,7 @@ impl WatchedServices {
             .await
     }
 
-    /// Writes what is known of a service with the messages about what changed; nothing, if there are none
+    /// Writes a service's state with the announcements of its changes; nothing if there are none
     /// and nothing else `changed`.
     async fn write_watched(
         &self,
@@ -308,14 +308,14 @@ impl WatchedServices {
             .await;
         match sent {
             Ok(_) => Ok(()),
-            // Another run noted the same at the same time, and tells of it.
+            // Another run recorded the same at the same time, and announces it.
             Err(error) if is_overtaken(error.as_service_error()) => Ok(()),
             Err(error) if is_held_up(error.as_service_error()) => Err(call.passes(error).into()),
             Err(error) => Err(call.failed(error)),
         }
     }
 
-    /// What is known of a service, in place of the given revision, and what there is to tell of it.
+    /// The writes that replace the given revision of a service's state, and its announcements.
     fn writes_of_watched(
         &self,
         service: &ServiceId,
@@ -360,7 +360,7 @@ impl WatchedServices {
     }
 }
 
-/// Whether nothing else is wrong with a transaction than that somebody was quicker.
+/// Whether a transaction failed only because another write was first.
 pub(super) fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
         return false;
@@ -370,7 +370,7 @@ pub(super) fn is_overtaken(error: Option<&TransactWriteItemsError>) -> bool {
     reasons.all(|reason| reason.code().is_none_or(|code| known.contains(&code)))
 }
 
-/// Whether a transaction was cancelled because one of its writes was throttled, or the like.
+/// Whether a transaction was cancelled because one of its writes was throttled, or similar.
 pub(super) fn is_held_up(error: Option<&TransactWriteItemsError>) -> bool {
     let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) = error else {
         return false;

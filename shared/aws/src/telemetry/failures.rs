@@ -1,4 +1,4 @@
-//! How a failure is told to whoever operates this.
+//! Logs failures for operators.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use gatekeeper_core::ids::EndpointId;
 use super::Metrics;
 use crate::error::{Error, chain};
 
-/// Logs a failure, once, where it is handled: `error` where somebody must act.
+/// Logs a failure, once, where it is handled. The level is `error` if somebody must act.
 pub(crate) fn log_failure(metrics: &Metrics, error: &Arc<Error>, endpoint_id: Option<&EndpointId>) {
     let step = error.step().as_str();
     let (error_type, operation, code) = (error.error_type(), error.operation(), error.code());

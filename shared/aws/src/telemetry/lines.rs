@@ -1,7 +1,7 @@
-//! One line of the logs: what happened, and the ids of the invocation in which it happened.
+//! One line of the logs: what happened, and the ids of the invocation.
 //!
-//! The runtime puts the ids into a span around each invocation. Nothing else of any span is printed: what
-//! others put into theirs is not ours to publish.
+//! The runtime puts the ids into a span around each invocation. Nothing else of any span is
+//! printed, because the fields of other crates' spans are not ours to publish.
 
 use std::fmt::{self, Write as _};
 
@@ -12,11 +12,11 @@ use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Json, W
 use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-/// The runtime's span around an invocation.
+/// The name of the runtime's span around an invocation.
 const INVOCATION: &str = "Lambda runtime invoke";
 
-/// Its fields that go into each line: the request id, as in the access log and in Lambda's own lines, and
-/// the trace id of AWS X-Ray.
+/// The span's fields that go into each line: the request id, as in the access log and in Lambda's
+/// own lines, and the trace id of AWS X-Ray.
 const IDS: [&str; 2] = ["requestId", "xrayTraceId"];
 
 /// Whether this describes the runtime's span around an invocation.
@@ -46,7 +46,7 @@ where
         let mut line = String::new();
         self.0
             .format_event(context, Writer::new(&mut line), event)?;
-        // Whoever logs what came from outside need not think of what is hidden in it.
+        // The code that logs text from outside need not care about invisible characters in it.
         let line = visible_json(&line);
         match (line.trim_end().strip_suffix('}'), ids) {
             (Some(fields), Some(ids)) => writeln!(writer, "{fields}{ids}}}"),
@@ -55,7 +55,7 @@ where
     }
 }
 
-/// The ids as they go behind a line's own fields.
+/// The ids, as they are appended to a line's own fields.
 fn ids_of<S, N>(span: &SpanRef<'_, S>) -> Option<String>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -107,7 +107,7 @@ mod tests {
         context
     }
 
-    /// What `work` logs, line by line and without the time.
+    /// The lines that `work` logs, without their time.
     fn logged(level: Option<&str>, work: impl FnOnce()) -> Vec<Value> {
         let written = Written::default();
         let to = written.clone();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_an_invocation_carries_its_ids_and_nothing_else_of_a_span() {
+    fn each_line_carries_the_invocations_ids_and_nothing_else_of_a_span() {
         let lines = logged(None, || {
             let context = invocation(Some("Root=1-5759e988-bd862e3fe1be46a994272793"));
             let _invocation = request_span(&context).entered();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_without_a_trace_or_outside_an_invocation_has_what_there_is() {
+    fn a_line_without_a_trace_or_outside_an_invocation_leaves_the_ids_out() {
         let lines = logged(None, || {
             tracing::info!("starting");
             let _invocation = request_span(&invocation(None)).entered();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_line_is_hidden_whoever_wrote_it() {
+    fn no_line_has_invisible_characters() {
         let odd = "Ex\u{202e}ample\u{3164}\u{1b}[31m\u{9b}\u{e0041}\n\"ü\" \\u202e";
         let seen = "Ex\\u{202e}ample\\u{3164}\\u{1b}[31m\\u{9b}\\u{e0041}\n\"ü\" \\u202e";
         let lines = logged(None, || {
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_logs_errors_only_still_names_the_invocation() {
+    fn a_function_that_logs_only_errors_still_names_the_invocation() {
         for level in ["ERROR", "WARN", "INFO", "DEBUG", "TRACE"] {
             let lines = logged(Some(level), || {
                 let _invocation = request_span(&invocation(Some("Root=1-2"))).entered();

@@ -1,4 +1,4 @@
-//! Metrics by CloudWatch's embedded metric format: a JSON line on standard output is all it takes.
+//! Metrics in CloudWatch's embedded metric format: JSON lines on standard output.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::collections::BTreeMap;
@@ -15,14 +15,12 @@ const NAMESPACE: &str = "PrivateLinkGatekeeper";
 /// The dimension that every metric has.
 const STACK: &str = "stack";
 
-/// What a metric's value counts in.
+/// The unit of a metric's value.
 #[derive(Debug, Clone, Copy)]
 pub enum Unit {
-    /// Things.
+    /// A number of things.
     Count,
-    /// Milliseconds.
     Milliseconds,
-    /// Seconds.
     Seconds,
 }
 
@@ -36,48 +34,50 @@ impl Unit {
     }
 }
 
-/// Where metrics go.
+/// Writes metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     clock: Clock,
     to: Sink,
 }
 
-/// A dimension's name and value. Values come from lists that are written in the code: CloudWatch keeps,
-/// and charges for, a metric of its own for each.
+/// A dimension's name and value. Values come from fixed lists in the code, because CloudWatch
+/// keeps, and charges for, one metric for each.
 pub type Dimension<'a> = (&'a str, &'a str);
 
 #[derive(Debug, Clone)]
 enum Sink {
-    /// With the dimension `stack`: two stacks in one account and Region are not to share alarms.
+    /// With the dimension `stack`, because two stacks in one account and Region must not share
+    /// alarms.
     StandardOutput { stack: String },
     /// The last value of each name, and of each name with a dimension.
     Memory(Arc<Mutex<BTreeMap<String, f64>>>),
 }
 
 impl Metrics {
-    /// To standard output, as Lambda wants it, as those of a stack.
+    /// Writes to standard output, for Lambda, with the stack's name.
     #[must_use]
     pub fn embedded(clock: Clock, stack: String) -> Self {
         let to = Sink::StandardOutput { stack };
         Self { clock, to }
     }
 
-    /// Nowhere: the local world's standard output is for people. The last values can be asked for.
+    /// Writes nowhere, because the local world's standard output is for people. The last values can
+    /// be read.
     #[must_use]
     pub fn off(clock: Clock) -> Self {
         let to = Sink::Memory(Arc::default());
         Self { clock, to }
     }
 
-    /// The value that was put last under a name, with whatever dimensions; none if there was none,
-    /// or if it went to standard output.
+    /// The last value under a name, with any dimensions; `None` if there is none, or if it went to
+    /// standard output.
     #[must_use]
     pub fn last(&self, name: &str) -> Option<f64> {
         self.remembered(name)
     }
 
-    /// The value that was put last under a name and this dimension; none as for [`last`](Self::last).
+    /// The last value under a name and this dimension; `None` as for [`last`](Self::last).
     #[must_use]
     pub fn last_of(&self, name: &str, dimension: Dimension<'_>) -> Option<f64> {
         self.remembered(&key(name, dimension))
@@ -118,9 +118,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a step that failed, under the step and under what failed: some types mean that somebody
-    /// must act, and each of those has its alarm. An item of the allowlist that cannot be understood is
-    /// counted under what it stops as well, and has an alarm for each.
+    /// Counts a step that failed, by step and by error type. Some types mean that somebody must
+    /// act, and each of those has its alarm. An item of the allowlist that cannot be understood is
+    /// also counted under what it stops, and has an alarm for each.
     pub fn count_failure(&self, error: &Error) {
         let (step, error_type) = (error.step().as_str(), error.error_type());
         let mut dimensions = vec![("step", step), ("error_type", error_type)];
@@ -128,8 +128,8 @@ impl Metrics {
         self.put(Metric::StepFailures, 1.0, &dimensions);
     }
 
-    /// Counts something that did not get through to Slack, or not from it, under what failed, and under
-    /// whether that passes.
+    /// Counts a call to Slack, or from Slack, that failed, by error type and by whether a retry can
+    /// succeed.
     pub fn count_slack_failure(&self, error_type: &str, is_retryable: bool) {
         let class = if is_retryable {
             "retryable"
@@ -140,14 +140,14 @@ impl Metrics {
         self.put(Metric::SlackFailures, 1.0, &dimensions);
     }
 
-    /// Counts an answer to somebody who came with a link that opens something, or from Slack, under whether it
-    /// was one. What strangers send is not among them: it would hide how those fare who are waited for.
+    /// Counts an answer to somebody with a valid link, or to Slack, by whether it succeeded.
+    /// Strangers' calls are not counted, because they would hide failures for approvers.
     pub fn count_answer(&self, is_served: bool) {
         let outcome = if is_served { "served" } else { "failed" };
         self.put(Metric::Answers, 1.0, &[("outcome", outcome)]);
     }
 
-    /// Counts a press in Slack by somebody who is not of a workspace that decides, under why they are not.
+    /// Counts a press in Slack by somebody outside the workspaces that may decide, by the reason.
     pub fn count_slack_stranger(&self, reason: &str) {
         self.put(Metric::SlackStrangers, 1.0, &[("reason", reason)]);
     }
@@ -181,7 +181,7 @@ impl Metrics {
     }
 }
 
-/// What is remembered of a metric under one dimension.
+/// The key under which a metric's last value with one dimension is remembered.
 fn key(name: &str, (dimension, value): Dimension<'_>) -> String {
     format!("{name} {dimension}={value}")
 }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_what_cloudwatch_specifies() {
+    fn a_line_follows_cloudwatchs_specification() {
         assert_eq!(
             line(Metric::Requests, 3.0, &[("outcome", "accepted")]),
             json!({

@@ -1,7 +1,8 @@
 //! Logs and metrics.
 //!
-//! Logs are JSON lines with a timestamp of our own: without one, Lambda takes every line for `INFO`
-//! and its level filter drops errors. Inside an invocation they carry its request id and trace id.
+//! Logs are JSON lines with a timestamp of our own. Without one, Lambda takes every line for
+//! `INFO`, and its level filter drops errors. Inside an invocation they carry its request id and
+//! trace id.
 
 mod failures;
 mod lines;
@@ -20,21 +21,21 @@ use lines::{Lines, is_invocation};
 pub use metric::Metric;
 pub use metrics::{Dimension, Metrics, Unit};
 
-/// What the targets of our own crates begin with.
+/// The targets of our own crates begin with this.
 const OWN: &str = "gatekeeper";
 
-/// Sets up logging for a Lambda function. `level` is `AWS_LAMBDA_LOG_LEVEL`, or none for `INFO`.
+/// Sets up logging for a Lambda function. `level` is `AWS_LAMBDA_LOG_LEVEL`; `None` means `INFO`.
 pub fn init(level: Option<&str>) {
-    // Fails only if logging is set up already, which is as good.
+    // This fails only if logging is set up already, which is fine.
     let _ = tracing::subscriber::set_global_default(subscriber(level, std::io::stdout));
 }
 
-/// The logs of a function, written to wherever.
+/// The subscriber that writes a function's logs to `writer`.
 pub fn subscriber<Writer>(level: Option<&str>, writer: Writer) -> impl Subscriber + Send + Sync
 where
     Writer: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // The span that holds the ids, whatever the level: it is no line by itself.
+    // The span that holds the ids is needed at every level. It writes no line.
     let invocations = filter_fn(is_invocation).with_max_level_hint(LevelFilter::INFO);
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -49,8 +50,8 @@ where
     tracing_subscriber::registry().with(lines)
 }
 
-/// Which lines are written. Below `INFO` none of others' crates: the SDK and the runtime write down what
-/// they send and get there, and approvers' links and Slack's secrets are among it.
+/// Which lines are written. Other crates log only from `INFO` up: the SDK and the runtime log below
+/// that what they send and receive, which includes approvers' links and Slack's secrets.
 #[must_use]
 pub fn levels(level: Option<&str>) -> Targets {
     let level = level

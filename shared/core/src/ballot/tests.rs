@@ -32,13 +32,13 @@ struct Known {
     ballot: Ballot,
     channel: Channel,
     policy: Result<(Decision, ServiceSettings), String>,
-    /// Where they were shown another request than there is by now.
+    /// The request that the voter saw, if it differs from the current one.
     shown: Option<Request>,
     now: Timestamp,
 }
 
 impl Known {
-    /// What is done, and what else there is to be done first.
+    /// The next action.
     fn next(&self) -> Next {
         let shown = connection(ConnectionState::PendingAcceptance);
         let listed = self.connection.clone().unwrap_or_default();
@@ -92,7 +92,7 @@ impl Known {
         word(&self.next().action)
     }
 
-    /// The vote, written.
+    /// The change that records the vote.
     fn recorded(&self) -> Change {
         match self.next().action {
             Action::Write(change) if change.consumes.is_some() => *change,
@@ -101,7 +101,7 @@ impl Known {
     }
 }
 
-/// Whose rights a change rests on.
+/// The approvers whose rights a change requires.
 fn rights(change: &Change) -> BTreeSet<ApproverId> {
     let items = change.preconditions.iter().map(|one| &one.item);
     let ids = items.filter_map(|item| match item {
@@ -111,7 +111,7 @@ fn rights(change: &Change) -> BTreeSet<ApproverId> {
     ids.collect()
 }
 
-/// Whether a change rests on every deny that there could be.
+/// Whether a change requires every possible deny to be absent.
 fn rests_on_denies(change: &Change) -> bool {
     let items = PolicyItemId::all_of(
         &connection(ConnectionState::PendingAcceptance),
@@ -125,7 +125,7 @@ fn rests_on_denies(change: &Change) -> bool {
     denies.all(|deny| change.preconditions.iter().any(|one| one.item == *deny))
 }
 
-/// Whether a change rests on the settings.
+/// Whether a change requires the settings to be unchanged.
 fn rests_on_settings(change: &Change) -> bool {
     let is_settings = |one: &Precondition| matches!(one.item, PolicyItemId::Settings(_));
     change.preconditions.iter().any(is_settings)
@@ -136,7 +136,7 @@ fn announced(change: &Change) -> Vec<AnnouncementKind> {
     announced.map(|one| one.kind).collect()
 }
 
-/// A policy of which this is the decision.
+/// A policy with this decision.
 fn policy(decision: Decision, settings: ServiceSettings) -> Policy {
     let effect = match decision {
         Decision::Accept => Some(Effect::Allow),
@@ -162,7 +162,7 @@ fn policy(decision: Decision, settings: ServiceSettings) -> Policy {
     }
 }
 
-/// What is done in a few words. What is done without regard to the vote comes "first".
+/// The action in a few words. An action that does not depend on the vote is "first".
 fn word(action: &Action) -> String {
     let change = match action {
         Action::Nothing => return "nothing".to_owned(),
@@ -234,7 +234,7 @@ fn vote(name: &str, choice: Choice) -> Vote {
     }
 }
 
-/// A vote after which a person may still say something else.
+/// A withdrawn vote, after which a person may still vote.
 fn taken_back(name: &str) -> Vote {
     Vote {
         taken_back: true,
@@ -264,7 +264,7 @@ fn in_order(choice: Choice) -> Known {
     }
 }
 
-/// The same with something changed.
+/// The same with a change.
 fn but(choice: Choice, change: impl Fn(&mut Known)) -> Known {
     let mut known = in_order(choice);
     change(&mut known);
@@ -275,13 +275,13 @@ fn shows(known: &mut Known, state: &str) {
     known.connection = Ok(Some(connection(state.to_owned().into())));
 }
 
-/// What an answer is, to an approval and to a rejection.
+/// The answers to an approval and to a rejection.
 fn both(change: impl Fn(&mut Known)) -> [String; 2] {
     [Choice::Approve, Choice::Reject].map(|choice| but(choice, &change).word())
 }
 
 #[test]
-fn every_fact_that_stands_against_a_vote_has_its_answer() {
+fn every_fact_that_prevents_a_vote_has_its_answer() {
     type Row = (&'static str, fn(&mut Known), [&'static str; 2]);
     let same = |answer: &'static str| [answer; 2];
     let rows: [Row; 34] = [
@@ -471,8 +471,8 @@ fn every_fact_that_stands_against_a_vote_has_its_answer() {
 }
 
 #[test]
-fn what_comes_first_in_the_list_answers_whatever_comes_later() {
-    // Each stands against the vote by itself, in the order of the module's list.
+fn the_first_reason_in_the_list_answers_whatever_comes_later() {
+    // Each fact alone prevents the vote, in the order of the module's list.
     let against: [(fn(&mut Known), &str); 8] = [
         (
             |k| k.approvers.retain(|approver| approver.id != id("alice")),
@@ -509,7 +509,7 @@ fn what_comes_first_in_the_list_answers_whatever_comes_later() {
     ];
     for (first, (_, expected)) in against.iter().enumerate() {
         let known = but(Choice::Approve, |known| {
-            // The last in the list is made so first, since some say anew what others said before.
+            // Make the last in the list true first, since some facts overwrite earlier ones.
             for (change, _) in against[first..].iter().rev() {
                 change(known);
             }
@@ -519,7 +519,7 @@ fn what_comes_first_in_the_list_answers_whatever_comes_later() {
 }
 
 #[test]
-fn a_missed_deadline_is_read_from_the_policy_and_from_the_request_where_that_is_unknown() {
+fn a_missed_deadline_is_read_from_the_policy_or_if_that_is_unknown_from_the_request() {
     let table = [
         // By the settings, by the request itself, and whether the policy can be read.
         (Some((1, OnDeadline::Reject)), None, true, "expired"),
@@ -566,7 +566,7 @@ fn a_missed_deadline_is_read_from_the_policy_and_from_the_request_where_that_is_
 }
 
 #[test]
-fn a_vote_that_decides_is_written_with_all_that_it_rests_on() {
+fn a_vote_that_decides_is_written_with_all_its_preconditions() {
     let known = but(Choice::Approve, |known| {
         known.request.votes = vec![vote("bob", Choice::Approve)];
         let settings = ServiceSettings {
@@ -609,7 +609,7 @@ fn a_vote_that_decides_is_written_with_all_that_it_rests_on() {
 }
 
 #[test]
-fn a_rejection_rests_on_one_right_and_needs_no_policy() {
+fn a_rejection_requires_one_right_and_no_policy() {
     let known = but(Choice::Reject, |known| {
         known.request.votes = vec![vote("bob", Choice::Approve)];
         known.request.approvals_required = 3;
@@ -627,7 +627,7 @@ fn a_rejection_rests_on_one_right_and_needs_no_policy() {
 }
 
 #[test]
-fn a_vote_that_does_not_decide_rests_on_its_own_right() {
+fn a_vote_that_does_not_decide_requires_its_own_right() {
     let known = but(Choice::Approve, |known| {
         known.request.votes = vec![vote("bob", Choice::Approve)];
         let settings = ServiceSettings {
@@ -635,7 +635,7 @@ fn a_vote_that_does_not_decide_rests_on_its_own_right() {
             ..ServiceSettings::default()
         };
         known.policy = Ok((Decision::Review, settings));
-        // Whose vote is void is noted besides.
+        // Void votes are also noted.
         known.approvers[1].services.clear();
     });
     let cast = known.recorded();
@@ -649,7 +649,7 @@ fn a_vote_that_does_not_decide_rests_on_its_own_right() {
 }
 
 #[test]
-fn who_was_shown_another_request_than_ec2_shows_is_shown_that_before_they_vote() {
+fn a_voter_who_saw_another_owner_than_ec2_names_sees_that_before_they_vote() {
     let mut other = connection(ConnectionState::PendingAcceptance);
     other.owner = "999999999999".parse().unwrap();
     let mut known = in_order(Choice::Approve);
@@ -662,17 +662,17 @@ fn who_was_shown_another_request_than_ec2_shows_is_shown_that_before_they_vote()
     assert_eq!(corrects.after.account_id, other.owner);
     known.request = corrects.after;
     assert_eq!(known.word(), "unrecorded: corrected");
-    // Who may not decide that one is told so, and not shown it.
+    // An approver who may not decide the other account's request sees that, and not the request.
     let mut ineligible = known.clone();
     ineligible.approvers[0].own_accounts = [other.owner].into();
     assert_eq!(ineligible.word(), "barred: OwnAccount");
-    // Who comes back is shown what is.
+    // When they come back, they see the current state.
     known.shown = None;
     assert_eq!(known.word(), "record: accepting");
 }
 
 #[test]
-fn who_takes_an_approval_back_while_it_is_decided_is_too_late() {
+fn a_withdrawal_while_the_review_is_decided_is_too_late() {
     let mut known = approved(Choice::Withdraw);
     known.shown = Some(known.request.clone());
     known.request.status = Status::Accepted;
@@ -685,7 +685,7 @@ fn who_takes_an_approval_back_while_it_is_decided_is_too_late() {
 fn an_endpoint_that_ec2_does_not_list_yet_can_be_voted_on_again() {
     for choice in [Choice::Approve, Choice::Reject] {
         let unlisted = but(choice, |known| {
-            // The request is so recent that what EC2 lists may be older.
+            // The request is so recent that EC2's list may be older.
             (known.now, known.connection) = (at(1), Ok(None));
         });
         assert_eq!(unlisted.word(), "unrecorded: not listed");
@@ -693,7 +693,7 @@ fn an_endpoint_that_ec2_does_not_list_yet_can_be_voted_on_again() {
 }
 
 #[test]
-fn how_a_review_stands_for_whoever_looks() {
+fn the_state_of_a_review_for_each_viewer() {
     type Row = (&'static str, fn(&mut Known), &'static str);
     let rows: [Row; 9] = [
         ("in order", |_| {}, "open"),
@@ -970,7 +970,7 @@ fn approved(choice: Choice) -> Known {
 }
 
 #[test]
-fn a_vote_moves_from_approved_to_withdrawn_to_rejected_and_nothing_goes_back() {
+fn a_vote_moves_from_approved_to_withdrawn_to_rejected_and_never_back() {
     use Choice::{Approve, Reject, Withdraw};
     let rows: [(&str, &[Vote], [&str; 3]); 4] = [
         (
@@ -1005,7 +1005,7 @@ fn a_vote_moves_from_approved_to_withdrawn_to_rejected_and_nothing_goes_back() {
             known.word()
         });
         assert_eq!(answers, expected, "{name}");
-        // The same under another name of theirs.
+        // The same under another of their names.
         let answers = [Approve, Withdraw, Reject].map(|choice| {
             let mut known = approved(choice);
             known.request.votes = votes.to_vec();
@@ -1018,7 +1018,7 @@ fn a_vote_moves_from_approved_to_withdrawn_to_rejected_and_nothing_goes_back() {
 }
 
 #[test]
-fn what_is_taken_back_counts_no_more_and_stays_on_the_request() {
+fn a_withdrawn_vote_does_not_count_and_stays_on_the_request() {
     let known = approved(Choice::Withdraw);
     let cast = known.recorded();
     assert_eq!(
@@ -1040,7 +1040,7 @@ fn what_is_taken_back_counts_no_more_and_stays_on_the_request() {
     (bob.request, bob.approver) = (cast.after, id("bob"));
     assert_eq!(bob.word(), "record");
 
-    // A rejection takes an approval back as well, under whichever name it was given.
+    // A rejection withdraws an approval as well, under whichever name it was given.
     let mut rejects = approved(Choice::Reject);
     rejects.approvers.push(approver("alice+oncall"));
     rejects.approver = id("alice+oncall");
@@ -1110,7 +1110,7 @@ fn a_withdrawal_needs_a_right_and_neither_the_policy_nor_ec2() {
 }
 
 #[test]
-fn a_withdrawal_never_lets_in_though_those_that_are_left_suffice_by_now() {
+fn a_withdrawal_never_accepts_even_if_the_remaining_votes_suffice() {
     let mut known = approved(Choice::Withdraw);
     known.request.votes.push(vote("bob", Choice::Approve));
     known.policy = Ok((Decision::Review, ServiceSettings::default()));
@@ -1118,7 +1118,7 @@ fn a_withdrawal_never_lets_in_though_those_that_are_left_suffice_by_now() {
 }
 
 #[test]
-fn a_review_that_is_out_of_reach_for_a_withdrawal_is_told_so_once() {
+fn a_review_that_a_withdrawal_puts_out_of_reach_is_announced_once() {
     let mut known = approved(Choice::Withdraw);
     known.request.deciders = 2;
     let cast = known.recorded();
@@ -1140,7 +1140,7 @@ fn a_review_that_is_out_of_reach_for_a_withdrawal_is_told_so_once() {
 }
 
 #[test]
-fn a_link_of_somebody_who_has_voted_is_of_use_until_the_review_is_over() {
+fn a_link_of_somebody_who_has_voted_is_valid_until_the_review_is_over() {
     let known = approved(Choice::Withdraw);
     let used_up =
         |request: &Request, name: &str| is_used_up(request, &approver(name), &known.approvers);

@@ -1,8 +1,8 @@
-//! What is connected, held against the policy.
+//! Compares an accepted connection with the policy.
 //!
-//! A connection is told of first and cut by a later run, when its grace period is over. How many a run may
-//! begin or cut is bounded; whoever runs this counts them before the first is written (safety rule S7): see
-//! [`Change::revokes`].
+//! The revocation of a connection is announced first and carried out by a later run, when the grace
+//! period is over. A run may begin and carry out only a bounded number; the caller counts them
+//! before it writes the first (safety rule S7): see [`Change::revokes`].
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::precondition::{PolicyItemId, PolicyRead, Precondition};
 use crate::purge;
 use crate::request::{Actor, Cause, Request, Status, Transition};
 
-/// Holds a connection against the policy.
+/// Compares an accepted connection with the policy.
 pub(super) fn audited(
     facts: &Facts<'_>,
     connection: &Connection,
@@ -41,13 +41,14 @@ pub(super) fn audited(
     moments.note_expiries(facts, read);
     moments.note(request.due);
     let (policy, place) = (&read.policy, facts.organization);
-    // As if it used no place: lowering a limit never cuts what is there.
+    // Judge it as if it did not count against the limit: a lower limit never revokes existing
+    // connections.
     let verdict = judge(policy, connection, place, Usage::default(), now);
     let entitlement = entitlement(request, &verdict, place);
     let entry = match (entitlement, run.entry) {
         (Entitlement::Lapsed, None) => return Action::Need(Need::AnyEntry),
         (Entitlement::Lapsed, Some(entry)) => entry,
-        // What shows that the allowlist is not empty matters for no other.
+        // In the other cases, the proof that the allowlist is not empty does not matter.
         _ => None,
     };
     let found = audit(
@@ -116,8 +117,8 @@ pub(super) fn audited(
     }
 }
 
-/// What a revocation rests on; where it rests on nothing allowing the connection, also on the allowlist not
-/// being empty.
+/// The preconditions of a revocation. If it happens because nothing allows the connection, the
+/// allowlist must also not be empty.
 fn of_revocation(
     read: &PolicyRead,
     verdict: &Verdict,

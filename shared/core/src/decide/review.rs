@@ -1,4 +1,4 @@
-//! A review's life: who is asked when it opens, who is reminded while it is open.
+//! The life of a review: who is notified when it opens, and who is reminded while it is open.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::request::Request;
 use crate::review::{approvals_required, deadline, is_reminder_due, reminder_due_at};
 
 impl Moments {
-    /// Notes when an open review is to be looked at again.
+    /// Notes when an open review has to be looked at again.
     pub(super) fn note_review(&mut self, review: &Request, settings: &ServiceSettings) {
         if settings.on_deadline == Some(OnDeadline::Reject) {
             self.note(deadline(review, settings));
@@ -31,14 +31,14 @@ impl Moments {
     }
 }
 
-/// Whom a review that opens has told and asked.
+/// The announcements and e-mails of a review that opens.
 #[derive(Default)]
 pub(super) struct Opened {
     pub(super) announced: Option<AnnouncementKind>,
     pub(super) ask: Option<Ask>,
 }
 
-/// Fills in what a review that opens needs to know, and says who is to be told of it.
+/// Fills in the fields of a review that opens, and answers who is to be notified.
 pub(super) fn open(
     facts: &Facts<'_>,
     review: &mut Request,
@@ -61,8 +61,8 @@ pub(super) fn open(
     }
 }
 
-/// A review that stays one: who may decide it by now is asked, people are reminded if it is time, and what
-/// they read of it is kept true. None if there is nothing to write.
+/// Updates a review that stays open: approvers who may decide it by now are notified, people are
+/// reminded if it is time, and its facts are corrected. `None` if there is nothing to write.
 pub(super) fn kept(
     facts: &Facts<'_>,
     request: &Request,
@@ -118,7 +118,7 @@ pub(super) fn kept(
     )
 }
 
-/// Notes on a review who may decide it, and answers those of them who have not been asked yet and are now.
+/// Notes on a review who may decide it, and answers those who are notified now for the first time.
 fn look_for_deciders(
     facts: &Facts<'_>,
     review: &mut Request,
@@ -145,7 +145,7 @@ fn look_for_deciders(
     new
 }
 
-/// Those who were asked and have not voted, under whichever of their names.
+/// The approvers who were notified and have not voted, under any of their names.
 fn silent(review: &Request, approvers: &[Approver]) -> BTreeSet<ApproverId> {
     let notified = |approver: &&Approver| review.notified.contains(&approver.id);
     let is_silent = |approver: &&Approver| vote_of(review, approver, approvers).is_none();

@@ -1,5 +1,5 @@
-//! What EC2 shows and the record lacks: somebody else decided, EC2 did what it was asked, or the endpoint is
-//! gone. And who did it, where events name them.
+//! Changes at EC2 that the record lacks: somebody else decided, EC2 carried out a decision, or the
+//! endpoint is gone. Also who did it, if events name them.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ use crate::policy::{OutOfBand, ServiceSettings};
 use crate::rejection::{Rejection, StaysRejected, rejection};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 
-/// Writes down what EC2 shows, with what the policy says of it.
+/// Records EC2's state, with the policy's verdict.
 pub(super) fn recorded(
     facts: &Facts<'_>,
     request: Option<&Request>,
@@ -46,7 +46,7 @@ pub(super) fn recorded(
                     let (policy, place) = (&read.policy, facts.organization);
                     judge(policy, connection, place, facts.usage(), now)
                 }
-                // What happened is a fact, whatever the policy would have said of it.
+                // It happened, whatever the policy's verdict would have been.
                 Err(error) => Verdict {
                     decision: Decision::Review,
                     rule: None,
@@ -83,7 +83,8 @@ pub(super) fn recorded(
             }
             request.after(&transition)
         }
-        // Only what is connected or rejected is recorded unasked, and EC2 listed that.
+        // Without a request, only accepted and rejected connections are recorded, and EC2 listed
+        // those.
         (_, _, None) => return Action::Nothing,
     };
     let mut after = match after {
@@ -101,8 +102,8 @@ pub(super) fn recorded(
     Action::Write(Box::new(change.announcing(contradicted, now)))
 }
 
-/// The record is as it should be; but perhaps an event names who made it so: AWS CloudTrail tells that
-/// minutes after EC2 shows that somebody did.
+/// The record agrees with EC2, but perhaps an event names the actor: AWS CloudTrail reports that
+/// minutes after EC2 shows the change.
 pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Action {
     let mut after = request.noted();
     let learned = after.learn(&facts.observation.callers, now);
@@ -110,11 +111,13 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
         return Action::Nothing;
     }
     if request.claimed_until.is_some() {
-        // Somebody began to cut it, and will end that; a name is no reason to do it for them.
+        // A handler began to revoke the connection and will finish that; a name is no reason to do
+        // it for them.
         return Action::Leave(LeaveReason::NameWaits);
     }
     let mut announced = Vec::new();
-    // Of what was there before nobody was told; of what others do, only where the service wants it.
+    // For what happened before Gatekeeper, nothing is announced; for what others do, only if the
+    // service wants it.
     if learned.name && request.decided_by == Actor::Unknown {
         let is_quiet = match facts.policy {
             None => return Action::Need(Need::Policy),
@@ -122,7 +125,7 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
                 let settings = read.policy.settings_of(&request.service_id);
                 settings.out_of_band == Some(OutOfBand::Record)
             }
-            // Settings that cannot be read keep nobody from being named.
+            // Settings that cannot be read do not keep the name from being recorded.
             Some(Err(_)) => false,
         };
         announced.extend((!is_quiet).then_some(AnnouncementKind::DeciderNamed));
@@ -137,8 +140,8 @@ pub(super) fn named(facts: &Facts<'_>, request: &Request, now: Timestamp) -> Act
     ))
 }
 
-/// A connection stays rejected. Where an entry allows it by now, people are told that this is in vain, once
-/// for each such entry.
+/// Keeps a connection rejected. If an entry allows it by now, announces that the entry has no
+/// effect, once for each such entry.
 pub(super) fn stays_rejected(
     facts: &Facts<'_>,
     request: &Request,
@@ -168,8 +171,8 @@ pub(super) fn stays_rejected(
     ))
 }
 
-/// The allow under which somebody rejected a connection: that it is in vain is no news to them, and what
-/// tells of the rejection says so.
+/// The allow under which somebody rejected a connection. They know that it has no effect, and the
+/// announcement of the rejection says so.
 fn in_vain(
     after: &Request,
     organization: &Organization,
@@ -188,7 +191,7 @@ fn in_vain(
     }
 }
 
-/// Whether a connection that has no request was there before its service was first looked through.
+/// Whether a connection without a request existed before its service was first looked through.
 fn was_there_before(facts: &Facts<'_>, connection: &Connection) -> bool {
     match (connection.created_at, facts.managed_since) {
         (Some(created), Some(since)) => created < since,

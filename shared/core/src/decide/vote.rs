@@ -1,21 +1,22 @@
-//! A vote that somebody casts: whether it counts, and what the votes come to then.
+//! A vote: whether it counts, and what the votes decide then.
 //!
 //! | in this order | answer |
 //! | --- | --- |
-//! | whoever votes is no approver any more | [`Refusal::Invalid`], [`Refusal::NotAnApprover`] |
-//! | they have said so in this review, or may say it no more | [`Refusal::Already`] |
+//! | the voter is not, or no longer, an approver | [`Refusal::Invalid`], [`Refusal::NotAnApprover`] |
+//! | the approver voted so before in this review, or may no longer vote so | [`Refusal::Already`] |
 //! | the review is over, or is another one | [`Refusal::TooLate`], [`Refusal::Invalid`] |
-//! | its service is not managed any more | [`Refusal::Unmanaged`] |
-//! | they may not decide this request | [`Refusal::Barred`] |
-//! | it withdraws what was not given | [`Refusal::Unrecorded`] |
-//! | EC2's answer cannot be relied upon, and it does not withdraw | [`Refusal::Unrecorded`] |
-//! | EC2 does not show the connection that they were shown, waiting | what is to be done about that |
+//! | its service is no longer managed | [`Refusal::Unmanaged`] |
+//! | the approver may not decide this request | [`Refusal::Ineligible`] |
+//! | it withdraws an approval that does not exist | [`Refusal::Unrecorded`] |
+//! | EC2's answer cannot be used, and the vote is no withdrawal | [`Refusal::Unrecorded`] |
+//! | EC2 does not show the pending connection that the voter saw | the action for that |
 //! | it approves, and the policy cannot be read (safety rule S2) | [`Refusal::Unrecorded`] |
-//! | the policy decides without people | what the policy decides |
+//! | the policy decides without people | the policy's decision |
 //! | the review's time is over | [`Refusal::Expired`] |
-//! | else | the vote, and the decision that the votes now come to, if any |
+//! | otherwise | the vote, and the decision of the votes, if any |
 //!
-//! What is to be done before the vote is the same as if nobody voted. When it is done, the vote is asked about anew.
+//! Actions before the vote are the same as without a vote. After them, the caller asks about the
+//! vote again.
 
 use jiff::Timestamp;
 
@@ -37,17 +38,18 @@ use crate::request::{Actor, Request, Status};
 use crate::review::{self, approvals_required, deadline, missed_deadline, moved_deadline};
 use crate::vote::{Channel, Choice, Unrecorded, Vote};
 
-/// What keeps a vote from being written.
+/// Why a vote is not written.
 enum Stop {
     /// A fact is missing.
     Need(Need),
-    /// It does not count.
+    /// The vote does not count.
     Refused(Refusal),
-    /// Something else is to be done first. Where there is nothing that can be done now, it does not count for this.
+    /// Something else has to be done first. If it cannot be done now, the vote does not count, for
+    /// this reason.
     First(Unrecorded),
 }
 
-/// What is to be done while somebody votes.
+/// What to do when somebody votes.
 pub(super) fn cast(
     facts: &Facts<'_>,
     ballot: &CastBallot<'_>,
@@ -99,7 +101,7 @@ fn counted(
     ))
 }
 
-/// Who votes, where they are an approver, may say what they say, and the review is theirs to vote on.
+/// The voter, if they are an approver, may vote so, and may decide this review.
 fn voter<'a>(
     request: &Request,
     ballot: &CastBallot<'_>,
@@ -120,7 +122,7 @@ fn voter<'a>(
     if last.is_some() && is_last_review && !may_say {
         let might_have = Choice::after(last).contains(&choice);
         return Err(match ballot.shown.is_open_review(ballot.review) {
-            // It was decided while they voted.
+            // The review was decided while they voted.
             true if might_have => Refusal::TooLate,
             _ => Refusal::Already,
         });
@@ -131,7 +133,7 @@ fn voter<'a>(
             false => Refusal::Invalid,
         });
     }
-    // A service that was taken from Gatekeeper is decided by others.
+    // Others decide a service that is no longer managed.
     if !is_managed(ballot.managed, &request.service_id) {
         return Err(Refusal::Unmanaged);
     }
@@ -142,8 +144,8 @@ fn voter<'a>(
     Ok(approver)
 }
 
-/// The connection, where EC2 shows the one that they were shown, and it waits. None where that does not matter:
-/// what only takes an approval back lets nobody in, and needs no answer of EC2's.
+/// The connection, if EC2 shows it as the voter saw it, and pending. `None` if that does not
+/// matter: a withdrawal lets nobody in and needs no answer from EC2.
 fn shown_and_waiting<'a>(
     facts: &Facts<'a>,
     ballot: &CastBallot<'_>,
@@ -167,7 +169,7 @@ fn shown_and_waiting<'a>(
         let state = connection.state.clone();
         return Err(unrecorded(Unrecorded::UnknownState(state)));
     }
-    // Whoever is asked about a connection is asked which services are managed, too.
+    // The caller asks EC2 for the managed services together with the connection.
     if ballot.managed.is_none() {
         return Err(unrecorded(Unrecorded::Silent));
     }
@@ -182,21 +184,21 @@ fn shown_and_waiting<'a>(
         return Err(Stop::Refused(Refusal::Unmanaged));
     }
     Err(match is_recorded(connection) {
-        // It is on the request by now, and they are shown it when they look.
+        // The request is corrected by now, and the voter sees the correction on the next look.
         true => unrecorded(Unrecorded::Corrected),
         false => Stop::First(Unrecorded::Corrected),
     })
 }
 
-/// What the policy says of the connection.
+/// The policy's answer about the connection.
 struct Judged<'a> {
     read: &'a PolicyRead,
     verdict: Verdict,
     settings: ServiceSettings,
 }
 
-/// What the policy says, where it leaves the decision to people; none where it cannot be read and the vote needs
-/// only the right of whoever casts it.
+/// The policy's answer, if it leaves the decision to people. `None` if it cannot be read and the
+/// vote needs only the voter's right.
 fn policy<'a>(
     facts: &Facts<'a>,
     ballot: &CastBallot<'_>,
@@ -219,7 +221,7 @@ fn policy<'a>(
     moments.note_expiries(facts, read);
     let verdict = verdict::verdict(facts, read, connection, now);
     if verdict.decision != Decision::Review {
-        // The policy was edited and decides by itself; it does so now.
+        // The policy was edited and now decides by itself.
         return Err(Stop::First(Unrecorded::PolicyDecides));
     }
     Ok(Some(Judged {
@@ -229,7 +231,8 @@ fn policy<'a>(
     }))
 }
 
-/// Whether the review's time is over: by the settings, or by what the request says itself where they are unknown.
+/// Whether the review's time is over: by the settings, or by the request's own deadline if they are
+/// unknown.
 fn is_over(
     facts: &Facts<'_>,
     request: &Request,
@@ -248,7 +251,7 @@ fn is_over(
     if !is_over(None) {
         return Ok(false);
     }
-    // While e-mail is held nobody was asked, and that is nobody's silence.
+    // While e-mail is held nobody was notified, so their silence does not count.
     let held = facts.held.ok_or(Stop::Need(Need::HeldEmail))?;
     moments.note(held.and_then(|held| match settings {
         Some(settings) => moved_deadline(request, settings, held),
@@ -257,7 +260,7 @@ fn is_over(
     Ok(is_over(held))
 }
 
-/// The vote among the others, and what they come to.
+/// The change that counts the vote, and the decision of the votes.
 fn change(
     facts: &Facts<'_>,
     request: &Request,
@@ -291,7 +294,7 @@ fn change(
     let own = rights_of(std::iter::once(&approver.id), approvers);
     let read = policy.as_ref().map(|policy| policy.read);
     let decision = by_votes(&voted, approvers, read, voted.approvals_required, now);
-    // That those suffice which are left is found when the review is looked at next.
+    // If the remaining votes suffice, the next look at the review finds that.
     if let Some((mut transition, mut preconditions)) =
         decision.filter(|_| choice != Choice::Withdraw)
     {
@@ -299,16 +302,16 @@ fn change(
         preconditions.sort_by(|one, other| one.item.cmp(&other.item));
         preconditions.dedup();
         if transition.to == Status::Accepting {
-            // Whoever made it enough; clocks may differ.
+            // The voter made it enough. Times cannot tell, because clocks may differ.
             transition.actor = Actor::Approver(approver.id.to_string());
         }
-        // A review that is open may be decided by votes at any time.
+        // Votes may decide an open review at any time.
         if let Ok(mut after) = voted.after(&transition) {
             if let Some(policy) = policy {
                 after.verdict = policy.verdict;
             }
             after.claimed_until = facts.claim_end(now);
-            // What is announced of the transition is that somebody voted.
+            // The transition is announced as a vote.
             return Change::transition(Some(request), after, transition)
                 .on(preconditions)
                 .consuming(consumed);

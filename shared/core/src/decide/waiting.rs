@@ -1,5 +1,5 @@
-//! What waits for a decision, or is rejected and may be allowed by now: the policy is asked, and what it
-//! says is written down.
+//! Judges pending connections, and rejected ones that may be allowed by now, and records the
+//! result.
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::rejection::{Rejection, rejection};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::review::{approvals_required, missed_deadline, moved_deadline};
 
-/// Asks the policy about a connection.
+/// Judges a connection by the policy.
 pub(super) fn judged(
     facts: &Facts<'_>,
     connection: &Connection,
@@ -67,15 +67,15 @@ pub(super) fn judged(
     let governing = read.policy.entries.iter();
     let mut governing = governing.filter(|entry| Some(entry.rule()) == verdict.rule.as_ref());
     let limit = governing.find_map(|entry| entry.conditions().max_connections);
-    // The limit also counts what was connected before anybody counted; and before somebody is told that a
-    // limit is reached, what holds a place for nobody is found.
+    // The limit also counts connections that were accepted before Gatekeeper counted. And before
+    // anybody is notified of a reached limit, places that no connection uses any more are found.
     let is_uncounted = limit.is_some() && !usage.is_counted;
     if is_uncounted || (verdict.is_over_limit() && !usage.is_compared) {
         return Action::Need(Need::Usage);
     }
 
     let mut to = verdict.decision.status();
-    // EC2 rejected it already, and there is nothing that people could decide.
+    // EC2 has already rejected it, and there is nothing that people could decide.
     if to == Status::InReview && phase == Phase::Rejected {
         to = Status::Rejecting;
     }
@@ -94,13 +94,13 @@ pub(super) fn judged(
         None => Decision {
             transition,
             preconditions,
-            // People let in whom the limit keeps out.
+            // People may accept a connection beyond the limit.
             limit,
         },
         Some(request) if to.pending_enforcement().is_some() => {
             return write(claimed(facts, request, verdict, preconditions, now));
         }
-        // A review that stays one, unless its time is over or its votes suffice by now.
+        // The review stays open, unless its time is over or its votes suffice by now.
         Some(request) => {
             moments.note_review(request, &settings);
             let is_missed = missed_deadline(request, &settings, None, now).is_some();
@@ -108,7 +108,7 @@ pub(super) fn judged(
                 None if is_missed => return Action::Need(Need::HeldEmail),
                 held => held.flatten(),
             };
-            // While e-mail is held nobody was asked, and that is nobody's silence.
+            // While e-mail is held nobody was notified, so their silence does not count.
             moments.note(held.and_then(|held| moved_deadline(request, &settings, held)));
             if let Some(deadline) = missed_deadline(request, &settings, held, now) {
                 Decision {
@@ -132,7 +132,7 @@ pub(super) fn judged(
                 let required = approvals_required(&settings);
                 let corrected = request.corrected_by(connection);
                 match by_votes(&corrected, approvers, Some(read), required, now) {
-                    // As many are asked for no longer, so that the votes suffice.
+                    // Fewer approvals are required by now, so that the votes suffice.
                     Some((transition, preconditions)) => Decision {
                         transition,
                         preconditions,
@@ -153,7 +153,7 @@ pub(super) fn judged(
 struct Decision {
     transition: Transition,
     preconditions: Vec<Precondition>,
-    /// How many connections the consumer may have, where it is let in by an entry with a limit.
+    /// How many connections the consumer may have, if an entry with a limit allows it.
     limit: Option<u32>,
 }
 

@@ -1,24 +1,25 @@
-//! How much events may have us look up one by one.
+//! Bounds how many things events can make us look up one by one.
 //!
-//! Whoever may send an event chooses what it names. What goes beyond the budget is looked for by its
-//! service, or among everything: that costs what one run of reconcile does, however much was named.
+//! The sender of an event chooses what it names. Beyond the budget, we look through the named
+//! service, or through everything: that costs as much as one run of reconcile, no matter how much
+//! was named.
 
 use std::collections::HashSet;
 
 use super::{Hint, Subject};
 use crate::ids::{EndpointId, ServiceId};
 
-/// Endpoints that one record may have us look up one by one.
+/// Endpoints that one record can make us look up one by one.
 pub const MOST_ENDPOINTS: usize = 100;
-/// Endpoints that all records of a batch may have us look up one by one: more than as many records as
-/// the queue hands over name where each tells of one call.
+/// Endpoints that all records of a batch can make us look up one by one: more than a full batch of
+/// records names if each reports one call.
 pub const MOST_IN_BATCH: usize = 1000;
 /// Services that a record, or a batch, may name.
 pub const MOST_SERVICES: usize = 10;
 /// Topics that a record, or a batch, may name: each costs a call to EC2.
 pub const MOST_TOPICS: usize = 10;
 
-/// What is left of what may be looked up one by one.
+/// What is left of the budget.
 #[derive(Debug)]
 pub struct Budget {
     endpoints: UpTo<EndpointId>,
@@ -27,13 +28,13 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// For what is in one record.
+    /// For the hints of one record.
     #[must_use]
     pub fn of_record() -> Self {
         Self::new(MOST_ENDPOINTS)
     }
 
-    /// For all records of a batch.
+    /// For the hints of all records of a batch.
     #[must_use]
     pub fn of_batch() -> Self {
         Self::new(MOST_IN_BATCH)
@@ -47,7 +48,7 @@ impl Budget {
         }
     }
 
-    /// The hint, if the budget allows it; else one that points where its subject is among others.
+    /// The hint, if the budget allows it; otherwise a wider one that includes its subject.
     #[must_use]
     pub fn admit(&mut self, hint: Hint) -> Hint {
         let Hint {
@@ -56,7 +57,7 @@ impl Budget {
             actor,
         } = hint;
         let subject = self.admit_subject(subject);
-        // A name belongs to the endpoints that the call was about.
+        // The name belongs to the endpoints of the call.
         let actor = actor.filter(|_| !subject.endpoints().is_empty());
         Hint {
             kind,
@@ -86,13 +87,13 @@ impl Budget {
             Subject::Topic(arn) if !self.topics.take_all(std::slice::from_ref(&arn)) => {
                 Subject::Everything
             }
-            // Who edits the policy is trusted to mean it; no event names a consumer.
+            // Edits of the policy are trusted; no event names a consumer.
             subject => subject,
         }
     }
 }
 
-/// A set that takes so many.
+/// A set with a maximum size.
 #[derive(Debug)]
 struct UpTo<T> {
     most: usize,
@@ -107,7 +108,7 @@ impl<T: Clone + Eq + std::hash::Hash> UpTo<T> {
         }
     }
 
-    /// Takes all of them, if there is room for all.
+    /// Adds all of them, if there is room for all.
     fn take_all(&mut self, items: &[T]) -> bool {
         let new: Vec<&T> = items
             .iter()
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_beyond_is_looked_for_by_its_service_or_among_everything() {
+    fn beyond_the_budget_the_service_or_everything_is_looked_through() {
         let mut budget = Budget::of_record();
         let within = endpoints(Some(&service(1)), 0..MOST_ENDPOINTS);
         assert_eq!(budget.admit(within.clone()), within);
@@ -184,7 +185,7 @@ mod tests {
         }
     }
 
-    /// However much hints hold, what has to be looked up stays within the same bounds.
+    /// No matter how many hints there are, the number of look-ups stays within the bounds.
     #[test]
     fn no_number_of_hints_gets_past_the_bounds() {
         let mut budget = Budget::of_batch();

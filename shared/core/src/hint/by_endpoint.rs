@@ -1,4 +1,4 @@
-//! What the hints of a batch say of each endpoint.
+//! The hints of a batch, sorted by endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,21 +6,21 @@ use super::{Hint, HintKind, Subject};
 use crate::caller::Caller;
 use crate::ids::{EndpointId, ServiceId};
 
-/// The hints of a batch by the endpoints that they name. Put together once, so that the work for a batch
-/// grows with what its hints hold, and not with that times the number of hints.
+/// The hints of a batch by the endpoints that they name. Built once, so that the work for a batch
+/// grows with the size of its hints, and not with that times the number of hints.
 #[derive(Debug, Default)]
 pub struct ByEndpoint<'a>(BTreeMap<&'a EndpointId, Said<'a>>);
 
-/// What hints say of one endpoint.
+/// What hints say about one endpoint.
 #[derive(Debug, Default)]
 pub struct Said<'a> {
-    /// The services that they name; none for a hint that names none.
+    /// The services that they name; `None` for a hint that names none.
     services: BTreeSet<Option<&'a ServiceId>>,
-    /// The same of those by which the endpoint may be new.
+    /// The services of those hints after which the endpoint may be new.
     may_be_new: BTreeSet<Option<&'a ServiceId>>,
-    /// The hints that name who decided.
+    /// The hints that name an actor.
     named_by: Vec<&'a Hint>,
-    /// Whether the policy about it was edited.
+    /// Whether a policy entry about it was edited.
     pub is_edited: bool,
 }
 
@@ -64,7 +64,7 @@ impl<'a> ByEndpoint<'a> {
         self.0.keys().map(|id| (*id).clone()).collect()
     }
 
-    /// What they say of this one.
+    /// What the hints say about this endpoint.
     #[must_use]
     pub fn get(&self, id: &EndpointId) -> Option<&Said<'a>> {
         self.0.get(id)
@@ -72,24 +72,23 @@ impl<'a> ByEndpoint<'a> {
 }
 
 impl<'a> Said<'a> {
-    /// The services that hints name for the endpoint; none if one of them names none, so that it may be
-    /// any.
+    /// The services that hints name for the endpoint; `None` if one of them names none, so that it
+    /// may be any service.
     #[must_use]
     pub fn services(&self) -> Option<impl Iterator<Item = &'a ServiceId>> {
         let named = !self.services.contains(&None);
         named.then(|| self.services.iter().filter_map(|service| *service))
     }
 
-    /// Whether an endpoint that EC2 does not list may be about to be listed, among the services that are
-    /// ours.
+    /// Whether an endpoint that EC2 does not list may soon be listed at one of our services.
     #[must_use]
     pub fn may_be_new(&self, managed: &BTreeSet<ServiceId>) -> bool {
         let mut services = self.may_be_new.iter();
         services.any(|service| service.is_none_or(|service| managed.contains(service)))
     }
 
-    /// Who decided about the endpoint of this service, in the order of the hints. A call about another
-    /// service did nothing to it.
+    /// Who decided about the endpoint of this service, in the order of the hints. A call about
+    /// another service did not affect it.
     #[must_use]
     pub fn callers(&self, service: &ServiceId) -> Vec<Caller> {
         let is_about = |hint: &&&Hint| match &hint.subject {
@@ -133,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn each_endpoint_has_what_its_hints_say() {
+    fn each_endpoint_has_the_content_of_its_hints() {
         let hints = [
             hint(HintKind::Requested, Some(service(1)), &[1, 2]),
             hint(HintKind::Deleted, None, &[2, 3]),
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_called_about_another_service_is_not_named() {
+    fn the_caller_for_another_service_is_not_named() {
         let hints = [
             named(hint(HintKind::Accepted, Some(service(2)), &[1]), "mallory"),
             named(hint(HintKind::Accepted, Some(service(1)), &[1]), "alice"),
@@ -173,10 +172,10 @@ mod tests {
         );
     }
 
-    /// Looking at each hint for each endpoint, or at each endpoint for each other, would take hours
-    /// here: 200,000 endpoints in 20,000 hints.
+    /// This would take hours here if each hint were compared with each endpoint, or each endpoint
+    /// with each other: 200,000 endpoints in 20,000 hints.
     #[test]
-    fn the_work_grows_with_what_the_hints_hold() {
+    fn the_work_grows_with_the_size_of_the_hints() {
         let hints: Vec<Hint> = (0..20_000)
             .map(|n| {
                 let ids: Vec<usize> = (n * 10..(n + 1) * 10).collect();

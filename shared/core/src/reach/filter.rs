@@ -1,24 +1,24 @@
-//! What a subscription's filter policy lets through, as far as approval e-mail goes.
+//! Reads which approval e-mails a subscription's filter policy lets through.
 //!
-//! Each approval e-mail is published with the attribute `approver`, which holds one approver's id. So a filter
-//! policy keeps other people's links from a subscriber only if it is `{"approver":["<one id>"]}`, on message
-//! attributes. Whatever else it says is taken for no filter: there is no need to find out what an `exists` or
-//! a `prefix` would let through.
+//! Each approval e-mail is published with the attribute `approver`, which holds one approver's id.
+//! So a filter policy keeps other people's links from a subscriber only if it is
+//! `{"approver":["<one id>"]}`, on message attributes. Any other policy counts as no filter, so
+//! that we need not evaluate an `exists` or a `prefix`.
 
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::approver::ApproverId;
 
-/// The scope that a filter policy has where none is set.
+/// The scope of a filter policy if none is set.
 const ATTRIBUTES: &str = "MessageAttributes";
 
-/// What a subscription lets through.
+/// The e-mail that a subscription gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Filter {
     /// One approver's e-mail.
     One(ApproverId),
-    /// Other people's too, as far as we know.
+    /// Perhaps other people's e-mail, too.
     Open(Opening),
 }
 
@@ -28,16 +28,16 @@ pub enum Filter {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Opening {
-    /// There is none.
+    /// There is no filter policy.
     NoFilter,
-    /// It looks at the message's body, and not at its attributes.
+    /// It filters by the message's body, and not by its attributes.
     Scope,
-    /// It says something else than one approver's id.
+    /// It is not exactly one approver's id.
     NotOneApprover,
 }
 
 impl Opening {
-    /// In words that follow "the subscription".
+    /// The reason, in words that follow "the subscription".
     #[must_use]
     pub fn says(self) -> &'static str {
         match self {
@@ -48,8 +48,8 @@ impl Opening {
     }
 }
 
-/// The one form that keeps other people's links away. Other keys, values or patterns fail to decode, and so does
-/// a key that is there twice.
+/// The only form that keeps other people's links away. Other keys, values or patterns fail to
+/// decode, and so does a key that is there twice.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OneApprover {
@@ -66,7 +66,7 @@ impl Filter {
         if scope.is_some_and(|scope| scope != ATTRIBUTES) {
             return Self::Open(Opening::Scope);
         }
-        // Serde would read a struct from a list as well.
+        // Serde would also read a struct from a list.
         let read = serde_json::from_str::<OneApprover>(policy);
         match read {
             Ok(OneApprover { approver: [id] }) if policy.starts_with('{') => Self::One(id),
@@ -76,12 +76,12 @@ impl Filter {
     }
 }
 
-/// The same for the same filter policy and scope, and for no other.
+/// A fingerprint that is the same only for the same filter policy and scope.
 #[must_use]
 pub(super) fn fingerprint(policy: Option<&str>, scope: Option<&str>) -> String {
     let mut hash = Sha256::new();
     for part in [policy, scope] {
-        // The length, so that no text can pass for two.
+        // The length separates the two texts.
         hash.update(
             part.map_or(u64::MAX, |part| part.len() as u64)
                 .to_be_bytes(),
@@ -159,7 +159,7 @@ mod tests {
             (Some(r#"{"approver":["alice@example.com"],"approver":["alice@example.com"]}"#), attributes, Some(NotOneApprover)),
             (Some(r#"{"$or":[{"approver":["alice@example.com"]},{"kind":[{"exists":true}]}]}"#), attributes, Some(NotOneApprover)),
             (Some(r#"{"approver":["alice@example.com"],"$or":[]}"#), attributes, Some(NotOneApprover)),
-            // No such thing.
+            // Not an object.
             (Some(r#"[["alice@example.com"]]"#), attributes, Some(NotOneApprover)),
             (Some(r#"[{"approver":["alice@example.com"]}]"#), attributes, Some(NotOneApprover)),
             (Some(r#"{"approver":["alice@example.com"]}{}"#), attributes, Some(NotOneApprover)),

@@ -1,4 +1,4 @@
-//! What is wrong with who gets approval e-mail, and what people are told of it.
+//! Findings about who gets approval e-mail, and their announcements.
 
 use std::collections::BTreeMap;
 
@@ -16,51 +16,44 @@ pub const SCHEMA: &str = "privatelink-gatekeeper/reach-alarm/1";
 /// An SNS subject is shorter than 100 characters.
 const SUBJECT_LIMIT: usize = 99;
 
-/// A confirmed subscription to the topic for approval e-mail, as people find it again.
+/// A confirmed subscription to the topic for approval e-mail, with the facts by which people find
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Subscriber {
-    /// The subscription's ARN.
     pub arn: String,
     /// How it is delivered: `email`, `https`, ….
     pub protocol: String,
-    /// Where to.
+    /// The address.
     pub endpoint: String,
 }
 
-/// Something about who gets approval e-mail that people must know for as long as it lasts.
+/// Something about who gets approval e-mail that people must know as long as it lasts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "finding", rename_all = "snake_case")]
 pub enum ReachFinding {
     /// A subscription could read other people's links. Approval e-mail is held.
     SubscriptionOpen {
-        /// Which.
         subscription: Subscriber,
-        /// Why.
         opening: Opening,
     },
-    /// A subscription's filter policy may not hold yet. Approval e-mail is held.
+    /// A subscription's filter policy may not be in effect yet. Approval e-mail is held.
     SubscriptionNew {
-        /// Which.
         subscription: Subscriber,
-        /// Whom its filter policy names.
+        /// The approver in its filter policy.
         approver: ApproverId,
     },
-    /// An approver's e-mail goes to another address than theirs.
+    /// An approver's e-mail goes to an address that is not theirs.
     SubscriptionElsewhere {
-        /// Which.
         subscription: Subscriber,
-        /// Whom its filter policy names.
+        /// The approver in its filter policy.
         approver: ApproverId,
     },
-    /// Nothing that asks for decisions reaches an approver.
-    ApproverNotReached {
-        /// Whom.
-        approver: ApproverId,
-    },
+    /// No notification of reviews reaches an approver.
+    ApproverNotReached { approver: ApproverId },
 }
 
 impl ReachFinding {
-    /// The finding as it is written in messages, logs and metrics.
+    /// The finding's name in messages, logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -71,7 +64,7 @@ impl ReachFinding {
         }
     }
 
-    /// Whether approval e-mail is held while it lasts.
+    /// Whether approval e-mail is held as long as it lasts.
     #[must_use]
     pub fn holds_email(&self) -> bool {
         matches!(
@@ -80,19 +73,19 @@ impl ReachFinding {
         )
     }
 
-    /// Whether it is an approver whom nothing reaches.
+    /// Whether it is about an approver whom nothing reaches.
     #[must_use]
     pub fn is_not_reached(&self) -> bool {
         matches!(self, Self::ApproverNotReached { .. })
     }
 
-    /// Whether an approver's e-mail goes to another address than theirs.
+    /// Whether an approver's e-mail goes to an address that is not theirs.
     #[must_use]
     pub fn is_elsewhere(&self) -> bool {
         matches!(self, Self::SubscriptionElsewhere { .. })
     }
 
-    /// Whom it is about, if one approver.
+    /// The approver that it is about, if any.
     #[must_use]
     pub fn approver(&self) -> Option<&ApproverId> {
         match self {
@@ -103,7 +96,7 @@ impl ReachFinding {
         }
     }
 
-    /// The subscription that it is about, if one.
+    /// The subscription that it is about, if any.
     #[must_use]
     pub fn subscription(&self) -> Option<&Subscriber> {
         match self {
@@ -114,7 +107,7 @@ impl ReachFinding {
         }
     }
 
-    /// Names this finding among all.
+    /// A key that identifies this finding.
     #[must_use]
     pub fn key(&self) -> String {
         let subject = match (self.subscription(), self.approver()) {
@@ -201,29 +194,27 @@ impl ReachFinding {
     }
 }
 
-/// One message about one finding: that it begins, or that it ends. Serialized, it is the document that machines
-/// get.
+/// The announcement of one finding that begins or ends. Serialized, it is the document that
+/// machines get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReachAlarm {
-    /// [`SCHEMA`].
+    /// Always [`SCHEMA`].
     pub schema: String,
     /// The same for every copy of this message.
     pub id: String,
-    /// Whether it begins or ends.
     pub kind: AlarmKind,
-    /// When it was found, or found no longer.
+    /// When it was found, or no longer found.
     pub at: Timestamp,
-    /// What was found.
     #[serde(flatten)]
     pub finding: ReachFinding,
-    /// What it means.
+    /// What the finding means.
     pub meaning: String,
-    /// What to do.
+    /// What to do about it.
     pub remedy: String,
 }
 
 impl ReachAlarm {
-    /// Puts an alarm together.
+    /// Makes an alarm from its parts.
     #[must_use]
     pub fn new(finding: ReachFinding, kind: AlarmKind, at: Timestamp) -> Self {
         let (key, meaning, remedy) = (finding.key(), finding.meaning(), finding.remedy());
@@ -253,7 +244,7 @@ impl ReachAlarm {
                     self.meaning, self.remedy, self.at
                 ),
             ),
-            // Nothing here can be acknowledged.
+            // Reach findings cannot be acknowledged.
             AlarmKind::AlarmEnded
             | AlarmKind::AlarmAcknowledged
             | AlarmKind::AcknowledgementEnded => (
@@ -285,7 +276,7 @@ impl ReachAlarm {
         })
     }
 
-    /// With the approver, or the address, where SNS can carry it in a subject.
+    /// The subject with the approver, or the address, if SNS can carry it.
     fn subject(&self, head: &str) -> String {
         let finding = self.finding.as_str();
         let subject = match (self.finding.approver(), self.finding.subscription()) {

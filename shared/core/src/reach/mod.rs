@@ -1,20 +1,23 @@
-//! Whom approval e-mail reaches, whether it may be sent, and what is wrong with who gets it.
+//! Checks whom approval e-mail reaches, whether it may be sent, and whether the wrong people get
+//! it.
 //!
-//! Approval e-mail is published to one topic, each message with the attribute `approver`. SNS gives it to every
-//! confirmed subscription whose filter policy lets it through, and a link in it votes as the approver whom it
-//! names. So two things are looked at before any is sent:
+//! Approval e-mail is published to one topic, each message with the attribute `approver`. SNS
+//! delivers it to every confirmed subscription whose filter policy lets it through, and a link in
+//! it votes as the approver whom it names. So two things are checked before any is sent:
 //!
-//! - **May it be sent?** Not while a confirmed subscription could read other people's links: one whose filter
-//!   policy is not exactly one approver's id, or was seen so for the first time less than [`SETTLES`] ago, since
-//!   AWS takes so long until a filter policy holds. It is held then, for everybody, and goes out afterwards.
-//! - **Whom does it reach?** An approver counts as reachable until a look finds no confirmed subscription whose
-//!   filter policy names them. Nothing is sent to them from then on. When one appears they get every open review
-//!   that they were asked about and have not voted on ([`is_to_be_sent`]).
+//! - **May it be sent?** Not while a confirmed subscription could read other people's links: one
+//!   whose filter policy is not exactly one approver's id, or was seen so for the first time less
+//!   than [`SETTLES`] ago, since AWS needs that long until a filter policy is in effect. Then
+//!   e-mail is held for everybody, and is sent afterwards.
+//! - **Whom does it reach?** An approver counts as reachable until a look finds no confirmed
+//!   subscription whose filter policy names them. Nothing is sent to them after that. When one
+//!   appears, they get every open review that they were notified of and have not voted on
+//!   ([`is_to_be_sent`]).
 //!
 //! A subscription that is not confirmed gets nothing, and does not count.
 //!
-//! [`look`] compares what SNS lists with what was known before. It is pure: what is remembered from look to look is
-//! a [`ReachState`].
+//! [`look`] compares SNS's list with the last look. It is pure: a [`ReachState`] carries what is
+//! remembered from look to look.
 
 mod filter;
 mod finding;
@@ -33,19 +36,18 @@ use filter::fingerprint;
 pub use filter::{Filter, Opening};
 pub use finding::{ReachAlarm, ReachFinding, SCHEMA, Subscriber};
 
-/// How long a new filter policy takes at AWS until it holds.
+/// How long AWS takes until a new filter policy is in effect.
 /// <https://docs.aws.amazon.com/sns/latest/dg/sns-subscription-filter-policies.html>
 pub const SETTLES: SignedDuration = SignedDuration::from_mins(15);
-/// A look is no older than this when something is sent.
+/// When something is sent, the look is no older than this.
 pub const LOOK_HOLDS: SignedDuration = SignedDuration::from_mins(1);
-/// No more is told by one look: it is written together with what is remembered, and a transaction takes 100
-/// items. The next look tells the rest.
+/// One look announces no more than this: the announcements are written together with the state, and
+/// a transaction takes 100 items. The next look announces the rest.
 const TOLD_AT_ONCE: usize = 50;
 
 /// A confirmed subscription to the topic for approval e-mail, as SNS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscription {
-    /// Which.
     pub subscriber: Subscriber,
     /// Its attribute `FilterPolicy`.
     pub filter_policy: Option<String>,
@@ -53,40 +55,41 @@ pub struct Subscription {
     pub filter_scope: Option<String>,
 }
 
-/// What is looked at.
+/// The facts for a look.
 #[derive(Debug, Clone)]
 pub struct ReachFacts<'a> {
     /// The confirmed subscriptions to the topic for approval e-mail.
     pub subscriptions: &'a [Subscription],
     /// All approvers that can be read.
     pub approvers: &'a [Approver],
-    /// Whether those are all that there are. Of somebody who cannot be read, what was known stays.
+    /// Whether these are all approvers. For an approver who cannot be read, the last state stays.
     pub all_readable: bool,
-    /// Whether people are asked in Slack, too.
+    /// Whether people are also notified in Slack.
     pub slack: bool,
-    /// The deployment's own queues: what they get, no person gets.
+    /// The deployment's own queues, which are not people.
     pub own_queues: &'a [String],
-    /// How long a new filter policy takes until it holds: [`SETTLES`] at AWS.
+    /// How long a new filter policy takes until it is in effect: [`SETTLES`] at AWS.
     pub settles: SignedDuration,
 }
 
-/// What is remembered from look to look.
+/// The state that is remembered from look to look.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ReachState {
-    /// Each confirmed subscription, by its ARN: its filter policy, and since when it is known to have it.
+    /// Each confirmed subscription, by its ARN: its filter policy, and since when it has been known
+    /// to have it.
     #[serde(default)]
     filters: BTreeMap<String, FirstSeen>,
     /// The approvers whom no approval e-mail reaches, and since when that is known.
     #[serde(default)]
     not_reached: BTreeMap<ApproverId, Timestamp>,
-    /// What people know to be wrong, and since when.
+    /// The announced findings, and since when.
     #[serde(default)]
     findings: Vec<Standing>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct FirstSeen {
-    /// Of the filter policy and its scope.
+    /// The fingerprint of the filter policy and its scope.
     fingerprint: String,
     since: Timestamp,
 }
@@ -98,38 +101,38 @@ struct Standing {
     since: Timestamp,
 }
 
-/// What a look comes to.
+/// The result of a look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// When it was.
     pub at: Timestamp,
-    /// What to remember.
+    /// The state to remember.
     pub state: ReachState,
-    /// What is wrong now.
+    /// The current findings.
     pub findings: BTreeSet<ReachFinding>,
-    /// Whom approval e-mail reaches, of all approvers.
+    /// The approvers whom approval e-mail reaches.
     pub reached: BTreeSet<ApproverId>,
-    /// Those whom it reaches now and did not before: the open reviews are to be sent to them.
+    /// The approvers whom it reaches now and did not before: the open reviews are to be sent to
+    /// them.
     pub appeared: BTreeSet<ApproverId>,
-    /// What there is to tell.
+    /// The announcements.
     pub alarms: Vec<ReachAlarm>,
 }
 
-/// What becomes of one approver's e-mail now.
+/// What to do with one approver's e-mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sending {
-    /// It is sent.
     Send,
-    /// It waits: somebody else could read the link.
+    /// It waits, because somebody else could read the link.
     Hold,
-    /// It is dropped: nobody would get it. Once somebody would, the open reviews are sent anew.
+    /// It is dropped, because nobody would get it. Once somebody would, the open reviews are sent
+    /// again.
     Drop,
 }
 
 impl Look {
-    /// Whether it can be decided by it, without looking again, what becomes of e-mail to these. It must be recent.
-    /// And it must not drop any: somebody may have been subscribed since, and have been sent the open reviews
-    /// already, without this one.
+    /// Whether this look can decide about e-mail to these approvers, without another look. It must
+    /// be recent. And it must not drop any e-mail: somebody may have subscribed since, and may have
+    /// been sent the open reviews already, without this one.
     #[must_use]
     pub fn is_good_for(&self, approvers: &BTreeSet<ApproverId>, now: Timestamp) -> bool {
         let age = now.duration_since(self.at);
@@ -137,15 +140,15 @@ impl Look {
     }
 }
 
-/// Whether approval e-mail is held, whoever it is for, by the newest look: while somebody could read other people's
-/// links, and, where the look failed, since nobody knows that nobody can.
+/// Whether the newest look holds approval e-mail for everybody: while somebody could read other
+/// people's links, or if the look failed, since they may be able to.
 #[must_use]
 pub fn holds(look: Option<&Look>) -> bool {
     look.is_none_or(|look| look.findings.iter().any(ReachFinding::holds_email))
 }
 
-/// What becomes of an approver's e-mail by the newest look; none if that failed. Whoever is no approver is not its
-/// business.
+/// What the newest look says about an approver's e-mail; `look` is `None` if that failed. It does
+/// not matter to a look whether somebody is an approver.
 #[must_use]
 pub fn sending(look: Option<&Look>, approver: &ApproverId) -> Sending {
     match look {
@@ -156,12 +159,12 @@ pub fn sending(look: Option<&Look>, approver: &ApproverId) -> Sending {
 }
 
 impl ReachState {
-    /// What people know to be wrong.
+    /// The announced findings.
     pub fn findings(&self) -> impl Iterator<Item = &ReachFinding> {
         self.findings.iter().map(|standing| &standing.finding)
     }
 
-    /// Since when a finding stands.
+    /// Since when a finding has been announced.
     #[must_use]
     pub fn since(&self, finding: &ReachFinding) -> Option<Timestamp> {
         let mut findings = self.findings.iter();
@@ -170,7 +173,7 @@ impl ReachState {
     }
 }
 
-/// Compares what is so with what was known before.
+/// Compares the current facts with the last state.
 #[must_use]
 pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look {
     let filters = filters(before, facts.subscriptions, now);
@@ -228,7 +231,7 @@ pub fn look(before: &ReachState, facts: &ReachFacts<'_>, now: Timestamp) -> Look
     }
 }
 
-/// Each subscription's filter policy, and since when it is known to have it.
+/// Each subscription's filter policy, and since when it has been known to have it.
 fn filters(
     before: &ReachState,
     subscriptions: &[Subscription],
@@ -251,7 +254,7 @@ impl Subscription {
         Filter::read(self.filter_policy.as_deref(), self.filter_scope.as_deref())
     }
 
-    /// What is wrong with it.
+    /// The findings about a subscription.
     fn findings(&self, is_settled: bool) -> Vec<ReachFinding> {
         let subscription = self.subscriber.clone();
         let approver = match self.filter() {
@@ -279,7 +282,8 @@ impl Subscription {
         findings
     }
 
-    /// Whether it is the mailbox that an approver's id names. Ids are in lower case, and addresses need not be.
+    /// Whether the subscription's address is the mailbox of the approver's id. Ids are in lower
+    /// case, and addresses need not be.
     fn is_address_of(&self, approver: &ApproverId) -> bool {
         let Subscriber {
             protocol, endpoint, ..
@@ -289,7 +293,7 @@ impl Subscription {
     }
 }
 
-/// What people know to be wrong after what was just found, and what of it is news.
+/// The announced findings after a look, and the announcements to make.
 fn note(
     before: &[Standing],
     found: &BTreeSet<ReachFinding>,
@@ -321,9 +325,9 @@ fn note(
     (standing, alarms)
 }
 
-/// Whether an open review is sent to an approver whom e-mail did not reach before: they were asked about it, may
-/// still decide it, and have not voted under any of their names. Whoever was not asked yet is asked by whoever
-/// looks at the review next.
+/// Whether an open review is sent to an approver whom e-mail did not reach before: they were
+/// notified of it, may still decide it, and have not voted under any of their names. Approvers who
+/// were not notified yet are notified when the review is looked at next.
 #[must_use]
 pub fn is_to_be_sent(review: &Request, approver: &Approver, approvers: &[Approver]) -> bool {
     let (service, account) = (&review.service_id, &review.account_id);

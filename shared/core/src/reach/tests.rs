@@ -41,13 +41,13 @@ fn subscription(endpoint: &str, filter_policy: Option<&str>) -> Subscription {
     }
 }
 
-/// As docs/approvals.md says it is made.
+/// A subscription as docs/approvals.md describes it.
 fn own(name: &str) -> Subscription {
     let id = id(name);
     subscription(id.as_str(), Some(&format!(r#"{{"approver":["{id}"]}}"#)))
 }
 
-/// What is looked at over and over.
+/// A sequence of looks.
 struct Looks {
     state: ReachState,
     approvers: Vec<Approver>,
@@ -81,7 +81,7 @@ impl Looks {
         look
     }
 
-    /// A look at these long after they were first seen.
+    /// A look long after these were first seen.
     fn settled(&mut self, subscriptions: &[Subscription]) -> Look {
         self.look(subscriptions, 0);
         self.look(subscriptions, 15 * MINUTE)
@@ -92,7 +92,7 @@ fn keys(look: &Look) -> Vec<String> {
     look.findings.iter().map(ReachFinding::key).collect()
 }
 
-/// What is news, in a word each.
+/// The announcements, in a word each.
 fn news(look: &Look) -> Vec<String> {
     let word = |alarm: &ReachAlarm| {
         let how = match alarm.kind {
@@ -143,7 +143,7 @@ fn an_approver_whom_nothing_reaches_is_one_finding_until_something_does() {
 }
 
 #[test]
-fn an_approver_who_is_none_any_more_is_no_finding() {
+fn a_former_approver_is_no_finding() {
     let mut world = Looks::of(&[approver("bob")]);
     world.look(&[], 0);
     world.approvers.clear();
@@ -157,7 +157,7 @@ fn an_approver_who_is_none_any_more_is_no_finding() {
 }
 
 #[test]
-fn what_is_known_of_an_approver_stays_while_their_item_cannot_be_read() {
+fn an_approvers_state_stays_while_their_item_cannot_be_read() {
     let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     world.settled(&[own("alice")]);
     let bob = world.approvers.pop().unwrap();
@@ -207,7 +207,7 @@ fn only_a_subscription_that_names_exactly_them_reaches_an_approver() {
 }
 
 #[test]
-fn whoever_is_asked_in_slack_needs_no_subscription_while_slack_is_on() {
+fn an_approver_in_slack_needs_no_subscription_while_slack_is_on() {
     for (slack, expected) in [(true, 0), (false, 1)] {
         let mut world = Looks::of(&[in_slack("bob")]);
         world.slack = slack;
@@ -256,7 +256,7 @@ fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
         let sent = sending(Some(&look), &id("alice"));
         assert_eq!(sent, expected, "after {seconds} s");
     }
-    // Edited, it is new again; whatever it was before.
+    // After an edit it is new again.
     let mut edited = own("bob");
     edited.filter_policy = Some(r#"{ "approver": ["bob@example.com"] }"#.to_owned());
     let look = world.look(&[own("alice"), edited.clone()], 40 * MINUTE);
@@ -270,7 +270,7 @@ fn a_filter_policy_that_is_new_holds_email_for_fifteen_minutes() {
 }
 
 #[test]
-fn a_filter_policy_that_was_open_is_new_when_it_is_mended() {
+fn a_filter_policy_that_was_open_is_new_when_it_is_corrected() {
     let mut world = Looks::of(&[approver("bob")]);
     let open = subscription("bob@example.com", None);
     world.settled(&[open]);
@@ -303,7 +303,7 @@ fn a_clock_that_goes_back_makes_no_filter_policy_old() {
 }
 
 #[test]
-fn an_address_that_is_not_the_approvers_is_told_and_holds_nothing() {
+fn an_address_that_is_not_the_approvers_is_announced_and_holds_nothing() {
     let to = |protocol: &str, endpoint: &str| {
         let mut it = own("bob");
         it.subscriber = Subscriber {
@@ -341,7 +341,7 @@ fn an_address_that_is_not_the_approvers_is_told_and_holds_nothing() {
 }
 
 #[test]
-fn a_subscription_for_somebody_who_is_no_approver_yet_is_not_open() {
+fn a_subscription_for_a_future_approver_is_not_open() {
     // The order of docs/approvals.md: subscribe, wait, confirm, then the item.
     let mut world = Looks::of(&[approver("alice")]);
     let look = world.settled(&[own("alice"), own("bob")]);
@@ -356,7 +356,7 @@ fn a_subscription_for_somebody_who_is_no_approver_yet_is_not_open() {
 }
 
 #[test]
-fn open_reviews_go_to_whom_a_subscription_reaches_that_did_not() {
+fn open_reviews_are_sent_to_newly_reached_approvers() {
     let mut world = Looks::of(&[approver("bob")]);
     let look = world.look(&[own("bob")], 0);
     assert_eq!(look.appeared, [].into(), "reachable until known not to be");
@@ -369,7 +369,7 @@ fn open_reviews_go_to_whom_a_subscription_reaches_that_did_not() {
 }
 
 #[test]
-fn one_whom_slack_asks_gets_the_open_reviews_by_email_too_once_they_are_subscribed() {
+fn an_approver_in_slack_gets_the_open_reviews_by_email_too_once_subscribed() {
     let mut world = Looks::of(&[in_slack("bob")]);
     world.slack = true;
     world.look(&[], 0);
@@ -380,7 +380,7 @@ fn one_whom_slack_asks_gets_the_open_reviews_by_email_too_once_they_are_subscrib
 }
 
 #[test]
-fn a_look_is_good_for_a_minute_and_for_whom_it_reached() {
+fn a_look_is_good_for_a_minute_and_for_the_approvers_it_reached() {
     let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let look = world.settled(&[own("alice")]);
     let seen = 15 * MINUTE;
@@ -401,7 +401,7 @@ fn a_look_is_good_for_a_minute_and_for_whom_it_reached() {
 }
 
 #[test]
-fn what_is_found_at_once_is_told_bit_by_bit_and_holds_at_once() {
+fn many_findings_are_announced_in_parts_and_take_effect_at_once() {
     let many: Vec<Approver> = (0..120).map(|n| approver(&format!("a{n:03}"))).collect();
     let mut world = Looks::of(&many);
     let open = [subscription("x@example.com", None)];
@@ -432,7 +432,7 @@ fn a_look_that_fails_holds() {
 }
 
 #[test]
-fn what_is_remembered_is_read_as_it_was_written() {
+fn the_state_is_read_as_it_was_written() {
     let mut world = Looks::of(&[approver("alice"), approver("bob")]);
     let elsewhere = subscription(
         "x@example.com",
@@ -453,7 +453,7 @@ fn what_is_remembered_is_read_as_it_was_written() {
 }
 
 #[test]
-fn each_finding_says_what_is_wrong_where_and_what_to_do() {
+fn each_finding_names_the_fault_its_place_and_the_remedy() {
     let mut world = Looks::of(&[approver("bob")]);
     let elsewhere = subscription("x@example.com", Some(r#"{"approver":["bob@example.com"]}"#));
     let mut open = subscription("büro@example.com", None);
@@ -493,7 +493,7 @@ fn each_finding_says_what_is_wrong_where_and_what_to_do() {
 }
 
 #[test]
-fn an_open_review_is_sent_to_whoever_was_asked_and_has_not_voted() {
+fn an_open_review_is_sent_to_those_who_were_notified_and_have_not_voted() {
     type Change = fn(&mut Request, &mut Approver);
     #[rustfmt::skip]
     let table: [(&str, Change, bool); 7] = [
@@ -538,8 +538,8 @@ fn name_pattern() -> impl Strategy<Value = Option<String>> {
 }
 
 proptest! {
-    /// Whatever is subscribed when: nothing is sent while somebody else could read it, and what is said of an
-    /// approver is what the newest look saw.
+    /// For any subscriptions at any time: nothing is sent while somebody else could read it, and
+    /// what is said of an approver is what the newest look saw.
     #[test]
     fn nothing_is_sent_that_somebody_else_could_read(
         looks in prop::collection::vec((prop::collection::vec(policy(), 0..4), 1_i64..1200), 1..8)

@@ -18,10 +18,10 @@ use super::observe::Waits;
 use crate::error::Error;
 use crate::tables::{Approvers, Link};
 
-/// A link with what it opens.
+/// A link and what it opens.
 pub(super) struct Opened {
     pub(super) link: Link,
-    /// Which of the request's reviews.
+    /// The number of the request's review.
     pub(super) review: u64,
     pub(super) request: Request,
     pub(super) approver: Approver,
@@ -48,14 +48,14 @@ impl Votes {
         Ok(opened.view(held.as_ref(), now))
     }
 
-    /// Finds what a token opens, and which of several requests by what was typed; none where it opens
-    /// nothing. Reads the same either way, so that it takes as long.
+    /// Finds the review for a token; for several requests, the typed characters choose one. `None`
+    /// if the token opens nothing. Both cases read the same items, so that they take the same time.
     pub(super) async fn open(
         &self,
         token: &str,
         typed: &str,
     ) -> Result<Option<Opened>, Arc<Error>> {
-        // What is no token at all is looked for like one that nobody has.
+        // A malformed token is looked up like an unknown one.
         let token = Token::from_link(token).unwrap_or_else(|_| Token::new([0; 32]));
         let hash = token.hash();
         let link = self.links.link(&hash).await?;
@@ -65,7 +65,7 @@ impl Votes {
         if named.is_empty() {
             match "vpce-00000000".parse() {
                 Ok(id) => named.push((id, 0)),
-                // It is one.
+                // The id is well-formed.
                 Err(_) => return Ok(None),
             }
         }
@@ -81,7 +81,7 @@ impl Votes {
         for (id, review) in &named {
             match items.request(id) {
                 Ok(request) => listed.extend(request.map(|request| (request, *review))),
-                // It stops none of the others.
+                // It does not stop the others.
                 Err(error) if named.len() > 1 => self.log.failure(&error.into(), Some(id)),
                 Err(error) => return Err(error.into()),
             }
@@ -129,12 +129,12 @@ impl Opened {
         }
     }
 
-    /// Whether the link is of no more use, however long it lives.
+    /// Whether the link can no longer be used, even though it has not expired.
     pub(super) fn is_used_up(&self) -> bool {
         is_used_up(&self.request, &self.approver, &self.approvers.list)
     }
 
-    /// How what it opens stands, for a link that is neither used up nor out of time.
+    /// The view of the review, for a link that is neither used up nor expired.
     pub(super) fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> View {
         view(
             self.request,

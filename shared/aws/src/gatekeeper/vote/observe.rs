@@ -1,4 +1,4 @@
-//! Asking EC2 for a vote's sake, as long as whoever votes waits.
+//! Asks EC2 about a vote's connection, for as long as the voter waits.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,29 +14,29 @@ use crate::clock::{Clock, Deadline};
 use crate::ec2::{Connections, Listed, Services};
 use crate::error::Error;
 
-/// For how long whoever votes waits for EC2 to say what is, and then for it to do what was decided; and for
-/// all of it. What is not done by then is done by reconcile.
-const PATIENCE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
-/// Slack shows an error after three seconds, all told.
-const PATIENCE_IN_SLACK: (Duration, Duration) =
+/// How long a voter waits for one call to EC2, and for all of them. If they take longer, reconcile
+/// does the rest.
+const TIMEOUTS: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(8));
+/// Slack shows an error after three seconds in all.
+const TIMEOUTS_IN_SLACK: (Duration, Duration) =
     (Duration::from_millis(700), Duration::from_millis(1700));
 
-/// For how long whoever votes waits.
+/// How long a voter waits.
 #[derive(Clone, Copy)]
 pub(super) struct Waits {
-    /// For each thing.
+    /// For each call.
     each: Duration,
-    /// Until when, all told.
+    /// The end of all calls.
     pub(super) end: Timestamp,
 }
 
-/// What EC2 said when it was asked for a vote's sake.
+/// EC2's answers about a vote's connection.
 pub(super) struct Observed {
-    /// The managed services; none if EC2 did not say.
+    /// The managed services; `None` if EC2 did not say.
     pub(super) managed: Option<Arc<[ServiceId]>>,
-    /// The connection, none if EC2 does not list it; or why its answer cannot be relied upon.
+    /// The connection, or `None` if EC2 does not list it; or why its answer cannot be used.
     pub(super) connection: Result<Option<Connection>, Unrecorded>,
-    /// Not later than it was asked.
+    /// A time that is not later than the call.
     pub(super) seen_at: Timestamp,
 }
 
@@ -52,21 +52,21 @@ pub(in super::super) struct Observer {
 impl Waits {
     pub(super) fn new(channel: Channel, clock: &Clock) -> Self {
         let (each, all) = match channel {
-            Channel::Slack => PATIENCE_IN_SLACK,
-            Channel::Email | Channel::Iam => PATIENCE,
+            Channel::Slack => TIMEOUTS_IN_SLACK,
+            Channel::Email | Channel::Iam => TIMEOUTS,
         };
         let end = Deadline::after(clock, all).0;
         Self { each, end }
     }
 
-    /// Until when the next thing is waited for.
+    /// When the next call has to be finished.
     pub(super) fn until(self, clock: &Clock) -> Timestamp {
         Deadline::after(clock, self.each).0.min(self.end)
     }
 }
 
 impl Observed {
-    /// What is known where EC2 said nothing.
+    /// What is known if EC2 did not answer.
     pub(super) fn silent(seen_at: Timestamp) -> Self {
         Self {
             managed: None,
@@ -77,8 +77,8 @@ impl Observed {
 }
 
 impl Observer {
-    /// The services that are looked after; none if EC2 does not say so in time. Nobody is kept from
-    /// looking for that.
+    /// The managed services; `None` if EC2 does not list them in time. Nobody is refused a vote for
+    /// that reason.
     pub(super) async fn managed(&self, waits: Waits) -> Option<Arc<[ServiceId]>> {
         let asked = self.services.managed_services();
         match self.clock.until_done(waits.until(&self.clock), asked).await {
@@ -116,7 +116,7 @@ impl Observer {
         }
     }
 
-    /// Has EC2 asked as long as whoever votes waits; none if it does not answer by then, or not at all.
+    /// Waits for EC2 as long as the voter waits; `None` if it does not answer by then, or fails.
     async fn in_time<T>(
         &self,
         endpoint_id: &EndpointId,
@@ -137,7 +137,8 @@ impl Observer {
         }
     }
 
-    /// The connection as EC2 lists it, by itself or among its consumer's; none if neither.
+    /// The connection, listed by its id or among its consumer's connections; `None` if EC2 lists it
+    /// in neither way.
     async fn listed_for(
         &self,
         request: &Request,
@@ -158,7 +159,7 @@ impl Observer {
     }
 }
 
-/// An endpoint's connection from what EC2 listed; none if it is not there.
+/// An endpoint's connection from EC2's list; `None` if it is not there.
 fn read_from(listed: Listed, id: &EndpointId) -> Result<Option<Connection>, Unrecorded> {
     let is_listed = |connection: &&Connection| connection.endpoint_id == *id;
     let connection = listed.connections.iter().find(is_listed).cloned();
@@ -181,7 +182,7 @@ mod tests {
     use gatekeeper_core::listing::Unreadable;
 
     #[test]
-    fn what_ec2_lists_is_voted_on_only_where_it_can_be_read() {
+    fn a_vote_needs_a_readable_answer_from_ec2() {
         let id: EndpointId = "vpce-00000000000000003".parse().unwrap();
         let connection = |id: &str, state: &str| Connection {
             service_id: "vpce-svc-0a1b2c3d4e5f60718".parse().unwrap(),
@@ -191,7 +192,7 @@ mod tests {
             state: state.to_owned().into(),
             created_at: None,
         };
-        // A name that is no id stands for one that cannot be read.
+        // A malformed id stands for an entry that cannot be read.
         let unreadable_one = |id: &&str| Unreadable {
             name: (*id).to_owned(),
             service_id: None,
@@ -221,7 +222,8 @@ mod tests {
         assert_eq!(read(&[], &["?"]), Err(Unrecorded::Unreadable));
         let listed = Some(waits.clone());
         assert_eq!(read(std::slice::from_ref(&waits), &["?"]), Ok(listed));
-        // Listed twice, once in a way that cannot be read: that may be the one that counts.
+        // It is listed twice, once in a form that cannot be read: that one may be the one that
+        // counts.
         assert_eq!(read(&[waits], &[id.as_str()]), Err(Unrecorded::Unreadable));
         let state = ConnectionState::Unknown("hibernating".to_owned());
         let odd = connection(id.as_str(), "hibernating");

@@ -1,71 +1,70 @@
-//! Who votes, and what they are told.
+//! Voters and the answers that they get.
 
 use gatekeeper_core::approver::{Ineligible, SlackUserId};
 use gatekeeper_core::ballot::{Listed, RequestDetails};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::vote::{Channel, Unrecorded};
 
-/// Who votes, and how we know.
+/// A voter, and how we know who it is.
 #[derive(Clone)]
 pub enum Voter {
-    /// Whoever the link was sent to.
+    /// The approver to whom the link was sent.
     Link {
-        /// The token, as it stands in the link that was opened.
+        /// The token of the link.
         token: String,
-        /// The last characters of the endpoint's id, as they were typed: no machine does.
+        /// The last characters of the endpoint's id, typed by a person: no scanner types them.
         typed: String,
     },
     /// A person in Slack, whose signature was checked.
     Slack {
-        /// Who.
         user: SlackUserId,
-        /// Which connection the button was for.
+        /// The connection that the button was for.
         endpoint_id: EndpointId,
-        /// Which of its reviews.
+        /// The number of its review.
         review: u64,
     },
     /// A caller of AWS, as STS names them.
     Iam {
         /// The caller's ARN.
         arn: String,
-        /// Which connection.
         endpoint_id: EndpointId,
     },
 }
 
-/// What became of a vote.
+/// The result of a vote.
 #[derive(Debug, Clone)]
 pub enum Voted {
     /// It is recorded, and more approvals are needed.
     Waiting(Box<RequestDetails>),
-    /// It decided, and EC2 has done it.
+    /// It decided, and EC2 has carried it out.
     Decided(Box<RequestDetails>),
-    /// It decided; that is recorded, and EC2 will be asked again until it has done it.
+    /// It decided. That is recorded, and EC2 is asked again until it has carried it out.
     Recorded(Box<RequestDetails>),
-    /// It decided, and came to nothing: something else had happened meanwhile.
+    /// It decided, but had no effect: something else had happened meanwhile.
     Overtaken(Box<RequestDetails>),
-    /// Nothing was recorded, and it can be cast again.
+    /// Nothing was recorded, and the vote can be cast again.
     Unrecorded(Unrecorded, Box<RequestDetails>),
-    /// They had said so before, or may not say it any more.
+    /// The approver had voted so before, or may no longer vote so.
     Already(Box<RequestDetails>),
-    /// It was decided, or over, before.
+    /// The review was decided, or over, before.
     TooLate(Box<RequestDetails>),
-    /// They may not decide this one.
+    /// The approver may not decide this review.
     Ineligible(Ineligible, Box<RequestDetails>),
-    /// Its service is not looked after any more.
+    /// The service is no longer managed.
     Unmanaged(Box<RequestDetails>),
-    /// What they typed is not the end of the endpoint's id.
+    /// The typed characters are not the end of the endpoint's id.
     Mistyped(Box<RequestDetails>),
-    /// Their link, or the review's time, is over.
+    /// The link has expired, or the review's time is over.
     Expired,
-    /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
+    /// The link or the review does not exist, or is of no more use, or its recipient is no longer
+    /// an approver.
     Invalid,
-    /// They are no approver.
+    /// The voter is no approver.
     NotAnApprover,
 }
 
 impl Voted {
-    /// With the other requests that a link lists.
+    /// Adds the other requests that a link lists.
     pub(super) fn listing(mut self, others: Vec<Listed>) -> Self {
         match &mut self {
             Self::Waiting(details)
@@ -95,7 +94,7 @@ impl Voter {
 }
 
 impl std::fmt::Debug for Voter {
-    /// Without the token.
+    /// Leaves out the token.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Link { .. } => f.write_str("Link(…)"),
