@@ -258,19 +258,19 @@ def reserving_says_what_quota_it_takes(stack):
     besides = reserved - int(stack.parameters.get("ApprovalsBurst", parameters["ApprovalsBurst"]["Default"]))
     texts = {
         "the parameter": " ".join(parameters["ReserveConcurrency"]["Description"].split()),
-        "README.md": (ROOT / "README.md").read_text(encoding="utf-8"),
+        "docs/configuration.md": (ROOT / "docs/configuration.md").read_text(encoding="utf-8"),
         "examples/README.md": (ROOT / "examples/README.md").read_text(encoding="utf-8"),
     }
     needed = besides + UNRESERVED
     wanted = [
         ("the parameter", f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all"),
         ("the parameter", f"or + {needed} with Slack" if stack.slack else f"is below ApprovalsBurst + {needed},"),
-        ("README.md", f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},"),
+        ("docs/configuration.md", f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},"),
     ]
     if not stack.parameters:
         wanted += [
             ("the parameter", f"below {reserved + UNRESERVED} by default"),
-            ("README.md", f"({reserved + UNRESERVED} by default)"),
+            ("docs/configuration.md", f"({reserved + UNRESERVED} by default)"),
             ("examples/README.md", f"below {reserved + UNRESERVED},"),
         ]
     for place, words in wanted:

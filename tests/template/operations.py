@@ -126,11 +126,11 @@ def each_alarm_is_explained(stack):
 
 
 @check
-def each_parameter_is_in_the_readme(stack):
-    table = source("README.md").split("| parameter | default | |", 1)[1].split("\n\n", 1)[0]
+def each_parameter_is_documented(stack):
+    table = source("docs/configuration.md").split("| parameter | default | |", 1)[1].split("\n\n", 1)[0]
     named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     for name in sorted(named ^ set(stack.template["Parameters"])):
-        yield f"{name} is missing in README's table, or there is no such parameter"
+        yield f"{name} is missing in the table of docs/configuration.md, or there is no such parameter"
 
 
 @check
@@ -145,7 +145,7 @@ def what_was_stopped_can_be_started(stack):
 @check
 def outputs_that_are_told_of_are_there(stack):
     outputs = stack.template["Outputs"]
-    for document in ("docs/operations.md", "docs/regions.md", "docs/approvals.md", "README.md"):
+    for document in ("docs/operations.md", "docs/regions.md", "docs/approvals.md", "docs/policy.md", "README.md"):
         # In commands by the function `output`, which the document defines; in words as "output `Name`".
         text = source(document)
         for name in re.findall(r"\boutput ([A-Z]\w+)", text) + re.findall(r"outputs? `(\w+)`", text):

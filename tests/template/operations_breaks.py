@@ -73,7 +73,7 @@ def _(template):
 breaks("each_alarm_is_explained", "one that is gone")(without_alarm("UndecidedAlarm"))
 
 
-@breaks("each_parameter_is_in_the_readme", "a new one")
+@breaks("each_parameter_is_documented", "a new one")
 def _(template):
     template["Parameters"]["New"] = template["Parameters"]["Rollout"]
 
