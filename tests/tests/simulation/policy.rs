@@ -1,5 +1,5 @@
-//! The policy in the table, and a judge of our own, written from README.md's promises and not from
-//! the product's code.
+//! The policy as it stands in the table, and a judge of our own, written from what docs/policy.md promises
+//! and not from the product's code.
 
 use std::collections::BTreeMap;
 
@@ -298,7 +298,7 @@ fn texts(value: &Value) -> Option<Vec<String>> {
     texts.map(|text| Some(text.as_str()?.to_owned())).collect()
 }
 
-/// Whether an item has only what README.md documents, in the documented types.
+/// Whether an item has nothing but what docs/policy.md documents, in the documented types.
 fn is_sound(rule: &str, item: &Value) -> bool {
     let Some(fields) = item.as_object() else {
         return false;

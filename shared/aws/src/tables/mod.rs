@@ -1,30 +1,4 @@
-//! The two tables. No DynamoDB type leaves this module.
-//!
-//! | table | partition key | sort key | item |
-//! | --- | --- | --- | --- |
-//! | allowlist | `service_id`: `vpce-svc-…` or `*` | `rule`: `allow#<principal>`, `deny#<principal>` | an entry |
-//! | | | `settings` | a service's settings |
-//! | | `approvers` | `approver#<e-mail address>` | an approver |
-//! | | `acknowledgements` | `<finding>#<service>` | who acknowledged a finding; read only |
-//! | requests | `pk`: `vpce-…` | `sk`: `request` | a request |
-//! | | | `history#00000001` … | its history, one row for each transition |
-//! | | `prompt#vpce-…` | `00000001#C…` … | a review's message in a Slack channel |
-//! | | `prompts#<service>#<account>` | `C…` | which of an account's reviews were shown in a Slack channel at once, and which wait to be shown together |
-//! | | `notice#<announcement id>` | `notice` | a message in Slack that shows an announcement |
-//! | | `usage#<service>#<account>` | `usage` | the endpoints that count against `max_connections` |
-//! | | `link#<hash of a token>` | `link` | the approver and the requests of a link |
-//! | | `unexpected-keys#<scope>` | `unexpected-keys` | the allowlist items of a scope whose keys judging does not read |
-//! | | `held-email#vpce-…` | `held-email` | whether a review's approval e-mail is held, or until when it was |
-//! | | `outbox#0` … `outbox#f` | an endpoint's id and its request's revision, or a finding's message | the messages of one write that are not sent yet |
-//! | | `allowance#<approver>` | `allowance` | how many e-mails an address got recently |
-//! | | `grouping#<service>#<account>` | `email` | which e-mails about an account's reviews were sent at once, and when others are sent together |
-//! | | `refused` | an item of the outbox | an item with a message that SNS refused for good |
-//! | | `state` | `approval-email` | who is subscribed to approval e-mail, by which filter, and whom nothing reaches |
-//! | | | `reconcile` | where a reconcile whose time was up stopped |
-//! | | | `managed#<service>` | since when a service has been looked through |
-//! | | | `watch#<service>` | the findings of a service, current and past |
-//!
-//! The index `open` of the requests table holds every request that is not gone, by service.
+//! The two tables. ARCHITECTURE.md lists their items. No DynamoDB type leaves this module.
 //!
 //! Access is divided by subject, so that the holder of one of these structs can touch nothing else.
 //! Each is made of a `Db`, which knows its step:
