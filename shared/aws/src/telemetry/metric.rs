@@ -1,6 +1,23 @@
 //! All that is measured.
 
-use super::Unit;
+/// The unit of a metric's value.
+#[derive(Debug, Clone, Copy)]
+pub enum Unit {
+    /// A number of things.
+    Count,
+    Milliseconds,
+    Seconds,
+}
+
+impl Unit {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Seconds => "Seconds",
+        }
+    }
+}
 
 /// Declares the metrics: the name, which is the value's own; what it counts in; the names of its dimensions.
 macro_rules! metrics {

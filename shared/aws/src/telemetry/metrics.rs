@@ -15,25 +15,6 @@ const NAMESPACE: &str = "PrivateLinkGatekeeper";
 /// The dimension that every metric has.
 const STACK: &str = "stack";
 
-/// The unit of a metric's value.
-#[derive(Debug, Clone, Copy)]
-pub enum Unit {
-    /// A number of things.
-    Count,
-    Milliseconds,
-    Seconds,
-}
-
-impl Unit {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Milliseconds => "Milliseconds",
-            Self::Seconds => "Seconds",
-        }
-    }
-}
-
 /// Writes metrics.
 #[derive(Debug, Clone)]
 pub struct Metrics {

@@ -18,8 +18,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 pub(crate) use failures::log_failure;
 use lines::{Lines, is_invocation};
-pub use metric::Metric;
-pub use metrics::{Dimension, Metrics, Unit};
+pub use metric::{Metric, Unit};
+pub use metrics::{Dimension, Metrics};
 
 /// The targets of our own crates begin with this.
 const OWN: &str = "gatekeeper";
