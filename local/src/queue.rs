@@ -15,13 +15,13 @@ pub struct Queue {
     visibility: Duration,
     max_receives: u32,
     inner: Mutex<Inner>,
-    mischief: Mutex<Option<(Mischief, fastrand::Rng)>>,
+    faults: Mutex<Option<(DeliveryFaults, fastrand::Rng)>>,
 }
 
 /// What may happen to a message between whoever sends it and the queue: SNS and EventBridge promise
 /// none of it away, and some of it is what they do. Each is a chance from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Mischief {
+pub struct DeliveryFaults {
     /// It never arrives.
     pub drop: f64,
     /// It arrives twice.
@@ -61,14 +61,14 @@ impl Queue {
             visibility,
             max_receives,
             inner: Mutex::default(),
-            mischief: Mutex::default(),
+            faults: Mutex::default(),
         }
     }
 
     /// Has messages that are sent from now on suffer; the same seed, the same sufferings.
-    pub fn set_mischief(&self, mischief: Mischief, seed: u64) {
-        let mischief = Some((mischief, fastrand::Rng::with_seed(seed)));
-        *self.mischief.lock().unwrap_or_else(PoisonError::into_inner) = mischief;
+    pub fn set_delivery_faults(&self, faults: DeliveryFaults, seed: u64) {
+        let faults = Some((faults, fastrand::Rng::with_seed(seed)));
+        *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -87,15 +87,15 @@ impl Queue {
             receives: 0,
             visible_at: now,
         };
-        let mut mischief = self.mischief.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some((mischief, chance)) = mischief.as_mut() else {
+        let mut faults = self.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((faults, chance)) = faults.as_mut() else {
             inner.messages.push_back(message);
             return id;
         };
-        let copies = if chance.f64() < mischief.drop {
+        let copies = if chance.f64() < faults.drop {
             0
         } else {
-            1 + u32::from(chance.f64() < mischief.duplicate)
+            1 + u32::from(chance.f64() < faults.duplicate)
         };
         for copy in 0..copies {
             let mut message = message.clone();
@@ -103,9 +103,9 @@ impl Queue {
                 // A message that its sender sent twice has two ids.
                 message.id.push_str("-again");
             }
-            let delay = mischief.delay.mul_f64(chance.f64());
+            let delay = faults.delay.mul_f64(chance.f64());
             message.visible_at = now.checked_add(delay).unwrap_or(now);
-            if chance.f64() < mischief.reorder {
+            if chance.f64() < faults.reorder {
                 inner.messages.push_front(message);
             } else {
                 inner.messages.push_back(message);
@@ -199,20 +199,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mischief_is_the_same_for_the_same_seed() {
+    fn delivery_faults_are_the_same_for_the_same_seed() {
         let arrivals = |seed| {
             let queue = Queue::new(
                 Clock::manual(Timestamp::UNIX_EPOCH),
                 Duration::from_secs(1),
                 5,
             );
-            let mischief = Mischief {
+            let faults = DeliveryFaults {
                 drop: 0.3,
                 duplicate: 0.3,
                 delay: Duration::ZERO,
                 reorder: 0.3,
             };
-            queue.set_mischief(mischief, seed);
+            queue.set_delivery_faults(faults, seed);
             for n in 0..50 {
                 queue.send(n.to_string());
             }

@@ -566,7 +566,7 @@ for ALARM in (
     "UnexpectedPolicyKeysAlarm",
     "IgnoredSettingsAlarm",
     "ApproversEnteredTwiceAlarm",
-    "UnheardTopicsAlarm",
+    "UnsubscribedTopicsAlarm",
     "ApproversNotReachedAlarm",
     "ApprovalEmailHeldAlarm",
     "ApprovalEmailElsewhereAlarm",
@@ -603,7 +603,7 @@ for ALARM in (
     "UnexpectedPolicyKeysAlarm",
     "UnfinishedServicesAlarm",
     "IgnoredSettingsAlarm",
-    "UnheardTopicsAlarm",
+    "UnsubscribedTopicsAlarm",
     "UnmanagedServicesAlarm",
     "UnnotifiedServicesAlarm",
 ):

@@ -104,7 +104,7 @@ FOUND = (
     "UndecidableReviews",
     "UnexpectedPolicyKeys",
     "UnfinishedServices",
-    "UnheardTopics",
+    "UnsubscribedTopics",
     "UnmanagedServices",
     "UnnotifiedServices",
 )

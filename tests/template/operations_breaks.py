@@ -32,7 +32,7 @@ replaced(
     '"OldestUndecidedSeconds","stack","${AWS::StackName}"',
     '"OldestUndecidedSeconds","stack","other"',
 )
-replaced(MEASURED, "what nobody writes", '"UnheardTopics"', '"DeafTopics"')
+replaced(MEASURED, "what nobody writes", '"UnsubscribedTopics"', '"OtherTopics"')
 replaced(MEASURED, "a search for all stacks", 'stack=\\"${AWS::StackName}\\"', "")
 replaced(MEASURED, "a queue by name", '"${ConnectionsQueue.QueueName}"', '"connections"')
 replaced(MEASURED, "another Region", '"region":"${AWS::Region}"', '"region":"us-east-1"')

@@ -55,8 +55,8 @@ pub fn longest(finding: Finding) -> Option<SignedDuration> {
         | Finding::AllowlistEmpty
         | Finding::NoLongerManaged
         | Finding::TransitGatewayAttachments
-        | Finding::AnnouncementsUnheard
-        | Finding::AlarmsUnheard => DAYS,
+        | Finding::AnnouncementsUnsubscribed
+        | Finding::AlarmsUnsubscribed => DAYS,
     };
     Some(SignedDuration::from_hours(24 * days))
 }

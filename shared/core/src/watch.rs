@@ -37,9 +37,9 @@ pub enum Finding {
     /// Items of the allowlist that concern the service have keys that judging does not read.
     UnexpectedPolicyKeys,
     /// Nobody is subscribed to the topic for announcements.
-    AnnouncementsUnheard,
+    AnnouncementsUnsubscribed,
     /// Nobody is subscribed to the topic for alarms.
-    AlarmsUnheard,
+    AlarmsUnsubscribed,
 }
 
 /// What was looked for: each finding, and its evidence; `None` if the finding does not apply.
@@ -60,8 +60,8 @@ impl Finding {
         Self::NoLongerManaged,
         Self::TransitGatewayAttachments,
         Self::UnexpectedPolicyKeys,
-        Self::AnnouncementsUnheard,
-        Self::AlarmsUnheard,
+        Self::AnnouncementsUnsubscribed,
+        Self::AlarmsUnsubscribed,
     ];
 
     /// The finding with this name.
@@ -88,8 +88,8 @@ impl Finding {
             Self::NoLongerManaged => "no_longer_managed",
             Self::TransitGatewayAttachments => "transit_gateway_attachments",
             Self::UnexpectedPolicyKeys => "unexpected_policy_keys",
-            Self::AnnouncementsUnheard => "announcements_unheard",
-            Self::AlarmsUnheard => "alarms_unheard",
+            Self::AnnouncementsUnsubscribed => "announcements_unsubscribed",
+            Self::AlarmsUnsubscribed => "alarms_unsubscribed",
         }
     }
 
@@ -108,8 +108,11 @@ impl Finding {
 
     /// Whether a topic has no subscribers, so that people are not notified of what they must know.
     #[must_use]
-    pub fn is_unheard(self) -> bool {
-        matches!(self, Self::AnnouncementsUnheard | Self::AlarmsUnheard)
+    pub fn is_unsubscribed(self) -> bool {
+        matches!(
+            self,
+            Self::AnnouncementsUnsubscribed | Self::AlarmsUnsubscribed
+        )
     }
 
     /// What it means, in one sentence.
@@ -165,11 +168,11 @@ impl Finding {
                  does not read. An allow among them lets nobody in; whom a deny among them may mean \
                  is rejected where that is certain, and waits otherwise."
             }
-            Self::AnnouncementsUnheard => {
+            Self::AnnouncementsUnsubscribed => {
                 "No subscription to the topic for announcements but Gatekeeper's own is confirmed: \
                  nobody is told of decisions and reviews."
             }
-            Self::AlarmsUnheard => {
+            Self::AlarmsUnsubscribed => {
                 "No subscription to the topic for alarms is confirmed: nobody is told when Gatekeeper \
                  does not work."
             }
@@ -222,11 +225,11 @@ impl Finding {
                 "The log of the function reconcile names each item and what to write instead. Write the \
                  right item first, then delete the wrong one."
             }
-            Self::AnnouncementsUnheard => {
+            Self::AnnouncementsUnsubscribed => {
                 "Subscribe somebody to the topic in the stack's output AnnouncementsTopicArn, and have \
                  them confirm."
             }
-            Self::AlarmsUnheard => {
+            Self::AlarmsUnsubscribed => {
                 "Subscribe somebody to the topic in the stack's output AlarmsTopicArn, and have them \
                  confirm."
             }
@@ -305,11 +308,11 @@ pub fn look(facts: &ServiceFacts, topic: Option<&str>) -> Seen {
         alarms,
     } = facts.subscribed;
     for (finding, subscribed) in [
-        (Finding::AnnouncementsUnheard, announcements),
-        (Finding::AlarmsUnheard, alarms),
+        (Finding::AnnouncementsUnsubscribed, announcements),
+        (Finding::AlarmsUnsubscribed, alarms),
     ] {
-        let unheard = subscribed.map(|subscribed| !subscribed);
-        note(finding, unheard, "no confirmed subscription");
+        let unsubscribed = subscribed.map(|subscribed| !subscribed);
+        note(finding, unsubscribed, "no confirmed subscription");
     }
     if let Some(principals) = &facts.principals {
         // All of them, so that somebody who acknowledges that anybody may connect has seen who else
@@ -428,11 +431,11 @@ mod tests {
         );
         assert_eq!(
             found(|f| f.subscribed.announcements = Some(false)),
-            [Finding::AnnouncementsUnheard]
+            [Finding::AnnouncementsUnsubscribed]
         );
         assert_eq!(
             found(|f| f.subscribed.alarms = Some(false)),
-            [Finding::AlarmsUnheard]
+            [Finding::AlarmsUnsubscribed]
         );
     }
 

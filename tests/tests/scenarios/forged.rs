@@ -205,7 +205,7 @@ async fn a_forged_alarm_shows_nothing_and_a_real_one_is_shown_once() {
         "acceptance_not_required",
         "anyone_may_ask",
         "no_longer_managed",
-        "alarms_unheard",
+        "alarms_unsubscribed",
     ];
     for finding in findings {
         for kind in [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Status;
 use gatekeeper_local::demo;
-use gatekeeper_local::queue::Mischief;
+use gatekeeper_local::queue::DeliveryFaults;
 use gatekeeper_local::world::World;
 use local_aws::{Caller, ConnectionEvent, NewEndpoint, State};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,13 +28,13 @@ async fn whatever_happens_to_events_everything_is_decided_within_one_period() {
             .put_notification(SERVICE, &world.notification_topic, ConnectionEvent::ALL)
             .unwrap();
         world.ec2.set_options(|options| options.cloudtrail = true);
-        let mischief = Mischief {
+        let faults = DeliveryFaults {
             drop: 0.4,
             duplicate: 0.4,
             delay: Duration::from_secs(600),
             reorder: 0.5,
         };
-        world.queue.set_mischief(mischief, seed);
+        world.queue.set_delivery_faults(faults, seed);
         let mut chance = fastrand::Rng::with_seed(seed);
         let mut made = Vec::new();
         for _ in 0..12 {

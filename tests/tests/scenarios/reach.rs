@@ -606,7 +606,7 @@ async fn the_stacks_own_queue_does_not_count_as_a_subscriber() {
     unsubscribe_as_owner(&world, &arn);
 
     // Only the queue of the function `slack` is left of the announcements' subscribers.
-    assert_eq!(announced(&world, "announcements_unheard"), (0, 0));
+    assert_eq!(announced(&world, "announcements_unsubscribed"), (0, 0));
     let reader = world.sns.subscriptions();
     let reader = reader
         .iter()
@@ -616,14 +616,14 @@ async fn the_stacks_own_queue_does_not_count_as_a_subscriber() {
     let left = left.filter(|it| it.topic_arn == world.announcements_topic);
     assert_eq!(left.map(|it| it.endpoint).collect::<Vec<_>>(), [QUEUE]);
     runs(&world, 2).await;
-    assert_eq!(announced(&world, "announcements_unheard"), (1, 0));
+    assert_eq!(announced(&world, "announcements_unsubscribed"), (1, 0));
     // Somebody else's queue counts as a subscriber.
     by_queue(
         &world.announcements_topic,
         "arn:aws:sqs:us-east-1:111122223333:tickets",
     );
     runs(&world, 1).await;
-    assert_eq!(announced(&world, "announcements_unheard"), (1, 1));
+    assert_eq!(announced(&world, "announcements_unsubscribed"), (1, 1));
 }
 
 /// Only its owner can end a queue's subscription.

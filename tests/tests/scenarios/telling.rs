@@ -10,8 +10,8 @@ fn measured(world: &World, name: &str) -> Option<f64> {
     world.gatekeeper(Function::Reconcile).metrics().last(name)
 }
 
-fn unheard(world: &World) -> Option<f64> {
-    world.announcements().metrics().last("UnheardTopics")
+fn unsubscribed(world: &World) -> Option<f64> {
+    world.announcements().metrics().last("UnsubscribedTopics")
 }
 
 /// How often the findings about topics were announced to begin and to end.
@@ -50,19 +50,19 @@ fn unsubscribe(world: &World, topic: &str) {
 async fn a_topic_without_subscribers_is_measured_and_announced_to_the_others_subscribers() {
     let world = watching(SOUND).await;
     runs(&world, 3).await;
-    assert_eq!(announced(&world, "alarms_unheard"), (1, 0), "once");
-    assert_eq!(unheard(&world), Some(1.0));
+    assert_eq!(announced(&world, "alarms_unsubscribed"), (1, 0), "once");
+    assert_eq!(unsubscribed(&world), Some(1.0));
     subscribe(&world, ":alarms", "ops@example.com");
     runs(&world, 2).await;
-    assert_eq!(announced(&world, "alarms_unheard"), (1, 1));
-    assert_eq!(unheard(&world), Some(0.0));
+    assert_eq!(announced(&world, "alarms_unsubscribed"), (1, 1));
+    assert_eq!(unsubscribed(&world), Some(0.0));
     assert_eq!(measured(&world, "BypassedServices"), Some(0.0));
     assert_eq!(measured(&world, "RevocationsHeld"), Some(0.0));
 
     // Only the metric shows that.
     unsubscribe(&world, ":announcements");
     runs(&world, 1).await;
-    assert_eq!(unheard(&world), Some(1.0));
+    assert_eq!(unsubscribed(&world), Some(1.0));
 }
 
 #[tokio::test]
@@ -75,14 +75,14 @@ async fn a_topic_that_cannot_be_looked_at_neither_has_nor_lacks_subscribers() {
         .sns
         .inject(Fault::new(action, FaultKind::Unauthorized).always());
     runs(&world, 2).await;
-    assert_eq!(announced(&world, "alarms_unheard"), (1, 0));
-    assert_eq!(unheard(&world), Some(1.0), "as before");
+    assert_eq!(announced(&world, "alarms_unsubscribed"), (1, 0));
+    assert_eq!(unsubscribed(&world), Some(1.0), "as before");
     let metrics = world.announcements().metrics();
     let forbidden = ("error_type", "Permanent.Forbidden");
     assert_eq!(metrics.last_of("StepFailures", forbidden), Some(1.0));
     world.sns.clear_faults();
     runs(&world, 1).await;
-    assert_eq!(announced(&world, "alarms_unheard"), (1, 1));
+    assert_eq!(announced(&world, "alarms_unsubscribed"), (1, 1));
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn topics_are_not_checked_if_no_topic_for_alarms_is_named() {
     let world = world_of(OPEN).await;
     unsubscribe(&world, ":announcements");
     runs(&world, 1).await;
-    assert_eq!(unheard(&world), Some(0.0));
+    assert_eq!(unsubscribed(&world), Some(0.0));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::gatekeeper::Voter;
 use gatekeeper_core::vote::{Ballot, Choice};
 use gatekeeper_local::in_process::Transport;
-use gatekeeper_local::queue::Mischief;
+use gatekeeper_local::queue::DeliveryFaults;
 use gatekeeper_local::world::{Options, PROVIDER, REGION, World};
 use local_aws::{
     Caller, ConnectionEvent, NewConnection, NewEndpoint, NewService, NewSubscription, State,
@@ -104,13 +104,13 @@ impl Schedule {
         recorded::keep(&world);
         wire.watch(&world);
         if chance.bool() {
-            let mischief = Mischief {
+            let faults = DeliveryFaults {
                 drop: chance.f64() / 2.0,
                 duplicate: chance.f64() / 2.0,
                 delay: Duration::from_secs(chance.u64(0..600)),
                 reorder: chance.f64() / 2.0,
             };
-            world.queue.set_mischief(mischief, chance.u64(..));
+            world.queue.set_delivery_faults(faults, chance.u64(..));
         }
         let bias = [0.0, 0.5, 0.9][chance.usize(0..3)];
         let mut schedule = Self {

@@ -532,11 +532,11 @@ fn a_hook_is_called_with_what_was_accepted_and_nothing_else() {
     let world = World::new();
     let arn = topic(&world);
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let (heard, sns) = (Arc::clone(&seen), world.sns.clone());
+    let (received, sns) = (Arc::clone(&seen), world.sns.clone());
     world.sns.set_on_publish(Some(Arc::new(move |published| {
         // It may look at what there is: nothing is locked.
         assert_eq!(sns.published().last(), Some(published));
-        heard.lock().unwrap().push(published.message.clone());
+        received.lock().unwrap().push(published.message.clone());
     })));
     world.sns.publish(&arn, &Message::new("one")).unwrap();
     assert!(world.sns.publish(&arn, &Message::new("")).is_err());

@@ -51,10 +51,10 @@ impl Look {
             Err(error) => return self.log_failure(&error),
         };
         // If no service is managed yet, the metric still shows the topics.
-        let mut unheard: BTreeSet<Finding> = BTreeSet::new();
+        let mut unsubscribed: BTreeSet<Finding> = BTreeSet::new();
         if known.watched.is_empty() && known.looked_through.is_empty() {
             let there = seen.iter().filter(|(_, evidence)| evidence.is_some());
-            unheard.extend(there.map(|(finding, _)| *finding));
+            unsubscribed.extend(there.map(|(finding, _)| *finding));
         }
         for service in known.looked_through {
             let watched = known.watched.entry(service);
@@ -81,15 +81,17 @@ impl Look {
             }
             let findings = &watched.findings;
             let standing = findings.standing.keys().copied();
-            let standing = standing.filter(|it| it.is_unheard() && !findings.is_acknowledged(*it));
-            unheard.extend(standing);
+            let standing =
+                standing.filter(|it| it.is_unsubscribed() && !findings.is_acknowledged(*it));
+            unsubscribed.extend(standing);
         }
-        self.measure(unheard.len());
+        self.measure(unsubscribed.len());
     }
 
-    fn measure(&self, unheard: usize) {
-        let unheard = f64::from(u32::try_from(unheard).unwrap_or(u32::MAX));
-        self.metrics.put(Metric::UnheardTopics, unheard, &[]);
+    fn measure(&self, unsubscribed: usize) {
+        let unsubscribed = f64::from(u32::try_from(unsubscribed).unwrap_or(u32::MAX));
+        self.metrics
+            .put(Metric::UnsubscribedTopics, unsubscribed, &[]);
     }
 
     /// Whether anybody is subscribed to each topic. An announcement of a topic without subscribers

@@ -89,7 +89,7 @@ metrics! {
     UndecidableReviews: Count ["account"],
     UnexpectedPolicyKeys: Count [],
     UnfinishedServices: Count [],
-    UnheardTopics: Count [],
+    UnsubscribedTopics: Count [],
     UnmanagedServices: Count [],
     UnnotifiedServices: Count [],
     Votes: Count ["choice"],
