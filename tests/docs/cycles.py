@@ -49,7 +49,11 @@ def modules_of(folder):
     skipped, modules = test_files(folder), {}
     for path in sorted(folder.rglob("*.rs")):
         relative = path.relative_to(folder)
-        if path in skipped or relative.parts[0] == "bin" or (relative.name == "main.rs" and (folder / "lib.rs").is_file()):
+        if (
+            path in skipped
+            or relative.parts[0] == "bin"
+            or (relative.name == "main.rs" and (folder / "lib.rs").is_file())
+        ):
             continue
         parts = list(relative.with_suffix("").parts)
         if parts[-1] in ("mod", "lib", "main"):
@@ -72,9 +76,9 @@ def leaves(tree, before=()):
                 item = ""
             else:
                 item += letter
-        for item in [*items, item]:
-            if item.strip():
-                yield from leaves(item, start)
+        for one in [*items, item]:
+            if one.strip():
+                yield from leaves(one, start)
         return
     path, _, name = tree.partition(" as ")
     parts = (*before, *[part.strip() for part in path.split("::")])

@@ -265,7 +265,10 @@ def reserving_says_what_quota_it_takes(stack):
     wanted = [
         ("the parameter", f"and {besides} with Slack" if stack.slack else f"ApprovalsBurst and {besides} in all"),
         ("the parameter", f"or + {needed} with Slack" if stack.slack else f"is below ApprovalsBurst + {needed},"),
-        ("docs/configuration.md", f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},"),
+        (
+            "docs/configuration.md",
+            f"with Slack + {needed} " if stack.slack else f"is below `ApprovalsBurst` + {needed},",
+        ),
     ]
     if not stack.parameters:
         wanted += [
