@@ -1,8 +1,8 @@
 //! Decides what to do about one connection now. This is the only place where decisions are made.
 //!
-//! [`next`] is pure and total. It gets the facts that were read and answers what to do:
+//! [`next`](fn@next) is pure and total. It gets the facts that were read and answers what to do:
 //!
-//! 1. [`plan`](fn@plan) compares the request with EC2: do nothing, leave it for now, judge it,
+//! 1. [`plan`](crate::plan::plan) compares the request with EC2: do nothing, leave it for now, judge it,
 //!    carry a decision out, or record what somebody else did.
 //! 2. Pending connections are judged (`waiting.rs`): the policy decides, or a review opens
 //!    (`review.rs`).
