@@ -14,7 +14,7 @@ use crate::quorum::{Tally, reason_of, tally};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::vote::{Ballot, Channel, Choice, Unrecorded};
 
-pub use view::{Listed, RequestDetails, View, is_used_up, view};
+pub use view::{Listed, RequestDetails, ReviewState, ReviewView, is_used_up, view};
 
 /// A vote that somebody casts, and the facts that only it needs.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::gatekeeper::{View, Voted, Voter};
+use gatekeeper_aws::gatekeeper::{ReviewState, ReviewView, Voter};
 use gatekeeper_connections::handler::BatchResponse;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::policy::{Effect, Rule};
@@ -440,7 +440,7 @@ pub(crate) fn withdrawal() -> Ballot {
     Ballot::new(Choice::Withdraw, "Too early.").unwrap()
 }
 
-pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted {
+pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> ReviewView {
     let gatekeeper = world.gatekeeper(Function::Approvals);
     let voted = gatekeeper.vote(voter, ballot, deadline(world)).await;
     world.announce().await.unwrap();
@@ -448,40 +448,34 @@ pub(crate) async fn vote(world: &World, voter: &Voter, ballot: &Ballot) -> Voted
 }
 
 /// The result of a vote, in a word.
-pub(crate) fn word(voted: &Voted) -> &'static str {
-    match voted {
-        Voted::Waiting(_) => "waiting",
-        Voted::Decided(_) => "decided",
-        Voted::Recorded(_) => "recorded",
-        Voted::Overtaken(_) => "overtaken",
-        Voted::Unrecorded(..) => "unrecorded",
-        Voted::Unmanaged(_) => "unmanaged",
-        Voted::Already(_) => "already",
-        Voted::TooLate(_) => "too late",
-        Voted::Ineligible(..) => "barred",
-        Voted::Mistyped(_) => "mistyped",
-        Voted::Expired => "expired",
-        Voted::Invalid => "invalid",
-        Voted::NotAnApprover => "no approver",
+pub(crate) fn word(view: &ReviewView) -> &'static str {
+    let state = match view {
+        ReviewView::Shown(state, _) => state,
+        ReviewView::Expired => return "expired",
+        ReviewView::Invalid => return "invalid",
+        ReviewView::NotAnApprover => return "no approver",
+    };
+    match state {
+        ReviewState::Open => "open",
+        ReviewState::Waiting => "waiting",
+        ReviewState::Decided | ReviewState::Done => "decided",
+        ReviewState::Recorded => "recorded",
+        ReviewState::Overtaken => "overtaken",
+        ReviewState::Unrecorded(_) => "unrecorded",
+        ReviewState::Unmanaged => "unmanaged",
+        ReviewState::Already => "already",
+        ReviewState::TooLate => "too late",
+        ReviewState::Ineligible(_) => "barred",
+        ReviewState::Mistyped => "mistyped",
     }
 }
 
 /// The view of a review, in a word.
 pub(crate) async fn look(world: &World, voter: &Voter) -> &'static str {
-    match world
-        .gatekeeper(Function::Approvals)
-        .view(voter)
-        .await
-        .unwrap()
-    {
-        View::Open(_) => "open",
-        View::Voted(_) => "voted",
-        View::Decided(_) => "decided",
-        View::Ineligible(..) => "barred",
-        View::Unmanaged(_) => "unmanaged",
-        View::Expired => "expired",
-        View::Invalid => "invalid",
-        View::NotAnApprover => "no approver",
+    let gatekeeper = world.gatekeeper(Function::Approvals);
+    match gatekeeper.view(voter).await.unwrap() {
+        ReviewView::Shown(ReviewState::Open, details) if details.own.is_some() => "voted",
+        view => word(&view),
     }
 }
 

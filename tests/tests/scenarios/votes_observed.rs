@@ -9,7 +9,7 @@ use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::{Method, Request, Response};
 use gatekeeper_aws::clients::Timeouts;
 use gatekeeper_aws::clock::{Clock, Deadline};
-use gatekeeper_aws::gatekeeper::{Voted, Voter};
+use gatekeeper_aws::gatekeeper::{ReviewState, ReviewView, Voter};
 use gatekeeper_core::request::{Cause, Status};
 use gatekeeper_core::vote::{Ballot, Unrecorded};
 use gatekeeper_local::function::Function;
@@ -88,9 +88,9 @@ fn title(response: &Response) -> String {
     format!("{} {title}", response.status)
 }
 
-fn told_why(voted: Voted) -> Unrecorded {
-    let why = match voted {
-        Voted::Unrecorded(why, details) => {
+fn told_why(view: ReviewView) -> Unrecorded {
+    let why = match view {
+        ReviewView::Shown(ReviewState::Unrecorded(why), details) => {
             assert!(details.request.votes.is_empty(), "nothing of it is kept");
             Ok(why)
         }
@@ -145,7 +145,7 @@ async fn a_change_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
                 let voter = alice(&world, channel);
                 happens(&world);
                 let context = format!("{what}, then {:?} by {channel}", ballot.choice);
-                let Voted::TooLate(details) = vote(&world, &voter, &ballot).await else {
+                let ReviewView::Shown(ReviewState::TooLate, details) = vote(&world, &voter, &ballot).await else {
                     panic!("{context}: too late")
                 };
                 assert_eq!(details.request.status, becomes, "{context}");

@@ -14,7 +14,7 @@ use gatekeeper_announcements::handler::{
 use gatekeeper_aws::announcements::Announcements;
 use gatekeeper_aws::clock::Deadline;
 use gatekeeper_aws::error::{Error, chain};
-use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, Voted, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, Reconciled, ReviewView, Voter};
 use gatekeeper_connections::handler::BatchResponse;
 use gatekeeper_core::vote::Ballot;
 use gatekeeper_local::deployment::{
@@ -41,7 +41,7 @@ enum Ended {
     Reconcile(Reconciled),
     /// The records to deliver again.
     PolicyChanges(Vec<Value>),
-    Approvals(Result<Voted, Arc<Error>>),
+    Approvals(Result<ReviewView, Arc<Error>>),
     /// The records to deliver again.
     Announcements(Vec<Value>),
 }

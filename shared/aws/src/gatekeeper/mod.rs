@@ -82,11 +82,11 @@ use crate::tables::{
 };
 use crate::telemetry::Metrics;
 
-pub use gatekeeper_core::ballot::{Listed, RequestDetails, View};
+pub use gatekeeper_core::ballot::{Listed, RequestDetails, ReviewState, ReviewView};
 pub use outcome::{Handled, Outcome};
 pub use reconcile::Reconciled;
 pub use report::ServiceReport;
-pub use vote::{Voted, Voter};
+pub use vote::Voter;
 
 /// How long warming up may take.
 const WARM_UP: SignedDuration = SignedDuration::from_secs(3);
@@ -316,7 +316,7 @@ impl Gatekeeper {
     ///
     /// # Errors
     /// The tables could not be read. The error is logged here.
-    pub async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+    pub async fn view(&self, voter: &Voter) -> Result<ReviewView, Arc<Error>> {
         self.votes.view(voter).await
     }
 
@@ -329,7 +329,7 @@ impl Gatekeeper {
         voter: &Voter,
         ballot: &Ballot,
         deadline: Deadline,
-    ) -> Result<Voted, Arc<Error>> {
+    ) -> Result<ReviewView, Arc<Error>> {
         self.votes.vote(voter, ballot, deadline).await
     }
 }

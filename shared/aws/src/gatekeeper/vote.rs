@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::{Approver, ApproverId};
-use gatekeeper_core::ballot::{CastBallot, Refusal, RequestDetails, View, view};
+use gatekeeper_core::ballot::{CastBallot, Refusal, RequestDetails, ReviewState, ReviewView, view};
 use gatekeeper_core::connection::{Connection, ConnectionState, Phase};
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::observation::Observation;
@@ -27,7 +27,7 @@ use jiff::Timestamp;
 
 pub(super) use self::observe::Observer;
 use self::observe::{Observed, Waits};
-pub use self::voter::{Voted, Voter};
+pub use self::voter::Voter;
 use super::enforce::ToEnforce;
 use super::facts::FactsRead;
 use super::log::Log;
@@ -52,8 +52,8 @@ struct Voting<'a> {
 
 /// The result of one try.
 enum Cast {
-    /// The answer to the voter.
-    Voted(Voted),
+    /// The result of the vote.
+    Finished(ReviewView),
     /// Something else was done first. Try the vote again with the request as it is now.
     Again(Box<Request>),
 }
@@ -76,17 +76,21 @@ impl Case<'_> {
         ))
     }
 
-    /// The answer to a voter whose vote does not count.
-    fn refused(self, refusal: Refusal) -> Voted {
+    fn view(self, state: ReviewState) -> ReviewView {
+        ReviewView::Shown(state, self.details())
+    }
+
+    /// How the review stands for a voter whose vote does not count.
+    fn refused(self, refusal: Refusal) -> ReviewView {
         match refusal {
-            Refusal::Invalid => Voted::Invalid,
-            Refusal::NotAnApprover => Voted::NotAnApprover,
-            Refusal::Already => Voted::Already(self.details()),
-            Refusal::TooLate => Voted::TooLate(self.details()),
-            Refusal::Unmanaged => Voted::Unmanaged(self.details()),
-            Refusal::Ineligible(bar) => Voted::Ineligible(bar, self.details()),
-            Refusal::Expired => Voted::Expired,
-            Refusal::Unrecorded(why) => Voted::Unrecorded(why, self.details()),
+            Refusal::Invalid => ReviewView::Invalid,
+            Refusal::NotAnApprover => ReviewView::NotAnApprover,
+            Refusal::Expired => ReviewView::Expired,
+            Refusal::Already => self.view(ReviewState::Already),
+            Refusal::TooLate => self.view(ReviewState::TooLate),
+            Refusal::Unmanaged => self.view(ReviewState::Unmanaged),
+            Refusal::Ineligible(ineligible) => self.view(ReviewState::Ineligible(ineligible)),
+            Refusal::Unrecorded(why) => self.view(ReviewState::Unrecorded(why)),
         }
     }
 }
@@ -110,7 +114,7 @@ impl Votes {
     ///
     /// # Errors
     /// The tables could not be read. The error is logged here.
-    pub(super) async fn view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+    pub(super) async fn view(&self, voter: &Voter) -> Result<ReviewView, Arc<Error>> {
         let view = self.try_to_view(voter).boxed().await;
         if let Err(error) = &view {
             self.log.failure(error, None);
@@ -118,7 +122,7 @@ impl Votes {
         view
     }
 
-    async fn try_to_view(&self, voter: &Voter) -> Result<View, Arc<Error>> {
+    async fn try_to_view(&self, voter: &Voter) -> Result<ReviewView, Arc<Error>> {
         let (endpoint_id, review) = match voter {
             Voter::Link { token, typed } => return self.look_at_link(token, typed).await,
             Voter::Slack {
@@ -136,13 +140,13 @@ impl Votes {
             self.observer.managed(waits).map(Ok).boxed(),
         )?;
         let Some(approver) = self.approver_of(voter, &approvers) else {
-            return Ok(View::NotAnApprover);
+            return Ok(ReviewView::NotAnApprover);
         };
         let Some(request) = request else {
-            return Ok(View::Invalid);
+            return Ok(ReviewView::Invalid);
         };
         if review.is_some() && review != request.review {
-            return Ok(View::Invalid);
+            return Ok(ReviewView::Invalid);
         }
         let held = self.held_email(&request).await?;
         let (managed, now) = (managed.as_deref(), self.clock.now());
@@ -161,7 +165,7 @@ impl Votes {
         voter: &Voter,
         ballot: &Ballot,
         deadline: Deadline,
-    ) -> Result<Voted, Arc<Error>> {
+    ) -> Result<ReviewView, Arc<Error>> {
         let voted = self.try_to_vote(voter, ballot, deadline).boxed().await;
         if let Err(error) = &voted {
             self.log.failure(error, None);
@@ -174,12 +178,12 @@ impl Votes {
         voter: &Voter,
         ballot: &Ballot,
         deadline: Deadline,
-    ) -> Result<Voted, Arc<Error>> {
+    ) -> Result<ReviewView, Arc<Error>> {
         let waits = Waits::new(voter.channel(), &self.clock);
         match voter {
             Voter::Link { token, typed } => {
                 let Some(opened) = self.open(token, typed).await? else {
-                    return Ok(Voted::Invalid);
+                    return Ok(ReviewView::Invalid);
                 };
                 let others = opened.others.clone();
                 let typed_it = is_typed(typed, &opened.request.endpoint_id);
@@ -188,24 +192,24 @@ impl Votes {
                     // A voter who presses twice, or in two windows, gets the result of the first
                     // press. Somebody who only has the link does not.
                     return Ok(match typed_it {
-                        true => Voted::Already(Box::new(opened.details())),
-                        false => Voted::Invalid,
+                        true => ReviewView::Shown(ReviewState::Already, Box::new(opened.details())),
+                        false => ReviewView::Invalid,
                     });
                 }
                 if opened.link.expires_at <= now {
-                    return Ok(Voted::Expired);
+                    return Ok(ReviewView::Expired);
                 }
                 if !typed_it {
                     // The review may be decided by now, or the voter may not decide it.
                     let held = self.held_email(&opened.request).await?;
                     return Ok(match opened.view(held.as_ref(), now) {
-                        View::Open(details) | View::Voted(details) => Voted::Mistyped(details),
-                        View::Decided(details) => Voted::TooLate(details),
-                        View::Ineligible(bar, details) => Voted::Ineligible(bar, details),
-                        View::Unmanaged(details) => Voted::Unmanaged(details),
-                        View::Expired => Voted::Expired,
-                        View::Invalid => Voted::Invalid,
-                        View::NotAnApprover => Voted::NotAnApprover,
+                        ReviewView::Shown(ReviewState::Open, details) => {
+                            ReviewView::Shown(ReviewState::Mistyped, details)
+                        }
+                        ReviewView::Shown(ReviewState::Decided, details) => {
+                            ReviewView::Shown(ReviewState::TooLate, details)
+                        }
+                        view => view,
                     });
                 }
                 let voting = Voting {
@@ -225,7 +229,7 @@ impl Votes {
             } => {
                 let approvers = self.allowlist.approvers().await?;
                 let Some(approver) = self.approver_of(voter, &approvers) else {
-                    return Ok(Voted::NotAnApprover);
+                    return Ok(ReviewView::NotAnApprover);
                 };
                 let voting = Voting {
                     approver: approver.id,
@@ -239,11 +243,11 @@ impl Votes {
             Voter::Iam { endpoint_id, .. } => {
                 let approvers = self.allowlist.approvers().await?;
                 let Some(approver) = self.approver_of(voter, &approvers) else {
-                    return Ok(Voted::NotAnApprover);
+                    return Ok(ReviewView::NotAnApprover);
                 };
                 let request = self.request_of(endpoint_id).await?;
                 let Some(review) = request.and_then(|request| request.review) else {
-                    return Ok(Voted::Invalid);
+                    return Ok(ReviewView::Invalid);
                 };
                 let voting = Voting {
                     approver: approver.id,
@@ -263,9 +267,9 @@ impl Votes {
         voting: Voting<'_>,
         waits: Waits,
         deadline: Deadline,
-    ) -> Result<Voted, Arc<Error>> {
+    ) -> Result<ReviewView, Arc<Error>> {
         let Some(shown) = self.request_of(&voting.endpoint_id).await? else {
-            return Ok(Voted::Invalid);
+            return Ok(ReviewView::Invalid);
         };
         let mut request = shown.clone();
         for _ in 0..ATTEMPTS {
@@ -273,7 +277,7 @@ impl Votes {
                 .try_to_cast(&voting, &shown, request, waits, deadline)
                 .await?
             {
-                Cast::Voted(voted) => return Ok(voted),
+                Cast::Finished(voted) => return Ok(voted),
                 Cast::Again(now) => request = *now,
             }
         }
@@ -342,9 +346,9 @@ impl Votes {
             .await?;
         let by_id = |approver: &&Approver| approver.id == voting.approver;
         let Some(approver) = approvers.list.iter().find(by_id) else {
-            return Ok(Cast::Voted(match decided {
-                Decided::Refused(Refusal::NotAnApprover) => Voted::NotAnApprover,
-                _ => Voted::Invalid,
+            return Ok(Cast::Finished(match decided {
+                Decided::Refused(Refusal::NotAnApprover) => ReviewView::NotAnApprover,
+                _ => ReviewView::Invalid,
             }));
         };
         let case = Case {
@@ -360,11 +364,11 @@ impl Votes {
                     ..case
                 };
                 let voted = self.counted(voting, case, waits, deadline).await?;
-                Ok(Cast::Voted(voted))
+                Ok(Cast::Finished(voted))
             }
             Decided::Refused(refusal) => {
                 let case = self.as_it_stands(case).await?;
-                Ok(Cast::Voted(case.refused(refusal)))
+                Ok(Cast::Finished(case.refused(refusal)))
             }
             decided => {
                 let first = (observation, decided, begun);
@@ -417,10 +421,10 @@ impl Votes {
                 endpoint_id = %voting.endpoint_id,
                 "the voter does not wait for what comes before the vote; reconcile finishes it"
             );
-            return Ok(Cast::Voted(case.refused(Refusal::Unrecorded(why))));
+            return Ok(Cast::Finished(case.refused(Refusal::Unrecorded(why))));
         };
         let Some(request) = self.request_of(&voting.endpoint_id).await? else {
-            return Ok(Cast::Voted(Voted::Invalid));
+            return Ok(Cast::Finished(ReviewView::Invalid));
         };
         if request.is_open_review(voting.review) {
             // If carrying out a recorded decision fails, reconcile or the next event tries again.
@@ -452,11 +456,11 @@ impl Votes {
         case: Case<'_>,
         waits: Waits,
         deadline: Deadline,
-    ) -> Result<Voted, Arc<Error>> {
+    ) -> Result<ReviewView, Arc<Error>> {
         self.note_vote(voting, &case.request);
         let decided = case.request.status;
         if decided.pending_enforcement().is_none() {
-            return Ok(Voted::Waiting(case.details()));
+            return Ok(case.view(ReviewState::Waiting));
         }
         let request = self.carry_out(case.request, waits, deadline).await;
         let effect = effect(decided, request.status);
@@ -468,11 +472,12 @@ impl Votes {
             approver: case.approver,
         }
         .details();
-        Ok(match effect {
-            Effect::Done => Voted::Decided(details),
-            Effect::Pending => Voted::Recorded(details),
-            Effect::Overtaken => Voted::Overtaken(details),
-        })
+        let state = match effect {
+            Effect::Done => ReviewState::Done,
+            Effect::Pending => ReviewState::Recorded,
+            Effect::Overtaken => ReviewState::Overtaken,
+        };
+        Ok(ReviewView::Shown(state, details))
     }
 
     /// Asks EC2 to carry out the decision, for as long as the voter waits. Answers the request as

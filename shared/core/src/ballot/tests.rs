@@ -738,14 +738,15 @@ fn the_state_of_a_review_for_each_viewer() {
             known.now,
         );
         let word = match looks {
-            View::Open(_) => "open",
-            View::Voted(_) => "voted",
-            View::Decided(_) => "decided",
-            View::Ineligible(..) => "barred",
-            View::Unmanaged(_) => "unmanaged",
-            View::Expired => "expired",
-            View::Invalid => "invalid",
-            View::NotAnApprover => "no approver",
+            ReviewView::Shown(ReviewState::Open, details) if details.own.is_none() => "open",
+            ReviewView::Shown(ReviewState::Open, _) => "voted",
+            ReviewView::Shown(ReviewState::Decided, _) => "decided",
+            ReviewView::Shown(ReviewState::Ineligible(_), _) => "barred",
+            ReviewView::Shown(ReviewState::Unmanaged, _) => "unmanaged",
+            ReviewView::Expired => "expired",
+            ReviewView::Invalid => "invalid",
+            ReviewView::Shown(state, _) => panic!("looking is no vote: {state:?}"),
+ ReviewView::NotAnApprover => "no approver",
         };
         assert_eq!(word, expected, "{name}");
     }

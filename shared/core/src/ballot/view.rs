@@ -8,7 +8,7 @@ use crate::ids::ServiceId;
 use crate::quorum::{Tally, tally, vote_of};
 use crate::request::{Request, Status, Transition};
 use crate::review::{self, HeldEmail};
-use crate::vote::{Choice, Vote};
+use crate::vote::{Choice, Unrecorded, Vote};
 
 /// All that is to be known of a request, for whoever may decide it.
 #[derive(Debug, Clone)]
@@ -38,25 +38,46 @@ pub struct Listed {
     pub own: Option<Choice>,
 }
 
-/// How a review stands for whoever looks at it. Looking changes nothing.
+/// How a review stands for somebody who looks at it or votes on it.
 #[derive(Debug, Clone)]
-pub enum View {
-    /// They may vote.
-    Open(Box<RequestDetails>),
-    /// They have voted, and can take that back or reject.
-    Voted(Box<RequestDetails>),
-    /// It is decided, or over.
-    Decided(Box<RequestDetails>),
-    /// They may not decide this one.
-    Ineligible(Ineligible, Box<RequestDetails>),
-    /// Its service is not looked after any more.
-    Unmanaged(Box<RequestDetails>),
-    /// Their link, or the review's time, is over.
+pub enum ReviewView {
+    /// They may see the request.
+    Shown(ReviewState, Box<RequestDetails>),
+    /// Their link has expired, or the review's deadline has passed.
     Expired,
-    /// There is no such link or review, or it is of no more use, or whoever it was for is no approver any more.
+    /// There is no such link or review, the link is used up, or its approver is not entered any more.
     Invalid,
-    /// They are no approver.
+    /// They are not an approver.
     NotAnApprover,
+}
+
+/// What they can do about a review whose request they may see, or what became of their vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReviewState {
+    /// They may vote, or change the vote that they cast before.
+    Open,
+    /// They looked, and the review is decided.
+    Decided,
+    /// Their vote is recorded, and more approvals are needed.
+    Waiting,
+    /// Their vote decided, and EC2 has done it.
+    Done,
+    /// Their vote decided, and EC2 has not answered yet. Reconcile asks it again.
+    Recorded,
+    /// Their vote decided, but EC2 could not do it: something else had happened meanwhile.
+    Overtaken,
+    /// They had voted the same before, or may not vote that any more. Nothing changed.
+    Already,
+    /// The review was decided before their vote arrived.
+    TooLate,
+    /// They may not decide this request.
+    Ineligible(Ineligible),
+    /// Gatekeeper does not manage the service any more.
+    Unmanaged,
+    /// They did not type the end of the endpoint's id. They may vote again.
+    Mistyped,
+    /// Their vote was not recorded. They may vote again.
+    Unrecorded(Unrecorded),
 }
 
 impl RequestDetails {
@@ -86,17 +107,12 @@ impl RequestDetails {
     }
 }
 
-impl View {
-    /// With the other requests that a link lists.
+impl ReviewView {
+    /// Adds the other requests that a link lists.
     #[must_use]
     pub fn listing(mut self, others: Vec<Listed>) -> Self {
-        match &mut self {
-            Self::Open(details)
-            | Self::Voted(details)
-            | Self::Decided(details)
-            | Self::Ineligible(_, details)
-            | Self::Unmanaged(details) => details.others = others,
-            Self::Expired | Self::Invalid | Self::NotAnApprover => {}
+        if let Self::Shown(_, details) = &mut self {
+            details.others = others;
         }
         self
     }
@@ -120,18 +136,18 @@ pub fn view(
     managed: Option<&[ServiceId]>,
     held: Option<&HeldEmail>,
     now: Timestamp,
-) -> View {
+) -> ReviewView {
     let is_open = request.status == Status::InReview;
     let is_managed = is_managed(managed, &request.service_id);
     let expired = review::is_over(&request, held, now);
     let may = may_vote(&request, approver, approvers);
     let details = Box::new(RequestDetails::of(request, history, approver, approvers));
-    match may {
-        _ if !is_open => View::Decided(details),
-        _ if !is_managed => View::Unmanaged(details),
-        Err(bar) => View::Ineligible(bar, details),
-        Ok(()) if expired => View::Expired,
-        Ok(()) if details.own.is_some() => View::Voted(details),
-        Ok(()) => View::Open(details),
-    }
+    let state = match may {
+        _ if !is_open => ReviewState::Decided,
+        _ if !is_managed => ReviewState::Unmanaged,
+        Err(ineligible) => ReviewState::Ineligible(ineligible),
+        Ok(()) if expired => return ReviewView::Expired,
+        Ok(()) => ReviewState::Open,
+    };
+    ReviewView::Shown(state, details)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use gatekeeper_core::approver::Approver;
-use gatekeeper_core::ballot::{Listed, RequestDetails, View, is_used_up, view};
+use gatekeeper_core::ballot::{Listed, RequestDetails, ReviewView, is_used_up, view};
 use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::link::{Opens, opens};
 use gatekeeper_core::request::{Request, Transition};
@@ -33,16 +33,16 @@ pub(super) struct Opened {
 }
 
 impl Votes {
-    pub(super) async fn look_at_link(&self, token: &str, typed: &str) -> Result<View, Arc<Error>> {
+    pub(super) async fn look_at_link(&self, token: &str, typed: &str) -> Result<ReviewView, Arc<Error>> {
         let Some(opened) = self.open(token, typed).await? else {
-            return Ok(View::Invalid);
+            return Ok(ReviewView::Invalid);
         };
         if opened.is_used_up() {
-            return Ok(View::Invalid);
+            return Ok(ReviewView::Invalid);
         }
         let now = self.clock.now();
         if opened.link.expires_at <= now {
-            return Ok(View::Expired);
+            return Ok(ReviewView::Expired);
         }
         let held = self.held_email(&opened.request).await?;
         Ok(opened.view(held.as_ref(), now))
@@ -135,7 +135,7 @@ impl Opened {
     }
 
     /// The view of the review, for a link that is neither used up nor expired.
-    pub(super) fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> View {
+    pub(super) fn view(self, held: Option<&HeldEmail>, now: Timestamp) -> ReviewView {
         view(
             self.request,
             self.history,

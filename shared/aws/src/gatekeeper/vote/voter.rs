@@ -1,9 +1,8 @@
-//! Voters and the answers that they get.
+//! Voters, and how they are known.
 
-use gatekeeper_core::approver::{Ineligible, SlackUserId};
-use gatekeeper_core::ballot::{Listed, RequestDetails};
+use gatekeeper_core::approver::SlackUserId;
 use gatekeeper_core::ids::EndpointId;
-use gatekeeper_core::vote::{Channel, Unrecorded};
+use gatekeeper_core::vote::Channel;
 
 /// A voter, and how we know who it is.
 #[derive(Clone)]
@@ -29,58 +28,6 @@ pub enum Voter {
         arn: String,
         endpoint_id: EndpointId,
     },
-}
-
-/// The result of a vote.
-#[derive(Debug, Clone)]
-pub enum Voted {
-    /// It is recorded, and more approvals are needed.
-    Waiting(Box<RequestDetails>),
-    /// It decided, and EC2 has carried it out.
-    Decided(Box<RequestDetails>),
-    /// It decided. That is recorded, and EC2 is asked again until it has carried it out.
-    Recorded(Box<RequestDetails>),
-    /// It decided, but had no effect: something else had happened meanwhile.
-    Overtaken(Box<RequestDetails>),
-    /// Nothing was recorded, and the vote can be cast again.
-    Unrecorded(Unrecorded, Box<RequestDetails>),
-    /// The approver had voted so before, or may no longer vote so.
-    Already(Box<RequestDetails>),
-    /// The review was decided, or over, before.
-    TooLate(Box<RequestDetails>),
-    /// The approver may not decide this review.
-    Ineligible(Ineligible, Box<RequestDetails>),
-    /// The service is no longer managed.
-    Unmanaged(Box<RequestDetails>),
-    /// The typed characters are not the end of the endpoint's id.
-    Mistyped(Box<RequestDetails>),
-    /// The link has expired, or the review's time is over.
-    Expired,
-    /// The link or the review does not exist, or is of no more use, or its recipient is no longer
-    /// an approver.
-    Invalid,
-    /// The voter is no approver.
-    NotAnApprover,
-}
-
-impl Voted {
-    /// Adds the other requests that a link lists.
-    pub(super) fn listing(mut self, others: Vec<Listed>) -> Self {
-        match &mut self {
-            Self::Waiting(details)
-            | Self::Decided(details)
-            | Self::Recorded(details)
-            | Self::Overtaken(details)
-            | Self::Unrecorded(_, details)
-            | Self::Already(details)
-            | Self::TooLate(details)
-            | Self::Ineligible(_, details)
-            | Self::Unmanaged(details)
-            | Self::Mistyped(details) => details.others = others,
-            Self::Expired | Self::Invalid | Self::NotAnApprover => {}
-        }
-        self
-    }
 }
 
 impl Voter {
