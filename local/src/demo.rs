@@ -7,6 +7,7 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::visible::visible;
+use gatekeeper_core::words;
 use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, State};
 
 use crate::upkeep::{TICK, Upkeep};
@@ -195,7 +196,7 @@ fn decision(request: &Request, state: State) -> String {
     format!(
         "  → {} is {}. {}\n    {by}; EC2 shows {state}",
         request.endpoint_id,
-        request.status.as_str().replace('_', " "),
+        words::status(request.status),
         request.verdict.reason,
     )
 }

@@ -4,25 +4,25 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::visible::as_typed;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 
-use crate::words;
+use crate::sentences;
 
-/// The form as it was sent, to be shown again where something is wrong with it.
+/// The form as it was sent. It is shown again if something is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Entered {
     pub(crate) choice: Option<Choice>,
     pub(crate) reason: String,
     pub(crate) typed: String,
-    /// Which of the requests that the link lists the page showed, or is to show.
+    /// The request that the page showed, or is to show, if the link lists several.
     pub(crate) of: Option<EndpointId>,
     pub(crate) faults: Faults,
 }
 
-/// What is wrong with it, by field, in words for whoever filled it in.
+/// What is wrong with each field, in words for the approver.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Faults {
-    /// With all of it: it is not what our page sends.
+    /// The whole form is not what the page sends.
     pub(crate) form: Option<&'static str>,
-    /// Nothing is wrong with it, and it was not recorded: why, and what to do.
+    /// The form is right, but the vote was not recorded.
     pub(crate) unrecorded: Option<Unrecorded>,
     pub(crate) choice: Option<&'static str>,
     pub(crate) reason: Option<String>,
@@ -35,10 +35,10 @@ impl Faults {
     }
 }
 
-/// What somebody typed is not the end of the endpoint's id.
+/// The typed characters are not the end of the endpoint's id.
 pub(crate) const MISTYPED: &str =
     "That is not how this endpoint's id ends. Type its last six characters.";
-/// The same, where the link lists several.
+/// The same, if the link lists several requests.
 pub(crate) const MISTYPED_OF_SEVERAL: &str = "That is not how exactly one of the ids of these endpoints ends. Type the \
      last six characters of the one that you decide about, or all of its id.";
 const NOT_TYPED: &str = "Type the last six characters of the endpoint's id.";
@@ -46,7 +46,7 @@ const NOT_CHOSEN: &str = "Choose one.";
 const NOT_A_FORM: &str =
     "What was sent is not this page's form, or was damaged on its way. Please fill it in below.";
 
-/// Reads a form; what is wrong with it is noted in it.
+/// Reads a form, and notes in it what is wrong.
 pub(crate) fn read(content_type: Option<&str>, body: &[u8]) -> Entered {
     let damaged = || Entered {
         faults: Faults {
@@ -92,15 +92,15 @@ pub(crate) fn read(content_type: Option<&str>, body: &[u8]) -> Entered {
     }
 }
 
-/// Whether somebody only wants to see another of the requests that their link lists.
+/// Whether the form only asks to see another of the requests that the link lists.
 pub(crate) fn only_looks(entered: &Entered) -> bool {
     let is_empty =
         entered.choice.is_none() && entered.reason.is_empty() && entered.typed.is_empty();
     is_empty && entered.of.is_some() && !entered.faults.any()
 }
 
-/// The ballot that was filled in; none if something is wrong with the form, which is then noted in it.
-/// Whether what was typed is right, the vote finds out.
+/// The ballot, or `None` if something is wrong with the form, which is then noted in it. Whether the
+/// typed characters are right is checked when the vote is cast.
 pub(crate) fn ballot(entered: &mut Entered) -> Option<Ballot> {
     let faults = &mut entered.faults;
     if faults.any() {
@@ -111,7 +111,7 @@ pub(crate) fn ballot(entered: &mut Entered) -> Option<Ballot> {
     }
     let ballot = match entered.choice {
         Some(choice) => Ballot::new(choice, &entered.reason)
-            .map_err(|invalid| faults.reason = Some(words::sentence(invalid)))
+            .map_err(|invalid| faults.reason = Some(sentences::invalid_ballot(invalid)))
             .ok(),
         None => {
             faults.choice = Some(NOT_CHOSEN);

@@ -1,4 +1,4 @@
-//! A request in, what it is for, an answer out.
+//! Routes a request to an approver's link or to Slack.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::link;
 use crate::page::{self, Notice};
 use crate::slack::{Slack, SlackConfig};
 
-/// Nobody looks at a page that has not come by then.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-/// What answering in good order takes.
+/// The longest that a page may take. People do not wait longer.
+pub const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The time kept back to send the response.
 pub const MARGIN: Duration = Duration::from_secs(1);
 
 /// Handles requests. Share it between them.
@@ -29,7 +29,7 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// A handler; without Slack, there is nothing at Slack's path.
+    /// Without `slack`, Slack's path answers 404.
     #[must_use]
     pub fn new(gatekeeper: Arc<Gatekeeper>, slack: Option<Slack>) -> Self {
         Self { gatekeeper, slack }
@@ -51,8 +51,8 @@ impl Handler {
         Ok(Self::new(Arc::new(gatekeeper), slack))
     }
 
-    /// Opens connections to AWS while the function still has the whole CPU: Slack waits no longer for
-    /// an answer than three seconds, a cold start included.
+    /// Opens connections to AWS while the function still has the whole CPU. Slack waits three seconds
+    /// for an answer, which includes a cold start.
     pub async fn warm_up(&self) {
         let slack = async {
             if let Some(slack) = &self.slack {
@@ -62,7 +62,7 @@ impl Handler {
         tokio::join!(self.gatekeeper.warm_up(), slack);
     }
 
-    /// Handles one request. Whatever it is, there is an answer; `deadline` is the invocation's.
+    /// Handles one request. `deadline` is the invocation's.
     pub async fn handle(&self, request: &Request, deadline: Deadline) -> Response {
         let mut response = self.answer(request, deadline).await;
         tracing::debug!(
@@ -106,7 +106,7 @@ impl Handler {
                 _ => link::look(&self.gatekeeper, token).await,
             }
         };
-        let soon = Deadline::after(clock, PATIENCE);
+        let soon = Deadline::after(clock, PAGE_TIMEOUT);
         let until = soon.0.min(deadline.earlier(MARGIN).0);
         match clock.until_done(until, Box::pin(answer)).await {
             Some(response) => response,
@@ -118,8 +118,8 @@ impl Handler {
     }
 }
 
-/// Whether a browser says that the form was not on a page of ours. Older ones say nothing, and `Origin`
-/// is no help: with our referrer policy it is `null` (<https://fetch.spec.whatwg.org/#origin-header>).
+/// Whether the browser says that another site's page sent the form. Older browsers do not say it, and
+/// `Origin` is `null` under our referrer policy (<https://fetch.spec.whatwg.org/#origin-header>).
 fn is_from_elsewhere(request: &Request) -> bool {
     let site = request.header("sec-fetch-site");
     site.is_some_and(|site| !matches!(site, "same-origin" | "none"))

@@ -1,4 +1,4 @@
-//! What every answer says to browsers, caches and search engines.
+//! The headers of every response, for browsers, caches and search engines.
 
 use std::sync::LazyLock;
 
@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// The pages' style: the only one that a browser may apply, by its hash.
+/// The pages' style. Browsers apply it because its hash is in the content security policy.
 pub(crate) const STYLE: &str = include_str!("page/style.css");
 
-/// Nothing but our own style, by its hash, and our own form. No script at all.
+/// Allows the pages' style by its hash, and forms to the same host. Scripts are forbidden.
 static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     let hash = STANDARD.encode(Sha256::digest(STYLE));
     format!(
@@ -18,7 +18,7 @@ static CONTENT_SECURITY_POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The others. Nobody keeps a page, frames it, indexes it, or learns its address from it.
+/// The other headers. Pages are not cached, framed or indexed, and do not pass their address on.
 const FIXED: [(&str, &str); 9] = [
     ("cache-control", "no-store"),
     ("referrer-policy", "no-referrer"),
@@ -34,7 +34,6 @@ const FIXED: [(&str, &str); 9] = [
     ),
 ];
 
-/// All of them, with their values.
 pub(crate) fn security() -> impl Iterator<Item = (&'static str, String)> {
     let csp = (
         "content-security-policy",

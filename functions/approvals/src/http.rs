@@ -4,19 +4,15 @@ use std::fmt;
 
 use crate::headers;
 
-/// A form of ours is never longer, in bytes: a reason of 1000 characters, each encoded as 12.
+/// The longest form in bytes: a reason of 1000 characters, each encoded as 12 bytes.
 pub const FORM_LIMIT: usize = 16 << 10;
 
-/// What is to be done with what the path names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// Show it.
     Get,
-    /// As if it were shown.
+    /// As `GET`, without the body.
     Head,
-    /// Take this.
     Post,
-    /// Anything else.
     Other,
 }
 
@@ -33,14 +29,12 @@ impl Method {
     }
 }
 
-/// What a path names.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route<'a> {
-    /// An approver's link, by the token in it, or what stands in its place.
+    /// An approver's link, with what stands in the place of the token.
     Link(&'a str),
-    /// Where Slack tells what people pressed.
+    /// Slack sends to it what people pressed.
     Interactions,
-    /// Nothing of ours.
     Nowhere,
 }
 
@@ -57,7 +51,7 @@ impl<'a> Route<'a> {
         }
     }
 
-    /// As it may be logged: the token in a link's path is a secret.
+    /// The name for logs. The token in a link's path is a secret.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Link(_) => "/a/{token}",
@@ -67,21 +61,18 @@ impl<'a> Route<'a> {
     }
 }
 
-/// A request.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// What is to be done.
     pub method: Method,
     /// The path, without a query. It may hold a token.
     pub path: String,
-    /// Names, in any case, and values.
+    /// Names in any case, and values.
     pub headers: Vec<(String, String)>,
-    /// The bytes as they were sent.
     pub body: Vec<u8>,
 }
 
 impl fmt::Debug for Request {
-    /// Without the token, the signature and what people wrote.
+    /// Leaves out the token, the signature and the form.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
             .field("method", &self.method)
@@ -95,7 +86,7 @@ impl Request {
         Route::of(&self.path)
     }
 
-    /// The first value of a header, by its name in lower case.
+    /// The first value of a header. `name` is in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
@@ -103,34 +94,28 @@ impl Request {
     }
 }
 
-/// An answer. Each has all of the security headers, since there is no other way to make one.
+/// A response. Its constructors add all security headers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Response {
-    /// HTTP's status.
     pub status: u16,
     /// Names in lower case, each once, and values.
     pub headers: Vec<(&'static str, String)>,
-    /// Text in UTF-8.
     pub body: String,
 }
 
 impl Response {
-    /// A page.
     pub(crate) fn page(status: u16, html: String) -> Self {
         Self::with(status, "text/html; charset=utf-8", html)
     }
 
-    /// What a program reads.
     pub(crate) fn json(json: String) -> Self {
         Self::with(200, "application/json; charset=utf-8", json)
     }
 
-    /// Nothing but a status.
     pub(crate) fn empty(status: u16) -> Self {
         Self::with(status, "text/plain; charset=utf-8", String::new())
     }
 
-    /// The answer with one header more.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::http::{Method, Request, Response};
 
-/// What API Gateway hands over, as far as it matters here.
+/// The parts of API Gateway's event that are used here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
@@ -35,19 +35,18 @@ struct Http {
     method: String,
 }
 
-/// A payload that is no request. What it holds is not repeated: it may be a token.
+/// A payload that is not a request. The error does not quote it, because it may hold a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotARequest {
-    /// It has another form.
     #[error("the payload is not a request of an HTTP API in format 2.0")]
     Form,
-    /// The body is said to be in base64 and is not.
+    /// The body is marked as base64 and is not.
     #[error("the request's body is not the base64 that it is said to be")]
     Base64,
 }
 
 impl From<NotARequest> for Response {
-    /// Whoever sent it is at fault.
+    /// The sender is at fault.
     fn from(_: NotARequest) -> Self {
         Self::empty(400)
     }
@@ -56,7 +55,7 @@ impl From<NotARequest> for Response {
 /// Reads an invocation's payload.
 ///
 /// # Errors
-/// [`NotARequest`].
+/// The payload is not a request.
 pub fn decode(payload: Value) -> Result<Request, NotARequest> {
     let event: Event = serde_json::from_value(payload).map_err(|_| NotARequest::Form)?;
     let body = event.body.unwrap_or_default();
@@ -73,17 +72,17 @@ pub fn decode(payload: Value) -> Result<Request, NotARequest> {
     })
 }
 
-/// What API Gateway takes for an answer.
+/// A response as API Gateway takes it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct ApiGatewayResponse {
     status_code: u16,
     headers: BTreeMap<&'static str, String>,
     body: String,
     is_base64_encoded: bool,
 }
 
-impl From<Response> for Answer {
+impl From<Response> for ApiGatewayResponse {
     fn from(response: Response) -> Self {
         Self {
             status_code: response.status,
@@ -146,7 +145,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_what_api_gateway_takes() {
-        let answer = Answer::from(Response::empty(404));
+        let answer = ApiGatewayResponse::from(Response::empty(404));
         let answer = serde_json::to_value(answer).unwrap();
         assert_eq!(answer["statusCode"], 404);
         assert_eq!(answer["headers"]["cache-control"], "no-store");

@@ -1,19 +1,20 @@
-//! The function `approvals`: people decide, by the links that they are sent and in Slack.
+//! The function `approvals`: approvers vote, by links in e-mails and in Slack.
 //!
 //! | module | does |
 //! | --- | --- |
-//! | [`http`] | requests and answers, whatever brings them here; each answer with all security headers |
-//! | [`lambda`] | those of an API Gateway HTTP API |
-//! | [`handler`] | finds out what a request is for |
-//! | `link` | an approver's link: looking, and deciding |
-//! | `form` | what somebody filled in |
-//! | `page` | what people see |
-//! | [`slack`] | what people press in Slack |
-//! | `standing` | what came of looking or voting, in a headline and a sentence |
-//! | `words` | how a request stands, in words that pages and Slack share |
+//! | [`http`] | HTTP requests and responses; each response has all security headers |
+//! | [`lambda`] | API Gateway's form of them |
+//! | [`handler`] | routes a request |
+//! | `link` | an approver's link: shows the review, and takes the vote |
+//! | `form` | reads the form |
+//! | `page` | the pages |
+//! | [`slack`] | buttons and modals in Slack |
+//! | `review_state` | a headline and an explanation for each state of a review |
+//! | `sentences` | sentences about a request that pages and Slack share |
 //!
-//! Looking never decides. What decides is a whole form: an approver's token, a choice, and the end of the
-//! endpoint's id, typed by a person (programs that open links in mail submit forms, and do not type).
+//! Opening a link decides nothing. A vote needs a complete form: an approver's token, a choice, and the
+//! end of the endpoint's id, which a person types. Programs that open links in e-mail submit forms, but
+//! they do not type.
 
 mod form;
 pub mod handler;
@@ -22,6 +23,6 @@ pub mod http;
 pub mod lambda;
 mod link;
 mod page;
+mod review_state;
+mod sentences;
 pub mod slack;
-mod standing;
-mod words;

@@ -1,7 +1,7 @@
-//! An approver's link: looking at what it opens, and deciding.
+//! An approver's link: shows the review, and takes the vote.
 
 use gatekeeper_aws::clock::Deadline;
-use gatekeeper_aws::gatekeeper::{Gatekeeper, View, Voted, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, ReviewState, ReviewView, Voter};
 
 use gatekeeper_core::token::Token;
 use gatekeeper_core::vote::Unrecorded;
@@ -9,15 +9,14 @@ use gatekeeper_core::vote::Unrecorded;
 use crate::form::{self, Entered, Faults, MISTYPED, MISTYPED_OF_SEVERAL};
 use crate::http::{Request, Response};
 use crate::page::{self, Notice};
-use crate::standing::Outcome;
 
-/// Shows what a link opens. Changes nothing, however often and by whomever it is opened.
+/// Shows the review that a link is for. This changes nothing.
 pub(crate) async fn look(gatekeeper: &Gatekeeper, token: &str) -> Response {
     show(gatekeeper, token, Entered::default()).await
 }
 
-/// Takes the form that somebody sent. Only a whole one is a vote; another is shown again, with what is
-/// wrong with it.
+/// Takes a form that was sent. A complete form is a vote. An incomplete form is shown again, with
+/// what is wrong with it.
 pub(crate) async fn decide(
     gatekeeper: &Gatekeeper,
     token: &str,
@@ -36,13 +35,13 @@ pub(crate) async fn decide(
         typed: entered.typed.clone(),
     };
     match gatekeeper.vote(&voter, &ballot, deadline).await {
-        // The page comes back about the request that it was about.
-        Ok(Voted::Mistyped(_)) if entered.of.is_some() => {
+        // The page is shown again for the request that it was about.
+        Ok(ReviewView::Shown(ReviewState::Mistyped, _)) if entered.of.is_some() => {
             entered.faults.typed = Some(MISTYPED_OF_SEVERAL);
             show(gatekeeper, token, entered).await
         }
-        Ok(voted) => shown(gatekeeper, voted.into(), entered),
-        // The gatekeeper has told of it.
+        Ok(view) => page_of(gatekeeper, view, entered),
+        // The gatekeeper has logged the error.
         Err(_) => unavailable(gatekeeper, token),
     }
 }
@@ -56,18 +55,18 @@ async fn show(gatekeeper: &Gatekeeper, token: &str, entered: Entered) -> Respons
     let mut view = gatekeeper
         .view(&voter(of.clone().unwrap_or_default()))
         .await;
-    if of.is_some() && matches!(view, Ok(View::Invalid)) {
-        // The link is used up for that one.
+    if of.is_some() && matches!(view, Ok(ReviewView::Invalid)) {
+        // The link is used up for that request.
         view = gatekeeper.view(&voter(String::new())).await;
     }
     match view {
-        Ok(view) => shown(gatekeeper, view.into(), entered),
-        // As above.
+        Ok(view) => page_of(gatekeeper, view, entered),
         Err(_) => unavailable(gatekeeper, token),
     }
 }
 
-/// Something that the page needs did not answer. Whose link is whole may be an approver.
+/// Something that the page needs did not answer. The metric counts only requests whose link is well
+/// formed, because others are not from approvers.
 pub(crate) fn unavailable(gatekeeper: &Gatekeeper, token: &str) -> Response {
     if Token::from_link(token).is_ok() {
         gatekeeper.metrics().count_answer(false);
@@ -75,40 +74,41 @@ pub(crate) fn unavailable(gatekeeper: &Gatekeeper, token: &str) -> Response {
     page::notice(Notice::Unavailable)
 }
 
-/// The page for what came of it; if that is the form, as it was filled in, which was whole but for what is
-/// said with it.
-fn shown(gatekeeper: &Gatekeeper, outcome: Outcome, mut entered: Entered) -> Response {
+/// The page for the state of a review. If that is the form, it is filled in as it was sent, with
+/// what is wrong beside it.
+fn page_of(gatekeeper: &Gatekeeper, view: ReviewView, mut entered: Entered) -> Response {
     let now = gatekeeper.clock().now();
-    match &outcome {
-        // Whoever has no link that opens anything is not among those who are waited for.
-        Outcome::Invalid | Outcome::NotAnApprover => {}
-        Outcome::Unrecorded(why, _) => gatekeeper
-            .metrics()
-            .count_answer(*why != Unrecorded::Silent),
-        _ => gatekeeper.metrics().count_answer(true),
-    }
-    match outcome {
-        Outcome::Open(details) => page::open(&details, &entered, now),
-        Outcome::Mistyped(details) => {
+    let (state, details) = match view {
+        ReviewView::Shown(state, details) => (state, details),
+        ReviewView::Expired => {
+            gatekeeper.metrics().count_answer(true);
+            return page::notice(Notice::Expired);
+        }
+        // Somebody whose link opens nothing is not counted among the approvers who are answered.
+        ReviewView::Invalid | ReviewView::NotAnApprover => return page::notice(Notice::Invalid),
+    };
+    let is_answered = state != ReviewState::Unrecorded(Unrecorded::Silent);
+    gatekeeper.metrics().count_answer(is_answered);
+    match state {
+        ReviewState::Open => page::form(&details, &entered, now),
+        ReviewState::Mistyped => {
             entered.faults.typed = Some(match details.others.is_empty() {
                 true => MISTYPED,
                 false => MISTYPED_OF_SEVERAL,
             });
-            page::open(&details, &entered, now)
+            page::form(&details, &entered, now)
         }
-        Outcome::Unrecorded(why, details) => {
+        ReviewState::Unrecorded(why) => {
             if why == Unrecorded::Corrected {
-                // What was filled in was about another's connection.
+                // The form was filled in about a connection of another account.
                 entered = Entered::default();
             }
             entered.faults = Faults {
                 unrecorded: Some(why),
                 ..Faults::default()
             };
-            page::open(&details, &entered, now)
+            page::form(&details, &entered, now)
         }
-        Outcome::Stands(standing, details) => page::standing(standing, &details, now),
-        Outcome::Expired => page::notice(Notice::Expired),
-        Outcome::Invalid | Outcome::NotAnApprover => page::notice(Notice::Invalid),
+        state => page::result(&state, &details, now),
     }
 }

@@ -2,7 +2,7 @@
 
 use gatekeeper_approvals::handler::Handler;
 use gatekeeper_approvals::http::Response;
-use gatekeeper_approvals::lambda::{Answer, decode};
+use gatekeeper_approvals::lambda::{ApiGatewayResponse, decode};
 use gatekeeper_aws::bootstrap::environment;
 use gatekeeper_aws::clock::Deadline;
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
             Ok(request) => handler.handle(&request, deadline).await,
             Err(not_a_request) => Response::from(not_a_request),
         };
-        Ok::<Answer, Error>(response.into())
+        Ok::<ApiGatewayResponse, Error>(response.into())
     }))
     .await
 }

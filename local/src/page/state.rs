@@ -8,6 +8,7 @@ use gatekeeper_core::ignored_setting::IgnoredSetting;
 use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::request::{Cause, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
+use gatekeeper_core::words;
 use jiff::Timestamp;
 
 use super::chat::Chat;
@@ -251,11 +252,8 @@ impl State {
             Some((connection, request))
         });
         let (connection, request) = changes.max_by_key(|(_, request)| request.status_since)?;
-        let who = connection.customer.as_ref().map_or_else(
-            || format!("Account {}", connection.account_id),
-            |customer| format!("{customer} ({})", connection.account_id),
-        );
-        let status = request.status.as_str().replace('_', " ");
+        let who = words::consumer(connection.customer.as_deref(), &request.account_id);
+        let status = words::status(request.status);
         Some((format!("{who} is {status}"), request.status_since))
     }
 }

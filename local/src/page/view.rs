@@ -9,6 +9,7 @@ use gatekeeper_core::policy::{Effect, Entry, Principal, Scope};
 use gatekeeper_core::purge;
 use gatekeeper_core::request::Status;
 use gatekeeper_core::visible::visible;
+use gatekeeper_core::words;
 use jiff::Timestamp;
 
 use super::chat::{Modal, Part};
@@ -47,7 +48,7 @@ impl HtmlSafe for Time {}
 
 /// How a status looks: a shape and a tone besides its word.
 struct Look {
-    word: String,
+    word: &'static str,
     /// The name of the picture and of the style.
     tone: &'static str,
 }
@@ -91,15 +92,12 @@ impl<'a> View<'a> {
                     Status::Accepting | Status::Rejecting | Status::Revoking => "moving",
                     Status::Gone => "gone",
                 };
-                (status.as_str(), tone)
+                (words::status(status), tone)
             }
             None if connection.managed => ("not decided yet", "moving"),
             None => ("not managed", "gone"),
         };
-        Look {
-            word: word.replace('_', " "),
-            tone,
-        }
+        Look { word, tone }
     }
 
     /// Whether people are waited for.
@@ -108,8 +106,8 @@ impl<'a> View<'a> {
         request.is_some_and(|request| request.status == Status::InReview)
     }
 
-    fn words(status: &Status) -> String {
-        status.as_str().replace('_', " ")
+    fn words(status: &Status) -> &'static str {
+        words::status(*status)
     }
 
     fn pieces(text: &str) -> Vec<Piece> {

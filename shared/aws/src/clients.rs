@@ -99,7 +99,7 @@ impl std::fmt::Debug for Access {
             .field("region", &self.region)
             .field("access_key_id", &self.access_key_id)
             .field("endpoints", &self.endpoints)
-            .field("patience", &self.timeouts)
+            .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }

@@ -24,6 +24,7 @@ use serde_json::json;
 
 use crate::ids::ServiceId;
 use crate::watch::Finding;
+use crate::words;
 
 /// The partition of all acknowledgements.
 pub const ACKNOWLEDGEMENTS: &str = "acknowledgements";
@@ -361,30 +362,31 @@ impl Details {
     /// Who acknowledged a finding, until when that counts and why, as people read it.
     #[must_use]
     pub fn words(&self, finding: Finding) -> String {
-        let mut words = match self.ended {
+        let mut text = match self.ended {
             None => format!(
-                "{} acknowledged it. Its alarm is silent until {:.0}, or until it ends or its evidence \
+                "{} acknowledged it. Its alarm is silent until {}, or until it ends or its evidence \
                  changes.",
-                self.acknowledged_by, self.until
+                self.acknowledged_by,
+                words::moment(self.until)
             ),
             Some(why) => format!(
-                "{} acknowledged it at {:.0}, and that is over. {}",
+                "{} acknowledged it at {}, and that is over. {}",
                 self.acknowledged_by,
-                self.since,
+                words::moment(self.since),
                 why.words()
             ),
         };
         if let (Some(written), Some(longest)) = (self.written_until, longest(finding)) {
             let days = longest.as_hours() / 24;
-            words.push_str(&format!(
+            text.push_str(&format!(
                 " The item says until {written:.0}; {} is acknowledged for {days} days at the most.",
                 finding.as_str()
             ));
         }
         if let Some(reason) = &self.reason {
-            words.push_str(&format!(" Reason: {reason}"));
+            text.push_str(&format!(" Reason: {reason}"));
         }
-        words
+        text
     }
 }
 

@@ -12,6 +12,7 @@ use crate::evidence::Evidence;
 use crate::ids::ServiceId;
 use crate::message::{Audience, Message};
 use crate::watch::Finding;
+use crate::words;
 
 /// The name and version of the document that machines get.
 pub const SCHEMA: &str = "privatelink-gatekeeper/alarm/1";
@@ -205,11 +206,11 @@ impl Alarm {
             AlarmKind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
-                    "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {:.0}. You are told again if the evidence changes, and when it is over.\n{}",
+                    "{service}\n\n{}\n\n{}What to do: {}\n\nFound at {}. You are notified again if the evidence changes, and when it is over.\n{}",
                     self.meaning,
                     self.listed_evidence(),
                     self.remedy,
-                    self.at,
+                    words::moment(self.at),
                     self.how_to_acknowledge()
                 ),
             ),
@@ -234,22 +235,25 @@ impl Alarm {
             AlarmKind::AlarmEnded if self.unmanaged => (
                 "PrivateLink alarm dropped",
                 format!(
-                    "{service}\n\nThe service is not managed by Gatekeeper any more, as of {:.0}, and is not looked at. The last that was seen:\n\n{}\n",
-                    self.at, self.meaning
+                    "{service}\n\nGatekeeper no longer manages the service, as of {}, and no longer checks it. The last finding was:\n\n{}\n",
+                    words::moment(self.at),
+                    self.meaning
                 ),
             ),
             AlarmKind::AlarmEnded if self.deleted => (
                 "PrivateLink alarm over",
                 format!(
-                    "{service}\n\nThe service was deleted: EC2 has none of this id, as of {:.0}. So this is over:\n\n{}\n",
-                    self.at, self.meaning
+                    "{service}\n\nThe service was deleted: EC2 has none of this id, as of {}. So this is over:\n\n{}\n",
+                    words::moment(self.at),
+                    self.meaning
                 ),
             ),
             AlarmKind::AlarmEnded => (
                 "PrivateLink alarm over",
                 format!(
-                    "{service}\n\nThis is over, as of {:.0}:\n\n{}\n",
-                    self.at, self.meaning
+                    "{service}\n\nThis is over, as of {}:\n\n{}\n",
+                    words::moment(self.at),
+                    self.meaning
                 ),
             ),
         };
@@ -372,7 +376,7 @@ mod tests {
         assert!(
             message
                 .text
-                .contains("is not managed by Gatekeeper any more")
+                .contains("Gatekeeper no longer manages the service")
         );
         assert!(!message.text.contains("This is over"));
         assert!(message.document.contains("\"unmanaged\":true"));

@@ -20,6 +20,7 @@ use crate::rejection;
 use crate::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use crate::visible::in_line;
 use crate::vote::{Vote, may_approve};
+use crate::words;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -432,10 +433,8 @@ impl Announcement {
     /// The consumer, by name if it is known.
     #[must_use]
     pub fn consumer(&self) -> String {
-        match &self.customer {
-            Some(customer) => format!("{} (account {})", in_line(customer), self.account_id),
-            None => format!("Account {}", self.account_id),
-        }
+        let customer = self.customer.as_deref().map(in_line);
+        words::consumer(customer.as_deref(), &self.account_id)
     }
 
     /// The facts, one per line.
@@ -444,10 +443,8 @@ impl Announcement {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:<11} {}", in_line(value));
         };
-        match &self.service_name {
-            Some(name) => row("Service", &format!("{name} ({})", self.service_id)),
-            None => row("Service", self.service_id.as_str()),
-        }
+        let service = words::service_with_id(self.service_name.as_ref(), &self.service_id);
+        row("Service", &service);
         row(
             "Endpoint",
             &format!("{} in {}", self.endpoint_id, self.region),
@@ -461,7 +458,7 @@ impl Announcement {
             | AnnouncementKind::ReviewReminder
             | AnnouncementKind::NobodyMayDecide
             | AnnouncementKind::QuorumOutOfReach => {
-                row("Since", &format!("{:.0}", self.since));
+                row("Since", &words::moment(self.since));
                 if let Some(review) = &self.review {
                     row("Approvals", &review.to_string());
                 }
@@ -490,12 +487,15 @@ impl Announcement {
             let id = ec2.request_id.as_deref().unwrap_or("unknown");
             row("EC2", &format!("{} (request id {id})", ec2.code));
         }
-        row("At", &format!("{:.0}", self.at));
+        row("At", &words::moment(self.at));
         let rejects = self.review.as_ref().is_some_and(|it| it.rejected_when_due);
         match (self.due, self.kind) {
-            (Some(due), AnnouncementKind::RevocationStarted) => row("Cut at", &format!("{due:.0}")),
-            (Some(due), _) if rejects => row("Answer by", &format!("{due:.0}, or it is rejected")),
-            (Some(due), _) => row("Answer by", &format!("{due:.0}")),
+            (Some(due), AnnouncementKind::RevocationStarted) => row("Cut at", &words::moment(due)),
+            (Some(due), _) if rejects => row(
+                "Answer by",
+                &format!("{}, or it is rejected", words::moment(due)),
+            ),
+            (Some(due), _) => row("Answer by", &words::moment(due)),
             (None, _) => {}
         }
     }
@@ -761,7 +761,7 @@ mod tests {
              Policy      Account 012345678901 (Müller) is allowed on every service.\n\
              Decided by  the service's settings\n\
              EC2         ok (request id req-1)\n\
-             At          1970-01-01T00:00:00Z\n"
+             At          1970-01-01 00:00 UTC\n"
         );
         let document = announcement.message().unwrap().document;
         let read: Announcement = serde_json::from_str(&document).unwrap();
@@ -777,7 +777,7 @@ mod tests {
         start.reason = "Nothing allows it.".to_owned();
         let text = announcement_of(&request, &start).unwrap().text();
         assert!(
-            text.contains("\nCut at      2027-01-15T08:00:00Z\n"),
+            text.contains("\nCut at      2027-01-15 08:00 UTC\n"),
             "{text}"
         );
         assert!(text.contains("have the allowlist allow it again"), "{text}");

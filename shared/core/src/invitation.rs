@@ -11,6 +11,7 @@ use crate::ids::EndpointId;
 use crate::message::{Audience, Invitation, Message};
 use crate::request::Request;
 use crate::visible::in_line;
+use crate::words;
 
 /// A link expires after this time at the latest, although its review may last longer.
 const LONGEST_LIFE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -156,10 +157,7 @@ fn text_of_several(announcements: &[&Announcement]) -> String {
     let Some(first) = announcements.first() else {
         return String::new();
     };
-    let service = match &first.service_name {
-        Some(name) => format!("{name} ({})", first.service_id),
-        None => first.service_id.to_string(),
-    };
+    let service = words::service_with_id(first.service_name.as_ref(), &first.service_id);
     let wait = match first.kind {
         AnnouncementKind::ReviewReminder => "still wait",
         _ => "wait",
@@ -172,7 +170,7 @@ fn text_of_several(announcements: &[&Announcement]) -> String {
     for one in announcements {
         let unanswered = match (one.due, &one.review) {
             (Some(due), Some(review)) if review.rejected_when_due => {
-                format!("; rejected at {due:.0} if nobody answers")
+                format!("; rejected at {} if nobody answers", words::moment(due))
             }
             _ => String::new(),
         };
@@ -185,10 +183,10 @@ fn text_of_several(announcements: &[&Announcement]) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(
             text,
-            "{} in {}, since {:.0}{unanswered}\n    {}{cut}",
+            "{} in {}, since {}{unanswered}\n    {}{cut}",
             one.endpoint_id,
             one.region,
-            one.since,
+            words::moment(one.since),
             in_line(&reason)
         );
     }
@@ -209,10 +207,7 @@ fn subject_with(announcement: &Announcement, more: &str) -> String {
         .customer
         .as_deref()
         .unwrap_or(announcement.account_id.as_str());
-    let service = announcement
-        .service_name
-        .as_ref()
-        .map_or(announcement.service_id.as_str(), |name| name.as_str());
+    let service = words::service(announcement.service_name.as_ref(), &announcement.service_id);
     let again = if announcement.kind == AnnouncementKind::ReviewReminder {
         "Reminder: "
     } else {
@@ -231,15 +226,12 @@ fn subject_with(announcement: &Announcement, more: &str) -> String {
 }
 
 fn text(announcement: &Announcement) -> String {
-    let service = match &announcement.service_name {
-        Some(name) => name.as_str(),
-        None => announcement.service_id.as_str(),
-    };
+    let service = words::service(announcement.service_name.as_ref(), &announcement.service_id);
     let mut text = format!("May {} connect to {service}?\n\n", announcement.consumer());
     announcement.write_facts(&mut text);
     let unanswered = match (announcement.due, &announcement.review) {
         (Some(due), Some(review)) if review.rejected_when_due => {
-            format!("it is rejected at {due:.0}.")
+            format!("it is rejected at {}.", words::moment(due))
         }
         _ => "it stays pending: nothing is connected, and you are asked again if the service \
               sends reminders."
@@ -310,8 +302,11 @@ mod tests {
             "vpce-0123456789abcdef0 in eu-central-1",
             "No entry of the allowlist names it.",
             "0 of 2 needed; one rejection rejects",
-            &format!("{:.0}", at(0)),
-            &format!("If nobody answers, it is rejected at {:.0}.", at(3600)),
+            &words::moment(at(0)),
+            &format!(
+                "If nobody answers, it is rejected at {}.",
+                words::moment(at(3600))
+            ),
         ] {
             assert!(message.text.contains(fact), "{fact}: {}", message.text);
         }

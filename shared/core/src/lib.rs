@@ -33,6 +33,7 @@
 //! | [`rejection`] | what becomes of a rejected connection that the policy allows by now |
 //! | [`purge`] | when DynamoDB may delete an entry, and what to say where it did too early |
 //! | [`review`] | deadlines and reminders of a review |
+//! | [`words`] | how consumers, services, statuses and moments read to people |
 //! | [`plan`] | request × what EC2 says → what is to be done now |
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`observation`] | what EC2 said of an endpoint, and when |
@@ -115,3 +116,4 @@ pub mod visible;
 pub mod vote;
 pub mod waiting;
 pub mod watch;
+pub mod words;

@@ -246,7 +246,7 @@ async fn with_a_quorum_of_two_the_second_approval_decides() {
         page.approve(&link(world, "alice", 3), 3).await;
         let heading = page.heading().await;
         assert_eq!(heading, "Your vote counts: 1 more approval is needed");
-        assert_eq!(page.text_of(".mark").await.trim(), "… In review");
+        assert_eq!(page.text_of(".badge").await.trim(), "… In review");
         assert_eq!(status(world, 3).await, Status::InReview);
         let text = page.text().await;
         assert!(

@@ -113,14 +113,16 @@ async fn as_many_approvals_as_are_needed_accept() {
     let world = panel().await;
     let alice = by_link(&world, "alice", 3);
     assert_eq!(look(&world, &alice).await, "open");
-    let ReviewView::Shown(ReviewState::Waiting, details) = vote(&world, &alice, &approval()).await else {
+    let ReviewView::Shown(ReviewState::Waiting, details) = vote(&world, &alice, &approval()).await
+    else {
         panic!("one is not enough")
     };
     assert_eq!((details.given, details.request.approvals_required), (1, 2));
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
     assert_eq!(state(&world, 3), Some(State::PendingAcceptance));
 
-    let ReviewView::Shown(ReviewState::Done, details) = vote(&world, &by_link(&world, "bob", 3), &approval()).await
+    let ReviewView::Shown(ReviewState::Done, details) =
+        vote(&world, &by_link(&world, "bob", 3), &approval()).await
     else {
         panic!("two are")
     };
@@ -345,7 +347,8 @@ async fn a_used_link_opens_nothing_but_a_second_press_shows_the_result() {
     let alice = by_link(&world, "alice", 3);
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "decided");
     assert_eq!(look(&world, &alice).await, "invalid");
-    let ReviewView::Shown(ReviewState::Already, details) = vote(&world, &alice, &rejection()).await else {
+    let ReviewView::Shown(ReviewState::Already, details) = vote(&world, &alice, &rejection()).await
+    else {
         panic!("a second window")
     };
     assert_eq!(details.request.status, Status::Accepted);
@@ -361,7 +364,8 @@ async fn a_used_link_opens_nothing_but_a_second_press_shows_the_result() {
     // Another approver's link shows the decision, by whom and when.
     let bob = by_link(&world, "bob", 3);
     assert_eq!(look(&world, &bob).await, "decided");
-    let ReviewView::Shown(ReviewState::TooLate, details) = vote(&world, &bob, &rejection()).await else {
+    let ReviewView::Shown(ReviewState::TooLate, details) = vote(&world, &bob, &rejection()).await
+    else {
         panic!("too late")
     };
     assert_eq!(
@@ -623,7 +627,8 @@ async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_
     world
         .ec2
         .inject(Fault::new("AcceptVpcEndpointConnections", FaultKind::InternalError).always());
-    let ReviewView::Shown(ReviewState::Recorded, details) = vote(&world, &by_link(&world, "alice", 3), &approval()).await
+    let ReviewView::Shown(ReviewState::Recorded, details) =
+        vote(&world, &by_link(&world, "alice", 3), &approval()).await
     else {
         panic!("recorded only")
     };

@@ -145,7 +145,9 @@ async fn a_change_at_ec2_is_recorded_first_and_the_vote_is_too_late() {
                 let voter = alice(&world, channel);
                 happens(&world);
                 let context = format!("{what}, then {:?} by {channel}", ballot.choice);
-                let ReviewView::Shown(ReviewState::TooLate, details) = vote(&world, &voter, &ballot).await else {
+                let ReviewView::Shown(ReviewState::TooLate, details) =
+                    vote(&world, &voter, &ballot).await
+                else {
                     panic!("{context}: too late")
                 };
                 assert_eq!(details.request.status, becomes, "{context}");

@@ -57,7 +57,9 @@ async fn an_approval_is_withdrawn_by_the_same_link_and_counts_no_more() {
     let alice = by_link(&world, "alice", 3);
     assert_eq!(word(&vote(&world, &alice, &approval()).await), "waiting");
     assert_eq!(look(&world, &alice).await, "voted");
-    let ReviewView::Shown(ReviewState::Waiting, details) = vote(&world, &alice, &withdrawal()).await else {
+    let ReviewView::Shown(ReviewState::Waiting, details) =
+        vote(&world, &alice, &withdrawal()).await
+    else {
         panic!("it is recorded")
     };
     assert_eq!(details.given, 0);

@@ -1,17 +1,17 @@
-//! What people see: pages that need no script, no cookie and nothing from elsewhere.
+//! The pages. They need no script, no cookie and nothing from another server.
 //!
 //! | page | template | when |
 //! | --- | --- | --- |
-//! | [`open`] | `open.html` | they may vote, or change their vote: all facts, and the form |
-//! | [`mod@standing`] | `standing.html` | there is nothing to fill in: how the request stands |
-//! | [`mod@notice`] | `notice.html` | nothing of the request may be shown, or it could not be read |
+//! | [`form`] | `vote.html` | the approver may vote, or change the vote: request details, and the form |
+//! | [`mod@result`] | `result.html` | there is nothing to fill in: the state of the review |
+//! | [`mod@notice`] | `notice.html` | the request may not be shown, or could not be read |
 
-mod facts;
+mod details;
 mod notice;
-mod standing;
+mod result;
 
 use askama::Template;
-use gatekeeper_aws::gatekeeper::RequestDetails;
+use gatekeeper_aws::gatekeeper::{RequestDetails, ReviewState};
 use gatekeeper_core::visible::visible;
 use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT, Unrecorded};
@@ -22,20 +22,19 @@ pub(crate) use notice::Notice;
 use crate::form::Entered;
 use crate::headers::STYLE;
 use crate::http::Response;
-use crate::standing::Standing;
-use crate::words;
-use facts::Facts;
+use crate::{review_state, sentences};
+use details::DetailsShown;
 
 #[derive(Template)]
-#[template(path = "open.html")]
-struct Open<'a> {
+#[template(path = "vote.html")]
+struct FormPage<'a> {
     style: &'static str,
     title: String,
     heading: String,
-    /// What they said before, and what they can still do.
+    /// The vote that they cast before, and what they can still do.
     voted: Option<String>,
     details: &'a RequestDetails,
-    facts: Facts,
+    facts: DetailsShown,
     entered: &'a Entered,
     offers: Vec<Offer>,
     reason_limit: usize,
@@ -51,38 +50,38 @@ struct Offer {
 }
 
 #[derive(Template)]
-#[template(path = "standing.html")]
-struct Stands<'a> {
+#[template(path = "result.html")]
+struct ResultPage<'a> {
     style: &'static str,
     title: String,
-    mark: standing::Mark,
+    badge: result::Badge,
     lead: String,
     next: Option<String>,
-    /// What a link back to the form says.
+    /// The text of the link back to the form.
     again: Option<&'static str>,
     details: &'a RequestDetails,
-    facts: Facts,
+    facts: DetailsShown,
 }
 
 #[derive(Template)]
 #[template(path = "notice.html")]
-struct Noticed {
+struct NoticePage {
     style: &'static str,
     title: &'static str,
     paragraphs: &'static [&'static str],
 }
 
-/// The form, and all that is known of what it decides.
-pub(crate) fn open(details: &RequestDetails, entered: &Entered, now: Timestamp) -> Response {
+/// The page with the form.
+pub(crate) fn form(details: &RequestDetails, entered: &Entered, now: Timestamp) -> Response {
     let question = match &details.own {
-        None => words::question(&details.request),
-        Some(_) if words::has_withdrawn(details) => {
+        None => sentences::question(&details.request),
+        Some(_) if sentences::has_withdrawn(details) => {
             format!(
                 "You withdrew your approval: {}",
-                words::still_needed(details)
+                sentences::still_needed(details)
             )
         }
-        Some(_) => format!("You have voted: {}", words::still_needed(details)),
+        Some(_) => format!("You have voted: {}", sentences::still_needed(details)),
     };
     let faults = &entered.faults;
     let (status, title) = match (faults.any(), faults.form, &faults.unrecorded) {
@@ -90,16 +89,16 @@ pub(crate) fn open(details: &RequestDetails, entered: &Entered, now: Timestamp) 
         (true, None, None) => (422, format!("Not sent yet: {question}")),
         (true, Some(_), _) => (400, format!("Not sent: {question}")),
         (true, None, Some(Unrecorded::Silent)) => (503, format!("Not recorded: {question}")),
-        // Nothing failed, and it will not pass in a moment.
+        // Nothing failed, and trying again in a moment does not help.
         (true, None, Some(_)) => (409, format!("Not recorded: {question}")),
     };
-    let page = Open {
+    let page = FormPage {
         style: STYLE,
         title,
         heading: question,
         voted: details.own.as_ref().map(|_| voted(details)),
         details,
-        facts: Facts::of(details, now, true),
+        facts: DetailsShown::of(details, now, true),
         entered,
         offers: offers(details, entered.choice),
         reason_limit: REASON_LIMIT,
@@ -108,22 +107,22 @@ pub(crate) fn open(details: &RequestDetails, entered: &Entered, now: Timestamp) 
     again_in_a_moment(rendered(status, &page))
 }
 
-/// What they said, and what they can still do.
+/// The vote that they cast, and what they can still do.
 fn voted(details: &RequestDetails) -> String {
-    let mut words = format!("{} {}", words::own_vote(details), words::UNTIL);
-    if let Some(still) = words::still_to_say(details.choices) {
-        words.push_str(&format!(" Until the review ends you can {still}."));
+    let mut text = format!("{} {}", sentences::own_vote(details), sentences::UNTIL);
+    if let Some(still) = sentences::still_possible(details.choices) {
+        text.push_str(&format!(" Until the review ends you can {still}."));
     }
-    words
+    text
 }
 
-/// What they can choose; none of it is chosen for them.
+/// The choices of the form. None is preselected.
 fn offers(details: &RequestDetails, chosen: Option<Choice>) -> Vec<Offer> {
     let choices = details.choices.iter();
     let offers = choices.map(|choice| {
         let (name, means) = match choice {
             Choice::Approve => ("Approve", approving(details)),
-            Choice::Withdraw => ("Withdraw your approval", words::WITHDRAWING.to_owned()),
+            Choice::Withdraw => ("Withdraw your approval", sentences::WITHDRAWING.to_owned()),
             Choice::Reject => ("Reject", REJECTING.to_owned()),
         };
         Offer {
@@ -142,31 +141,31 @@ const REJECTING: &str =
 
 /// What an approval does now.
 fn approving(details: &RequestDetails) -> String {
-    match words::missing(details).saturating_sub(1) {
+    match sentences::missing(details).saturating_sub(1) {
         0 => "it is connected at once".to_owned(),
         1 => "it counts, and 1 other person must approve as well".to_owned(),
         n => format!("it counts, and {n} other people must approve as well"),
     }
 }
 
-/// How the request stands, where there is nothing to fill in.
-pub(crate) fn standing(stands: Standing, details: &RequestDetails, now: Timestamp) -> Response {
-    let page = Stands {
+/// The page for a state in which there is nothing to fill in.
+pub(crate) fn result(state: &ReviewState, details: &RequestDetails, now: Timestamp) -> Response {
+    let page = ResultPage {
         style: STYLE,
-        title: stands.title(details),
-        mark: standing::Mark::of(stands, details),
-        lead: stands.meaning(details),
-        next: standing::next(stands, details),
-        again: standing::again(stands, details),
+        title: review_state::headline(state, details),
+        badge: result::Badge::of(state, details),
+        lead: review_state::explanation(state, details),
+        next: result::next(state, details),
+        again: result::again(state, details),
         details,
-        facts: Facts::of(details, now, false),
+        facts: DetailsShown::of(details, now, false),
     };
-    rendered(standing::status(stands), &page)
+    rendered(result::status(state), &page)
 }
 
-/// What is the same for everybody.
+/// A page that says nothing about any request.
 pub(crate) fn notice(notice: Notice) -> Response {
-    let page = Noticed {
+    let page = NoticePage {
         style: STYLE,
         title: notice.title(),
         paragraphs: notice.paragraphs(),
@@ -174,7 +173,7 @@ pub(crate) fn notice(notice: Notice) -> Response {
     again_in_a_moment(rendered(notice.status(), &page))
 }
 
-/// Says when to try again what did not work now.
+/// Says when to try again, if something did not answer.
 fn again_in_a_moment(response: Response) -> Response {
     match response.status {
         503 => response.header("retry-after", "5"),
@@ -184,9 +183,10 @@ fn again_in_a_moment(response: Response) -> Response {
 
 fn rendered(status: u16, page: &impl Template) -> Response {
     match page.render() {
-        // Here, so that no text on any page is forgotten: none of ours holds anything hidden.
+        // Hidden characters are marked here, so that no text on any page is forgotten. The
+        // templates have none.
         Ok(html) => Response::page(status, visible(&html).into_owned()),
-        // Only a formatter that fails could bring this about, and none here does.
+        // Rendering fails only if a formatter fails, and none of them does.
         Err(_) => Response::empty(500),
     }
 }

@@ -1,22 +1,21 @@
-//! Pages that say nothing of any request.
+//! Pages that say nothing about any request.
 
-/// What such a page says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// The link opens nothing: it never did, or does no longer. Which, nobody is told who only has
-    /// the link.
+    /// The link opens nothing. The page does not say whether it ever did, because its reader may not
+    /// be the approver.
     Invalid,
-    /// The link's or the review's time is over.
+    /// The link has expired, or the review's deadline has passed.
     Expired,
-    /// Something that we need did not answer. A vote may have been recorded.
+    /// Something that the page needs did not answer. A vote may have been recorded.
     Unavailable,
     /// There is no such page.
     Nowhere,
-    /// The path is known, and not for this method.
+    /// The path is known, but not for this method.
     Method,
-    /// More was sent than any form of ours holds.
+    /// More was sent than the form holds.
     TooLarge,
-    /// The form was sent from a page that is not ours.
+    /// The form was sent from another site's page.
     CrossSite,
 }
 
@@ -39,7 +38,7 @@ impl Notice {
             Self::Unavailable => "Not possible right now",
             Self::Nowhere => "There is nothing here",
             Self::Method => "This cannot be done here",
-            Self::TooLarge => "That was too much",
+            Self::TooLarge => "Too much was sent",
             Self::CrossSite => "Sent from another page",
         }
     }
@@ -47,14 +46,13 @@ impl Notice {
     pub(super) fn paragraphs(self) -> &'static [&'static str] {
         match self {
             Self::Invalid => &[
-                "It was used and its review is over, it was copied without its end, or it is no longer \
-                 yours to use.",
+                "Its review is over, it was copied without its end, or you are no longer entered as an approver.",
                 "If you voted with it, your vote was recorded, and there is nothing left to do. If not, \
                  open the link in the newest message about this connection.",
             ],
             Self::Expired => &[
-                "Nothing can be decided with it any more, and opening it changed nothing.",
-                "If the connection still waits for people, the next reminder brings a new link.",
+                "You can no longer decide with it, and opening it changed nothing.",
+                "If the connection is still in review, the next reminder has a new link.",
             ],
             Self::Unavailable => &[
                 "Something this page needs did not answer. If you were only looking, nothing has changed.",
@@ -62,8 +60,10 @@ impl Notice {
                  safe: a vote counts once. Reload this page in a moment, and let the browser send \
                  the form again if it asks.",
             ],
-            Self::Nowhere => &["Approvers decide by the links that they are sent."],
-            Self::Method => &["Links are opened, and forms are sent. Nothing else is understood."],
+            Self::Nowhere => &["Approvers decide with the links in their e-mails."],
+            Self::Method => {
+                &["Open the link, or send the form. Other HTTP methods are not supported."]
+            }
             Self::TooLarge => &[
                 "More was sent than the form holds, and nothing was decided. Go back, shorten the \
                  reason, and send it again.",

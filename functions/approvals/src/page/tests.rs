@@ -12,18 +12,19 @@ use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::form::Faults;
+use crate::review_state::headline;
 
-const ALL: [Standing; 10] = [
-    Standing::IsDecided,
-    Standing::Waiting,
-    Standing::Done,
-    Standing::Recorded,
-    Standing::Already,
-    Standing::TooLate,
-    Standing::Overtaken,
-    Standing::Unmanaged,
-    Standing::Ineligible(Ineligible::OwnAccount),
-    Standing::Ineligible(Ineligible::OtherService),
+const ALL: [ReviewState; 10] = [
+    ReviewState::Decided,
+    ReviewState::Waiting,
+    ReviewState::Done,
+    ReviewState::Recorded,
+    ReviewState::Already,
+    ReviewState::TooLate,
+    ReviewState::Overtaken,
+    ReviewState::Unmanaged,
+    ReviewState::Ineligible(Ineligible::OwnAccount),
+    ReviewState::Ineligible(Ineligible::OtherService),
 ];
 
 const NOTICES: [Notice; 7] = [
@@ -107,7 +108,7 @@ fn voted(mut details: RequestDetails, who: &str, choice: Choice, reason: &str) -
     details
 }
 
-/// Alice approved, and took that back.
+/// Alice withdrew her approval.
 fn withdrawn() -> RequestDetails {
     let mut details = voted(review(), "alice@example.com", Choice::Approve, "");
     details.request.votes[0].taken_back = true;
@@ -164,10 +165,10 @@ fn decided(to: [Status; 2]) -> RequestDetails {
     )
 }
 
-/// As many of the pages below have the form.
+/// The number of the pages below that have the form.
 const FORMS: usize = 5;
 
-/// Every page that there is, each with its name.
+/// Every page, with its name.
 fn every() -> Vec<(String, Response)> {
     let faulty = Entered {
         faults: Faults {
@@ -188,40 +189,40 @@ fn every() -> Vec<(String, Response)> {
     let mut pages = vec![
         (
             "open".to_owned(),
-            open(&review(), &Entered::default(), now()),
+            form(&review(), &Entered::default(), now()),
         ),
-        ("faulty".to_owned(), open(&review(), &faulty, now())),
-        ("damaged".to_owned(), open(&review(), &damaged, now())),
+        ("faulty".to_owned(), form(&review(), &faulty, now())),
+        ("damaged".to_owned(), form(&review(), &damaged, now())),
     ];
     let approved = voted(review(), "alice@example.com", Choice::Approve, "");
     for (name, details) in [("approved", approved), ("withdrawn", withdrawn())] {
-        let page = open(&details, &Entered::default(), now());
+        let page = form(&details, &Entered::default(), now());
         pages.push((name.to_owned(), page));
     }
-    let page = standing(Standing::Waiting, &withdrawn(), now());
+    let page = result(&ReviewState::Waiting, &withdrawn(), now());
     pages.push(("Waiting, withdrawn".to_owned(), page));
     for stands in ALL {
         let details = match stands {
-            Standing::Done | Standing::IsDecided | Standing::TooLate => {
+            ReviewState::Done | ReviewState::Decided | ReviewState::TooLate => {
                 decided([Status::Accepting, Status::Accepted])
             }
-            Standing::Recorded => rejecting(),
+            ReviewState::Recorded => rejecting(),
             _ => voted(review(), "alice@example.com", Choice::Approve, ""),
         };
-        let page = standing(stands, &details, now());
+        let page = result(&stands, &details, now());
         pages.push((format!("{stands:?}"), page));
     }
     pages.extend(NOTICES.map(|it| (format!("{it:?}"), notice(it))));
     pages
 }
 
-/// What stands between the first two of these.
+/// The text between the first two of these.
 fn between<'a>(html: &'a str, before: &str, after: &str) -> &'a str {
     let (_, rest) = html.split_once(before).unwrap();
     rest.split_once(after).unwrap().0
 }
 
-/// The tags that begin so.
+/// The tags that begin with this.
 fn tags<'a>(html: &'a str, name: &str) -> Vec<&'a str> {
     let open = format!("<{name}");
     let rest = html.split(open.as_str()).skip(1);
@@ -367,7 +368,7 @@ fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
             ..Faults::default()
         },
     };
-    let page = open(&review(), &entered, now());
+    let page = form(&review(), &entered, now());
     let html = &page.body;
     assert_eq!(page.status, 422);
     assert!(html.contains("<title>Not sent yet: May Example GmbH connect to Payments API?"));
@@ -391,7 +392,7 @@ fn what_is_wrong_stands_at_its_field_and_what_was_written_stays() {
 #[test]
 fn an_approver_reads_all_that_matters() {
     let details = voted(review(), "bob@example.com", Choice::Approve, "They signed.");
-    let html = open(&details, &Entered::default(), now()).body;
+    let html = form(&details, &Entered::default(), now()).body;
     for fact in [
         "May Example GmbH connect to Payments API?",
         "You decide as <strong>alice@example.com</strong>",
@@ -416,7 +417,7 @@ fn an_approver_reads_all_that_matters() {
     details.request.service_name = None;
     details.request.deadline_rejects = false;
     details.request.approvals_required = 3;
-    let html = open(&details, &Entered::default(), now()).body;
+    let html = form(&details, &Entered::default(), now()).body;
     for fact in [
         "May account 012345678901 connect to vpce-svc-0a1b2c3d4e5f60718?",
         "not known",
@@ -427,14 +428,14 @@ fn an_approver_reads_all_that_matters() {
         assert!(html.contains(fact), "{fact}: {html}");
     }
     details.request.deadline = None;
-    let html = open(&details, &Entered::default(), now()).body;
+    let html = form(&details, &Entered::default(), now()).body;
     assert!(html.contains("<dd>It stays pending, and nothing is connected.</dd>"));
 }
 
 #[test]
 fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
     let approved = voted(review(), "alice@example.com", Choice::Approve, "");
-    let html = open(&approved, &Entered::default(), now()).body;
+    let html = form(&approved, &Entered::default(), now()).body;
     for fact in [
         "<h1>You have voted: 1 more approval is needed</h1>",
         "You approved. Nothing is connected until enough people have approved. Until the review ends you can \
@@ -448,7 +449,7 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
     }
     assert!(!html.contains("value=\"approve\""));
 
-    let html = open(&withdrawn(), &Entered::default(), now()).body;
+    let html = form(&withdrawn(), &Entered::default(), now()).body;
     for fact in [
         "<h1>You withdrew your approval: 2 more approvals are needed</h1>",
         "Until the review ends you can reject.",
@@ -467,14 +468,14 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
         (&approved, "lets you withdraw your approval, or reject."),
         (&withdrawn(), "lets you reject."),
     ] {
-        for stands in [Standing::Waiting, Standing::Already] {
-            let html = standing(stands, details, now()).body;
+        for stands in [ReviewState::Waiting, ReviewState::Already] {
+            let html = result(&stands, details, now()).body;
             assert!(html.contains(lets), "{stands:?}: {html}");
             assert!(html.contains("<a href=\"\">Change your vote</a>"));
         }
     }
     let over = decided([Status::Accepting, Status::Accepted]);
-    let html = standing(Standing::Already, &over, now()).body;
+    let html = result(&ReviewState::Already, &over, now()).body;
     assert!(html.contains("nothing can be taken back") && !html.contains("Change your vote"));
 }
 
@@ -482,7 +483,7 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
 fn who_voted_under_another_name_is_told_which() {
     let mut details = voted(review(), "alice@example.com", Choice::Approve, "");
     details.approver = "alice+oncall@example.com".parse().unwrap();
-    let html = open(&details, &Entered::default(), now()).body;
+    let html = form(&details, &Entered::default(), now()).body;
     assert!(
         html.contains("You approved, as alice@example.com."),
         "{html}"
@@ -491,7 +492,7 @@ fn who_voted_under_another_name_is_told_which() {
 
 #[test]
 fn who_withdrew_is_not_counted_among_those_who_may_approve() {
-    let html = open(&withdrawn(), &Entered::default(), now()).body;
+    let html = form(&withdrawn(), &Entered::default(), now()).body;
     assert!(
         html.contains("2 people must approve, and only 1 may still approve"),
         "{html}"
@@ -500,8 +501,8 @@ fn who_withdrew_is_not_counted_among_those_who_may_approve() {
 
 #[test]
 fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
-    let html = standing(
-        Standing::TooLate,
+    let html = result(
+        ReviewState::TooLate,
         &decided([Status::Accepting, Status::Accepted]),
         now(),
     )
@@ -515,10 +516,10 @@ fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
     ] {
         assert!(decision.contains(fact), "{fact}: {decision}");
     }
-    let html = standing(Standing::Recorded, &rejecting(), now()).body;
+    let html = result(&ReviewState::Recorded, &rejecting(), now()).body;
     assert!(html.contains("not answered yet; it is asked again every few minutes"));
     assert!(html.contains("You rejected."));
-    let html = standing(Standing::Waiting, &review(), now()).body;
+    let html = result(&ReviewState::Waiting, &review(), now()).body;
     assert!(!html.contains("id=\"decision\""), "there is none yet");
 }
 
@@ -530,7 +531,7 @@ fn a_name_that_contradicts_who_decided_stands_beside_it_and_its_row() {
         arn: "arn:aws:iam::111122223333:user/mallory".parse().unwrap(),
     };
     assert!(details.request.learn(&[mallory], now()).contradiction);
-    let html = standing(Standing::TooLate, &details, now()).body;
+    let html = result(&ReviewState::TooLate, &details, now()).body;
     let names = "AWS CloudTrail also names arn:aws:iam::111122223333:user/mallory.";
     assert!(between(&html, "<h2 id=\"decision\">", "</section>").contains(names));
     let rows: Vec<&str> = html.split("<li><strong>").skip(1).collect();
@@ -540,7 +541,7 @@ fn a_name_that_contradicts_who_decided_stands_beside_it_and_its_row() {
     assert!(with_names[0].starts_with("accepting</strong>"));
     let without = decided([Status::Accepting, Status::Accepted]);
     assert!(
-        !standing(Standing::TooLate, &without, now())
+        !result(&ReviewState::TooLate, &without, now())
             .body
             .contains("also names")
     );
@@ -565,7 +566,7 @@ fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
             ..Faults::default()
         },
     };
-    let page = open(&review(), &unrecorded(Unrecorded::Silent), now());
+    let page = form(&review(), &unrecorded(Unrecorded::Silent), now());
     assert_eq!((page.status, header(&page, "retry-after")), (503, "5"));
     let html = &page.body;
     assert!(html.contains("<title>Not recorded: May Example GmbH connect to Payments API?"));
@@ -579,7 +580,7 @@ fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
         "nothing is wrong with the form"
     );
     let wrong = Unrecorded::Policy("the item <b> makes no sense".to_owned());
-    let page = open(&review(), &unrecorded(wrong), now());
+    let page = form(&review(), &unrecorded(wrong), now());
     assert_eq!(
         page.status, 409,
         "it is no failure of ours, and does not pass by itself"
@@ -587,7 +588,7 @@ fn a_form_that_was_not_recorded_comes_back_as_it_was_sent_and_says_why() {
     assert!(page.body.contains("the item &#60;b&#62; makes no sense"));
 }
 
-/// A review that ended without Gatekeeper.
+/// A review that others ended.
 fn ended(to: Status, cause: Cause) -> RequestDetails {
     let mut details = then(review(), to, cause, "EC2 shows it.");
     let actor = match cause {
@@ -619,18 +620,18 @@ fn what_happened_without_gatekeeper_comes_first() {
         ),
     ] {
         let details = ended(to, cause);
-        let title = |stands: Standing| stands.title(&details);
-        assert_eq!(title(Standing::IsDecided), happened);
+        let title = |stands: ReviewState| headline(&stands, &details);
+        assert_eq!(title(ReviewState::Decided), happened);
         assert_eq!(
-            title(Standing::TooLate),
+            title(ReviewState::TooLate),
             format!("{happened}, so your vote does not count")
         );
         assert_eq!(
-            title(Standing::Overtaken),
+            title(ReviewState::Overtaken),
             format!("{happened}, so your vote came to nothing")
         );
         assert_eq!(
-            title(Standing::Already),
+            title(ReviewState::Already),
             format!("{happened}, and you had voted before")
         );
     }
@@ -638,12 +639,12 @@ fn what_happened_without_gatekeeper_comes_first() {
     let accepted = ended(Status::Accepted, Cause::OutOfBand);
     let revoking = then(accepted, Status::Revoking, Cause::Revoked, "Denied.");
     assert_eq!(
-        Standing::IsDecided.title(&revoking),
+        headline(&ReviewState::Decided, &revoking),
         "Decided already: the connection is accepted, and will be cut"
     );
     let denied = decided([Status::Rejecting, Status::Rejected]);
     assert_eq!(
-        Standing::Overtaken.title(&denied),
+        headline(&ReviewState::Overtaken, &denied),
         "Your vote came to nothing: the connection is rejected"
     );
 }
@@ -665,9 +666,9 @@ proptest! {
             of: None,
 faults: Faults::default(),
         };
-        prop_assert!(!open(&details, &entered, now()).body.contains("<i "));
+        prop_assert!(!form(&details, &entered, now()).body.contains("<i "));
         for stands in ALL {
-            prop_assert!(!standing(stands, &details, now()).body.contains("<i "));
+            prop_assert!(!result(&stands, &details, now()).body.contains("<i "));
         }
     }
 
@@ -693,11 +694,11 @@ faults: Faults::default(),
                 of: None,
 faults: Faults { unrecorded, ..Faults::default() },
             };
-            let page = open(&details, &entered, now()).body;
+            let page = form(&details, &entered, now()).body;
             prop_assert_eq!(visible(&page), page.as_str());
         }
         for stands in ALL {
-            let page = standing(stands, &details, now()).body;
+            let page = result(&stands, &details, now()).body;
             prop_assert_eq!(visible(&page), page.as_str());
         }
     }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use jiff::Timestamp;
 
-/// Until when what is to be done.
+/// When each part of an answer to Slack must be done.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
-    /// Looking up what somebody may do.
+    /// Reading the review.
     pub(super) look: Timestamp,
-    /// A vote that is told of by a call.
+    /// A vote whose result is sent by a call to Slack.
     pub(super) decide: Timestamp,
-    /// The answer. What is left of the three seconds is the way here, with a cold start, and back.
+    /// The answer. The rest of the three seconds is for the network and a cold start.
     pub(super) answer: Timestamp,
 }
 

@@ -15,10 +15,10 @@ use jiff::Timestamp;
 
 use super::Slack;
 use super::budget::Budget;
-use super::words::Said;
+use super::reply::PressReply;
 use crate::http::Response;
 
-/// What kept a modal from being opened.
+/// Why a modal was not opened.
 #[derive(Debug, thiserror::Error)]
 enum NotOpened {
     #[error("the Slack secret could not be read")]
@@ -30,34 +30,36 @@ enum NotOpened {
 }
 
 impl Slack {
-    /// Tells whoever pressed, and nobody else. Where that fails and they are none the wiser, Slack is
-    /// answered with an error, which it shows them.
+    /// Replies to the person who pressed; nobody else sees it. If a failure cannot be reported to them
+    /// this way, Slack gets an error status, which it shows them.
     pub(super) async fn reply_to(
         &self,
         gatekeeper: &Gatekeeper,
         pressed: &Pressed,
-        said: &Said,
+        reply: &PressReply,
         budget: Budget,
     ) -> Response {
         let Some(url) = &pressed.response_url else {
             return Response::empty(200);
         };
-        let message = said.message();
-        let reply = Reply::ephemeral(&message);
-        let sent = self.client.respond(url, &reply, self.until(budget.answer));
+        let message = reply.message();
+        let ephemeral = Reply::ephemeral(&message);
+        let sent = self
+            .client
+            .respond(url, &ephemeral, self.until(budget.answer));
         let Err(error) = sent.await else {
             return Response::empty(200);
         };
-        note(
+        log_failure(
             gatekeeper,
             error.error_type(),
             &chain(&error),
             error.is_retryable(),
         );
-        Response::empty(if said.is_failure { 503 } else { 200 })
+        Response::empty(if reply.is_failure { 503 } else { 200 })
     }
 
-    /// Opens a modal; false if that was not to be had.
+    /// Opens a modal. False if it could not be opened; the error is logged here.
     pub(super) async fn open(
         &self,
         gatekeeper: &Gatekeeper,
@@ -68,12 +70,12 @@ impl Slack {
         let Err(error) = self.try_to_open(trigger, modal, budget).await else {
             return true;
         };
-        let (error_type, passes) = match &error {
+        let (error_type, is_retryable) = match &error {
             NotOpened::Secret(error) => (error.error_type(), error.is_retryable()),
             NotOpened::Token(_) => ("Permanent.MalformedSecret", false),
             NotOpened::Slack(error) => (error.error_type(), error.is_retryable()),
         };
-        note(gatekeeper, error_type, &chain(&error), passes);
+        log_failure(gatekeeper, error_type, &chain(&error), is_retryable);
         false
     }
 
@@ -92,7 +94,7 @@ impl Slack {
             Err(error) if is_about_the_token(&error) => error,
             Err(error) => return Err(error.into()),
         };
-        // It may have been replaced. Slack did nothing then, and the trigger is still good.
+        // The token may have been replaced. Slack has done nothing, and the trigger is still valid.
         let secret = self.secrets.again().await.map_err(NotOpened::Secret)?;
         let again: BotToken = secret.bot_token.parse()?;
         if again == token {
@@ -113,8 +115,8 @@ fn is_about_the_token(error: &SlackError) -> bool {
     refusal.is_some_and(|refusal| refusal.reason() == Reason::Token)
 }
 
-fn note(gatekeeper: &Gatekeeper, error_type: &'static str, error: &str, passes: bool) {
-    if passes {
+fn log_failure(gatekeeper: &Gatekeeper, error_type: &'static str, error: &str, is_retryable: bool) {
+    if is_retryable {
         tracing::warn!(error_type, error, "somebody in Slack could not be answered");
     } else {
         tracing::error!(
@@ -123,5 +125,7 @@ fn note(gatekeeper: &Gatekeeper, error_type: &'static str, error: &str, passes: 
             "somebody in Slack could not be answered; somebody must act"
         );
     }
-    gatekeeper.metrics().count_slack_failure(error_type, passes);
+    gatekeeper
+        .metrics()
+        .count_slack_failure(error_type, is_retryable);
 }

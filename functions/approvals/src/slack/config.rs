@@ -8,24 +8,24 @@ use gatekeeper_slack_api::address::BaseUrl;
 use gatekeeper_slack_api::ids::AppId;
 use gatekeeper_slack_api::tenants::Tenants;
 
-/// The workspaces and the app in them whose buttons count.
+/// The workspaces that decide, and the app in them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SlackConfig {
     /// The secret with the signing secret and the bot token (`SLACK_SECRET_ARN`).
     pub secret_arn: String,
     /// The workspaces and organizations whose people decide (`SLACK_TEAM_ID`).
     pub tenants: Tenants,
-    /// Our app (`SLACK_APP_ID`).
+    /// The app's id (`SLACK_APP_ID`).
     pub app: AppId,
-    /// Where Slack is (`SLACK_URL`).
+    /// Slack's URL (`SLACK_URL`).
     pub url: BaseUrl,
 }
 
 impl SlackConfig {
-    /// Reads the configuration; none where no secret is named, which is how Slack is off.
+    /// Reads the configuration. `None` if no secret is named, which means that Slack is off.
     ///
     /// # Errors
-    /// [`ConfigError`] with the variable's name, at once and not at the first press.
+    /// [`ConfigError`] with the variable's name, when the function starts.
     pub fn from_lookup(
         lookup: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Self>, ConfigError> {

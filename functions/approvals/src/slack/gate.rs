@@ -10,10 +10,10 @@ use super::Slack;
 use crate::http::{Request, Response};
 
 impl Slack {
-    /// What somebody did in Slack, if the request is Slack's.
+    /// Checks that Slack signed the request and that it is about this app, and reads it.
     ///
     /// # Errors
-    /// What to answer to any other request. Why stands in the log, and not in the answer.
+    /// The response to any other request. The reason is logged and is not in the response.
     pub(super) async fn let_in(
         &self,
         metrics: &Metrics,
@@ -45,8 +45,8 @@ impl Slack {
         }
     }
 
-    /// A signature that does not match may be by a secret that was replaced since it was read: it is
-    /// read once more, but not for everybody who sends a wrong one.
+    /// The signing secret may have been replaced since it was read. So after a signature that does not
+    /// match, it is read again, but not for every wrong signature.
     async fn verify(&self, metrics: &Metrics, request: &Request) -> Result<(), Response> {
         let secret = self.secrets.get().await;
         let secret = secret.map_err(|error| unreadable(metrics, &error))?;
@@ -64,7 +64,7 @@ impl Slack {
             }
             refused => refused,
         };
-        // It says what is wrong with the signature, and never holds it.
+        // The error says what is wrong with the signature and does not quote it.
         tracing::warn!(
             error = chain(&refused),
             "a request that says it is Slack's was refused"
@@ -101,7 +101,7 @@ fn by(interaction: &Interaction) -> Option<&By> {
     }
 }
 
-/// Without the secret nothing can be believed: Slack shows the person that it did not work.
+/// Without the secret no request can be verified. Slack shows the person that it failed.
 fn unreadable(metrics: &Metrics, error: &Error) -> Response {
     let error_type = error.error_type();
     metrics.count_slack_failure(error_type, error.is_retryable());

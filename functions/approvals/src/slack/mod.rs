@@ -1,20 +1,20 @@
-//! What people press in Slack: a vote at once, or a modal that asks for a reason and then a vote.
+//! Buttons in Slack: a vote, or a modal that asks for a reason and then a vote.
 //!
 //! | module | does |
 //! | --- | --- |
-//! | [`config`](SlackConfig) | whether there is Slack, and which |
-//! | `gate` | lets nothing in but what Slack says of our app |
+//! | [`config`](SlackConfig) | whether Slack is used, and which workspaces decide |
+//! | `gate` | refuses requests that Slack did not sign, or that are about another app |
 //! | `calls` | answers Slack, within its three seconds |
-//! | `words` | what people are told |
+//! | `reply` | the text of the replies |
 //!
-//! Who presses counts by their Slack user id alone, looked up among the approvers at each vote. Nothing
-//! that comes back from a button or a modal is believed but for which review it names.
+//! A person is known by their Slack user id, which is looked up among the approvers at each vote. Of
+//! what a button or a modal sends back, only the review's name is used.
 
 mod budget;
 mod calls;
 mod config;
 mod gate;
-mod words;
+mod reply;
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use gatekeeper_aws::clients::Clients;
 use gatekeeper_aws::clock::{Clock, Deadline};
 use gatekeeper_aws::error::chain;
-use gatekeeper_aws::gatekeeper::{Gatekeeper, View, Voted, Voter};
+use gatekeeper_aws::gatekeeper::{Gatekeeper, ReviewState, ReviewView, Voter};
 use gatekeeper_aws::secrets::SlackSecrets;
 use gatekeeper_core::vote::{Ballot, Choice, Unrecorded};
 use gatekeeper_slack_api::blocks::{PrivateMetadata, SubmissionAnswer};
@@ -35,14 +35,13 @@ use gatekeeper_slack_api::text::Plain;
 pub use config::SlackConfig;
 
 use crate::http::{Request, Response};
-use crate::standing::Outcome;
 use budget::Budget;
-use words::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, REASON, REJECTION, Said, said};
+use reply::{NOT_LOOKED_UP, NOT_NOW, NOT_OPENED, PressReply, REASON, REJECTION, reply};
 
 /// How long warming up may take.
 const WARM_UP: Duration = Duration::from_secs(3);
 
-/// The workspaces, and our app in them.
+/// Answers what people press in the workspaces that decide.
 #[derive(Debug)]
 pub struct Slack {
     config: SlackConfig,
@@ -52,7 +51,7 @@ pub struct Slack {
 }
 
 impl Slack {
-    /// Puts it together. `connector` is how Slack is reached; talks to nobody yet.
+    /// `connector` carries the calls to Slack. No call is made here.
     #[must_use]
     pub fn new(
         clients: &Clients,
@@ -68,11 +67,12 @@ impl Slack {
         }
     }
 
-    /// Reads the secret before it is needed. What fails here will fail, and be told, where it matters.
+    /// Reads the secret before it is needed. Errors are only warnings here; the first request reports
+    /// them.
     pub(crate) async fn warm_up(&self) {
         let soon = Deadline::after(&self.clock, WARM_UP);
         match self.clock.until_done(soon.0, self.secrets.get()).await {
-            None => tracing::warn!("reading the Slack secret took too long and was left"),
+            None => tracing::warn!("reading the Slack secret took too long and was given up"),
             Some(Err(error)) => {
                 tracing::warn!(error = chain(&*error), "reading the Slack secret failed");
             }
@@ -80,7 +80,7 @@ impl Slack {
         }
     }
 
-    /// Answers a request that says that it is Slack's.
+    /// Answers a request to Slack's path.
     pub(crate) async fn handle(
         &self,
         gatekeeper: &Gatekeeper,
@@ -104,21 +104,21 @@ impl Slack {
                     self.vote(gatekeeper, &pressed, choice, budget, deadline)
                         .await
                 }
-                REJECT => self.ask_why(gatekeeper, &pressed, budget).await,
-                one if one.starts_with(SHOW) => self.ask(gatekeeper, &pressed, budget).await,
+                REJECT => self.ask_reason(gatekeeper, &pressed, budget).await,
+                one if one.starts_with(SHOW) => self.show(gatekeeper, &pressed, budget).await,
                 _ => Response::empty(200),
             },
             Interaction::Submitted(modal) if modal.callback_id == REJECTION => {
                 self.reject(gatekeeper, &modal, budget, deadline).await
             }
-            // Nothing of ours, or nothing to do for it.
+            // It is not about this app, or there is nothing to do.
             Interaction::Submitted(_) | Interaction::Closed(_) | Interaction::Ignored(_) => {
                 Response::empty(200)
             }
         }
     }
 
-    /// A vote at once.
+    /// Takes a vote from a button.
     async fn vote(
         &self,
         gatekeeper: &Gatekeeper,
@@ -139,32 +139,36 @@ impl Slack {
         let voted = self.clock.until_done(budget.decide, vote).await;
         gatekeeper.metrics().count_answer(is_answered(&voted));
         let reply = match voted {
-            Some(Ok(voted)) => said(&voted.into(), &pressed.by.user),
-            // The gatekeeper has told of it, or goes on without us.
-            Some(Err(_)) | None => Said::failed(NOT_NOW),
+            Some(Ok(view)) => reply(&view, &pressed.by.user),
+            // The gatekeeper has logged the error, or finishes after this reply.
+            Some(Err(_)) | None => PressReply::failed(NOT_NOW),
         };
         self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
-    /// Shows one of several reviews to whoever may decide it, with buttons for it.
-    async fn ask(&self, gatekeeper: &Gatekeeper, pressed: &Pressed, budget: Budget) -> Response {
+    /// Shows the details of one of several reviews, with buttons.
+    async fn show(&self, gatekeeper: &Gatekeeper, pressed: &Pressed, budget: Budget) -> Response {
         let (voter, _) = match self.voter(gatekeeper, &pressed.by, &pressed.value) {
             Ok(voter) => voter,
             Err(refusal) => return self.reply_to(gatekeeper, pressed, &refusal, budget).await,
         };
         let looked = self.look(gatekeeper, &voter, budget).await;
         let reply = match looked {
-            Some(view) => match Outcome::from(view) {
-                Outcome::Open(details) => Said::asked(&details),
-                outcome => said(&outcome, &pressed.by.user),
-            },
-            None => Said::failed(NOT_LOOKED_UP),
+            Some(ReviewView::Shown(ReviewState::Open, details)) => PressReply::details(&details),
+            Some(view) => reply(&view, &pressed.by.user),
+            None => PressReply::failed(NOT_LOOKED_UP),
         };
         self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
-    /// How a review stands for whoever pressed; none if that takes too long, or failed and is logged.
-    async fn look(&self, gatekeeper: &Gatekeeper, voter: &Voter, budget: Budget) -> Option<View> {
+    /// The state of a review for the person who pressed. `None` if reading it took too long, or failed
+    /// and is logged.
+    async fn look(
+        &self,
+        gatekeeper: &Gatekeeper,
+        voter: &Voter,
+        budget: Budget,
+    ) -> Option<ReviewView> {
         let view = Box::pin(gatekeeper.view(voter));
         let looked = self.clock.until_done(budget.look, view).await;
         let looked = looked.and_then(Result::ok);
@@ -172,8 +176,8 @@ impl Slack {
         looked
     }
 
-    /// Opens the modal for the reason, for whoever may reject.
-    async fn ask_why(
+    /// Opens the modal for the reason, if the person may reject.
+    async fn ask_reason(
         &self,
         gatekeeper: &Gatekeeper,
         pressed: &Pressed,
@@ -185,23 +189,23 @@ impl Slack {
         };
         let looked = self.look(gatekeeper, &voter, budget).await;
         let reply = match looked {
-            Some(view) => match Outcome::from(view) {
-                Outcome::Open(details) if details.choices.contains(&Choice::Reject) => {
-                    let modal = words::rejection(&details.request, remembered);
-                    let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
-                    if opened.await {
-                        return Response::empty(200);
-                    }
-                    Said::failed(NOT_OPENED)
+            Some(ReviewView::Shown(ReviewState::Open, details))
+                if details.choices.contains(&Choice::Reject) =>
+            {
+                let modal = reply::rejection(&details.request, remembered);
+                let opened = self.open(gatekeeper, &pressed.trigger_id, &modal, budget);
+                if opened.await {
+                    return Response::empty(200);
                 }
-                outcome => said(&outcome, &pressed.by.user),
-            },
-            None => Said::failed(NOT_LOOKED_UP),
+                PressReply::failed(NOT_OPENED)
+            }
+            Some(view) => reply(&view, &pressed.by.user),
+            None => PressReply::failed(NOT_LOOKED_UP),
         };
         self.reply_to(gatekeeper, pressed, &reply, budget).await
     }
 
-    /// A vote with a reason, from the modal.
+    /// Takes a rejection with its reason from the modal.
     async fn reject(
         &self,
         gatekeeper: &Gatekeeper,
@@ -216,29 +220,29 @@ impl Slack {
         let reason = modal.input(REASON, REASON).unwrap_or_default();
         let ballot = match Ballot::new(Choice::Reject, reason) {
             Ok(ballot) => ballot,
-            Err(invalid) => return wrong(&crate::words::sentence(invalid)),
+            Err(invalid) => return wrong(&crate::sentences::invalid_ballot(invalid)),
         };
         let vote = Box::pin(gatekeeper.vote(&voter, &ballot, deadline));
         let voted = self.clock.until_done(budget.answer, vote).await;
         gatekeeper.metrics().count_answer(is_answered(&voted));
         match voted {
-            // What they wrote stays, to be sent again.
-            Some(Ok(Voted::Unrecorded(why, _))) => wrong(&why.to_string()),
-            Some(Ok(voted)) => {
-                let reply = said(&voted.into(), &modal.by.user);
+            // The modal stays open with the reason, to be sent again.
+            Some(Ok(ReviewView::Shown(ReviewState::Unrecorded(why), _))) => wrong(&why.to_string()),
+            Some(Ok(view)) => {
+                let reply = reply(&view, &modal.by.user);
                 answer(&SubmissionAnswer::update(reply.modal(remembered)))
             }
             Some(Err(_)) | None => wrong(NOT_NOW),
         }
     }
 
-    /// Who votes on what: the person by their id at ours, the review by what came back.
+    /// The voter and the review: the person by their Slack user id, the review by the button's value.
     fn voter(
         &self,
         gatekeeper: &Gatekeeper,
         by: &By,
         subject: &str,
-    ) -> Result<(Voter, PrivateMetadata), Said> {
+    ) -> Result<(Voter, PrivateMetadata), PressReply> {
         let tenants = &self.config.tenants;
         if let Err(stranger) = tenants.admit(by) {
             tracing::warn!(
@@ -250,7 +254,7 @@ impl Slack {
                 "somebody pressed who is not of a workspace or organization that decides; SlackTeamId lists those"
             );
             gatekeeper.metrics().count_slack_stranger(stranger.as_str());
-            return Err(Said::stranger(&stranger, tenants));
+            return Err(PressReply::stranger(&stranger, tenants));
         }
         let read = || {
             let subject: Subject = subject.parse().ok()?;
@@ -259,7 +263,7 @@ impl Slack {
             Some((subject, user, remembered))
         };
         let Some((subject, user, remembered)) = read() else {
-            return Err(said(&Outcome::Invalid, &by.user));
+            return Err(reply(&ReviewView::Invalid, &by.user));
         };
         let voter = Voter::Slack {
             user,
@@ -270,15 +274,19 @@ impl Slack {
     }
 }
 
-/// Whether what a vote needs answered.
-fn is_answered<E>(voted: &Option<Result<Voted, E>>) -> bool {
+/// Whether AWS answered what the vote needed.
+fn is_answered<E>(voted: &Option<Result<ReviewView, E>>) -> bool {
     !matches!(
         voted,
-        None | Some(Err(_)) | Some(Ok(Voted::Unrecorded(Unrecorded::Silent, _)))
+        None | Some(Err(_))
+            | Some(Ok(ReviewView::Shown(
+                ReviewState::Unrecorded(Unrecorded::Silent),
+                _
+            )))
     )
 }
 
-/// The modal stays, and says at its input what is wrong.
+/// The modal stays open, and its input shows what is wrong.
 fn wrong(what: &str) -> Response {
     answer(&SubmissionAnswer::error(REASON, Plain::new(what)))
 }

@@ -15,7 +15,7 @@ use super::views;
 use super::workspace::Slack;
 
 /// "This must be sent within 3 seconds of receiving the payload."
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// "A modal can hold up to 3 views at a time."
 const MOST_VIEWS: usize = 3;
@@ -187,7 +187,7 @@ impl Slack {
         let now = self.now();
         let result = if status != 200 {
             Err(format!("the answer's status was {status}"))
-        } else if took > PATIENCE {
+        } else if took > TIMEOUT {
             Err(format!("the answer took {} ms", took.as_millis()))
         } else if let Did::Submit(view_id) = &interaction.did {
             self.submitted(&mut store, interaction, view_id, body)

@@ -38,7 +38,7 @@ pub(crate) struct World {
     pub(crate) slack: Slack,
     address: SocketAddr,
     /// How long the client waits for an answer.
-    pub(crate) patience: Duration,
+    pub(crate) read_timeout: Duration,
     server: Mutex<Option<Server>>,
 }
 
@@ -95,7 +95,7 @@ impl World {
             secrets,
             slack,
             address: address.recv().unwrap(),
-            patience: Duration::from_secs(60),
+            read_timeout: Duration::from_secs(60),
             server: Mutex::new(Some((stop, server))),
         };
         world.slack.set_base_url(world.slack_url());
@@ -273,7 +273,7 @@ impl World {
 
     fn exchange(&self, request: &str) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(self.patience))?;
+        stream.set_read_timeout(Some(self.read_timeout))?;
         stream.write_all(request.as_bytes())?;
         let mut text = String::new();
         stream.read_to_string(&mut text)?;

@@ -746,7 +746,7 @@ fn the_state_of_a_review_for_each_viewer() {
             ReviewView::Expired => "expired",
             ReviewView::Invalid => "invalid",
             ReviewView::Shown(state, _) => panic!("looking is no vote: {state:?}"),
- ReviewView::NotAnApprover => "no approver",
+            ReviewView::NotAnApprover => "no approver",
         };
         assert_eq!(word, expected, "{name}");
     }

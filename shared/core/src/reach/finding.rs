@@ -10,6 +10,7 @@ use crate::alarm::AlarmKind;
 use crate::approver::ApproverId;
 use crate::chat::Notification;
 use crate::message::{Audience, Message};
+use crate::words;
 
 /// The name and version of the document that machines get.
 pub const SCHEMA: &str = "privatelink-gatekeeper/reach-alarm/1";
@@ -240,8 +241,10 @@ impl ReachAlarm {
             AlarmKind::AlarmStarted => (
                 "PrivateLink alarm",
                 format!(
-                    "{}\n\nWhat to do: {}\n\nFound at {:.0}. You are told once more, when it is over.\n",
-                    self.meaning, self.remedy, self.at
+                    "{}\n\nWhat to do: {}\n\nFound at {}. You are notified once more, when it is over.\n",
+                    self.meaning,
+                    self.remedy,
+                    words::moment(self.at)
                 ),
             ),
             // Reach findings cannot be acknowledged.
@@ -249,7 +252,11 @@ impl ReachAlarm {
             | AlarmKind::AlarmAcknowledged
             | AlarmKind::AcknowledgementEnded => (
                 "PrivateLink alarm over",
-                format!("This is over, as of {:.0}:\n\n{}\n", self.at, self.meaning),
+                format!(
+                    "This is over, as of {}:\n\n{}\n",
+                    words::moment(self.at),
+                    self.meaning
+                ),
             ),
         };
         let subject = self.subject(head);

@@ -129,12 +129,12 @@ fn faults_come_before_the_work_or_after_it() {
     }
     world.slack.inject(Fault::new(POST, FaultKind::Hang));
     world.slack.inject(Fault::new(POST, FaultKind::AnswerHangs));
-    world.patience = Duration::from_millis(200);
+    world.read_timeout = Duration::from_millis(200);
     for posted in 0..2 {
         assert!(call(&world).is_err());
         assert_eq!(world.slack.messages(CHANNEL).len(), posted);
     }
-    world.patience = Duration::from_secs(60);
+    world.read_timeout = Duration::from_secs(60);
     world.slack.inject(Fault::new(POST, FaultKind::AnswerLost));
     assert!(call(&world).is_err());
     assert_eq!(world.slack.messages(CHANNEL).len(), 2);

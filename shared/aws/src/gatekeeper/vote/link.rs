@@ -33,7 +33,11 @@ pub(super) struct Opened {
 }
 
 impl Votes {
-    pub(super) async fn look_at_link(&self, token: &str, typed: &str) -> Result<ReviewView, Arc<Error>> {
+    pub(super) async fn look_at_link(
+        &self,
+        token: &str,
+        typed: &str,
+    ) -> Result<ReviewView, Arc<Error>> {
         let Some(opened) = self.open(token, typed).await? else {
             return Ok(ReviewView::Invalid);
         };

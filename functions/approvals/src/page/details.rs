@@ -1,4 +1,4 @@
-//! The facts of a request, as a page shows them.
+//! The details of a request, as a page shows them.
 
 use gatekeeper_aws::gatekeeper::{Listed, RequestDetails};
 use gatekeeper_core::ids::EndpointId;
@@ -7,13 +7,14 @@ use gatekeeper_core::vote::TYPED;
 use gatekeeper_core::vote::Vote;
 use jiff::Timestamp;
 
-use crate::words;
+use crate::sentences;
+use gatekeeper_core::words;
 
-/// A history is shown unfolded up to this length.
+/// A history up to this length is shown unfolded.
 const SHORT: usize = 4;
 
 /// What a page shows of a request.
-pub(super) struct Facts {
+pub(super) struct DetailsShown {
     /// Whether the page has the form.
     pub(super) asks: bool,
     pub(super) customer: Option<String>,
@@ -27,26 +28,26 @@ pub(super) struct Facts {
     /// Why a person decides, and each condition that failed.
     pub(super) why: String,
     pub(super) failed: Vec<String>,
-    /// While it is in review.
+    /// `Some` while it is in review.
     pub(super) review: Option<Review>,
-    /// Once it is not.
+    /// `Some` when it is no longer in review.
     pub(super) decision: Option<Decision>,
-    pub(super) votes: Vec<Said>,
-    pub(super) history: Vec<Row>,
-    /// Whether the history shows at once.
+    pub(super) votes: Vec<VoteRow>,
+    pub(super) history: Vec<HistoryRow>,
+    /// Whether the history is shown unfolded.
     pub(super) unfolded: bool,
     /// The other requests that the link lists.
-    pub(super) others: Vec<Other>,
+    pub(super) others: Vec<ListedRow>,
 }
 
 /// Another request that the link lists.
-pub(super) struct Other {
+pub(super) struct ListedRow {
     pub(super) id: String,
     /// The endpoint's id up to its last characters, and those.
     pub(super) endpoint: (String, String),
     pub(super) region: String,
     pub(super) since: Moment,
-    pub(super) stands: String,
+    pub(super) state: String,
     pub(super) is_open: bool,
 }
 
@@ -55,23 +56,21 @@ pub(super) struct Review {
     pub(super) unanswered: &'static str,
     pub(super) due: Option<Moment>,
     pub(super) approvals: String,
-    /// Who else was asked.
+    /// The other approvers who were notified.
     pub(super) others: Vec<String>,
     pub(super) out_of_reach: Option<String>,
 }
 
-/// How it was decided.
 pub(super) struct Decision {
     pub(super) by: String,
-    /// Whom AWS CloudTrail names besides.
+    /// The other names that AWS CloudTrail gives.
     pub(super) also_named: Option<String>,
     pub(super) at: Moment,
     pub(super) reason: String,
     pub(super) ec2: String,
 }
 
-/// A vote.
-pub(super) struct Said {
+pub(super) struct VoteRow {
     pub(super) who: String,
     pub(super) what: &'static str,
     pub(super) taken_back: bool,
@@ -80,8 +79,7 @@ pub(super) struct Said {
     pub(super) reason: String,
 }
 
-/// A row of the history.
-pub(super) struct Row {
+pub(super) struct HistoryRow {
     pub(super) at: Moment,
     pub(super) to: String,
     pub(super) by: String,
@@ -107,7 +105,7 @@ impl Moment {
     }
 }
 
-impl Facts {
+impl DetailsShown {
     pub(super) fn of(details: &RequestDetails, now: Timestamp, asks: bool) -> Self {
         let request = &details.request;
         let rows = details.history.len();
@@ -125,25 +123,26 @@ impl Facts {
                 .verdict
                 .failed
                 .iter()
-                .map(words::condition)
+                .map(sentences::condition)
                 .collect(),
             review: (request.status == Status::InReview).then(|| Review::of(details, now)),
-            decision: words::decision(details).map(|decision| Decision::of(details, decision, now)),
+            decision: sentences::decision(details)
+                .map(|decision| Decision::of(details, decision, now)),
             votes: request
                 .votes
                 .iter()
-                .map(|vote| Said::of(vote, now))
+                .map(|vote| VoteRow::of(vote, now))
                 .collect(),
             history: (1..)
                 .zip(&details.history)
-                .map(|(version, row)| Row::of(request, version, row, now))
+                .map(|(version, row)| HistoryRow::of(request, version, row, now))
                 .collect(),
-            // One row says no more than the facts do.
+            // A single row repeats the details.
             unfolded: (2..=SHORT).contains(&rows),
             others: details
                 .others
                 .iter()
-                .map(|one| Other::of(one, now))
+                .map(|one| ListedRow::of(one, now))
                 .collect(),
         }
     }
@@ -152,12 +151,12 @@ impl Facts {
 /// An endpoint's id up to its last characters, and those.
 fn parts_of(endpoint: &EndpointId) -> (String, String) {
     let endpoint = endpoint.as_str();
-    let cut = endpoint.len().saturating_sub(TYPED);
-    let (head, tail) = endpoint.split_at_checked(cut).unwrap_or((endpoint, ""));
+    let split = endpoint.len().saturating_sub(TYPED);
+    let (head, tail) = endpoint.split_at_checked(split).unwrap_or((endpoint, ""));
     (head.to_owned(), tail.to_owned())
 }
 
-impl Other {
+impl ListedRow {
     fn of(listed: &Listed, now: Timestamp) -> Self {
         let request = &listed.request;
         let is_open = request.status == Status::InReview;
@@ -166,10 +165,10 @@ impl Other {
             endpoint: parts_of(&request.endpoint_id),
             region: request.region.to_string(),
             since: Moment::new(request.opened_at, now),
-            stands: match listed.own {
-                Some(own) if is_open => format!("in review; {}", words::said(own)),
-                None if is_open => "waits for your vote".to_owned(),
-                _ => words::standing(request.status).to_owned(),
+            state: match listed.own {
+                Some(own) if is_open => format!("in review; {}", sentences::voted(own)),
+                None if is_open => "waiting for your vote".to_owned(),
+                _ => words::status(request.status).to_owned(),
             },
             is_open,
         }
@@ -204,8 +203,8 @@ impl Review {
             others: others.map(ToString::to_string).collect(),
             out_of_reach: request.is_out_of_reach().then(|| {
                 format!(
-                    "{required} people must approve, and only {may}: it can be rejected, but not \
-                     approved until more approvers are entered or fewer are required."
+                    "{required} people must approve, and only {may}: it can be rejected, but it cannot be \
+                     approved until more approvers are entered or fewer approvals are required."
                 )
             }),
         }
@@ -215,16 +214,16 @@ impl Review {
 impl Decision {
     fn of(details: &RequestDetails, decision: &Transition, now: Timestamp) -> Self {
         Self {
-            by: words::decider(details, decision).to_string(),
-            also_named: words::also_named(details),
+            by: sentences::decider(details, decision).to_string(),
+            also_named: sentences::also_named(details),
             at: Moment::new(decision.at, now),
             reason: decision.reason.clone(),
-            ec2: match words::answer(details) {
+            ec2: match sentences::ec2_answer(details) {
                 Some(answer) => ec2(answer),
                 None if details.request.status.pending_enforcement().is_some() => {
-                    "not answered yet; it is asked again every few minutes".to_owned()
+                    "no answer yet; Gatekeeper asks again every few minutes".to_owned()
                 }
-                None => "was not asked".to_owned(),
+                None => "EC2 was not asked".to_owned(),
             },
         }
     }
@@ -237,7 +236,7 @@ fn ec2(answer: &gatekeeper_core::request::Ec2Answer) -> String {
     }
 }
 
-impl Said {
+impl VoteRow {
     fn of(vote: &Vote, now: Timestamp) -> Self {
         Self {
             who: vote.approver.to_string(),
@@ -250,12 +249,12 @@ impl Said {
     }
 }
 
-impl Row {
+impl HistoryRow {
     fn of(request: &Request, version: u64, row: &Transition, now: Timestamp) -> Self {
         Self {
-            also_named: words::named_besides(request, version),
+            also_named: sentences::named_besides(request, version),
             at: Moment::new(row.at, now),
-            to: row.to.as_str().replace('_', " "),
+            to: words::status(row.to).to_owned(),
             by: row.actor.to_string(),
             reason: row.reason.clone(),
             ec2: row.ec2.as_ref().map(ec2),

@@ -1,8 +1,9 @@
-//! What people are told in Slack.
+//! The replies in Slack, for the person who pressed.
 
-use gatekeeper_aws::gatekeeper::RequestDetails;
+use gatekeeper_aws::gatekeeper::{RequestDetails, ReviewState, ReviewView};
 use gatekeeper_core::request::Request;
 use gatekeeper_core::vote::{Choice, REASON_LIMIT};
+use gatekeeper_core::words;
 use gatekeeper_slack_api::blocks::{
     Block, Button, ButtonValue, Confirm, Message, Modal, PrivateMetadata, Style, TextInput,
 };
@@ -11,88 +12,65 @@ use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject, WITHDRAW};
 use gatekeeper_slack_api::tenants::{Stranger, Tenants};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
-use crate::standing::{Outcome, Standing};
-use crate::words;
+use crate::{review_state, sentences};
 
 /// The modal that asks for the reason of a rejection.
 pub(super) const REJECTION: &str = "rejection";
 /// Its input, as a block and as an action.
 pub(super) const REASON: &str = "reason";
 
-/// Something did not answer in time, or at all.
+/// A vote failed, or took too long.
 pub(super) const NOT_NOW: &str = "Something did not answer, so your vote may or may not have been \
      recorded. Trying again is safe: a vote counts once.";
-/// It could not even be looked up.
+/// The review could not be read.
 pub(super) const NOT_LOOKED_UP: &str =
     "Something did not answer, and nothing has changed. Press again in a moment.";
 /// The modal did not open.
 pub(super) const NOT_OPENED: &str = "Slack did not open the form for your reason, and nothing has \
      changed. Press again in a moment.";
 
-/// What came of a press, or of a modal that was sent in: a headline, and what it means.
-pub(super) struct Said {
+/// The reply to somebody who pressed a button or sent the modal: a headline, and what it means.
+pub(super) struct PressReply {
     pub(super) title: String,
     pub(super) meaning: String,
-    /// Whether it did not work, and they should try again.
+    /// Whether it failed, so that they should try again.
     pub(super) is_failure: bool,
-    /// What they can still say, on which review.
-    still: Option<(ButtonValue, &'static [Choice])>,
-    /// What an approval does, where they can give one.
+    /// What they can still do, and on which review.
+    choices: Option<(ButtonValue, &'static [Choice])>,
+    /// What an approval does, if they can approve.
     approving: Option<String>,
 }
 
-/// What somebody is told.
-pub(super) fn said(outcome: &Outcome, user: &UserId) -> Said {
-    let (title, meaning) = match outcome {
-        Outcome::Stands(standing, details) => (standing.title(details), stands(*standing, details)),
-        // A press is not typed, and who may vote is not told so.
-        Outcome::Open(_) | Outcome::Mistyped(_) => (
-            "Nothing is decided yet".to_owned(),
-            "Press again in a moment.".to_owned(),
+/// The reply for the state of a review.
+pub(super) fn reply(view: &ReviewView, user: &UserId) -> PressReply {
+    match view {
+        ReviewView::Shown(state, details) => PressReply {
+            title: review_state::headline(state, details),
+            meaning: explanation(state, details),
+            is_failure: matches!(state, ReviewState::Unrecorded(_)),
+            choices: offered(details, review_state::choices(state, details)),
+            approving: None,
+        },
+        ReviewView::Expired => PressReply::new(
+            "The time for this review is over",
+            "It is being rejected, as the service's settings say.",
         ),
-        Outcome::Unrecorded(why, _) => {
-            return Said {
-                title: "Not recorded".to_owned(),
-                meaning: why.to_string(),
-                is_failure: true,
-                still: None,
-                approving: None,
-            };
-        }
-        Outcome::Expired => (
-            "The time for this review is over".to_owned(),
-            "It is being rejected, as the service's settings say.".to_owned(),
+        ReviewView::Invalid => PressReply::new(
+            "This review is over",
+            "If the connection is in review again, there is a newer message.",
         ),
-        Outcome::Invalid => (
-            "This review is over".to_owned(),
-            "If the connection is in review again, there is a newer message.".to_owned(),
-        ),
-        Outcome::NotAnApprover => (
-            "You are not an approver".to_owned(),
+        ReviewView::NotAnApprover => PressReply::new(
+            "You are not an approver",
             format!(
-                "Nobody, or more than one, is entered with your Slack user id, {}, so your vote does not count.",
+                "No approver, or more than one, is entered with your Slack user id, {}, so your vote does not count.",
                 user.as_str()
             ),
         ),
-    };
-    Said {
-        title,
-        meaning,
-        is_failure: false,
-        still: still(outcome),
-        approving: None,
     }
 }
 
-/// What somebody can still say who has voted.
-fn still(outcome: &Outcome) -> Option<(ButtonValue, &'static [Choice])> {
-    match outcome {
-        Outcome::Stands(standing, details) => sayable(details, standing.choices(details)),
-        _ => None,
-    }
-}
-
-fn sayable(
+/// The choices on a review that is open.
+fn offered(
     details: &RequestDetails,
     choices: &'static [Choice],
 ) -> Option<(ButtonValue, &'static [Choice])> {
@@ -104,41 +82,48 @@ fn sayable(
     Some((ButtonValue::try_from(subject.to_string()).ok()?, choices))
 }
 
-fn stands(standing: Standing, details: &RequestDetails) -> String {
-    let meaning = standing.meaning(details);
-    let tells_who = matches!(
-        standing,
-        Standing::IsDecided | Standing::TooLate | Standing::Overtaken | Standing::Already
+fn explanation(state: &ReviewState, details: &RequestDetails) -> String {
+    let explanation = review_state::explanation(state, details);
+    let names_decider = matches!(
+        state,
+        ReviewState::Decided | ReviewState::TooLate | ReviewState::Overtaken | ReviewState::Already
     );
-    match words::decision(details) {
-        Some(decision) if tells_who => format!(
-            "{meaning} Decided by {} on {}. {}{}",
-            words::decider(details, decision),
+    match sentences::decision(details) {
+        Some(decision) if names_decider => format!(
+            "{explanation} Decided by {} on {}. {}{}",
+            sentences::decider(details, decision),
             words::moment(decision.at),
-            words::also_named(details).map_or(String::new(), |names| format!("{names} ")),
+            sentences::also_named(details).map_or(String::new(), |names| format!("{names} ")),
             decision.reason
         ),
-        _ => meaning,
+        _ => explanation,
     }
 }
 
-impl Said {
-    /// That it did not work.
-    pub(super) fn failed(meaning: &str) -> Self {
+impl PressReply {
+    fn new(title: impl Into<String>, meaning: impl Into<String>) -> Self {
         Self {
-            title: "Not now".to_owned(),
-            meaning: meaning.to_owned(),
-            is_failure: true,
-            still: None,
+            title: title.into(),
+            meaning: meaning.into(),
+            is_failure: false,
+            choices: None,
             approving: None,
         }
     }
 
-    /// A review that they may decide, or on which they may say something else than they did.
-    pub(super) fn asked(details: &RequestDetails) -> Self {
+    /// The reply when something failed.
+    pub(super) fn failed(meaning: &str) -> Self {
+        Self {
+            is_failure: true,
+            ..Self::new("Not now", meaning)
+        }
+    }
+
+    /// The details of a review that they may decide, or in which they may change their vote.
+    pub(super) fn details(details: &RequestDetails) -> Self {
         let request = &details.request;
-        let said = match &details.own {
-            Some(_) => format!(" {}", words::own_vote(details)),
+        let own_vote = match &details.own {
+            Some(_) => format!(" {}", sentences::own_vote(details)),
             None => String::new(),
         };
         let approves = match request.approvals_required {
@@ -146,9 +131,9 @@ impl Said {
             _ => "With enough approvals, this connects",
         };
         Self {
-            title: words::question(request),
+            title: sentences::question(request),
             meaning: format!(
-                "{} in {}, since {}. {} {} of {} approvals needed.{said}",
+                "{} in {}, since {}. {} {} of {} approvals needed.{own_vote}",
                 request.endpoint_id,
                 request.region,
                 words::moment(request.opened_at),
@@ -157,23 +142,23 @@ impl Said {
                 request.approvals_required.max(1),
             ),
             is_failure: false,
-            still: sayable(details, details.choices),
+            choices: offered(details, details.choices),
             approving: Some(format!(
                 "{approves} {} to {} through {}.",
-                words::consumer(request),
-                words::service(request),
+                sentences::consumer(request),
+                sentences::service(request),
                 request.endpoint_id
             )),
         }
     }
 
-    /// That they are not of ours, or did it elsewhere, and what to do.
+    /// The reply to somebody who is not of the workspaces that decide, or pressed elsewhere.
     pub(super) fn stranger(stranger: &Stranger, tenants: &Tenants) -> Self {
         let by_mail =
             "Your vote does not count. If you are an approver, vote by the link in your e-mail";
         let listed = |id: &str| {
             format!(
-                "if people of {id} are to decide, whoever runs Gatekeeper adds it to the parameter SlackTeamId"
+                "if people of {id} are to decide, the operators of Gatekeeper add it to the parameter SlackTeamId"
             )
         };
         let (title, meaning) = match stranger {
@@ -209,22 +194,16 @@ impl Said {
                 format!("Only people of {tenants} decide here. {by_mail}."),
             ),
         };
-        Self {
-            title: title.to_owned(),
-            meaning,
-            is_failure: false,
-            still: None,
-            approving: None,
-        }
+        Self::new(title, meaning)
     }
 
-    /// For whoever pressed, and nobody else.
+    /// The message, which only the person who pressed sees.
     pub(super) fn message(&self) -> Message {
         let title = Mrkdwn::literal("*")
             .and(&Mrkdwn::line(&self.title))
             .and(&Mrkdwn::literal("*\n"));
         let text = title.and(&Mrkdwn::line(&self.meaning));
-        let buttons = self.still.iter().map(|(value, choices)| {
+        let buttons = self.choices.iter().map(|(value, choices)| {
             let reject = Button::new(REJECT, "Reject…".into(), value.clone()).style(Style::Danger);
             match (&self.approving, choices) {
                 (Some(means), [Choice::Approve, ..]) => {
@@ -240,10 +219,10 @@ impl Said {
         )
     }
 
-    /// In place of the modal that was sent in.
+    /// The modal in place of the one that was sent.
     pub(super) fn modal(&self, remembered: PrivateMetadata) -> Modal {
         Modal::new(
-            "said",
+            "result",
             remembered,
             "Your rejection".into(),
             "Close".into(),
@@ -255,7 +234,7 @@ impl Said {
     }
 }
 
-/// Approves, once that is meant.
+/// The button that approves, after a confirmation.
 fn approve(value: &ButtonValue, means: &str) -> Button {
     let confirm = Confirm::new(
         "Approve this connection?".into(),
@@ -268,9 +247,9 @@ fn approve(value: &ButtonValue, means: &str) -> Button {
         .confirm(confirm)
 }
 
-/// Takes an approval back, once that is meant.
+/// The button that withdraws an approval, after a confirmation.
 fn withdraw(value: &ButtonValue) -> Button {
-    let question = Mrkdwn::line(&format!("If you do, {}.", words::WITHDRAWING));
+    let question = Mrkdwn::line(&format!("If you do, {}.", sentences::WITHDRAWING));
     let confirm = Confirm::new(
         "Withdraw your approval?".into(),
         question,
@@ -280,15 +259,16 @@ fn withdraw(value: &ButtonValue) -> Button {
     Button::new(WITHDRAW, "Withdraw approval".into(), value.clone()).confirm(confirm)
 }
 
-/// Asks for the reason of a rejection. Whoever sends it in is looked up anew.
+/// The modal that asks for the reason of a rejection. Whether its sender may vote is checked when it
+/// is sent.
 pub(super) fn rejection(request: &Request, remembered: PrivateMetadata) -> Modal {
     let limit = u32::try_from(REASON_LIMIT).unwrap_or(u32::MAX);
-    let asked = Mrkdwn::line(&words::question(request))
+    let question = Mrkdwn::line(&sentences::question(request))
         .and(&Mrkdwn::literal("\n"))
         .and(&Mrkdwn::code(request.endpoint_id.as_str()))
         .and(&Mrkdwn::line(&format!(" in {}", request.region)));
     let reason = TextInput::multiline(REASON, limit);
-    let hint = "It is kept with the decision and sent to whoever is told of it. To ask again, the \
+    let hint = "It is kept with the decision and sent to everybody who is notified. To ask again, the \
                 customer has to create a new endpoint.";
     Modal::new(
         REJECTION,
@@ -296,7 +276,7 @@ pub(super) fn rejection(request: &Request, remembered: PrivateMetadata) -> Modal
         "Reject this connection".into(),
         "Cancel".into(),
         [
-            Block::section(asked),
+            Block::section(question),
             Block::input(REASON, "Reason".into(), reason).hint(hint.into()),
         ],
     )

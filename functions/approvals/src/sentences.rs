@@ -1,4 +1,5 @@
-//! How a request stands, in the words that pages and Slack share.
+//! Sentences about a request that pages and Slack share, and the parts of its history that they
+//! quote.
 
 use gatekeeper_aws::gatekeeper::RequestDetails;
 use gatekeeper_core::approver::Ineligible;
@@ -6,50 +7,27 @@ use gatekeeper_core::ids::Region;
 use gatekeeper_core::judge::FailedCondition;
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 use gatekeeper_core::vote::{Choice, InvalidBallot};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use gatekeeper_core::words;
 
-/// Who asks: by name where it is known.
 pub(crate) fn consumer(request: &Request) -> String {
-    match &request.customer {
-        Some(customer) => customer.clone(),
-        None => format!("account {}", request.account_id),
-    }
+    words::consumer_in_short(request.customer.as_deref(), &request.account_id)
 }
 
-/// What they ask to connect to: by name where it has one.
 pub(crate) fn service(request: &Request) -> &str {
-    match &request.service_name {
-        Some(name) => name.as_str(),
-        None => request.service_id.as_str(),
-    }
+    words::service(request.service_name.as_ref(), &request.service_id)
 }
 
-/// The question that a review is.
+/// The question that a review asks.
 pub(crate) fn question(request: &Request) -> String {
     format!("May {} connect to {}?", consumer(request), service(request))
 }
 
-/// What became of a connection, after "the connection is".
-pub(crate) fn standing(status: Status) -> &'static str {
-    match status {
-        Status::InReview => "in review",
-        Status::Accepting => "approved, and EC2 is being asked to accept it",
-        Status::Accepted => "accepted",
-        Status::Rejecting => "rejected, and EC2 is being told",
-        Status::Rejected => "rejected",
-        Status::Revoking => "accepted, and will be cut",
-        Status::Gone => "gone: its endpoint was deleted, failed or expired",
-    }
-}
-
-/// How many more approvals are needed; never none while it waits.
+/// How many more approvals are needed. At least one is needed while the request is in review.
 pub(crate) fn missing(details: &RequestDetails) -> u32 {
     let required = details.request.approvals_required;
     required.saturating_sub(details.given).max(1)
 }
 
-/// "1 more approval is needed".
 pub(crate) fn still_needed(details: &RequestDetails) -> String {
     match missing(details) {
         1 => "1 more approval is needed".to_owned(),
@@ -57,28 +35,27 @@ pub(crate) fn still_needed(details: &RequestDetails) -> String {
     }
 }
 
-/// That a single approval may not be all.
 pub(crate) const UNTIL: &str = "Nothing is connected until enough people have approved.";
 
-/// What somebody said last of a review, as a sentence to them.
+/// The last vote of the voter in this review, as a sentence to them.
 pub(crate) fn own_vote(details: &RequestDetails) -> String {
     let Some(own) = &details.own else {
         return "You have not voted.".to_owned();
     };
-    let said = match own.choice {
+    let voted = match own.choice {
         Choice::Approve => "You approved",
         Choice::Withdraw => "You withdrew your approval",
         Choice::Reject => "You rejected",
     };
     if own.approver == details.approver {
-        format!("{said}.")
+        format!("{voted}.")
     } else {
-        format!("{said}, as {}.", own.approver)
+        format!("{voted}, as {}.", own.approver)
     }
 }
 
-/// The same, after "in review; ".
-pub(crate) fn said(choice: Choice) -> &'static str {
+/// The same after "in review; ".
+pub(crate) fn voted(choice: Choice) -> &'static str {
     match choice {
         Choice::Approve => "you approved",
         Choice::Withdraw => "you withdrew your approval",
@@ -86,14 +63,14 @@ pub(crate) fn said(choice: Choice) -> &'static str {
     }
 }
 
-/// Whether somebody's last word is that they take their approval back.
+/// Whether the last vote withdraws an approval.
 pub(crate) fn has_withdrawn(details: &RequestDetails) -> bool {
     let own = details.own.as_ref();
     own.is_some_and(|vote| vote.choice == Choice::Withdraw)
 }
 
-/// What somebody can still do who has voted, after "you can"; none if nothing.
-pub(crate) fn still_to_say(choices: &[Choice]) -> Option<&'static str> {
+/// What a voter can still do, after "you can". `None` if there is nothing.
+pub(crate) fn still_possible(choices: &[Choice]) -> Option<&'static str> {
     match choices {
         [Choice::Withdraw, ..] => Some("withdraw your approval, or reject"),
         [Choice::Reject] => Some("reject"),
@@ -101,32 +78,35 @@ pub(crate) fn still_to_say(choices: &[Choice]) -> Option<&'static str> {
     }
 }
 
-/// What taking an approval back means.
+/// What withdrawing an approval means.
 pub(crate) const WITHDRAWING: &str =
     "it counts no more, and you cannot approve this connection again in this review";
 
-/// What stands in somebody's way.
-pub(crate) fn ineligible(bar: Ineligible, request: &Request) -> String {
-    match bar {
+/// Why an approver may not decide the request.
+pub(crate) fn ineligible(ineligible: Ineligible, request: &Request) -> String {
+    match ineligible {
         Ineligible::OwnAccount => format!(
-            "Account {} is entered as your own, and nobody decides about their own account.",
+            "Account {} is entered as your own, and nobody may decide about their own account.",
             request.account_id
         ),
         Ineligible::OtherService => {
-            format!("{} is none of the services you decide.", service(request))
+            format!(
+                "{} is not among the services that you decide.",
+                service(request)
+            )
         }
     }
 }
 
 /// What is wrong with a ballot, as a sentence.
-pub(crate) fn sentence(wrong: InvalidBallot) -> String {
-    let words = wrong.to_string();
-    let mut characters = words.chars();
+pub(crate) fn invalid_ballot(wrong: InvalidBallot) -> String {
+    let text = wrong.to_string();
+    let mut characters = text.chars();
     let first = characters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(characters).chain(['.']).collect()
 }
 
-/// The transition that decided how a request stands; none while it is in review.
+/// The transition that decided the request. `None` while it is in review.
 pub(crate) fn decision(details: &RequestDetails) -> Option<&Transition> {
     if details.request.status == Status::InReview {
         return None;
@@ -142,8 +122,8 @@ pub(crate) fn decision(details: &RequestDetails) -> Option<&Transition> {
     newest_first.find(decides)
 }
 
-/// What happened to the connection without Gatekeeper, as the beginning of a headline; none where it was
-/// decided here, or is not decided.
+/// What others did to the connection, as the start of a headline. `None` if Gatekeeper decided, or
+/// nothing is decided.
 pub(crate) fn meanwhile(details: &RequestDetails) -> Option<&'static str> {
     let status = details.request.status;
     if status == Status::Gone {
@@ -157,7 +137,7 @@ pub(crate) fn meanwhile(details: &RequestDetails) -> Option<&'static str> {
     }
 }
 
-/// Who made that decision. It may have become known later who it was.
+/// Who made that decision, as far as it is known by now.
 pub(crate) fn decider<'a>(details: &'a RequestDetails, decision: &'a Transition) -> &'a Actor {
     match &decision.actor {
         Actor::Unknown | Actor::Found => &details.request.decided_by,
@@ -165,7 +145,7 @@ pub(crate) fn decider<'a>(details: &'a RequestDetails, decision: &'a Transition)
     }
 }
 
-/// Whom AWS CloudTrail names for that decision beside who made it, as a sentence.
+/// The other names that AWS CloudTrail gives for that decision, as a sentence.
 pub(crate) fn also_named(details: &RequestDetails) -> Option<String> {
     let decision = decision(details)?;
     let mut versions = (1..).zip(&details.history);
@@ -173,21 +153,21 @@ pub(crate) fn also_named(details: &RequestDetails) -> Option<String> {
     named_besides(&details.request, version)
 }
 
-/// The same for the decision that came with a version of the request.
+/// The same for the decision that is recorded in a version of the request.
 pub(crate) fn named_besides(request: &Request, version: u64) -> Option<String> {
     let names = request.other_names.words(version)?;
     Some(format!("{names}."))
 }
 
-/// What EC2 answered to that decision, if it has been asked.
-pub(crate) fn answer(details: &RequestDetails) -> Option<&Ec2Answer> {
+/// EC2's answer to that decision, if EC2 was asked.
+pub(crate) fn ec2_answer(details: &RequestDetails) -> Option<&Ec2Answer> {
     let since = decision(details)?.at;
     let newest_first = details.history.iter().rev();
     let mut since = newest_first.take_while(|transition| transition.at >= since);
     since.find_map(|transition| transition.ec2.as_ref())
 }
 
-/// A condition that stood in the way of an accept, in a few words.
+/// A condition that failed, in a few words.
 pub(crate) fn condition(failed: &FailedCondition) -> String {
     match failed {
         FailedCondition::Regions { region, allowed } => {
@@ -199,71 +179,6 @@ pub(crate) fn condition(failed: &FailedCondition) -> String {
         }
         FailedCondition::OrganizationUnknown { rule } => {
             format!("Not known whether the rule \"{rule}\" applies")
-        }
-    }
-}
-
-/// A moment for people; in UTC, since nobody knows where they are.
-pub(crate) fn moment(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC)
-        .strftime("%-d %B %Y, %H:%M UTC")
-        .to_string()
-}
-
-/// How far a moment is from now: "3 hours ago", "in 2 days".
-pub(crate) fn distance(at: Timestamp, now: Timestamp) -> String {
-    let minutes = now.duration_since(at).as_secs() / 60;
-    let (n, unit) = match minutes.unsigned_abs() {
-        0 => return "just now".to_owned(),
-        n @ 1..60 => (n, "minute"),
-        n @ 60..2880 => ((n + 30) / 60, "hour"),
-        n => ((n + 720) / 1440, "day"),
-    };
-    let plural = if n == 1 { "" } else { "s" };
-    if minutes < 0 {
-        format!("in {n} {unit}{plural}")
-    } else {
-        format!("{n} {unit}{plural} ago")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    #[test]
-    fn moments_read_as_people_say_them() {
-        let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-        assert_eq!(moment(now), "20 November 2026, 12:00 UTC");
-        let minutes = |n: i64| {
-            let then = Timestamp::from_second(now.as_second() + n * 60).unwrap();
-            distance(then, now)
-        };
-        for (n, words) in [
-            (0, "just now"),
-            (-1, "1 minute ago"),
-            (-59, "59 minutes ago"),
-            (-60, "1 hour ago"),
-            (-90, "2 hours ago"),
-            (-180, "3 hours ago"),
-            (-2880, "2 days ago"),
-            (45, "in 45 minutes"),
-            (1440, "in 24 hours"),
-            (10080, "in 7 days"),
-        ] {
-            assert_eq!(minutes(n), words, "{n}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_moment_has_words(at: i64, now: i64) {
-            let longest = Timestamp::MAX.as_second();
-            let moments = [at % longest, now % longest].map(|n| Timestamp::from_second(n).unwrap_or(Timestamp::MIN));
-            let [at, now] = moments;
-            prop_assert!(moment(at).ends_with(" UTC"));
-            prop_assert!(!distance(at, now).is_empty());
         }
     }
 }
