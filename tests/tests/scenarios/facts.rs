@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use gatekeeper_approvals::handler::{MARGIN, PATIENCE};
+use gatekeeper_approvals::handler::{MARGIN, PAGE_TIMEOUT};
 use gatekeeper_approvals::slack::SlackConfig;
 use gatekeeper_aws::announcements::AnnouncementsConfig;
 use gatekeeper_aws::bootstrap;
@@ -95,7 +95,7 @@ fn longest_calls() -> BTreeMap<&'static str, u64> {
         .iter()
         .map(|(function, _)| {
             let longest = match *function {
-                "ApprovalsFunction" => PATIENCE + MARGIN,
+                "ApprovalsFunction" => PAGE_TIMEOUT + MARGIN,
                 _ => Timeouts::default().operation,
             };
             (*function, seconds(longest))

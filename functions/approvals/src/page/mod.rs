@@ -14,7 +14,7 @@ use askama::Template;
 use gatekeeper_aws::gatekeeper::{RequestDetails, ReviewState};
 use gatekeeper_core::visible::visible;
 use gatekeeper_core::vote::TYPED;
-use gatekeeper_core::vote::{Choice, REASON_LIMIT, Unrecorded};
+use gatekeeper_core::vote::{Choice, REASON_LIMIT};
 use jiff::Timestamp;
 
 pub(crate) use notice::Notice;
@@ -84,13 +84,15 @@ pub(crate) fn form(details: &RequestDetails, entered: &Entered, now: Timestamp) 
         Some(_) => format!("You have voted: {}", sentences::still_needed(details)),
     };
     let faults = &entered.faults;
-    let (status, title) = match (faults.any(), faults.form, &faults.unrecorded) {
-        (false, _, _) => (200, question.clone()),
-        (true, None, None) => (422, format!("Not sent yet: {question}")),
+    let unrecorded = faults.unrecorded.clone().map(ReviewState::Unrecorded);
+    let (status, title) = match (faults.any(), faults.form, &unrecorded) {
+        (false, _, _) => (result::status(&ReviewState::Open), question.clone()),
+        (true, None, None) => (
+            result::status(&ReviewState::Mistyped),
+            format!("Not sent yet: {question}"),
+        ),
         (true, Some(_), _) => (400, format!("Not sent: {question}")),
-        (true, None, Some(Unrecorded::Silent)) => (503, format!("Not recorded: {question}")),
-        // Nothing failed, and trying again in a moment does not help.
-        (true, None, Some(_)) => (409, format!("Not recorded: {question}")),
+        (true, None, Some(state)) => (result::status(state), format!("Not recorded: {question}")),
     };
     let page = FormPage {
         style: STYLE,

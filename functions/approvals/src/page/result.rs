@@ -2,6 +2,7 @@
 
 use gatekeeper_aws::gatekeeper::{Listed, RequestDetails, ReviewState};
 use gatekeeper_core::request::Status;
+use gatekeeper_core::vote::Unrecorded;
 
 use crate::review_state::choices;
 use crate::sentences;
@@ -33,12 +34,20 @@ impl Badge {
 /// HTTP's status.
 pub(super) fn status(state: &ReviewState) -> u16 {
     match state {
-        ReviewState::Decided | ReviewState::Waiting | ReviewState::Done | ReviewState::Already => {
-            200
-        }
+        ReviewState::Open
+        | ReviewState::Decided
+        | ReviewState::Waiting
+        | ReviewState::Done
+        | ReviewState::Already => 200,
         ReviewState::Recorded => 202,
         ReviewState::Ineligible(_) => 403,
-        ReviewState::TooLate | ReviewState::Overtaken | ReviewState::Unmanaged => 409,
+        ReviewState::Mistyped => 422,
+        ReviewState::Unrecorded(Unrecorded::Silent) => 503,
+        ReviewState::TooLate
+        | ReviewState::Overtaken
+        | ReviewState::Unmanaged
+        // Nothing failed, and trying again in a moment does not help.
+        | ReviewState::Unrecorded(_) => 409,
     }
 }
 

@@ -502,7 +502,7 @@ fn who_withdrew_is_not_counted_among_those_who_may_approve() {
 #[test]
 fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
     let html = result(
-        ReviewState::TooLate,
+        &ReviewState::TooLate,
         &decided([Status::Accepting, Status::Accepted]),
         now(),
     )

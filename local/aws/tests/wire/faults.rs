@@ -124,9 +124,9 @@ fn an_answer_that_hangs_or_fails_leaves_the_work_done() {
         let params = [("ServiceId", service.as_str()), ("VpcEndpointId.1", id)];
         world.post("/ec2", PROVIDER, "us-east-1", ACCEPT, &params)
     };
-    world.patience = Duration::from_millis(200);
+    world.read_timeout = Duration::from_millis(200);
     assert!(accept(&world, &ids[0]).is_err());
-    world.patience = Duration::from_secs(60);
+    world.read_timeout = Duration::from_secs(60);
     assert_eq!(
         accept(&world, &ids[1]).unwrap().outcome(),
         (500, "InternalError".to_owned())
@@ -148,13 +148,13 @@ fn a_call_that_hangs_does_no_work_until_the_client_gives_up() {
         ("VpcEndpointId.1", ids[0].as_str()),
     ];
     world.ec2.inject(Fault::new(ACCEPT, FaultKind::Hang));
-    world.patience = Duration::from_millis(200);
+    world.read_timeout = Duration::from_millis(200);
     assert!(
         world
             .post("/ec2", PROVIDER, "us-east-1", ACCEPT, &params)
             .is_err()
     );
-    world.patience = Duration::from_secs(60);
+    world.read_timeout = Duration::from_secs(60);
     assert_eq!(world.list(&[]).status, 200, "others are served meanwhile");
     assert_eq!(world.state(&ids[0]), State::PendingAcceptance);
     assert_eq!(world.ec2.log()[0].error.as_deref(), Some("Hang"));
