@@ -29,7 +29,7 @@ use gatekeeper_slack_api::prompt::Subject;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::Failure;
-use crate::render::{self, Face};
+use crate::render::{self, RenderedPrompt};
 use crate::slack::{MARGIN, Slack};
 
 /// The type of our messages' marks.
@@ -309,21 +309,21 @@ impl Prompts {
         if prompt.is_claimed(self.clock.now()) {
             return Err(Failure::Busy);
         }
-        let face = render::prompt(request, history, review);
+        let rendered = render::prompt(request, history, review);
         let subject = Subject {
             endpoint_id: request.endpoint_id.clone(),
             review,
         };
         let mark = subject.to_string();
         let draft = Draft {
-            message: &face.message,
+            message: &rendered.message,
             mark: &mark,
             thread: None,
             shown: request.revision,
-            is_over: face.is_over,
+            is_over: rendered.is_over,
         };
         if prompt.ts.is_none() && !self.find(prompt, &draft, deadline).await? {
-            if face.has_buttons {
+            if rendered.has_buttons {
                 let group = PromptGroup {
                     service: request.service_id.clone(),
                     account: request.account_id.clone(),
@@ -345,13 +345,13 @@ impl Prompts {
                 };
             }
             // Nobody was asked here, so the answer is no news here.
-            prompt.is_over = face.is_over;
-            if face.is_over {
+            prompt.is_over = rendered.is_over;
+            if rendered.is_over {
                 self.write(prompt).await?;
             }
             return Ok(false);
         }
-        self.update(prompt, &draft, &face, deadline).await?;
+        self.update(prompt, &draft, &rendered, deadline).await?;
         Ok(false)
     }
 
@@ -442,7 +442,7 @@ impl Prompts {
         &self,
         prompt: &mut Posting,
         draft: &Draft<'_>,
-        face: &Face,
+        rendered: &RenderedPrompt,
         deadline: Deadline,
     ) -> Result<(), Failure> {
         let Some(ts) = &prompt.ts else { return Ok(()) };
@@ -477,7 +477,7 @@ impl Prompts {
                 // A reply to a message that was deleted would be seen by nobody.
                 let is_gone = is_refused_with(&failure, "message_not_found");
                 return self
-                    .tell_otherwise(prompt, (&ts, is_gone), draft, face, deadline)
+                    .tell_otherwise(prompt, (&ts, is_gone), draft, rendered, deadline)
                     .await;
             }
         }
@@ -493,13 +493,13 @@ impl Prompts {
         prompt: &mut Posting,
         (ts, is_gone): (&MessageTs, bool),
         draft: &Draft<'_>,
-        face: &Face,
+        rendered: &RenderedPrompt,
         deadline: Deadline,
     ) -> Result<(), Failure> {
         if !is_gone {
             let id = format!("{} {ts}.{}", draft.mark, draft.shown);
             let channel = prompt.channel.clone();
-            let announcement = self.tell_once(&id, &channel, Some(ts), &face.plain, deadline);
+            let announcement = self.tell_once(&id, &channel, Some(ts), &rendered.plain, deadline);
             match Box::pin(announcement).await {
                 Err(failure) if is_about_the_message(&failure) => {}
                 done => {

@@ -1,7 +1,7 @@
-//! What people see in Slack. Pure: a request and its history, or an announcement, to a message.
+//! Renders Slack messages from a request and its history, an announcement or an alarm. This is pure.
 
 mod ending;
-mod facts;
+mod fields;
 mod history;
 mod several;
 
@@ -9,38 +9,38 @@ use gatekeeper_core::alarm::{self, Alarm};
 use gatekeeper_core::announcement::{Announcement, AnnouncementKind, Review};
 use gatekeeper_core::request::{Actor, Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
+use gatekeeper_core::words;
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Confirm, Message, Style};
 use gatekeeper_slack_api::prompt::{APPROVE, BUTTONS, REJECT, Subject};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
+use jiff::Timestamp;
 
 use ending::Ending;
-use facts::Facts;
-use history::moment;
+use fields::ConnectionFields;
 pub use several::{LISTED_AT_MOST, is_asked, is_ended, reminder_of_several, several};
 
-/// Reasons, and what else people wrote, are shown up to here.
+/// The longest text of people that is shown, in characters.
 const REASON: usize = 1500;
-/// As many votes are shown one by one.
+/// The most votes that are shown one by one.
 const VOTES: usize = 10;
-/// A vote's reason is shown up to here.
+/// The longest reason of a vote that is shown, in characters.
 const VOTE: usize = 300;
 
-/// A review's message.
+/// The message of a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Face {
-    /// As it is posted.
+pub struct RenderedPrompt {
     pub message: Message,
     /// The same without buttons, for a reply.
     pub plain: Message,
-    /// Whether it says how the review ended, and so stays as it is.
+    /// Whether it shows the end of the review, and so is final.
     pub is_over: bool,
     /// Whether people can decide here.
     pub has_buttons: bool,
 }
 
-/// What the message of a request's review shows now.
+/// The message of a request's review as of now.
 #[must_use]
-pub fn prompt(request: &Request, history: &[Transition], review: u64) -> Face {
+pub fn prompt(request: &Request, history: &[Transition], review: u64) -> RenderedPrompt {
     if request.is_open_review(review) {
         open(request, review)
     } else {
@@ -48,8 +48,8 @@ pub fn prompt(request: &Request, history: &[Transition], review: u64) -> Face {
     }
 }
 
-fn open(request: &Request, review: u64) -> Face {
-    let facts = Facts::of(request);
+fn open(request: &Request, review: u64) -> RenderedPrompt {
+    let fields = ConnectionFields::of(request);
     let waits = if request.nobody_may_decide() {
         "asks to connect, and nobody may decide about it."
     } else {
@@ -65,11 +65,11 @@ fn open(request: &Request, review: u64) -> Face {
     let mut blocks = vec![
         Block::header(Plain::new(&format!(
             "Connection request: {}",
-            facts.service()
+            fields.service()
         ))),
-        Block::section(facts.lead(waits)),
+        Block::section(fields.lead(waits)),
     ];
-    blocks.extend(Block::fields(facts.fields()));
+    blocks.extend(Block::fields(fields.fields()));
     blocks.push(paragraph("*Why a person*\n", &request.verdict.reason));
     blocks.push(paragraph("*Approvals*\n", &approvals.to_string()));
     blocks.extend(votes(&request.votes));
@@ -78,8 +78,8 @@ fn open(request: &Request, review: u64) -> Face {
     ));
     let fallback = Mrkdwn::line(&format!(
         "{} {waits} Service: {}. Endpoint: {}.",
-        facts.consumer(),
-        facts.service(),
+        fields.consumer(),
+        fields.service(),
         request.endpoint_id
     ));
     let plain = Message::new(fallback.clone(), blocks.clone());
@@ -91,12 +91,12 @@ fn open(request: &Request, review: u64) -> Face {
     let value = ButtonValue::try_from(subject.to_string()).ok();
     let buttons = value.filter(|_| !request.nobody_may_decide());
     let has_buttons = buttons.is_some();
-    blocks.extend(buttons.map(|value| buttons_of(&facts, request, value)));
+    blocks.extend(buttons.map(|value| buttons_of(&fields, request, value)));
     blocks.push(Block::context(Mrkdwn::line(
         "Only people who are entered as approvers of the service decide, here, by e-mail or with IAM. \
          Everybody in this channel reads their reasons.",
     )));
-    Face {
+    RenderedPrompt {
         message: Message::new(fallback, blocks),
         plain,
         is_over: false,
@@ -104,15 +104,15 @@ fn open(request: &Request, review: u64) -> Face {
     }
 }
 
-fn buttons_of(facts: &Facts<'_>, request: &Request, value: ButtonValue) -> Block {
+fn buttons_of(fields: &ConnectionFields<'_>, request: &Request, value: ButtonValue) -> Block {
     let approves = match request.approvals_required {
         0 | 1 => "Your approval connects",
         _ => "With enough approvals, this connects",
     };
     let question = Mrkdwn::line(&format!(
         "{approves} {} to {} through {}.",
-        facts.consumer(),
-        facts.service(),
+        fields.consumer(),
+        fields.service(),
         request.endpoint_id
     ));
     let confirm = Confirm::new(
@@ -128,17 +128,17 @@ fn buttons_of(facts: &Facts<'_>, request: &Request, value: ButtonValue) -> Block
     Block::actions(BUTTONS, [approve, reject])
 }
 
-fn over(request: &Request, ending: &Ending<'_>) -> Face {
-    let facts = Facts::of(request);
+fn over(request: &Request, ending: &Ending<'_>) -> RenderedPrompt {
+    let fields = ConnectionFields::of(request);
     let mut blocks = vec![
         Block::header(Plain::new(&format!(
             "{}: {}",
             ending.title(),
-            facts.service()
+            fields.service()
         ))),
-        Block::section(facts.lead(ending.words())),
+        Block::section(fields.lead(ending.words())),
     ];
-    let mut fields = facts.fields();
+    let mut fields = fields.fields();
     let decider = ending.decider(request);
     if let Some(decision) = ending.decision {
         let by = decider.map(ToString::to_string).unwrap_or_default();
@@ -162,13 +162,13 @@ fn over(request: &Request, ending: &Ending<'_>) -> Face {
     let by = by.unwrap_or_default();
     let fallback = Mrkdwn::line(&format!(
         "{} {}{by} Service: {}. Endpoint: {}.",
-        facts.consumer(),
+        fields.consumer(),
         ending.words(),
-        facts.service(),
+        fields.service(),
         request.endpoint_id
     ));
     let message = Message::new(fallback, blocks);
-    Face {
+    RenderedPrompt {
         plain: message.clone(),
         message,
         // Who did it without Gatekeeper is often told minutes later.
@@ -180,8 +180,8 @@ fn over(request: &Request, ending: &Ending<'_>) -> Face {
 /// A reply in the thread of a review's message that is still to be answered.
 #[must_use]
 pub fn reminder(request: &Request) -> Message {
-    let facts = Facts::of(request);
-    let lead = facts.lead("still waits for somebody to decide.");
+    let fields = ConnectionFields::of(request);
+    let lead = fields.lead("still waits for somebody to decide.");
     let since = Mrkdwn::literal(" It has asked since ").and(&moment(request.opened_at));
     let rest = Mrkdwn::line(&format!(". {}", if_nobody_answers(request)));
     Message::text(lead.and(&since).and(&rest))
@@ -190,9 +190,9 @@ pub fn reminder(request: &Request) -> Message {
 /// What is told once of a connection; `now` is its request as it stands when this is posted.
 #[must_use]
 pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
-    let facts = Facts::announcement(announcement);
-    let mut blocks = vec![Block::section(facts.lead(announcement.headline()))];
-    let mut fields = facts.fields();
+    let fields = ConnectionFields::announcement(announcement);
+    let mut blocks = vec![Block::section(fields.lead(announcement.headline()))];
+    let mut fields = fields.fields();
     fields.push(Mrkdwn::literal("*At*\n").and(&moment(announcement.at)));
     if let (Some(due), Status::Revoking) = (announcement.due, announcement.status) {
         fields.push(Mrkdwn::literal("*Cut at*\n").and(&moment(due)));
@@ -221,10 +221,13 @@ pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
     if let Some(now) = now
         && now.status != announcement.status
     {
-        let since = Mrkdwn::line(&format!("Meanwhile it is {}, since ", named(now.status)));
+        let since = Mrkdwn::line(&format!(
+            "Meanwhile it is {}, since ",
+            words::status(now.status)
+        ));
         blocks.push(Block::context(since.and(&moment(now.status_since))));
     }
-    let fallback = format!("{} {}", facts.consumer(), announcement.headline());
+    let fallback = format!("{} {}", fields.consumer(), announcement.headline());
     Message::new(Mrkdwn::line(&fallback), blocks)
 }
 
@@ -290,26 +293,18 @@ fn votes(votes: &[Vote]) -> Option<Block> {
     (!lines.is_empty()).then(|| Block::section(lines))
 }
 
-fn if_nobody_answers(request: &Request) -> String {
-    match (request.deadline, request.deadline_rejects) {
-        (Some(deadline), true) => format!("It is rejected at {}.", moment(deadline).as_str()),
-        (Some(deadline), false) => format!(
-            "It should be answered by {}, and stays pending after that.",
-            moment(deadline).as_str()
-        ),
-        (None, _) => "It stays pending until somebody decides.".to_owned(),
-    }
+fn moment(at: Timestamp) -> Mrkdwn {
+    Mrkdwn::line(&words::moment(at))
 }
 
-fn named(status: Status) -> &'static str {
-    match status {
-        Status::InReview => "waiting for people",
-        Status::Accepting => "being accepted",
-        Status::Accepted => "accepted",
-        Status::Rejecting => "being rejected",
-        Status::Rejected => "rejected",
-        Status::Revoking => "to be cut",
-        Status::Gone => "gone",
+fn if_nobody_answers(request: &Request) -> String {
+    match (request.deadline, request.deadline_rejects) {
+        (Some(deadline), true) => format!("It is rejected at {}.", words::moment(deadline)),
+        (Some(deadline), false) => format!(
+            "It should be answered by {}, and stays pending after that.",
+            words::moment(deadline)
+        ),
+        (None, _) => "It stays pending until somebody decides.".to_owned(),
     }
 }
 

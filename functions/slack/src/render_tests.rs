@@ -147,10 +147,10 @@ fn has(message: &Message, parts: &[&str]) {
 fn a_review_says_all_that_it_takes_to_decide() {
     let mut request = request();
     request.votes = vec![vote("bob@example.com", "ticket <42>", 5)];
-    let face = prompt(&request, &[opened()], 1);
-    assert!(face.has_buttons && !face.is_over);
+    let rendered = prompt(&request, &[opened()], 1);
+    assert!(rendered.has_buttons && !rendered.is_over);
     has(
-        &face.message,
+        &rendered.message,
         &[
             "Connection request: Payments API",
             "*Example &amp; Söhne &lt;GmbH&gt; (account 012345678901)* asks to connect, and somebody has to decide.",
@@ -167,7 +167,7 @@ fn a_review_says_all_that_it_takes_to_decide() {
         ],
     );
     assert_eq!(
-        json(&face.message)["text"],
+        json(&rendered.message)["text"],
         "Example &amp; Söhne &lt;GmbH&gt; (account 012345678901) asks to connect, and somebody has to \
          decide. Service: Payments API. Endpoint: vpce-0123456789abcdef0."
     );
@@ -177,8 +177,8 @@ fn a_review_says_all_that_it_takes_to_decide() {
 fn its_buttons_say_which_review_and_nothing_more() {
     let mut request = request();
     (request.review, request.version) = (Some(7), 7);
-    let face = prompt(&request, &[], 7);
-    let buttons = buttons(&face.message);
+    let rendered = prompt(&request, &[], 7);
+    let buttons = buttons(&rendered.message);
     let said: Vec<(&str, &str)> = buttons
         .iter()
         .map(|button| {
@@ -199,7 +199,7 @@ fn its_buttons_say_which_review_and_nothing_more() {
         buttons[1].get("confirm").is_none(),
         "a modal asks for the reason"
     );
-    assert_eq!(super::tests::buttons(&face.plain), Vec::<Value>::new());
+    assert_eq!(super::tests::buttons(&rendered.plain), Vec::<Value>::new());
     assert_eq!(
         buttons[1]["value"]
             .as_str()
@@ -240,11 +240,11 @@ fn it_says_what_happens_if_nobody_answers() {
 fn nobody_is_shown_buttons_that_nobody_may_press() {
     let mut request = request();
     request.deciders = 0;
-    let face = prompt(&request, &[opened()], 1);
-    assert!(!face.has_buttons && !face.is_over);
-    assert_eq!(buttons(&face.message), Vec::<Value>::new());
+    let rendered = prompt(&request, &[opened()], 1);
+    assert!(!rendered.has_buttons && !rendered.is_over);
+    assert_eq!(buttons(&rendered.message), Vec::<Value>::new());
     has(
-        &face.message,
+        &rendered.message,
         &["asks to connect, and nobody may decide about it."],
     );
 }
@@ -287,11 +287,11 @@ fn an_end_says_who_decided_what_when_why_and_what_ec2_did() {
     let mut request = request();
     (request.status, request.version) = (Status::Accepted, 3);
     let history = [opened(), voted.clone(), answered(done, "ok")];
-    let face = prompt(&request, &history, 1);
-    assert!(face.is_over && !face.has_buttons);
-    assert_eq!(buttons(&face.message), Vec::<Value>::new());
+    let rendered = prompt(&request, &history, 1);
+    assert!(rendered.is_over && !rendered.has_buttons);
+    assert_eq!(buttons(&rendered.message), Vec::<Value>::new());
     has(
-        &face.message,
+        &rendered.message,
         &[
             "Accepted: Payments API",
             "asked to connect and was accepted.",
@@ -305,10 +305,10 @@ fn an_end_says_who_decided_what_when_why_and_what_ec2_did() {
     );
     // Before EC2 was asked, it says so, and is not the end.
     (request.status, request.version) = (Status::Accepting, 2);
-    let face = prompt(&request, &history[..2], 1);
-    assert!(!face.is_over && !face.has_buttons);
+    let rendered = prompt(&request, &history[..2], 1);
+    assert!(!rendered.is_over && !rendered.has_buttons);
     has(
-        &face.message,
+        &rendered.message,
         &[
             "Approved: Payments API",
             "asked to connect and will be accepted.",
@@ -431,10 +431,10 @@ fn an_end_is_told_from_whichever_side_it_came() {
             request.review = Some(request.version);
         }
         let history: Vec<Transition> = [opened()].into_iter().chain(ending).collect();
-        let face = prompt(&request, &history, 1);
-        has(&face.message, &[title, said]);
-        assert_eq!(face.is_over, is_over, "{title}");
-        assert!(!face.has_buttons, "{title}");
+        let rendered = prompt(&request, &history, 1);
+        has(&rendered.message, &[title, said]);
+        assert_eq!(rendered.is_over, is_over, "{title}");
+        assert!(!rendered.has_buttons, "{title}");
     }
 }
 
@@ -450,15 +450,15 @@ fn who_decided_without_gatekeeper_is_shown_once_it_is_known_and_who_contradicts_
     let mut request = request();
     (request.status, request.version) = (Status::Accepted, 2);
     (request.decided_by, request.decided_in) = (Actor::Unknown, 2);
-    let face = prompt(&request, &history, 1);
-    has(&face.message, &["*Decided by*\nsomebody else"]);
-    assert!(!face.is_over, "who it was may be told later");
+    let rendered = prompt(&request, &history, 1);
+    has(&rendered.message, &["*Decided by*\nsomebody else"]);
+    assert!(!rendered.is_over, "who it was may be told later");
 
     let alice = "arn:aws:iam::111122223333:user/alice";
     request.decided_by = Actor::Iam(alice.to_owned());
-    let face = prompt(&request, &history, 1);
-    has(&face.message, &[&format!("*Decided by*\n{alice}")]);
-    assert!(face.is_over && !shown(&face.message).contains("also names"));
+    let rendered = prompt(&request, &history, 1);
+    has(&rendered.message, &[&format!("*Decided by*\n{alice}")]);
+    assert!(rendered.is_over && !shown(&rendered.message).contains("also names"));
 
     let mallory = gatekeeper_core::caller::Caller {
         call: gatekeeper_core::request::Enforcement::Accept,
@@ -637,10 +637,10 @@ proptest! {
         request.customer = Some(customer.clone());
         request.verdict.reason = reason.clone();
         request.votes = (0..voters).map(|_| vote("bob@example.com", &why, 1)).collect();
-        let face = prompt(&request, &[opened()], 1);
-        check(&face.message)?;
-        check(&face.plain)?;
-        prop_assert_eq!(buttons(&face.message).len(), 2);
+        let rendered = prompt(&request, &[opened()], 1);
+        check(&rendered.message)?;
+        check(&rendered.plain)?;
+        prop_assert_eq!(buttons(&rendered.message).len(), 2);
         check(&reminder(&request))?;
 
         let mut ended = transition(
@@ -652,9 +652,9 @@ proptest! {
         ended.reason = reason.clone();
         ended.votes = request.votes.clone();
         request.status = Status::Rejected;
-        let face = prompt(&request, &[opened(), answered(ended, &why)], 1);
-        check(&face.message)?;
-        prop_assert!(face.is_over);
+        let rendered = prompt(&request, &[opened(), answered(ended, &why)], 1);
+        check(&rendered.message)?;
+        prop_assert!(rendered.is_over);
 
         let mut announced = announced("revoked", "rejected");
         (announced.customer, announced.reason) = (Some(customer), reason);
@@ -685,8 +685,8 @@ fn listed(count: usize) -> (Vec<(EndpointId, u64)>, BTreeMap<EndpointId, Request
 fn the_longest_message_of_several_shows_all_of_them_whatever_they_are() {
     let (listed, mut requests) = listed(LISTED_AT_MOST);
     let shown = |requests: &BTreeMap<EndpointId, Request>| {
-        let face = several(&listed, requests).unwrap();
-        let message = serde_json::to_value(&face.message).unwrap();
+        let rendered = several(&listed, requests).unwrap();
+        let message = serde_json::to_value(&rendered.message).unwrap();
         assert!(message["blocks"].as_array().unwrap().len() <= 50);
         for (endpoint, _) in &listed {
             let text = message.to_string();
@@ -695,28 +695,28 @@ fn the_longest_message_of_several_shows_all_of_them_whatever_they_are() {
                 "{text}"
             );
         }
-        (face, message.to_string())
+        (rendered, message.to_string())
     };
-    let (face, text) = shown(&requests);
-    assert!(face.has_buttons && !face.is_over);
+    let (rendered, text) = shown(&requests);
+    assert!(rendered.has_buttons && !rendered.is_over);
     assert_eq!(text.matches("\"accessory\"").count(), LISTED_AT_MOST);
     assert_eq!(text.matches("It is rejected at").count(), LISTED_AT_MOST);
     for one in requests.values_mut() {
         one.status = Status::Accepted;
         one.decided_by = Actor::Iam("&".repeat(300));
     }
-    let (face, text) = shown(&requests);
-    assert!(!face.has_buttons && face.is_over);
+    let (rendered, text) = shown(&requests);
+    assert!(!rendered.has_buttons && rendered.is_over);
     assert_eq!(text.matches("accepted").count(), LISTED_AT_MOST);
 }
 
 #[test]
 fn a_message_of_several_is_over_when_all_of_them_are() {
     let (listed, mut requests) = listed(3);
-    let face = |requests: &BTreeMap<EndpointId, Request>| {
-        let face = several(&listed, requests).unwrap();
-        let text = serde_json::to_string(&face.message).unwrap();
-        (face.is_over, face.has_buttons, text)
+    let rendered = |requests: &BTreeMap<EndpointId, Request>| {
+        let rendered = several(&listed, requests).unwrap();
+        let text = serde_json::to_string(&rendered.message).unwrap();
+        (rendered.is_over, rendered.has_buttons, text)
     };
     let mut ids = requests.keys().cloned().collect::<Vec<_>>().into_iter();
     let mut next = || ids.next().unwrap();
@@ -724,7 +724,7 @@ fn a_message_of_several_is_over_when_all_of_them_are() {
     let mut put = |id: &EndpointId, status, review, by: Actor| {
         let request = requests.get_mut(id).unwrap();
         (request.status, request.review, request.decided_by) = (status, Some(review), by);
-        face(&requests)
+        rendered(&requests)
     };
     let (is_over, _, text) = put(&one, Status::Accepted, 1, Actor::Unknown);
     assert!(

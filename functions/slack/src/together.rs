@@ -17,7 +17,7 @@ use gatekeeper_slack_api::prompt::Subject;
 
 use crate::failure::Failure;
 use crate::prompts::{Draft, Prompts};
-use crate::render::{self, Face, LISTED_AT_MOST};
+use crate::render::{self, LISTED_AT_MOST, RenderedPrompt};
 
 /// Reminders of one message are put together that come within so many seconds.
 const REMINDERS: i64 = 3600;
@@ -36,11 +36,11 @@ impl Shown {
     }
 
     /// As it stands, and how new that is; none if nothing is known of any of them.
-    fn face(&self) -> Option<(Face, u64)> {
-        let face = render::several(&self.listed, &self.requests)?;
+    fn rendered(&self) -> Option<(RenderedPrompt, u64)> {
+        let rendered = render::several(&self.listed, &self.requests)?;
         // No request goes back to an earlier revision, so neither does this.
         let revisions = self.requests.values().map(|request| request.revision);
-        Some((face, revisions.fold(0, u64::saturating_add)))
+        Some((rendered, revisions.fold(0, u64::saturating_add)))
     }
 }
 
@@ -108,15 +108,15 @@ impl Prompts {
         if first.is_claimed(self.clock.now()) {
             return Err(Failure::Busy);
         }
-        let Some((face, revisions)) = shown.face() else {
+        let Some((rendered, revisions)) = shown.rendered() else {
             return Ok(());
         };
         if first.ts.is_none() || first.shown < revisions {
             let mark = mark_of(&shown);
-            let draft = draft(&face, &mark, revisions);
+            let draft = draft(&rendered, &mark, revisions);
             if first.ts.is_some() || self.find(&mut first, &draft, deadline).await? {
-                self.update(&mut first, &draft, &face, deadline).await?;
-            } else if face.has_buttons {
+                self.update(&mut first, &draft, &rendered, deadline).await?;
+            } else if rendered.has_buttons {
                 self.post_together(&mut first, &shown, deadline).await?;
             } else {
                 // Nobody was asked here.
@@ -198,10 +198,10 @@ impl Prompts {
         };
         let mark = mark_of(shown);
         if first.others.is_empty() {
-            let face = render::prompt(request, &[], review);
-            self.post(first, &draft(&face, &mark, request.revision), deadline)
+            let rendered = render::prompt(request, &[], review);
+            self.post(first, &draft(&rendered, &mark, request.revision), deadline)
                 .await?;
-        } else if let Some((face, revisions)) = shown.face() {
+        } else if let Some((rendered, revisions)) = shown.rendered() {
             self.slack.ready(Method::PostMessage, deadline).await?;
             self.claim(first).await?;
             let others = first.others.clone();
@@ -211,20 +211,20 @@ impl Prompts {
                     self.write(&mut other).await?;
                 }
             }
-            self.post(first, &draft(&face, &mark, revisions), deadline)
+            self.post(first, &draft(&rendered, &mark, revisions), deadline)
                 .await?;
         }
         Ok(self.postings.prompts_shown(&group, &shown.listed).await?)
     }
 }
 
-fn draft<'a>(face: &'a Face, mark: &'a str, shown: u64) -> Draft<'a> {
+fn draft<'a>(rendered: &'a RenderedPrompt, mark: &'a str, shown: u64) -> Draft<'a> {
     Draft {
-        message: &face.message,
+        message: &rendered.message,
         mark,
         thread: None,
         shown,
-        is_over: face.is_over,
+        is_over: rendered.is_over,
     }
 }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use gatekeeper_core::grouping::Prompted;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Actor, Request, Status};
+use gatekeeper_core::words;
 use gatekeeper_slack_api::blocks::{Block, Button, ButtonValue, Message};
 use gatekeeper_slack_api::prompt::{SHOW, Subject};
 use gatekeeper_slack_api::text::{Mrkdwn, Plain};
 
-use super::facts::Facts;
-use super::history::moment;
-use super::{Face, if_nobody_answers, named};
+use super::fields::ConnectionFields;
+use super::{RenderedPrompt, if_nobody_answers};
 
 /// One message shows no more: each takes a block, and Slack takes 50 of them and some 12,000 characters.
 pub const LISTED_AT_MOST: usize = 40;
@@ -39,39 +39,42 @@ pub fn is_ended(request: &Request, review: u64) -> bool {
 
 /// What the message shows now; none if nothing is known of any of them.
 #[must_use]
-pub fn several(listed: &[Prompted], requests: &BTreeMap<EndpointId, Request>) -> Option<Face> {
+pub fn several(
+    listed: &[Prompted],
+    requests: &BTreeMap<EndpointId, Request>,
+) -> Option<RenderedPrompt> {
     let known: Vec<(&Request, u64)> = known(listed, requests);
     let (first, _) = known.first()?;
-    let facts = Facts::of(first);
+    let fields = ConnectionFields::of(first);
     let open = known.iter();
     let open = open.filter(|(request, review)| request.is_open_review(*review));
     let (open, all) = (open.count(), known.len());
     let (title, waits) = match open {
         0 => (
-            format!("{all} connection requests: {}", facts.service()),
+            format!("{all} connection requests: {}", fields.service()),
             format!("asked to connect {all} endpoints more. None of them waits any more."),
         ),
         open if open == all => (
-            format!("{all} connection requests: {}", facts.service()),
+            format!("{all} connection requests: {}", fields.service()),
             format!("asks to connect {all} endpoints more, and somebody has to decide about each."),
         ),
         open => (
-            format!("{open} of {all} connection requests: {}", facts.service()),
+            format!("{open} of {all} connection requests: {}", fields.service()),
             format!(
                 "asks to connect {all} endpoints more, and somebody has to decide about {open} of them."
             ),
         ),
     };
     let head = || {
-        let lead = Block::section(facts.lead(&waits));
-        let whose = Block::fields(facts.whose());
+        let lead = Block::section(fields.lead(&waits));
+        let whose = Block::fields(fields.account_fields());
         let title = Block::header(Plain::new(&title));
         [title, lead].into_iter().chain(whose)
     };
     let fallback = Mrkdwn::line(&format!(
         "{} {waits} Service: {}.",
-        facts.consumer(),
-        facts.service()
+        fields.consumer(),
+        fields.service()
     ));
     let lines = |with_buttons| {
         let known = known.iter();
@@ -87,7 +90,7 @@ pub fn several(listed: &[Prompted], requests: &BTreeMap<EndpointId, Request>) ->
              e-mail or with IAM. Everybody in this channel reads their reasons.",
         )));
     }
-    Some(Face {
+    Some(RenderedPrompt {
         message: Message::new(fallback.clone(), blocks),
         plain: Message::new(fallback, head().chain(lines(false))),
         is_over: known
@@ -106,7 +109,7 @@ pub fn reminder_of_several(
     let mut open = known(listed, requests);
     open.retain(|(request, review)| request.is_open_review(*review));
     let (first, _) = open.first()?;
-    let facts = Facts::of(first);
+    let fields = ConnectionFields::of(first);
     let waits = match open.len() {
         1 => format!(
             "still waits for somebody to decide about {}.",
@@ -114,7 +117,7 @@ pub fn reminder_of_several(
         ),
         n => format!("still waits for somebody to decide about {n} endpoints."),
     };
-    Some(Message::text(facts.lead(&waits)))
+    Some(Message::text(fields.lead(&waits)))
 }
 
 fn known<'a>(
@@ -129,8 +132,11 @@ fn known<'a>(
 /// A review, with a button for whoever decides about it.
 fn line(request: &Request, review: u64, with_button: bool) -> Block {
     let id = Mrkdwn::code(request.endpoint_id.as_str());
-    let since =
-        Mrkdwn::line(&format!(" in {}, since ", request.region)).and(&moment(request.opened_at));
+    let since = Mrkdwn::line(&format!(
+        " in {}, since {}",
+        request.region,
+        words::moment(request.opened_at)
+    ));
     let text = id
         .and(&since)
         .and(&Mrkdwn::line(&stands(request, review)).cut(LINE));
@@ -167,5 +173,5 @@ fn stands(request: &Request, review: u64) -> String {
         .chars()
         .take(DECIDER)
         .collect();
-    format!(": {}, decided by {by}.", named(request.status))
+    format!(": {}, decided by {by}.", words::status(request.status))
 }

@@ -1,19 +1,17 @@
-//! Who asks what of whom.
+//! The details of a connection in Slack's blocks.
 
 use gatekeeper_core::announcement::Announcement;
 use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
 use gatekeeper_core::policy::ServiceName;
 use gatekeeper_core::request::Request;
+use gatekeeper_core::words;
 use gatekeeper_slack_api::text::Mrkdwn;
 use jiff::Timestamp;
 
-use super::history::moment;
-
-/// The allowlist lets people write a customer's name at any length.
+/// The longest customer name that is shown. The allowlist sets no limit.
 const CUSTOMER: usize = 200;
 
-/// What is to be known of a connection.
-pub(super) struct Facts<'a> {
+pub(super) struct ConnectionFields<'a> {
     service_id: &'a ServiceId,
     service_name: Option<&'a ServiceName>,
     customer: Option<String>,
@@ -23,7 +21,7 @@ pub(super) struct Facts<'a> {
     since: Timestamp,
 }
 
-impl<'a> Facts<'a> {
+impl<'a> ConnectionFields<'a> {
     pub(super) fn of(request: &'a Request) -> Self {
         Self {
             service_id: &request.service_id,
@@ -48,23 +46,15 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// What people call the service, or its id.
     pub(super) fn service(&self) -> &str {
-        match self.service_name {
-            Some(name) => name.as_str(),
-            None => self.service_id.as_str(),
-        }
+        words::service(self.service_name, self.service_id)
     }
 
-    /// Who asks: by name where it is known.
     pub(super) fn consumer(&self) -> String {
-        match &self.customer {
-            Some(customer) => format!("{customer} (account {})", self.account_id),
-            None => format!("Account {}", self.account_id),
-        }
+        words::consumer(self.customer.as_deref(), self.account_id)
     }
 
-    /// Who asks, and what is the matter.
+    /// The first sentence: the consumer, and what it asks.
     pub(super) fn lead(&self, what: &str) -> Mrkdwn {
         Mrkdwn::literal("*")
             .and(&Mrkdwn::line(&self.consumer()))
@@ -72,20 +62,20 @@ impl<'a> Facts<'a> {
             .and(&Mrkdwn::line(what))
     }
 
-    /// Everything, in two columns.
+    /// All fields, in two columns.
     pub(super) fn fields(&self) -> Vec<Mrkdwn> {
         let field = |name, value: &Mrkdwn| Mrkdwn::literal(name).and(value);
-        let mut fields = self.whose();
+        let mut fields = self.account_fields();
         fields.extend([
             field("*Region*\n", &Mrkdwn::line(self.region.as_str())),
             field("*Endpoint*\n", &Mrkdwn::code(self.endpoint_id.as_str())),
-            field("*Since*\n", &moment(self.since)),
+            field("*Since*\n", &Mrkdwn::line(&words::moment(self.since))),
         ]);
         fields
     }
 
-    /// What all endpoints of an account have in common.
-    pub(super) fn whose(&self) -> Vec<Mrkdwn> {
+    /// The fields that all endpoints of an account have in common.
+    pub(super) fn account_fields(&self) -> Vec<Mrkdwn> {
         let field = |name, value: &Mrkdwn| Mrkdwn::literal(name).and(value);
         let service_id = Mrkdwn::code(self.service_id.as_str());
         let service = match self.service_name {
@@ -106,7 +96,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// A customer's name as it is shown: where there is nothing to be seen of it, none.
+/// A customer's name as it is shown. `None` if it is blank.
 fn shortened(customer: Option<&str>) -> Option<String> {
     let customer = customer?.trim();
     let mut shown: String = customer.chars().take(CUSTOMER).collect();
