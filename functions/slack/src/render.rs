@@ -195,7 +195,7 @@ pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
     let mut fields = fields.fields();
     fields.push(Mrkdwn::literal("*At*\n").and(&moment(announcement.at)));
     if let (Some(due), Status::Revoking) = (announcement.due, announcement.status) {
-        fields.push(Mrkdwn::literal("*Cut at*\n").and(&moment(due)));
+        fields.push(Mrkdwn::literal("*Revoked at*\n").and(&moment(due)));
     }
     blocks.extend(Block::fields(fields));
     if matches!(

@@ -498,16 +498,16 @@ fn what_is_told_once_says_what_happened_and_what_holds_meanwhile() {
     has(
         &message,
         &[
-            "*Example GmbH (account 012345678901)* is connected, is not allowed to be, and will be cut.",
+            "*Example GmbH (account 012345678901)* is connected, is not allowed to be, and will be revoked.",
             "*At*\n2026-11-20 12:30 UTC",
-            "*Cut at*\n2026-11-21 12:30 UTC",
+            "*Revoked at*\n2026-11-21 12:30 UTC",
             "*Why*\nNothing allows it.",
             "have the allowlist allow it again before that moment",
         ],
     );
     assert!(!shown(&message).contains("Meanwhile"));
     assert_eq!(buttons(&message), Vec::<Value>::new());
-    // It was told late: by now it will not be cut.
+    // It was announced late: by now it will not be revoked.
     (now.status, now.status_since) = (Status::Accepted, at(45));
     has(
         &notice(&started, Some(&now)),

@@ -127,7 +127,7 @@ impl Recorded {
                 .deadline
                 .map(|at| ("Rejected without an answer", at)),
             Status::InReview => request.deadline.map(|at| ("To be answered", at)),
-            Status::Revoking => request.due.map(|at| ("Will be cut", at)),
+            Status::Revoking => request.due.map(|at| ("Will be revoked", at)),
             _ => None,
         }
     }

@@ -226,7 +226,7 @@ impl News<'_> {
 /// What no line of a transition says: moments that are set, and why, if nothing changed.
 fn more(announced: &Announcement) -> String {
     let moment = match (announced.kind, announced.due) {
-        (AnnouncementKind::RevocationStarted, Some(due)) => format!(", cut at {due:.0}"),
+        (AnnouncementKind::RevocationStarted, Some(due)) => format!(", revoked at {due:.0}"),
         (AnnouncementKind::ReviewOpened | AnnouncementKind::ReviewReminder, Some(due)) => {
             format!(", answer by {due:.0}")
         }

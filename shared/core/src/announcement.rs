@@ -405,9 +405,9 @@ impl Announcement {
                 "PrivateLink needs a new endpoint"
             }
             AnnouncementKind::WouldRevoke => "PrivateLink no longer allowed",
-            AnnouncementKind::RevocationStarted => "PrivateLink will be cut",
-            AnnouncementKind::RevocationUndone => "PrivateLink will not be cut",
-            AnnouncementKind::Revoked => "PrivateLink connection cut",
+            AnnouncementKind::RevocationStarted => "PrivateLink will be revoked",
+            AnnouncementKind::RevocationUndone => "PrivateLink will not be revoked",
+            AnnouncementKind::Revoked => "PrivateLink revoked",
             AnnouncementKind::AcceptedOutOfBand => "PrivateLink accepted outside Gatekeeper",
             AnnouncementKind::RejectedOutOfBand => "PrivateLink rejected outside Gatekeeper",
             AnnouncementKind::DeciderNamed => "PrivateLink decided by whom",
@@ -490,7 +490,9 @@ impl Announcement {
         row("At", &words::moment(self.at));
         let rejects = self.review.as_ref().is_some_and(|it| it.rejected_when_due);
         match (self.due, self.kind) {
-            (Some(due), AnnouncementKind::RevocationStarted) => row("Cut at", &words::moment(due)),
+            (Some(due), AnnouncementKind::RevocationStarted) => {
+                row("Revoked at", &words::moment(due))
+            }
             (Some(due), _) if rejects => row(
                 "Answer by",
                 &format!("{}, or it is rejected", words::moment(due)),
@@ -524,10 +526,10 @@ impl Announcement {
             }
             AnnouncementKind::WouldRevoke => "is connected, and is not allowed to be.",
             AnnouncementKind::RevocationStarted => {
-                "is connected, is not allowed to be, and will be cut."
+                "is connected, is not allowed to be, and will be revoked."
             }
-            AnnouncementKind::RevocationUndone => "was to be cut, and stays connected.",
-            AnnouncementKind::Revoked => "was connected and has been cut.",
+            AnnouncementKind::RevocationUndone => "was to be revoked, and stays connected.",
+            AnnouncementKind::Revoked => "was connected, and its connection is revoked.",
             AnnouncementKind::AcceptedOutOfBand => "is connected, accepted without Gatekeeper.",
             AnnouncementKind::RejectedOutOfBand => "was rejected without Gatekeeper.",
             AnnouncementKind::DeciderNamed if self.status == Status::Rejected => {
@@ -586,7 +588,7 @@ impl Announcement {
                 )
             }
             AnnouncementKind::WouldRevoke => Some(
-                "Nothing is cut: the service's setting revoke is report. With enforce it would be.",
+                "Nothing is revoked: the service's setting revoke is report. With enforce it would be revoked.",
             ),
             AnnouncementKind::DeciderContradicted => Some(
                 "Nothing is changed by that. Both names are kept with the request: look up the calls in \
@@ -777,7 +779,7 @@ mod tests {
         start.reason = "Nothing allows it.".to_owned();
         let text = announcement_of(&request, &start).unwrap().text();
         assert!(
-            text.contains("\nCut at      2027-01-15 08:00 UTC\n"),
+            text.contains("\nRevoked at  2027-01-15 08:00 UTC\n"),
             "{text}"
         );
         assert!(text.contains("have the allowlist allow it again"), "{text}");

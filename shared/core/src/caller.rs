@@ -40,7 +40,7 @@ impl Caller {
     #[must_use]
     pub fn led_to(&self, status: Status) -> bool {
         match self.call {
-            // What is to be cut is still connected.
+            // A connection that is to be revoked is still connected.
             Enforcement::Accept => matches!(status, Status::Accepted | Status::Revoking),
             Enforcement::Reject => status == Status::Rejected,
         }
@@ -255,7 +255,7 @@ mod tests {
             ec2: None,
             votes: Vec::new(),
         };
-        // A connection that is to be cut, and then is not, is accepted by whoever let it in.
+        // A connection that is to be revoked and then is not keeps the actor who accepted it.
         let revoking = change(
             Status::Accepted,
             Status::Revoking,

@@ -96,7 +96,7 @@ fn in_history(
         status: transition.to,
         version,
         decided_by: transition.actor.clone(),
-        // When it is cut is known for as long as it is to be.
+        // The time of the revocation is kept while the connection is to be revoked.
         due: request.due.filter(|_| request.version == version),
         deadline: None,
         ..request.clone()

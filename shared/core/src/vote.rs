@@ -159,7 +159,7 @@ pub struct Ballot {
 /// Why a ballot is not one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBallot {
-    /// A consumer is cut off for a reason, or not at all.
+    /// A rejection needs a reason.
     #[error("a rejection needs a reason: say why, in a few words")]
     NoReason,
     /// It would not fit into messages.

@@ -148,10 +148,10 @@ impl Finding {
                  or rejects a connection without Gatekeeper is not known."
             }
             Self::TooManyRevocations => {
-                "More connections would have to be cut than one run may cut, so none is cut."
+                "More connections would be revoked than one run may revoke, so none is revoked."
             }
             Self::AllowlistEmpty => {
-                "Connections that nothing allows any more would have to be cut, and none is: the \
+                "Connections that nothing allows any more would be revoked, and none is: the \
                  allowlist holds no entry for the service, which may be a mistake."
             }
             Self::NoLongerManaged => {
@@ -205,10 +205,10 @@ impl Finding {
             Self::CloudTrailRuleMissing => "Deploy the stack again, or enable the rule.",
             Self::TooManyRevocations => {
                 "Check that the allowlist says what you mean. If it does, raise the service's setting \
-                 revoke_at_most until they are cut."
+                 revoke_at_most until they are revoked."
             }
             Self::AllowlistEmpty => {
-                "To cut a connection, deny its account: a deny is an entry. To keep it, write an \
+                "To revoke a connection, deny its account: a deny is an entry. To keep it, write an \
                  entry that allows it, or set the service's revoke to off."
             }
             Self::NoLongerManaged => {

@@ -158,7 +158,7 @@ fn lines_of_a_step_have_the_documented_fields() {
             "cause": "revoked",
             "actor": {"kind": "policy", "name": null},
             "reason": format!("No allowlist entry allows account 111111111111 on {SERVICE} any more. \
-                               It is cut at 2026-11-21T13:00:00Z unless it is allowed by then."),
+                               It will be revoked at 2026-11-21 13:00 UTC unless it is allowed by then."),
             "ec2": null,
         })
     );
@@ -195,11 +195,12 @@ fn people_read_what_was_done_when_and_its_result() {
     );
     let run = Replay::of(&text).text().ok();
     let (steps, rest) = run.stdout.split_once("\n\n").unwrap();
-    let any_more = format!("on {SERVICE} any more. It is cut at 2026-11-21T13:00:00Z unless");
+    let any_more =
+        format!("on {SERVICE} any more. It will be revoked at 2026-11-21 13:00 UTC unless");
     let expected = format!(
         "2026-11-20T13:00:00Z step 1: \"allow 111111111111 on *\" removed
   2026-11-20T13:00:00Z {A} accepted → revoking (revoked): No allowlist entry allows account 111111111111 {any_more} it is allowed by then.
-  2026-11-20T13:00:00Z {A} announced: revocation_started, cut at 2026-11-21T13:00:00Z
+  2026-11-20T13:00:00Z {A} announced: revocation_started, revoked at 2026-11-21T13:00:00Z
 2026-11-20T15:00:00Z step 2: time passes; reconcile 2 times, every 5m
   nothing changes
 2026-11-20T15:35:00Z step 3: \"allow 222222222222 on *\", \"allow 333333333333 on *\" removed; \"allow 111111111111 on *\" put; {A} deleted; no reconcile

@@ -168,12 +168,16 @@ async fn an_altered_announcement_shows_what_the_history_says() {
         let mut altered = started.clone();
         altered[field] = value;
         space.deliver_these(&[altered]).await;
-        assert_eq!(count(&space, "will be cut."), 1, "{field}");
+        assert_eq!(count(&space, "will be revoked."), 1, "{field}");
         assert_eq!(count(&space, "stays connected"), 0, "{field}");
         assert_eq!(count(&space, "2030-01-01"), 0, "{field}");
     }
     space.deliver().await;
-    assert_eq!(count(&space, "will be cut."), 1, "the real one is the same");
+    assert_eq!(
+        count(&space, "will be revoked."),
+        1,
+        "the real one is the same"
+    );
 }
 
 #[tokio::test]

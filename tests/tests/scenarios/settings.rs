@@ -38,7 +38,7 @@ async fn a_review_without_an_answer_is_rejected_at_its_deadline_if_the_service_s
     assert_eq!(rows[1].actor, Actor::Schedule);
     assert_eq!(
         rows[1].reason,
-        "Nobody decided by 2026-11-20T14:00:00Z, and the service rejects reviews at their deadline."
+        "Nobody decided by 2026-11-20 14:00 UTC, and the service rejects reviews at their deadline."
     );
     // Other requests do not change.
     assert_eq!(status(&world, 1).await, Some(Status::Accepted));

@@ -640,7 +640,7 @@ fn what_happened_without_gatekeeper_comes_first() {
     let revoking = then(accepted, Status::Revoking, Cause::Revoked, "Denied.");
     assert_eq!(
         headline(&ReviewState::Decided, &revoking),
-        "Decided already: the connection is accepted, and will be cut"
+        "Already decided: the connection is accepted, and will be revoked"
     );
     let denied = decided([Status::Rejecting, Status::Rejected]);
     assert_eq!(

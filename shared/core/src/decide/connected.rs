@@ -17,6 +17,7 @@ use crate::judge::{Usage, Verdict, judge};
 use crate::precondition::{PolicyItemId, PolicyRead, Precondition};
 use crate::purge;
 use crate::request::{Actor, Cause, Request, Status, Transition};
+use crate::words;
 
 /// Compares an accepted connection with the policy.
 pub(super) fn audited(
@@ -101,7 +102,10 @@ pub(super) fn audited(
         Audit::Start { due } => {
             let preconditions = of_revocation(read, &verdict, entry);
             let why = objection(request, &verdict, purged.as_ref());
-            let reason = format!("{why} It is cut at {due:.0} unless it is allowed by then.");
+            let reason = format!(
+                "{why} It will be revoked at {} unless it is allowed by then.",
+                words::moment(due)
+            );
             let to = (Status::Revoking, Cause::Revoked, Some(due));
             moved(request, verdict, to, reason, preconditions, now)
         }

@@ -53,7 +53,7 @@ pub struct UsageRead {
 /// A run that holds what is connected against the policy.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditRun<'a> {
-    /// When the run began. What it finds itself it does not cut.
+    /// When the run began. It does not revoke what it finds itself.
     pub began: Timestamp,
     /// An entry of the allowlist that speaks of the service, so that it is not empty; none within if it is
     /// empty, and none if it was not looked for.

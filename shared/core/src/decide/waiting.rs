@@ -17,6 +17,7 @@ use crate::precondition::{PolicyRead, Precondition};
 use crate::rejection::{Rejection, rejection};
 use crate::request::{Actor, Cause, Request, Status, Transition};
 use crate::review::{approvals_required, missed_deadline, moved_deadline};
+use crate::words;
 
 /// Judges a connection by the policy.
 pub(super) fn judged(
@@ -117,8 +118,9 @@ pub(super) fn judged(
                         cause: Cause::Deadline,
                         actor: Actor::Schedule,
                         reason: format!(
-                            "Nobody decided by {deadline:.0}, and the service rejects reviews at \
-                             their deadline."
+                            "Nobody decided by {}, and the service rejects reviews at their \
+                             deadline.",
+                            words::moment(deadline)
                         ),
                         ..transition
                     },

@@ -31,16 +31,16 @@ pub enum OnDeadline {
     Reject,
 }
 
-/// Whether a connection that the policy allows no longer is cut.
+/// Whether a connection that the policy no longer allows is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revoke {
     /// It is left.
     #[default]
     Off,
-    /// People are told what would be cut; nothing is changed.
+    /// People are notified of what would be revoked. Nothing is changed.
     Report,
-    /// It is cut.
+    /// It is revoked.
     Enforce,
 }
 
@@ -261,27 +261,27 @@ service_settings! {
         default: "the deployment's",
         shows: Later,
     }
-    /// Whether connections that are no longer allowed are cut.
+    /// Whether connections that are no longer allowed are revoked.
     revoke: Revoke {
         label: "What is not allowed any more",
         kind: Kind::Choice(&[
             ("off", "is left alone"),
             ("report", "is reported"),
-            ("enforce", "is cut"),
+            ("enforce", "is revoked"),
         ]),
         default: "is left alone",
         shows: AtOnce,
     }
-    /// Hours between telling that a connection will be cut and cutting it.
+    /// Hours between the notification that a connection will be revoked and its revocation.
     revoke_grace_hours: u32 {
-        label: "Hours between telling and cutting",
+        label: "Hours between notification and revocation",
         kind: Kind::Number,
         default: "24",
         shows: AtOnce,
     }
-    /// How many connections one run may cut at most.
+    /// How many connections one run may revoke at most.
     revoke_at_most: u32 {
-        label: "Cut at most, in one run",
+        label: "Revoked at most, in one run",
         kind: Kind::Number,
         default: "5",
         shows: Later,
