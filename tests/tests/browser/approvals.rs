@@ -167,7 +167,7 @@ async fn an_approver_reads_the_request_approves_it_and_sees_the_outcome() {
             "000000000003",
             "vpce-00000000000000003",
             "us-east-1",
-            "20 November 2026, 12:00 UTC",
+            "2026-11-20 12:00 UTC",
             "bob@example.com, carol@example.com",
             "Nobody has voted yet",
         ] {
@@ -284,7 +284,7 @@ async fn a_vote_after_the_deadline_decides_nothing_and_the_page_says_so() {
         assert!(
             page.text()
                 .await
-                .contains("It is rejected on 20 November 2026, 14:00 UTC (in 2 hours)")
+                .contains("It is rejected at 2026-11-20 14:00 UTC (in 2 hours)")
         );
         world.clock.advance(Duration::from_secs(2 * 3600));
         page.click_through(VOTE).await;
@@ -298,7 +298,7 @@ async fn a_vote_after_the_deadline_decides_nothing_and_the_page_says_so() {
         page.goto(&link).await;
         assert_eq!(
             page.heading().await,
-            "Decided already: the connection is rejected"
+            "Already decided: the connection is rejected"
         );
     })
     .await;
@@ -418,7 +418,7 @@ async fn the_later_of_two_approvers_reads_who_decided_and_when() {
         let decision = page.text_of("section[aria-labelledby=decision]").await;
         assert!(decision.contains("alice@example.com"), "{decision}");
         assert!(
-            decision.contains("20 November 2026, 12:00 UTC (3 minutes ago)"),
+            decision.contains("2026-11-20 12:00 UTC (3 minutes ago)"),
             "{decision}"
         );
         assert_eq!(voters(world, 3).await, ["alice@example.com"]);
@@ -426,7 +426,7 @@ async fn the_later_of_two_approvers_reads_who_decided_and_when() {
 
         page.goto(&link(world, "carol", 3)).await;
         let heading = page.heading().await;
-        assert_eq!(heading, "Decided already: the connection is accepted");
+        assert_eq!(heading, "Already decided: the connection is accepted");
         assert_eq!(page.count("form").await, 0);
     })
     .await;

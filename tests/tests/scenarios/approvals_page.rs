@@ -173,7 +173,7 @@ async fn people_approve_one_after_the_other_and_see_the_state_of_the_review() {
             .body
             .contains("<strong>alice@example.com</strong> approved by e-mail link")
     );
-    assert!(waiting.body.contains("Asked besides you"));
+    assert!(waiting.body.contains("Also notified"));
     assert_eq!(status(&world, 3).await, Some(Status::InReview));
 
     let open = get(&world, &bob).await;
@@ -196,7 +196,7 @@ async fn people_approve_one_after_the_other_and_see_the_state_of_the_review() {
     let decided = get(&world, &token(&world, "carol", 3)).await;
     assert_eq!(
         page(&decided),
-        "200 Decided already: the connection is accepted"
+        "200 Already decided: the connection is accepted"
     );
     assert!(
         decided
@@ -394,7 +394,7 @@ async fn an_expired_link_says_so() {
     let open = get(&world, &alice).await;
     assert!(
         open.body
-            .contains("It is rejected on <time datetime=\"2026-11-20T14:00:00Z\">")
+            .contains("It is rejected at <time datetime=\"2026-11-20T14:00:00Z\">")
     );
     hours_pass(&world, 2);
     for response in [get(&world, &alice).await, approve(&world, "alice", 3).await] {

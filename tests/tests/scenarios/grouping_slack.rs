@@ -266,7 +266,7 @@ async fn each_of_several_is_decided_separately_and_the_message_shows_it() {
     // A voter who is too late sees that, because of what the message showed before.
     let announced = channel.press("U0BOB", &ts, &show(a)).await.unwrap();
     assert!(
-        announced.contains("Decided already: the connection is accepted"),
+        announced.contains("Already decided: the connection is accepted"),
         "{announced}"
     );
     // A rejection asks for its reason.

@@ -546,7 +546,7 @@ async fn a_review_on_a_service_that_is_no_longer_managed_says_so_and_notifies_no
     let world = pair().await;
     manage(&world, false);
     let links = ["alice", "bob"].map(|name| token(&world, name, 3));
-    let said = "Gatekeeper does not look after this service any more";
+    let said = "Gatekeeper no longer manages this service";
     for token in &links {
         let looked = page(&world, Method::Get, token, "").await;
         assert_eq!(title(&looked), format!("409 {said}"));
@@ -579,7 +579,7 @@ async fn a_review_on_a_service_that_is_no_longer_managed_says_so_and_notifies_no
     let looked = page(&world, Method::Get, &links[1], "").await;
     assert_eq!(
         title(&looked),
-        "200 Decided already: the connection is accepted"
+        "200 Already decided: the connection is accepted"
     );
 }
 

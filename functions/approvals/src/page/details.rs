@@ -189,7 +189,7 @@ impl Review {
         };
         Self {
             unanswered: match request.deadline {
-                Some(_) if request.deadline_rejects => "It is rejected on",
+                Some(_) if request.deadline_rejects => "It is rejected at",
                 Some(due) if due > now => {
                     "It stays pending, and nothing is connected. It should be answered by"
                 }

@@ -399,11 +399,11 @@ fn an_approver_reads_all_that_matters() {
         "012345678901",
         "vpce-svc-0a1b2c3d4e5f60718",
         "eu-central-1",
-        "<time datetime=\"2026-11-20T09:00:00Z\">20 November 2026, 09:00 UTC</time>",
+        "<time datetime=\"2026-11-20T09:00:00Z\">2026-11-20 09:00 UTC</time>",
         "(3 hours ago)",
         "account 012345678901 already has 1.",
         "Other connections of the account: 1; allowed is 1",
-        "It is rejected on <time datetime=\"2026-11-22T09:00:00Z\">22 November 2026, 09:00 UTC",
+        "It is rejected at <time datetime=\"2026-11-22T09:00:00Z\">2026-11-22 09:00 UTC",
         "1 of 2 needed; one rejection rejects",
         "<strong>bob@example.com</strong> approved by e-mail link",
         "They signed.",
@@ -454,7 +454,7 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
         "<h1>You withdrew your approval: 2 more approvals are needed</h1>",
         "Until the review ends you can reject.",
         "<strong>alice@example.com</strong> approved by e-mail link",
-        "<strong>and took it back</strong>",
+        "<strong>and withdrew it</strong>",
         "<strong>alice@example.com</strong> withdrew their approval by e-mail link",
         "<p>Too early.</p>",
         "value=\"reject\" required",
@@ -476,7 +476,7 @@ fn who_has_voted_reads_what_they_said_and_can_only_go_on_from_there() {
     }
     let over = decided([Status::Accepting, Status::Accepted]);
     let html = result(&ReviewState::Already, &over, now()).body;
-    assert!(html.contains("nothing can be taken back") && !html.contains("Change your vote"));
+    assert!(html.contains("no vote can be withdrawn") && !html.contains("Change your vote"));
 }
 
 #[test]
@@ -510,7 +510,7 @@ fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
     let decision = between(&html, "<h2 id=\"decision\">", "</section>");
     for fact in [
         "<dd>bob@example.com</dd>",
-        "20 November 2026, 12:00 UTC",
+        "2026-11-20 12:00 UTC",
         "Approved by alice@example.com and bob@example.com (2 of 2 needed).",
         "ok (request id 59dbff89-35bd-4eac-99ed-be587EXAMPLE)",
     ] {
@@ -538,7 +538,7 @@ fn a_name_that_contradicts_who_decided_stands_beside_it_and_its_row() {
     let with_names: Vec<&&str> = rows.iter().filter(|row| row.contains(names)).collect();
     // Not the review that opened, and not that EC2 then did it.
     assert_eq!(with_names.len(), 1, "{with_names:?}");
-    assert!(with_names[0].starts_with("accepting</strong>"));
+    assert!(with_names[0].starts_with("being accepted</strong>"));
     let without = decided([Status::Accepting, Status::Accepted]);
     assert!(
         !result(&ReviewState::TooLate, &without, now())
@@ -628,7 +628,7 @@ fn what_happened_without_gatekeeper_comes_first() {
         );
         assert_eq!(
             title(ReviewState::Overtaken),
-            format!("{happened}, so your vote came to nothing")
+            format!("{happened}, so your vote had no effect")
         );
         assert_eq!(
             title(ReviewState::Already),
@@ -645,7 +645,7 @@ fn what_happened_without_gatekeeper_comes_first() {
     let denied = decided([Status::Rejecting, Status::Rejected]);
     assert_eq!(
         headline(&ReviewState::Overtaken, &denied),
-        "Your vote came to nothing: the connection is rejected"
+        "Your vote had no effect: the connection is rejected"
     );
 }
 

@@ -90,7 +90,7 @@ fn explanation(state: &ReviewState, details: &RequestDetails) -> String {
     );
     match sentences::decision(details) {
         Some(decision) if names_decider => format!(
-            "{explanation} Decided by {} on {}. {}{}",
+            "{explanation} Decided by {} at {}. {}{}",
             sentences::decider(details, decision),
             words::moment(decision.at),
             sentences::also_named(details).map_or(String::new(), |names| format!("{names} ")),
