@@ -49,7 +49,7 @@ pub fn prompt(request: &Request, history: &[Transition], review: u64) -> Rendere
 }
 
 fn open(request: &Request, review: u64) -> RenderedPrompt {
-    let fields = ConnectionFields::of(request);
+    let details = ConnectionFields::of(request);
     let waits = if request.nobody_may_decide() {
         "asks to connect, and nobody may decide about it."
     } else {
@@ -65,11 +65,11 @@ fn open(request: &Request, review: u64) -> RenderedPrompt {
     let mut blocks = vec![
         Block::header(Plain::new(&format!(
             "Connection request: {}",
-            fields.service()
+            details.service()
         ))),
-        Block::section(fields.lead(waits)),
+        Block::section(details.lead(waits)),
     ];
-    blocks.extend(Block::fields(fields.fields()));
+    blocks.extend(Block::fields(details.fields()));
     blocks.push(paragraph("*Why a person*\n", &request.verdict.reason));
     blocks.push(paragraph("*Approvals*\n", &approvals.to_string()));
     blocks.extend(votes(&request.votes));
@@ -78,8 +78,8 @@ fn open(request: &Request, review: u64) -> RenderedPrompt {
     ));
     let fallback = Mrkdwn::line(&format!(
         "{} {waits} Service: {}. Endpoint: {}.",
-        fields.consumer(),
-        fields.service(),
+        details.consumer(),
+        details.service(),
         request.endpoint_id
     ));
     let plain = Message::new(fallback.clone(), blocks.clone());
@@ -91,7 +91,7 @@ fn open(request: &Request, review: u64) -> RenderedPrompt {
     let value = ButtonValue::try_from(subject.to_string()).ok();
     let buttons = value.filter(|_| !request.nobody_may_decide());
     let has_buttons = buttons.is_some();
-    blocks.extend(buttons.map(|value| buttons_of(&fields, request, value)));
+    blocks.extend(buttons.map(|value| buttons_of(&details, request, value)));
     blocks.push(Block::context(Mrkdwn::line(
         "Only people who are entered as approvers of the service decide, here, by e-mail or with IAM. \
          Everybody in this channel reads their reasons.",
@@ -104,15 +104,15 @@ fn open(request: &Request, review: u64) -> RenderedPrompt {
     }
 }
 
-fn buttons_of(fields: &ConnectionFields<'_>, request: &Request, value: ButtonValue) -> Block {
+fn buttons_of(details: &ConnectionFields<'_>, request: &Request, value: ButtonValue) -> Block {
     let approves = match request.approvals_required {
         0 | 1 => "Your approval connects",
         _ => "With enough approvals, this connects",
     };
     let question = Mrkdwn::line(&format!(
         "{approves} {} to {} through {}.",
-        fields.consumer(),
-        fields.service(),
+        details.consumer(),
+        details.service(),
         request.endpoint_id
     ));
     let confirm = Confirm::new(
@@ -129,16 +129,16 @@ fn buttons_of(fields: &ConnectionFields<'_>, request: &Request, value: ButtonVal
 }
 
 fn over(request: &Request, ending: &Ending<'_>) -> RenderedPrompt {
-    let fields = ConnectionFields::of(request);
+    let details = ConnectionFields::of(request);
     let mut blocks = vec![
         Block::header(Plain::new(&format!(
             "{}: {}",
             ending.title(),
-            fields.service()
+            details.service()
         ))),
-        Block::section(fields.lead(ending.words())),
+        Block::section(details.lead(ending.words())),
     ];
-    let mut fields = fields.fields();
+    let mut fields = details.fields();
     let decider = ending.decider(request);
     if let Some(decision) = ending.decision {
         let by = decider.map(ToString::to_string).unwrap_or_default();
@@ -162,9 +162,9 @@ fn over(request: &Request, ending: &Ending<'_>) -> RenderedPrompt {
     let by = by.unwrap_or_default();
     let fallback = Mrkdwn::line(&format!(
         "{} {}{by} Service: {}. Endpoint: {}.",
-        fields.consumer(),
+        details.consumer(),
         ending.words(),
-        fields.service(),
+        details.service(),
         request.endpoint_id
     ));
     let message = Message::new(fallback, blocks);
@@ -180,8 +180,8 @@ fn over(request: &Request, ending: &Ending<'_>) -> RenderedPrompt {
 /// A reply in the thread of a review's message that is still to be answered.
 #[must_use]
 pub fn reminder(request: &Request) -> Message {
-    let fields = ConnectionFields::of(request);
-    let lead = fields.lead("still waits for somebody to decide.");
+    let details = ConnectionFields::of(request);
+    let lead = details.lead("still waits for somebody to decide.");
     let since = Mrkdwn::literal(" It has asked since ").and(&moment(request.opened_at));
     let rest = Mrkdwn::line(&format!(". {}", if_nobody_answers(request)));
     Message::text(lead.and(&since).and(&rest))
@@ -190,9 +190,9 @@ pub fn reminder(request: &Request) -> Message {
 /// What is told once of a connection; `now` is its request as it stands when this is posted.
 #[must_use]
 pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
-    let fields = ConnectionFields::announcement(announcement);
-    let mut blocks = vec![Block::section(fields.lead(announcement.headline()))];
-    let mut fields = fields.fields();
+    let details = ConnectionFields::announcement(announcement);
+    let mut blocks = vec![Block::section(details.lead(announcement.headline()))];
+    let mut fields = details.fields();
     fields.push(Mrkdwn::literal("*At*\n").and(&moment(announcement.at)));
     if let (Some(due), Status::Revoking) = (announcement.due, announcement.status) {
         fields.push(Mrkdwn::literal("*Revoked at*\n").and(&moment(due)));
@@ -227,7 +227,7 @@ pub fn notice(announcement: &Announcement, now: Option<&Request>) -> Message {
         ));
         blocks.push(Block::context(since.and(&moment(now.status_since))));
     }
-    let fallback = format!("{} {}", fields.consumer(), announcement.headline());
+    let fallback = format!("{} {}", details.consumer(), announcement.headline());
     Message::new(Mrkdwn::line(&fallback), blocks)
 }
 

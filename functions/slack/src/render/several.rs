@@ -45,36 +45,36 @@ pub fn several(
 ) -> Option<RenderedPrompt> {
     let known: Vec<(&Request, u64)> = known(listed, requests);
     let (first, _) = known.first()?;
-    let fields = ConnectionFields::of(first);
+    let details = ConnectionFields::of(first);
     let open = known.iter();
     let open = open.filter(|(request, review)| request.is_open_review(*review));
     let (open, all) = (open.count(), known.len());
     let (title, waits) = match open {
         0 => (
-            format!("{all} connection requests: {}", fields.service()),
+            format!("{all} connection requests: {}", details.service()),
             format!("asked to connect {all} endpoints more. None of them waits any more."),
         ),
         open if open == all => (
-            format!("{all} connection requests: {}", fields.service()),
+            format!("{all} connection requests: {}", details.service()),
             format!("asks to connect {all} endpoints more, and somebody has to decide about each."),
         ),
         open => (
-            format!("{open} of {all} connection requests: {}", fields.service()),
+            format!("{open} of {all} connection requests: {}", details.service()),
             format!(
                 "asks to connect {all} endpoints more, and somebody has to decide about {open} of them."
             ),
         ),
     };
     let head = || {
-        let lead = Block::section(fields.lead(&waits));
-        let whose = Block::fields(fields.account_fields());
+        let lead = Block::section(details.lead(&waits));
+        let whose = Block::fields(details.account_fields());
         let title = Block::header(Plain::new(&title));
         [title, lead].into_iter().chain(whose)
     };
     let fallback = Mrkdwn::line(&format!(
         "{} {waits} Service: {}.",
-        fields.consumer(),
-        fields.service()
+        details.consumer(),
+        details.service()
     ));
     let lines = |with_buttons| {
         let known = known.iter();
@@ -109,7 +109,7 @@ pub fn reminder_of_several(
     let mut open = known(listed, requests);
     open.retain(|(request, review)| request.is_open_review(*review));
     let (first, _) = open.first()?;
-    let fields = ConnectionFields::of(first);
+    let details = ConnectionFields::of(first);
     let waits = match open.len() {
         1 => format!(
             "still waits for somebody to decide about {}.",
@@ -117,7 +117,7 @@ pub fn reminder_of_several(
         ),
         n => format!("still waits for somebody to decide about {n} endpoints."),
     };
-    Some(Message::text(fields.lead(&waits)))
+    Some(Message::text(details.lead(&waits)))
 }
 
 fn known<'a>(
