@@ -517,7 +517,7 @@ fn a_decision_shows_who_made_it_when_and_what_ec2_answered() {
         assert!(decision.contains(fact), "{fact}: {decision}");
     }
     let html = result(&ReviewState::Recorded, &rejecting(), now()).body;
-    assert!(html.contains("not answered yet; it is asked again every few minutes"));
+    assert!(html.contains("no answer yet; Gatekeeper asks again every few minutes"));
     assert!(html.contains("You rejected."));
     let html = result(&ReviewState::Waiting, &review(), now()).body;
     assert!(!html.contains("id=\"decision\""), "there is none yet");
