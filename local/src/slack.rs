@@ -262,6 +262,7 @@ impl Workspace {
             path: "/slack/interactions".to_owned(),
             headers: sent.headers.clone(),
             body: sent.body.clone(),
+            caller: None,
         };
         let began = self.clock.now();
         let deadline = Deadline::after(&self.clock, APPROVALS_TIMEOUT);

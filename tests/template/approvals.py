@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 ROUTES = {"GET /a/{token+}", "HEAD /a/{token+}", "POST /a/{token+}"}
 SLACK_ROUTES = {"POST /slack/interactions"}
+# Signed by an IAM identity. Its integration is its own.
+SIGNED_ROUTES = {"POST /requests/{endpoint_id}/votes"}
 # What the access log may hold. None of these tells where somebody went, or from where they came.
 LOGGED = {
     "$context.error.responseType",
@@ -51,13 +53,17 @@ def api_has_its_routes_and_no_others(stack):
         if "CorsConfiguration" in api:
             yield f"{name} lets other sites' scripts read its answers"
     routes = stack.of("AWS::ApiGatewayV2::Route")
-    wanted = ROUTES | (SLACK_ROUTES if stack.slack else set())
+    wanted = ROUTES | SIGNED_ROUTES | (SLACK_ROUTES if stack.slack else set())
     keys = sorted(route["RouteKey"] for route in routes.values())
     if keys != sorted(wanted):
         yield f"the routes are {keys}"
     for name, route in routes.items():
-        if route.get("Target") != "integrations/${ApprovalsIntegration}" or route.get("ApiId") != "${ApprovalsApi}":
+        is_signed = route["RouteKey"] in SIGNED_ROUTES
+        target = "SignedVoteIntegration" if is_signed else "ApprovalsIntegration"
+        if route.get("Target") != f"integrations/${{{target}}}" or route.get("ApiId") != "${ApprovalsApi}":
             yield f"{name} leads to {route.get('Target')}"
+        if route.get("AuthorizationType") != ("AWS_IAM" if is_signed else "NONE"):
+            yield f"{name} has the authorization {route.get('AuthorizationType')}"
 
 
 @check
@@ -95,8 +101,8 @@ def api_is_throttled(stack):
         if not 0 < rate <= 100 or not 0 < burst <= 200:
             yield f"{name} lets in {rate} requests a second, {burst} at once"
         of_routes = stage.get("RouteSettings", {})
-        # Slack's, so that a flood of the pages does not lock it out; and no other.
-        if set(of_routes) != (SLACK_ROUTES if stack.slack else set()):
+        # Slack's and signed votes', so that a flood of the pages does not lock them out; and no others.
+        if set(of_routes) != SIGNED_ROUTES | (SLACK_ROUTES if stack.slack else set()):
             yield f"{name} has limits of their own for {sorted(of_routes)}"
         for key, own in of_routes.items():
             rate, burst = (int(own.get(f"Throttling{kind}Limit", 0)) for kind in ("Rate", "Burst"))
@@ -106,8 +112,10 @@ def api_is_throttled(stack):
         for own in (settings, *of_routes.values()):
             for more in sorted(set(own) - {"ThrottlingRateLimit", "ThrottlingBurstLimit"}):
                 yield f"{name} has {more} set, and is to limit and nothing else"
-        if of_routes and "SlackInteractionsRoute" not in many(stack.resources[name].get("DependsOn", [])):
-            yield f"{name} may be made before the route whose limits it has"
+        made_before = set(many(stack.resources[name].get("DependsOn", [])))
+        own_routes = {"SignedVoteRoute"} | ({"SlackInteractionsRoute"} if stack.slack else set())
+        if not own_routes <= made_before:
+            yield f"{name} may be made before the routes whose limits it has"
         if (stage.get("StageName"), stage.get("AutoDeploy")) != ("$default", True):
             yield f"{name} is not what links lead to"
 

@@ -22,6 +22,22 @@ set_to(ROUTES, "made by the way", "ApprovalsApi/Properties/Target", {"Fn::GetAtt
 set_to(ROUTES, "open to scripts", "ApprovalsApi/Properties/CorsConfiguration", {"AllowOrigins": ["*"]})
 set_to(ROUTES, "a second way in", "Extra", {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}})
 set_to(ROUTES, "elsewhere", "ApprovalsLookRoute/Properties/Target", "integrations/other")
+for TITLE, VALUE in (("unsigned votes", "NONE"), ("a token in place of a signature", "JWT")):
+    set_to(ROUTES, TITLE, "SignedVoteRoute/Properties/AuthorizationType", VALUE)
+without(ROUTES, "votes without authorization", "SignedVoteRoute/Properties/AuthorizationType")
+set_to(ROUTES, "links need a signature", "ApprovalsLookRoute/Properties/AuthorizationType", "AWS_IAM")
+set_to(
+    ROUTES,
+    "signed votes by the pages' integration",
+    "SignedVoteRoute/Properties/Target",
+    {"Fn::Sub": "integrations/${ApprovalsIntegration}"},
+)
+set_to(
+    ROUTES,
+    "pages by the integration of signed votes",
+    "ApprovalsVoteRoute/Properties/Target",
+    {"Fn::Sub": "integrations/${SignedVoteIntegration}"},
+)
 without(ROUTES, "Slack is answered without Slack", "SlackInteractionsRoute/Condition")
 without(ROUTES, "nobody can look", "ApprovalsLookRoute")
 
@@ -39,6 +55,8 @@ without(CALLS, "any account's API", "ApprovalsPermission/Properties/SourceAccoun
 without(CALLS, "may not call", "ApprovalsPermission")
 
 THROTTLED = "api_is_throttled"
+SIGNED = "POST /requests/{endpoint_id}/votes"
+OWN = {"ThrottlingRateLimit": 5, "ThrottlingBurstLimit": 10}
 without(THROTTLED, "no limits", "ApprovalsStage/Properties/DefaultRouteSettings")
 without(THROTTLED, "no rate", "ApprovalsStage/Properties/DefaultRouteSettings/ThrottlingRateLimit")
 set_to(THROTTLED, "a flood", "ApprovalsStage/Properties/DefaultRouteSettings/ThrottlingBurstLimit", 5000)
@@ -73,7 +91,17 @@ for TITLE, LIMITS in (
         THROTTLED,
         TITLE,
         "ApprovalsStage/Properties/RouteSettings",
-        {"Fn::If": ["SlackOn", {"POST /slack/interactions": LIMITS}, {"Ref": "AWS::NoValue"}]},
+        {"Fn::If": ["SlackOn", {"POST /slack/interactions": LIMITS, SIGNED: OWN}, {SIGNED: OWN}]},
+    )
+for TITLE, LIMITS in (
+    ("no rate for signed votes", {"ThrottlingBurstLimit": 10}),
+    ("a flood of signed votes", {"ThrottlingRateLimit": 5000, "ThrottlingBurstLimit": 10}),
+):
+    set_to(
+        THROTTLED,
+        TITLE,
+        "ApprovalsStage/Properties/RouteSettings",
+        {"Fn::If": ["SlackOn", {"POST /slack/interactions": OWN, SIGNED: LIMITS}, {SIGNED: LIMITS}]},
     )
 set_to(THROTTLED, "not what links lead to", "ApprovalsStage/Properties/StageName", "v1")
 

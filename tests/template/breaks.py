@@ -119,12 +119,6 @@ without(
     "ReconcileFunctionSchedule/Properties/Target/DeadLetterConfig",
 )
 without("failures_of_functions_are_kept", "no schedule", "ReconcileFunctionSchedule")
-set_to(
-    "failures_of_functions_are_kept",
-    "nobody can vote",
-    "ApprovalsIntegration/Properties/IntegrationUri",
-    {"Fn::GetAtt": ["ReconcileFunction", "Arn"]},
-)
 without("failures_of_functions_are_kept", "what Slack refuses is dropped", "SlackQueue/Properties/RedrivePolicy")
 without(
     "failures_of_functions_are_kept", "all prompts come again", "SlackFunctionQueue/Properties/FunctionResponseTypes"

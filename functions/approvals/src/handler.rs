@@ -14,6 +14,7 @@ use gatekeeper_slack_api::client::https_connector;
 use crate::http::{FORM_LIMIT, Method, Request, Response, Route};
 use crate::link;
 use crate::page::{self, Notice};
+use crate::signed_vote;
 use crate::slack::{Slack, SlackConfig};
 
 /// The longest that a page may take. People do not wait longer.
@@ -87,6 +88,10 @@ impl Handler {
                 Some(_) => page::notice(Notice::Method).header("allow", "POST"),
                 None => page::notice(Notice::Nowhere),
             },
+            Route::Votes(endpoint) if request.method == Method::Post => {
+                signed_vote::answer(&self.gatekeeper, endpoint, request, deadline).await
+            }
+            Route::Votes(_) => page::notice(Notice::Method).header("allow", "POST"),
             Route::Nowhere => page::notice(Notice::Nowhere),
         }
     }

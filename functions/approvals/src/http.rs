@@ -35,6 +35,8 @@ pub(crate) enum Route<'a> {
     Link(&'a str),
     /// Slack sends to it what people pressed.
     Interactions,
+    /// Signed votes on the request of an endpoint, with what stands in the place of its id.
+    Votes(&'a str),
     Nowhere,
 }
 
@@ -42,6 +44,12 @@ impl<'a> Route<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
         if path == "/slack/interactions" {
             return Self::Interactions;
+        }
+        if let Some(endpoint) = path
+            .strip_prefix("/requests/")
+            .and_then(|rest| rest.strip_suffix("/votes"))
+        {
+            return Self::Votes(endpoint);
         }
         match path.strip_prefix("/a/") {
             // With whatever was left behind it: what of it is a token, and whether nothing that matters
@@ -56,6 +64,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Link(_) => "/a/{token}",
             Self::Interactions => "/slack/interactions",
+            Self::Votes(_) => "/requests/{endpoint_id}/votes",
             Self::Nowhere => "elsewhere",
         }
     }
@@ -69,6 +78,8 @@ pub struct Request {
     /// Names in any case, and values.
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// The ARN of the IAM identity whose signature API Gateway checked, on the route of signed votes.
+    pub caller: Option<String>,
 }
 
 impl fmt::Debug for Request {
@@ -108,8 +119,8 @@ impl Response {
         Self::with(status, "text/html; charset=utf-8", html)
     }
 
-    pub(crate) fn json(json: String) -> Self {
-        Self::with(200, "application/json; charset=utf-8", json)
+    pub(crate) fn json(status: u16, json: String) -> Self {
+        Self::with(status, "application/json; charset=utf-8", json)
     }
 
     pub(crate) fn empty(status: u16) -> Self {
@@ -138,12 +149,16 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_path_names_a_link_the_interactions_or_nothing() {
+    fn a_path_names_a_link_the_interactions_signed_votes_or_nothing() {
         for (path, route) in [
             ("/a/x", Route::Link("x")),
             ("/a/%2e%2e", Route::Link("%2e%2e")),
             ("/slack/interactions", Route::Interactions),
             ("/slack/interactions/", Route::Nowhere),
+            ("/requests/vpce-1/votes", Route::Votes("vpce-1")),
+            ("/requests/a/b/votes", Route::Votes("a/b")),
+            ("/requests/vpce-1", Route::Nowhere),
+            ("/requests/vpce-1/votes/", Route::Nowhere),
             ("/a/", Route::Nowhere),
             ("/a", Route::Nowhere),
             ("/a/x/", Route::Link("x/")),
@@ -168,6 +183,7 @@ mod tests {
                 path: format!("{route}{token}"),
                 headers: vec![("x-slack-signature".to_owned(), token.clone())],
                 body: token.clone().into_bytes(),
+                caller: Some(token.clone()),
             };
             let shown = format!("{request:?}");
             prop_assert!(!shown.contains(&token), "{}", shown);
@@ -178,7 +194,7 @@ mod tests {
     fn every_answer_has_the_security_headers_each_once() {
         for response in [
             Response::page(200, String::new()),
-            Response::json(String::new()),
+            Response::json(200, String::new()),
             Response::empty(401),
             Response::empty(405).header("allow", "POST"),
         ] {

@@ -11,10 +11,17 @@ use serde_json::Value;
 
 use crate::http::{Method, Request, Response};
 
+/// The route whose callers API Gateway checks, as template.yaml has it.
+pub const SIGNED_VOTES: &str = "POST /requests/{endpoint_id}/votes";
+
 /// The parts of API Gateway's event that are used here.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Event {
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    route_key: String,
     raw_path: String,
     /// Names in lower case; several values of one name are joined by commas.
     #[serde(default)]
@@ -28,6 +35,21 @@ struct Event {
 #[derive(Deserialize)]
 struct Context {
     http: Http,
+    authorizer: Option<Authorizer>,
+}
+
+#[derive(Deserialize)]
+struct Authorizer {
+    /// API Gateway sets it on routes with `AWS_IAM`, after it has checked the signature
+    /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>).
+    iam: Option<Iam>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Iam {
+    account_id: String,
+    user_arn: String,
 }
 
 #[derive(Deserialize)]
@@ -52,12 +74,31 @@ impl From<NotARequest> for Response {
     }
 }
 
-/// Reads an invocation's payload.
+impl Event {
+    /// The caller, on the route of signed votes only. A caller of another account than the function's
+    /// is not taken.
+    fn caller(&self, function_arn: &str) -> Option<String> {
+        let iam = self.request_context.authorizer.as_ref()?.iam.as_ref()?;
+        let is_own = |account: Option<&str>| account == Some(iam.account_id.as_str());
+        let is_taken = self.version == "2.0"
+            && self.route_key == SIGNED_VOTES
+            && is_own(account_in(function_arn))
+            && is_own(account_in(&iam.user_arn));
+        is_taken.then(|| iam.user_arn.clone())
+    }
+}
+
+fn account_in(arn: &str) -> Option<&str> {
+    arn.split(':').nth(4).filter(|account| !account.is_empty())
+}
+
+/// Reads an invocation's payload. `function_arn` is the invoked function's.
 ///
 /// # Errors
 /// The payload is not a request.
-pub fn decode(payload: Value) -> Result<Request, NotARequest> {
+pub fn decode(payload: Value, function_arn: &str) -> Result<Request, NotARequest> {
     let event: Event = serde_json::from_value(payload).map_err(|_| NotARequest::Form)?;
+    let caller = event.caller(function_arn);
     let body = event.body.unwrap_or_default();
     let body = if event.is_base64_encoded {
         STANDARD.decode(body).map_err(|_| NotARequest::Base64)?
@@ -69,6 +110,7 @@ pub fn decode(payload: Value) -> Result<Request, NotARequest> {
         path: event.raw_path,
         headers: event.headers.into_iter().collect(),
         body,
+        caller,
     })
 }
 
@@ -99,6 +141,24 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    const FUNCTION: &str = "arn:aws:lambda:eu-central-1:111122223333:function:approvals:live";
+    const ALICE: &str = "arn:aws:sts::111122223333:assumed-role/Approver/alice";
+
+    fn read(payload: Value) -> Result<Request, NotARequest> {
+        decode(payload, FUNCTION)
+    }
+
+    fn signed() -> Value {
+        let mut event = event("{}", false);
+        event["routeKey"] = json!(SIGNED_VOTES);
+        event["rawPath"] = json!("/requests/vpce-0123456789abcdef0/votes");
+        event["requestContext"]["authorizer"] = json!({"iam": {
+            "accessKey": "ASIAEXAMPLE", "accountId": "111122223333", "callerId": "AROAEXAMPLE:alice",
+            "cognitoIdentity": null, "principalOrgId": "o-example", "userArn": ALICE,
+            "userId": "AROAEXAMPLE:alice"}});
+        event
+    }
+
     fn event(body: &str, is_base64: bool) -> Value {
         json!({
             "version": "2.0", "routeKey": "POST /a/{token}", "rawPath": "/a/x",
@@ -114,31 +174,73 @@ mod tests {
 
     #[test]
     fn a_request_is_read_as_it_was_sent() {
-        let request = decode(event("a=1", false)).unwrap();
+        let request = read(event("a=1", false)).unwrap();
         assert_eq!(request.method, Method::Post);
         assert_eq!(request.path, "/a/x");
         assert_eq!(request.header("Content-Type"), Some("text/plain"));
         assert_eq!(request.body, b"a=1");
-        let request = decode(event("cGF5bG9hZD0l/w==", true)).unwrap();
+        let request = read(event("cGF5bG9hZD0l/w==", true)).unwrap();
         assert_eq!(request.body, b"payload=%\xff", "bytes, not text");
         let mut bare = event("", false);
         bare["body"] = Value::Null;
         bare.as_object_mut().unwrap().remove("headers");
         bare.as_object_mut().unwrap().remove("isBase64Encoded");
-        assert!(decode(bare).unwrap().body.is_empty());
+        assert!(read(bare).unwrap().body.is_empty());
+    }
+
+    #[test]
+    fn a_caller_is_taken_only_from_the_signed_route_and_the_own_account() {
+        let caller = |event: Value| read(event).unwrap().caller;
+        assert_eq!(caller(signed()).as_deref(), Some(ALICE));
+        let set = |pointer: &str, value: Value| {
+            let mut event = signed();
+            *event.pointer_mut(pointer).unwrap() = value;
+            caller(event)
+        };
+        for (pointer, value) in [
+            ("/routeKey", json!("POST /a/{token+}")),
+            ("/routeKey", json!("$default")),
+            ("/version", json!("1.0")),
+            ("/requestContext/authorizer", json!(null)),
+            ("/requestContext/authorizer/iam", json!(null)),
+            (
+                "/requestContext/authorizer",
+                json!({"lambda": {"userArn": ALICE, "accountId": "111122223333"}}),
+            ),
+            (
+                "/requestContext/authorizer/iam/accountId",
+                json!("444455556666"),
+            ),
+            (
+                "/requestContext/authorizer/iam/userArn",
+                json!("arn:aws:sts::444455556666:assumed-role/Approver/alice"),
+            ),
+            ("/requestContext/authorizer/iam/userArn", json!("")),
+        ] {
+            assert_eq!(set(pointer, value.clone()), None, "{pointer} {value}");
+        }
+        let mut elsewhere = signed();
+        elsewhere["headers"] = json!({"x-user-arn": ALICE});
+        elsewhere["requestContext"]["authorizer"] = json!({"jwt": {"claims": {"userArn": ALICE}}});
+        elsewhere["requestContext"]["identity"] = json!({"userArn": ALICE});
+        elsewhere["body"] = json!(format!("{{\"caller\": \"{ALICE}\"}}"));
+        assert_eq!(caller(elsewhere), None);
+        for function in ["", "approvals", "arn:aws:lambda:eu-central-1::function:x"] {
+            assert_eq!(
+                decode(signed(), function).unwrap().caller,
+                None,
+                "{function}"
+            );
+        }
     }
 
     #[test]
     fn what_is_no_request_is_answered_and_not_repeated() {
         for body in ["%", "YQ", "YQ=", "YWJj!", "YWJj\n", "-_-_"] {
-            assert_eq!(
-                decode(event(body, true)),
-                Err(NotARequest::Base64),
-                "{body}"
-            );
+            assert_eq!(read(event(body, true)), Err(NotARequest::Base64), "{body}");
         }
         for payload in [json!(null), json!([]), json!({}), json!({"rawPath": 1})] {
-            assert_eq!(decode(payload), Err(NotARequest::Form));
+            assert_eq!(read(payload), Err(NotARequest::Form));
         }
         assert_eq!(Response::from(NotARequest::Form).status, 400);
     }
@@ -166,13 +268,13 @@ mod tests {
             if is_odd {
                 event[odd] = value;
             }
-            let _ = decode(event);
+            let _ = read(event);
         }
 
         #[test]
         fn any_bytes_come_through_base64(body: Vec<u8>) {
             let event = event(&STANDARD.encode(&body), true);
-            prop_assert_eq!(decode(event).unwrap().body, body);
+            prop_assert_eq!(read(event).unwrap().body, body);
         }
     }
 }

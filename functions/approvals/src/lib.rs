@@ -1,4 +1,4 @@
-//! The function `approvals`: approvers vote, by links in e-mails and in Slack.
+//! The function `approvals`: approvers vote, by links in e-mails, in Slack and by signed calls.
 //!
 //! | module | does |
 //! | --- | --- |
@@ -7,6 +7,7 @@
 //! | [`handler`] | routes a request |
 //! | `link` | an approver's link: shows the review, and takes the vote |
 //! | `form` | reads the form |
+//! | `signed_vote` | votes by signed calls, under an IAM identity |
 //! | `page` | the pages |
 //! | [`slack`] | buttons and modals in Slack |
 //! | `review_state` | a headline and an explanation for each state of a review |
@@ -25,4 +26,5 @@ mod link;
 mod page;
 mod review_state;
 mod sentences;
+mod signed_vote;
 pub mod slack;

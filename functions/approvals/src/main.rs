@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     handler.warm_up().await;
     run(service_fn(async |event: LambdaEvent<Value>| {
         let deadline = Deadline::from_system_time(event.context.deadline());
-        let response = match decode(event.payload) {
+        let response = match decode(event.payload, &event.context.invoked_function_arn) {
             Ok(request) => handler.handle(&request, deadline).await,
             Err(not_a_request) => Response::from(not_a_request),
         };

@@ -491,7 +491,7 @@ impl Announcement {
         let rejects = self.review.as_ref().is_some_and(|it| it.rejected_when_due);
         match (self.due, self.kind) {
             (Some(due), AnnouncementKind::RevocationStarted) => {
-                row("Revoked at", &words::moment(due))
+                row("Revoked at", &words::moment(due));
             }
             (Some(due), _) if rejects => row(
                 "Answer by",

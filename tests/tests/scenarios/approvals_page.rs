@@ -61,6 +61,7 @@ fn request(method: Method, token: &str, headers: &[(&str, &str)], body: &[u8]) -
         path: format!("/a/{token}"),
         headers: headers.iter().map(text).collect(),
         body: body.to_vec(),
+        caller: None,
     }
 }
 

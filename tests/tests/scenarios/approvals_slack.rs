@@ -81,6 +81,7 @@ impl App {
             path: "/slack/interactions".to_owned(),
             headers: headers.to_vec(),
             body: body.to_vec(),
+            caller: None,
         };
         let deadline = Deadline::after(&self.space.world.clock, Duration::from_secs(15));
         let response = self.handler.handle(&request, deadline).await;
@@ -625,6 +626,7 @@ async fn slacks_path_is_there_only_with_slack_and_only_to_post() {
         path: "/slack/interactions".to_owned(),
         headers: Vec::new(),
         body: Vec::new(),
+        caller: None,
     };
     let world = &app.space.world;
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));

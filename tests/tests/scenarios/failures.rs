@@ -129,6 +129,7 @@ async fn every_read_of_the_tables_is_named_when_it_fails() {
     let caller = Voter::Iam {
         arn: "arn:aws:sts::111122223333:assumed-role/Approver/alice".to_owned(),
         endpoint_id: endpoint(3),
+        review: None,
     };
     // The first read, for a vote by a link and for one by IAM.
     for (voter, operation, said) in [

@@ -156,6 +156,7 @@ impl Channel {
             path: "/slack/interactions".to_owned(),
             headers: sent.headers.clone(),
             body: sent.body.clone(),
+            caller: None,
         };
         let deadline = Deadline::after(&self.world().clock, Duration::from_secs(15));
         let answer = self.handler.handle(&request, deadline).await;

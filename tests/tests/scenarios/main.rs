@@ -53,6 +53,7 @@ mod scale;
 mod scanner;
 mod schemas;
 mod settings;
+mod signed_votes;
 mod slack;
 mod subscriptions;
 mod support;

@@ -442,6 +442,7 @@ async fn people_vote_in_slack_and_under_their_iam_identity_while_email_is_held()
     let by_iam = Voter::Iam {
         arn: "arn:aws:sts::111122223333:assumed-role/Approver/dave".to_owned(),
         endpoint_id: endpoint(4),
+        review: None,
     };
     for (n, voter) in [(3, in_slack), (4, by_iam)] {
         let voted = vote(&world, &voter, &approval()).await;

@@ -45,6 +45,7 @@ fn under_iam(name: &str, n: u32) -> Voter {
     Voter::Iam {
         arn: format!("arn:aws:sts::111122223333:assumed-role/Approver/{name}"),
         endpoint_id: endpoint(n),
+        review: None,
     }
 }
 

@@ -41,6 +41,7 @@ fn alice(world: &World, channel: &str) -> Voter {
         _ => Voter::Iam {
             arn: "arn:aws:sts::111122223333:assumed-role/Approver/alice".to_owned(),
             endpoint_id: endpoint(3),
+            review: None,
         },
     }
 }

@@ -46,6 +46,7 @@ async fn page(world: &World, method: Method, token: &str, form: &str) -> Respons
         path: format!("/a/{token}"),
         headers: vec![("content-type".to_owned(), kind.to_owned())],
         body: form.as_bytes().to_vec(),
+        caller: None,
     };
     let handler = Handler::new(Arc::clone(world.gatekeeper(Function::Approvals)), None);
     let deadline = Deadline::after(&world.clock, Duration::from_secs(15));

@@ -176,6 +176,7 @@ async fn under_an_iam_identity_too() {
     let bob = Voter::Iam {
         arn: "arn:aws:sts::111122223333:assumed-role/Approver/bob".to_owned(),
         endpoint_id: endpoint(3),
+        review: None,
     };
     assert_eq!(word(&vote(&world, &bob, &approval()).await), "waiting");
     assert_eq!(word(&vote(&world, &bob, &withdrawal()).await), "waiting");

@@ -18,6 +18,7 @@ use gatekeeper_core::vote::{Choice, REASON_LIMIT};
 use jiff::Timestamp;
 
 pub(crate) use notice::Notice;
+pub(crate) use result::status as result_status;
 
 use crate::form::Entered;
 use crate::headers::STYLE;

@@ -32,7 +32,7 @@ impl Badge {
 }
 
 /// HTTP's status.
-pub(super) fn status(state: &ReviewState) -> u16 {
+pub(crate) fn status(state: &ReviewState) -> u16 {
     match state {
         ReviewState::Open
         | ReviewState::Decided

@@ -293,7 +293,7 @@ fn wrong(what: &str) -> Response {
 
 fn answer(answer: &SubmissionAnswer) -> Response {
     match serde_json::to_string(answer) {
-        Ok(json) => Response::json(json),
+        Ok(json) => Response::json(200, json),
         // An answer without a body closes the modal.
         Err(_) => Response::empty(200),
     }

@@ -130,7 +130,11 @@ impl Votes {
                 review,
                 ..
             } => (endpoint_id, Some(*review)),
-            Voter::Iam { endpoint_id, .. } => (endpoint_id, None),
+            Voter::Iam {
+                endpoint_id,
+                review,
+                ..
+            } => (endpoint_id, *review),
         };
         let waits = Waits::new(voter.channel(), &self.clock);
         let (approvers, request, history, managed) = tokio::try_join!(
@@ -240,13 +244,19 @@ impl Votes {
                 };
                 self.cast(voting, waits, deadline).await
             }
-            Voter::Iam { endpoint_id, .. } => {
+            Voter::Iam {
+                endpoint_id,
+                review: shown,
+                ..
+            } => {
                 let approvers = self.allowlist.approvers().await?;
                 let Some(approver) = self.approver_of(voter, &approvers) else {
                     return Ok(ReviewView::NotAnApprover);
                 };
                 let request = self.request_of(endpoint_id).await?;
-                let Some(review) = request.and_then(|request| request.review) else {
+                let review = request.and_then(|request| request.review);
+                let Some(review) = review.filter(|now| shown.is_none_or(|shown| shown == *now))
+                else {
                     return Ok(ReviewView::Invalid);
                 };
                 let voting = Voting {

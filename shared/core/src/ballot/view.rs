@@ -107,6 +107,27 @@ impl RequestDetails {
     }
 }
 
+impl ReviewState {
+    /// The name for programs.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Decided => "decided",
+            Self::Waiting => "waiting",
+            Self::Done => "done",
+            Self::Recorded => "recorded",
+            Self::Overtaken => "overtaken",
+            Self::Already => "already",
+            Self::TooLate => "too_late",
+            Self::Ineligible(_) => "ineligible",
+            Self::Unmanaged => "unmanaged",
+            Self::Mistyped => "mistyped",
+            Self::Unrecorded(_) => "unrecorded",
+        }
+    }
+}
+
 impl ReviewView {
     /// Adds the other requests that a link lists.
     #[must_use]

@@ -22,11 +22,13 @@ pub enum Voter {
         /// The number of its review.
         review: u64,
     },
-    /// A caller of AWS, as STS names them.
+    /// A caller of AWS, whose signature API Gateway checked.
     Iam {
-        /// The caller's ARN.
+        /// The caller's ARN, as STS names them.
         arn: String,
         endpoint_id: EndpointId,
+        /// The number of the review that was shown. `None` stands for the open one.
+        review: Option<u64>,
     },
 }
 
