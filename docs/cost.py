@@ -153,11 +153,12 @@ FIXED = ("Alarms", "Dashboard", "Metrics of our own", "KMS key", "SQS")
 
 def limits():
     """The requests a second that are let in, for each route: AWS does not say that routes without limits of their own
-    share them."""
+    share them. Signed votes are left out: strangers cannot sign, and API Gateway refuses them."""
     rate = int(re.search(r"^  ApprovalsRate:\n(?:    .*\n)*?    Default: (\d+)", TEMPLATE, re.MULTILINE)[1])
     own = int(re.search(r"POST /slack/interactions: {[^}]*ThrottlingRateLimit: (\d+)", TEMPLATE)[1])
     # Slack's route is there only with Slack, and not among these.
-    return {"pages": rate * len(deployed("AWS::ApiGatewayV2::Route")), "Slack": own}
+    routes = deployed("AWS::ApiGatewayV2::Route").values()
+    return {"pages": rate * sum("AuthorizationType: NONE" in route for route in routes), "Slack": own}
 
 
 def memory_gb(function):
