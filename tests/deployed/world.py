@@ -20,6 +20,9 @@ SERVICES = 32
 LOAD_BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/a/0123456789abcdef"
 APPROVER = "alice@example.com"
 SLACK_USER = "U0ALICE"
+IAM_USER = "approver-in-a-terminal"  # the approver, when they call AWS
+# The approver, when they call AWS.
+IAM_USER = "approver-in-a-terminal"
 INTRUDER = "intruder"
 FUNCTIONS = ("Connections", "PolicyChanges", "Reconcile", "Approvals", "Announcements", "Slack")
 
@@ -60,7 +63,13 @@ class World:
                 ConnectionNotificationArn=self.stack["ConnectionNotificationTopicArn"],
             )
         self._last_looked_at, self._edits = self.service(), 0
-        self.put_policy("approvers", f"approver#{APPROVER}", services={"*"}, slack_user_id=SLACK_USER)
+        self.put_policy(
+            "approvers",
+            f"approver#{APPROVER}",
+            services={"*"},
+            slack_user_id=SLACK_USER,
+            iam_principal=f"arn:aws:iam::{ACCOUNT}:user/{IAM_USER}",
+        )
         self.machine = Machine(self.emulator, "siem", self.stack["AnnouncementsTopicArn"], self.what_functions_said)
         self.approver = self.person(APPROVER)
         # As docs/approvals.md has it.
