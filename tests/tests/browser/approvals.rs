@@ -585,7 +585,7 @@ async fn everybody_can_read_and_use_every_page() {
         assert_eq!(page.heading().await, ACCEPTED);
         page.assert_everybody_can_use_it().await;
         page.goto(&link(world, "carol", 3)).await;
-        assert!(page.heading().await.starts_with("Decided already"));
+        assert!(page.heading().await.starts_with("Already decided"));
         page.assert_everybody_can_use_it().await;
         page.fill_in(&link(world, "alice", 9), 9, "reject", "no")
             .await;

@@ -150,7 +150,7 @@ async fn a_request_is_decided_and_its_emails_appear_on_the_page() {
         assert!(mail.contains(UNKNOWN), "{mail}");
         page.click(".card.accepted .foot summary").await;
         let history = page.text_of(".card.accepted .history").await;
-        assert!(history.contains("accepting → accepted"), "{history}");
+        assert!(history.contains("being accepted → accepted"), "{history}");
         assert!(history.contains("EC2 answered"), "{history}");
         page.until("text('.card.accepted .facts').includes('available')")
             .await;
@@ -568,7 +568,7 @@ async fn without_javascript_everything_works_by_loading_the_page() {
         assert!(
             page.text_of(".card .history")
                 .await
-                .contains("accepting → accepted")
+                .contains("being accepted → accepted")
         );
         page.click("#add summary").await;
         page.click("#add-entry input[value=deny]").await;
