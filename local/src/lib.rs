@@ -53,3 +53,5 @@ pub mod upkeep;
 mod wiring;
 pub mod world;
 pub mod world_file;
+
+pub use place::{Place, place_at};

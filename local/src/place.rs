@@ -41,3 +41,34 @@ pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
         ("AWS_DEFAULT_REGION", REGION.to_owned()),
     ]
 }
+
+/// A local world as programs outside of it use it.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub region: String,
+    /// The operator's access key id: the provider's account.
+    pub access_key_id: String,
+    /// Addresses of the simulated services.
+    pub ec2: String,
+    pub dynamodb: String,
+    pub sns: String,
+    pub allowlist_table: String,
+    pub requests_table: String,
+    pub approvals_url: String,
+}
+
+/// The world that is served on this port of loopback.
+#[must_use]
+pub fn place_at(port: u16) -> Place {
+    let base = format!("http://127.0.0.1:{port}");
+    Place {
+        region: REGION.to_owned(),
+        access_key_id: PROVIDER.to_owned(),
+        ec2: format!("{base}/ec2"),
+        dynamodb: format!("{base}/dynamodb"),
+        sns: format!("{base}/sns"),
+        allowlist_table: ALLOWLIST.to_owned(),
+        requests_table: REQUESTS.to_owned(),
+        approvals_url: base,
+    }
+}

@@ -26,6 +26,7 @@ pub mod config;
 mod ec2;
 pub mod error;
 pub mod gatekeeper;
+pub mod operator;
 mod organizations;
 mod paging;
 mod rules;

@@ -16,6 +16,7 @@
 //! | `WatchedServices`, `ReconcileMemory` | the state of services, and of runs |
 //! | [`Postings`] | our messages in Slack |
 //! | [`Tables`] | reads that no decision needs |
+//! | [`OperatorTables`] | reads and writes of an operator |
 
 mod acknowledgements;
 mod allowances;
@@ -29,6 +30,7 @@ mod held_emails;
 mod item;
 mod keys;
 mod links;
+mod operator;
 mod outbox;
 mod prompts;
 mod reach;
@@ -65,6 +67,7 @@ pub(crate) use held_emails::HeldEmails;
 pub(crate) use item::Item;
 pub(crate) use keys::Key;
 pub(crate) use links::{Link, Links};
+pub use operator::{AllRequests, HistoryRow, NewItem, OperatorTables, StoredItem, Written};
 pub(crate) use outbox::{Left, Outbox};
 pub use prompts::{Posting, Postings};
 pub(crate) use reach::ReachMemory;
@@ -101,6 +104,12 @@ impl Tables {
 
     pub(crate) fn new(db: &Db) -> Self {
         Self { db: db.clone() }
+    }
+
+    /// The reads and writes of an operator.
+    #[must_use]
+    pub fn operator(&self) -> OperatorTables {
+        OperatorTables::new(&self.db)
     }
 
     /// Our messages in Slack, which can also be written.

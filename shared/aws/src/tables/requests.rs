@@ -206,6 +206,13 @@ pub(super) fn encode_history(
     encode(&key, item)
 }
 
+/// Reads a row of a history: the endpoint, the request's version, and the transition.
+pub(super) fn decode_history(item: Item) -> Result<(EndpointId, u64, Transition), UnreadableItem> {
+    let row: HistoryItem = serde_dynamo::from_item(item)
+        .map_err(|error| UnreadableItem::new("a history".to_owned(), error))?;
+    Ok((row.pk, row.version, row.transition))
+}
+
 impl Items {
     /// The request of an endpoint, if there is one.
     pub(crate) fn request(&self, endpoint: &EndpointId) -> Result<Option<Request>, Error> {

@@ -1,0 +1,235 @@
+//! The deployment that a command works with: Region, credentials and names.
+
+use std::process::Command;
+
+use gatekeeper_aws::clients::{Access, Clients, Endpoints, Timeouts};
+use gatekeeper_aws::clock::Clock;
+use gatekeeper_aws::config::{Config, Limits, Managed};
+use gatekeeper_aws::error::Step;
+use gatekeeper_aws::operator::OperatorEc2;
+use gatekeeper_aws::tables::{OperatorTables, Tables};
+use gatekeeper_core::decide::Setup;
+use gatekeeper_local::place_at;
+use serde::Deserialize;
+
+use crate::args::Global;
+use crate::error::CliError;
+
+/// Reads an environment variable.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A deployment, with clients. Nothing has been called yet.
+pub(crate) struct Deployment {
+    pub(crate) tables: Tables,
+    pub(crate) operator: OperatorTables,
+    pub(crate) ec2: OperatorEc2,
+    pub(crate) access: Access,
+    pub(crate) clock: Clock,
+    limits: Limits,
+    approvals_url: Option<String>,
+}
+
+impl Deployment {
+    /// Finds the names and credentials: options win over environment variables.
+    pub(crate) fn of(global: &Global, lookup: Lookup<'_>, clock: Clock) -> Result<Self, CliError> {
+        let local = match global.local {
+            Some(port) => Some(port),
+            None => lookup("GATEKEEPER_LOCAL")
+                .map(|port| port_of(&port))
+                .transpose()?,
+        };
+        let (access, names) = match local {
+            Some(port) => of_local(port),
+            None => (access(global, lookup)?, names(global, lookup)),
+        };
+        let region = access
+            .region
+            .parse()
+            .map_err(|error| CliError::usage(format!("AWS_REGION is not a Region: {error}")))?;
+        let config = Config {
+            allowlist_table: required(names.allowlist, "allowlist table", "allowlist-table")?,
+            requests_table: required(names.requests, "requests table", "requests-table")?,
+            asks_by_email: true,
+            managed: Managed::Tagged,
+            notification_topic: None,
+            cloud_trail_rule: None,
+            organizations: false,
+            own_role_arns: Vec::new(),
+            region,
+            limits: Limits::default(),
+        };
+        let clients = Clients::new(&access);
+        let tables = Tables::named(
+            &clients,
+            &config.allowlist_table,
+            &config.requests_table,
+            clock.clone(),
+            Step::Observe,
+        );
+        Ok(Self {
+            operator: tables.operator(),
+            tables,
+            ec2: OperatorEc2::new(&clients, &config, clock.clone()),
+            access,
+            clock,
+            limits: config.limits,
+            approvals_url: names.approvals,
+        })
+    }
+
+    /// The address of the approvals API.
+    pub(crate) fn approvals_url(&self) -> Result<&str, CliError> {
+        let url = self.approvals_url.as_deref();
+        url.ok_or_else(|| missing("approvals API", "approvals-url"))
+    }
+
+    /// How the functions decide.
+    pub(crate) fn setup(&self) -> Setup {
+        Setup {
+            lag: self.limits.lag,
+            claim: self.limits.claim,
+            asks_by_email: true,
+        }
+    }
+}
+
+/// The names of a deployment's tables and API.
+struct Names {
+    allowlist: Option<String>,
+    requests: Option<String>,
+    approvals: Option<String>,
+}
+
+fn of_local(port: u16) -> (Access, Names) {
+    let place = place_at(port);
+    let access = Access {
+        region: place.region,
+        access_key_id: place.access_key_id,
+        secret_access_key: "local".to_owned(),
+        session_token: None,
+        endpoints: Endpoints {
+            ec2: Some(place.ec2),
+            dynamodb: Some(place.dynamodb),
+            sns: Some(place.sns),
+            ..Endpoints::default()
+        },
+        timeouts: Timeouts::default(),
+    };
+    let names = Names {
+        allowlist: Some(place.allowlist_table),
+        requests: Some(place.requests_table),
+        approvals: Some(place.approvals_url),
+    };
+    (access, names)
+}
+
+fn names(global: &Global, lookup: Lookup<'_>) -> Names {
+    let named =
+        |option: &Option<String>, variable: &str| option.clone().or_else(|| lookup(variable));
+    Names {
+        allowlist: named(&global.allowlist_table, "GATEKEEPER_ALLOWLIST_TABLE"),
+        requests: named(&global.requests_table, "GATEKEEPER_REQUESTS_TABLE"),
+        approvals: named(&global.approvals_url, "GATEKEEPER_APPROVALS_URL"),
+    }
+}
+
+fn required(name: Option<String>, what: &str, option: &str) -> Result<String, CliError> {
+    name.ok_or_else(|| missing(what, option))
+}
+
+fn missing(what: &str, option: &str) -> CliError {
+    let variable = option.replace('-', "_").to_uppercase();
+    CliError::usage(format!("the name of the {what} is not known")).next(format!(
+        "Say --{option} NAME or set GATEKEEPER_{variable}; the stack's outputs have it. For the \
+         local world, start `gatekeeper local` and say --local."
+    ))
+}
+
+fn port_of(text: &str) -> Result<u16, CliError> {
+    text.parse().map_err(|_| {
+        CliError::usage(format!("GATEKEEPER_LOCAL is {text:?}"))
+            .next("Set it to the port of the local world, such as 8700, or unset it.")
+    })
+}
+
+/// Region, credentials and addresses: from the environment, or from the AWS CLI for a profile.
+fn access(global: &Global, lookup: Lookup<'_>) -> Result<Access, CliError> {
+    let region = global
+        .region
+        .as_ref()
+        .map(ToString::to_string)
+        .or_else(|| lookup("AWS_REGION"))
+        .or_else(|| lookup("AWS_DEFAULT_REGION"))
+        .ok_or_else(|| {
+            CliError::usage("the AWS Region is not known")
+                .next("Say --region eu-central-1 or set AWS_REGION.")
+        })?;
+    let profile = global.profile.clone().or_else(|| lookup("AWS_PROFILE"));
+    let in_environment = lookup("AWS_ACCESS_KEY_ID").zip(lookup("AWS_SECRET_ACCESS_KEY"));
+    let credentials = match (profile, in_environment) {
+        (None, Some((access_key_id, secret_access_key))) => Exported {
+            access_key_id,
+            secret_access_key,
+            session_token: lookup("AWS_SESSION_TOKEN"),
+        },
+        (profile, _) => exported(profile.as_deref())?,
+    };
+    let endpoint = |name: &str| {
+        global
+            .endpoint_url
+            .clone()
+            .or_else(|| lookup(name))
+            .or_else(|| lookup("AWS_ENDPOINT_URL"))
+    };
+    Ok(Access {
+        region,
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        session_token: credentials.session_token,
+        endpoints: Endpoints {
+            ec2: endpoint("AWS_ENDPOINT_URL_EC2"),
+            dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
+            sns: endpoint("AWS_ENDPOINT_URL_SNS"),
+            ..Endpoints::default()
+        },
+        timeouts: Timeouts::default(),
+    })
+}
+
+/// Credentials as `aws configure export-credentials` prints them.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Exported {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: Option<String>,
+}
+
+/// Asks the AWS CLI for credentials. It knows profiles, IAM Identity Center, assumed roles and MFA.
+fn exported(profile: Option<&str>) -> Result<Exported, CliError> {
+    let mut command = Command::new("aws");
+    command.args(["configure", "export-credentials", "--format", "process"]);
+    if let Some(profile) = profile {
+        command.args(["--profile", profile]);
+    }
+    let next = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or install the AWS CLI (version 2), \
+                which resolves profiles and IAM Identity Center: aws sso login";
+    let output = command.output().map_err(|error| {
+        CliError::new(format!(
+            "there are no credentials: the AWS CLI cannot be run: {error}"
+        ))
+        .next(next)
+    })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.trim();
+        return Err(CliError::new(format!(
+            "there are no credentials: the AWS CLI says: {said}"
+        ))
+        .next(next));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        // The output may hold a secret.
+        CliError::new("the AWS CLI printed no credentials that can be read").next(next)
+    })
+}

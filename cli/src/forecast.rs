@@ -1,0 +1,231 @@
+//! What a change of the policy does to connections. Core's `foretell` answers; nothing is decided here.
+
+use std::collections::BTreeMap;
+
+use gatekeeper_aws::tables::StoredItem;
+use gatekeeper_core::connection::{Connection, Organization};
+use gatekeeper_core::foretell::{Foretold, GivenPolicy, Situation, foretell};
+use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
+use gatekeeper_core::observation::Observation;
+use gatekeeper_core::policy::{Policy, PolicyItem, Rule, Scope};
+use gatekeeper_core::policy_key::Stops;
+use gatekeeper_core::request::{Request, Status};
+use gatekeeper_core::words;
+use jiff::Timestamp;
+
+use crate::deployment::Deployment;
+use crate::error::CliError;
+use crate::terminal::Terminal;
+
+/// The most connections that are listed one by one.
+const LISTED: usize = 20;
+
+/// A connection with its record, and what a policy makes of it.
+pub(crate) struct Seen {
+    pub(crate) connection: Connection,
+    pub(crate) request: Option<Request>,
+    situation: Situation,
+}
+
+/// A change of the allowlist: the item with this key becomes this, or is removed.
+pub(crate) struct Change {
+    pub(crate) replaces: Option<(String, String)>,
+    pub(crate) by: Option<PolicyItem>,
+}
+
+/// What a change does to one connection.
+pub(crate) struct Effect {
+    pub(crate) endpoint_id: EndpointId,
+    pub(crate) account_id: AccountId,
+    pub(crate) customer: Option<String>,
+    pub(crate) before: Option<Status>,
+    pub(crate) after: Option<Status>,
+    /// Why, in the words of the decision.
+    pub(crate) reason: Option<String>,
+}
+
+/// Reads the connections of these services, or those of one account.
+pub(crate) async fn seen(
+    deployment: &Deployment,
+    services: &[ServiceId],
+    owner: Option<&AccountId>,
+) -> Result<Vec<Seen>, CliError> {
+    let since = deployment.operator.managed_since(services).await?;
+    let mut all = Vec::new();
+    for service in services {
+        let now = deployment.clock.now();
+        let connections = match owner {
+            Some(owner) => deployment.ec2.of_consumer(service, owner).await?,
+            None => deployment.ec2.connections(service).await?.connections,
+        };
+        let ids: Vec<EndpointId> = connections
+            .iter()
+            .map(|one| one.endpoint_id.clone())
+            .collect();
+        let mut requests = deployment.tables.requests_of(ids.iter()).await?;
+        for connection in connections {
+            let request = requests.remove(&connection.endpoint_id);
+            let observation = Observation::of(connection.clone(), now);
+            let mut situation = Situation::new(observation, request.clone(), Organization::Off);
+            situation.managed_since = since.get(service).copied();
+            all.push(Seen {
+                connection,
+                request,
+                situation,
+            });
+        }
+    }
+    Ok(all)
+}
+
+/// The policy that the stored items make, after a change.
+pub(crate) fn policy(stored: &[StoredItem], change: Option<&Change>) -> GivenPolicy {
+    let mut policy = Policy::default();
+    let mut unreadable = Vec::new();
+    let is_replaced = |item: &StoredItem| {
+        let key = (item.key.service_id.clone(), item.key.rule.clone());
+        change.is_some_and(|change| change.replaces.as_ref() == Some(&key))
+    };
+    let kept = stored.iter().filter(|item| !is_replaced(item));
+    for item in kept {
+        match &item.read {
+            Ok(item) => add(&mut policy, item.clone()),
+            Err(what) => match (&what.stops, item.key.scope()) {
+                (Stops::Nothing | Stops::Approver, _) => {}
+                (Stops::EveryService, _) | (_, None | Some(Scope::Every)) => {
+                    unreadable.push((None, what.clone()));
+                }
+                (_, Some(Scope::Service(id))) => unreadable.push((Some(id), what.clone())),
+            },
+        }
+    }
+    if let Some(item) = change.and_then(|change| change.by.clone()) {
+        add(&mut policy, item);
+    }
+    let approvers = policy.approvers.clone();
+    let given = GivenPolicy::of(policy, approvers);
+    unreadable
+        .into_iter()
+        .fold(given, |given, (service, what)| {
+            given.with_unreadable(service, what)
+        })
+}
+
+fn add(policy: &mut Policy, item: PolicyItem) {
+    match item {
+        PolicyItem::Entry(entry) => policy.entries.push(entry),
+        PolicyItem::Settings(scope, settings) => drop(policy.settings.insert(scope, settings)),
+        PolicyItem::Approver(approver) => policy.approvers.push(approver),
+    }
+}
+
+/// What happens to each connection under a policy, in the order of `seen`.
+pub(crate) fn foretold(
+    deployment: &Deployment,
+    seen: &[Seen],
+    policy: &GivenPolicy,
+    at: Timestamp,
+) -> Vec<Foretold> {
+    let situations: Vec<Situation> = seen.iter().map(|one| one.situation.clone()).collect();
+    foretell(&situations, policy, deployment.setup(), at)
+}
+
+/// What a change does: the connections that it makes something else of.
+pub(crate) fn effects(
+    deployment: &Deployment,
+    seen: &[Seen],
+    stored: &[StoredItem],
+    change: &Change,
+) -> Vec<Effect> {
+    let now = deployment.clock.now();
+    let before = foretold(deployment, seen, &policy(stored, None), now);
+    let after = foretold(deployment, seen, &policy(stored, Some(change)), now);
+    let pairs = before.into_iter().zip(after);
+    let changed = seen.iter().zip(pairs).filter_map(|(one, (before, after))| {
+        if before.becomes == after.becomes {
+            return None;
+        }
+        Some(Effect {
+            endpoint_id: one.connection.endpoint_id.clone(),
+            account_id: one.connection.owner.clone(),
+            customer: one.request.as_ref().and_then(|one| one.customer.clone()),
+            before: before.becomes,
+            after: after.becomes,
+            reason: after.change.map(reason),
+        })
+    });
+    changed.collect()
+}
+
+/// The services that a scope concerns.
+pub(crate) async fn concerned(
+    deployment: &Deployment,
+    scope: &Scope,
+) -> Result<Vec<ServiceId>, CliError> {
+    Ok(match scope {
+        Scope::Service(id) => vec![id.clone()],
+        Scope::Every => deployment.ec2.managed_services().await?.to_vec(),
+    })
+}
+
+/// Says what follows from a change: how many connections become what, and which.
+pub(crate) fn say(
+    terminal: &mut Terminal<'_>,
+    effects: &[Effect],
+    looked_at: usize,
+) -> Result<(), CliError> {
+    if effects.is_empty() {
+        terminal.note(match looked_at {
+            0 => "No connection is concerned now.".to_owned(),
+            1 => "The one connection that it concerns stays as it is.".to_owned(),
+            n => format!("The {n} connections that it concerns stay as they are."),
+        })?;
+        return Ok(());
+    }
+    let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for effect in effects {
+        *counts.entry(becomes(effect.after)).or_default() += 1;
+    }
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(becomes, count)| match count {
+            1 => format!("1 connection is {becomes}"),
+            n => format!("{n} connections are {becomes}"),
+        })
+        .collect();
+    terminal.note(format!("What follows: {}.", counts.join("; ")))?;
+    for effect in effects.iter().take(LISTED) {
+        let consumer = words::consumer(effect.customer.as_deref(), &effect.account_id);
+        let before = effect.before.map_or("new", words::status);
+        let reason = effect.reason.as_deref().unwrap_or_default();
+        terminal.note(format!(
+            "  {}  {consumer}: {before} → {}. {reason}",
+            effect.endpoint_id,
+            becomes(effect.after)
+        ))?;
+    }
+    if let Some(more) = effects.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        terminal.note(format!("  … and {more} more"))?;
+    }
+    Ok(())
+}
+
+/// Why a change is made: the reason of its transition, or the verdict where the status stays.
+pub(crate) fn reason(change: gatekeeper_core::change::Change) -> String {
+    match change.transition {
+        Some(transition) => transition.reason,
+        None => change.after.verdict.reason,
+    }
+}
+
+fn becomes(status: Option<Status>) -> &'static str {
+    status.map_or("left alone", words::status)
+}
+
+/// The key of an entry's item.
+pub(crate) fn key_of(rule: &Rule) -> (String, String) {
+    (
+        rule.service_id.to_string(),
+        format!("{}#{}", rule.effect, rule.principal),
+    )
+}
