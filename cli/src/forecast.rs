@@ -1,13 +1,13 @@
 //! What a change of the policy does to connections. Core's `foretell` answers; nothing is decided here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gatekeeper_aws::tables::StoredItem;
 use gatekeeper_core::connection::{Connection, Organization};
 use gatekeeper_core::foretell::{Foretold, GivenPolicy, Situation, foretell};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::observation::Observation;
-use gatekeeper_core::policy::{Policy, PolicyItem, Rule, Scope};
+use gatekeeper_core::policy::{Policy, PolicyItem, Revoke, Rule, Scope};
 use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::words;
@@ -31,6 +31,16 @@ pub(crate) struct Seen {
 pub(crate) struct Change {
     pub(crate) replaces: Option<(String, String)>,
     pub(crate) by: Option<PolicyItem>,
+}
+
+/// What a change does.
+pub(crate) struct Effects {
+    /// The connections that it makes something else of.
+    pub(crate) changed: Vec<Effect>,
+    /// The connections that the policy would no longer allow, and that stay connected because the
+    /// service's setting `revoke` does not enforce it.
+    stay_connected: Vec<EndpointId>,
+    looked_at: usize,
 }
 
 /// What a change does to one connection.
@@ -80,6 +90,14 @@ pub(crate) async fn seen(
 
 /// The policy that the stored items make, after a change.
 pub(crate) fn policy(stored: &[StoredItem], change: Option<&Change>) -> GivenPolicy {
+    given(stored, change, None)
+}
+
+fn given(
+    stored: &[StoredItem],
+    change: Option<&Change>,
+    revoke: impl Into<Option<Revoke>>,
+) -> GivenPolicy {
     let mut policy = Policy::default();
     let mut unreadable = Vec::new();
     let is_replaced = |item: &StoredItem| {
@@ -101,6 +119,12 @@ pub(crate) fn policy(stored: &[StoredItem], change: Option<&Change>) -> GivenPol
     }
     if let Some(item) = change.and_then(|change| change.by.clone()) {
         add(&mut policy, item);
+    }
+    if let Some(revoke) = revoke.into() {
+        policy.settings.entry(Scope::Every).or_default();
+        for settings in policy.settings.values_mut() {
+            settings.revoke = Some(revoke);
+        }
     }
     let approvers = policy.approvers.clone();
     let given = GivenPolicy::of(policy, approvers);
@@ -130,16 +154,30 @@ pub(crate) fn foretold(
     foretell(&situations, policy, deployment.setup(), at)
 }
 
-/// What a change does: the connections that it makes something else of.
+/// What a change does to the connections that were seen.
 pub(crate) fn effects(
     deployment: &Deployment,
     seen: &[Seen],
     stored: &[StoredItem],
     change: &Change,
-) -> Vec<Effect> {
+) -> Effects {
     let now = deployment.clock.now();
     let before = foretold(deployment, seen, &policy(stored, None), now);
     let after = foretold(deployment, seen, &policy(stored, Some(change)), now);
+    let revoked_if_enforced = |change: Option<&Change>| -> BTreeSet<EndpointId> {
+        let given = given(stored, change, Revoke::Enforce);
+        let foretold = foretold(deployment, seen, &given, now).into_iter();
+        let revoked = foretold.filter(|one| one.becomes == Some(Status::Revoking));
+        revoked.map(|one| one.endpoint_id).collect()
+    };
+    let known = revoked_if_enforced(None);
+    let mut stay_connected = revoked_if_enforced(Some(change));
+    stay_connected.retain(|id| !known.contains(id));
+    for one in &after {
+        if one.becomes == Some(Status::Revoking) {
+            stay_connected.remove(&one.endpoint_id);
+        }
+    }
     let pairs = before.into_iter().zip(after);
     let changed = seen.iter().zip(pairs).filter_map(|(one, (before, after))| {
         if before.becomes == after.becomes {
@@ -154,7 +192,11 @@ pub(crate) fn effects(
             reason: after.change.map(reason),
         })
     });
-    changed.collect()
+    Effects {
+        changed: changed.collect(),
+        stay_connected: stay_connected.into_iter().collect(),
+        looked_at: seen.len(),
+    }
 }
 
 /// The services that a scope concerns.
@@ -169,11 +211,31 @@ pub(crate) async fn concerned(
 }
 
 /// Says what follows from a change: how many connections become what, and which.
-pub(crate) fn say(
-    terminal: &mut Terminal<'_>,
-    effects: &[Effect],
-    looked_at: usize,
-) -> Result<(), CliError> {
+pub(crate) fn say(terminal: &mut Terminal<'_>, effects: &Effects) -> Result<(), CliError> {
+    say_changed(terminal, effects)?;
+    let stay = &effects.stay_connected;
+    if stay.is_empty() {
+        return Ok(());
+    }
+    terminal.note(match stay.len() {
+        1 => {
+            "1 connection is no longer allowed and stays connected, because the service's setting \
+              revoke is not enforce:"
+                .to_owned()
+        }
+        n => format!(
+            "{n} connections are no longer allowed and stay connected, because the service's \
+             setting revoke is not enforce:"
+        ),
+    })?;
+    for id in stay.iter().take(LISTED) {
+        terminal.note(format!("  {id}"))?;
+    }
+    Ok(())
+}
+
+fn say_changed(terminal: &mut Terminal<'_>, effects: &Effects) -> Result<(), CliError> {
+    let (effects, looked_at) = (&effects.changed, effects.looked_at);
     if effects.is_empty() {
         terminal.note(match looked_at {
             0 => "No connection is concerned now.".to_owned(),

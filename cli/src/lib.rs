@@ -19,6 +19,8 @@ mod deployment;
 mod error;
 mod forecast;
 mod named;
+#[cfg(test)]
+mod reference;
 mod run;
 mod signed_call;
 pub mod terminal;

@@ -1,4 +1,4 @@
-//! `cargo run`: a small world that shows what Gatekeeper does, and stays up to be played with.
+//! `gatekeeper local`: a small world that shows what Gatekeeper does, and stays up to be played with.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -148,7 +148,18 @@ fn introduce(world: &World) {
 
 fn invite(world: &World) {
     let address = world.address();
-    say("\nIt stays up; Ctrl-C stops it. To point the AWS CLI or any SDK at it:");
+    let port = address.port();
+    let local = if port == 8700 {
+        String::new()
+    } else {
+        format!("={port}")
+    };
+    say(&format!(
+        "\nIt stays up; Ctrl-C stops it. In another terminal, see what was decided, and change it:\n\
+         \x20 gatekeeper --local{local} requests\n\
+         \x20 gatekeeper --local{local} allow payments 222222222222\n\
+         To point the AWS CLI or any SDK at it:"
+    ));
     for (name, value) in world.environment() {
         say(&format!("  export {name}={value}"));
     }

@@ -14,7 +14,8 @@ use gatekeeper_aws::config::{Approvals, Config};
 use gatekeeper_aws::error::{Error, Step};
 use gatekeeper_aws::gatekeeper::Gatekeeper;
 use gatekeeper_aws::subscriptions::Subscriptions;
-use gatekeeper_aws::tables::Tables;
+
+use gatekeeper_aws::tables::{OperatorTables, Tables};
 use gatekeeper_connections::decode::OwnRoles;
 use gatekeeper_connections::handler::Handler;
 use gatekeeper_core::ids::{EndpointId, InvalidId};
@@ -227,6 +228,12 @@ impl World {
     #[must_use]
     pub fn gatekeeper(&self, function: Function) -> &Arc<Gatekeeper> {
         self.gatekeepers.of(function)
+    }
+
+    /// The tables as an operator reads and writes them.
+    #[must_use]
+    pub fn operator(&self) -> OperatorTables {
+        self.reader.operator()
     }
 
     /// Approvers' e-mail subscriptions, as an operator makes them.

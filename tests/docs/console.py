@@ -39,13 +39,16 @@ from console_breaks import READ_BREAKS, RUN_BREAKS, SAMPLE
 from documents import PAGES, ROOT
 from lookup import unknown
 
-# `cargo run` starts the local world directly, because cargo would look for its settings in the folder of the files. The
-# local world takes a free port, so that another one can run on this machine at the same time.
+# `cargo run` starts the binary directly, because cargo would look for its settings in the folder of the files. The local
+# world takes a free port, so that another one can run on this machine at the same time.
 PRELUDE = """
 cargo() {
     if [ "$1 $2 $3" != "run -q --" ]; then echo "only cargo run -q -- is run here"; return 1; fi
     shift 3
-    case $1 in replay) "$LOCAL_WORLD" "$@" ;; *) "$LOCAL_WORLD" --port "$PORT" "$@" ;; esac
+    gatekeeper "$@"
+}
+gatekeeper() {
+    case $1 in local) "$GATEKEEPER" "$@" --port "$PORT" ;; *) "$GATEKEEPER" "$@" ;; esac
 }
 said() { local status=$?; printf '%s\\n' "$MARK"; return $status; }
 """
@@ -53,18 +56,36 @@ MARK = "-- next --"
 
 
 @functools.cache
-def local_world() -> str:
+def gatekeeper() -> str:
     subprocess.run(["cargo", "build", "--quiet", "--locked"], cwd=ROOT, check=True)
     command = ["cargo", "metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"]
     told = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
-    return str(Path(told["target_directory"]) / "debug" / "gatekeeper-local")
+    return str(Path(told["target_directory"]) / "debug" / "gatekeeper")
 
 
 @functools.cache
-def local_world_options(subcommand: str) -> set[str]:
-    command = [local_world(), *subcommand.split(), "--help"]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", told))
+def options_of(subcommand: str) -> set[str] | None:
+    """The options of a subcommand; none if there is no such subcommand."""
+    command = [gatekeeper(), *subcommand.split(), "--help"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    return set(re.findall(r"(?<![\w-])--[a-z][\w-]*", told.stdout)) if told.returncode == 0 else None
+
+
+# The commands that have subcommands.
+GROUPS = {"approver", "service"}
+
+
+def wrong_use(words: list[str]) -> Iterator[str]:
+    """What is wrong with the arguments of a use of `gatekeeper`."""
+    names = [word for word in words if not word.startswith("-")]
+    subcommand = " ".join(names[: 2 if names[:1] and names[0] in GROUPS else 1])
+    known = options_of(subcommand)
+    if known is None:
+        yield f"gatekeeper has no {subcommand}"
+        return
+    for each in options(words).keys() - {""}:
+        if f"--{each}" not in known:
+            yield f"gatekeeper {subcommand} has no --{each}"
 
 
 def free_port() -> int:
@@ -89,7 +110,7 @@ def different(block: Block, folder: str) -> Iterator[str]:
     """Runs a block's commands in the folder. Yields the differences between what they print and what the block says."""
     port = free_port()
     script = PRELUDE + "".join(f"{command}\nsaid\n" for command, _ in block.exchanges)
-    environment = {**os.environ, "LOCAL_WORLD": local_world(), "PORT": str(port), "MARK": MARK}
+    environment = {**os.environ, "GATEKEEPER": gatekeeper(), "PORT": str(port), "MARK": MARK}
     try:
         run = subprocess.run(
             ["bash", "-c", script],
@@ -127,10 +148,11 @@ def untrue(pages: dict[str, str]) -> Iterator[str]:
             for name, *words in commands(block.script):
                 if name == "cargo" and words[0] == "run" and "--" in words and not {"-p", "--package"} & set(words):
                     own = words[words.index("--") + 1 :]
-                    subcommand = "replay" if own[:1] == ["replay"] else ""
-                    for each in options(own).keys() - {""}:
-                        if f"--{each}" not in local_world_options(subcommand):
-                            yield f"{block.place}: gatekeeper-local {subcommand} has no --{each}"
+                elif name == "gatekeeper":
+                    own = words
+                else:
+                    continue
+                yield from (f"{block.place}: {problem}" for problem in wrong_use(own))
             if block.language == "console" and block.about != "not-run" and block.exchanges:
                 yield from (f"{block.place}: {problem}" for problem in different(block, folder))
 

@@ -16,7 +16,8 @@ aws cloudformation deploy --stack-name name --template-file stacks/global-allowl
 sam deploy --guided
 cargo test --workspace --locked --test scenarios s1_
 cargo run -p gatekeeper-bench
-cargo run -- --once
+cargo run -- local --once
+gatekeeper approver add bob@example.com --service '*' --yes
 cargo run -- replay --json
 bash .ci/run
 ```
@@ -77,8 +78,10 @@ RUN_BREAKS = [
     ("…\nth", "th", "+two"),
     ("th…e", "th…e\nfour", "-four"),
     ("echo $?\n1", "echo $?\n0", "+1"),
-    ("--once", "--twice", "gatekeeper-local  has no --twice"),
-    ("--json", "--jason", "gatekeeper-local replay has no --jason"),
+    ("--once", "--twice", "gatekeeper local has no --twice"),
+    ("approver add", "approver ad", "gatekeeper has no approver ad"),
+    ("--yes", "--jes", "gatekeeper approver add has no --jes"),
+    ("--json", "--jason", "gatekeeper replay has no --jason"),
     ("$ [ 1 = 2 ]", "$ cargo run --release", "only cargo run -q -- is run here"),
     ("```text told.txt", "```text told.txt\nother\n```\n\n```text told.txt", "another block is called told.txt too"),
 ]

@@ -1,4 +1,4 @@
-//! `gatekeeper-local replay`, the real binary, as docs/replay.md describes it.
+//! `gatekeeper replay`, the real binary, as docs/replay.md describes it.
 
 #![expect(
     clippy::unwrap_used,

@@ -140,12 +140,15 @@ async fn foresee(
         Principal::Account(account) => Some(account),
         _ => None,
     };
-    let seen = forecast::seen(deployment, &services, owner).await?;
-    let concerned = seen.iter().filter(|one| match &rule.principal {
-        Principal::Endpoint(id) => one.connection.endpoint_id == *id,
-        Principal::Account(_) | Principal::Organization(_) | Principal::Anyone => true,
-    });
-    let concerned = concerned.count();
+    let mut seen = forecast::seen(deployment, &services, owner).await?;
+    if let Principal::Endpoint(id) = &rule.principal {
+        let mut of_it = seen.iter().map(|one| &one.connection);
+        let account = of_it
+            .find(|one| one.endpoint_id == *id)
+            .map(|one| one.owner.clone());
+        // The other connections of the account count against a limit.
+        seen.retain(|one| account.as_ref() == Some(&one.connection.owner));
+    }
     let effects = forecast::effects(deployment, &seen, stored, change);
     if matches!(rule.principal, Principal::Organization(_)) {
         terminal.note(
@@ -153,9 +156,9 @@ async fn foresee(
              foretold.",
         )?;
     } else {
-        forecast::say(terminal, &effects, concerned)?;
+        forecast::say(terminal, &effects)?;
     }
-    Ok(effects)
+    Ok(effects.changed)
 }
 
 pub(crate) fn done(

@@ -169,7 +169,7 @@ pub(crate) async fn set(
     let concerned = forecast::concerned(deployment, &scope).await?;
     let seen = forecast::seen(deployment, &concerned, None).await?;
     let effects = forecast::effects(deployment, &seen, &stored, &change);
-    forecast::say(terminal, &effects, seen.len())?;
+    forecast::say(terminal, &effects)?;
     terminal.confirm("Write it?", args.confirm.yes)?;
     let written = match (after.is_empty(), existing) {
         (true, Some(existing)) => deployment.operator.delete(existing).await?,
@@ -215,8 +215,13 @@ fn parsed(text: &str) -> Result<(&'static Setting, Option<Value>), CliError> {
     let setting = SETTINGS.iter().find(|setting| setting.name == name);
     let setting = setting.ok_or_else(|| {
         let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
-        CliError::usage(format!("there is no setting {name:?}"))
-            .next(format!("The settings are {}.", names.join(", ")))
+        let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
+        let near = names.iter().min_by_key(distance);
+        let near = near.filter(|known| strsim::damerau_levenshtein(name, known) <= 3);
+        CliError::usage(format!("there is no setting {name:?}")).next(match near {
+            Some(near) => format!("Did you mean {near}?"),
+            None => format!("The settings are {}.", names.join(", ")),
+        })
     })?;
     if value.is_empty() {
         return Ok((setting, None));

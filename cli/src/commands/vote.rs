@@ -58,6 +58,7 @@ pub(crate) async fn vote(
         "review": shown.pointer("/request/review"),
     });
     let (status, voted) = post(&deployment.access, &url, &ballot, deployment.clock.now()).await?;
+    // A vote that had been cast before, or that is no longer possible, changes nothing.
     let counts = matches!(status, 200 | 202) && text(&voted, "/state") != "already";
     if terminal.is_json() {
         terminal.json(&voted)?;
@@ -68,7 +69,7 @@ pub(crate) async fn vote(
             text(&voted, "/explanation")
         ))?;
     }
-    match counts || text(&voted, "/state") == "already" {
+    match counts {
         true => Ok(()),
         false => Err(refused(&voted)),
     }

@@ -67,7 +67,7 @@ async fn on_the_page(test: impl AsyncFnOnce(&World, &Browser)) {
     .await;
 }
 
-/// Does something while the world runs as it does in `cargo run`.
+/// Does something while the world runs as it does in `gatekeeper local`.
 async fn while_running(world: &World, work: impl Future<Output = ()>) {
     let (clock, mut upkeep) = (Clock::system(), Upkeep::default());
     let forever = async {

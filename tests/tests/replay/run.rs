@@ -252,7 +252,7 @@ fn binary() -> &'static Path {
                 "--locked",
                 "--workspace",
                 "--bin",
-                "gatekeeper-local",
+                "gatekeeper",
             ])
             .arg("--manifest-path")
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
@@ -262,7 +262,7 @@ fn binary() -> &'static Path {
             cargo.arg("--release");
         }
         let built = cargo.output();
-        let path = profile.join(format!("gatekeeper-local{}", std::env::consts::EXE_SUFFIX));
+        let path = profile.join(format!("gatekeeper{}", std::env::consts::EXE_SUFFIX));
         let why = match built {
             Ok(output) if output.status.success() && path.exists() => return path,
             Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
@@ -270,7 +270,7 @@ fn binary() -> &'static Path {
         };
         panic!(
             "these tests run the binary {}, which could not be built: {why}\n\
-             Build it with: cargo build --workspace --bin gatekeeper-local",
+             Build it with: cargo build --workspace --bin gatekeeper",
             path.display()
         );
     })

@@ -19,6 +19,7 @@ mod approvals_page;
 mod approvals_slack;
 mod attachments;
 mod bus;
+mod cli;
 mod costs;
 mod crash;
 mod decisions;
