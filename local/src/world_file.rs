@@ -5,26 +5,31 @@
 //! not there are errors with their place in the file, before anything is done.
 
 mod attachments;
+mod item;
+mod known;
+mod parts;
+mod policy;
+mod problem;
 mod steps;
+mod yaml;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use gatekeeper_core::acknowledgement::{Acknowledgement, Value};
-use gatekeeper_core::approver::{Approver, ApproverId, PrincipalPattern, SlackUserId};
-use gatekeeper_core::connection::ConnectionState;
-use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
-use gatekeeper_core::policy::settings::WrittenSettings;
-use gatekeeper_core::policy::{About, Conditions, Effect, Entry, Policy, Principal, Rule, Scope};
-use gatekeeper_core::purge;
+use gatekeeper_core::acknowledgement::Acknowledgement;
+use gatekeeper_core::policy::Policy;
+use gatekeeper_core::written::Shape;
 use jiff::Timestamp;
-use local_aws::{ConnectionEvent, Ec2, NewConnection, NewService, State};
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use local_aws::{ConnectionEvent, Ec2, NewService};
 
-use crate::world::{PROVIDER, REGION, World, WorldError};
-use attachments::put_attachment;
+use crate::error::WorldError;
+use crate::place::{PROVIDER, REGION};
+use crate::world::World;
+use item::{first, read_with};
+use known::Known;
+use steps::Course;
+use yaml::Node;
+
 pub use attachments::{Attachment, AttachmentId, Subject};
+pub use parts::{Connection, Service};
+pub use problem::{BadWorld, Place};
 pub use steps::{Click, Step, Verb};
 
 /// A world, checked.
@@ -46,156 +51,28 @@ pub struct WorldFile {
     pub then: Vec<Step>,
 }
 
-/// An endpoint service of the provider.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Service {
-    /// Its id.
-    pub service_id: ServiceId,
-    /// Whether connections have to be accepted.
-    #[serde(default = "yes")]
-    pub acceptance_required: bool,
-    /// Whether it has a connection notification that tells Gatekeeper's topic of requests.
-    #[serde(default = "yes")]
-    pub notification: bool,
-    /// Who may create endpoints: ARNs, or `*`. The owners of the connections below always may.
-    #[serde(default)]
-    pub principals: Vec<String>,
-    /// Whether it is for Gateway Load Balancer endpoints, and takes transit gateway attachments.
-    #[serde(default)]
-    pub gateway_load_balancer: bool,
-}
-
-/// A connection as EC2 has it when the run begins.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Connection {
-    /// The consumer's endpoint.
-    pub endpoint_id: EndpointId,
-    /// The service.
-    pub service_id: ServiceId,
-    /// The consumer.
-    pub owner: AccountId,
-    /// Where the endpoint is.
-    #[serde(default = "home")]
-    pub region: Region,
-    /// Its state.
-    #[serde(default = "waiting")]
-    pub state: ConnectionState,
-}
-
-/// What is wrong with a world file, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadWorld {
-    line: Option<u64>,
-    problem: String,
-}
-
-impl fmt::Display for BadWorld {
-    /// As compilers put it: the line, then the problem. The file's name comes before it.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{line}: {}", self.problem),
-            None => write!(f, " {}", self.problem),
+/// Reads a policy as a file of its own has it: what stands under `policy` in a world file, but for
+/// acknowledgements.
+///
+/// # Errors
+/// All that is wrong, in the order of the file.
+pub fn read_policy(text: &str) -> Result<Policy, Vec<BadWorld>> {
+    let node = Node::parse(text).map_err(|problem| vec![problem])?;
+    let known = read_with(&node, "the policy", "a key of a policy", |reader| {
+        for name in policy::LISTS {
+            reader.knows(name);
         }
+        Some(())
+    });
+    let read = policy::policy(&node);
+    let mut problems: Vec<BadWorld> = known.err().into_iter().collect();
+    match read {
+        Ok(written) if problems.is_empty() => return Ok(written.policy),
+        Ok(_) => {}
+        Err(others) => problems.extend(others),
     }
-}
-
-impl std::error::Error for BadWorld {}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    #[serde(default, deserialize_with = "time")]
-    now: Option<Timestamp>,
-    services: Vec<Spanned<Service>>,
-    #[serde(default)]
-    connections: Vec<Spanned<Connection>>,
-    #[serde(default)]
-    attachments: Vec<Spanned<Attachment>>,
-    #[serde(default)]
-    policy: WrittenPolicy,
-    #[serde(default)]
-    then: Vec<Spanned<steps::WrittenStep>>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenPolicy {
-    #[serde(default)]
-    settings: Vec<Spanned<WrittenSettings>>,
-    #[serde(default)]
-    entries: Vec<Spanned<WrittenEntry>>,
-    #[serde(default)]
-    approvers: Vec<Spanned<WrittenApprover>>,
-    #[serde(default)]
-    acknowledgements: Vec<Spanned<WrittenAcknowledgement>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenAcknowledgement {
-    finding: String,
-    service_id: ServiceId,
-    evidence: Vec<String>,
-    acknowledged_by: String,
-    until: String,
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenApprover {
-    id: ApproverId,
-    slack_user_id: Option<SlackUserId>,
-    iam_principal: Option<PrincipalPattern>,
-    services: BTreeSet<Scope>,
-    #[serde(default)]
-    own_accounts: BTreeSet<AccountId>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenEntry {
-    service_id: Scope,
-    principal: Principal,
-    effect: Effect,
-    max_connections: Option<u32>,
-    regions: Option<BTreeSet<Region>>,
-    #[serde(default, deserialize_with = "time")]
-    expires_at: Option<Timestamp>,
-    customer: Option<String>,
-    contact: Option<String>,
-    ticket: Option<String>,
-    reason: Option<String>,
-    created_by: Option<String>,
-    purge_at: Option<i64>,
-}
-
-fn time<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(from)? else {
-        return Ok(None);
-    };
-    text.parse().map(Some).map_err(|_| {
-        serde::de::Error::custom(format!(
-            "{text:?} is not a time such as 2027-01-01T00:00:00Z"
-        ))
-    })
-}
-
-fn yes() -> bool {
-    true
-}
-
-fn waiting() -> ConnectionState {
-    ConnectionState::PendingAcceptance
-}
-
-fn home() -> Region {
-    // The literal is a Region; a default cannot fail.
-    REGION
-        .parse()
-        .unwrap_or_else(|_| unreachable!("{REGION} is a Region"))
+    problems.sort_by_key(BadWorld::place);
+    Err(problems)
 }
 
 impl WorldFile {
@@ -204,45 +81,51 @@ impl WorldFile {
     /// # Errors
     /// [`BadWorld`] for the first thing that is wrong.
     pub fn parse(text: &str) -> Result<Self, BadWorld> {
-        let written: Written = serde_saphyr::from_str(text).map_err(|error| BadWorld {
-            line: error.location().map(|location| location.line()),
-            problem: in_our_words(&error.without_snippet().to_string()),
+        let node = Node::parse(text)?;
+        let now = read_with(&node, "the world", "a key of a world", |reader| {
+            reader.needs("services", "the list of the provider's endpoint services");
+            for name in ["connections", "attachments", "policy", "then"] {
+                reader.knows(name);
+            }
+            let never = "leave now out for the time of day";
+            Some(reader.optional_as("now", &Shape::Time { never }))
         })?;
         let mut world = WorldFile {
-            now: written.now,
+            now,
             ..WorldFile::default()
         };
         let mut known = Known::default();
-        for service in written.services {
-            let line = line_of(&service);
-            let service = service.value;
-            let takes_attachments = service.gateway_load_balancer;
-            let before = known
-                .services
-                .insert(service.service_id.clone(), takes_attachments);
-            if before.is_some() {
-                return Err(bad(
-                    line,
-                    format!("the service {} stands here twice", service.service_id),
-                ));
-            }
-            world.services.push(service);
+        for service in node.list("services")? {
+            world.services.push(known.service(service)?);
         }
-        for connection in written.connections {
+        for connection in node.list("connections")? {
             world.connections.push(known.connection(connection)?);
         }
-        for attachment in written.attachments {
+        for attachment in node.list("attachments")? {
             world.attachments.push(known.attachment(attachment)?);
         }
-        let mut written_policy = written.policy;
-        let acknowledgements = std::mem::take(&mut written_policy.acknowledgements);
-        world.acknowledgements = acknowledged(acknowledgements)?;
-        world.policy = policy(written_policy)?;
-        let mut course = steps::Course::new(&mut known, world.now, &world.policy);
-        for step in written.then {
+        if let Some(policy) = node.get("policy") {
+            world.read_policy(policy)?;
+        }
+        let mut course = Course::new(&mut known, world.now, &world.policy);
+        for step in node.list("then")? {
             world.then.push(course.step(step)?);
         }
         Ok(world)
+    }
+
+    fn read_policy(&mut self, node: &Node) -> Result<(), BadWorld> {
+        read_with(node, "the policy", "a key of a policy", |reader| {
+            for name in policy::LISTS {
+                reader.knows(name);
+            }
+            reader.knows("acknowledgements");
+            Some(())
+        })?;
+        self.acknowledgements = policy::acknowledgements(node.list("acknowledgements")?)?;
+        let written = policy::policy(node).map_err(|problems| first(problems, node.place))?;
+        self.policy = written.policy;
+        Ok(())
     }
 
     /// All connections there ever are, those of the beginning first.
@@ -272,10 +155,10 @@ impl WorldFile {
             put_service(&world.ec2, service, asking, attaching);
         }
         for connection in &self.connections {
-            put_connection(&world.ec2, connection)?;
+            connection.put_into(&world.ec2)?;
         }
         for attachment in &self.attachments {
-            put_attachment(&world.ec2, attachment)?;
+            attachment.put_into(&world.ec2)?;
         }
         // Later than the connections, which were there before and are no news.
         for service in self.services.iter().filter(|one| one.notification) {
@@ -288,64 +171,6 @@ impl WorldFile {
         world.put_acknowledgements(&self.acknowledgements).await?;
         world.put_policy(&self.policy).await
     }
-}
-
-/// What the file has named so far.
-#[derive(Default)]
-struct Known {
-    /// And whether each takes attachments.
-    services: BTreeMap<ServiceId, bool>,
-    /// Endpoints and attachments, and the service that each is connected to.
-    subjects: BTreeMap<Subject, ServiceId>,
-}
-
-impl Known {
-    /// Checks a connection against what was named before it.
-    fn connection(&mut self, written: Spanned<Connection>) -> Result<Connection, BadWorld> {
-        let line = line_of(&written);
-        let connection = written.value;
-        let endpoint = &connection.endpoint_id;
-        if !self.services.contains_key(&connection.service_id) {
-            return Err(bad(
-                line,
-                format!(
-                    "the connection {endpoint} is to the service {}, which is not among the services",
-                    connection.service_id
-                ),
-            ));
-        }
-        known_state(&connection.state)
-            .map_err(|why| bad(line, format!("the connection {endpoint} is {why}")))?;
-        let subject = Subject::Endpoint(endpoint.clone());
-        self.subject(line, subject, &connection.service_id)?;
-        Ok(connection)
-    }
-
-    /// Notes what is connected to a service; each stands in a world once.
-    fn subject(
-        &mut self,
-        line: u64,
-        subject: Subject,
-        service_id: &ServiceId,
-    ) -> Result<(), BadWorld> {
-        let problem = format!("{} stands here twice", subject.named());
-        match self.subjects.insert(subject, service_id.clone()) {
-            Some(_) => Err(bad(line, problem)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// A state that EC2 has, or what is wrong with it.
-fn known_state(state: &ConnectionState) -> Result<(), String> {
-    let ConnectionState::Unknown(state) = state else {
-        return Ok(());
-    };
-    let known: Vec<String> = ConnectionState::KNOWN.map(|s| s.to_string()).into();
-    Err(format!(
-        "in the state {state:?}, which EC2 does not have; it has {}",
-        known.join(", ")
-    ))
 }
 
 fn put_service<'a>(
@@ -378,153 +203,6 @@ fn put_service<'a>(
         new = new.auto_accept();
     }
     ec2.put_service(new);
-}
-
-fn put_connection(ec2: &Ec2, connection: &Connection) -> Result<(), WorldError> {
-    let state = State::parse(connection.state.as_str()).unwrap_or(State::PendingAcceptance);
-    ec2.put_connection(
-        NewConnection::new(connection.service_id.as_str(), connection.owner.as_str())
-            .endpoint_id(connection.endpoint_id.as_str())
-            .region(connection.region.as_str())
-            .state(state),
-    )
-    .map(drop)
-    .map_err(|error| WorldError::Make("a connection", error.to_string()))
-}
-
-fn acknowledged(
-    written: Vec<Spanned<WrittenAcknowledgement>>,
-) -> Result<Vec<Acknowledgement>, BadWorld> {
-    let mut read: Vec<Acknowledgement> = Vec::new();
-    for one in written {
-        let line = line_of(&one);
-        let one = one.value;
-        let rule = format!("{}#{}", one.finding, one.service_id);
-        let texts = [
-            ("acknowledged_by", Some(one.acknowledged_by)),
-            ("until", Some(one.until)),
-            ("reason", one.reason),
-        ];
-        let texts = texts.into_iter().filter_map(|(name, text)| {
-            let text = text.map(Value::Text)?;
-            Some((name.to_owned(), text))
-        });
-        let evidence = ("evidence".to_owned(), Value::Texts(one.evidence));
-        let attributes = texts.chain([evidence]).collect();
-        let new = Acknowledgement::read(&rule, &attributes)
-            .map_err(|error| bad(line, format!("the acknowledgement {rule}: {error}")))?;
-        if read
-            .iter()
-            .any(|known| (known.finding, &known.service_id) == (new.finding, &new.service_id))
-        {
-            return Err(bad(
-                line,
-                format!("the acknowledgement {rule} stands here twice"),
-            ));
-        }
-        read.push(new);
-    }
-    Ok(read)
-}
-
-fn policy(written: WrittenPolicy) -> Result<Policy, BadWorld> {
-    let mut settings = BTreeMap::new();
-    for one in written.settings {
-        let line = line_of(&one);
-        let (scope, values) = one.value.into_parts();
-        if settings.insert(scope.clone(), values).is_some() {
-            return Err(bad(
-                line,
-                format!("the settings of {scope} stand here twice"),
-            ));
-        }
-    }
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut rules = BTreeSet::new();
-    for one in written.entries {
-        let line = line_of(&one);
-        let one = one.value;
-        let rule = Rule {
-            service_id: one.service_id,
-            principal: one.principal,
-            effect: one.effect,
-        };
-        if !rules.insert(rule.clone()) {
-            return Err(bad(
-                line,
-                format!(
-                    "the entry \"{rule}\" stands here twice; the allowlist holds one for each service, principal and effect"
-                ),
-            ));
-        }
-        let conditions = Conditions {
-            max_connections: one.max_connections,
-            regions: one.regions,
-            expires_at: one.expires_at,
-        };
-        let about = About {
-            customer: one.customer,
-            contact: one.contact,
-            ticket: one.ticket,
-            reason: one.reason,
-            created_by: one.created_by,
-        };
-        let entry = Entry::new(rule.clone(), conditions, about)
-            .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?
-            .with_purge_at(one.purge_at);
-        purge::check(&entry)
-            .map_err(|error| bad(line, format!("the entry \"{rule}\": {error}")))?;
-        entries.push(entry);
-    }
-    let mut approvers: Vec<Approver> = Vec::new();
-    for one in written.approvers {
-        let line = line_of(&one);
-        let one = one.value;
-        if approvers.iter().any(|other| other.id == one.id) {
-            return Err(bad(
-                line,
-                format!("the approver {} stands here twice", one.id),
-            ));
-        }
-        approvers.push(Approver {
-            id: one.id,
-            slack_user_id: one.slack_user_id,
-            iam_principal: one.iam_principal,
-            services: one.services,
-            own_accounts: one.own_accounts,
-        });
-    }
-    Ok(Policy {
-        entries,
-        settings,
-        approvers,
-    })
-}
-
-fn bad(line: u64, problem: String) -> BadWorld {
-    BadWorld {
-        line: Some(line),
-        problem,
-    }
-}
-
-fn line_of<T>(spanned: &Spanned<T>) -> u64 {
-    spanned.referenced.line()
-}
-
-/// What the parser says, in one line, without the place (which stands before it) and without its
-/// advice to programmers.
-fn in_our_words(said: &str) -> String {
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = said
-        .rsplit_once(" at line ")
-        .map_or(said.as_str(), |(said, _)| said);
-    [", set DuplicateKeyPolicy", "; use from_str_multiple"]
-        .iter()
-        .fold(said, |said, advice| {
-            said.split(advice).next().unwrap_or(said)
-        })
-        .to_owned()
 }
 
 #[cfg(test)]
@@ -575,40 +253,76 @@ policy:
     }
 
     #[test]
+    fn a_policy_of_its_own_is_read_whole_or_told_with_all_that_is_wrong() {
+        let policy = "entries:\n  - {service_id: \"*\", principal: 012345678901, effect: allow}\n";
+        let read = read_policy(policy).unwrap();
+        assert_eq!(
+            read.entries[0].rule().to_string(),
+            "allow 012345678901 on *"
+        );
+        let wrong = "\
+            settings:\n  - {service_id: \"*\", revoke: of}\nentrys: []\n\
+            entries:\n  - {service_id: \"*\", principal: \"*\", effect: allow, expires_at: never, max: 2}\n";
+        let problems = read_policy(wrong).unwrap_err();
+        let said = problems.iter().map(|problem| {
+            let place = problem.place().unwrap();
+            format!("{}:{}: {}", place.line, place.column, problem.problem())
+        });
+        assert_eq!(
+            said.collect::<Vec<_>>(),
+            [
+                "2:31: the settings of *: revoke is \"of\"; did you mean off? It can be off, report or enforce",
+                "3:1: the policy: entrys is not a key of a policy; did you mean entries?",
+                "5:66: the entry \"allow * on *\": expires_at is \"never\"; leave expires_at out of an entry that \
+                 never expires",
+                "5:73: the entry \"allow * on *\": max is not an attribute of an entry; take it out, or write one of \
+                 service_id, principal, effect, max_connections, regions, expires_at, customer, contact, ticket, \
+                 reason, created_by, purge_at",
+            ]
+        );
+    }
+
+    #[test]
     fn what_is_wrong_is_named_with_its_line() {
         // What is replaced, by what, the text on whose line the error is to be, and its words.
-        let entry = "- service_id: \"*\"\n      principal";
         let cases = [
-            ("on_unlisted", "on_unlistet", "on_unlistet", "on_unlistet"),
+            (
+                "on_unlisted",
+                "on_unlistet",
+                "on_unlistet",
+                "the settings of *: on_unlistet is not a setting; did you mean on_unlisted?",
+            ),
             (
                 "owner: \"012345678901\"",
                 "owner: \"12345\"",
                 "owner: \"12345\"",
-                "\"12345\" is not an AWS account id",
+                "the connection vpce-0123456789abcdef0: owner is \"12345\"; write an AWS account id: 12 digits, \
+                 leading zeros included",
             ),
             (
                 "effect: allow",
                 "effect: deny",
-                entry,
-                "max_connections is for allow entries only",
+                "max_connections",
+                "the entry \"deny 012345678901 on *\": max_connections is for allow entries only; leave it out of \
+                 this deny",
             ),
             (
                 "effect: allow",
                 "effect: permit",
                 "effect: permit",
-                "permit",
+                "the entry: effect is \"permit\"; write allow or deny",
             ),
             (
                 "state: PendingAcceptance",
                 "state: asleep",
-                "endpoint_id: vpce-0123456789abcdef0",
-                "asleep",
+                "state: asleep",
+                "the connection vpce-0123456789abcdef0: state is \"asleep\"; write a state that EC2 has: ",
             ),
             (
                 "abcdef1",
                 "abcdef0",
                 "  - endpoint_id: vpce-0123456789abcdef0\n    service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0",
-                "twice",
+                "the endpoint vpce-0123456789abcdef0 stands here twice",
             ),
             (
                 "service_id: vpce-svc-0a1b2c3d4e5f60718\n    owner: 0",
@@ -619,15 +333,63 @@ policy:
             (
                 "regions: [eu-central-1]",
                 "regions: []",
-                entry,
+                "regions: []",
                 "regions is empty",
             ),
-            ("2027-01-01T00:00:00Z", "soon", "soon", "is not a time"),
+            (
+                "regions: [eu-central-1]",
+                "regions:\n      - us-east-1\n      - eu-central-1a",
+                "- eu-central-1a",
+                "regions has \"eu-central-1a\"; write the Region of this zone: \"eu-central-1\"",
+            ),
+            (
+                "2027-01-01T00:00:00Z",
+                "soon",
+                "soon",
+                "expires_at is \"soon\"; write a time such as \"2027-01-31T00:00:00Z\"",
+            ),
+            (
+                "max_connections: 2",
+                "max_connections: \"2\"",
+                "max_connections",
+                "max_connections is the text \"2\"; write the number 2",
+            ),
             (
                 "max_connections: 2",
                 "max_connections: -2",
-                "max_connections: -2",
-                "",
+                "max_connections",
+                "max_connections is -2; write a whole number from 0 to 1000000",
+            ),
+            (
+                "max_connections: 2",
+                "max_connections: 0x2",
+                "max_connections",
+                "max_connections is 0x2; write a whole number from 0 to 1000000",
+            ),
+            (
+                "acceptance_required: true",
+                "acceptance_required: maybe",
+                "acceptance_required",
+                "the service vpce-svc-0a1b2c3d4e5f60718: acceptance_required is the text \"maybe\"; write true or \
+                 false",
+            ),
+            (
+                "now: 2026-11-20T12:00:00Z",
+                "now: never",
+                "now: never",
+                "the world: now is \"never\"; leave now out for the time of day",
+            ),
+            (
+                "  entries:\n    - service_id",
+                "  entries:\n      service_id",
+                "      service_id",
+                "entries is a map; write a list",
+            ),
+            (
+                "policy:\n",
+                "policy: none\nconections:\n",
+                "conections",
+                "the world: conections is not a key of a world; did you mean connections?",
             ),
             (
                 "policy:",

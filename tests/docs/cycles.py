@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 CRATES = ["shared/*", "functions/*", "local"]
 # Circles that are still to be opened: a module of each. One that is open by now must go from here.
-TO_OPEN = {("local", "world_file")}
+TO_OPEN = set()
 
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 TEXT = re.compile(r'r(#*)".*?"\1|"(?:\\.|[^"\\])*"', re.DOTALL)
@@ -202,7 +202,8 @@ def check():
     if found:
         print(*found, sep="\n")
         sys.exit(1)
-    print(f"{count} modules, no circle of imports but {len(TO_OPEN)} that is still to be opened")
+    known = f" but {len(TO_OPEN)} that is still to be opened" if TO_OPEN else ""
+    print(f"{count} modules, no circle of imports{known}")
 
 
 BREAKS = {

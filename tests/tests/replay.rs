@@ -390,27 +390,27 @@ fn an_invalid_world_is_refused_with_its_line() {
         (
             "services:",
             "servcies:",
-            "world.yaml:2: unknown field `servcies`",
+            "world.yaml:2: the world: services is missing; write the list of the provider's endpoint services",
         ),
         (
             "policy:",
             "polices:",
-            "world.yaml:8: unknown field `polices`",
+            "world.yaml:8: the world: polices is not a key of a world; did you mean policy?",
         ),
         (
             "entries:",
             "entires:",
-            "world.yaml:9: unknown field `entires`",
+            "world.yaml:9: the policy: entires is not a key of a policy; did you mean entries?",
         ),
         (
             "effect: allow",
             "effect: allow, max_conections: 1",
-            "world.yaml:10: unknown field `max_conections`",
+            "world.yaml:10: the entry \"allow 012345678901 on *\": max_conections is not an attribute of an entry; did you mean max_connections?",
         ),
         (
             "effect: allow",
             "effect: permit",
-            "world.yaml:10: unknown variant `permit`",
+            "world.yaml:10: the entry: effect is \"permit\"; write allow or deny",
         ),
         (
             "effect: deny",
@@ -425,7 +425,7 @@ fn an_invalid_world_is_refused_with_its_line() {
         (
             "effect: allow",
             "effect: allow, regions: [frankfurt]",
-            "world.yaml:10: \"frankfurt\" is not an AWS Region",
+            "world.yaml:10: the entry \"allow 012345678901 on *\": regions has \"frankfurt\"; write an AWS Region",
         ),
         (
             "effect: allow",

@@ -269,7 +269,7 @@ fn when_an_entry_may_be_deleted_concerns_nobody() {
 #[test]
 fn an_item_that_cannot_be_understood_is_reported_and_the_others_are_looked_at() {
     let why = format!(
-        "the allowlist item {SERVICE} / allow#{ACCOUNT} cannot be understood: unknown field `max_conections`"
+        "the allowlist item {SERVICE} / allow#{ACCOUNT} cannot be understood: max_conections is not an attribute of an entry; did you mean max_connections?"
     );
     let why = Some(why.as_str());
     let elsewhere = |rule: &str| item(SERVICE, rule, json!({"note": {"S": "x"}}));
@@ -307,7 +307,7 @@ fn an_item_that_cannot_be_understood_is_reported_and_the_others_are_looked_at() 
             Some(Subject::Service(SERVICE.parse().unwrap())),
             None,
             Some(
-                "the allowlist item vpce-svc-0a1b2c3d4e5f60718 / settings cannot be understood: unknown field `note`",
+                "the allowlist item vpce-svc-0a1b2c3d4e5f60718 / settings cannot be understood: note is not a setting; take it out",
             ),
         ),
         // A key that judging does not read concerns those whom it certainly names, here nobody in

@@ -171,7 +171,7 @@ impl Reader {
             if text(&item, "service_id") == ACKNOWLEDGEMENTS {
                 continue;
             }
-            match decode_policy_item(item.clone()) {
+            match decode_policy_item(&item) {
                 Ok(PolicyItem::Entry(entry)) => allowlist.entries.push(entry),
                 Ok(PolicyItem::Settings(scope, settings)) => {
                     allowlist.ignored.extend(settings.ignored);

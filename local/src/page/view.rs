@@ -193,7 +193,7 @@ impl<'a> View<'a> {
     /// Which keys a phone shows.
     fn keys(setting: &Setting) -> &'static str {
         match setting.kind {
-            Kind::Number => "numeric",
+            Kind::Number { .. } => "numeric",
             Kind::Choice(_) | Kind::Name | Kind::Channel => "text",
         }
     }
@@ -201,7 +201,7 @@ impl<'a> View<'a> {
     fn choices(setting: &Setting) -> Option<&'static [(&'static str, &'static str)]> {
         match setting.kind {
             Kind::Choice(choices) => Some(choices),
-            Kind::Number | Kind::Name | Kind::Channel => None,
+            Kind::Number { .. } | Kind::Name | Kind::Channel => None,
         }
     }
 

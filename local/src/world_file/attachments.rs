@@ -6,16 +6,20 @@ use std::str::FromStr;
 
 use gatekeeper_core::connection::ConnectionState;
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
-use local_aws::{Ec2, NewAttachment, State};
-use serde::Deserialize;
-use serde_saphyr::Spanned;
+use gatekeeper_core::written::{Misfit, Shape, Typed, Value};
+use local_aws::{Ec2, NewAttachment};
 
-use super::{BadWorld, Known, bad, known_state, line_of, waiting};
-use crate::world::WorldError;
+use super::item::{called, read_with};
+use super::parts::{StateName, state_of};
+use super::problem::BadWorld;
+use super::yaml::Node;
+use crate::error::WorldError;
+
+const EXPECTED: &str =
+    "a transit gateway attachment id: tgw-attach- and 8 or 17 lower-case hex digits";
 
 /// `tgw-attach-` and 8 or 17 lower-case hex digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AttachmentId(String);
 
 impl AttachmentId {
@@ -27,31 +31,30 @@ impl AttachmentId {
 }
 
 impl FromStr for AttachmentId {
-    type Err = String;
+    type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, &'static str> {
         let digits = text.strip_prefix("tgw-attach-");
-        let valid = digits.is_some_and(|digits| {
+        let is_valid = digits.is_some_and(|digits| {
             matches!(digits.len(), 8 | 17)
                 && digits
                     .bytes()
                     .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
         });
-        if valid {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(format!(
-                "{text:?} is not a transit gateway attachment id: tgw-attach- and 8 or 17 lower-case hex digits"
-            ))
-        }
+        is_valid.then(|| Self(text.to_owned())).ok_or(EXPECTED)
     }
 }
 
-impl TryFrom<String> for AttachmentId {
-    type Error = String;
+impl Typed for AttachmentId {
+    const SHAPE: Shape = Shape::Id(EXPECTED);
 
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
+    fn read(value: &Value, shape: &Shape) -> Result<Self, Misfit> {
+        let read = value.as_text().and_then(|text| text.parse().ok());
+        read.ok_or_else(|| Misfit::new(value.shown(), format!("write {}", shape.expected())))
+    }
+
+    fn write(&self) -> Value {
+        Value::Text(self.to_string())
     }
 }
 
@@ -62,8 +65,7 @@ impl fmt::Display for AttachmentId {
 }
 
 /// An attachment to a service for Gateway Load Balancer endpoints, as EC2 has it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone)]
 pub struct Attachment {
     /// Its id.
     pub attachment_id: AttachmentId,
@@ -72,16 +74,13 @@ pub struct Attachment {
     /// The account that owns it.
     pub owner: AccountId,
     /// The endpoints with which EC2 lists it, one for each zone. None: it is listed once, without an endpoint.
-    #[serde(default)]
     pub endpoint_ids: Vec<EndpointId>,
     /// Its state.
-    #[serde(default = "waiting")]
     pub state: ConnectionState,
 }
 
 /// What somebody accepts, rejects or deletes: an endpoint's connection, or an attachment's.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// An endpoint.
     Endpoint(EndpointId),
@@ -89,17 +88,20 @@ pub enum Subject {
     Attachment(AttachmentId),
 }
 
-impl TryFrom<String> for Subject {
-    type Error = String;
+impl Typed for Subject {
+    const SHAPE: Shape = Shape::Id("the id of an endpoint or of a transit gateway attachment");
 
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.starts_with("tgw-") {
-            return text.parse().map(Self::Attachment);
+    fn read(value: &Value, _: &Shape) -> Result<Self, Misfit> {
+        match value.as_text() {
+            Some(text) if text.starts_with("tgw-") => {
+                AttachmentId::read(value, &AttachmentId::SHAPE).map(Self::Attachment)
+            }
+            _ => EndpointId::read(value, &EndpointId::SHAPE).map(Self::Endpoint),
         }
-        let endpoint: Result<EndpointId, _> = text.parse();
-        endpoint
-            .map(Self::Endpoint)
-            .map_err(|error| error.to_string())
+    }
+
+    fn write(&self) -> Value {
+        Value::Text(self.to_string())
     }
 }
 
@@ -122,61 +124,34 @@ impl fmt::Display for Subject {
     }
 }
 
-impl Known {
-    /// Checks an attachment against what was named before it.
-    pub(super) fn attachment(
-        &mut self,
-        written: Spanned<Attachment>,
-    ) -> Result<Attachment, BadWorld> {
-        let line = line_of(&written);
-        let attachment = written.value;
-        let id = &attachment.attachment_id;
-        match self.services.get(&attachment.service_id) {
-            None => {
-                return Err(bad(
-                    line,
-                    format!(
-                        "the attachment {id} is to the service {}, which is not among the services",
-                        attachment.service_id
-                    ),
-                ));
-            }
-            Some(false) => {
-                return Err(bad(
-                    line,
-                    format!(
-                        "the attachment {id} is to the service {}, which takes none; give it `gateway_load_balancer: true`",
-                        attachment.service_id
-                    ),
-                ));
-            }
-            Some(true) => {}
-        }
-        known_state(&attachment.state)
-            .map_err(|why| bad(line, format!("the attachment {id} is {why}")))?;
-        for endpoint in &attachment.endpoint_ids {
-            self.subject(
-                line,
-                Subject::Endpoint(endpoint.clone()),
-                &attachment.service_id,
-            )?;
-        }
-        let subject = Subject::Attachment(id.clone());
-        self.subject(line, subject, &attachment.service_id)?;
-        Ok(attachment)
+impl Attachment {
+    pub(super) fn read(node: &Node) -> Result<Self, BadWorld> {
+        let name = called(node, "the attachment", "attachment_id");
+        read_with(node, &name, "a key of an attachment", |reader| {
+            let attachment_id = reader.required("attachment_id");
+            let service_id = reader.required("service_id");
+            let owner = reader.required("owner");
+            let endpoint_ids = reader.optional("endpoint_ids").unwrap_or_default();
+            let StateName(state) = reader.optional("state").unwrap_or_default();
+            Some(Self {
+                attachment_id: attachment_id?,
+                service_id: service_id?,
+                owner: owner?,
+                endpoint_ids,
+                state,
+            })
+        })
     }
-}
 
-pub(super) fn put_attachment(ec2: &Ec2, attachment: &Attachment) -> Result<(), WorldError> {
-    let state = State::parse(attachment.state.as_str()).unwrap_or(State::PendingAcceptance);
-    let service = attachment.service_id.as_str();
-    let endpoints = attachment.endpoint_ids.iter().map(EndpointId::as_str);
-    ec2.put_attachment(
-        NewAttachment::new(service, attachment.owner.as_str())
-            .attachment_id(attachment.attachment_id.as_str())
-            .endpoint_ids(endpoints)
-            .state(state),
-    )
-    .map(drop)
-    .map_err(|error| WorldError::Make("an attachment", error.to_string()))
+    pub(super) fn put_into(&self, ec2: &Ec2) -> Result<(), WorldError> {
+        let endpoints = self.endpoint_ids.iter().map(EndpointId::as_str);
+        ec2.put_attachment(
+            NewAttachment::new(self.service_id.as_str(), self.owner.as_str())
+                .attachment_id(self.attachment_id.as_str())
+                .endpoint_ids(endpoints)
+                .state(state_of(&self.state)),
+        )
+        .map(drop)
+        .map_err(|error| WorldError::Make("an attachment", error.to_string()))
+    }
 }

@@ -1,24 +1,43 @@
 //! What happens later in a world: time passes, the allowlist is edited, people click.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use gatekeeper_core::ids::ServiceId;
-use gatekeeper_core::policy::{Effect, Policy, Principal, Rule, Scope};
+use gatekeeper_core::policy::{Policy, Rule};
+use gatekeeper_core::written::{Misfit, Shape, Typed, Value};
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
-use serde::Deserialize;
-use serde_saphyr::Spanned;
 
-use super::{
-    Attachment, BadWorld, Connection, Known, Subject, WrittenEntry, WrittenPolicy, WrittenSettings,
-    bad, line_of, policy, put_attachment, put_connection,
-};
-use crate::world::{World, WorldError};
+use super::attachments::{Attachment, Subject};
+use super::item::{first, read_with};
+use super::known::Known;
+use super::parts::Connection;
+use super::policy;
+use super::problem::{BadWorld, Place, bad};
+use super::yaml::Node;
+use crate::error::WorldError;
+use crate::world::World;
 
 /// The pause between two runs of reconcile, if a step says nothing: as in a deployment.
 const PAUSE: Duration = Duration::from_secs(5 * 60);
 /// All steps together take no longer: a hundred years, so that the clock stays within its range.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+
+/// The lists of a step besides those of a policy.
+const LISTS: [&str; 6] = [
+    "remove",
+    "connections",
+    "attachments",
+    "accept",
+    "reject",
+    "delete",
+];
+/// The lists of what people do, in this order.
+const VERBS: [(&str, Verb); 3] = [
+    ("accept", Verb::Accept),
+    ("reject", Verb::Reject),
+    ("delete", Verb::Delete),
+];
 
 /// What happens when some time has passed: the clock moves, then edits are made and people click,
 /// then reconcile runs.
@@ -51,7 +70,7 @@ pub struct Click {
     pub subject: Subject,
     /// The service that it is connected to.
     pub service_id: ServiceId,
-    line: u64,
+    place: Place,
 }
 
 /// What can be done to a connection.
@@ -75,74 +94,58 @@ impl Verb {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WrittenStep {
-    #[serde(deserialize_with = "after")]
-    after: Duration,
-    #[serde(default)]
-    remove: Vec<Spanned<WrittenRule>>,
-    #[serde(default)]
-    entries: Vec<Spanned<WrittenEntry>>,
-    #[serde(default)]
-    approvers: Vec<Spanned<super::WrittenApprover>>,
-    #[serde(default)]
-    settings: Vec<Spanned<WrittenSettings>>,
-    #[serde(default)]
-    connections: Vec<Spanned<Connection>>,
-    #[serde(default)]
-    attachments: Vec<Spanned<Attachment>>,
-    #[serde(default)]
-    accept: Vec<Spanned<Subject>>,
-    #[serde(default)]
-    reject: Vec<Spanned<Subject>>,
-    #[serde(default)]
-    delete: Vec<Spanned<Subject>>,
-    reconciles: Option<u32>,
-    #[serde(default, deserialize_with = "every")]
-    every: Option<Duration>,
+/// How long something takes.
+struct Length(Duration);
+
+impl Typed for Length {
+    const SHAPE: Shape = Shape::Id("a duration such as 90m, 24h or P1DT2H");
+
+    fn read(value: &Value, _: &Shape) -> Result<Self, Misfit> {
+        let text = value.as_text().unwrap_or_default();
+        let length = duration(text).map(Self);
+        length.map_err(|advice| Misfit::new(value.shown(), advice))
+    }
+
+    fn write(&self) -> Value {
+        Value::Text(format!("{:?}", self.0))
+    }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRule {
-    service_id: Scope,
-    principal: Principal,
-    effect: Effect,
-}
+/// How long after one another things happen.
+struct Pause(Duration);
 
-fn after<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    duration(&String::deserialize(from)?).map_err(serde::de::Error::custom)
-}
+impl Typed for Pause {
+    const SHAPE: Shape = Length::SHAPE;
 
-fn every<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let Some(text) = Option::<String>::deserialize(from)? else {
-        return Ok(None);
-    };
-    match duration(&text).map_err(serde::de::Error::custom)? {
-        Duration::ZERO => Err(serde::de::Error::custom(
-            "every is 0, and two runs at the same moment are no schedule",
-        )),
-        pause => Ok(Some(pause)),
+    fn read(value: &Value, shape: &Shape) -> Result<Self, Misfit> {
+        match Length::read(value, shape)? {
+            Length(Duration::ZERO) => {
+                let advice = "write more, since two runs at the same moment are no schedule";
+                Err(Misfit::new(value.shown(), advice))
+            }
+            Length(pause) => Ok(Self(pause)),
+        }
+    }
+
+    fn write(&self) -> Value {
+        Length(self.0).write()
     }
 }
 
 /// A day has 24 hours here.
 fn duration(text: &str) -> Result<Duration, String> {
-    let is_none = || format!("{text:?} is not a duration such as 90m, 24h or P1DT2H");
-    let span: Span = text.parse().map_err(|_| is_none())?;
+    let usual = || format!("write {}", Length::SHAPE.expected());
+    let span: Span = text.parse().map_err(|_| usual())?;
     if span.is_negative() {
-        return Err(format!("{text:?} is negative, and time only moves on"));
+        return Err("write one that is not negative, since time only moves on".to_owned());
     }
     if span.get_months() != 0 || span.get_years() != 0 {
-        return Err(format!(
-            "{text:?} is of no certain length, since months and years differ; write days"
-        ));
+        return Err("write days, since months and years differ in length".to_owned());
     }
     span.to_duration(SpanRelativeTo::days_are_24_hours())
         .ok()
         .and_then(|exact| Duration::try_from(exact).ok())
-        .ok_or_else(is_none)
+        .ok_or_else(usual)
 }
 
 /// What of a world is there at some step, to check the next against.
@@ -165,58 +168,49 @@ impl<'a> Course<'a> {
         }
     }
 
-    pub(super) fn step(&mut self, written: Spanned<WrittenStep>) -> Result<Step, BadWorld> {
-        let line = line_of(&written);
-        let written = written.value;
-        let reconciles = written.reconciles.unwrap_or(1);
-        let every = written.every.unwrap_or(PAUSE);
-        self.pass(written.after, reconciles, every)
-            .map_err(|problem| bad(line, problem))?;
+    pub(super) fn step(&mut self, node: &Node) -> Result<Step, BadWorld> {
+        let (Length(after), reconciles, every) =
+            read_with(node, "the step", "a key of a step", |reader| {
+                for name in LISTS.iter().chain(&policy::LISTS) {
+                    reader.knows(name);
+                }
+                let after = reader.required("after");
+                let reconciles = reader.optional("reconciles").unwrap_or(1);
+                let every = reader.optional("every").map_or(PAUSE, |Pause(every)| every);
+                Some((after?, reconciles, every))
+            })?;
+        self.pass(after, reconciles, every)
+            .map_err(|problem| bad(node.place, problem))?;
 
         let mut removed = Vec::new();
-        for one in written.remove {
+        for one in node.list("remove")? {
             removed.push(self.remove(one)?);
         }
-        let mut lines = BTreeMap::new();
-        for one in &written.entries {
-            let rule = Rule {
-                service_id: one.value.service_id.clone(),
-                principal: one.value.principal.clone(),
-                effect: one.value.effect,
-            };
-            lines.insert(rule, line_of(one));
-        }
-        let policy = policy(WrittenPolicy {
-            settings: written.settings,
-            entries: written.entries,
-            approvers: written.approvers,
-            acknowledgements: Vec::new(),
-        })?;
-        if let Some((rule, line)) = removed.iter().find_map(|rule| lines.get_key_value(rule)) {
+        let written = policy::policy(node).map_err(|problems| first(problems, node.place))?;
+        let twice = removed
+            .iter()
+            .find_map(|rule| written.places.get_key_value(rule));
+        if let Some((rule, place)) = twice {
             return Err(bad(
-                *line,
+                *place,
                 format!("the entry \"{rule}\" is removed and put in the same step"),
             ));
         }
-        self.entries.extend(lines.into_keys());
+        self.entries.extend(written.places.into_keys());
 
         let mut connections = Vec::new();
-        for one in written.connections {
+        for one in node.list("connections")? {
             connections.push(self.known.connection(one)?);
         }
         let mut attachments = Vec::new();
-        for one in written.attachments {
+        for one in node.list("attachments")? {
             attachments.push(self.known.attachment(one)?);
         }
-        let clicks = self.clicks([
-            (Verb::Accept, written.accept),
-            (Verb::Reject, written.reject),
-            (Verb::Delete, written.delete),
-        ])?;
+        let clicks = self.clicks(node)?;
         Ok(Step {
-            after: written.after,
+            after,
             removed,
-            policy,
+            policy: written.policy,
             connections,
             attachments,
             clicks,
@@ -238,38 +232,28 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn remove(&mut self, written: Spanned<WrittenRule>) -> Result<Rule, BadWorld> {
-        let line = line_of(&written);
-        let WrittenRule {
-            service_id,
-            principal,
-            effect,
-        } = written.value;
-        let rule = Rule {
-            service_id,
-            principal,
-            effect,
-        };
+    fn remove(&mut self, node: &Node) -> Result<Rule, BadWorld> {
+        let rule = policy::rule(node).map_err(|problems| first(problems, node.place))?;
         if self.entries.remove(&rule) {
             Ok(rule)
         } else {
             Err(bad(
-                line,
+                node.place,
                 format!("the entry \"{rule}\" cannot be removed: it is not there by then"),
             ))
         }
     }
 
-    fn clicks(
-        &mut self,
-        written: [(Verb, Vec<Spanned<Subject>>); 3],
-    ) -> Result<Vec<Click>, BadWorld> {
+    fn clicks(&mut self, node: &Node) -> Result<Vec<Click>, BadWorld> {
         let mut clicks = Vec::new();
         let mut touched = BTreeSet::new();
-        for (verb, ids) in written {
-            for id in ids {
-                let line = line_of(&id);
-                let id = id.value;
+        for (name, verb) in VERBS {
+            for (index, one) in node.list(name)?.iter().enumerate() {
+                let misread = |misfit: Misfit| {
+                    let mistake = misfit.in_element(index).of(name);
+                    bad(one.place, format!("the step: {mistake}"))
+                };
+                let id = Subject::read(&one.value(), &Subject::SHAPE).map_err(misread)?;
                 let service = self.known.subjects.get(&id);
                 let problem = match service {
                     None => "there is no such connection by then",
@@ -280,7 +264,7 @@ impl<'a> Course<'a> {
                             verb,
                             subject: id.clone(),
                             service_id: service_id.clone(),
-                            line,
+                            place: one.place,
                         });
                         touched.insert(id);
                         continue;
@@ -288,7 +272,7 @@ impl<'a> Course<'a> {
                 };
                 let done = verb.done();
                 return Err(bad(
-                    line,
+                    one.place,
                     format!("{} cannot be {done}: {problem}", id.named()),
                 ));
             }
@@ -312,15 +296,15 @@ impl Step {
         }
         world.put_policy(&self.policy).await?;
         for connection in &self.connections {
-            put_connection(&world.ec2, connection)?;
+            connection.put_into(&world.ec2)?;
         }
         for attachment in &self.attachments {
-            put_attachment(&world.ec2, attachment)?;
+            attachment.put_into(&world.ec2)?;
         }
         Ok(self
             .clicks
             .iter()
-            .filter_map(|click| click.make(world).err().map(|why| bad(click.line, why)))
+            .filter_map(|click| click.make(world).err().map(|why| bad(click.place, why)))
             .collect())
     }
 }
@@ -382,13 +366,13 @@ mod tests {
             assert_eq!(duration(text), expected, "{text}");
         }
         for (text, why) in [
-            ("", "is not a duration"),
-            ("90", "is not a duration"),
-            ("soon", "is not a duration"),
-            ("-5m", "is negative"),
-            ("5m ago", "is negative"),
-            ("1 month", "of no certain length"),
-            ("P1Y", "of no certain length"),
+            ("", "write a duration such as 90m"),
+            ("90", "write a duration such as 90m"),
+            ("soon", "write a duration such as 90m"),
+            ("-5m", "not negative"),
+            ("5m ago", "not negative"),
+            ("1 month", "write days"),
+            ("P1Y", "write days"),
         ] {
             let said = duration(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");

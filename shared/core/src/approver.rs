@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::ids::{AccountId, ServiceId, id};
 use crate::scope::Scope;
+use crate::written::{attributes, typed_id};
 
 pub use crate::ids::{ApproverId, SlackChannelId, SlackUserId};
 
@@ -18,6 +19,35 @@ id!(
     "an IAM principal's ARN such as arn:aws:sts::111122223333:assumed-role/Approver/* \
      (service and account written out, * only after them)"
 );
+
+typed_id!(PrincipalPattern: PrincipalPattern::EXPECTED);
+
+attributes! {
+    /// What an item says of an approver besides who they are.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct WrittenApprover, ATTRIBUTES {
+        services: BTreeSet<Scope> {
+            meaning: "the services that they may decide, or `*`; without it, none",
+        }
+        own_accounts: BTreeSet<AccountId> {
+            meaning: "the consumer accounts that they may not decide about, since those are their own",
+        }
+        slack_user_id: SlackUserId {
+            meaning: "the same person in Slack (profile → ⋮ → Copy member ID)",
+        }
+        iam_principal: PrincipalPattern {
+            meaning: "the same person as AWS names its callers, such as \
+                      `arn:aws:sts::111122223333:assumed-role/Approver/alice`; `*` for any run of characters \
+                      after the account",
+        }
+        reason: String {
+            meaning: "for people: why they are an approver",
+        }
+        created_by: String {
+            meaning: "for people: who wrote the item",
+        }
+    }
+}
 
 /// A person who decides.
 #[derive(Debug, Clone, PartialEq, Eq)]

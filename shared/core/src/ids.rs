@@ -29,6 +29,12 @@ impl InvalidId {
         }
     }
 
+    /// Which part of the text is wrong, where that is known.
+    #[must_use]
+    pub fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
     /// The same, with the part that is wrong.
     pub(crate) fn because(self, problem: Option<String>) -> Self {
         Self { problem, ..self }
@@ -125,7 +131,7 @@ id!(
     /// An approver's id: an e-mail address, in lower case, so that one person is not two.
     ApproverId,
     is_email,
-    "an approver's id: an e-mail address in lower case, such as alice@example.com",
+    "an e-mail address in lower case, such as alice@example.com",
     email_problem
 );
 id!(

@@ -17,6 +17,7 @@
 //! | [`attachment`] | Transit Gateway attachments, which are counted and announced |
 //! | [`listing`] | reading EC2's list: connections, attachments, what cannot be read |
 //! | [`batch`] | how many ids go into one call to EC2, and which id a refusal is about |
+//! | [`written`] | what somebody wrote, and what is wrong with it |
 //! | [`ignored_setting`] | settings that make no sense and decide nothing |
 //! | [`approver`] | who may decide a review |
 //! | [`policy`] | allowlist entries and service settings |
@@ -38,6 +39,7 @@
 //! | [`audit`] | what becomes of a connection that the policy allows no longer |
 //! | [`observation`] | what EC2 said of an endpoint, and when |
 //! | [`precondition`] | which items a decision rests on |
+//! | [`policy_item`] | entries, settings and approvers as they are written, and back |
 //! | [`ballot`] | what a vote is cast with, and why it may not count |
 //! | [`announcement`] | what people and machines are told of a connection, and in what words |
 //! | [`messages`] | what a change has to announce, as facts |
@@ -102,6 +104,7 @@ pub mod other_names;
 pub mod outbox;
 pub mod plan;
 pub mod policy;
+pub mod policy_item;
 pub mod policy_key;
 pub mod precondition;
 pub mod purge;
@@ -117,3 +120,4 @@ pub mod vote;
 pub mod waiting;
 pub mod watch;
 pub mod words;
+pub mod written;

@@ -16,6 +16,9 @@ pub mod settings;
 pub use settings::{OnDeadline, OnUnlisted, OutOfBand, Revoke, ServiceName, ServiceSettings};
 
 pub use crate::scope::Scope;
+use crate::written::{
+    Attribute, Misfit, Mistake, Shape, Typed, Value, attributes, id, typed_choice,
+};
 
 /// Whom an entry is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,47 +65,94 @@ pub struct Entry {
     purge_at: Option<i64>,
 }
 
-/// When an entry holds. An absent condition always holds.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Conditions {
-    /// How many connections one consumer account may have accepted on one endpoint service.
-    pub max_connections: Option<u32>,
-    /// Where the endpoint may be (allow) or is refused (deny).
-    pub regions: Option<BTreeSet<Region>>,
-    /// From this second on the entry counts for nothing.
-    pub expires_at: Option<Timestamp>,
+attributes! {
+    /// When an entry holds. An absent condition always holds.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct Conditions, CONDITIONS {
+        /// How many connections one consumer account may have accepted on one endpoint service.
+        max_connections: u32 {
+            meaning: "allow only: accepted connections that one account may have on one service",
+            shape: Shape::Number { least: 0, most: 1_000_000 },
+        }
+        /// Where the endpoint may be (allow) or is refused (deny).
+        regions: BTreeSet<Region> {
+            meaning: "where the endpoint may be (allow) or is refused (deny); without it, anywhere",
+        }
+        /// From this second on the entry counts for nothing.
+        expires_at: Timestamp {
+            meaning: "from then on the entry counts for nothing; without it, it never expires",
+            shape: Shape::Time { never: "leave expires_at out of an entry that never expires" },
+        }
+    }
 }
 
-/// Who an entry is for and who wrote it; decides nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct About {
-    /// The customer's name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub customer: Option<String>,
-    /// Whom to reach at the customer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contact: Option<String>,
-    /// The ticket or contract that the entry rests on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ticket: Option<String>,
-    /// Why the entry is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// Who wrote it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub created_by: Option<String>,
+attributes! {
+    /// Who an entry is for and who wrote it; decides nothing.
+    #[derive(Debug, Clone, PartialEq, Eq, Default)]
+    pub struct About, ABOUT {
+        /// The customer's name.
+        customer: String {
+            meaning: "for people: the customer's name",
+        }
+        /// Whom to reach at the customer.
+        contact: String {
+            meaning: "for people: whom to reach at the customer",
+        }
+        /// The ticket or contract that the entry rests on.
+        ticket: String {
+            meaning: "for people: the ticket or contract that the entry rests on",
+        }
+        /// Why the entry is there.
+        reason: String {
+            meaning: "for people: why the entry is there",
+        }
+        /// Who wrote it.
+        created_by: String {
+            meaning: "for people: who wrote the entry",
+        }
+    }
 }
+
+/// When DynamoDB may delete an entry; decides nothing.
+pub const PURGE_AT: Attribute = Attribute {
+    name: "purge_at",
+    shape: Shape::Seconds,
+    meaning: "seconds since 1970, later than `expires_at`; DynamoDB may delete the entry after it",
+};
 
 /// An entry that contradicts itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvalidEntry {
     /// A limit on a deny has no meaning.
-    #[error("max_connections is for allow entries only; leave it out of this deny")]
     LimitOnDeny,
     /// An empty list of Regions could be read as all of them or as none.
-    #[error("regions is empty; name at least one Region, or leave it out for all Regions")]
     NoRegions,
 }
+
+impl InvalidEntry {
+    pub(crate) fn mistake(self) -> Mistake {
+        match self {
+            Self::LimitOnDeny => Mistake::conflict(
+                "max_connections",
+                "is for allow entries only",
+                "leave it out of this deny",
+            ),
+            Self::NoRegions => Mistake::conflict(
+                "regions",
+                "is empty",
+                "name at least one Region, or leave it out for all Regions",
+            ),
+        }
+    }
+}
+
+impl fmt::Display for InvalidEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.mistake().fmt(f)
+    }
+}
+
+impl std::error::Error for InvalidEntry {}
 
 impl Entry {
     /// Puts an entry together.
@@ -243,6 +293,31 @@ impl FromStr for Principal {
         }
     }
 }
+
+impl Typed for Principal {
+    const SHAPE: Shape = Shape::Id(
+        "an account (12 digits), an endpoint (vpce-…), an Organizations path (o-…/r-…/ou-…/*), or * for anybody",
+    );
+
+    fn read(value: &Value, shape: &Shape) -> Result<Self, Misfit> {
+        let expected = match value.as_text() {
+            Some(text) if text.starts_with("o-") => OrgPath::EXPECTED.to_owned(),
+            Some(text) if text.starts_with("vpce-svc-") => shape.expected(),
+            Some(text) if text.starts_with("vpce-") => EndpointId::EXPECTED.to_owned(),
+            Some(text) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+                AccountId::EXPECTED.to_owned()
+            }
+            _ => shape.expected(),
+        };
+        id(value, &expected)
+    }
+
+    fn write(&self) -> Value {
+        Value::Text(self.to_string())
+    }
+}
+
+typed_choice!(Effect: &["allow", "deny"]);
 
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,34 +6,25 @@
 //! was allowed is revoked, and one that was denied may connect. So a `purge_at` that is not after
 //! `expires_at` is reported as wrong, and such a deletion is named if it causes a change.
 
+use std::fmt;
+
 use jiff::Timestamp;
 
 use crate::connection::{Connection, Organization};
 use crate::judge::{Usage, Verdict, judge};
-use crate::policy::{Entry, Policy, Rule};
+use crate::policy::{Entry, PURGE_AT, Policy, Rule};
+use crate::written::Mistake;
 
 /// What is wrong with an entry's `purge_at`. The entry is valid nevertheless.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidPurge {
     /// It is before 1970.
-    #[error("purge_at is {0}, which is before 1970; write whole seconds since 1970")]
     Negative(i64),
     /// It is so late that it can only be in milliseconds.
-    #[error(
-        "purge_at is {0}, which is no year of four digits; write seconds since 1970, not milliseconds"
-    )]
     Milliseconds(i64),
     /// The entry does not expire.
-    #[error(
-        "purge_at stands without expires_at, so that DynamoDB ends an entry that does not expire; write \
-         expires_at, and a later purge_at, or leave purge_at out"
-    )]
     WithoutEnd,
     /// It may be deleted before it expires, or at the same moment.
-    #[error(
-        "purge_at ({purge_at:.0}) is not after expires_at ({expires_at:.0}), so that DynamoDB may end the \
-         entry before it expires; write a later purge_at, or leave it out"
-    )]
     NotAfterEnd {
         /// When DynamoDB may delete it.
         purge_at: Timestamp,
@@ -41,6 +32,45 @@ pub enum InvalidPurge {
         expires_at: Timestamp,
     },
 }
+
+impl InvalidPurge {
+    pub(crate) fn mistake(&self) -> Mistake {
+        let (stands, advice) = match self {
+            Self::Negative(seconds) => (
+                format!("is {seconds}, which is before 1970"),
+                "write whole seconds since 1970",
+            ),
+            Self::Milliseconds(seconds) => (
+                format!("is {seconds}, which is no year of four digits"),
+                "write seconds since 1970, not milliseconds",
+            ),
+            Self::WithoutEnd => (
+                "stands without expires_at, so that DynamoDB ends an entry that does not expire"
+                    .to_owned(),
+                "write expires_at, and a later purge_at, or leave purge_at out",
+            ),
+            Self::NotAfterEnd {
+                purge_at,
+                expires_at,
+            } => (
+                format!(
+                    "({purge_at:.0}) is not after expires_at ({expires_at:.0}), so that DynamoDB may end the \
+                     entry before it expires"
+                ),
+                "write a later purge_at, or leave it out",
+            ),
+        };
+        Mistake::conflict(PURGE_AT.name, &stands, advice)
+    }
+}
+
+impl fmt::Display for InvalidPurge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.mistake().fmt(f)
+    }
+}
+
+impl std::error::Error for InvalidPurge {}
 
 /// Checks when DynamoDB may delete an entry.
 ///

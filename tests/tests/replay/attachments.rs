@@ -83,7 +83,7 @@ fn an_invalid_attachment_is_named_with_its_line() {
         ),
         (
             attachment("tgw-attach-1", SERVICE, ""),
-            "\"tgw-attach-1\" is not a transit gateway attachment id".to_owned(),
+            "the attachment tgw-attach-1: attachment_id is \"tgw-attach-1\"; write a transit gateway attachment id".to_owned(),
         ),
         (
             attachment("tgw-attach-0a1b2c3d4", SERVICE, ""),
@@ -95,7 +95,7 @@ fn an_invalid_attachment_is_named_with_its_line() {
         ),
         (
             attachment(TWO, SERVICE, ", state: asleep"),
-            "is in the state \"asleep\"".to_owned(),
+            "state is \"asleep\"; write a state that EC2 has: ".to_owned(),
         ),
         (
             attachment(TWO, SERVICE, &format!(", {twice}")),
@@ -103,7 +103,7 @@ fn an_invalid_attachment_is_named_with_its_line() {
         ),
         (
             attachment(TWO, SERVICE, ", region: eu-west-1"),
-            "unknown field `region`".to_owned(),
+            "region is not a key of an attachment; take it out, or write one of ".to_owned(),
         ),
     ] {
         let run = Replay::of(&world(&line)).json();

@@ -527,22 +527,22 @@ fn invalid_steps_are_refused_with_their_line() {
     };
     let created = new(D, SERVICE, "");
     let cases = [
-        ("{remove: []}".to_owned(), "missing field `after`"),
-        ("{after: 1h, then: []}".to_owned(), "unknown field `then`, expected one of "),
-        ("{after: soon}".to_owned(), "\"soon\" is not a duration such as 90m, 24h or P1DT2H"),
-        ("{after: 90}".to_owned(), "\"90\" is not a duration"),
-        ("{after: -5m}".to_owned(), "\"-5m\" is negative"),
-        ("{after: 1 month}".to_owned(), "\"1 month\" is of no certain length"),
-        ("{after: 101 years}".to_owned(), "\"101 years\" is of no certain length"),
+        ("{remove: []}".to_owned(), "the step: after is missing; write a duration such as 90m, 24h or P1DT2H"),
+        ("{after: 1h, then: []}".to_owned(), "the step: then is not a key of a step; take it out, or write one of remove, "),
+        ("{after: soon}".to_owned(), "the step: after is \"soon\"; write a duration such as 90m, 24h or P1DT2H"),
+        ("{after: 90}".to_owned(), "the step: after is \"90\"; write a duration"),
+        ("{after: -5m}".to_owned(), "the step: after is \"-5m\"; write one that is not negative, since time only moves on"),
+        ("{after: 1 month}".to_owned(), "the step: after is \"1 month\"; write days, since months and years differ in length"),
+        ("{after: 101 years}".to_owned(), "the step: after is \"101 years\"; write days"),
         ("{after: 5300 weeks}".to_owned(), "with this step it all takes more than a hundred years"),
         (
             "{after: 1h, reconciles: 4294967295}".to_owned(),
             "with this step it all takes more than a hundred years",
         ),
-        ("{after: 1h, every: 0s}".to_owned(), "every is 0"),
-        ("{after: 1h, every: -1m}".to_owned(), "\"-1m\" is negative"),
-        ("{after: 1h, reconciles: -1}".to_owned(), ""),
-        ("{after: 1h, reconciles: often}".to_owned(), ""),
+        ("{after: 1h, every: 0s}".to_owned(), "the step: every is \"0s\"; write more, since two runs at the same moment are no schedule"),
+        ("{after: 1h, every: -1m}".to_owned(), "the step: every is \"-1m\"; write one that is not negative"),
+        ("{after: 1h, reconciles: -1}".to_owned(), "the step: reconciles is -1; write a whole number from 0 to "),
+        ("{after: 1h, reconciles: often}".to_owned(), "the step: reconciles is the text \"often\"; write a whole number"),
         // The step before removed it.
         (
             format!("{{after: 1h, {REMOVE_A}}}"),
@@ -554,7 +554,7 @@ fn invalid_steps_are_refused_with_their_line() {
         ),
         (
             "{after: 1h, remove: [{service_id: \"*\", principal: \"222222222222\", effect: allow, reason: x}]}".to_owned(),
-            "unknown field `reason`",
+            "an entry to remove: reason is not a part of an entry's name; take it out, or write one of service_id, principal, effect",
         ),
         (
             "{after: 1h, remove: [{service_id: \"*\", principal: \"222222222222\", effect: allow}], \
@@ -563,7 +563,7 @@ fn invalid_steps_are_refused_with_their_line() {
         ),
         (
             "{after: 1h, entries: [{service_id: \"*\", principal: \"1\", effect: allow}]}".to_owned(),
-            "\"1\" is not an AWS account id",
+            "the entry: principal is \"1\"; write an AWS account id",
         ),
         (
             "{after: 1h, entries: [{service_id: \"*\", principal: \"*\", effect: deny, max_connections: 1}]}".to_owned(),
@@ -571,7 +571,7 @@ fn invalid_steps_are_refused_with_their_line() {
         ),
         (
             "{after: 1h, settings: [{service_id: \"*\", revoke: of}]}".to_owned(),
-            "unknown variant `of`",
+            "the settings of *: revoke is \"of\"; did you mean off? It can be off, report or enforce",
         ),
         (
             "{after: 1h, settings: [{service_id: \"*\"}, {service_id: \"*\"}]}".to_owned(),
@@ -589,7 +589,7 @@ fn invalid_steps_are_refused_with_their_line() {
             format!("{{after: 1h, delete: [{A}, {A}]}}"),
             "the endpoint vpce-0000000000000000a cannot be deleted: the step does something with it already",
         ),
-        ("{after: 1h, delete: [vpce-1]}".to_owned(), "\"vpce-1\" is not a VPC endpoint id"),
+        ("{after: 1h, delete: [vpce-1]}".to_owned(), "the step: delete has \"vpce-1\"; write a VPC endpoint id"),
         (
             format!("{{after: 1h, {}}}", new(A, SERVICE, "")),
             "the endpoint vpce-0000000000000000a stands here twice",
@@ -600,7 +600,7 @@ fn invalid_steps_are_refused_with_their_line() {
         ),
         (
             format!("{{after: 1h, {}}}", new(D, SERVICE, ", state: asleep")),
-            "the connection vpce-0000000000000000d is in the state \"asleep\"",
+            "the connection vpce-0000000000000000d: state is \"asleep\"; write a state that EC2 has: ",
         ),
         // Only later steps may touch what a step deletes; what a step creates, it may touch itself.
         (

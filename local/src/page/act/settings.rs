@@ -44,7 +44,7 @@ async fn put(reader: &Reader, form: &Form) -> Result<(), Complaint> {
             None => item.remove(setting.name),
         };
     }
-    decode_policy_item(item.clone()).map_err(|error| failed(error.to_string()))?;
+    decode_policy_item(&item).map_err(|error| failed(error.to_string()))?;
     if item == key {
         let deleted = delete(reader, &scope.to_string(), "settings").await;
         return deleted.map_err(failed);
@@ -67,7 +67,7 @@ fn value(form: &Form, setting: &Setting) -> Result<Option<AttributeValue>, Compl
     };
     Ok(Some(match setting.kind {
         Kind::Choice(_) => AttributeValue::S(text),
-        Kind::Number => {
+        Kind::Number { .. } => {
             form.parse_as::<u32>(name, "a whole number")?;
             AttributeValue::N(text)
         }

@@ -6,6 +6,7 @@ use gatekeeper_core::approver::{ApproverId, SlackChannelId};
 use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::outbox::OutboxKey;
 use gatekeeper_core::policy::{Rule, Scope};
+use gatekeeper_core::policy_item;
 use gatekeeper_core::policy_key::{self, PolicyKey};
 use gatekeeper_core::precondition::PolicyItemId;
 use gatekeeper_core::token::TokenHash;
@@ -60,11 +61,11 @@ pub(super) const REQUEST: &str = "request";
 const USAGE: &str = "usage";
 /// The partition of the product's own state.
 pub(super) const STATE: &str = "state";
-pub(super) const SETTINGS: &str = "settings";
+const SETTINGS: &str = policy_item::SETTINGS;
 /// The partition of all approvers.
 pub(super) const APPROVERS: &str = policy_key::APPROVERS;
 /// An approver's sort key begins with this.
-pub(super) const APPROVER: &str = "approver#";
+const APPROVER: &str = policy_item::APPROVER;
 const LINK: &str = "link";
 const HELD_EMAIL: &str = "held-email";
 const REFUSED: &str = "refused";

@@ -21,7 +21,6 @@
 mod acknowledgements;
 mod allowances;
 mod allowlist;
-mod approver_item;
 mod approvers;
 mod batch_get;
 mod counted;
@@ -58,8 +57,7 @@ use crate::error::{Error, Step};
 pub use acknowledgements::{decode_acknowledgement_image, encode_acknowledgement};
 pub(crate) use allowances::Allowances;
 pub(crate) use allowlist::{Allowlist, ItemCheck, PathDenies, policy_of};
-pub use allowlist::{decode_policy_item, encode_entry, encode_settings};
-pub use approver_item::encode_approver;
+pub use allowlist::{decode_policy_item, encode_approver, encode_entry, encode_settings};
 pub(crate) use approvers::Approvers;
 pub(crate) use batch_get::Items;
 pub(crate) use db::Db;

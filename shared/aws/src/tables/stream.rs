@@ -6,7 +6,7 @@ use gatekeeper_core::precondition::UnreadablePolicy;
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::decode_policy_item;
+use super::{Item, decode_policy_item};
 
 /// Reads an image of an allowlist item from a record of the table's stream, as strictly as the item
 /// itself is read. A record's `Keys` are read as an item with that key and nothing else.
@@ -18,19 +18,34 @@ use super::decode_policy_item;
 /// # Errors
 /// [`UnreadablePolicy`], which names the item as far as it has a name.
 pub fn decode_image(image: &Value) -> Result<PolicyItem, UnreadablePolicy> {
-    let item = serde_dynamo::Item::deserialize(image).map_err(|error| {
-        let key = |name: &str| {
-            let value = image.get(name).and_then(|value| value.get("S"));
-            value.and_then(Value::as_str).unwrap_or("?")
-        };
-        let stops = PolicyKey::new(key("service_id"), key("rule")).stops();
-        UnreadablePolicy {
-            item: format!("{} / {}", key("service_id"), key("rule")),
-            stops,
-            detail: error.to_string(),
-        }
-    })?;
-    decode_policy_item(item.into())
+    let mut item = Item::new();
+    for (name, value) in image.as_object().into_iter().flatten() {
+        let read = serde_dynamo::AttributeValue::deserialize(value);
+        let read = read.map_err(|error| not_an_attribute(image, name, value, &error))?;
+        item.insert(name.clone(), read.into());
+    }
+    decode_policy_item(&item)
+}
+
+/// Nothing that DynamoDB writes: somebody called the function by hand.
+fn not_an_attribute(
+    image: &Value,
+    name: &str,
+    value: &Value,
+    error: &serde_json::Error,
+) -> UnreadablePolicy {
+    let key = |name: &str| {
+        let value = image.get(name).and_then(|value| value.get("S"));
+        value.and_then(Value::as_str).unwrap_or("?")
+    };
+    let key = PolicyKey::new(key("service_id"), key("rule"));
+    UnreadablePolicy {
+        item: key.to_string(),
+        stops: key.stops(),
+        detail: format!(
+            "{name} is {value}, which is no value as DynamoDB writes it, such as {{\"S\":\"a text\"}}: {error}"
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +58,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tables::{Item, encode_entry, encode_settings};
+    use crate::tables::{encode_entry, encode_settings};
 
     /// An item as DynamoDB writes it into a stream, by the documented names of its types.
     fn image(item: &Item) -> Value {
@@ -130,7 +145,11 @@ mod tests {
         let named = "vpce-svc-0a1b2c3d4e5f60718 / allow#012345678901";
         for (attribute, value, said) in [
             ("max_connections", json!({"N": "two"}), "two"),
-            ("max_connections", json!({"S": "2"}), "Expected num"),
+            (
+                "max_connections",
+                json!({"S": "2"}),
+                "max_connections is the text \"2\"; write the number 2",
+            ),
             ("max_connections", json!(2), "an object with a single key"),
             ("max_connections", json!({"N": 2}), "expected a string"),
             (
@@ -138,12 +157,12 @@ mod tests {
                 json!({"SS": "eu-central-1"}),
                 "expected a sequence",
             ),
-            ("regions", json!({"NS": ["1"]}), "expected a string"),
+            ("regions", json!({"NS": ["1"]}), "regions has the number 1"),
             ("customer", json!({"B": "not base64!"}), "base64"),
             (
                 "customer",
                 json!({"M": {"name": {"S": "Example"}}}),
-                "Expected string",
+                "customer is a map; write one text",
             ),
             ("customer", json!({"S": "a", "N": "1"}), "multiple keys"),
             ("customer", json!({"T": "a"}), "'T'"),
@@ -152,7 +171,7 @@ mod tests {
             (
                 "max_conections",
                 json!({"N": "2"}),
-                "unknown field `max_conections`",
+                "did you mean max_connections?",
             ),
         ] {
             let mut bad = full();

@@ -4,10 +4,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Scope;
 use crate::approver::SlackChannelId;
 use crate::ids::id;
 use crate::ignored_setting::IgnoredSetting;
+use crate::written::{Attributes, Mistake, Reader, Shape, Typed, typed_choice, typed_id};
 
 /// What becomes of a connection that no entry speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -70,6 +70,14 @@ fn is_service_name(text: &str) -> bool {
         && !text.chars().any(char::is_control)
 }
 
+typed_choice! {
+    OnUnlisted: &["review", "reject"],
+    OnDeadline: &["keep", "reject"],
+    Revoke: &["off", "report", "enforce"],
+    OutOfBand: &["record", "alert", "revert"],
+}
+typed_id!(ServiceName: ServiceName::EXPECTED);
+
 /// A setting as people are shown it.
 #[derive(Debug)]
 pub struct Setting {
@@ -77,6 +85,8 @@ pub struct Setting {
     pub name: &'static str,
     /// In words.
     pub label: &'static str,
+    /// As the documents have it.
+    pub meaning: &'static str,
     /// What it can be.
     pub kind: Kind,
     /// What holds where nobody says anything, in words.
@@ -84,16 +94,43 @@ pub struct Setting {
 }
 
 /// What a setting can be.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Kind {
     /// One of these: as in the table, and in words.
     Choice(&'static [(&'static str, &'static str)]),
     /// A whole number.
-    Number,
-    /// What people call a service.
+    Number {
+        /// No less than this.
+        least: i64,
+        /// No more than this.
+        most: i64,
+    },
+    /// What people call a service. It decides nothing.
     Name,
-    /// A Slack channel's id.
+    /// A Slack channel's id. It decides nothing.
     Channel,
+}
+
+/// A number of hours: up to ten years.
+const HOURS: Kind = Kind::Number {
+    least: 0,
+    most: 10 * 366 * 24,
+};
+
+impl Kind {
+    /// Whether an item holds without a setting that makes no sense: what decides nothing must not keep anybody
+    /// waiting.
+    fn is_ignored_if_wrong(self) -> bool {
+        matches!(self, Self::Name | Self::Channel)
+    }
+
+    /// How it is read, where it is read as a type of this shape.
+    const fn shape(self, of_type: Shape) -> Shape {
+        match self {
+            Self::Number { least, most } => Shape::Number { least, most },
+            Self::Choice(_) | Self::Name | Self::Channel => of_type,
+        }
+    }
 }
 
 impl Setting {
@@ -101,39 +138,13 @@ impl Setting {
     #[must_use]
     pub fn in_words<'a>(&self, value: &'a str) -> &'a str {
         match self.kind {
-            Kind::Number | Kind::Name | Kind::Channel => value,
+            Kind::Number { .. } | Kind::Name | Kind::Channel => value,
             Kind::Choice(values) => {
                 let known = values.iter().find(|(name, _)| *name == value);
                 known.map_or(value, |(_, words)| words)
             }
         }
     }
-
-    /// Of a setting that decides nothing, what it must be, if this text is not that. An item holds without
-    /// such a setting; one that decides makes the whole item unreadable.
-    #[must_use]
-    pub fn ignored_unless(&self) -> Option<IgnoredUnless> {
-        match self.kind {
-            Kind::Choice(_) | Kind::Number => None,
-            Kind::Name => Some(IgnoredUnless {
-                expected: ServiceName::EXPECTED,
-                is_valid: |text| text.parse::<ServiceName>().is_ok(),
-            }),
-            Kind::Channel => Some(IgnoredUnless {
-                expected: SlackChannelId::EXPECTED,
-                is_valid: |text| text.parse::<SlackChannelId>().is_ok(),
-            }),
-        }
-    }
-}
-
-/// What a setting that decides nothing must be so that it counts.
-#[derive(Debug)]
-pub struct IgnoredUnless {
-    /// In words.
-    pub expected: &'static str,
-    /// Whether a text is that.
-    pub is_valid: fn(&str) -> bool,
 }
 
 /// When an edit of a setting shows.
@@ -150,6 +161,7 @@ macro_rules! service_settings {
         $(#[$doc:meta])*
         $name:ident: $type:ty {
             label: $label:literal,
+            meaning: $meaning:literal,
             kind: $kind:expr,
             default: $default:literal,
             shows: $shows:ident,
@@ -168,29 +180,52 @@ macro_rules! service_settings {
             pub ignored: Vec<IgnoredSetting>,
         }
 
-        /// Settings as an item of the allowlist table and a world file have them.
-        #[derive(Debug, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct WrittenSettings {
-            service_id: Scope,
-            $($name: Option<$type>,)*
-        }
-
         /// All of them, in the order in which people are shown them.
         pub const SETTINGS: &[Setting] = &[$(
-            Setting { name: stringify!($name), label: $label, kind: $kind, default: $default },
+            Setting {
+                name: stringify!($name),
+                label: $label,
+                meaning: $meaning,
+                kind: $kind,
+                default: $default,
+            },
         )*];
 
-        impl WrittenSettings {
-            /// Whose settings these are, and what they say.
-            #[must_use]
-            pub fn into_parts(self) -> (Scope, ServiceSettings) {
-                let settings = ServiceSettings { $($name: self.$name,)* ignored: Vec::new() };
-                (self.service_id, settings)
-            }
-        }
-
         impl ServiceSettings {
+            /// Reads settings. Answers beside them what is wrong with those that decide nothing.
+            pub(crate) fn read(reader: &mut Reader<'_>) -> (Self, Vec<(&'static str, Mistake)>) {
+                let mut ignored = Vec::new();
+                let settings = Self {
+                    $($name: {
+                        let name = stringify!($name);
+                        let shape = $kind.shape(<$type as Typed>::SHAPE);
+                        match reader.attempt(name, &shape) {
+                            Some(Ok(read)) => Some(read),
+                            Some(Err(misfit)) => {
+                                let mistake = misfit.of(name);
+                                if $kind.is_ignored_if_wrong() {
+                                    ignored.push((name, mistake));
+                                } else {
+                                    reader.note(mistake);
+                                }
+                                None
+                            }
+                            None => None,
+                        }
+                    },)*
+                    ignored: Vec::new(),
+                };
+                (settings, ignored)
+            }
+
+            pub(crate) fn write(&self, attributes: &mut Attributes) {
+                $(
+                    if let Some(value) = &self.$name {
+                        attributes.insert(stringify!($name).to_owned(), value.write());
+                    }
+                )*
+            }
+
             /// These settings, with what they leave unsaid taken from `fallback`, field by field.
             #[must_use]
             pub fn or(mut self, fallback: ServiceSettings) -> ServiceSettings {
@@ -215,6 +250,7 @@ service_settings! {
     /// What people call the service; decides nothing.
     name: ServiceName {
         label: "What people call it",
+        meaning: "what people call the service",
         kind: Kind::Name,
         default: "its id",
         shows: Later,
@@ -222,6 +258,7 @@ service_settings! {
     /// What becomes of a connection that no entry speaks of.
     on_unlisted: OnUnlisted {
         label: "Whom no entry names",
+        meaning: "a consumer that no entry names is left to people, or is rejected (`reject`)",
         kind: Kind::Choice(&[("review", "is left to people"), ("reject", "is rejected")]),
         default: "is left to people",
         shows: AtOnce,
@@ -229,20 +266,23 @@ service_settings! {
     /// How many approvers must approve a review.
     approvals_required: u32 {
         label: "Approvals that a review needs",
-        kind: Kind::Number,
+        meaning: "how many people must approve a review; one rejection rejects it",
+        kind: Kind::Number { least: 1, most: 100 },
         default: "1",
         shows: AtOnce,
     }
     /// Hours until a review's deadline.
     review_hours: u32 {
         label: "Hours until a review's deadline",
-        kind: Kind::Number,
+        meaning: "how long a review has until its deadline",
+        kind: HOURS,
         default: "none",
         shows: AtOnce,
     }
     /// What becomes of a review at its deadline.
     on_deadline: OnDeadline {
         label: "A review at its deadline",
+        meaning: "with `reject`, a review that nobody answered in time is rejected",
         kind: Kind::Choice(&[("keep", "stays open"), ("reject", "is rejected")]),
         default: "stays open",
         shows: AtOnce,
@@ -250,13 +290,15 @@ service_settings! {
     /// Hours until the first reminder of an open review.
     remind_hours: u32 {
         label: "Hours until people are reminded",
-        kind: Kind::Number,
+        meaning: "people are reminded of a review after so many hours, then at pauses that double, up to a week; 0 means none",
+        kind: HOURS,
         default: "never",
         shows: Later,
     }
     /// Where reviews are shown in Slack; decides nothing.
     slack_channel: SlackChannelId {
         label: "Slack channel",
+        meaning: "where reviews of the service are shown in Slack",
         kind: Kind::Channel,
         default: "the deployment's",
         shows: Later,
@@ -264,6 +306,7 @@ service_settings! {
     /// Whether connections that are no longer allowed are revoked.
     revoke: Revoke {
         label: "What is not allowed any more",
+        meaning: "what happens to a connection that is not allowed any more: nothing, an announcement (`report`), or revocation (`enforce`)",
         kind: Kind::Choice(&[
             ("off", "is left alone"),
             ("report", "is reported"),
@@ -275,20 +318,23 @@ service_settings! {
     /// Hours between the notification that a connection will be revoked and its revocation.
     revoke_grace_hours: u32 {
         label: "Hours between notification and revocation",
-        kind: Kind::Number,
+        meaning: "the time between announcing a revocation and doing it",
+        kind: HOURS,
         default: "24",
         shows: AtOnce,
     }
     /// How many connections one run may revoke at most.
     revoke_at_most: u32 {
         label: "Revoked at most, in one run",
-        kind: Kind::Number,
+        meaning: "how many connections one run revokes at most; if there are more, none is revoked and an alarm says so",
+        kind: Kind::Number { least: 0, most: 1_000_000 },
         default: "5",
         shows: Later,
     }
     /// What follows when somebody decides without Gatekeeper.
     out_of_band: OutOfBand {
         label: "What others accept or reject",
+        meaning: "what somebody else accepts or rejects is recorded (`record`), announced (`alert`), or undone if the policy says otherwise (`revert`)",
         kind: Kind::Choice(&[
             ("record", "is recorded"),
             ("alert", "is recorded and told"),
@@ -302,6 +348,7 @@ service_settings! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::written::Value;
 
     const POLICY: &str = include_str!("../../../../docs/policy.md");
     const SCHEMA: &str = include_str!("../../../../docs/world.schema.json");
@@ -318,7 +365,9 @@ mod tests {
         assert_eq!(known, names);
         for setting in SETTINGS {
             let expected = match setting.kind {
-                Kind::Number => serde_json::json!({ "$ref": "#/$defs/optional_count" }),
+                Kind::Number { least, most } => serde_json::json!({
+                    "type": ["integer", "null"], "minimum": least, "maximum": most
+                }),
                 Kind::Name => serde_json::json!({ "$ref": "#/$defs/service_name" }),
                 Kind::Channel => serde_json::json!({ "$ref": "#/$defs/slack_channel" }),
                 Kind::Choice(values) => {
@@ -331,22 +380,20 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_have_a_row_for_every_setting_with_its_values() {
+    fn the_documents_have_every_setting_in_the_words_of_its_declaration() {
         for setting in SETTINGS {
-            let start = format!("| `{}` | ", setting.name);
-            let row = POLICY.lines().find(|line| line.starts_with(&start));
-            let row = row.unwrap_or_else(|| panic!("docs/policy.md has no row for {start}"));
-            if setting.default.parse::<u32>().is_ok() {
-                assert!(row.contains(setting.default), "{row}");
-            }
-            if let Kind::Choice(values) = setting.kind {
-                for (value, _) in values {
-                    assert!(
-                        row.contains(&format!("`{value}`")),
-                        "`{value}` is missing: {row}"
-                    );
+            let default = match setting.kind {
+                Kind::Choice(values) => {
+                    let is_default = |(_, words): &&(&str, &str)| *words == setting.default;
+                    format!("`{}`", values.iter().find(is_default).unwrap().0)
                 }
-            }
+                _ => setting.default.to_owned(),
+            };
+            let row = format!("| `{}` | {default} | {} |", setting.name, setting.meaning);
+            assert!(
+                POLICY.lines().any(|line| line == row),
+                "docs/policy.md lacks: {row}"
+            );
         }
     }
 
@@ -378,23 +425,47 @@ mod tests {
     fn a_choice_offers_its_default_and_what_the_product_reads() {
         for setting in SETTINGS {
             let values = match setting.kind {
-                Kind::Number => vec![serde_json::json!(3)],
-                Kind::Name => vec![serde_json::json!("Payments API")],
-                Kind::Channel => vec![serde_json::json!("C0123ABCD")],
+                Kind::Number { least, most } => vec![
+                    Value::Number(least.to_string()),
+                    Value::Number(most.to_string()),
+                ],
+                Kind::Name => vec![Value::Text("Payments API".to_owned())],
+                Kind::Channel => vec![Value::Text("C0123ABCD".to_owned())],
                 Kind::Choice(choices) => {
                     assert!(choices.iter().any(|(_, words)| *words == setting.default));
-                    choices
-                        .iter()
-                        .map(|(value, _)| serde_json::json!(value))
-                        .collect()
+                    let texts = choices.iter().map(|(value, _)| (*value).to_owned());
+                    texts.map(Value::Text).collect()
                 }
             };
             for value in values {
-                let written = serde_json::json!({ "service_id": "*", setting.name: value });
-                let read: WrittenSettings = serde_json::from_value(written).unwrap();
-                let (_, settings) = read.into_parts();
-                let again = serde_json::to_value(settings).unwrap();
-                assert_eq!(again, serde_json::json!({ setting.name: value }));
+                let written = Attributes::from([(setting.name.to_owned(), value)]);
+                let mut reader = Reader::new(&written, "settings");
+                let (settings, ignored) = ServiceSettings::read(&mut reader);
+                assert_eq!((reader.finish(), ignored), (Ok(()), Vec::new()));
+                let mut again = Attributes::new();
+                settings.write(&mut again);
+                assert_eq!(again, written);
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_is_read_within_its_bounds_only() {
+        for setting in SETTINGS {
+            let Kind::Number { least, most } = setting.kind else {
+                continue;
+            };
+            for beyond in [least - 1, most + 1] {
+                let value = Value::Number(beyond.to_string());
+                let written = Attributes::from([(setting.name.to_owned(), value)]);
+                let mut reader = Reader::new(&written, "settings");
+                let _ = ServiceSettings::read(&mut reader);
+                let said = crate::written::all(&reader.finish().unwrap_err());
+                let expected = format!(
+                    "{} is the number {beyond}; write a whole number from {least} to {most}",
+                    setting.name
+                );
+                assert_eq!(said, expected);
             }
         }
     }
