@@ -1,10 +1,12 @@
 //! `gatekeeper service`: endpoint services and their settings.
 
 use gatekeeper_aws::tables::{NewItem, StoredItem};
-use gatekeeper_core::policy::settings::{Kind, SETTINGS, Setting, WrittenSettings};
+use gatekeeper_core::policy::settings::{Kind, SETTINGS};
 use gatekeeper_core::policy::{PolicyItem, Scope, ServiceSettings};
+use gatekeeper_core::policy_item;
+use gatekeeper_core::written::{self, Attributes, Value as Written};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::change::done;
 use super::entries::policy;
@@ -88,15 +90,15 @@ pub(crate) async fn show(
     let scope = services.scope(&args.service)?;
     let own = values(&stored, &scope)?;
     let of_every = match &scope {
-        Scope::Every => Map::new(),
+        Scope::Every => Attributes::new(),
         Scope::Service(_) => values(&stored, &Scope::Every)?,
     };
-    let shown: Vec<SettingShown> = SETTINGS
+    let settings: Vec<SettingShown> = SETTINGS
         .iter()
         .map(|setting| {
             let (value, from) = match (own.get(setting.name), of_every.get(setting.name)) {
-                (Some(value), _) => (Some(value.clone()), scope.to_string()),
-                (None, Some(value)) => (Some(value.clone()), "*".to_owned()),
+                (Some(value), _) => (Some(as_json(value)), scope.to_string()),
+                (None, Some(value)) => (Some(as_json(value)), "*".to_owned()),
                 (None, None) => (None, "default".to_owned()),
             };
             SettingShown {
@@ -108,14 +110,14 @@ pub(crate) async fn show(
         })
         .collect();
     if terminal.is_json() {
-        return terminal.json(&shown);
+        return terminal.json(&settings);
     }
     terminal.note(format!("Settings of {}:", services.shown(&scope)))?;
     let mut rows = Rows::new(["SETTING", "VALUE", "FROM"]);
-    for one in shown {
+    for one in settings {
         rows.push([
             one.name.to_owned(),
-            one.value.as_ref().map_or(one.default.to_owned(), in_words),
+            one.value.as_ref().map_or(one.default.to_owned(), shown),
             match one.from.as_str() {
                 "default" => "default".to_owned(),
                 "*" => "every service".to_owned(),
@@ -138,12 +140,18 @@ pub(crate) async fn set(
     let before = values(&stored, &scope)?;
     let mut after = before.clone();
     for text in &args.settings {
-        let (setting, value) = parsed(text)?;
+        let (name, value) = parsed(text)?;
         match value {
-            Some(value) => drop(after.insert(setting.name.to_owned(), value)),
-            None => drop(after.remove(setting.name)),
+            Some(value) => drop(after.insert(name.to_owned(), value)),
+            None if after.remove(name).is_none() => {
+                // An unknown name is to be refused, and not passed over.
+                let unset = [(name.to_owned(), Written::Null)].into();
+                typed(&scope, &unset)?;
+            }
+            None => {}
         }
     }
+    let new = typed(&scope, &after)?;
     if before == after {
         terminal.note("Nothing to do: the settings are like this.")?;
         return Ok(());
@@ -152,7 +160,7 @@ pub(crate) async fn set(
     for setting in SETTINGS {
         let (old, new) = (before.get(setting.name), after.get(setting.name));
         if old != new {
-            let shown = |value: Option<&Value>| value.map_or("unset".to_owned(), in_words);
+            let shown = |value: Option<&Written>| value.map_or("unset".to_owned(), in_words);
             terminal.note(format!(
                 "  {}: {} → {}",
                 setting.name,
@@ -161,7 +169,6 @@ pub(crate) async fn set(
             ))?;
         }
     }
-    let new = typed(&scope, after.clone())?;
     let change = Change {
         replaces: Some((scope.to_string(), RULE.to_owned())),
         by: (!after.is_empty()).then(|| PolicyItem::Settings(scope.clone(), new.clone())),
@@ -188,73 +195,63 @@ fn find<'a>(stored: &'a [StoredItem], scope: &Scope) -> Option<&'a StoredItem> {
 }
 
 /// The settings of a scope as its item has them.
-fn values(stored: &[StoredItem], scope: &Scope) -> Result<Map<String, Value>, CliError> {
+fn values(stored: &[StoredItem], scope: &Scope) -> Result<Attributes, CliError> {
     let Some(item) = find(stored, scope) else {
-        return Ok(Map::new());
+        return Ok(Attributes::new());
     };
-    let settings = match &item.read {
-        Ok(PolicyItem::Settings(_, settings)) => settings,
-        Ok(_) => return Ok(Map::new()),
-        Err(unreadable) => {
-            return Err(CliError::new(unreadable.to_string())
-                .next("Correct the item first: nobody can tell what it means."));
-        }
-    };
-    match serde_json::to_value(settings) {
-        Ok(Value::Object(values)) => Ok(values),
-        _ => Ok(Map::new()),
+    match &item.read {
+        Ok(settings) => Ok(policy_item::write(settings)),
+        Err(unreadable) => Err(CliError::new(unreadable.to_string())
+            .next("Correct the item first: nobody can tell what it means.")),
     }
 }
 
-/// A setting and the value that `NAME=VALUE` gives it; `None` removes it.
-fn parsed(text: &str) -> Result<(&'static Setting, Option<Value>), CliError> {
+/// A setting's name and the value that `NAME=VALUE` gives it; `None` removes it.
+fn parsed(text: &str) -> Result<(&str, Option<Written>), CliError> {
     let (name, value) = text.split_once('=').ok_or_else(|| {
         CliError::usage(format!("{text:?} is not SETTING=VALUE"))
             .next("To remove a setting, write its name and `=`.")
     })?;
-    let setting = SETTINGS.iter().find(|setting| setting.name == name);
-    let setting = setting.ok_or_else(|| {
-        let names: Vec<&str> = SETTINGS.iter().map(|setting| setting.name).collect();
-        let distance = |known: &&&str| strsim::damerau_levenshtein(name, known);
-        let near = names.iter().min_by_key(distance);
-        let near = near.filter(|known| strsim::damerau_levenshtein(name, known) <= 3);
-        CliError::usage(format!("there is no setting {name:?}")).next(match near {
-            Some(near) => format!("Did you mean {near}?"),
-            None => format!("The settings are {}.", names.join(", ")),
-        })
-    })?;
-    if value.is_empty() {
-        return Ok((setting, None));
+    let is_number = SETTINGS
+        .iter()
+        .any(|setting| setting.name == name && matches!(setting.kind, Kind::Number { .. }));
+    let is_digits = value.bytes().all(|c| c.is_ascii_digit());
+    Ok((
+        name,
+        match value {
+            "" => None,
+            number if is_number && is_digits => Some(Written::Number(number.to_owned())),
+            text => Some(Written::Text(text.to_owned())),
+        },
+    ))
+}
+
+/// The settings that were written, read as a file's are.
+fn typed(scope: &Scope, values: &Attributes) -> Result<ServiceSettings, CliError> {
+    let mut item = values.clone();
+    item.insert("service_id".to_owned(), Written::Text(scope.to_string()));
+    match policy_item::read_settings(&item) {
+        Ok((_, settings)) => Ok(settings),
+        Err(mistakes) => Err(CliError::usage(written::all(&mistakes))),
     }
-    let wrong = |expected: String| {
-        Err(CliError::usage(format!("{name} is {value:?}")).next(format!("Write {expected}.")))
-    };
-    let value = match setting.kind {
-        Kind::Number => match value.parse::<u32>() {
-            Ok(number) => Value::from(number),
-            Err(_) => return wrong("a whole number".to_owned()),
-        },
-        Kind::Choice(choices) if !choices.iter().any(|(name, _)| *name == value) => {
-            let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-            return wrong(format!("one of {}", names.join(", ")));
-        }
-        Kind::Choice(_) => Value::from(value),
-        Kind::Name | Kind::Channel => match setting.ignored_unless() {
-            Some(unless) if !(unless.is_valid)(value) => return wrong(unless.expected.to_owned()),
-            _ => Value::from(value),
-        },
-    };
-    Ok((setting, Some(value)))
 }
 
-fn typed(scope: &Scope, mut values: Map<String, Value>) -> Result<ServiceSettings, CliError> {
-    values.insert("service_id".to_owned(), Value::from(scope.to_string()));
-    let written: WrittenSettings = serde_json::from_value(Value::Object(values))
-        .map_err(|error| CliError::usage(format!("the settings cannot be understood: {error}")))?;
-    Ok(written.into_parts().1)
+fn in_words(value: &Written) -> String {
+    match value {
+        Written::Text(text) | Written::Number(text) | Written::Plain(text) => text.clone(),
+        other => other.in_words(),
+    }
 }
 
-fn in_words(value: &Value) -> String {
+fn as_json(value: &Written) -> Value {
+    match value {
+        Written::Number(number) => number.parse::<i64>().map_or(Value::Null, Value::from),
+        other => Value::from(in_words(other)),
+    }
+}
+
+/// A value of JSON in a column.
+fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),

@@ -468,17 +468,17 @@ async fn an_error_says_what_is_wrong_and_what_to_type_next() {
         (
             &["service", "set", "pay", "aprovals_required=2"],
             2,
-            "error: there is no setting \"aprovals_required\"\n  Did you mean approvals_required?\n",
+            "error: aprovals_required is not a setting; did you mean approvals_required?\n",
         ),
         (
             &["service", "set", "pay", "revoke=yes"],
             2,
-            "error: revoke is \"yes\"\n  Write one of off, report, enforce.\n",
+            "error: revoke is \"yes\"; write \"off\", \"report\" or \"enforce\"\n",
         ),
         (
             &["service", "set", "pay", "approvals_required=two"],
             2,
-            "error: approvals_required is \"two\"\n  Write a whole number.\n",
+            "error: approvals_required is the text \"two\"; write a whole number from 1 to 100\n",
         ),
         (
             &["service", "set", "pay", "revoke"],

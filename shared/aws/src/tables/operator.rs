@@ -14,13 +14,13 @@ use gatekeeper_core::approver::Approver;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::settings::SETTINGS;
 use gatekeeper_core::policy::{Entry, PolicyItem, Scope, ServiceSettings};
+use gatekeeper_core::policy_item::{approver_attributes, entry_attributes};
 use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Request, Transition};
 use jiff::Timestamp;
 
-use super::allowlist::{decode_policy_item, encode_entry, encode_settings};
-use super::approver_item::encode_approver;
+use super::allowlist::{decode_policy_item, encode_approver, encode_entry, encode_settings};
 use super::item::{Item, text};
 use super::requests::{decode_history, decode_request};
 use super::{Db, Unencodable, managed_key};
@@ -299,7 +299,7 @@ impl StoredItem {
         let key = |name: &str| Some(item.get(name)?.as_s().ok()?.clone());
         Some(Self {
             key: PolicyKey::new(key("service_id")?, key("rule")?),
-            read: decode_policy_item(item.clone()),
+            read: decode_policy_item(&item),
             item,
         })
     }
@@ -362,20 +362,9 @@ impl Condition {
 
 /// The attributes that the product reads, besides an item's key.
 fn known_attributes() -> impl Iterator<Item = &'static str> {
-    const ENTRY: [&str; 9] = [
-        "max_connections",
-        "regions",
-        "expires_at",
-        "customer",
-        "contact",
-        "ticket",
-        "reason",
-        "created_by",
-        "purge_at",
-    ];
-    const APPROVER: [&str; 4] = ["slack_user_id", "iam_principal", "services", "own_accounts"];
+    let attributes = entry_attributes().chain(approver_attributes());
     let settings = SETTINGS.iter().map(|setting| setting.name);
-    ENTRY.into_iter().chain(APPROVER).chain(settings)
+    attributes.map(|attribute| attribute.name).chain(settings)
 }
 
 fn written<T, E>(sent: Result<T, SdkError<E>>, call: Call) -> Result<Written, Arc<Error>>
