@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use clap::builder::Str;
 use clap::{Arg, Command, CommandFactory as _};
 use gatekeeper_aws::bootstrap::environment;
 
@@ -111,7 +112,7 @@ fn takes_value(arg: &Arg) -> bool {
 
 fn shown_value(arg: &Arg) -> String {
     let names = arg.get_value_names().unwrap_or_default();
-    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = names.iter().map(Str::as_str).collect();
     match names.is_empty() {
         true => arg.get_id().as_str().to_uppercase(),
         false => names.join(" "),

@@ -185,7 +185,6 @@ mod tests {
             "@SUM(A1)",
             "\t=1",
             "  =1",
-            "\r=1",
             "＝1",
             "\n=cmd|' /C calc'!A0",
         ] {
@@ -196,5 +195,6 @@ mod tests {
             assert_eq!(cell(text), text);
         }
         assert_eq!(cell("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(cell("\r=1"), "\\u{d}=1");
     }
 }

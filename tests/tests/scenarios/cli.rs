@@ -119,6 +119,7 @@ allow   000000000001  Payments API  Example Ltd                  2 connections, 
         "{}",
         narrow.out
     );
+    desk.width = 120;
     assert_eq!(
         desk.done(&["entries", "--expiring", "30d"])
             .await
@@ -243,7 +244,7 @@ async fn an_edit_of_somebody_else_is_not_overwritten() {
         "{service_id: vpce-svc-0a1b2c3d4e5f60718, principal: \"000000000001\", effect: allow, max_connections: 3}",
         "{service_id: vpce-svc-0a1b2c3d4e5f60718, principal: \"000000000001\", effect: allow, max_connections: 2, customer: Example Ltd, expires_at: 2026-12-20T00:00:00Z, ticket: T-1}",
     ] {
-        put_policy(&world, &format!("- {changed}")).await;
+        put_policy(&world, changed).await;
         let written = operator.put(&new, Some(seen)).await.unwrap();
         assert_eq!(
             written,
@@ -414,7 +415,7 @@ async fn an_auditor_gets_each_decision_and_no_formula() {
     let world = started().await;
     put_policy(
         &world,
-        r#"- {service_id: "*", principal: "000000000002", effect: deny, customer: "=1+1", reason: "@SUM(A1)"}"#,
+        r#"{service_id: "*", principal: "000000000002", effect: deny, customer: "=1+1", reason: "@SUM(A1)"}"#,
     )
     .await;
     edited(&world).await;
