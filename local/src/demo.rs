@@ -8,14 +8,22 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::visible::visible;
 use gatekeeper_core::words;
-use local_aws::{Caller, ConnectionEvent, NewConnection, NewEndpoint, State};
+use local_aws::{Caller, ConnectionEvent, NewEndpoint, State};
 
+use crate::kept::{Kept, KeptError};
 use crate::upkeep::{TICK, Upkeep};
 use crate::world::{Options, World, WorldError};
 use crate::world_file::WorldFile;
 
 const WORLD: &str = include_str!("demo.yaml");
 const SERVICE: &str = "vpce-svc-0a1b2c3d4e5f60718";
+/// The accounts that ask in a new world.
+const CONSUMERS: [(&str, &str); 4] = [
+    ("012345678901", "Example GmbH, allowed one connection"),
+    ("666666666666", "denied"),
+    ("222222222222", "unknown"),
+    ("012345678901", "Example GmbH again, over its limit"),
+];
 
 /// What kind of demo it is to be.
 #[derive(Debug, clap::Args)]
@@ -45,13 +53,8 @@ pub enum DemoError {
     #[error("an endpoint could not be created: {0}")]
     Endpoint(String),
     /// What `--data` keeps could not be read or written.
-    #[error("{path}: {detail}", path = .path.display())]
-    Data {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
+    #[error(transparent)]
+    Data(#[from] KeptError),
 }
 
 /// Runs until Ctrl-C.
@@ -66,15 +69,14 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
     options.ec2.throttling = true;
     options.ec2.cloudtrail = true;
     options.slack = true;
+    // Before the tables are opened: a second process must not write into them.
+    let kept = args.data.as_deref().map(Kept::open).transpose()?;
     let world = World::start(options).await?;
     WorldFile::parse(WORLD)?.put_into(&world).await?;
-    let kept = args
-        .data
-        .as_ref()
-        .map(|folder| folder.join("connections.json"));
-    if let Some(path) = &kept {
-        load(&world, path)?;
+    if let Some(kept) = &kept {
+        kept.follow(&world)?;
     }
+    let is_new = kept.as_ref().is_none_or(Kept::is_new);
     world
         .ec2
         .put_notification(
@@ -91,13 +93,12 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
 
     introduce(&world);
     let mut shown = Shown::default();
-    for (account, who) in [
-        ("012345678901", "Example GmbH, allowed one connection"),
-        ("666666666666", "denied"),
-        ("222222222222", "unknown"),
-        ("012345678901", "Example GmbH again, over its limit"),
-    ] {
-        let caller = Caller::new(account, crate::world::REGION);
+    if !is_new {
+        say("\nThe connections of the last run are back; nobody asks anew.");
+        shown.print_changes(&world).await;
+    }
+    for (account, who) in CONSUMERS.iter().filter(|_| is_new) {
+        let caller = Caller::new(*account, crate::world::REGION);
         let endpoint = world
             .ec2
             .create_endpoint(&caller, NewEndpoint::new(SERVICE))
@@ -114,7 +115,7 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
         shown.print_changes(&world).await;
     }
     if args.once {
-        return kept.map_or(Ok(()), |path| save(&world, &path));
+        return Ok(kept.as_ref().map_or(Ok(()), Kept::check)?);
     }
     invite(&world);
     let stopped = tokio::signal::ctrl_c();
@@ -127,9 +128,9 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
         }
         upkeep.tick(&world).await;
         shown.print_changes(&world).await;
-    }
-    if let Some(path) = &kept {
-        save(&world, path)?;
+        if let Some(kept) = &kept {
+            kept.check()?;
+        }
     }
     say("\nstopped");
     Ok(())
@@ -210,67 +211,6 @@ fn decision(request: &Request, state: State) -> String {
         words::status(request.status),
         request.verdict.reason,
     )
-}
-
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Kept {
-    service_id: String,
-    endpoint_id: String,
-    owner: String,
-    region: String,
-    state: String,
-    created_at: jiff::Timestamp,
-}
-
-/// Brings back the connections of the last run: the tables know them.
-fn load(world: &World, path: &std::path::Path) -> Result<(), DemoError> {
-    let data = |detail: String| DemoError::Data {
-        path: path.to_owned(),
-        detail,
-    };
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(data(error.to_string())),
-    };
-    let kept: Vec<Kept> = serde_json::from_str(&text).map_err(|error| data(error.to_string()))?;
-    for connection in kept {
-        let state = State::parse(&connection.state)
-            .ok_or_else(|| data(format!("{:?} is no state of EC2's", connection.state)))?;
-        world
-            .ec2
-            .put_connection(
-                NewConnection::new(connection.service_id, connection.owner)
-                    .endpoint_id(connection.endpoint_id)
-                    .region(connection.region)
-                    .state(state)
-                    .created_at(connection.created_at),
-            )
-            .map_err(|error| data(error.to_string()))?;
-    }
-    Ok(())
-}
-
-fn save(world: &World, path: &std::path::Path) -> Result<(), DemoError> {
-    let kept: Vec<Kept> = world
-        .ec2
-        .connections()
-        .into_iter()
-        .map(|connection| Kept {
-            service_id: connection.service_id,
-            endpoint_id: connection.endpoint_id,
-            owner: connection.owner,
-            region: connection.region,
-            state: connection.state.as_str().to_owned(),
-            created_at: connection.created_at,
-        })
-        .collect();
-    let data = |detail: String| DemoError::Data {
-        path: path.to_owned(),
-        detail,
-    };
-    let text = serde_json::to_string_pretty(&kept).map_err(|error| data(error.to_string()))?;
-    std::fs::write(path, text).map_err(|error| data(error.to_string()))
 }
 
 /// Prints a line. Whoever reads may stop reading; that is no failure.

@@ -25,6 +25,7 @@
 //! | [`upkeep`] | what happens by itself at AWS, tick by tick |
 //! | [`world_file`] | a world as somebody writes it: services, connections, policy |
 //! | [`replay`] | real input through all of it, and out |
+//! | [`kept`] | what `--data` keeps of EC2, as safely as the tables |
 //! | [`demo`] | a small world that runs until it is stopped |
 //!
 //! EC2, SNS and Slack itself are the crate `local-aws`.
@@ -38,6 +39,7 @@ mod error;
 pub mod function;
 pub mod in_process;
 mod instances;
+pub mod kept;
 mod options;
 mod page;
 mod permissions;

@@ -14,7 +14,24 @@ from blocks import OPEN, blocks, commands, functions, options, syntax
 from documents import ROOT
 
 # Commands of bash and of common programs. Their options are not looked up, but the files that they name are.
-OTHERS = {"bash", "cat", "cd", "curl", "echo", "eval", "git", "grep", "head", "pip", "printf", "python", "sed", "tail"}
+# The arguments of gatekeeper are checked by console.py --run, which has the binary.
+OTHERS = {
+    "gatekeeper",
+    "bash",
+    "cat",
+    "cd",
+    "curl",
+    "echo",
+    "eval",
+    "git",
+    "grep",
+    "head",
+    "pip",
+    "printf",
+    "python",
+    "sed",
+    "tail",
+}
 
 
 # The SAM CLI.

@@ -11,6 +11,8 @@
 
 #[path = "replay/attachments.rs"]
 mod attachments;
+#[path = "replay/kept.rs"]
+mod kept;
 #[path = "replay/later.rs"]
 mod later;
 #[path = "replay/mixed.rs"]

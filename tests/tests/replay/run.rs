@@ -233,7 +233,7 @@ impl Run {
 
 /// The binary, built first: `cargo test` alone does not build another package's binary, and an old
 /// one would be tested instead.
-fn binary() -> &'static Path {
+pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let own = std::env::current_exe().unwrap();

@@ -17,7 +17,7 @@ use super::service::{NewService, PermissionType, Service};
 use super::services;
 use super::state::State;
 use super::timeline::Timeline;
-use super::world::Ec2;
+use super::world::{Ec2, OnChange};
 use crate::caller::Caller;
 use crate::control::lock;
 use crate::error::AwsError;
@@ -43,6 +43,12 @@ impl Ec2 {
     /// Where connection notifications go; without a sink they are lost.
     pub fn set_notification_sink(&self, sink: UnboundedSender<ConnectionNotification>) {
         *lock(&self.data().notifications) = Some(sink);
+    }
+
+    /// What to do with all connections when one of them has changed. It runs before the call that changed it is
+    /// answered. It must not use the simulator.
+    pub fn set_on_change(&self, hook: Option<OnChange>) {
+        *lock(&self.data().on_change) = hook;
     }
 
     /// Where the events of [`Ec2Options::cloudtrail`] go: whole EventBridge events, as JSON.
@@ -147,13 +153,7 @@ impl Ec2 {
     /// All connections of endpoints as they are now, by service, then by age. They stay in the list until they are gone,
     /// which is a while after they are deleted. For those of transit gateway attachments, see [`Ec2::attachments`].
     pub fn connections(&self) -> Vec<Connection> {
-        let now = self.now();
-        let store = self.store();
-        let endpoints = store.connected("").flat_map(|id| store.of_service(id, 0));
-        endpoints
-            .filter(|endpoint| endpoint.attachment.is_none())
-            .filter_map(|endpoint| endpoint.connection(now))
-            .collect()
+        self.store().connections(self.now())
     }
 
     /// The state of a connection as it is now.

@@ -39,7 +39,7 @@ pub use options::{Ec2Options, NotificationBody};
 pub use service::{NewService, Service, ServiceKind};
 pub use state::State;
 pub use unsuccessful::Unsuccessful;
-pub use world::{Ec2, Ec2State};
+pub use world::{Ec2, Ec2State, OnChange};
 
 use crate::clock::before;
 use crate::control::lock;

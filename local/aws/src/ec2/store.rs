@@ -3,6 +3,7 @@ use std::ops::Bound;
 
 use jiff::Timestamp;
 
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::notification::Notification;
 use super::service::Service;
@@ -34,6 +35,8 @@ pub(crate) struct Store {
     /// Deleted endpoints and when they are gone.
     graves: VecDeque<(Timestamp, String)>,
     last_number: u64,
+    /// Counts what may have changed an endpoint.
+    changes: u64,
 }
 
 impl Store {
@@ -45,6 +48,7 @@ impl Store {
 
     /// Adds an endpoint; one with the same id is replaced.
     pub(crate) fn insert(&mut self, endpoint: Endpoint) {
+        self.changes += 1;
         self.remove(&endpoint.id);
         let index = self
             .by_service
@@ -61,6 +65,7 @@ impl Store {
     }
 
     pub(crate) fn remove(&mut self, id: &str) {
+        self.changes += 1;
         if let Some(endpoint) = self.endpoints.remove(id) {
             if let Some(index) = self.by_service.get_mut(&endpoint.service_id) {
                 index.remove(&endpoint.number);
@@ -80,7 +85,22 @@ impl Store {
     }
 
     pub(crate) fn endpoint_mut(&mut self, id: &str) -> Option<&mut Endpoint> {
+        self.changes += 1;
         self.endpoints.get_mut(id)
+    }
+
+    /// Goes up whenever an endpoint may have changed.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// All connections of endpoints as of a moment, by service, then by age.
+    pub(crate) fn connections(&self, now: Timestamp) -> Vec<Connection> {
+        let endpoints = self.connected("").flat_map(|id| self.of_service(id, 0));
+        endpoints
+            .filter(|endpoint| endpoint.attachment.is_none())
+            .filter_map(|endpoint| endpoint.connection(now))
+            .collect()
     }
 
     /// The endpoints of a service, from behind a number on.

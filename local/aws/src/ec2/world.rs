@@ -1,8 +1,10 @@
-use std::sync::{Mutex, MutexGuard};
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::connection::Connection;
 use super::errors;
 use super::notification::ConnectionNotification;
 use super::options::Ec2Options;
@@ -46,13 +48,55 @@ pub struct Ec2State {
     pub(crate) buckets: Mutex<Buckets>,
     pub(crate) notifications: Mutex<Option<UnboundedSender<ConnectionNotification>>>,
     pub(crate) events: Mutex<Option<UnboundedSender<Value>>>,
+    pub(crate) on_change: Mutex<Option<OnChange>>,
+}
+
+/// Gets all connections when one of them has changed.
+pub type OnChange = Arc<dyn Fn(&[Connection]) + Send + Sync>;
+
+/// The store while it is locked. When it is let go and an endpoint has changed, the hook gets all connections.
+pub(crate) struct StoreGuard<'a> {
+    store: MutexGuard<'a, Store>,
+    ec2: &'a Ec2,
+    changes: u64,
+}
+
+impl Deref for StoreGuard<'_> {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl DerefMut for StoreGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
+}
+
+impl Drop for StoreGuard<'_> {
+    fn drop(&mut self) {
+        if self.store.changes() == self.changes {
+            return;
+        }
+        let hook = lock(&self.ec2.data().on_change).clone();
+        if let Some(hook) = hook {
+            hook(&self.store.connections(self.ec2.now()));
+        }
+    }
 }
 
 pub(crate) type Request<'a> = Call<'a, Ec2State>;
 
 impl Ec2 {
-    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
-        lock(&self.data().store)
+    pub(crate) fn store(&self) -> StoreGuard<'_> {
+        let store = lock(&self.data().store);
+        StoreGuard {
+            changes: store.changes(),
+            store,
+            ec2: self,
+        }
     }
 
     pub fn options(&self) -> Ec2Options {
