@@ -31,7 +31,7 @@ pub struct Edit {
     /// What is wrong with the item now, most often that it cannot be understood. Somebody must act.
     pub malformed: Option<Malformed>,
     /// What was wrong with the item before this edit corrected or removed it.
-    pub mended: Option<Malformed>,
+    pub corrected: Option<Malformed>,
     /// The item's key, if judging does not read it: decisions have to know of it.
     pub unexpected_key: Option<PolicyKey>,
     /// The entry, if DynamoDB's time to live deleted it.
@@ -116,11 +116,11 @@ type Image = Result<Option<PolicyItem>, Malformed>;
 fn edit_of_acknowledgement(change: &Value, name: Option<&str>) -> Edit {
     let read = |name, expected| side(change, name, expected, decode_acknowledgement_image).err();
     let malformed = read("NewImage", name != Some("REMOVE"));
-    let mended = read("OldImage", name != Some("INSERT"));
+    let corrected = read("OldImage", name != Some("INSERT"));
     // A missing image is the stream's fault, and no edit corrects it.
-    let mended = mended.filter(|wrong| matches!(wrong, Malformed::Acknowledgement { .. }));
+    let corrected = corrected.filter(|wrong| matches!(wrong, Malformed::Acknowledgement { .. }));
     Edit {
-        mended: mended.filter(|_| malformed.is_none()),
+        corrected: corrected.filter(|_| malformed.is_none()),
         malformed,
         ..Edit::default()
     }
@@ -148,10 +148,10 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
     let (earlier, now) = match (before, after) {
         (Ok(before), Ok(after)) => {
             let malformed = after.as_ref().and_then(Malformed::of);
-            let mended = before.as_ref().and_then(Malformed::of);
+            let corrected = before.as_ref().and_then(Malformed::of);
             return Edit {
                 subject: concerned(before.as_ref(), after.as_ref()),
-                mended: mended.filter(|_| malformed.is_none()),
+                corrected: corrected.filter(|_| malformed.is_none()),
                 malformed,
                 ..Edit::default()
             };
@@ -159,7 +159,7 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
         (before, after) => (before.err(), after.err()),
     };
     // A missing image is the stream's fault, and no edit corrects it.
-    let (mended, missing) = match earlier {
+    let (corrected, missing) = match earlier {
         Some(Malformed::Item { .. }) if now.is_none() => (earlier, None),
         other => (None, other),
     };
@@ -170,7 +170,7 @@ fn edit(change: &Value, before: Image, after: Image) -> Edit {
             .map(subject_of)
             .or_else(|| subject_of_key(&policy_key(change)?)),
         malformed: now.or(missing),
-        mended,
+        corrected,
         ..Edit::default()
     }
 }

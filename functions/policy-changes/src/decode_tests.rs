@@ -241,7 +241,7 @@ fn an_entry_that_may_be_deleted_before_it_ends_is_reported_and_holds() {
         for record in [removed(item.clone()), modified(item.clone(), allow(1))] {
             let edit = edit_of(&record);
             assert_eq!(edit.malformed, None, "{record}");
-            assert_eq!(edit.mended.is_some(), expected.is_some(), "{record}");
+            assert_eq!(edit.corrected.is_some(), expected.is_some(), "{record}");
         }
     }
     // A malformed number is reported and stops what it concerns, like every wrong type.
@@ -289,7 +289,7 @@ fn an_item_that_cannot_be_understood_is_reported_and_the_others_are_looked_at() 
         without(modified(allow(1), allow(2)), "OldImage"),
         "NewImage",
     );
-    for (record, subject, malformed, mended) in [
+    for (record, subject, malformed, corrected) in [
         // The other side names whom the edit concerned.
         (modified(allow(1), misspelt()), Some(consumer()), why, None),
         (modified(misspelt(), allow(1)), Some(consumer()), None, why),
@@ -355,7 +355,7 @@ fn an_item_that_cannot_be_understood_is_reported_and_the_others_are_looked_at() 
     ] {
         let edit = edit_of(&record);
         assert_eq!(edit.subject, subject, "{record}");
-        for (said, expected) in [(edit.malformed, malformed), (edit.mended, mended)] {
+        for (said, expected) in [(edit.malformed, malformed), (edit.corrected, corrected)] {
             let said = said.map(|said| said.to_string());
             assert_eq!(said.is_some(), expected.is_some(), "{record}: {said:?}");
             if let (Some(said), Some(expected)) = (said, expected) {
@@ -558,7 +558,7 @@ fn survives(payload: &Value) -> Result<(), TestCaseError> {
     prop_assert_eq!(records.len(), payload["Records"].as_array().unwrap().len());
     for record in &records {
         let edit = &record.edit;
-        for malformed in [&edit.malformed, &edit.mended].into_iter().flatten() {
+        for malformed in [&edit.malformed, &edit.corrected].into_iter().flatten() {
             prop_assert!(malformed.to_string().len() < 2000, "{}", malformed);
         }
     }
@@ -696,7 +696,7 @@ fn an_acknowledgement_concerns_nobody_and_an_invalid_one_is_reported() {
             "{rule}"
         );
         let taken_away = edit_of(&removed(spoiled));
-        assert_eq!(taken_away.mended, Some(malformed), "{rule}");
+        assert_eq!(taken_away.corrected, Some(malformed), "{rule}");
         assert_eq!(
             (taken_away.subject, taken_away.malformed),
             (None, None),

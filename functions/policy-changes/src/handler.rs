@@ -94,10 +94,10 @@ impl Handler {
             self.gatekeeper
                 .metrics()
                 .put(Metric::MalformedPolicyEdits, 1.0, &stops);
-        } else if let Some(mended) = &edit.mended {
+        } else if let Some(corrected) = &edit.corrected {
             tracing::info!(
                 sequence_number,
-                error = chain(mended),
+                error = chain(corrected),
                 "an allowlist item that was wrong was put right or removed"
             );
         } else if edit.subject.is_none() {

@@ -147,12 +147,12 @@ async fn an_item_that_cannot_be_understood_is_logged_once_with_its_name() {
     // asked.
     let _second = Dispatch::new(tracing_subscriber::registry());
     let logging = tracing::subscriber::set_default(subscriber);
-    let mut mended = inserted("2", "deny", ("note", "x"));
-    mended["eventName"] = json!("REMOVE");
-    mended["dynamodb"]["OldImage"] = mended["dynamodb"]["NewImage"].take();
+    let mut corrected = inserted("2", "deny", ("note", "x"));
+    corrected["eventName"] = json!("REMOVE");
+    corrected["dynamodb"]["OldImage"] = corrected["dynamodb"]["NewImage"].take();
     let payload = json!({"Records": [
         inserted("1", "allow", ("customer", "Example Ltd")),
-        mended,
+        corrected,
     ]});
     handler.handle(&payload, deadline).await.unwrap();
     drop(logging);

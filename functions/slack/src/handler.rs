@@ -1,4 +1,4 @@
-//! An invocation in, messages in Slack, an answer out.
+//! An invocation in, messages in Slack, an response out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,9 +35,9 @@ pub struct Handler {
     metrics: Metrics,
 }
 
-/// What became of an invocation.
+/// The response to an invocation.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct BatchResponse {
     /// Records to hand over again, by their place in the batch, and why.
     pub failed: Vec<(usize, Arc<Failure>)>,
     /// Records that make no sense and never will, by their place in the batch. They do not come again.
@@ -83,19 +83,19 @@ impl Handler {
         }
     }
 
-    /// Handles one invocation. Whatever the payload is, there is an answer.
-    pub async fn handle(&self, payload: Value, deadline: Deadline) -> Answer {
+    /// Handles one invocation. Whatever the payload is, there is an response.
+    pub async fn handle(&self, payload: Value, deadline: Deadline) -> BatchResponse {
         let records = match decode(payload) {
             Ok(records) => records,
             Err(malformed) => {
                 self.give_up(None, &malformed);
-                return Answer {
+                return BatchResponse {
                     given_up: vec![(0, malformed)],
-                    ..Answer::default()
+                    ..BatchResponse::default()
                 };
             }
         };
-        let mut answer = Answer::default();
+        let mut response = BatchResponse::default();
         // Whatever is told of one connection is done at once: its messages show what holds now.
         let mut of_endpoints: BTreeMap<EndpointId, Vec<(usize, Announcement)>> = BTreeMap::new();
         let mut alarms = Vec::new();
@@ -109,29 +109,29 @@ impl Handler {
                 Ok(News::Reach) => {}
                 Err(malformed) => {
                     self.give_up(id.as_deref(), &malformed);
-                    answer.given_up.push((index, malformed));
+                    response.given_up.push((index, malformed));
                 }
             }
-            answer.ids.push(id);
+            response.ids.push(id);
         }
         let mut hopeless: Option<Arc<Failure>> = None;
         let mut announced = BTreeSet::new();
         for (endpoint, announcements) in &of_endpoints {
-            let (indices, told_of): (Vec<usize>, Vec<&Announcement>) = announcements
+            let (indices, announced): (Vec<usize>, Vec<&Announcement>) = announcements
                 .iter()
                 .map(|(index, announcement)| (*index, announcement))
                 .unzip();
             let done = match &hopeless {
                 Some(failure) => Err(Arc::clone(failure)),
                 None => {
-                    let done = self.prompts.tell_of(endpoint, &told_of, deadline).await;
+                    let done = self.prompts.post(endpoint, &announced, deadline).await;
                     done.map_err(Arc::new)
                 }
             };
             if let Err(failure) = done {
                 self.note(&failure, &mut hopeless, &mut announced);
                 let failed = indices.into_iter().map(|index| (index, failure.clone()));
-                answer.failed.extend(failed);
+                response.failed.extend(failed);
             }
         }
         for (index, alarm) in &alarms {
@@ -144,10 +144,10 @@ impl Handler {
             };
             if let Err(failure) = done {
                 self.note(&failure, &mut hopeless, &mut announced);
-                answer.failed.push((*index, failure));
+                response.failed.push((*index, failure));
             }
         }
-        answer
+        response
     }
 
     /// Notes a failure: logged once in an invocation, however many records it concerns.
@@ -197,8 +197,8 @@ impl Handler {
     }
 }
 
-impl Answer {
-    /// The answer as Lambda takes it: the records to hand over again.
+impl BatchResponse {
+    /// The response as Lambda takes it: the records to hand over again.
     ///
     /// # Errors
     /// The failure of a record that cannot be named: then only all of them can be tried again.

@@ -107,7 +107,7 @@ impl Prompts {
 
     /// Brings the messages of an endpoint's reviews up to date, and tells what is told once, in the
     /// order in which it happened.
-    pub(crate) async fn tell_of(
+    pub(crate) async fn post(
         &self,
         endpoint: &EndpointId,
         announcements: &[&Announcement],
@@ -131,7 +131,7 @@ impl Prompts {
             (None, _) => once.into_iter().for_each(not_shown),
             (Some(_), None) => {}
             (Some(request), Some(channel)) => {
-                self.tell_all_once(once, request, channel, deadline).await?;
+                self.post_all_once(once, request, channel, deadline).await?;
             }
         }
         match waits {
@@ -141,7 +141,7 @@ impl Prompts {
     }
 
     /// Tells what is told once of a connection and so by the tables, in the order in which it happened.
-    async fn tell_all_once(
+    async fn post_all_once(
         &self,
         once: Vec<&Announcement>,
         request: &Request,
@@ -158,7 +158,7 @@ impl Prompts {
         }
         shown.sort_by(|one, other| (one.at, &one.id).cmp(&(other.at, &other.id)));
         for announcement in &shown {
-            self.tell_once_of(announcement, request, channel, deadline)
+            self.post_once_of(announcement, request, channel, deadline)
                 .await?;
         }
         Ok(())
@@ -183,7 +183,7 @@ impl Prompts {
         match self.channel_of(&alarm.service_id).await? {
             Some(channel) => {
                 let message = render::alarm(&alarm);
-                self.tell_once(&alarm.id, &channel, None, &message, deadline)
+                self.post_once(&alarm.id, &channel, None, &message, deadline)
                     .await
             }
             None => Ok(()),
@@ -191,7 +191,7 @@ impl Prompts {
     }
 
     /// Shows what is told once of a connection, as the tables have it.
-    async fn tell_once_of(
+    async fn post_once_of(
         &self,
         announcement: &Announcement,
         now: &Request,
@@ -205,7 +205,7 @@ impl Prompts {
             return Ok(());
         }
         let message = render::notice(announcement, Some(now));
-        self.tell_once(&announcement.id, channel, None, &message, deadline)
+        self.post_once(&announcement.id, channel, None, &message, deadline)
             .await
     }
 
@@ -231,7 +231,7 @@ impl Prompts {
         };
         let thread = ts.parse()?;
         let message = render::reminder(request);
-        self.tell_once(&announcement.id, channel, Some(&thread), &message, deadline)
+        self.post_once(&announcement.id, channel, Some(&thread), &message, deadline)
             .await
     }
 
@@ -356,7 +356,7 @@ impl Prompts {
     }
 
     /// Posts something under an id, unless it is there.
-    pub(crate) async fn tell_once(
+    pub(crate) async fn post_once(
         &self,
         id: &str,
         channel: &SlackChannelId,
@@ -372,14 +372,14 @@ impl Prompts {
             is_over: true,
         };
         loop {
-            match self.try_to_tell_once(id, channel, &draft, deadline).await {
+            match self.try_to_post_once(id, channel, &draft, deadline).await {
                 Err(failure) if failure.passes_soon() => self.pause(failure, deadline).await?,
                 done => return done,
             }
         }
     }
 
-    async fn try_to_tell_once(
+    async fn try_to_post_once(
         &self,
         id: &str,
         channel: &SlackChannelId,
@@ -477,7 +477,7 @@ impl Prompts {
                 // A reply to a message that was deleted would be seen by nobody.
                 let is_gone = is_refused_with(&failure, "message_not_found");
                 return self
-                    .tell_otherwise(prompt, (&ts, is_gone), draft, rendered, deadline)
+                    .post_correction(prompt, (&ts, is_gone), draft, rendered, deadline)
                     .await;
             }
         }
@@ -488,7 +488,7 @@ impl Prompts {
 
     /// Tells people what a message should show that cannot be changed: in its thread, or, if it is gone
     /// or takes no replies, anew.
-    async fn tell_otherwise(
+    async fn post_correction(
         &self,
         prompt: &mut Posting,
         (ts, is_gone): (&MessageTs, bool),
@@ -499,7 +499,7 @@ impl Prompts {
         if !is_gone {
             let id = format!("{} {ts}.{}", draft.mark, draft.shown);
             let channel = prompt.channel.clone();
-            let announcement = self.tell_once(&id, &channel, Some(ts), &rendered.plain, deadline);
+            let announcement = self.post_once(&id, &channel, Some(ts), &rendered.plain, deadline);
             match Box::pin(announcement).await {
                 Err(failure) if is_about_the_message(&failure) => {}
                 done => {

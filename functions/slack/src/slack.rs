@@ -71,7 +71,7 @@ impl Slack {
 
     /// Makes a call. A token that Slack does not take is read once more, since it may have been
     /// replaced: Slack did nothing then.
-    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Answer, Failure> {
+    pub(crate) async fn call<C: Call>(&self, call: &C) -> Result<C::Response, Failure> {
         let token: BotToken = self.secrets.get().await?.bot_token.parse()?;
         let refused = match self.try_to_call(&token, call).await {
             Err(error) if is_about_the_token(&error) => error,
@@ -88,7 +88,7 @@ impl Slack {
         &self,
         token: &BotToken,
         call: &C,
-    ) -> Result<C::Answer, SlackError> {
+    ) -> Result<C::Response, SlackError> {
         let until = Deadline::after(&self.clock, CALL);
         let time_out = async {
             self.clock.until_done(until.0, pending::<()>()).await;

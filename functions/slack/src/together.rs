@@ -153,7 +153,7 @@ impl Prompts {
         };
         let hour = announcement.at.as_second().div_euclid(REMINDERS);
         let id = format!("{} reminder {hour}", mark_of(&shown));
-        self.tell_once(&id, &own.channel, Some(&ts.parse()?), &message, deadline)
+        self.post_once(&id, &own.channel, Some(&ts.parse()?), &message, deadline)
             .await
     }
 

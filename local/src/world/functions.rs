@@ -140,17 +140,17 @@ impl World {
         let handler = AnnouncementsHandler::new(Arc::clone(&self.announcements));
         // What fails is logged there, and tried again by the next one.
         let _ = handler.handle(&Value::Null, deadline).boxed().await;
-        self.tell_what_is_new().await;
+        self.announce_changes().await;
     }
 
     /// The same, without staying for what an address would not take at once.
     pub async fn sweep_once(&self) {
         let deadline = Deadline::after(&self.clock, ANNOUNCEMENTS_TIMEOUT);
         let _ = self.announcements.sweep(deadline).await;
-        self.tell_what_is_new().await;
+        self.announce_changes().await;
     }
 
-    async fn tell_what_is_new(&self) {
+    async fn announce_changes(&self) {
         if let Err(error) = self.announce().await {
             tracing::error!(%error, "the outbox cannot be followed");
         }
@@ -226,7 +226,7 @@ impl World {
                     .into_iter()
                     .map(|m| m.id)
                     .collect();
-                self.tell_what_is_new().await;
+                self.announce_changes().await;
                 return drained;
             };
             self.clock.sleep(self.clock.until(next)).await;
@@ -242,7 +242,7 @@ impl World {
     pub async fn reconcile_within(&self, timeout: Duration) -> Reconciled {
         let deadline = Deadline::after(&self.clock, timeout);
         let done = self.run_reconcile(deadline).await;
-        self.tell_what_is_new().await;
+        self.announce_changes().await;
         // It runs every minute, and so at least once between two runs of reconcile.
         self.sweep().await;
         done

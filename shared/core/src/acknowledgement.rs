@@ -29,7 +29,7 @@ use crate::words;
 /// The partition of all acknowledgements.
 pub const ACKNOWLEDGEMENTS: &str = "acknowledgements";
 
-/// The attributes besides the key, in the order in which they are told.
+/// The attributes besides the key, in the order in which they are shown.
 const ATTRIBUTES: [&str; 4] = ["evidence", "acknowledged_by", "until", "reason"];
 /// So many characters a name or a reason may have.
 const LONGEST_TEXT: usize = 500;
@@ -322,7 +322,7 @@ pub struct Past {
     pub at: Timestamp,
 }
 
-/// An acknowledgement as machines are told of it.
+/// An acknowledgement as programs get it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
     /// Who acknowledged it.

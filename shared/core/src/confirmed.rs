@@ -1,14 +1,14 @@
-//! What of an announcement the tables say too: all that may be shown of it.
+//! The part of an announcement that the tables confirm. Nothing else is shown.
 //!
-//! Whoever may publish to the topic can make a message say anything, under any id. So a message only says
-//! where to look: what is shown, and the id by which it is shown once, are made anew out of the request and
-//! its history.
+//! Anybody who may publish to the topic can write any message under any id. So a message only says where to
+//! look. The text that is shown, and the id by which it is shown once, are made from the request and its
+//! history.
 
 use crate::announcement::{Announcement, AnnouncementKind, announcement_of, note};
 use crate::request::{Actor, Request, Status, Transition};
 
-/// What the request and its history say of what is told; none if they say nothing of the kind, or not any
-/// more.
+/// The announcement as the request and its history have it. `None` if they do not confirm it, or no longer
+/// do.
 #[must_use]
 pub fn confirmed(
     announcement: &Announcement,
@@ -61,7 +61,7 @@ pub fn confirmed(
     };
     let (at, which) = noted?;
     let mut shown = note(request, announcement.kind, at);
-    // The same however often the request was written since.
+    // The id stays the same when the request is written again.
     shown.id = format!(
         "{}#{:08}.{}.{which}",
         request.endpoint_id,
@@ -196,7 +196,7 @@ mod tests {
             forged.id = id.to_owned();
             assert_eq!(confirmed(&forged, &request, &history), None, "{id:?}");
         }
-        // A row of which nobody is told, and one that says something else than the message does.
+        // A row that is not announced, and one that differs from the message.
         assert_eq!(
             confirmed(
                 &sent(&request, AnnouncementKind::Revoked, 1),
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_note_is_shown_once_and_as_long_as_it_is_so() {
-        let told_ids = |request: &Request, kind| {
+        let announced_ids = |request: &Request, kind| {
             let mut ids = Vec::new();
             for (revision, id) in [(3, "x"), (4, "vpce-0123456789abcdef0#00000001.99.anything")] {
                 let mut request = request.clone();
@@ -258,7 +258,7 @@ mod tests {
             (&stays, AnnouncementKind::StaysRejected),
         ];
         for (request, kind) in so {
-            let ids = told_ids(request, kind);
+            let ids = announced_ids(request, kind);
             assert!(ids.iter().all(Option::is_some), "{kind:?}");
             assert_eq!(ids.first(), ids.last(), "{kind:?}");
         }
@@ -277,7 +277,7 @@ mod tests {
             (&review, AnnouncementKind::VoteCast),
         ];
         for (request, kind) in not_so {
-            assert_eq!(told_ids(request, kind), [None, None], "{kind:?}");
+            assert_eq!(announced_ids(request, kind), [None, None], "{kind:?}");
         }
     }
 }

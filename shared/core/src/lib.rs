@@ -41,16 +41,16 @@
 //! | [`precondition`] | which items a decision rests on |
 //! | [`policy_item`] | entries, settings and approvers as they are written, and back |
 //! | [`ballot`] | what a vote is cast with, and why it may not count |
-//! | [`announcement`] | what people and machines are told of a connection, and in what words |
+//! | [`announcement`] | the announcements about a connection, for people and programs |
 //! | [`messages`] | what a change has to announce, as facts |
 //! | [`change`] | a change of a request with all that is written with it |
-//! | [`invitation`] | what one approver is told of a review |
+//! | [`invitation`] | the messages to one approver about a review |
 //! | [`decide`] | what is known of a connection → what is to be done now |
 //! | [`enforcement`] | what EC2 did about a decision → the change that records it |
 //! | [`foretell`] | what would happen under a given policy at a given time |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`left_alone`] | what is remembered of connections that are not decided |
-//! | [`alarm`] | what people and machines are told of a service |
+//! | [`alarm`] | the alarms about a service, for people and programs |
 //! | [`findings`] | what is known to be wrong with a service, and when that is announced |
 //! | [`acknowledged_findings`] | which findings are acknowledged, as they begin, change and end |
 //! | [`confirmed`] | what of an announcement the tables say too |
@@ -58,7 +58,7 @@
 //! | [`grouping`] | which messages about one account go at once, and which go together |
 //! | [`allowance`] | how many e-mails one address takes |
 //! | [`outbox`] | what is left to be sent of a change, and how far it is |
-//! | [`event`] | what everybody is told, as events on a bus |
+//! | [`event`] | announcements and alarms as events on a bus |
 //! | [`waiting`] | the reviews that wait longest, by whose they are |
 //! | [`token`] | the secret in a link to a review |
 //! | [`link`] | which of the requests that a link lists it opens |

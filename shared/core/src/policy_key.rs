@@ -8,7 +8,7 @@
 //! | the key | what follows |
 //! | --- | --- |
 //! | is a deny with one meaning: an account's root ARN, or blanks around | it is read and holds ([`Meaning::Deny`]) |
-//! | begins with `allow#` | it denies nobody and lets nobody in; people are told ([`Meaning::Allow`]) |
+//! | begins with `allow#` | it denies nobody and lets nobody in; people are notified ([`Meaning::Allow`]) |
 //! | is anything else | whoever it may be meant to deny stays undecided until it is corrected ([`Meaning::Unclear`]) |
 
 use std::collections::BTreeSet;

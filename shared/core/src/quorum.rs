@@ -1,26 +1,26 @@
-//! What the votes on a review come to.
+//! The result of the votes on a review.
 //!
-//! One rejection rejects. An approval takes as many different people as the service asks for. A vote
-//! counts as long as whoever cast it may decide the request, and has not taken it back: in one review a
-//! person's vote moves from approved to withdrawn to rejected, and nothing goes back.
+//! One rejection rejects. An approval needs as many different people as the service requires. A vote
+//! counts while its approver may decide the request and has not withdrawn it. In one review, a person's
+//! vote moves from approved to withdrawn to rejected, and never back.
 
 use crate::approver::{Approver, deciders, items_of, people};
 use crate::ids::ApproverId;
 use crate::request::{Enforcement, Request, Status};
 use crate::vote::{Choice, Vote};
 
-/// What came of a decision by votes, when EC2 had been asked.
+/// The effect of a decision by votes, after EC2 was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// EC2 did what was decided.
+    /// EC2 carried it out.
     Done,
     /// EC2 has not answered yet.
     Pending,
-    /// Something else had happened meanwhile: what was decided came to nothing.
+    /// Something else had happened before, so the decision had no effect.
     Overtaken,
 }
 
-/// Reads from where a request stands what came of the decision that had brought it to `decided`.
+/// The effect of the decision that brought a request to `decided`, from its status now.
 #[must_use]
 pub fn effect(decided: Status, now: Status) -> Effect {
     let wanted = decided.pending_enforcement().map(Enforcement::outcome);
@@ -31,12 +31,12 @@ pub fn effect(decided: Status, now: Status) -> Effect {
     }
 }
 
-/// What the votes on a review come to.
+/// The result of the votes on a review.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tally {
-    /// Somebody rejected it; by whom.
+    /// Rejected, by this approver.
     Rejected(Vote),
-    /// Enough people approved it; by whom, in order.
+    /// Approved, by these approvers in order.
     Approved(Vec<Vote>),
     /// More approvals are needed.
     Waiting {
@@ -45,7 +45,7 @@ pub enum Tally {
     },
 }
 
-/// Counts the votes on a review as of now. Votes of those who may not decide it any more are void.
+/// Counts the votes on a review as of now. Votes of approvers who may no longer decide it are void.
 #[must_use]
 pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally {
     let deciders = deciders(approvers, &request.service_id, &request.account_id);
@@ -84,7 +84,7 @@ pub fn tally(request: &Request, approvers: &[Approver], required: u32) -> Tally 
     }
 }
 
-/// Notes on the votes on a review which of them count for nothing.
+/// Marks the votes that do not count.
 pub fn mark_void(request: &mut Request, approvers: &[Approver]) {
     let may: Vec<ApproverId> = deciders(approvers, &request.service_id, &request.account_id)
         .into_iter()
@@ -95,7 +95,7 @@ pub fn mark_void(request: &mut Request, approvers: &[Approver]) {
     }
 }
 
-/// The last word of an approver on a review, under whichever of their names; none if they have not voted.
+/// The last vote of an approver in a review, under any of their names. `None` if they have not voted.
 #[must_use]
 pub fn vote_of<'a>(
     request: &'a Request,
@@ -108,7 +108,7 @@ pub fn vote_of<'a>(
     votes.max_by_key(|vote| (vote.choice, vote.at, vote.approver.clone()))
 }
 
-/// Notes on the approvals of an approver that they have taken them back.
+/// Marks the approvals of an approver as withdrawn.
 pub fn take_back(request: &mut Request, approver: &Approver, approvers: &[Approver]) {
     let items = items_of(approver, approvers);
     for vote in &mut request.votes {
@@ -128,7 +128,7 @@ pub fn reason_of(votes: &[Vote], choice: Choice, required: u32) -> String {
             names.len()
         ),
         Choice::Approve => format!("Approved by {}.", names.join(" and ")),
-        // It decides nothing, and would be said so.
+        // A withdrawal decides nothing, so this text is never shown.
         Choice::Withdraw => format!("Withdrawn by {}.", names.join(" and ")),
         Choice::Reject => format!("Rejected by {}.", names.join(" and ")),
     };

@@ -33,16 +33,18 @@ pub fn rejection(
 ) -> Rejection {
     let by_others = matches!(request.decided_by, Actor::Unknown | Actor::Iam(_));
     let stands = by_others && settings.out_of_band != Some(OutOfBand::Revert);
-    let told_of = request
+    let announced_rule = request
         .stays_rejected
         .as_ref()
         .map(|announced| &announced.allow);
     match (verdict.decision, &verdict.rule) {
         (Decision::Accept, _) if request.may_be_tried_again() && !stands => Rejection::TryAgain,
-        (Decision::Accept, Some(rule)) if told_of != Some(rule) => Rejection::Tell(rule.clone()),
+        (Decision::Accept, Some(rule)) if announced_rule != Some(rule) => {
+            Rejection::Tell(rule.clone())
+        }
         (Decision::Accept, _) => Rejection::Stay,
         // The entry exists, and a limit or a Region is in its way for now.
-        (_, rule) if told_of.is_none() || rule.as_ref() == told_of => Rejection::Stay,
+        (_, rule) if announced_rule.is_none() || rule.as_ref() == announced_rule => Rejection::Stay,
         _ if is_unsure(verdict, organization) => Rejection::Stay,
         _ => Rejection::Forget,
     }

@@ -170,10 +170,10 @@ impl Finding {
             }
             Self::AnnouncementsUnsubscribed => {
                 "No subscription to the topic for announcements but Gatekeeper's own is confirmed: \
-                 nobody is told of decisions and reviews."
+                 nobody is notified of decisions and reviews."
             }
             Self::AlarmsUnsubscribed => {
-                "No subscription to the topic for alarms is confirmed: nobody is told when Gatekeeper \
+                "No subscription to the topic for alarms is confirmed: nobody is notified when Gatekeeper \
                  does not work."
             }
         }
@@ -281,7 +281,7 @@ pub struct Notification {
     pub topic: String,
     pub enabled: bool,
     /// Whether it includes connection requests.
-    pub tells_of_requests: bool,
+    pub reports_requests: bool,
 }
 
 /// Checks a service for all findings that could be looked for. Its notification should go to
@@ -347,7 +347,7 @@ fn evidence_of(notifications: &[Notification]) -> Evidence {
         } else {
             ", disabled"
         };
-        let silent = if notification.tells_of_requests {
+        let silent = if notification.reports_requests {
             ""
         } else {
             ", without Connect"
@@ -369,7 +369,7 @@ fn notification_finding(notifications: &[Notification], topic: Option<&str>) -> 
         Some(Finding::NotificationElsewhere)
     } else if !ours.iter().any(|notification| notification.enabled) {
         Some(Finding::NotificationDisabled)
-    } else if !ours.iter().filter(enabled).any(|n| n.tells_of_requests) {
+    } else if !ours.iter().filter(enabled).any(|n| n.reports_requests) {
         Some(Finding::NotificationIncomplete)
     } else {
         None
@@ -395,11 +395,11 @@ mod tests {
         }
     }
 
-    fn notification(topic: &str, enabled: bool, tells_of_requests: bool) -> Notification {
+    fn notification(topic: &str, enabled: bool, reports_requests: bool) -> Notification {
         Notification {
             topic: topic.to_owned(),
             enabled,
-            tells_of_requests,
+            reports_requests,
         }
     }
 

@@ -1,20 +1,20 @@
-//! What a record comes to, and what a reader answers.
+//! The result for a record, and the answer of a reader.
 
 use std::borrow::Cow;
 
 use gatekeeper_core::hint::Hint;
 use serde_json::Value;
 
-/// What a record comes to.
+/// The result for a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decoded {
     /// Where to look. Never empty.
     Hints(Vec<Hint>),
-    /// An event that was understood and asks nothing of us.
+    /// An event that was understood and needs no action.
     Ignored(Ignored),
 }
 
-/// Why an event asks nothing of us.
+/// Why an event needs no action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ignored {
     /// Our own accept or reject: it is on record already.
@@ -25,7 +25,7 @@ pub enum Ignored {
     OtherService,
     /// An API call that has nothing to do with connections.
     OtherCall,
-    /// What CloudTrail recorded is no call.
+    /// CloudTrail recorded something else than a call.
     NoCall,
     /// An EventBridge event that is neither an API call nor one of ours.
     OtherEvent,
@@ -52,14 +52,14 @@ impl Ignored {
     }
 }
 
-/// What the reader of one event answers.
+/// The answer of the reader of one event.
 pub(super) enum Read<'a> {
     Decoded(Decoded),
     /// The event only carries something else.
     Nested(Nested<'a>),
 }
 
-/// What an event carries.
+/// The event that another event carries.
 pub(super) enum Nested<'a> {
     Records(&'a [Value]),
     Text(&'a str),

@@ -191,7 +191,7 @@ impl Services {
                     .unwrap_or_default()
                     .to_owned(),
                 enabled: state.is_none_or(|state| !says(state.as_str(), "Disabled")),
-                tells_of_requests: one
+                reports_requests: one
                     .connection_events()
                     .iter()
                     .any(|event| says(event, "Connect")),

@@ -1,4 +1,4 @@
-//! What is known of one connection.
+//! The facts about one connection.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -11,68 +11,68 @@ use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use crate::request::Request;
 use crate::review::HeldEmail;
 
-/// What is known of one connection. Whatever is none was not read.
+/// The facts about one connection. `None` means that the fact was not read.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// What EC2 said.
+    /// EC2's answer.
     pub observation: &'a Observation,
-    /// The request as it was read; none if there is none.
+    /// The request, if there is one.
     pub request: Option<&'a Request>,
-    /// The policy as it was read for the connection, or what of it cannot be understood.
+    /// The policy for the connection, or the item that cannot be read.
     pub policy: Option<Result<&'a PolicyRead, &'a UnreadablePolicy>>,
-    /// Where the consumer's account sits in the organization.
+    /// The place of the consumer's account in the organization.
     pub organization: &'a Organization,
     /// The consumer's other connections that count.
     pub usage: Option<UsageRead>,
-    /// Everybody who may decide anything.
+    /// All approvers.
     pub approvers: Option<&'a [Approver]>,
-    /// What is remembered of a review's approval e-mail; none within if it was never held.
+    /// The held state of a review's approval e-mail. The inner `None` means that it was never held.
     pub held: Option<Option<&'a HeldEmail>>,
-    /// Since when the service is looked after; none if no run has looked it through yet. Known wherever the
-    /// policy is.
+    /// Since when the service has been managed. `None` if no run has gone through it yet. It is read
+    /// together with the policy.
     pub managed_since: Option<Timestamp>,
-    /// The run that holds what is connected against the policy; none where nothing is audited.
+    /// The run that compares accepted connections with the policy, if this is one.
     pub audit: Option<AuditRun<'a>>,
-    /// The vote that somebody casts; none where nobody votes.
+    /// The vote, if somebody votes.
     pub ballot: Option<CastBallot<'a>>,
-    /// How the product is set up.
+    /// The configuration.
     pub setup: Setup,
 }
 
-/// The consumer's usage as it was read.
+/// The consumer's usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageRead {
-    /// How many of the consumer's other connections to the service count.
+    /// The number of the consumer's other connections to the service that count.
     pub others: u32,
-    /// Whether what was connected before anybody counted is among them.
+    /// Whether they include the connections from before Gatekeeper counted.
     pub is_counted: bool,
-    /// Whether they were just compared with what EC2 shows.
+    /// Whether they were just compared with EC2's list.
     pub is_compared: bool,
 }
 
-/// A run that holds what is connected against the policy.
+/// A run that compares accepted connections with the policy.
 #[derive(Debug, Clone, Copy)]
 pub struct AuditRun<'a> {
     /// When the run began. It does not revoke what it finds itself.
     pub began: Timestamp,
-    /// An entry of the allowlist that speaks of the service, so that it is not empty; none within if it is
-    /// empty, and none if it was not looked for.
+    /// An entry of the allowlist that names the service, which shows that the allowlist is not empty. The
+    /// outer `None` means that it was not looked for.
     pub entry: Option<Option<&'a PolicyItemId>>,
 }
 
-/// How the product is set up, as far as decisions depend on it.
+/// The configuration that decisions depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setup {
-    /// For how long after a change of ours EC2's descriptions are not held against us.
+    /// For how long after our own change EC2's descriptions may lag behind it.
     pub lag: SignedDuration,
-    /// For how long whoever carries a decision out has it to themselves.
+    /// For how long the handler that carries a decision out has claimed it.
     pub claim: SignedDuration,
-    /// Whether approvers can be sent links.
+    /// Whether approvers get links by e-mail.
     pub asks_by_email: bool,
 }
 
 impl Facts<'_> {
-    /// The usage that a verdict goes by.
+    /// The usage for a verdict.
     pub(super) fn usage(&self) -> Usage {
         Usage {
             others: self.usage.map_or(0, |usage| usage.others),

@@ -1,4 +1,4 @@
-//! Until when an answer holds.
+//! The moments at which an answer may change.
 
 use jiff::Timestamp;
 
@@ -19,14 +19,14 @@ impl Moments {
         }
     }
 
-    /// Notes a moment. What is past changes nothing any more.
+    /// Notes a moment. Past moments are ignored.
     pub(super) fn note(&mut self, at: Option<Timestamp>) {
         if let Some(at) = at.filter(|at| *at > self.now) {
             self.earliest = Some(self.earliest.map_or(at, |earliest| earliest.min(at)));
         }
     }
 
-    /// Notes when the policy says something else of a connection by itself: when an entry expires that
+    /// Notes when the policy's answer about a connection changes by itself: when an entry expires that
     /// matches it, or may match it.
     pub(super) fn note_expiries(&mut self, facts: &Facts<'_>, policy: &PolicyRead) {
         let Some(connection) = &facts.observation.connection else {

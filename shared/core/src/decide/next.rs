@@ -1,4 +1,4 @@
-//! What is to be done about one connection.
+//! The next action for one connection.
 
 use jiff::Timestamp;
 
@@ -8,21 +8,20 @@ use crate::plan;
 use crate::precondition::UnreadablePolicy;
 use crate::request::IllegalTransition;
 
-/// What is to be done, and until when that holds.
+/// The next action, and until when it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Next {
-    /// What is to be done.
     pub action: Action,
-    /// The earliest moment at which the same facts may give another answer; none if they never do.
+    /// The earliest moment at which the same facts may give another answer. `None` if they never do.
     pub holds_until: Option<Timestamp>,
 }
 
-/// What is to be done.
+/// An action for one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Read this, and ask again.
     Need(Need),
-    /// Write this change. Where it claims the request, EC2 is to be asked then.
+    /// Write this change. If it claims the request, ask EC2 then.
     Write(Box<Change>),
     /// Do nothing for now, for this reason.
     Leave(LeaveReason),
@@ -33,14 +32,14 @@ pub enum Action {
 /// A fact that is missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// The policy for the connection, and what is read with it: where the account sits, the usage, and since
-    /// when the service is looked after.
+    /// The policy for the connection, and what is read with it: the place of the account, the usage, and
+    /// since when the service has been managed.
     Policy,
-    /// The consumer's usage, compared with what EC2 shows as connected.
+    /// The consumer's usage, compared with EC2's list.
     Usage,
     /// The approvers.
     Approvers,
-    /// Some entry of the allowlist that speaks of the service.
+    /// An entry of the allowlist that names the service.
     AnyEntry,
     /// Whether the review's approval e-mail was held.
     HeldEmail,
@@ -49,22 +48,22 @@ pub enum Need {
 /// Why a connection is left alone for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LeaveReason {
-    /// What the plan says.
+    /// The plan's reason.
     Plan(plan::LeaveReason),
-    /// An event names somebody, and there is no record yet on which the name could be put.
+    /// An event names somebody, but there is no record yet that could hold the name.
     NameWaits,
-    /// The policy cannot be read whole (safety rule S2).
+    /// An item of the policy cannot be read (safety rule S2).
     Unreadable(UnreadablePolicy),
-    /// It would be revoked, and is not because the allowlist holds no entry for the service (safety rule S2).
+    /// It would be revoked, but the allowlist has no entry for the service (safety rule S2).
     AllowlistEmpty,
-    /// Somebody votes, and the vote does not count.
+    /// The vote does not count.
     Refused(Refusal),
-    /// The change is one that the status machine does not know. Only a bug can cause that.
+    /// The status machine has no such change. Only a bug can cause this.
     Illegal(IllegalTransition),
 }
 
 impl LeaveReason {
-    /// For logs and metrics.
+    /// The name for logs and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! What is to be done about a connection whether or not somebody votes.
+//! The actions that do not depend on a vote.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use super::verdict::claimed;
 use super::{connected, seen, waiting};
 use crate::plan::{self, Plan, Seen, plan};
 
-/// What the plan comes to.
+/// The result of the plan.
 pub(super) fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) -> Action {
     let observation = facts.observation;
     let seen = Seen {
@@ -18,7 +18,7 @@ pub(super) fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) 
     };
     let plan = plan(facts.request, seen, now, facts.setup.lag);
     if let Some(request) = facts.request {
-        // While somebody has it to themselves, and only then, time changes the plan.
+        // Time changes the plan only while a handler has claimed the request.
         moments.note(request.claimed_until);
     }
     match (plan, &observation.connection, facts.request) {
@@ -29,7 +29,7 @@ pub(super) fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) 
             connected::audited(facts, connection, request, now, moments)
         }
         (Plan::Nothing, _, Some(request)) => seen::named(facts, request, now),
-        // Until then the names would be forgotten: the event comes again when the record stands.
+        // The event is delivered again, so that the name is there when the record exists.
         (Plan::Leave(plan::LeaveReason::Claimed | plan::LeaveReason::Lag), _, Some(_))
             if !observation.callers.is_empty() =>
         {
@@ -47,7 +47,7 @@ pub(super) fn unasked(facts: &Facts<'_>, now: Timestamp, moments: &mut Moments) 
         (Plan::Record { to, cause }, _, request) => {
             seen::recorded(facts, request, (to, cause), now, moments)
         }
-        // The plan never asks to judge what EC2 does not list, or to enforce what was not decided.
+        // The plan never judges a connection that EC2 does not list, and never enforces without a decision.
         (Plan::Judge, None, _) | (Plan::Enforce, _, None) => Action::Nothing,
     }
 }

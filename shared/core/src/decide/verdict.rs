@@ -1,4 +1,4 @@
-//! What the policy says of a connection now, and the request with that on it.
+//! The policy's verdict on a connection now, and the request that carries it.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::precondition::{PolicyRead, Precondition};
 use crate::purge;
 use crate::request::{Actor, IllegalTransition, Request, Transition};
 
-/// What the policy says of the connection now, and of which deleted entry that comes.
+/// The policy's verdict now, and the deleted entry that caused it, if any.
 pub(super) fn verdict(
     facts: &Facts<'_>,
     read: &PolicyRead,
@@ -26,7 +26,7 @@ pub(super) fn verdict(
     verdict
 }
 
-/// Takes up a decision that was recorded and not carried out: whoever writes this asks EC2.
+/// Claims a decision that was recorded and not carried out. The writer of the claim asks EC2.
 pub(super) fn claimed(
     facts: &Facts<'_>,
     request: &Request,
@@ -39,7 +39,7 @@ pub(super) fn claimed(
         Actor::Policy(_) => Actor::Policy(verdict.rule.clone()),
         person => person.clone(),
     };
-    // What is said of it stays, and with it who had decided otherwise before.
+    // The verdict on record stays, and with it the actor of an earlier decision.
     if (verdict.decision, &verdict.rule) != (request.verdict.decision, &request.verdict.rule) {
         after.verdict = verdict;
     }
@@ -63,7 +63,7 @@ pub(super) fn after(
     }
 }
 
-/// Puts on a request what people call those whom it is about, as the policy says.
+/// Updates the names of the customer and the service on a request from the policy.
 pub(super) fn name(request: &mut Request, read: &PolicyRead, connection: &Connection) {
     request.service_name = read.policy.settings_of(&connection.service_id).name;
     request.customer = read.policy.customer_of(connection);

@@ -50,10 +50,10 @@ pub enum Revoke {
 pub enum OutOfBand {
     /// It is recorded.
     Record,
-    /// It is recorded and told.
+    /// It is recorded and announced.
     #[default]
     Alert,
-    /// It is recorded, told and undone.
+    /// It is recorded, announced and undone.
     Revert,
 }
 
@@ -337,10 +337,10 @@ service_settings! {
         meaning: "what somebody else accepts or rejects is recorded (`record`), announced (`alert`), or undone if the policy says otherwise (`revert`)",
         kind: Kind::Choice(&[
             ("record", "is recorded"),
-            ("alert", "is recorded and told"),
+            ("alert", "is recorded and announced"),
             ("revert", "is undone if the policy says otherwise"),
         ]),
-        default: "is recorded and told",
+        default: "is recorded and announced",
         shows: AtOnce,
     }
 }

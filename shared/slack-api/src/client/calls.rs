@@ -17,7 +17,7 @@ pub trait Call: sealed::Sealed {
     /// Which.
     const METHOD: Method;
     /// What it answers.
-    type Answer: DeserializeOwned;
+    type Response: DeserializeOwned;
 
     /// The arguments as they are sent.
     ///
@@ -357,7 +357,7 @@ macro_rules! call {
 
         impl Call for $name<'_> {
             const METHOD: Method = Method::$method;
-            type Answer = $answer;
+            type Response = $answer;
 
             fn body(&self) -> Result<Body, Error> {
                 Body::json(Self::METHOD, self)
@@ -383,7 +383,7 @@ impl<const THREAD: bool> Call for Messages<'_, THREAD> {
     } else {
         Method::History
     };
-    type Answer = MessagePage;
+    type Response = MessagePage;
 
     /// A form: methods that read take no JSON.
     fn body(&self) -> Result<Body, Error> {

@@ -66,7 +66,7 @@ pub fn https_connector() -> SharedHttpConnector {
 }
 
 /// An answer, read to its end.
-struct Answer {
+struct HttpReply {
     status: u16,
     retry_after: Option<Duration>,
     body: Vec<u8>,
@@ -111,7 +111,7 @@ impl Client {
         token: &BotToken,
         call: &C,
         time_out: impl Future<Output = ()>,
-    ) -> Result<C::Answer, Error> {
+    ) -> Result<C::Response, Error> {
         let method = C::METHOD;
         let body = call.body();
         let mut request = post(method, self.base.method(method.as_str()), body?)?;
@@ -153,7 +153,7 @@ impl Client {
         method: Method,
         request: HttpRequest,
         time_out: impl Future<Output = ()>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<HttpReply, Error> {
         let work = async {
             let response = self
                 .connector
@@ -172,7 +172,7 @@ impl Client {
                 }
                 body.extend_from_slice(&chunk);
             }
-            Ok(Answer {
+            Ok(HttpReply {
                 status,
                 retry_after,
                 body,
@@ -208,7 +208,7 @@ fn post(method: Method, address: String, body: Body) -> Result<HttpRequest, Erro
 }
 
 /// What an answer says, where it is one of the Web API's.
-fn understood(method: Method, answer: &Answer) -> Result<Envelope, Error> {
+fn understood(method: Method, answer: &HttpReply) -> Result<Envelope, Error> {
     let envelope = serde_json::from_slice(&answer.body);
     match envelope {
         // Slack says why in its own words, whatever the status.
@@ -221,7 +221,7 @@ fn understood(method: Method, answer: &Answer) -> Result<Envelope, Error> {
 }
 
 /// What a status alone says.
-fn by_status(method: Method, answer: &Answer) -> Result<(), Error> {
+fn by_status(method: Method, answer: &HttpReply) -> Result<(), Error> {
     match answer.status {
         200..=299 => Ok(()),
         429 => Err(rate_limited(method, answer)),
@@ -230,7 +230,7 @@ fn by_status(method: Method, answer: &Answer) -> Result<(), Error> {
     }
 }
 
-fn refused(method: Method, answer: &Answer, envelope: Envelope) -> Error {
+fn refused(method: Method, answer: &HttpReply, envelope: Envelope) -> Error {
     let code = envelope.error.unwrap_or_default();
     if answer.status == 429 || refusal::is_rate_limit(&code) {
         return rate_limited(method, answer);
@@ -239,7 +239,7 @@ fn refused(method: Method, answer: &Answer, envelope: Envelope) -> Error {
     Refusal::new(method, &code, envelope.needed.as_deref(), &details).into()
 }
 
-fn rate_limited(method: Method, answer: &Answer) -> Error {
+fn rate_limited(method: Method, answer: &HttpReply) -> Error {
     let after = answer.retry_after.unwrap_or(RETRY_AFTER);
     Retryable::RateLimited { method, after }.into()
 }

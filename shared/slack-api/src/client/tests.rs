@@ -100,7 +100,7 @@ fn message() -> Message {
 }
 
 /// Makes a call to a Slack that says this; what was asked and what came of it.
-async fn made<C: Call>(call: &C, says: Says) -> (Asked, Result<C::Answer, Error>) {
+async fn made<C: Call>(call: &C, says: Says) -> (Asked, Result<C::Response, Error>) {
     let (client, slack) = slack(says);
     let made = client.call(&token(), call, pending()).await;
     let mut asked = slack.asked.lock().unwrap().clone();
