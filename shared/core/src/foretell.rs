@@ -61,17 +61,18 @@
 //! # }
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
 use crate::approver::Approver;
 use crate::change::Change;
-use crate::connection::{Organization, Phase};
+use crate::connection::{Connection, ConnectionState, Organization, Phase};
 use crate::decide::{Action, AuditRun, Facts, LeaveReason, Next, Setup, UsageRead, next};
+use crate::enforcement::CallResult;
 use crate::ids::{AccountId, EndpointId, ServiceId};
 use crate::observation::Observation;
-use crate::policy::Policy;
+use crate::policy::{Entry, Policy, Principal, Rule, Scope, ServiceSettings};
 use crate::precondition::{PolicyItemId, PolicyRead, UnreadablePolicy};
 use crate::request::{Enforcement, Request, Status};
 use crate::review::HeldEmail;
@@ -108,12 +109,47 @@ impl Situation {
         }
     }
 
-    fn consumer(&self) -> Option<(ServiceId, AccountId)> {
+    /// Its service and its account, if EC2 or its request says.
+    #[must_use]
+    pub fn consumer(&self) -> Option<(ServiceId, AccountId)> {
         match (&self.observation.connection, &self.request) {
             (Some(one), _) => Some((one.service_id.clone(), one.owner.clone())),
             (None, Some(one)) => Some((one.service_id.clone(), one.account_id.clone())),
             (None, None) => None,
         }
+    }
+
+    /// The same once a change was written and EC2 did what it was asked.
+    #[must_use]
+    pub fn once_done(&self, foretold: &Foretold, at: Timestamp) -> Self {
+        let mut after = self.clone();
+        after.observation.seen_at = at;
+        let Some(change) = &foretold.change else {
+            return after;
+        };
+        let request = change.after.clone();
+        let asked = request
+            .claimed_until
+            .and(request.status.pending_enforcement());
+        let done = asked.and_then(|enforcement| {
+            let done = CallResult::done(enforcement, None)
+                .change(&request, at)
+                .ok()?;
+            Some((enforcement, done.after))
+        });
+        match done {
+            None => after.request = Some(request),
+            Some((enforcement, done)) => {
+                after.request = Some(done);
+                if let Some(connection) = &mut after.observation.connection {
+                    connection.state = match enforcement {
+                        Enforcement::Accept => ConnectionState::Available,
+                        Enforcement::Reject => ConnectionState::Rejected,
+                    };
+                }
+            }
+        }
+        after
     }
 
     /// Whether the connection counts against a limit: it is connected, or its request counts.
@@ -125,11 +161,16 @@ impl Situation {
     }
 }
 
-/// The policy for the forecast.
+/// The whole policy for a forecast.
 #[derive(Debug, Clone)]
 pub struct GivenPolicy {
-    /// The whole policy; entries that do not concern a connection are ignored.
-    read: PolicyRead,
+    /// By their rules; an entry under an unexpected key may have the rule of another one.
+    entries: HashMap<Rule, Vec<Entry>>,
+    /// The rules of `entries` that are for Organizations paths.
+    paths: Vec<Rule>,
+    /// One entry for each scope that has any.
+    some_entry: BTreeMap<Scope, PolicyItemId>,
+    settings: BTreeMap<Scope, ServiceSettings>,
     /// All approvers.
     approvers: Vec<Approver>,
     /// The errors in it, with the service that each concerns; `None` concerns all.
@@ -140,16 +181,25 @@ impl GivenPolicy {
     /// A policy without errors.
     #[must_use]
     pub fn of(policy: Policy, approvers: Vec<Approver>) -> Self {
-        let items = policy.entries.iter();
-        let items = items.map(|entry| PolicyItemId::Entry(entry.rule().clone()));
-        Self {
-            read: PolicyRead {
-                items: items.collect(),
-                policy,
-            },
+        let mut given = Self {
+            entries: HashMap::with_capacity(policy.entries.len()),
+            paths: Vec::new(),
+            some_entry: BTreeMap::new(),
+            settings: policy.settings,
             approvers,
             unreadable: Vec::new(),
+        };
+        for entry in policy.entries {
+            let rule = entry.rule().clone();
+            let some = given.some_entry.entry(rule.service_id.clone());
+            some.or_insert_with(|| PolicyItemId::Entry(rule.clone()));
+            let same = given.entries.entry(rule.clone()).or_default();
+            if same.is_empty() && matches!(rule.principal, Principal::Organization(_)) {
+                given.paths.push(rule);
+            }
+            same.push(entry);
         }
+        given
     }
 
     /// Adds an error. It concerns one service, or all.
@@ -159,20 +209,62 @@ impl GivenPolicy {
         self
     }
 
-    fn for_service(&self, service: Option<&ServiceId>) -> Result<&PolicyRead, &UnreadablePolicy> {
-        let concerns = |of: &Option<ServiceId>| of.is_none() || of.as_ref() == service;
-        match self.unreadable.iter().find(|(of, _)| concerns(of)) {
-            Some((_, what)) => Err(what),
-            None => Ok(&self.read),
+    /// What of it can concern a connection, as the tables would be read for it: a policy has thousands of
+    /// entries, and a dozen of them can concern one connection.
+    #[must_use]
+    pub fn for_connection(
+        &self,
+        connection: &Connection,
+        organization: &Organization,
+    ) -> PolicyRead {
+        let mut items = PolicyItemId::all_of(connection, organization);
+        if matches!(organization, Organization::Off | Organization::Failed) {
+            // Each of them may apply.
+            let covers = |rule: &&Rule| rule.service_id.covers(&connection.service_id);
+            let paths = self.paths.iter().filter(covers);
+            items.extend(paths.cloned().map(PolicyItemId::Entry));
+        }
+        let rules = items.iter().filter_map(PolicyItemId::rule);
+        let entries = rules.filter_map(|rule| self.entries.get(rule)).flatten();
+        PolicyRead {
+            policy: Policy {
+                entries: entries.cloned().collect(),
+                settings: self.settings_for(&connection.service_id),
+                approvers: Vec::new(),
+            },
+            items,
         }
     }
 
-    /// An entry that names a service.
+    fn settings_for(&self, service: &ServiceId) -> BTreeMap<Scope, ServiceSettings> {
+        let scopes = Scope::all_of(service).into_iter();
+        let written = scopes.filter_map(|scope| self.settings.get_key_value(&scope));
+        written
+            .map(|(scope, settings)| (scope.clone(), settings.clone()))
+            .collect()
+    }
+
+    fn read_for(&self, situation: &Situation) -> Result<PolicyRead, &UnreadablePolicy> {
+        let consumer = situation.consumer();
+        let service = consumer.as_ref().map(|(service, _)| service);
+        let concerns = |of: &Option<ServiceId>| of.is_none() || of.as_ref() == service;
+        if let Some((_, what)) = self.unreadable.iter().find(|(of, _)| concerns(of)) {
+            return Err(what);
+        }
+        let mut read = match &situation.observation.connection {
+            Some(connection) => self.for_connection(connection, &situation.organization),
+            None => PolicyRead::default(),
+        };
+        if let Some(service) = service {
+            read.policy.settings = self.settings_for(service);
+        }
+        Ok(read)
+    }
+
+    /// An entry that speaks of a service.
     fn entry_for(&self, service: Option<&ServiceId>) -> Option<&PolicyItemId> {
-        self.read.items.iter().find(|item| {
-            let rule = item.rule();
-            rule.is_some_and(|rule| service.is_some_and(|id| rule.service_id.covers(id)))
-        })
+        let scopes = Scope::all_of(service?);
+        scopes.iter().find_map(|scope| self.some_entry.get(scope))
     }
 }
 
@@ -243,10 +335,11 @@ fn next_of(
     let observation = &situation.observation;
     let consumer = situation.consumer();
     let service = consumer.as_ref().map(|(service, _)| service);
+    let read = given.read_for(situation);
     let facts = Facts {
         observation,
         request: situation.request.as_ref(),
-        policy: Some(given.for_service(service)),
+        policy: Some(read.as_ref().map_err(|what| *what)),
         organization: &situation.organization,
         usage: Some(UsageRead {
             others: u32::try_from(others).unwrap_or(u32::MAX),

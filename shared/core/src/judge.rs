@@ -110,21 +110,14 @@ pub fn judge(
     usage: Usage,
     now: Timestamp,
 ) -> Verdict {
-    let concerning = |effect: Effect| {
+    let applying = |effect: Effect| {
         policy.entries.iter().filter(move |entry| {
             entry.rule().effect == effect
-                && !entry.is_expired(now)
-                && entry.rule().service_id.covers(&connection.service_id)
+                && bearing(entry, connection, organization, now) == Bearing::Applies
         })
     };
-    let matching = |effect: Effect| {
-        concerning(effect)
-            .filter(|entry| principal_matches(&entry.rule().principal, connection, organization))
-    };
 
-    let denial = matching(Effect::Deny)
-        .filter(|entry| region_is_named(entry, connection))
-        .max_by_key(|entry| specificity(entry.rule()));
+    let denial = applying(Effect::Deny).max_by_key(|entry| specificity(entry.rule()));
     if let Some(entry) = denial {
         return denied(entry, connection);
     }
@@ -132,9 +125,50 @@ pub fn judge(
     // A deny that may apply must not lose against an allow that certainly does.
     let doubts = doubts(policy, connection, organization, now);
 
-    match matching(Effect::Allow).max_by_key(|entry| specificity(entry.rule())) {
+    match applying(Effect::Allow).max_by_key(|entry| specificity(entry.rule())) {
         Some(entry) => governed(entry, doubts, connection, usage),
         None => unlisted(policy, doubts, connection, organization),
+    }
+}
+
+/// Whether an entry applies to a connection, or the first reason why it does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bearing {
+    /// It is for another service.
+    OtherService,
+    /// It is for somebody else.
+    OtherPrincipal,
+    /// It counts for nothing any more.
+    Expired,
+    /// It is a deny for other Regions. (An allow for other Regions governs, and its condition fails.)
+    OtherRegion,
+    /// It is for an Organizations path, and the account's place is unknown.
+    PlaceUnknown,
+    Applies,
+}
+
+/// Whether an entry applies to a connection now.
+#[must_use]
+pub fn bearing(
+    entry: &Entry,
+    connection: &Connection,
+    organization: &Organization,
+    now: Timestamp,
+) -> Bearing {
+    let rule = entry.rule();
+    let is_in_doubt = is_in_doubt(&rule.principal, organization);
+    if !rule.service_id.covers(&connection.service_id) {
+        Bearing::OtherService
+    } else if !is_in_doubt && !principal_matches(&rule.principal, connection, organization) {
+        Bearing::OtherPrincipal
+    } else if entry.is_expired(now) {
+        Bearing::Expired
+    } else if rule.effect == Effect::Deny && !region_is_named(entry, connection) {
+        Bearing::OtherRegion
+    } else if is_in_doubt {
+        Bearing::PlaceUnknown
+    } else {
+        Bearing::Applies
     }
 }
 
@@ -149,10 +183,7 @@ pub fn doubts(
 ) -> Vec<Rule> {
     let may_apply = |entry: &&Entry| {
         entry.rule().effect == Effect::Deny
-            && !entry.is_expired(now)
-            && entry.rule().service_id.covers(&connection.service_id)
-            && region_is_named(entry, connection)
-            && is_in_doubt(&entry.rule().principal, organization)
+            && bearing(entry, connection, organization, now) == Bearing::PlaceUnknown
     };
     let entries = policy.entries.iter().filter(may_apply);
     let rules: BTreeSet<&Rule> = entries.map(Entry::rule).collect();
@@ -208,7 +239,7 @@ pub fn outranks(one: &Rule, other: &Rule) -> bool {
 }
 
 /// Principal first (endpoint, account, longest path, anyone), then the own service before `*`.
-fn specificity(rule: &Rule) -> (Reverse<u8>, usize, Reverse<u8>) {
+pub(crate) fn specificity(rule: &Rule) -> impl Ord + use<> {
     let (class, depth) = match &rule.principal {
         Principal::Endpoint(_) => (0, 0),
         Principal::Account(_) => (1, 0),
