@@ -48,6 +48,7 @@
 //! | [`decide`] | what is known of a connection → what is to be done now |
 //! | [`enforcement`] | what EC2 did about a decision → the change that records it |
 //! | [`foretell`] | what would happen under a given policy at a given time |
+//! | [`policy_change`] | from one policy to another: the difference, what it does, and the order of writes |
 //! | [`edit`] | whom an edit of the policy concerns |
 //! | [`left_alone`] | what is remembered of connections that are not decided |
 //! | [`alarm`] | the alarms about a service, for people and programs |
@@ -104,6 +105,7 @@ pub mod other_names;
 pub mod outbox;
 pub mod plan;
 pub mod policy;
+pub mod policy_change;
 pub mod policy_item;
 pub mod policy_key;
 pub mod precondition;

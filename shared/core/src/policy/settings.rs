@@ -10,7 +10,7 @@ use crate::ignored_setting::IgnoredSetting;
 use crate::written::{Attributes, Mistake, Reader, Shape, Typed, typed_choice, typed_id};
 
 /// What becomes of a connection that no entry speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnUnlisted {
     /// Ask people.
@@ -21,7 +21,7 @@ pub enum OnUnlisted {
 }
 
 /// What becomes of a review that nobody answered in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDeadline {
     /// It stays open.
@@ -32,7 +32,7 @@ pub enum OnDeadline {
 }
 
 /// Whether a connection that the policy no longer allows is revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revoke {
     /// It is left.
@@ -45,7 +45,7 @@ pub enum Revoke {
 }
 
 /// What follows when somebody accepts or rejects a connection without Gatekeeper.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutOfBand {
     /// It is recorded.
@@ -231,6 +231,12 @@ macro_rules! service_settings {
             pub fn or(mut self, fallback: ServiceSettings) -> ServiceSettings {
                 self.ignored.extend(fallback.ignored);
                 ServiceSettings { $($name: self.$name.or(fallback.$name),)* ignored: self.ignored }
+            }
+
+            /// The same without what makes no sense and counts for nothing.
+            #[must_use]
+            pub fn without_ignored(&self) -> ServiceSettings {
+                ServiceSettings { ignored: Vec::new(), ..self.clone() }
             }
 
             /// The settings that can change at once what becomes of a connection.
