@@ -22,6 +22,7 @@
 //! | [`approver`] | who may decide a review |
 //! | [`policy`] | allowlist entries and service settings |
 //! | [`judge`] | policy × connection × usage × now → verdict |
+//! | [`explain`] | why the policy says what it says of one connection |
 //! | [`other_names`] | the names that AWS CloudTrail gives for a decision besides the one on record |
 //! | [`vote`] | what an approver says of a review |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
@@ -84,6 +85,7 @@ pub mod edit;
 pub mod enforcement;
 pub mod event;
 pub mod evidence;
+pub mod explain;
 pub mod findings;
 #[cfg(test)]
 mod fixtures;
