@@ -5,6 +5,7 @@
 //! Time is virtual: waiting is counted and not done. Everything else is real: the functions, the
 //! SDK clients, DynamoDB's engine, EC2's documented token buckets.
 
+mod policy_plan;
 mod strangers;
 
 use std::process::ExitCode;
@@ -42,6 +43,9 @@ struct Arguments {
     /// Measure instead whether decisions wait for notifications while this many strangers ask.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "2000")]
     strangers: Option<u32>,
+    /// Measure instead how long the plan of a new policy takes, over this many entries and as many connections.
+    #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "5000")]
+    plan: Option<u32>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -90,6 +94,19 @@ async fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "this is a program for a terminal")]
 async fn run(arguments: &Arguments) -> Result<(), BenchError> {
+    if let Some(size) = arguments.plan {
+        let took = policy_plan::measure(size, size)?;
+        println!(
+            "{size} entries, {size} connections, {} writes; {} connections gain or lose.\n\n\
+             the order of the writes{:>16.2} s\n\
+             what they do, now and later{:>12.2} s",
+            took.writes,
+            took.turned,
+            took.order.as_secs_f64(),
+            took.effects.as_secs_f64(),
+        );
+        return Ok(());
+    }
     if let Some(strangers) = arguments.strangers {
         let took = strangers::measure(strangers).await?;
         println!(
