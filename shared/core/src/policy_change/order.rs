@@ -22,8 +22,10 @@
 //! - A deny that denies more and less at once is written twice: in step 2 it denies what either side denies.
 //! - Denies are lifted before settings revoke more: otherwise a connection is revoked that was denied while
 //!   nothing was revoked, and is not denied any more.
-//! - A setting of a service overrides that of `*`, so services come before `*` in step 1 and after it in step 6,
-//!   and in between a service has values of its own where both sides together could be stricter than each.
+//! - A setting of a service overrides that of `*`. In between, a service has values of its own where those of both
+//!   sides together could be stricter than each side.
+//! - Fewer approvals are required no earlier than more is rejected: a service comes before `*` in step 1 and after
+//!   it in step 6, and one whose own settings reject more requires its own approvals until that very write.
 //! - Approvers are held back before the settings and released after them: while less is rejected, no approval
 //!   counts that would not count on both sides.
 //! - A policy without any entry for a service revokes nothing there. Between no entries and several, some

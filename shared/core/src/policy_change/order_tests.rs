@@ -553,6 +553,62 @@ fn a_service_whose_settings_go_does_not_follow_the_others_too_early() {
     );
 }
 
+#[test]
+fn fewer_approvals_count_no_earlier_than_more_is_rejected() {
+    let [service, _] = SERVICES;
+    let settings = |scope: &str, on_unlisted, approvals_required| {
+        let settings = ServiceSettings {
+            on_unlisted,
+            approvals_required,
+            ..ServiceSettings::default()
+        };
+        PolicyItem::Settings(scope.parse().unwrap(), settings)
+    };
+    let review = settings("*", Some(OnUnlisted::Review), None);
+    let reject = settings("*", Some(OnUnlisted::Reject), None);
+    let (two, one) = (
+        settings(service, None, Some(2)),
+        settings(service, None, Some(1)),
+    );
+    let written = |old: [&PolicyItem; 2], new: [&PolicyItem; 2]| {
+        let sides = [old, new].map(|items| WholePolicy::of(items.into_iter().cloned()));
+        let writes = order(&sides[0], &sides[1], at(0)).writes;
+        writes
+            .into_iter()
+            .map(|write| (write.step, write.after.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        written([&review, &two], [&reject, &one]),
+        [
+            (Step::Release, reject.clone()),
+            (Step::Release, one.clone())
+        ]
+    );
+    assert_eq!(
+        written([&reject, &one], [&review, &two]),
+        [
+            (Step::HoldBack, two.clone()),
+            (Step::HoldBack, review.clone())
+        ]
+    );
+    // Both for the service itself: one write.
+    let strict = settings(service, Some(OnUnlisted::Reject), None);
+    let old = [
+        &settings("*", None, Some(3)),
+        &settings(service, None, None),
+    ];
+    let new = [&settings("*", None, Some(1)), &strict];
+    assert_eq!(
+        written(old, new),
+        [
+            (Step::HoldBack, settings(service, None, Some(3))),
+            (Step::Release, settings("*", None, Some(1))),
+            (Step::Release, strict.clone()),
+        ]
+    );
+}
+
 proptest! {
     #![proptest_config(cases())]
 
