@@ -44,26 +44,17 @@
 mod approvers;
 mod entries;
 mod settings;
+mod stage;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::WholePolicy;
 use super::difference::is_same;
 use crate::policy::PolicyItem;
 use crate::precondition::PolicyItemId;
 
-/// The steps, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    HoldBack,
-    Deny,
-    Allow,
-    Withdraw,
-    Lift,
-    Release,
-}
+use stage::Stage;
+pub use stage::Step;
 
 /// One write of one item. One of its sides is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,13 +107,6 @@ pub fn order(before: &WholePolicy, after: &WholePolicy, now: Timestamp) -> Order
         writes,
         exact_until: entries.exact_until,
     }
-}
-
-/// What an item is to be after a step.
-struct Stage {
-    step: Step,
-    id: PolicyItemId,
-    after: Option<PolicyItem>,
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 
 use std::collections::BTreeSet;
 
-use super::super::WholePolicy;
-use super::{Stage, Step};
+use super::stage::{Stage, Step};
 use crate::approver::{Approver, ApproverId, PrincipalPattern, SlackUserId, items_of};
 use crate::policy::{PolicyItem, Scope};
+use crate::policy_change::whole::WholePolicy;
 use crate::precondition::PolicyItemId;
 
 /// The stages of all approvers.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::super::WholePolicy;
-use super::super::difference::difference;
-use super::{Stage, Step};
+use super::stage::{Stage, Step};
 use crate::ids::Region;
 use crate::judge::specificity;
 use crate::policy::{Conditions, Effect, Entry, PolicyItem, Rule};
+use crate::policy_change::difference::difference;
+use crate::policy_change::whole::WholePolicy;
 
 /// The stages of all entries that differ, those of each step in their order.
 pub(super) struct Entries {

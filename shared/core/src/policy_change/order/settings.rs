@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::WholePolicy;
-use super::super::difference::difference;
-use super::{Stage, Step};
+use super::stage::{Stage, Step};
 use crate::audit::{AT_MOST, GRACE_HOURS};
 use crate::policy::{
     OnDeadline, OnUnlisted, OutOfBand, PolicyItem, Revoke, Scope, ServiceSettings,
 };
+use crate::policy_change::difference::difference;
+use crate::policy_change::whole::WholePolicy;
 use crate::precondition::PolicyItemId;
 
 pub(super) fn stages(before: &WholePolicy, after: &WholePolicy) -> Vec<Stage> {
