@@ -1,141 +1,60 @@
-//! Items as a plan's file has them: the key and the attributes of the allowlist table.
+//! Items as a plan's file has them: the key and the attributes of the allowlist table, in JSON.
 
-use std::collections::BTreeSet;
+use serde_json::{Map, Value as Json};
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
-
-use crate::approver::{Approver, PrincipalPattern, SlackUserId};
-use crate::ids::{AccountId, Region};
-use crate::policy::settings::WrittenSettings;
-use crate::policy::{About, Conditions, Effect, Entry, PolicyItem, Rule, Scope};
+use crate::ids::InvalidId;
+use crate::policy::{Effect, PolicyItem, Rule};
+use crate::policy_item::{self, APPROVER, SETTINGS};
 use crate::policy_key::{APPROVERS, Meaning, PolicyKey, advice};
 use crate::precondition::PolicyItemId;
+use crate::written::{self, Value};
 
 /// An item's attributes without its key.
-pub type Attributes = Map<String, Value>;
-
-const SETTINGS: &str = "settings";
-const APPROVER: &str = "approver#";
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfEntry {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_connections: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    regions: Option<BTreeSet<Region>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    customer: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    contact: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ticket: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    created_by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    purge_at: Option<i64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OfApprover {
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    services: BTreeSet<Scope>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    own_accounts: BTreeSet<AccountId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    slack_user_id: Option<SlackUserId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iam_principal: Option<PrincipalPattern>,
-}
+pub type Attributes = Map<String, Json>;
 
 /// The attributes of an item.
 #[must_use]
 pub fn attributes_of(item: &PolicyItem) -> Attributes {
-    let written = match item {
-        PolicyItem::Entry(entry) => serde_json::to_value(of_entry(entry)),
-        PolicyItem::Settings(_, settings) => serde_json::to_value(settings),
-        PolicyItem::Approver(approver) => serde_json::to_value(OfApprover {
-            services: approver.services.clone(),
-            own_accounts: approver.own_accounts.clone(),
-            slack_user_id: approver.slack_user_id.clone(),
-            iam_principal: approver.iam_principal.clone(),
-        }),
-    };
-    match written {
-        Ok(Value::Object(attributes)) => attributes,
-        // All three are structs of texts, numbers and lists, which JSON has.
-        Ok(_) | Err(_) => Attributes::new(),
-    }
-}
-
-fn of_entry(entry: &Entry) -> OfEntry {
-    let (conditions, about) = (entry.conditions().clone(), entry.about().clone());
-    OfEntry {
-        max_connections: conditions.max_connections,
-        regions: conditions.regions,
-        expires_at: conditions.expires_at,
-        customer: about.customer,
-        contact: about.contact,
-        ticket: about.ticket,
-        reason: about.reason,
-        created_by: about.created_by,
-        purge_at: entry.purge_at(),
-    }
+    let written = policy_item::write(item).into_iter();
+    written
+        .map(|(name, value)| (name, json_of(value)))
+        .collect()
 }
 
 /// The item with this id and these attributes.
 ///
 /// # Errors
-/// What is wrong with the attributes.
+/// All that is wrong with the attributes.
 pub fn item_of(id: &PolicyItemId, attributes: Attributes) -> Result<PolicyItem, String> {
-    let value = |attributes| Value::Object(attributes);
-    match id {
-        PolicyItemId::Settings(scope) => {
-            let mut attributes = attributes;
-            attributes.insert("service_id".to_owned(), scope.to_string().into());
-            let written: WrittenSettings =
-                serde_json::from_value(value(attributes)).map_err(|error| error.to_string())?;
-            let (scope, settings) = written.into_parts();
-            Ok(PolicyItem::Settings(scope, settings))
-        }
-        PolicyItemId::Approver(id) => {
-            let written: OfApprover =
-                serde_json::from_value(value(attributes)).map_err(|error| error.to_string())?;
-            Ok(PolicyItem::Approver(Approver {
-                id: id.clone(),
-                slack_user_id: written.slack_user_id,
-                iam_principal: written.iam_principal,
-                services: written.services,
-                own_accounts: written.own_accounts,
-            }))
-        }
-        PolicyItemId::Entry(rule) | PolicyItemId::UnexpectedDeny(_, rule) => {
-            let written: OfEntry =
-                serde_json::from_value(value(attributes)).map_err(|error| error.to_string())?;
-            let conditions = Conditions {
-                max_connections: written.max_connections,
-                regions: written.regions,
-                expires_at: written.expires_at,
-            };
-            let about = About {
-                customer: written.customer,
-                contact: written.contact,
-                ticket: written.ticket,
-                reason: written.reason,
-                created_by: written.created_by,
-            };
-            Entry::new(rule.clone(), conditions, about)
-                .map(|entry| PolicyItem::Entry(entry.with_purge_at(written.purge_at)))
-                .map_err(|error| error.to_string())
-        }
-        PolicyItemId::UnexpectedKeys(_) => Err("it is no item of the allowlist".to_owned()),
+    let PolicyKey { service_id, rule } = key_of(id);
+    let attributes = attributes.into_iter();
+    let mut written: written::Attributes = attributes
+        .map(|(name, json)| (name, value_of(json)))
+        .collect();
+    written.insert("service_id".to_owned(), Value::Text(service_id));
+    written.insert("rule".to_owned(), Value::Text(rule));
+    policy_item::read(&written).map_err(|error| error.detail)
+}
+
+fn json_of(value: Value) -> Json {
+    match value {
+        Value::Text(text) | Value::Plain(text) => text.into(),
+        Value::Number(number) => number.parse::<i64>().map_or(number.into(), Json::from),
+        Value::Bool(value) => value.into(),
+        Value::List(values) => values.into_iter().map(json_of).collect(),
+        // No item that was understood has any of these.
+        Value::Null | Value::Map | Value::Other(_) => Json::Null,
+    }
+}
+
+fn value_of(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(value),
+        Json::Number(number) => Value::Number(number.to_string()),
+        Json::String(text) => Value::Text(text),
+        Json::Array(values) => Value::List(values.into_iter().map(value_of).collect()),
+        Json::Object(_) => Value::Map,
     }
 }
 
@@ -160,18 +79,14 @@ pub fn key_of(id: &PolicyItemId) -> PolicyKey {
 /// # Errors
 /// What is wrong with the key.
 pub fn id_of(key: &PolicyKey) -> Result<PolicyItemId, String> {
+    let in_words = |error: InvalidId| error.to_string();
     if key.service_id == APPROVERS {
         let id = key.rule.strip_prefix(APPROVER).unwrap_or(&key.rule);
-        return id
-            .parse()
-            .map(PolicyItemId::Approver)
-            .map_err(|error: crate::ids::InvalidId| error.to_string());
+        return id.parse().map(PolicyItemId::Approver).map_err(in_words);
     }
     if key.rule == SETTINGS {
         let scope = key.service_id.parse();
-        return scope
-            .map(PolicyItemId::Settings)
-            .map_err(|error: crate::ids::InvalidId| error.to_string());
+        return scope.map(PolicyItemId::Settings).map_err(in_words);
     }
     match key.meaning() {
         Some(Meaning::Expected) => rule_of(key)

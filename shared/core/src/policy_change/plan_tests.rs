@@ -128,7 +128,7 @@ fn a_file_that_is_no_plan_is_refused() {
         (
             "\"regions\":[\"eu-central-1\"]",
             "\"region\":[\"eu-central-1\"]",
-            "unknown field `region`",
+            "did you mean regions?",
         ),
         (
             "\"regions\":[\"eu-central-1\"]",
