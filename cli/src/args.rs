@@ -83,6 +83,8 @@ pub enum Command {
     Entries(EntriesArgs),
     /// List connection requests
     Requests(RequestsArgs),
+    /// Explain the policy's verdict on a consumer or an endpoint
+    Explain(ExplainArgs),
     /// Show one request with its votes and its history
     Show(ShowArgs),
     /// Compare EC2's connections with the records and the policy
@@ -132,6 +134,15 @@ pub struct EntryArgs {
     /// When it ends: a time as 2027-03-01T00:00:00Z, a date, or a period as 90d or 12h
     #[arg(long, value_name = "TIME")]
     pub expires: Option<String>,
+    /// Take the limit of connections off an existing entry
+    #[arg(long, conflicts_with = "max_connections")]
+    pub no_limit: bool,
+    /// Take the Regions off an existing entry
+    #[arg(long, conflicts_with = "regions")]
+    pub any_region: bool,
+    /// Take the expiry off an existing entry
+    #[arg(long, conflicts_with = "expires")]
+    pub no_expiry: bool,
     /// The customer's name
     #[arg(long, value_name = "NAME")]
     pub customer: Option<String>,
@@ -208,6 +219,22 @@ pub struct RequestsArgs {
 pub struct ShowArgs {
     #[arg(value_name = "ENDPOINT")]
     pub endpoint: EndpointId,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// An endpoint, or a service: its id, its name or the start of either
+    #[arg(value_name = "ENDPOINT|SERVICE")]
+    pub subject: String,
+    /// The account, if the subject is a service
+    #[arg(value_name = "ACCOUNT")]
+    pub account: Option<AccountId>,
+    /// The Region of the account's endpoint; the deployment's, if it is left out
+    #[arg(long = "region-of-endpoint", value_name = "REGION")]
+    pub region: Option<Region>,
+    /// Explain the verdict at another time: a time, a date, or a period as 30d
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ use gatekeeper_core::ids::{AccountId, EndpointId, ServiceId};
 use gatekeeper_core::observation::Observation;
 use gatekeeper_core::policy::{Policy, PolicyItem, Revoke, Rule, Scope};
 use gatekeeper_core::policy_key::Stops;
+use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::words;
 use jiff::Timestamp;
@@ -93,11 +94,12 @@ pub(crate) fn policy(stored: &[StoredItem], change: Option<&Change>) -> GivenPol
     given(stored, change, None)
 }
 
-fn given(
+/// The policy that the stored items make, and what of them cannot be read, by the service that it
+/// concerns.
+pub(crate) fn whole(
     stored: &[StoredItem],
     change: Option<&Change>,
-    revoke: impl Into<Option<Revoke>>,
-) -> GivenPolicy {
+) -> (Policy, Vec<(Option<ServiceId>, UnreadablePolicy)>) {
     let mut policy = Policy::default();
     let mut unreadable = Vec::new();
     let is_replaced = |item: &StoredItem| {
@@ -120,6 +122,15 @@ fn given(
     if let Some(item) = change.and_then(|change| change.by.clone()) {
         add(&mut policy, item);
     }
+    (policy, unreadable)
+}
+
+fn given(
+    stored: &[StoredItem],
+    change: Option<&Change>,
+    revoke: impl Into<Option<Revoke>>,
+) -> GivenPolicy {
+    let (mut policy, unreadable) = whole(stored, change);
     if let Some(revoke) = revoke.into() {
         policy.settings.entry(Scope::Every).or_default();
         for settings in policy.settings.values_mut() {

@@ -7,7 +7,7 @@ use gatekeeper_local::{demo, replay};
 
 use crate::args::{ApproverCommand, Cli, Command, ServiceCommand};
 use crate::commands::{
-    approver, audit, change, connections, entries, requests, service, show, vote,
+    approver, audit, change, connections, entries, explain, requests, service, show, vote,
 };
 use crate::deployment::{Deployment, Lookup};
 use crate::error::{CliError, Exit};
@@ -52,6 +52,7 @@ async fn dispatch(
         Command::Remove(args) => change::remove(&deployment()?, terminal, args).await?,
         Command::Entries(args) => entries::list(&deployment()?, terminal, args).await?,
         Command::Requests(args) => requests::list(&deployment()?, terminal, args).await?,
+        Command::Explain(args) => explain::explain(&deployment()?, terminal, args).await?,
         Command::Show(args) => show::show(&deployment()?, terminal, args).await?,
         Command::Connections(args) => connections::list(&deployment()?, terminal, args).await?,
         Command::Audit(args) => audit::list(&deployment()?, terminal, args).await?,

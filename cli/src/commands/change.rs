@@ -39,24 +39,34 @@ pub(crate) async fn put(
         principal: args.principal.clone(),
         effect,
     };
+    let existing = find(&stored, &rule);
+    // What is not said stays as it is.
+    let old = existing.and_then(StoredItem::entry);
+    let before = old.map(|entry| entry.conditions().clone());
+    let before = before.unwrap_or_default();
+    let about = old.map(|entry| entry.about().clone()).unwrap_or_default();
     let regions = &args.regions;
+    let regions = (!regions.is_empty()).then(|| regions.iter().cloned().collect());
     let new = Entry::new(
         rule,
         Conditions {
-            max_connections: args.max_connections,
-            regions: (!regions.is_empty()).then(|| regions.iter().cloned().collect()),
-            expires_at: expires_at.transpose()?,
+            max_connections: args
+                .max_connections
+                .or(before.max_connections.filter(|_| !args.no_limit)),
+            regions: regions.or(before.regions.filter(|_| !args.any_region)),
+            expires_at: expires_at
+                .transpose()?
+                .or(before.expires_at.filter(|_| !args.no_expiry)),
         },
         About {
-            customer: args.customer.clone(),
-            contact: args.contact.clone(),
-            ticket: args.ticket.clone(),
-            reason: args.reason.clone(),
-            created_by: None,
+            customer: args.customer.clone().or(about.customer),
+            contact: args.contact.clone().or(about.contact),
+            ticket: args.ticket.clone().or(about.ticket),
+            reason: args.reason.clone().or(about.reason),
+            created_by: about.created_by,
         },
     )
     .map_err(|error| CliError::usage(error.to_string()))?;
-    let existing = find(&stored, new.rule());
     if let Some(Ok(PolicyItem::Entry(entry))) = existing.map(|item| &item.read)
         && *entry == new
     {
@@ -69,11 +79,14 @@ pub(crate) async fn put(
     };
     let title = match existing {
         None => "Adds the entry",
-        Some(_) => "Replaces the entry",
+        Some(_) => "Changes the entry",
     };
     terminal.note(format!("{title}: {}", in_words(&new, &services, now)))?;
     if let Some(Ok(PolicyItem::Entry(old))) = existing.map(|item| &item.read) {
-        terminal.note(format!("Until now:      {}", in_words(old, &services, now)))?;
+        terminal.note(format!(
+            "Until now:         {}",
+            in_words(old, &services, now)
+        ))?;
     }
     let effects = foresee(deployment, terminal, &stored, new.rule(), &change).await?;
     terminal.confirm("Write it?", args.confirm.yes)?;

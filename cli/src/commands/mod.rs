@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod connections;
 pub(crate) mod entries;
+pub(crate) mod explain;
 pub(crate) mod requests;
 pub(crate) mod service;
 pub(crate) mod show;

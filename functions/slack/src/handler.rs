@@ -117,14 +117,17 @@ impl Handler {
         let mut hopeless: Option<Arc<Failure>> = None;
         let mut announced = BTreeSet::new();
         for (endpoint, announcements) in &of_endpoints {
-            let (indices, announced): (Vec<usize>, Vec<&Announcement>) = announcements
+            let (indices, about_it): (Vec<usize>, Vec<&Announcement>) = announcements
                 .iter()
                 .map(|(index, announcement)| (*index, announcement))
                 .unzip();
             let done = match &hopeless {
                 Some(failure) => Err(Arc::clone(failure)),
                 None => {
-                    let done = self.prompts.post(endpoint, &announced, deadline).await;
+                    let done = self
+                        .prompts
+                        .post_announcements(endpoint, &about_it, deadline)
+                        .await;
                     done.map_err(Arc::new)
                 }
             };
@@ -138,7 +141,7 @@ impl Handler {
             let done = match &hopeless {
                 Some(failure) => Err(Arc::clone(failure)),
                 None => {
-                    let done = self.prompts.tell_alarm(alarm, deadline).await;
+                    let done = self.prompts.post_alarm(alarm, deadline).await;
                     done.map_err(Arc::new)
                 }
             };

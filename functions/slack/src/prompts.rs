@@ -105,9 +105,9 @@ impl Prompts {
         self.slack.warm_up().await
     }
 
-    /// Brings the messages of an endpoint's reviews up to date, and tells what is told once, in the
+    /// Brings the messages of an endpoint's reviews up to date, and posts its announcements in the
     /// order in which it happened.
-    pub(crate) async fn post(
+    pub(crate) async fn post_announcements(
         &self,
         endpoint: &EndpointId,
         announcements: &[&Announcement],
@@ -165,7 +165,7 @@ impl Prompts {
     }
 
     /// Tells of an alarm, once, if it is so by what is known of the service.
-    pub(crate) async fn tell_alarm(
+    pub(crate) async fn post_alarm(
         &self,
         alarm: &Alarm,
         deadline: Deadline,

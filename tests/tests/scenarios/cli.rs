@@ -192,9 +192,38 @@ Write it? [y/N] Done: written.
     );
     edited(&world).await;
     assert_eq!(status(&world, 2).await, Some(Status::Accepted));
-    // The same once more changes nothing; another limit replaces the entry.
-    assert!(desk.done(&allow[..5]).await.contains("Replaces the entry"));
-    assert!(desk.done(&allow[..5]).await.contains("Nothing to do"));
+    // What is not said stays: the expiry and the customer.
+    desk.answer = None;
+    let same = ["allow", "pay", "000000000002", "--yes"];
+    assert!(desk.done(&same).await.contains("Nothing to do"));
+    let limit = [
+        "allow",
+        "pay",
+        "000000000002",
+        "--max-connections",
+        "1",
+        "--yes",
+    ];
+    let said = desk.done(&limit).await;
+    assert!(
+        said.contains("Changes the entry: allow 000000000002 (New Ltd) on Payments API (vpce-svc-0a1b2c3d4e5f60718): 1 connection, until 2027-02-18 12:00 UTC"),
+        "{said}"
+    );
+    let off = [
+        "allow",
+        "pay",
+        "000000000002",
+        "--no-expiry",
+        "--no-limit",
+        "--yes",
+    ];
+    let said = desk.done(&off).await;
+    assert!(
+        said.contains(
+            "allow 000000000002 (New Ltd) on Payments API (vpce-svc-0a1b2c3d4e5f60718)\n"
+        ),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -522,6 +551,45 @@ async fn an_error_says_what_is_wrong_and_what_to_type_next() {
     assert!(
         said.starts_with("error: the AWS Region is not known\n  Say --region"),
         "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_verdict_is_explained_by_every_rule_and_setting() {
+    let world = started().await;
+    let desk = Desk::of(&world);
+    let explained = desk.run(&["explain", "vpce-00000000000000001"]).await;
+    assert_eq!(explained.status, 0, "{explained:?}");
+    assert!(
+        explained.out.starts_with("The policy accepts vpce-00000000000000001 of account 000000000001 in us-east-1 on Payments API (vpce-svc-0a1b2c3d4e5f60718), at 2026-11-20 12:00 UTC.\n"),
+        "{}",
+        explained.out
+    );
+    assert!(explained.out.contains("\"allow 000000000001 on vpce-svc-0a1b2c3d4e5f60718\" allows it: its conditions hold\n1 other entry is for somebody else.\n"), "{}", explained.out);
+    let later = desk
+        .run(&["explain", "pay", "000000000001", "--at", "2027-01-01"])
+        .await;
+    assert!(
+        later
+            .out
+            .starts_with("The policy leaves to people an endpoint of account 000000000001"),
+        "{}",
+        later.out
+    );
+    assert!(later.out.contains("expired at 2026-12-20"), "{}", later.out);
+    let json = desk
+        .run(&["explain", "pay", "000000000009", "--output", "json"])
+        .await;
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["decision"], "reject");
+    assert_eq!(json["considered"][0]["role"], "denies it");
+    let missing = desk.run(&["explain", "pay"]).await;
+    assert_eq!(
+        (missing.status, missing.err.as_str()),
+        (
+            2,
+            "error: the account is missing\n  Write: gatekeeper explain SERVICE ACCOUNT\n"
+        )
     );
 }
 

@@ -244,9 +244,17 @@ impl OperatorTables {
         new: &NewItem<'_>,
         seen: Option<&StoredItem>,
     ) -> Result<Written, Arc<Error>> {
-        let item = new
+        let mut item = new
             .encode()
             .map_err(|error| error.written_in(self.db.step_of_writes()))?;
+        if let (NewItem::Approver(_), Some(seen)) = (new, seen) {
+            // They decide nothing, so an approver does not have them; the item keeps them.
+            for name in ["reason", "created_by"] {
+                if let Some(value) = seen.item.get(name) {
+                    item.insert(name.to_owned(), value.clone());
+                }
+            }
+        }
         let condition = Condition::unchanged(seen, &item);
         let call = self.db.writing(
             "dynamodb:PutItem",
