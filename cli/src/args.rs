@@ -224,7 +224,7 @@ pub struct ShowArgs {
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
     /// An endpoint, or a service: its id, its name or the start of either
-    #[arg(value_name = "ENDPOINT|SERVICE")]
+    #[arg(value_name = "SUBJECT")]
     pub subject: String,
     /// The account, if the subject is a service
     #[arg(value_name = "ACCOUNT")]

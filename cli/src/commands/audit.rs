@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use gatekeeper_aws::tables::HistoryRow;
 use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::Request;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::requests::say_cost;
@@ -43,7 +43,8 @@ pub(crate) async fn list(
     let from = time(&args.from, now, -1)?;
     let to = match &args.to {
         Some(text) => time(text, now, -1)?,
-        None => now,
+        // The end does not belong to the period, and what happened just now does.
+        None => now + SignedDuration::from_secs(1),
     };
     if from >= to {
         return Err(

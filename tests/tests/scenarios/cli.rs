@@ -503,7 +503,7 @@ async fn an_error_says_what_is_wrong_and_what_to_type_next() {
         (
             &["service", "set", "pay", "revoke=yes"],
             2,
-            "error: revoke is \"yes\"; write \"off\", \"report\" or \"enforce\"\n",
+            "error: revoke is \"yes\"; write off, report or enforce\n",
         ),
         (
             &["service", "set", "pay", "approvals_required=two"],
