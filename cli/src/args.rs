@@ -35,26 +35,26 @@ pub struct Global {
     /// How to print results
     #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Output")]
     pub output: Format,
-    /// Work with the world that `gatekeeper local` serves on this port [GATEKEEPER_LOCAL]
+    /// Work with the world that `gatekeeper local` serves on this port (GATEKEEPER_LOCAL)
     #[arg(long, global = true, value_name = "PORT", num_args = 0..=1, default_missing_value = "8700",
           require_equals = true, help_heading = "Deployment")]
     pub local: Option<u16>,
-    /// The AWS Region of the deployment [AWS_REGION]
+    /// The AWS Region of the deployment (AWS_REGION)
     #[arg(long, global = true, help_heading = "Deployment")]
     pub region: Option<Region>,
-    /// The profile of the AWS CLI whose credentials to use [AWS_PROFILE]
+    /// The profile of the AWS CLI whose credentials to use (AWS_PROFILE)
     #[arg(long, global = true, help_heading = "Deployment")]
     pub profile: Option<String>,
-    /// Another address for all calls to AWS [AWS_ENDPOINT_URL]
+    /// Another address for all calls to AWS (AWS_ENDPOINT_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Deployment")]
     pub endpoint_url: Option<String>,
-    /// The allowlist table: the stack's output AllowlistTable [GATEKEEPER_ALLOWLIST_TABLE]
+    /// The allowlist table: the stack's output AllowlistTable (GATEKEEPER_ALLOWLIST_TABLE)
     #[arg(long, global = true, value_name = "TABLE", help_heading = "Deployment")]
     pub allowlist_table: Option<String>,
-    /// The requests table: the stack's output RequestsTable [GATEKEEPER_REQUESTS_TABLE]
+    /// The requests table: the stack's output RequestsTable (GATEKEEPER_REQUESTS_TABLE)
     #[arg(long, global = true, value_name = "TABLE", help_heading = "Deployment")]
     pub requests_table: Option<String>,
-    /// The approvals API: the stack's output ApprovalsUrl [GATEKEEPER_APPROVALS_URL]
+    /// The approvals API: the stack's output ApprovalsUrl (GATEKEEPER_APPROVALS_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Deployment")]
     pub approvals_url: Option<String>,
 }
@@ -81,6 +81,9 @@ pub enum Command {
     Remove(RemoveArgs),
     /// List the entries of the allowlist
     Entries(EntriesArgs),
+    /// Write a whole policy from a file
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// List connection requests
     Requests(RequestsArgs),
     /// Explain the policy's verdict on a consumer or an endpoint
@@ -194,6 +197,47 @@ pub struct EntriesArgs {
     /// Only the entries that end within this period, as 30d or 12h
     #[arg(long, value_name = "PERIOD")]
     pub expiring: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Print the policy as a file
+    Export,
+    /// Check a policy file, without a deployment
+    Validate(PolicyFileArgs),
+    /// Show the difference between a policy file and the policy, and what it does to connections
+    Plan(PolicyPlanArgs),
+    /// Make the writes of a plan, one after the other
+    Apply(PolicyApplyArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyFileArgs {
+    /// The policy file, in YAML
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyPlanArgs {
+    /// The policy file, in YAML
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Keep the plan in this file, for `policy apply`
+    #[arg(long, value_name = "PLAN")]
+    pub out: Option<PathBuf>,
+    /// End with status 3 if the file differs from the policy
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyApplyArgs {
+    /// The plan, as `policy plan --out` wrote it
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub confirm: Confirm,
 }
 
 #[derive(Debug, Args)]

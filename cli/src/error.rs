@@ -14,6 +14,8 @@ pub enum Exit {
     Failed,
     /// The arguments cannot be understood.
     Usage,
+    /// A policy file differs from the policy (`policy plan --exit-code`).
+    Differs,
 }
 
 impl Exit {
@@ -23,6 +25,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::Differs => 3,
         }
     }
 }

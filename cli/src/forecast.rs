@@ -25,7 +25,7 @@ const LISTED: usize = 20;
 pub(crate) struct Seen {
     pub(crate) connection: Connection,
     pub(crate) request: Option<Request>,
-    situation: Situation,
+    pub(crate) situation: Situation,
 }
 
 /// A change of the allowlist: the item with this key becomes this, or is removed.

@@ -3,7 +3,7 @@
 //! | module | does |
 //! | --- | --- |
 //! | [`args`] | the commands and their options |
-//! | [`run`] | runs a command; its result is the exit status |
+//! | [`run()`] | runs a command; its result is the exit status |
 //! | [`terminal`] | what is printed and asked, for people and for programs |
 //! | `deployment` | the tables, the services and the credentials that a command works with |
 //! | `named` | finds a service by its id, its name or the start of either |

@@ -5,9 +5,9 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::error::chain;
 use gatekeeper_local::{demo, replay};
 
-use crate::args::{ApproverCommand, Cli, Command, ServiceCommand};
+use crate::args::{ApproverCommand, Cli, Command, PolicyCommand, ServiceCommand};
 use crate::commands::{
-    approver, audit, change, connections, entries, explain, requests, service, show, vote,
+    approver, audit, change, connections, entries, explain, policy, requests, service, show, vote,
 };
 use crate::deployment::{Deployment, Lookup};
 use crate::error::{CliError, Exit};
@@ -51,6 +51,12 @@ async fn dispatch(
         Command::Deny(args) => change::put(&deployment()?, terminal, Effect::Deny, args).await?,
         Command::Remove(args) => change::remove(&deployment()?, terminal, args).await?,
         Command::Entries(args) => entries::list(&deployment()?, terminal, args).await?,
+        Command::Policy(command) => match command {
+            PolicyCommand::Export => policy::export(&deployment()?, terminal).await?,
+            PolicyCommand::Validate(args) => policy::validate(terminal, args)?,
+            PolicyCommand::Plan(args) => return policy::plan(&deployment()?, terminal, args).await,
+            PolicyCommand::Apply(args) => policy::apply(&deployment()?, terminal, args).await?,
+        },
         Command::Requests(args) => requests::list(&deployment()?, terminal, args).await?,
         Command::Explain(args) => explain::explain(&deployment()?, terminal, args).await?,
         Command::Show(args) => show::show(&deployment()?, terminal, args).await?,

@@ -72,7 +72,7 @@ def options_of(subcommand: str) -> set[str] | None:
 
 
 # The commands that have subcommands.
-GROUPS = {"approver", "service"}
+GROUPS = {"approver", "policy", "service"}
 
 
 def wrong_use(words: list[str]) -> Iterator[str]:

@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod connections;
 pub(crate) mod entries;
 pub(crate) mod explain;
+pub(crate) mod policy;
 pub(crate) mod requests;
 pub(crate) mod service;
 pub(crate) mod show;

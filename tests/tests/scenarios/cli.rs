@@ -593,6 +593,166 @@ async fn a_verdict_is_explained_by_every_rule_and_setting() {
     );
 }
 
+/// The world's policy with another limit, a deny in place of an allow, and a new setting.
+const WANTED: &str = r#"
+settings:
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, name: Payments API, revoke: enforce}
+entries:
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: deny, reason: ended}
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000002", effect: allow, customer: New Ltd}
+  - {service_id: "*", principal: "000000000009", effect: deny, customer: "=Evil\u001b[31m\u202e Ltd"}
+approvers:
+  - {id: bob@example.com, services: ["*"], iam_principal: "arn:aws:iam::111122223333:user/111122223333"}
+"#;
+
+#[tokio::test]
+async fn a_policy_file_is_planned_applied_and_exported() {
+    let world = started().await;
+    let desk = Desk::of(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    let plan = folder.path().join("plan.json");
+    let (file, plan) = (file.to_str().unwrap(), plan.to_str().unwrap());
+    std::fs::write(file, WANTED).unwrap();
+    assert_eq!(
+        desk.done(&["policy", "validate", file]).await,
+        format!("{file}: 3 entries, 1 item of settings, 1 approver.\n")
+    );
+    let planned = desk
+        .run(&["policy", "plan", file, "--out", plan, "--exit-code"])
+        .await;
+    assert_eq!(planned.status, 3, "{planned:?}");
+    for part in [
+        "+ vpce-svc-0a1b2c3d4e5f60718 / deny#000000000001\n    reason: – → \"ended\"\n",
+        "- vpce-svc-0a1b2c3d4e5f60718 / allow#000000000001\n",
+        "~ vpce-svc-0a1b2c3d4e5f60718 / settings\n    revoke: – → \"enforce\"\n",
+        "1 connection gain access, 1 lose it:\n",
+        "  - vpce-00000000000000001  Example Ltd (account 000000000001): revoked now\n",
+        "  + vpce-00000000000000002  New Ltd (account 000000000002): accepted, or stays connected, now\n",
+    ] {
+        assert!(planned.out.contains(part), "{part}: {}", planned.out);
+    }
+    assert_eq!(
+        status(&world, 2).await,
+        Some(Status::InReview),
+        "a plan changes nothing"
+    );
+
+    // Somebody else edits an item of the plan: nothing is written. They undo it: the plan is good again.
+    let other = r#"{service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000002", effect: allow, ticket: T-1}"#;
+    put_policy(&world, other).await;
+    let stopped = desk.run(&["policy", "apply", plan, "--yes"]).await;
+    assert_eq!(stopped.status, 1, "{stopped:?}");
+    assert!(
+        stopped
+            .err
+            .contains("allow#000000000002 changed since the plan was made"),
+        "{stopped:?}"
+    );
+    remove(
+        &world,
+        "vpce-svc-0a1b2c3d4e5f60718",
+        "allow",
+        "000000000002",
+    )
+    .await;
+
+    let applied = desk.run(&["policy", "apply", plan, "--yes"]).await;
+    assert_eq!(applied.status, 0, "{applied:?}");
+    let order: Vec<&str> = applied.err.lines().collect();
+    assert_eq!(
+        order,
+        [
+            "1/4 vpce-svc-0a1b2c3d4e5f60718 / deny#000000000001 is added",
+            "2/4 vpce-svc-0a1b2c3d4e5f60718 / allow#000000000002 is added",
+            "3/4 vpce-svc-0a1b2c3d4e5f60718 / allow#000000000001 is removed",
+            "4/4 vpce-svc-0a1b2c3d4e5f60718 / settings is changed",
+            "Done: the policy is as planned.",
+        ]
+    );
+    assert!(
+        desk.done(&["policy", "apply", plan, "--yes"])
+            .await
+            .contains("Nothing to do")
+    );
+    let same = desk.run(&["policy", "plan", file, "--exit-code"]).await;
+    assert_eq!(same.status, 0, "{same:?}");
+    assert!(
+        same.out.contains("The file and the policy are the same."),
+        "{same:?}"
+    );
+
+    // What is exported is the same policy.
+    let exported = desk.run(&["policy", "export"]).await.out;
+    std::fs::write(file, &exported).unwrap();
+    let same = desk.run(&["policy", "plan", file]).await;
+    assert!(
+        same.out.contains("The file and the policy are the same."),
+        "{exported}\n{same:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_apply_that_was_interrupted_goes_on() {
+    let world = started().await;
+    let desk = Desk::of(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    let plan = folder.path().join("plan.json");
+    let (file, plan) = (file.to_str().unwrap(), plan.to_str().unwrap());
+    std::fs::write(file, WANTED).unwrap();
+    desk.done(&["policy", "plan", file, "--out", plan]).await;
+    // The first two writes of the plan, as a process that was killed leaves them.
+    put_policy(&world, r#"{service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: deny, reason: ended}"#).await;
+    put_policy(&world, r#"{service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000002", effect: allow, customer: New Ltd}"#).await;
+    let applied = desk.run(&["policy", "apply", plan, "--yes"]).await;
+    assert_eq!(applied.status, 0, "{applied:?}");
+    assert!(
+        applied
+            .err
+            .starts_with("1/2 vpce-svc-0a1b2c3d4e5f60718 / allow#000000000001 is removed\n"),
+        "{applied:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_file_with_mistakes_names_each_with_its_place() {
+    let world = started().await;
+    let desk = Desk::of(&world);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    let file = file.to_str().unwrap();
+    std::fs::write(
+        file,
+        "entries:\n  - {service_id: \"*\", principal: \"1234\", effect: allow}\n  - service_id: \"*\"\n    principal: \"000000000001\"\n    effect: allow\n    max_conections: 2\n",
+    )
+    .unwrap();
+    let ran = desk.run(&["policy", "validate", file]).await;
+    assert_eq!(ran.status, 1, "{ran:?}");
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{ran:?}");
+    assert!(
+        lines[0].starts_with(&format!("error: {file}:2:")),
+        "{ran:?}"
+    );
+    assert!(
+        lines[1].starts_with(&format!("error: {file}:6:")),
+        "{ran:?}"
+    );
+    assert!(
+        lines[1].ends_with("did you mean max_connections?"),
+        "{ran:?}"
+    );
+    let missing = desk
+        .run(&["policy", "validate", "/nowhere/policy.yaml"])
+        .await;
+    assert_eq!(missing.status, 2, "{missing:?}");
+    std::fs::write(file, "{}").unwrap();
+    let no_plan = desk.run(&["policy", "apply", file, "--yes"]).await;
+    assert_eq!(no_plan.status, 2);
+    assert!(no_plan.err.contains("this is not a plan"), "{no_plan:?}");
+}
+
 #[tokio::test]
 async fn settings_are_shown_with_where_each_comes_from() {
     let world = started().await;
