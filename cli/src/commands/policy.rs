@@ -300,15 +300,12 @@ fn say_effects(
     after: &WholePolicy,
 ) -> Result<(), CliError> {
     let summary = Summary::of(effects, after);
-    let count = |gains: bool| -> usize {
-        let total = summary.total.now.iter().chain(&summary.total.later);
-        total
-            .filter(|(turn, _)| turn.is_gain() == gains)
-            .map(|(_, count)| count)
-            .sum()
-    };
-    let (gains, losses) = (count(true), count(false));
-    if gains + losses == 0 {
+    // A connection counts once, by what happens to it first.
+    let first = |effect: &Effect| effect.turn.or(effect.later.map(|(_, turn)| turn));
+    let turned: Vec<Turn> = effects.iter().filter_map(first).collect();
+    let gains = turned.iter().filter(|turn| turn.is_gain()).count();
+    let losses = turned.len() - gains;
+    if turned.is_empty() {
         terminal.say(format!(
             "\nNothing changes for the {}.",
             counted(effects.len(), "connection", "connections")
@@ -316,9 +313,9 @@ fn say_effects(
         return Ok(());
     }
     terminal.say(format!(
-        "\n{} gain access, {} lose it:",
-        counted(gains, "connection", "connections"),
-        losses
+        "\n{} access, {} it:",
+        counted(gains, "connection gains", "connections gain"),
+        counted(losses, "loses", "lose")
     ))?;
     let mut left = LISTED;
     for effect in effects {
@@ -371,11 +368,11 @@ fn say_worse(
 
 fn becomes(turn: Turn) -> &'static str {
     match turn {
-        Turn::Accepted => "accepted, or stays connected,",
+        Turn::Accepted => "accepted",
         Turn::AskedInsteadOfRejected => "left to people instead of rejected",
         Turn::AskedInsteadOfAccepted => "left to people instead of accepted",
         Turn::Rejected => "rejected",
-        Turn::Revoked => "revoked",
+        Turn::Revoked => "to be revoked",
     }
 }
 

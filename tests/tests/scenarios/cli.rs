@@ -626,9 +626,9 @@ async fn a_policy_file_is_planned_applied_and_exported() {
         "+ vpce-svc-0a1b2c3d4e5f60718 / deny#000000000001\n    reason: – → \"ended\"\n",
         "- vpce-svc-0a1b2c3d4e5f60718 / allow#000000000001\n",
         "~ vpce-svc-0a1b2c3d4e5f60718 / settings\n    revoke: – → \"enforce\"\n",
-        "1 connection gain access, 1 lose it:\n",
-        "  - vpce-00000000000000001  Example Ltd (account 000000000001): revoked now\n",
-        "  + vpce-00000000000000002  New Ltd (account 000000000002): accepted, or stays connected, now\n",
+        "1 connection gains access, 1 loses it:\n",
+        "  - vpce-00000000000000001  Example Ltd (account 000000000001): to be revoked now\n",
+        "  + vpce-00000000000000002  New Ltd (account 000000000002): accepted now\n",
     ] {
         assert!(planned.out.contains(part), "{part}: {}", planned.out);
     }
