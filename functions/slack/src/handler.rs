@@ -83,7 +83,7 @@ impl Handler {
         }
     }
 
-    /// Handles one invocation. Whatever the payload is, there is an response.
+    /// Handles one invocation. Every payload gets a response.
     pub async fn handle(&self, payload: Value, deadline: Deadline) -> BatchResponse {
         let records = match decode(payload) {
             Ok(records) => records,
@@ -96,7 +96,7 @@ impl Handler {
             }
         };
         let mut response = BatchResponse::default();
-        // Whatever is told of one connection is done at once: its messages show what holds now.
+        // All announcements about one connection are handled together: its messages show the current state.
         let mut of_endpoints: BTreeMap<EndpointId, Vec<(usize, Announcement)>> = BTreeMap::new();
         let mut alarms = Vec::new();
         for (index, Record { id, news }) in records.into_iter().enumerate() {

@@ -1,12 +1,12 @@
 //! Messages that are posted once each, and those of reviews, which are kept up to date.
 //!
-//! What is shown is what the tables say. A record of the queue only says where to look: whoever may publish
-//! could have made it.
+//! The messages show what the tables say. A record of the queue only says where to look, because anybody who
+//! may publish could have written it.
 //!
-//! Whoever posts or changes a message has its item in the requests table to themselves while they do,
-//! until they are done or their claim ends. So two instances never do it twice, and none puts something
-//! older over something newer. Where a claim ended and nobody wrote down what came of it, the message is
-//! looked for in Slack by its mark before it is posted again.
+//! An instance claims a message's item in the requests table while it posts or changes the message, until it
+//! is done or the claim ends. So two instances never post it twice, and none replaces a newer state by an
+//! older one. If a claim ended without a result, the message is searched in Slack by its mark before it is
+//! posted again.
 
 use std::time::Duration;
 
@@ -32,23 +32,22 @@ use crate::failure::Failure;
 use crate::render::{self, RenderedPrompt};
 use crate::slack::{MARGIN, Slack};
 
-/// The type of our messages' marks.
+/// The type of the marks in messages.
 const MARK: &str = "privatelink_gatekeeper";
-/// How long whoever posts has the message to themselves: longer than a call to Slack takes, and what
-/// goes before and after it.
+/// How long a claim lasts: longer than a call to Slack with what goes before and after it.
 const CLAIM: SignedDuration = SignedDuration::from_secs(40);
-/// How long to wait for somebody else's claim before looking again.
+/// How long to wait for another instance's claim before looking again.
 const PAUSE: Duration = Duration::from_secs(1);
-/// By how much Slack's clock may differ from ours.
+/// The largest difference between Slack's clock and ours.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
-/// A message is looked for in as many pages of its channel's history.
+/// How many pages of a channel's history are searched for a message.
 const PAGES: usize = 20;
 
-/// The queue hands a record back after so long, as in template.yaml, and a bit later at times. What would be
-/// too late by then is not left to it.
+/// After how long the queue delivers a record again, as in template.yaml. It may take a bit longer, so what
+/// would be too late then is not left to the queue.
 pub const HANDED_BACK: SignedDuration = SignedDuration::from_mins(7);
 
-/// Posts what is announced.
+/// Posts announcements, alarms and reviews.
 #[derive(Debug)]
 pub(crate) struct Prompts {
     pub(crate) slack: Slack,
@@ -56,29 +55,29 @@ pub(crate) struct Prompts {
     pub(crate) postings: Postings,
     pub(crate) clock: Clock,
     app: Option<AppId>,
-    /// The channel of services that name none.
+    /// The channel of services without a channel of their own.
     channel: Option<SlackChannelId>,
 }
 
-/// What is to be posted, once.
+/// A message to post once.
 pub(crate) struct Draft<'a> {
     pub(crate) message: &'a Message,
-    /// What it is found again by.
+    /// The mark by which it is found again.
     pub(crate) mark: &'a str,
-    /// The message whose thread it belongs into.
+    /// The message in whose thread it is posted.
     pub(crate) thread: Option<&'a MessageTs>,
     /// The revision of the request that it shows; of several requests, the sum.
     pub(crate) shown: u64,
     pub(crate) is_over: bool,
 }
 
-/// What is known of an endpoint when its messages are up to date.
+/// An endpoint's state when its messages are up to date.
 struct Current {
-    /// None if there is no request.
+    /// `None` if there is no request.
     request: Option<Request>,
     /// The channel of its service.
     channel: Option<SlackChannelId>,
-    /// Whether its review waits to be shown with others.
+    /// Whether its review is collected with others.
     waits: bool,
 }
 
@@ -100,13 +99,13 @@ impl Prompts {
         }
     }
 
-    /// Does what takes time and can be done before the first event.
+    /// Opens connections before the first event.
     pub(crate) async fn warm_up(&self) -> Result<(), Failure> {
         self.slack.warm_up().await
     }
 
     /// Brings the messages of an endpoint's reviews up to date, and posts its announcements in the
-    /// order in which it happened.
+    /// order in which they happened.
     pub(crate) async fn post_announcements(
         &self,
         endpoint: &EndpointId,
@@ -140,7 +139,7 @@ impl Prompts {
         }
     }
 
-    /// Tells what is told once of a connection and so by the tables, in the order in which it happened.
+    /// Posts the announcements about a connection that the tables confirm, in the order in which they happened.
     async fn post_all_once(
         &self,
         once: Vec<&Announcement>,
@@ -164,7 +163,7 @@ impl Prompts {
         Ok(())
     }
 
-    /// Tells of an alarm, once, if it is so by what is known of the service.
+    /// Posts an alarm once, if the service's findings confirm it.
     pub(crate) async fn post_alarm(
         &self,
         alarm: &Alarm,
@@ -190,7 +189,7 @@ impl Prompts {
         }
     }
 
-    /// Shows what is told once of a connection, as the tables have it.
+    /// Posts an announcement about a connection, with the facts of the tables.
     async fn post_once_of(
         &self,
         announcement: &Announcement,
@@ -209,7 +208,7 @@ impl Prompts {
             .await
     }
 
-    /// Reminds people in the thread of a review's message, while it waits.
+    /// Reminds people in the thread of a review's message while the review is open.
     async fn remind(
         &self,
         announcement: &Announcement,
@@ -241,15 +240,15 @@ impl Prompts {
         Ok(settings.slack_channel.or_else(|| self.channel.clone()))
     }
 
-    /// Has the messages of an endpoint's reviews show how things stand, and posts one for the review that
-    /// is open and has none.
+    /// Brings the messages of an endpoint's reviews up to date, and posts one for an open review without a
+    /// message.
     async fn bring_up_to_date(
         &self,
         endpoint: &EndpointId,
         deadline: Deadline,
     ) -> Result<Current, Failure> {
-        // In this order: whoever changes a message meanwhile changes its item, and then ours is not
-        // written; so the request is never older than what is shown.
+        // In this order: an instance that changes the message in between changes its item, and then our
+        // write fails. So the request is never older than what the message shows.
         let mut prompts = self.postings.prompts(endpoint).await?;
         let Some(request) = self.tables.request(endpoint).await? else {
             return Ok(Current {
@@ -269,7 +268,7 @@ impl Prompts {
                 prompts.push(Posting::prompt(endpoint, review, channel));
             }
         }
-        // A message that shows how its review ended stays as it is, unless who decided is contradicted.
+        // A message that shows the end of its review stays, unless CloudTrail contradicts who decided.
         let is_contradicted = !request.other_names.is_empty();
         prompts.retain(|it| match it.ts {
             _ if it.is_together() => !it.is_over || is_contradicted,
@@ -290,7 +289,7 @@ impl Prompts {
         })
     }
 
-    /// Has the message of a review show how it stands. Answers whether it waits to be posted with others.
+    /// Brings the message of a review up to date. Answers whether the review is collected with others.
     async fn show(
         &self,
         prompt: &mut Posting,
@@ -344,7 +343,7 @@ impl Prompts {
                     }
                 };
             }
-            // Nobody was asked here, so the answer is no news here.
+            // The review was not posted here, so its end is not posted either.
             prompt.is_over = rendered.is_over;
             if rendered.is_over {
                 self.write(prompt).await?;
@@ -355,7 +354,7 @@ impl Prompts {
         Ok(false)
     }
 
-    /// Posts something under an id, unless it is there.
+    /// Posts a message under an id, unless it is already there.
     pub(crate) async fn post_once(
         &self,
         id: &str,
@@ -399,7 +398,7 @@ impl Prompts {
         self.post(&mut notice, draft, deadline).await
     }
 
-    /// Posts a message that is not there.
+    /// Posts a message that is not there yet.
     pub(crate) async fn post(
         &self,
         posting: &mut Posting,
@@ -437,7 +436,7 @@ impl Prompts {
         }
     }
 
-    /// Puts something else into a message that is there.
+    /// Changes a message that is there.
     pub(crate) async fn update(
         &self,
         prompt: &mut Posting,
@@ -474,7 +473,7 @@ impl Prompts {
                     error = %failure,
                     "a message in Slack cannot be changed, so people are told in another"
                 );
-                // A reply to a message that was deleted would be seen by nobody.
+                // Nobody would see a reply to a deleted message.
                 let is_gone = is_refused_with(&failure, "message_not_found");
                 return self
                     .post_correction(prompt, (&ts, is_gone), draft, rendered, deadline)
@@ -486,8 +485,8 @@ impl Prompts {
         self.release(prompt).await
     }
 
-    /// Tells people what a message should show that cannot be changed: in its thread, or, if it is gone
-    /// or takes no replies, anew.
+    /// Posts the current state of a message that cannot be changed: in its thread, or as a new message if it
+    /// is gone or takes no replies.
     async fn post_correction(
         &self,
         prompt: &mut Posting,
@@ -514,8 +513,8 @@ impl Prompts {
         self.post(prompt, draft, deadline).await
     }
 
-    /// Looks in Slack for a message that may be there without our knowing, and writes down where it is.
-    /// Answers whether it is there.
+    /// Searches Slack for a message whose posting had an unclear result, and records its place. Answers
+    /// whether it is there.
     pub(crate) async fn find(
         &self,
         posting: &mut Posting,
@@ -601,20 +600,19 @@ impl Prompts {
         Ok(None)
     }
 
-    /// Takes a message for oneself.
+    /// Claims a message.
     pub(crate) async fn claim(&self, posting: &mut Posting) -> Result<(), Failure> {
         posting.claimed_until = self.clock.now().checked_add(CLAIM).ok();
         self.write(posting).await
     }
 
-    /// Writes down what came of it, for whoever is next.
+    /// Records the result and ends the claim.
     async fn release(&self, posting: &mut Posting) -> Result<(), Failure> {
         posting.claimed_until = None;
         self.write(posting).await
     }
 
-    /// As good as [`release`](Self::release), where something else went wrong already: if it fails, the
-    /// claim ends by itself.
+    /// As [`release`](Self::release), after another error: if this fails, the claim ends by itself.
     async fn let_go(&self, posting: &mut Posting) {
         if let Err(failure) = self.release(posting).await {
             tracing::warn!(error = %failure, "a claim on a message is left to end by itself");
@@ -629,7 +627,7 @@ impl Prompts {
         }
     }
 
-    /// Waits before trying again what may pass soon; hands the failure back if there is no time.
+    /// Waits before another try. Returns the failure if there is no time.
     async fn pause(&self, failure: Failure, deadline: Deadline) -> Result<(), Failure> {
         if !deadline.leaves(&self.clock, PAUSE + MARGIN) {
             return Err(failure);
@@ -639,7 +637,7 @@ impl Prompts {
     }
 }
 
-/// Whether an announcement tells something beyond what the reviews' messages show.
+/// Whether an announcement says more than the reviews' messages show.
 fn is_told_once(announcement: &Announcement) -> bool {
     match announcement.kind {
         AnnouncementKind::ReviewOpened
@@ -664,7 +662,7 @@ fn is_told_once(announcement: &Announcement) -> bool {
     }
 }
 
-/// Notes that an announcement says what the tables do not: it is forged, or so late that it is over.
+/// Logs an announcement that the tables do not confirm: it is forged, or out of date.
 fn not_shown(announcement: &Announcement) {
     tracing::warn!(
         endpoint_id = %announcement.endpoint_id,
@@ -677,7 +675,7 @@ fn slack_channel(posting: &Posting) -> Result<ChannelId, Failure> {
     Ok(posting.channel.as_str().parse()?)
 }
 
-/// Slack's way to name a moment, some time before one of ours.
+/// Slack's form of a moment, some time before one of ours.
 fn ts_before(at: Timestamp) -> Result<MessageTs, Failure> {
     let before = at.checked_sub(SKEW).unwrap_or(Timestamp::UNIX_EPOCH);
     let seconds = before.as_second().max(0);
@@ -702,7 +700,7 @@ fn is_refused_with(failure: &Failure, code: &str) -> bool {
     }
 }
 
-/// Whether we are not let read the channel, which need not keep us from posting there.
+/// Whether the app may not read the channel. It may still post there.
 fn keeps_us_from_reading(failure: &Failure) -> bool {
     refused_for(failure, &[Reason::Scope, Reason::Channel, Reason::Message])
 }

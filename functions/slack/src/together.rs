@@ -1,8 +1,8 @@
 //! One message for several reviews of the same account at the same service.
 //!
-//! It belongs to the item of the first of them, which lists the others; the items of those say where it is.
-//! That is written before it is posted: so whatever is announced of one of them finds the message, and
-//! whoever comes after somebody who failed posts the same.
+//! It belongs to the item of the first review, which lists the others; their items name the first. That is
+//! written before the message is posted. So every announcement about one of them finds the message, and an
+//! instance that follows a failed one posts the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::prompts::{Draft, Prompts};
 use crate::render::{self, LISTED_AT_MOST, RenderedPrompt};
 
-/// Reminders of one message are put together that come within so many seconds.
+/// Reminders of one message that come within so many seconds are combined.
 const REMINDERS: i64 = 3600;
 
 /// What one message shows.
@@ -29,13 +29,13 @@ struct Shown {
 }
 
 impl Shown {
-    /// The first of them, if anything is known of it.
+    /// The first of them, if its request is known.
     fn first(&self) -> Option<(&Request, u64)> {
         let (endpoint, review) = self.listed.first()?;
         Some((self.requests.get(endpoint)?, *review))
     }
 
-    /// As it stands, and how new that is; none if nothing is known of any of them.
+    /// The message as of now, and its revision. `None` if no request of it is known.
     fn rendered(&self) -> Option<(RenderedPrompt, u64)> {
         let rendered = render::several(&self.listed, &self.requests)?;
         // No request goes back to an earlier revision, so neither does this.
@@ -45,7 +45,7 @@ impl Shown {
 }
 
 impl Prompts {
-    /// Posts the reviews of an account that wait, those of them that are still to be decided.
+    /// Posts the collected reviews of an account that are still open.
     pub(crate) async fn post_waiting(
         &self,
         group: &PromptGroup,
@@ -55,7 +55,7 @@ impl Prompts {
         let postings = self.postings.postings(&waiting, &group.channel).await?;
         let endpoints = waiting.iter().map(|(endpoint, _)| endpoint);
         let requests = self.tables.requests_of(endpoints).await?;
-        // What somebody has begun to post, the record sees to that they had.
+        // If an instance has begun to post, the record that it had does the rest.
         let begun = waiting.iter().zip(&postings);
         let begun = begun.filter(|(_, posting)| posting.is_together() && posting.ts.is_none());
         let begun: BTreeSet<Prompted> = begun
@@ -93,8 +93,7 @@ impl Prompts {
         Ok(self.postings.prompts_shown(group, &over).await?)
     }
 
-    /// Has the message that shows a review among others show how they stand, and posts it if it is not
-    /// there.
+    /// Brings the message that shows several reviews up to date, and posts it if it is not there.
     pub(crate) async fn show_together(
         &self,
         own: &mut Posting,
@@ -119,7 +118,7 @@ impl Prompts {
             } else if rendered.has_buttons {
                 self.post_together(&mut first, &shown, deadline).await?;
             } else {
-                // Nobody was asked here.
+                // The reviews were not posted here.
                 first.is_over = true;
                 self.write(&mut first).await?;
             }
@@ -166,7 +165,7 @@ impl Prompts {
     ) -> Result<Option<(Posting, Shown)>, Failure> {
         let first = own.with.clone();
         let first = first.unwrap_or_else(|| (request.endpoint_id.clone(), review));
-        // The item before what it shows: whoever changes the message meanwhile changes the item.
+        // The item is read first: an instance that changes the message in between changes the item.
         let postings = self
             .postings
             .postings(std::slice::from_ref(&first), &own.channel)

@@ -1,4 +1,4 @@
-//! Whom AWS CloudTrail names for a decision that somebody made at EC2, and what of it goes on record.
+//! The principal that AWS CloudTrail names for a decision at EC2, and how it is recorded.
 //!
 //! A name decides nothing. It is what the history says of a person, so one that is on record is never
 //! replaced, and one that contradicts it is kept beside it.

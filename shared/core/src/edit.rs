@@ -1,7 +1,7 @@
-//! Whom an edit of the policy concerns.
+//! The connections that an edit of the policy concerns.
 //!
-//! An edit changes one item of the allowlist table. What it can change is looked at again at once, and
-//! nothing else: most edits are about one consumer, among thousands.
+//! An edit changes one item of the allowlist table. Only the connections that it can concern are judged again
+//! at once, because most edits are about one consumer among thousands.
 
 use crate::approver::Approver;
 use crate::hint::Subject;
@@ -9,10 +9,10 @@ use crate::ids::ServiceId;
 use crate::policy::{Conditions, PolicyItem, Principal, Rule, Scope, ServiceSettings};
 use crate::policy_key::{Meaning, PolicyKey};
 
-/// The connections that an edit of one item can concern, from what the item said before and after; a
-/// side is none if the item was not there. None if the edit changes no decision.
+/// The connections that an edit of one item can concern, from the item before and after. A side is `None` if
+/// there was no item. Answers `None` if the edit changes no decision.
 ///
-/// Who is for and who wrote an entry only shows in texts, so those fields concern nobody.
+/// The fields for people, such as the customer's name, only show in texts, so they concern nobody.
 #[must_use]
 pub fn concerned(before: Option<&PolicyItem>, after: Option<&PolicyItem>) -> Option<Subject> {
     let (says_before, says_after) = (
@@ -32,7 +32,7 @@ pub fn concerned(before: Option<&PolicyItem>, after: Option<&PolicyItem>) -> Opt
     }
 }
 
-/// The connections that an item can concern, whatever it says of them: all that its key can tell.
+/// The connections that an item can concern by its key, whatever its attributes are.
 #[must_use]
 pub fn subject_of(item: &PolicyItem) -> Subject {
     match item {
@@ -42,8 +42,7 @@ pub fn subject_of(item: &PolicyItem) -> Subject {
     }
 }
 
-/// The connections that an item whose key is unexpected can concern, whatever else it says; none if it
-/// concerns nobody.
+/// The connections that an item with an unexpected key can concern. `None` if it concerns nobody.
 #[must_use]
 pub fn subject_of_key(key: &PolicyKey) -> Option<Subject> {
     match key.meaning()? {
@@ -52,7 +51,7 @@ pub fn subject_of_key(key: &PolicyKey) -> Option<Subject> {
     }
 }
 
-/// What of an item decides.
+/// The part of an item that decides.
 #[derive(PartialEq)]
 enum Decisive<'a> {
     Entry(&'a Rule, &'a Conditions),
@@ -61,7 +60,7 @@ enum Decisive<'a> {
 }
 
 impl<'a> Decisive<'a> {
-    /// None if nothing does. Settings that say nothing are as good as none.
+    /// `None` if nothing does. Empty settings count as none.
     fn part_of(item: &'a PolicyItem) -> Option<Self> {
         match item {
             PolicyItem::Entry(entry) => Some(Self::Entry(entry.rule(), entry.conditions())),
@@ -97,7 +96,7 @@ fn subject_of_rule(rule: &Rule) -> Subject {
     }
 }
 
-/// Who may decide concerns the reviews of the services that they decide.
+/// An approver concerns the reviews of the services that they decide.
 fn subject_of_approver(approver: &Approver) -> Subject {
     let mut services = approver.services.iter();
     match (services.next(), services.next()) {

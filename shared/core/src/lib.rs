@@ -1,8 +1,8 @@
-//! What decides, and nothing else: ids, policy, [`judge`](judge::judge), the request status machine, and
+//! The decisions, and nothing else: ids, policy, [`judge`](judge::judge), the request status machine, and
 //! [`decide`](decide::next), which makes a change out of what was read.
 //!
 //! No I/O, no async, no AWS crate, no clock: time comes in as an argument. Everything here compiles
-//! and tests in seconds, and everything that could connect a stranger or cut a customer off is here.
+//! and tests in seconds, and everything that could connect a stranger or disconnect a customer is here.
 //!
 //! The modules in reading order: each is read with what stands above it.
 //!
@@ -11,7 +11,7 @@
 //! | [`ids`] | ids and addresses as types that cannot be mixed up |
 //! | [`scope`] | the services that an entry, a setting or an approver is for |
 //! | [`visible`](mod@visible) | text as a person sees it, and as one types it |
-//! | [`message`] | one message, and whom it is for |
+//! | [`message`] | one message, and its audience |
 //! | [`connection`] | one endpoint's link to an endpoint service, as EC2 tells it |
 //! | [`evidence`] | what shows that a finding is there |
 //! | [`attachment`] | Transit Gateway attachments, which are counted and announced |
@@ -26,7 +26,7 @@
 //! | [`other_names`] | the names that AWS CloudTrail gives for a decision besides the one on record |
 //! | [`vote`] | what an approver says of a review |
 //! | [`request`] | the durable record of a connection, its statuses and every legal transition |
-//! | [`caller`] | whom AWS CloudTrail names for a decision, and what of it goes on record |
+//! | [`caller`] | the principal that AWS CloudTrail names for a decision, and how it is recorded |
 //! | [`hint`] | what an event may tell us: where to look, never what to believe |
 //! | [`watch`] | what lets connections in past Gatekeeper |
 //! | [`acknowledgement`] | who knows of a finding, and until when its alarm is silent |
@@ -55,7 +55,7 @@
 //! | [`alarm`] | the alarms about a service, for people and programs |
 //! | [`findings`] | what is known to be wrong with a service, and when that is announced |
 //! | [`acknowledged_findings`] | which findings are acknowledged, as they begin, change and end |
-//! | [`confirmed`] | what of an announcement the tables say too |
+//! | [`confirmed`] | the part of an announcement that the tables confirm |
 //! | [`reach`] | whom approval e-mail reaches, and whether it may be sent |
 //! | [`grouping`] | which messages about one account go at once, and which go together |
 //! | [`allowance`] | how many e-mails one address takes |

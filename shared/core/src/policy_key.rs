@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | is a deny with one meaning: an account's root ARN, or blanks around | it is read and holds ([`Meaning::Deny`]) |
 //! | begins with `allow#` | it denies nobody and lets nobody in; people are notified ([`Meaning::Allow`]) |
-//! | is anything else | whoever it may be meant to deny stays undecided until it is corrected ([`Meaning::Unclear`]) |
+//! | is anything else | connections that it may be meant to deny stay undecided until it is corrected ([`Meaning::Unclear`]) |
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -231,7 +231,7 @@ impl UnexpectedKeys {
         }
     }
 
-    /// The evidence that there are some in these parts; none if there are none.
+    /// The evidence that there are some of this kind. `None` if there are none.
     #[must_use]
     pub fn evidence(parts: &[&Self]) -> Option<Evidence> {
         let parts = parts.iter().filter(|part| !part.is_empty());
@@ -273,7 +273,7 @@ impl UnexpectedKeys {
         })
     }
 
-    /// Why a connection stays undecided for them; none if it does not.
+    /// Why a connection stays undecided because of them, if it does.
     #[must_use]
     pub fn objection(
         &self,
@@ -295,7 +295,7 @@ impl UnexpectedKeys {
     }
 }
 
-/// Why what a key means keeps connections undecided.
+/// Why the meaning of a key keeps connections undecided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Objection {
     /// It may be meant to deny the connection.
@@ -430,8 +430,7 @@ fn root_of(arn: &str) -> Option<AccountId> {
     (is_root && is_iam).then(|| account.parse().ok())?
 }
 
-/// The one account, endpoint or path that a sort key shows without doubt; none if it shows none, or
-/// several.
+/// The one account, endpoint or path that a sort key names. `None` if it names none, or several.
 fn shown(rule: &str) -> Option<Principal> {
     let squeezed = without_blanks(rule).to_lowercase();
     let squeezed = squeezed.strip_prefix("deny").unwrap_or(&squeezed);
@@ -498,7 +497,7 @@ fn without_blanks(text: &str) -> String {
     text.chars().filter(|c| !is_blank(*c)).collect()
 }
 
-/// White space, and what looks like nothing at all: it comes with texts that are copied from pages.
+/// White space and invisible characters, which come with text that is copied from pages.
 fn is_blank(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()

@@ -1,4 +1,4 @@
-//! Votes on a review, and ballots before they are cast. What the votes come to, [`quorum`](crate::quorum) says.
+//! Votes on a review, and ballots before they are cast. [`quorum`](crate::quorum) has the result of the votes.
 
 use std::fmt;
 
@@ -9,35 +9,35 @@ use crate::connection::ConnectionState;
 use crate::ids::{ApproverId, EndpointId};
 use crate::visible::{as_typed, without_hidden};
 
-/// A reason is no longer than this, in characters.
+/// The longest reason, in characters.
 pub const REASON_LIMIT: usize = 1000;
 
-/// How many of an endpoint id's last characters a person types: programs that open links in mail submit
-/// forms, and do not type.
+/// How many of an endpoint id's last characters a person types. Programs that open links in e-mail submit
+/// forms, but they do not type.
 pub const TYPED: usize = 6;
 
-/// Whether somebody typed the end of an endpoint's id. White space, upper case, full-width letters and what
-/// nobody sees are forgiven, and so is the whole id.
+/// Whether somebody typed the end of an endpoint's id. White space, upper case, full-width letters, invisible
+/// characters and the whole id are accepted.
 #[must_use]
 pub fn is_typed(typed: &str, endpoint_id: &EndpointId) -> bool {
     let typed = as_typed(typed).to_ascii_lowercase();
     typed.len() >= TYPED && endpoint_id.as_str().ends_with(&typed)
 }
 
-/// What somebody says of a review, in the order in which they may say it.
+/// A vote's choice, in the order in which an approver may choose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Choice {
     /// Let it connect.
     Approve,
-    /// Take the approval back.
+    /// Withdraw the approval.
     Withdraw,
     /// Keep it out.
     Reject,
 }
 
 impl Choice {
-    /// As it stands in tables, messages and forms.
+    /// The name in tables, messages and forms.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Choice {
         }
     }
 
-    /// What somebody who chose this did.
+    /// The choice as a past action.
     #[must_use]
     pub fn done(self) -> &'static str {
         match self {
@@ -57,7 +57,7 @@ impl Choice {
         }
     }
 
-    /// What somebody can say whose last word in a review is this; none if they said nothing.
+    /// The choices of an approver whose last choice in a review is this. `None` if they have not voted.
     #[must_use]
     pub fn after(last: Option<Self>) -> &'static [Self] {
         match last {
@@ -69,7 +69,7 @@ impl Choice {
     }
 }
 
-/// Which way a vote came.
+/// The channel of a vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
@@ -93,7 +93,7 @@ impl Channel {
     }
 }
 
-/// What one approver said of one review.
+/// One approver's vote in one review.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vote {
     /// Who.
@@ -107,17 +107,17 @@ pub struct Vote {
     pub at: Timestamp,
     /// How.
     pub channel: Channel,
-    /// Whether it counted for nothing when it was last looked at, since whoever cast it may not decide
-    /// the request any more. For people to read; the tally looks for itself.
+    /// Whether it did not count at the last look, because its approver may no longer decide the request. This
+    /// is for people; the tally checks it anew.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub void: bool,
-    /// Whether it is an approval that whoever cast it has taken back since, which stays so.
+    /// Whether it is an approval that its approver has withdrawn. That is final.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub taken_back: bool,
 }
 
 impl Vote {
-    /// Whether it is an approval that counts, as far as is noted on it.
+    /// Whether it is an approval that counts, by the notes on it.
     #[must_use]
     pub fn approves(&self) -> bool {
         self.choice == Choice::Approve && !self.void && !self.taken_back
@@ -147,7 +147,7 @@ impl fmt::Display for Vote {
     }
 }
 
-/// What an approver puts in.
+/// A vote before it is cast.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ballot {
     /// What.
@@ -156,7 +156,7 @@ pub struct Ballot {
     pub reason: String,
 }
 
-/// Why a ballot is not one.
+/// Why a ballot is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBallot {
     /// A rejection needs a reason.
@@ -168,11 +168,11 @@ pub enum InvalidBallot {
 }
 
 impl Ballot {
-    /// Checks what somebody put in. White space around the reason is taken off; what has no place in
-    /// a line of text becomes a space, and what nobody sees goes.
+    /// Checks a choice and its reason. White space around the reason is removed, line breaks become spaces, and
+    /// invisible characters are removed.
     ///
     /// # Errors
-    /// [`InvalidBallot`], in words for whoever put it in.
+    /// [`InvalidBallot`], in words for the approver.
     pub fn new(choice: Choice, reason: &str) -> Result<Self, InvalidBallot> {
         let is_break = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
         let plain = without_hidden(&reason.replace(is_break, " "));
@@ -187,31 +187,31 @@ impl Ballot {
     }
 }
 
-/// Why a vote was not recorded, though it may be cast: nothing of it is kept, and it can be cast again.
+/// Why a vote was not recorded, although the approver may vote. It can be cast again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unrecorded {
-    /// EC2, which is asked before a vote counts, did not say in time what the connection is.
+    /// EC2 is asked before a vote counts, and did not answer in time.
     Silent,
     /// EC2 does not list the endpoint. It may be about to.
     NotListed,
-    /// EC2 lists it, and not as a connection that can be read.
+    /// EC2's description of the connection cannot be read.
     Unreadable,
     /// EC2 shows a state that this version does not know.
     UnknownState(ConnectionState),
-    /// EC2 says that the connection is another's, or another service's, than whoever voted was shown.
+    /// By EC2, the connection belongs to another account or service than the voter was shown.
     Corrected,
-    /// EC2 says that it was decided or ended without Gatekeeper, and noting that took too long.
+    /// By EC2, others decided or ended the connection, and recording that took too long.
     Meanwhile,
-    /// The policy decides by itself by now, and EC2 has not done it yet.
+    /// The policy now decides by itself, and EC2 has not carried that out yet.
     PolicyDecides,
-    /// It approves, and the policy cannot be read (safety rule S2); what is wrong with it.
+    /// It approves, and an item of the policy cannot be read (safety rule S2). This says what is wrong.
     Policy(String),
-    /// It takes an approval back, and there is none of whoever cast it.
+    /// It withdraws an approval, and the voter has not approved.
     NothingToWithdraw,
 }
 
 impl fmt::Display for Unrecorded {
-    /// Why, and what to do, in sentences for whoever voted.
+    /// Why, and what to do, in sentences for the voter.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silent => f.write_str(
@@ -258,8 +258,8 @@ impl fmt::Display for Unrecorded {
     }
 }
 
-/// How many of those who may decide have approved or may still do so: who took their approval back in a review
-/// gives none in it any more.
+/// How many of those who may decide have approved or may still do so. An approver who withdrew in a review
+/// cannot approve in it again.
 #[must_use]
 pub fn may_approve(deciders: u32, votes: &[Vote]) -> u32 {
     let withdrew = |vote: &&Vote| vote.choice == Choice::Withdraw && !vote.void;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-/// The fields of a form in order; none if it is not one.
+/// The fields of a form in order. `None` if it is not a form.
 pub(crate) fn decode(body: &[u8]) -> Option<Vec<(String, String)>> {
     if body.is_empty() {
         return Some(Vec::new());

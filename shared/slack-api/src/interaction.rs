@@ -1,9 +1,9 @@
-//! What somebody did in Slack, from the body of the request that tells us.
+//! A person's action in Slack, from the body of Slack's request.
 //!
 //! <https://docs.slack.dev/interactivity/handling-user-interaction>. The body is a form with one field,
 //! `payload`, of JSON. Check the request's [signature](crate::signature) first: until then, anybody can
-//! have written it. And what comes back from a modal has been in a person's client: it names the
-//! request that they mean, and proves no right to it.
+//! have written it. What a modal sends back has been in a person's client. It names the request that they
+//! mean, and proves no right to it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::ids::{AppId, ChannelId, EnterpriseId, MessageTs, TeamId, TenantId, Us
 /// Longer bodies are refused unread. Slack's largest is a modal of 250 KB, encoded.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// What somebody did.
+/// A person's action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interaction {
     /// Pressed a button.
@@ -28,7 +28,7 @@ pub enum Interaction {
     Submitted(Submitted),
     /// Closed a modal.
     Closed(Closed),
-    /// Something that we have no use for; its type.
+    /// An interaction that is not used here, by its type.
     Ignored(String),
 }
 
@@ -37,11 +37,11 @@ pub enum Interaction {
 pub struct By {
     /// The person.
     pub user: UserId,
-    /// The person's own workspace, or the organization that it belongs to: another one, where a channel is
-    /// shared with strangers. None where Slack does not say.
+    /// The person's own workspace, or its organization. It is another one if a channel is shared with another
+    /// company. `None` if Slack does not say it.
     pub user_tenant: Option<TenantId>,
-    /// The workspace that it happened in, of a modal that of whoever sent it in. None where the app is
-    /// installed for a whole organization and Slack does not say.
+    /// The workspace where it happened; of a modal, that of the sender. `None` if the app is installed for a
+    /// whole organization and Slack does not say it.
     pub team: Option<TeamId>,
     /// The organization of that workspace, or for which the app is installed.
     pub organization: Option<EnterpriseId>,
@@ -58,7 +58,7 @@ pub struct Pressed {
     pub action_id: String,
     /// What it says.
     pub value: String,
-    /// The message that it is in; none for one in a modal.
+    /// The message that it is in. `None` for one in a modal.
     pub message: Option<Place>,
     /// Lets us open a modal.
     pub trigger_id: TriggerId,
@@ -108,7 +108,7 @@ pub struct Closed {
     pub private_metadata: String,
 }
 
-/// Good once, within three seconds, to open a modal for whom it came from. Does not show.
+/// Opens one modal within three seconds, for the person who acted. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TriggerId(String);
 
@@ -124,7 +124,7 @@ impl fmt::Debug for TriggerId {
     }
 }
 
-/// Why a body is no interaction. Says where, and quotes no more of it than an id.
+/// Why a body is not an interaction. The error quotes nothing of it but an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// Too long to be one.

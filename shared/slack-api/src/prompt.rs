@@ -1,5 +1,4 @@
-//! What ties a prompt to whoever answers for its buttons: one function posts it, another is told when
-//! somebody presses one.
+//! The ids of a prompt's buttons. One function posts the prompt, and another handles its buttons.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,15 +12,15 @@ pub const APPROVE: &str = "approve";
 /// The `action_id` of the button that asks for the reason of a rejection.
 pub const REJECT: &str = "reject";
 
-/// The `action_id` of the button that takes an approval back, shown to whoever gave it and to nobody else.
+/// The `action_id` of the button that takes an approval back, which only the approver who gave it sees.
 pub const WITHDRAW: &str = "withdraw";
 
-/// What the `action_id` of a button begins with that shows one of several reviews to whoever pressed it; its
-/// endpoint follows, since one message has several such buttons.
+/// The start of the `action_id` of a button that shows one of several reviews. The endpoint follows, because
+/// one message has several such buttons.
 pub const SHOW: &str = "show ";
 
-/// Which review a prompt is about: all that its buttons say. Whatever else is to be known is looked up
-/// when somebody presses one.
+/// The review that a prompt is about. The buttons hold nothing else; everything else is read when somebody
+/// presses one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// The consumer's endpoint, which names the request.
@@ -30,7 +29,7 @@ pub struct Subject {
     pub review: u64,
 }
 
-/// Why a text names no review.
+/// Why a text does not name a review.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSubject {
     /// It is not two words.

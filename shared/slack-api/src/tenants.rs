@@ -1,7 +1,8 @@
-//! Whose people may decide: workspaces, and Enterprise organizations with all of their workspaces.
+//! The workspaces, and Enterprise organizations with all of their workspaces, whose people may decide.
 //!
-//! A signature says that our app was pressed, and Slack's ids of people are unique within an organization only.
-//! So whoever presses must be of ours, where Slack says so; and where it does not, they are told what to do.
+//! A signature only says that our app was pressed, and Slack's ids of people are unique within an organization
+//! only. So a person must belong to one of these workspaces or organizations. If Slack does not say where they
+//! belong, the reply says what to do.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,24 +15,24 @@ use crate::interaction::By;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenants(BTreeSet<TenantId>);
 
-/// Why somebody is taken for a stranger.
+/// Why a person counts as a stranger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stranger {
-    /// It happened in a workspace that is none of ours, or in one that Slack does not name.
+    /// It happened in a workspace that is not listed, or that Slack does not name.
     Elsewhere {
         /// The workspace.
         team: Option<TeamId>,
         /// Its organization, or for which the app is installed.
         organization: Option<EnterpriseId>,
     },
-    /// It happened in one of ours, and they are of another: a channel that is shared.
+    /// It happened in a listed workspace, and the person is of another: the channel is shared.
     Guest(TenantId),
-    /// It happened in one of ours, and Slack does not say of which they are.
+    /// It happened in a listed workspace, and Slack does not say where the person belongs.
     Nameless,
 }
 
 impl Stranger {
-    /// A word for what is counted.
+    /// The name for the metric.
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -43,7 +44,7 @@ impl Stranger {
 }
 
 impl Tenants {
-    /// Whether somebody is of ours, and did it at ours.
+    /// Whether a person belongs to a listed workspace and acted in one.
     ///
     /// # Errors
     /// [`Stranger`], if not, or if Slack does not say so.

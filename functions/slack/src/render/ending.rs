@@ -1,21 +1,21 @@
-//! How a review ended, out of its request's history.
+//! The end of a review, from its request's history.
 
 use gatekeeper_core::request::{Actor, Cause, Ec2Answer, Request, Status, Transition};
 
 use super::history::decides;
 
-/// How a review ended.
+/// The end of a review.
 #[derive(Debug)]
 pub(super) struct Ending<'a> {
-    /// Who or what decided, and why; none if that cannot be told any more.
+    /// Who or what decided, and why. `None` if the history does not say it.
     pub(super) decision: Option<&'a Transition>,
     /// The request's version that came with it.
     decided_in: u64,
-    /// What came of it; none as long as EC2 has not been asked.
+    /// Its effect. `None` until EC2 has been asked.
     outcome: Option<&'a Transition>,
 }
 
-/// How the review that opened with this version ended. Each transition has one row, in order.
+/// The end of the review that opened with this version. Each transition has one row, in order.
 pub(super) fn of(history: &[Transition], review: u64) -> Ending<'_> {
     let opened = usize::try_from(review).unwrap_or(usize::MAX);
     let mut ending = Ending {
@@ -42,7 +42,7 @@ pub(super) fn of(history: &[Transition], review: u64) -> Ending<'_> {
 }
 
 impl<'a> Ending<'a> {
-    /// Whether nothing more comes of it.
+    /// Whether nothing more follows.
     pub(super) fn is_final(&self) -> bool {
         self.outcome.is_some()
     }
@@ -63,7 +63,7 @@ impl<'a> Ending<'a> {
         request.other_names.words(self.decided_in)
     }
 
-    /// Where it led, or is to lead.
+    /// The status that it led to, or is to lead to.
     fn to(&self) -> Option<(Status, Cause)> {
         let transition = self.outcome.or(self.decision)?;
         Some((transition.to, transition.cause))
@@ -102,7 +102,7 @@ impl<'a> Ending<'a> {
         }
     }
 
-    /// What EC2 said.
+    /// EC2's answer in words.
     pub(super) fn ec2(&self) -> String {
         match (self.outcome, self.decision) {
             (Some(outcome), _) => match (&outcome.ec2, outcome.to) {

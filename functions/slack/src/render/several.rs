@@ -37,7 +37,7 @@ pub fn is_ended(request: &Request, review: u64) -> bool {
     request.review != Some(review) || (stands && request.decided_by != Actor::Unknown)
 }
 
-/// What the message shows now; none if nothing is known of any of them.
+/// The message as of now. `None` if no request of it is known.
 #[must_use]
 pub fn several(
     listed: &[Prompted],
@@ -100,7 +100,7 @@ pub fn several(
     })
 }
 
-/// A reply in the thread of that message; none if nothing waits any more.
+/// A reply in the thread of that message. `None` if no review is open any more.
 #[must_use]
 pub fn reminder_of_several(
     listed: &[Prompted],
@@ -129,7 +129,7 @@ fn known<'a>(
     known.collect()
 }
 
-/// A review, with a button for whoever decides about it.
+/// A review in one line, with a button.
 fn line(request: &Request, review: u64, with_button: bool) -> Block {
     let id = Mrkdwn::code(request.endpoint_id.as_str());
     let since = Mrkdwn::line(&format!(

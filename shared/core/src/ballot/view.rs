@@ -1,4 +1,4 @@
-//! How a review stands for whoever looks at it.
+//! The state of a review for somebody who looks at it or votes on it.
 
 use jiff::Timestamp;
 
@@ -10,22 +10,22 @@ use crate::request::{Request, Status, Transition};
 use crate::review::{self, HeldEmail};
 use crate::vote::{Choice, Unrecorded, Vote};
 
-/// All that is to be known of a request, for whoever may decide it.
+/// The details of a request for an approver.
 #[derive(Debug, Clone)]
 pub struct RequestDetails {
     /// The request as it stands.
     pub request: Request,
-    /// How it came there, oldest first.
+    /// Its history, oldest first.
     pub history: Vec<Transition>,
     /// Who is looking.
     pub approver: ApproverId,
     /// How many approvals count at the moment.
     pub given: u32,
-    /// Their last word on the request's last review, under whichever of their names.
+    /// Their last vote in the request's last review, under any of their names.
     pub own: Option<Vote>,
-    /// What they can say, as long as the review is open and theirs to decide.
+    /// What they can choose, while the review is open and they may decide it.
     pub choices: &'static [Choice],
-    /// The other requests that the link lists by which they came.
+    /// The other requests that their link lists.
     pub others: Vec<Listed>,
 }
 
@@ -34,7 +34,7 @@ pub struct RequestDetails {
 pub struct Listed {
     /// The request as it stands.
     pub request: Request,
-    /// What whoever has the link said last of its review.
+    /// The last vote of the link's approver in its review.
     pub own: Option<Choice>,
 }
 
@@ -139,15 +139,15 @@ impl ReviewView {
     }
 }
 
-/// Whether an approver's link to the last review of a request is of no more use: they have voted, and the
-/// review is over.
+/// Whether an approver's link to the last review of a request is used up: they have voted, and the review is
+/// over.
 #[must_use]
 pub fn is_used_up(request: &Request, approver: &Approver, approvers: &[Approver]) -> bool {
     request.status != Status::InReview && vote_of(request, approver, approvers).is_some()
 }
 
-/// How the last review of a request stands for an approver. `managed` are the managed services, none if EC2
-/// did not say: nobody is kept from looking for that. `held` is what is remembered of its approval e-mail.
+/// The state of the last review of a request for an approver. `managed` are the managed services, or `None` if
+/// EC2 did not answer; the review is shown then. `held` is the held state of its approval e-mail.
 #[must_use]
 pub fn view(
     request: Request,
