@@ -1,6 +1,6 @@
 //! Reads the arguments, sets up the terminal, runs the command.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, BufReader, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -29,7 +29,8 @@ async fn main() -> ExitCode {
         is_interactive: input.is_terminal() && err.is_terminal(),
         format: cli.global.output,
     };
-    let (mut out, mut err, mut input) = (out.lock(), err.lock(), input.lock());
+    // None is locked here: `local` prints and `replay` reads by themselves.
+    let (mut out, mut err, mut input) = (out, err, BufReader::new(input));
     let mut terminal = Terminal::new(&mut out, &mut err, &mut input, style);
     let exit = run(&cli, &mut terminal, &environment, Clock::system()).await;
     ExitCode::from(exit.code())

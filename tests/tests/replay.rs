@@ -392,7 +392,7 @@ fn an_invalid_world_is_refused_with_its_line() {
         (
             "services:",
             "servcies:",
-            "world.yaml:2: the world: services is missing; write the list of the provider's endpoint services",
+            "world.yaml:2: the world: servcies is not a key of a world; did you mean services?",
         ),
         (
             "policy:",

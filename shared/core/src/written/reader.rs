@@ -1,8 +1,8 @@
 //! Reads the attributes of one item.
 
-use super::mistake::{Misfit, Mistake};
+use super::mistake::{Misfit, Mistake, Problem};
 use super::shape::{Shape, Typed};
-use super::spelling::unknown;
+use super::spelling::{nearest, unknown};
 use super::value::{Attributes, Value};
 
 /// Reads attribute after attribute, and keeps what is wrong: a person corrects all of an item at once.
@@ -103,6 +103,10 @@ impl<'a> Reader<'a> {
                 let advice = self.elsewhere.iter().find(|(known, _)| known == name);
                 if let Some((_, advice)) = advice {
                     mistake.advice = (*advice).to_owned();
+                } else if let Some(meant) = nearest(name, &self.known) {
+                    // It is there, under another name.
+                    self.mistakes
+                        .retain(|one| one.problem != Problem::Missing || one.attribute != meant);
                 }
                 self.mistakes.push(mistake);
             }
