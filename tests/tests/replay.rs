@@ -442,12 +442,12 @@ fn an_invalid_world_is_refused_with_its_line() {
         (
             "owner: \"012345678901\"",
             "owner: 12345678901",
-            "world.yaml:5: \"12345678901\" is not an AWS account id: 12 digits",
+            "world.yaml:5: the connection vpce-0123456789abcdef0: owner is \"12345678901\"; write an AWS account id: 12 digits",
         ),
         (
             "owner: \"222222222222\"",
             "owner: \"222222222222\", state: asleep",
-            "world.yaml:7: the connection vpce-0123456789abcdef2 is in the state \"asleep\", which EC2 does not have",
+            "world.yaml:7: the connection vpce-0123456789abcdef2: state is \"asleep\"; write a state that EC2 has",
         ),
         (
             UNKNOWN,
@@ -457,7 +457,7 @@ fn an_invalid_world_is_refused_with_its_line() {
         (
             UNKNOWN,
             "vpce-svc-0123456789abcdef2",
-            "world.yaml:7: \"vpce-svc-0123456789abcdef2\" is not a VPC endpoint id",
+            "world.yaml:7: the connection vpce-svc-0123456789abcdef2: endpoint_id is \"vpce-svc-0123456789abcdef2\"; write a VPC endpoint id",
         ),
         (
             "  - service_id: vpce-svc-0a1b2c3d4e5f60718",

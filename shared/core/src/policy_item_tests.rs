@@ -411,8 +411,8 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     (
         "settings",
-        r##""approvals_required": 0"##,
-        "approvals_required is the number 0; write a whole number from 1 to 100",
+        r##""approvals_required": 101"##,
+        "approvals_required is the number 101; write a whole number from 0 to 100",
     ),
     (
         "settings",
@@ -617,7 +617,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "file settings",
         r##""approvals_required": "\u00012.5""##,
-        "approvals_required is 2.5; write a whole number from 1 to 100",
+        "approvals_required is 2.5; write a whole number from 0 to 100",
     ),
     (
         "file approver",

@@ -508,7 +508,7 @@ async fn an_error_says_what_is_wrong_and_what_to_type_next() {
         (
             &["service", "set", "pay", "approvals_required=two"],
             2,
-            "error: approvals_required is the text \"two\"; write a whole number from 1 to 100\n",
+            "error: approvals_required is the text \"two\"; write a whole number from 0 to 100\n",
         ),
         (
             &["service", "set", "pay", "revoke"],

@@ -273,7 +273,8 @@ service_settings! {
     approvals_required: u32 {
         label: "Approvals that a review needs",
         meaning: "how many people must approve a review; one rejection rejects it",
-        kind: Kind::Number { least: 1, most: 100 },
+        // 0 counts as 1.
+        kind: Kind::Number { least: 0, most: 100 },
         default: "1",
         shows: AtOnce,
     }
