@@ -481,7 +481,7 @@ fn an_invalid_world_is_refused_with_its_line() {
     Replay::of("").text().unusable("world.yaml:");
     Replay::of("connections: []\n")
         .text()
-        .unusable("world.yaml:1: missing field `services`");
+        .unusable("world.yaml:1: the world: services is missing; write the list");
 }
 
 #[test]
