@@ -630,7 +630,7 @@ async fn a_decision_that_ec2_does_not_carry_out_at_once_is_recorded_and_carried_
     assert!(
         recorded
             .body
-            .contains("not answered yet; it is asked again")
+            .contains("no answer yet; Gatekeeper asks again")
     );
     world.ec2.clear_faults();
     world.clock.advance(LATER);

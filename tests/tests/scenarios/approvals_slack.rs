@@ -766,7 +766,7 @@ async fn a_press_about_a_service_that_is_no_longer_managed_is_refused_with_the_r
     assert!(
         app.modal("U0ALICE")
             .1
-            .contains("does not look after this service")
+            .contains("no longer manages this service")
     );
     assert_eq!(app.status().await, Some(Status::InReview));
     assert_eq!(state(world, 3), Some(State::PendingAcceptance));
@@ -793,7 +793,7 @@ async fn in_an_organization_each_kind_of_press_counts_or_is_refused_and_counted(
         (
             "of an app for all of the organization, somewhere",
             |press| press.with_org_install("E0EXAMPLE"),
-            Some(("elsewhere", "adds it to the parameter SlackTeamId")),
+            Some(("elsewhere", "add it to the parameter SlackTeamId")),
         ),
         (
             "of an app for all of the organization, in another workspace",

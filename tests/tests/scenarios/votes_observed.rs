@@ -552,7 +552,7 @@ async fn a_review_on_a_service_that_is_no_longer_managed_says_so_and_notifies_no
     for token in &links {
         let looked = page(&world, Method::Get, token, "").await;
         assert_eq!(title(&looked), format!("409 {said}"));
-        assert!(!looked.body.contains("<form") && looked.body.contains("on the AWS console"));
+        assert!(!looked.body.contains("<form") && looked.body.contains("in the AWS console"));
         let head = page(&world, Method::Head, token, "").await;
         assert_eq!((head.status, head.body.as_str()), (409, ""));
         for typed in ["zzzzzz", &end_of(3)] {

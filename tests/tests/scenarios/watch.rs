@@ -268,7 +268,7 @@ async fn the_findings_of_a_service_that_is_no_longer_managed_end() {
     assert_eq!(over["unmanaged"], true, "{over}");
     let mail = world.sns.inbox().pop().unwrap().message;
     assert!(
-        mail.contains("is not managed by Gatekeeper any more"),
+        mail.contains("Gatekeeper no longer manages the service"),
         "{mail}"
     );
     // When it is managed again, this is announced again.
