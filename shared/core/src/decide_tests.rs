@@ -430,6 +430,34 @@ fn people_are_notified_and_reminded_and_a_deadline_rejects() {
 }
 
 #[test]
+fn a_held_email_matters_only_to_a_review_that_its_deadline_would_reject() {
+    let waiting = connection(ConnectionState::PendingAcceptance);
+    let held = HeldEmail {
+        review: 1,
+        until: Some(at(100)),
+    };
+    for (on_deadline, now) in [
+        (OnDeadline::Keep, 1),
+        (OnDeadline::Keep, 36_050),
+        (OnDeadline::Reject, 1),
+    ] {
+        let settings = ServiceSettings {
+            review_hours: Some(10),
+            remind_hours: Some(0),
+            on_deadline: Some(on_deadline),
+            ..ServiceSettings::default()
+        };
+        let mut known = Known::of(None, Some(waiting.clone()), at(0));
+        known = known.with_policy(policy(vec![], settings));
+        known.request = Some(known.change(at(0)).after);
+        known.held = None;
+        let unread = known.next(at(now));
+        known.held = Some(Some(held));
+        assert_eq!(known.next(at(now)), unread, "{on_deadline:?} at {now}");
+    }
+}
+
+#[test]
 fn more_approvers_than_a_transaction_holds_are_all_notified() {
     let waiting = connection(ConnectionState::PendingAcceptance);
     let mut known = Known::of(None, Some(waiting), at(0)).with_policy(Policy::default());

@@ -105,11 +105,12 @@ pub(super) fn judged(
         Some(request) => {
             moments.note_review(request, &settings);
             let is_missed = missed_deadline(request, &settings, None, now).is_some();
-            let held = match facts.held {
-                None if is_missed => return Action::Need(Need::HeldEmail),
-                held => held.flatten(),
-            };
             // While e-mail is held nobody was notified, so their silence does not count.
+            let held = match facts.held {
+                _ if !is_missed => None,
+                None => return Action::Need(Need::HeldEmail),
+                Some(held) => held,
+            };
             moments.note(held.and_then(|held| moved_deadline(request, &settings, held)));
             if let Some(deadline) = missed_deadline(request, &settings, held, now) {
                 Decision {
