@@ -224,7 +224,7 @@ fn subject_of(rule: &str) -> Result<(Finding, ServiceId), String> {
 }
 
 fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(text))
+    crate::visible::marked(&format!("{:?}", shortened(text)))
 }
 
 fn shortened(text: &str) -> String {

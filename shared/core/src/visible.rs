@@ -53,6 +53,19 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A text with each hidden character marked, also those that belong to a visible one, as in emoji.
+pub(crate) fn marked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 /// A value within a line: a line break in it would make the rest look like a line of ours.
 #[must_use]
 pub fn in_line(text: &str) -> Cow<'_, str> {

@@ -96,6 +96,22 @@ fn an_attribute_is_suggested_where_it_is_near_and_no_other() {
     }
 }
 
+#[test]
+fn hidden_characters_are_marked_in_messages() {
+    for hidden in [
+        "\u{ffa0}", "\u{3164}", "\u{202e}", "\u{200b}", "\u{fe0f}", "\u{7}",
+    ] {
+        for value in [
+            hidden.to_owned(),
+            format!("a{hidden}b"),
+            format!("\u{2764}{hidden}"),
+        ] {
+            holds::<AccountId>(&Value::Text(value.clone()));
+            holds::<BTreeSet<AccountId>>(&Value::List(vec![Value::Text(value)]));
+        }
+    }
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
         any::<String>().prop_map(Value::Text),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::visible::marked;
+
 /// The attributes of one item, by name.
 pub type Attributes = BTreeMap<String, Value>;
 
@@ -62,7 +64,7 @@ impl Value {
 
 /// A text in quotation marks, with what nobody could see made visible.
 pub(super) fn quoted(text: &str) -> String {
-    format!("{:?}", short(text))
+    marked(&format!("{:?}", short(text)))
 }
 
 /// A text may be as long as an item: a message must not grow with it.
