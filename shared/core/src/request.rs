@@ -313,8 +313,8 @@ pub struct Transition {
     pub votes: Vec<Vote>,
 }
 
-/// Our durable record of one connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Our durable record of one connection, and the attributes of the item that stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// The consumer's endpoint. It is the request's key.
     pub endpoint_id: EndpointId,
@@ -336,55 +336,76 @@ pub struct Request {
     /// The version of the current decision.
     pub decided_in: u64,
     /// The principals whom AWS CloudTrail names for decisions besides those on record.
+    #[serde(default, skip_serializing_if = "OtherNames::is_empty")]
     pub other_names: OtherNames,
     /// When the request was opened.
     pub opened_at: Timestamp,
     /// Since when it has this status.
     pub status_since: Timestamp,
     /// Until when the handler that asks EC2 has claimed it. Only between decision and outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claimed_until: Option<Timestamp>,
     /// The name that people call the service by, from the policy as last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_name: Option<ServiceName>,
     /// The customer's name, from the allowlist as last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<String>,
     /// The number of the last review: the version at which it opened. Links and buttons name it, so
     /// that those of an earlier review cannot decide a later one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<u64>,
     /// The approvers of that review who were notified.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub notified: BTreeSet<ApproverId>,
     /// When all of them last got an approval e-mail with a valid link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_emails_at: Option<Timestamp>,
     /// How many approvers could decide it at the last look.
+    #[serde(default)]
     pub deciders: u32,
     /// How many approvals it needed.
+    #[serde(default)]
     pub approvals_required: u32,
     /// The votes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub votes: Vec<Vote>,
     /// When a review is ended by the service's `on_deadline`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Timestamp>,
     /// Whether the connection is rejected then; otherwise the review stays open.
+    #[serde(default)]
     pub deadline_rejects: bool,
     /// How many reminders of a review were sent.
+    #[serde(default)]
     pub reminders: u32,
     /// When the last reminder was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<Timestamp>,
     /// When a connection that is being revoked loses its access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
     /// Whether somebody accepted it against the policy, and nothing has allowed it since.
+    #[serde(default)]
     pub past_policy: bool,
     /// Since when it has been announced that this accepted connection would be revoked if the
     /// service revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported_at: Option<Timestamp>,
     /// When a rejected connection was tried again because it had become allowed. It is tried once
     /// only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retried_at: Option<Timestamp>,
     /// The allow that was announced as having no effect, because the connection stays rejected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stays_rejected: Option<StaysRejected>,
     /// Since when the open review has needed more approvals than there are approvers who may decide
     /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub out_of_reach_since: Option<Timestamp>,
     /// The entry that DynamoDB deleted before it expired, if that is the announced reason why an
     /// accepted connection would be revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purged: Option<Rule>,
 }
 

@@ -3,15 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use gatekeeper_core::approver::ApproverId;
-use gatekeeper_core::caller::OtherNames;
-use gatekeeper_core::ids::{AccountId, EndpointId, Region, ServiceId};
-use gatekeeper_core::judge::Verdict;
-use gatekeeper_core::policy::{Rule, ServiceName};
-use gatekeeper_core::rejection::StaysRejected;
-use gatekeeper_core::request::{Actor, Request, Status, Transition};
-use gatekeeper_core::vote::Vote;
-use jiff::Timestamp;
+use gatekeeper_core::ids::{EndpointId, ServiceId};
+use gatekeeper_core::request::{Request, Status, Transition};
 use serde::{Deserialize, Serialize};
 
 use super::item::{Item, all_of, text};
@@ -22,67 +15,11 @@ use crate::error::Error;
 /// Only requests that are not gone carry this attribute, so the index holds no others.
 pub(super) const OPEN_INDEX: &str = "open";
 
-#[derive(Debug, Serialize, Deserialize)]
-struct RequestItem {
-    pk: EndpointId,
-    sk: String,
-    /// The index's partition; absent once the request is gone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    open_service_id: Option<ServiceId>,
-    service_id: ServiceId,
-    account_id: AccountId,
-    region: Region,
-    status: Status,
-    version: u64,
-    revision: u64,
-    verdict: Verdict,
-    decided_by: Actor,
-    decided_in: u64,
-    #[serde(default, skip_serializing_if = "OtherNames::is_empty")]
-    other_names: OtherNames,
-    opened_at: Timestamp,
-    status_since: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    claimed_until: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    service_name: Option<ServiceName>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    customer: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    review: Option<u64>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    notified: BTreeSet<ApproverId>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    approval_emails_at: Option<Timestamp>,
-    #[serde(default)]
-    deciders: u32,
-    #[serde(default)]
-    approvals_required: u32,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    votes: Vec<Vote>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    deadline: Option<Timestamp>,
-    #[serde(default)]
-    deadline_rejects: bool,
-    #[serde(default)]
-    reminders: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reminded_at: Option<Timestamp>,
-    #[serde(default)]
-    past_policy: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    due: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reported_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    retried_at: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    stays_rejected: Option<StaysRejected>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    out_of_reach_since: Option<Timestamp>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    purged: Option<Rule>,
-}
+/// The index's partition; absent once the request is gone.
+const OPEN_SERVICE: &str = "open_service_id";
+
+/// The endpoint's id as core's `Request` names it. In the item it is the key.
+const ENDPOINT: &str = "endpoint_id";
 
 /// A row of history: the transition, and which one it was.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,95 +31,28 @@ struct HistoryItem {
     transition: Transition,
 }
 
+/// The fields of the request, with the item's keys.
 pub(super) fn encode_request(request: &Request) -> Result<Item, Unencodable> {
     let key = Key::Request(request.endpoint_id.clone());
-    let (_, sk) = key.values();
-    let request = request.clone();
-    let item = RequestItem {
-        open_service_id: (request.status != Status::Gone).then(|| request.service_id.clone()),
-        pk: request.endpoint_id,
-        sk,
-        service_id: request.service_id,
-        account_id: request.account_id,
-        region: request.region,
-        status: request.status,
-        version: request.version,
-        revision: request.revision,
-        verdict: request.verdict,
-        decided_by: request.decided_by,
-        decided_in: request.decided_in,
-        other_names: request.other_names,
-        opened_at: request.opened_at,
-        status_since: request.status_since,
-        claimed_until: request.claimed_until,
-        service_name: request.service_name,
-        customer: request.customer,
-        review: request.review,
-        notified: request.notified,
-        approval_emails_at: request.approval_emails_at,
-        deciders: request.deciders,
-        approvals_required: request.approvals_required,
-        votes: request.votes,
-        deadline: request.deadline,
-        deadline_rejects: request.deadline_rejects,
-        reminders: request.reminders,
-        reminded_at: request.reminded_at,
-        past_policy: request.past_policy,
-        due: request.due,
-        reported_at: request.reported_at,
-        retried_at: request.retried_at,
-        stays_rejected: request.stays_rejected,
-        out_of_reach_since: request.out_of_reach_since,
-        purged: request.purged,
-    };
-    encode(&key, item)
+    let mut item = encode(&key, request)?;
+    item.remove(ENDPOINT);
+    let (pk, sk) = key.values();
+    item.insert("pk".to_owned(), text(pk));
+    item.insert("sk".to_owned(), text(sk));
+    if request.status != Status::Gone {
+        item.insert(OPEN_SERVICE.to_owned(), text(request.service_id.as_str()));
+    }
+    Ok(item)
 }
 
-pub(super) fn decode_request(item: Item) -> Result<Request, UnreadableItem> {
-    let name = item
-        .get("pk")
+pub(super) fn decode_request(mut item: Item) -> Result<Request, UnreadableItem> {
+    let pk = item.remove("pk");
+    let name = pk
+        .as_ref()
         .and_then(|value| value.as_s().ok())
         .map_or_else(|| "?".to_owned(), |pk| format!("{pk} / request"));
-    let item: RequestItem =
-        serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(name, error))?;
-    Ok(Request {
-        endpoint_id: item.pk,
-        service_id: item.service_id,
-        account_id: item.account_id,
-        region: item.region,
-        status: item.status,
-        version: item.version,
-        revision: item.revision,
-        verdict: item.verdict,
-        decided_by: item.decided_by,
-        decided_in: item.decided_in,
-        other_names: item.other_names,
-        opened_at: item.opened_at,
-        status_since: item.status_since,
-        claimed_until: item.claimed_until,
-        service_name: item.service_name,
-        customer: item.customer,
-        review: item
-            .review
-            // A review from before they had numbers.
-            .or_else(|| (item.status == Status::InReview).then_some(item.version)),
-        notified: item.notified,
-        approval_emails_at: item.approval_emails_at,
-        deciders: item.deciders,
-        approvals_required: item.approvals_required,
-        votes: item.votes,
-        deadline: item.deadline,
-        deadline_rejects: item.deadline_rejects,
-        reminders: item.reminders,
-        reminded_at: item.reminded_at,
-        past_policy: item.past_policy,
-        due: item.due,
-        reported_at: item.reported_at,
-        retried_at: item.retried_at,
-        stays_rejected: item.stays_rejected,
-        out_of_reach_since: item.out_of_reach_since,
-        purged: item.purged,
-    })
+    item.extend(pk.map(|pk| (ENDPOINT.to_owned(), pk)));
+    serde_dynamo::from_item(item).map_err(|error| UnreadableItem::new(name, error))
 }
 
 /// The row of the transition that led to this request. Where it ends a review, it keeps the votes.
@@ -302,7 +172,7 @@ impl Requests {
             .query()
             .table_name(&self.db.requests)
             .index_name(OPEN_INDEX)
-            .key_condition_expression("open_service_id = :service")
+            .key_condition_expression(format!("{OPEN_SERVICE} = :service"))
             .expression_attribute_values(":service", text(service.as_str()))
             .projection_expression("pk")
             .into_paginator()
@@ -341,7 +211,7 @@ impl Requests {
             let item = item.map_err(|error| call.failed(error))?;
             match decode_request(item) {
                 Ok(review) => reviews.push(review),
-                // Whoever decides it reports it each time.
+                // The handler that decides it reports it each time.
                 Err(error) => tracing::warn!(%error, "a request is passed over"),
             }
         }
@@ -352,10 +222,11 @@ impl Requests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatekeeper_core::caller::OtherName;
-    use gatekeeper_core::judge::{Decision, FailedCondition};
-    use gatekeeper_core::request::{Cause, Ec2Answer};
-    use gatekeeper_core::vote::{Channel, Choice};
+    use gatekeeper_core::judge::{Decision, FailedCondition, Verdict};
+    use gatekeeper_core::other_names::{OtherName, OtherNames};
+    use gatekeeper_core::rejection::StaysRejected;
+    use gatekeeper_core::request::{Actor, Cause, Ec2Answer};
+    use gatekeeper_core::vote::{Channel, Choice, Vote};
 
     fn verdict() -> Verdict {
         Verdict {
@@ -452,21 +323,27 @@ mod tests {
     }
 
     #[test]
-    fn a_review_from_before_reviews_had_numbers_has_one() {
-        let mut request = request(Actor::Policy(None));
-        request.status = Status::InReview;
-        let mut item = encode_request(&request).unwrap();
-        for name in [
-            "review",
-            "notified",
-            "deciders",
-            "approvals_required",
-            "votes",
-        ] {
-            item.remove(name);
-        }
-        let read = decode_request(item).unwrap();
-        assert_eq!((read.review, read.votes.len()), (Some(3), 0));
+    fn an_item_holds_each_field_once_and_its_keys() {
+        let written = request(Actor::Policy(None));
+        let item = encode_request(&written).unwrap();
+        assert!(!item.contains_key(ENDPOINT));
+        assert_eq!(item["pk"], text(written.endpoint_id.as_str()));
+        assert_eq!(item["sk"], text("request"));
+        assert_eq!(item[OPEN_SERVICE], text(written.service_id.as_str()));
+        let mut gone = written;
+        gone.status = Status::Gone;
+        assert!(!encode_request(&gone).unwrap().contains_key(OPEN_SERVICE));
+    }
+
+    #[test]
+    fn an_unreadable_request_is_named() {
+        let mut item = encode_request(&request(Actor::Policy(None))).unwrap();
+        item.insert("status".to_owned(), text("acepted"));
+        let error = decode_request(item).unwrap_err().to_string();
+        assert!(
+            error.contains("vpce-0123456789abcdef0 / request"),
+            "{error}"
+        );
     }
 
     #[test]
