@@ -4,9 +4,9 @@
     python .ci/model/check.py WHEEL            compares EC2's API model, in a wheel of botocore, with known.json
     python .ci/model/check.py WHEEL --breaks   shows that the check sees each kind of difference
 
-The operations in use are those that the simulator answers (local/aws/src/ec2/mod.rs), which include the product's. For
-each, known.json lists what the model says, one fact a line: members of input and output at every depth, which of them
-are required, values of enums, names of filters, bounds. A fact is listed under "known" if the simulator keeps to it.
+The operations in use are those that the simulator answers (tests/facts.json), which include the product's. For each,
+known.json lists what the model says, one fact a line: members of input and output at every depth, which of them are
+required, values of enums, names of filters, bounds. A fact is listed under "known" if the simulator keeps to it.
 Otherwise it is under a key of "not_modelled", with the reason. The check complains about each fact that is only in the
 model or only in known.json, and says what to do about it. .ci/model/run fetches the wheel.
 """
@@ -35,8 +35,7 @@ def read_model(wheel: str) -> dict:
 
 def answered() -> set[str]:
     """The operations that the simulator answers."""
-    source = (SIMULATOR / "mod.rs").read_text()
-    return set(re.findall(r'^ +"([A-Z]\w+)" =>', source, re.MULTILINE))
+    return set(json.loads((ROOT / "tests/facts.json").read_text())["ec2_operations"])
 
 
 def permitted() -> set[str]:

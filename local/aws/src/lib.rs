@@ -12,7 +12,7 @@
 //! from a [`SlackConfig`]. [`Ec2`] and [`Sns`] speak the AWS Query protocol, [`Slack`] its own, the others AWS JSON 1.1.
 //!
 //! An access key id of 12 digits is the account of the caller; signatures are not checked. Time comes from a [`Clock`],
-//! ids come from a seed, so that a test is the same every time. Serve them on loopback only: whoever can reach them can
+//! ids come from a seed, so that a test is the same every time. Serve them on loopback only: anybody who can reach them can
 //! do anything with them.
 
 mod buckets;
@@ -45,6 +45,7 @@ pub use ec2::{
     Attachment, AttachmentListing, Connection, ConnectionEvent, ConnectionNotification, Ec2,
     Ec2Options, NewAttachment, NewConnection, NewEndpoint, NewService, Notification,
     NotificationBody, NotificationFacts, Service, ServiceKind, State, Unsuccessful,
+    operations as ec2_operations,
 };
 pub use error::AwsError;
 pub use events::{BusEvent, Events, NewRule, OnEvent, Rule, RuleState};

@@ -25,7 +25,7 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/facts.json");
 #[test]
 #[expect(
     clippy::disallowed_methods,
-    reason = "whoever runs it says whether to write"
+    reason = "the person who runs it says whether to write"
 )]
 fn the_facts_that_python_reads_are_those_of_the_code() {
     let facts = json!({
@@ -35,6 +35,7 @@ fn the_facts_that_python_reads_are_those_of_the_code() {
         "slack_hands_back_after_seconds": gatekeeper_slack::HANDED_BACK.as_secs(),
         "variables": variables(),
         "local_world": local_world(),
+        "ec2_operations": local_aws::ec2_operations().collect::<BTreeSet<_>>(),
     });
     let text = format!("{}\n", serde_json::to_string_pretty(&facts).unwrap());
     if std::env::var_os("GATEKEEPER_WRITE").is_some() {

@@ -40,7 +40,7 @@ pub struct Attachment {
     pub owner: String,
     pub state: State,
     pub created_at: Timestamp,
-    /// The endpoints with which it is listed; none where it is listed once, without one.
+    /// The endpoints with which it is listed; `None` if it is listed once, without one.
     pub endpoint_ids: Vec<String>,
 }
 

@@ -33,6 +33,11 @@ pub(crate) fn invalid_action(action: &str) -> AwsError {
     )
 }
 
+/// "The specified ID for the resource you are trying to tag is not valid."
+pub(crate) fn invalid_resource(id: &str) -> AwsError {
+    AwsError::bad("InvalidID", format!("The ID '{id}' is not valid"))
+}
+
 pub(crate) fn invalid_filter(name: &str) -> AwsError {
     AwsError::bad("InvalidFilter", format!("The filter {name} is invalid"))
 }

@@ -25,6 +25,7 @@ mod service;
 mod services;
 mod state;
 mod store;
+mod tags;
 mod timeline;
 mod unsuccessful;
 mod world;
@@ -49,36 +50,79 @@ use crate::protocol::Protocol;
 use crate::xml::Xml;
 use world::Request;
 
+type Operation = fn(&Request<'_>) -> Result<String, AwsError>;
+
+/// The operations that the simulator answers.
+const OPERATIONS: &[(&str, Operation)] = &[
+    ("AcceptVpcEndpointConnections", |req| {
+        connections::decide_call(req, connections::Verb::Accept)
+    }),
+    ("RejectVpcEndpointConnections", |req| {
+        connections::decide_call(req, connections::Verb::Reject)
+    }),
+    ("DescribeVpcEndpointConnections", connections::describe),
+    (
+        "CreateTransitGatewayNetworkFunctionAttachment",
+        attachments::create,
+    ),
+    (
+        "DescribeTransitGatewayNetworkFunctionAttachments",
+        attachments::describe,
+    ),
+    (
+        "DeleteTransitGatewayNetworkFunctionAttachment",
+        attachments::delete_call,
+    ),
+    ("CreateVpcEndpoint", endpoints::create_call),
+    ("DescribeVpcEndpoints", endpoints::describe),
+    ("DeleteVpcEndpoints", endpoints::delete_call),
+    ("CreateVpcEndpointServiceConfiguration", services::create),
+    (
+        "DescribeVpcEndpointServiceConfigurations",
+        services::describe,
+    ),
+    ("ModifyVpcEndpointServiceConfiguration", services::modify),
+    ("DeleteVpcEndpointServiceConfigurations", services::delete),
+    ("ModifyVpcEndpointServicePermissions", permissions::modify),
+    (
+        "DescribeVpcEndpointServicePermissions",
+        permissions::describe,
+    ),
+    ("CreateTags", tags::create),
+    ("DeleteTags", tags::delete),
+    (
+        "CreateVpcEndpointConnectionNotification",
+        notifications::create,
+    ),
+    (
+        "DescribeVpcEndpointConnectionNotifications",
+        notifications::describe,
+    ),
+    (
+        "ModifyVpcEndpointConnectionNotification",
+        notifications::modify,
+    ),
+    (
+        "DeleteVpcEndpointConnectionNotifications",
+        notifications::delete,
+    ),
+];
+
+/// The names of the operations that the simulator answers.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.iter().map(|(name, _)| *name)
+}
+
 impl Api for Ec2State {
     const PROTOCOL: Protocol = Protocol::Query { error };
 
     fn run(call: &Call<'_, Self>) -> Result<String, AwsError> {
-        let operation: fn(&Request<'_>) -> Result<String, AwsError> = match call.action {
-            "AcceptVpcEndpointConnections" => {
-                |req| connections::decide_call(req, connections::Verb::Accept)
-            }
-            "RejectVpcEndpointConnections" => {
-                |req| connections::decide_call(req, connections::Verb::Reject)
-            }
-            "DescribeVpcEndpointConnections" => connections::describe,
-            "CreateTransitGatewayNetworkFunctionAttachment" => attachments::create,
-            "DescribeTransitGatewayNetworkFunctionAttachments" => attachments::describe,
-            "DeleteTransitGatewayNetworkFunctionAttachment" => attachments::delete_call,
-            "CreateVpcEndpoint" => endpoints::create_call,
-            "DescribeVpcEndpoints" => endpoints::describe,
-            "DeleteVpcEndpoints" => endpoints::delete_call,
-            "CreateVpcEndpointServiceConfiguration" => services::create,
-            "DescribeVpcEndpointServiceConfigurations" => services::describe,
-            "ModifyVpcEndpointServiceConfiguration" => services::modify,
-            "DeleteVpcEndpointServiceConfigurations" => services::delete,
-            "ModifyVpcEndpointServicePermissions" => permissions::modify,
-            "DescribeVpcEndpointServicePermissions" => permissions::describe,
-            "CreateVpcEndpointConnectionNotification" => notifications::create,
-            "DescribeVpcEndpointConnectionNotifications" => notifications::describe,
-            "ModifyVpcEndpointConnectionNotification" => notifications::modify,
-            "DeleteVpcEndpointConnectionNotifications" => notifications::delete,
-            "" => return Err(errors::missing("Action")),
-            other => return Err(errors::invalid_action(other)),
+        let known = OPERATIONS.iter().find(|(name, _)| *name == call.action);
+        let Some((_, operation)) = known else {
+            return Err(match call.action {
+                "" => errors::missing("Action"),
+                other => errors::invalid_action(other),
+            });
         };
         let options = call.simulator.options();
         let key = || {

@@ -493,3 +493,95 @@ fn a_repeated_request_makes_one_service_and_one_notification() {
     assert_eq!(notify("Accept").outcome().1, "IdempotentParameterMismatch");
     assert_eq!(world.ec2.notifications().len(), 1);
 }
+
+#[test]
+fn services_are_tagged_and_lose_their_tags() {
+    let world = World::new();
+    let own = world.ec2.put_service(NewService::new()).id;
+    let tag = |action: &str, params: &[(&str, &str)]| {
+        world
+            .ec2(
+                action,
+                &[&[("ResourceId.1", own.as_str())], params].concat(),
+            )
+            .outcome()
+    };
+    let done = (200, String::new());
+    let tags = || {
+        let tags = world.ec2.service(&own).unwrap().tags.into_iter();
+        tags.map(|(key, value)| format!("{key}={value}"))
+            .collect::<Vec<_>>()
+    };
+    let both = [
+        ("Tag.1.Key", "team"),
+        ("Tag.1.Value", "a"),
+        ("Tag.2.Key", "empty"),
+    ];
+    assert_eq!(tag("CreateTags", &both), done);
+    assert_eq!(tags(), ["empty=", "team=a"]);
+    assert_eq!(
+        tag("CreateTags", &[("Tag.1.Key", "team"), ("Tag.1.Value", "b")]),
+        done
+    );
+    assert_eq!(tags(), ["empty=", "team=b"]);
+    // Another value is another tag.
+    assert_eq!(
+        tag("DeleteTags", &[("Tag.1.Key", "team"), ("Tag.1.Value", "a")]),
+        done
+    );
+    assert_eq!(tags(), ["empty=", "team=b"]);
+    assert_eq!(tag("DeleteTags", &[("Tag.1.Key", "team")]), done);
+    assert_eq!(tags(), ["empty="]);
+    assert_eq!(tag("DeleteTags", &[]), done);
+    assert_eq!(tags(), [""; 0]);
+    for (action, params, code) in [
+        ("CreateTags", vec![], "MissingParameter"),
+        ("CreateTags", vec![("Tag.1.Value", "x")], "MissingParameter"),
+        (
+            "CreateTags",
+            vec![("Tag.1.Key", "AWS:x")],
+            "InvalidParameterValue",
+        ),
+        (
+            "CreateTags",
+            vec![("Tag.1.Key", "x"), ("DryRun", "true")],
+            "DryRunOperation",
+        ),
+        (
+            "DeleteTags",
+            vec![("Tag.1.Key", "aws:x")],
+            "InvalidParameterValue",
+        ),
+        (
+            "CreateTags",
+            vec![
+                ("ResourceId.2", "vpce-svc-0000000000000000f"),
+                ("Tag.1.Key", "x"),
+            ],
+            "InvalidID",
+        ),
+        (
+            "CreateTags",
+            vec![
+                ("ResourceId.2", "vpce-0000000000000000f"),
+                ("Tag.1.Key", "x"),
+            ],
+            "InvalidID",
+        ),
+    ] {
+        assert_eq!(tag(action, &params).1, code, "{action} {params:?}");
+    }
+    assert_eq!(tags(), [""; 0]);
+    let stranger = world.ec2_as(
+        OTHER,
+        "us-east-1",
+        "CreateTags",
+        &[("ResourceId.1", own.as_str()), ("Tag.1.Key", "x")],
+    );
+    assert_eq!(stranger.outcome().1, "InvalidID");
+    let many: Vec<(String, String)> = (0..51)
+        .map(|n| (format!("Tag.{}.Key", n + 1), format!("k{n}")))
+        .collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(tag("CreateTags", &many).1, "TagLimitExceeded");
+}
