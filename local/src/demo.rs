@@ -213,7 +213,7 @@ fn decision(request: &Request, state: State) -> String {
     )
 }
 
-/// Prints a line. Whoever reads may stop reading; that is no failure.
+/// Prints a line. A reader that stops reading is no failure.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{}", visible(line));
 }

@@ -1,6 +1,6 @@
 //! The DynamoDB engine, called directly.
 //!
-//! The engine's own server is left for whoever comes over HTTP: it words its refusal of requests
+//! The engine's own server is left for callers over HTTP: it words its refusal of requests
 //! that no SDK sends (bad JSON, wrong types) as DynamoDB does, and does not let that be called. For
 //! what an SDK sends, both answer the same, which a test holds.
 

@@ -1,6 +1,6 @@
 //! AWS's stand-ins reached without a socket: the SDK clients' HTTP requests are handed to the local
 //! world's router as they are. On a current-thread runtime nothing then happens but what the caller
-//! polls, so that whoever holds up calls decides the order of everything.
+//! polls, so that a test that holds up calls decides the order of everything.
 
 use std::fmt;
 use std::pin::Pin;

@@ -54,7 +54,7 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
-    /// Of a world with these options; none if nobody wants it.
+    /// Of a world with these options; `None` if nobody wants it.
     pub(crate) fn wanted(options: &Options, ec2: &Ec2) -> Result<Option<Self>, WorldError> {
         static OF_PROCESS: OnceLock<Result<Option<Mutex<Recorder>>, String>> = OnceLock::new();
         let recorder = OF_PROCESS.get_or_init(|| match environment(FOLDER) {

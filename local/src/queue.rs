@@ -18,7 +18,7 @@ pub struct Queue {
     faults: Mutex<Option<(DeliveryFaults, fastrand::Rng)>>,
 }
 
-/// What may happen to a message between whoever sends it and the queue: SNS and EventBridge promise
+/// What may happen to a message between its sender and the queue: SNS and EventBridge promise
 /// none of it away, and some of it is what they do. Each is a chance from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DeliveryFaults {
@@ -144,7 +144,7 @@ impl Queue {
         self.inner().messages.retain(|message| message.id != id);
     }
 
-    /// When the next message becomes visible; none if the queue is empty.
+    /// When the next message becomes visible; `None` if the queue is empty.
     #[must_use]
     pub fn next_visible(&self) -> Option<Timestamp> {
         self.inner()

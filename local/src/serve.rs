@@ -69,7 +69,7 @@ fn routes(world: &World) -> Router {
 }
 
 async fn listen(port: u16) -> Result<TcpListener, WorldError> {
-    // Loopback and nothing else: whoever can reach this can do anything with it.
+    // Loopback and nothing else: anybody who can reach this can do anything with it.
     TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(|source| WorldError::Listen { port, source })

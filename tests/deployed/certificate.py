@@ -1,5 +1,5 @@
 """A certificate authority of the run's own, and the emulator's certificate by it: the stack's topics and queues refuse
-whoever comes without TLS, so TLS it must be."""
+clients that come without TLS, so TLS it must be."""
 
 import datetime
 import ipaddress

@@ -88,7 +88,7 @@ class Emulator:
             raise RuntimeError(f"ministack ended:\n{self.log()}")
         try:
             return bool(self.client("sts").get_caller_identity())
-        except Exception as error:  # noqa: BLE001 (whoever waits for this says it, if it stays so)
+        except Exception as error:  # noqa: BLE001 (the waiting test says it, if it stays so)
             return None, error
 
     def client(self, service: str, url: str | None = None, account: str = ACCOUNT, session: dict | None = None):

@@ -62,18 +62,18 @@ class Person:
         )
         return made["SubscriptionArn"]
 
-    def letters(self) -> list[dict]:
+    def emails(self) -> list[dict]:
         """With subject, text and topic, oldest first."""
         lines = self._mailbox.read_text().splitlines() if self._mailbox.exists() else []
-        letters = [json.loads(line) for line in lines]
-        return [letter for letter in letters if letter["to"] == self.address]
+        emails = [json.loads(line) for line in lines]
+        return [email for email in emails if email["to"] == self.address]
 
-    def letter(self, *words: str) -> dict:
-        """Waits for a letter whose text has all these words."""
+    def email(self, *words: str) -> dict:
+        """Waits for an e-mail whose text has all these words."""
 
         def look():
-            letters = self.letters()
-            found = [letter for letter in letters if all(word in letter["text"] for word in words)]
-            return (found[0] if found else None), [letter["subject"] for letter in letters]
+            emails = self.emails()
+            found = [email for email in emails if all(word in email["text"] for word in words)]
+            return (found[0] if found else None), [email["subject"] for email in emails]
 
-        return waiting.until(f"a letter to {self.address} with {words}", look, otherwise=self._otherwise)
+        return waiting.until(f"an e-mail to {self.address} with {words}", look, otherwise=self._otherwise)

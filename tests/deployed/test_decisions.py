@@ -58,6 +58,6 @@ def test_an_entry_for_a_part_of_the_organization_counts(everything):
 def test_the_address_for_announcements_gets_mail(everything):
     world = everything
     endpoint = world.connect(world.service(), UNKNOWN)
-    letter = world.person("team@example.com").letter(endpoint, UNKNOWN)
-    assert letter["topic"] == world.stack["AnnouncementsTopicArn"]
-    assert "https://" not in letter["text"], letter
+    email = world.person("team@example.com").email(endpoint, UNKNOWN)
+    assert email["topic"] == world.stack["AnnouncementsTopicArn"]
+    assert "https://" not in email["text"], email

@@ -42,7 +42,7 @@ def without(world, function, sid):
 
 
 def taken_over(world, function):
-    """Clients for whoever took over a function."""
+    """Clients of an attacker who took over a function."""
     return world.taking_on(world.stack.resources[f"{function}Role"], INTRUDER)
 
 

@@ -1,4 +1,4 @@
-"""What the allowlist does not decide: Alice gets a letter, opens its link and votes."""
+"""What the allowlist does not decide: Alice gets an e-mail, opens its link and votes."""
 
 import json
 import re
@@ -15,10 +15,10 @@ UNKNOWN = "222222222222"
 
 
 def letter_for(world, endpoint):
-    """The link in the letter about a connection."""
-    letter = world.approver.letter(endpoint, "https://")
-    assert letter["topic"] == world.stack["ApprovalsTopicArn"]
-    [link] = re.findall(r"https://\S+/a/\S+", letter["text"])
+    """The link in the e-mail about a connection."""
+    email = world.approver.email(endpoint, "https://")
+    assert email["topic"] == world.stack["ApprovalsTopicArn"]
+    [link] = re.findall(r"https://\S+/a/\S+", email["text"])
     return link
 
 

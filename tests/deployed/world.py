@@ -291,7 +291,7 @@ class World:
                 file.write(json.dumps({"deployment": deployment} | called | {"times": times}) + "\n")
 
     def what_functions_said(self) -> str:
-        """For whoever reads why a test failed."""
+        """What a person needs to see why a test failed."""
         said = []
         for function in FUNCTIONS:
             if f"{function}Log" in self.stack.resources:

@@ -153,7 +153,7 @@ def check_message(schemas, message):
     if not document["id"].startswith(about + "#"):
         complaints.append(f"the id {document['id']} is of something else")
     if "approver" in attributes and f"as {attributes['approver']}." not in whole["message"]["email"]:
-        complaints.append("the letter is not written to whom it is sent")
+        complaints.append("the e-mail is not written to whom it is sent")
     chat = whole["message"].get("https")
     if chat:
         told = (
@@ -242,7 +242,7 @@ def unseen(schemas, messages):
     wanted = {
         "announcement": set(parts["kind"]["enum"]),
         "status": set(parts["status"]["enum"]),
-        "letter": set(enum(schemas.schemas["published"], "$defs", "letter_attributes", "properties", "kind")),
+        "email": set(enum(schemas.schemas["published"], "$defs", "approval_email_attributes", "properties", "kind")),
         "alarm": set(alarm["$defs"]["finding"]["enum"]),
         "alarm kind": set(alarm["$defs"]["kind"]["enum"]),
         "end of an acknowledgement": set(alarm["properties"]["acknowledgement"]["properties"]["ended"]["enum"]),
@@ -285,7 +285,7 @@ def unseen(schemas, messages):
             continue
         seen["announcement"].add(document["kind"])
         if message["topic"] == "approvals":
-            seen["letter"].add(document["kind"])
+            seen["email"].add(document["kind"])
         seen["status"].add(document["status"])
         seen["decided by"].add(document["decided_by"]["kind"])
         seen["decision"].add(document["verdict"]["decision"])
@@ -453,18 +453,18 @@ def message_breaks():
             lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n"),
         ),
         (
-            "a letter with two links",
-            "letter",
+            "an e-mail with two links",
+            "email",
             lambda message, texts, document: texts.update(email=f"{texts['email']}\nhttps://example.com/a/{token}\n"),
         ),
         (
-            "a letter without a link",
-            "letter",
+            "an e-mail without a link",
+            "email",
             lambda message, texts, document: texts.update(email="as alice@example.com."),
         ),
-        ("a letter to everybody", "letter", lambda message, texts, document: message.update(topic="announcements")),
-        ("a letter to somebody else", "letter", attribute("approver", "mallory@example.com")),
-        ("a letter with a chat notification", "letter", lambda message, texts, document: texts.update(https="{}")),
+        ("an e-mail to everybody", "email", lambda message, texts, document: message.update(topic="announcements")),
+        ("an e-mail to somebody else", "email", attribute("approver", "mallory@example.com")),
+        ("an e-mail with a chat notification", "email", lambda message, texts, document: texts.update(https="{}")),
         (
             "a chat notification with a mention",
             "accepted",
@@ -487,8 +487,8 @@ def message_breaks():
 def of_kind(messages, kind):
     for message in messages:
         document = json.loads(json.loads(message["message"])["default"])
-        letter = message["topic"] == "approvals"
-        if (kind == "letter" and letter) or (document["kind"] == kind and not letter):
+        email = message["topic"] == "approvals"
+        if (kind == "email" and email) or (document["kind"] == kind and not email):
             return message
     raise SystemExit(f"no recorded message is a {kind}, so nothing can be broken")
 

@@ -1,4 +1,4 @@
-"""What must be true of the way in for people: the API, the letters, Slack."""
+"""What must be true of the way in for people: the API, the e-mails, Slack."""
 
 import json
 import re
@@ -30,7 +30,7 @@ PARTITIONS = {
     "ApprovalsRole": {"vpce-*", "unexpected-keys#*", "usage#*", "link#*", "outbox#*"},
     "SlackRole": {"prompt#*", "prompts#*", "notice#*"},
 }
-WRITERS_OF_LETTERS = ["AnnouncementsRole"]
+WRITERS_OF_EMAILS = ["AnnouncementsRole"]
 
 
 # ------------------------------------------------------------------------------------------------- API
@@ -243,11 +243,11 @@ def roles_of_the_way_in_write_only_their_own_items(stack):
             yield f"no item of the requests table has a key like {partition}"
 
 
-# ------------------------------------------------------------------------------------------- letters
+# ------------------------------------------------------------------------------------------- e-mails
 
 
 @check
-def letters_reach_only_whom_they_are_for(stack):
+def approval_emails_reach_only_their_approver(stack):
     for name, subscription in stack.of("AWS::SNS::Subscription").items():
         if subscription["TopicArn"] != "${ApprovalsTopic}":
             continue
@@ -255,7 +255,7 @@ def letters_reach_only_whom_they_are_for(stack):
         if subscription.get("FilterPolicy") != wanted or subscription.get("FilterPolicyScope", "") == "MessageBody":
             yield f"{name} gets other approvers' links"
     statements = stack.policy_of("AWS::SNS::TopicPolicy", "Topics", "${ApprovalsTopic}")
-    ours = {"ArnNotEquals": {"aws:PrincipalArn": [f"${{{role}.Arn}}" for role in WRITERS_OF_LETTERS]}}
+    ours = {"ArnNotEquals": {"aws:PrincipalArn": [f"${{{role}.Arn}}" for role in WRITERS_OF_EMAILS]}}
     closed = [
         statement
         for statement in statements

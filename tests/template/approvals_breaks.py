@@ -221,27 +221,27 @@ def _(template):
     statement(template, "ApprovalsRole", "ReadRequests")["Action"].append("dynamodb:PutItem")
 
 
-# --------------------------------------------------------------------------------------------- letters
-LETTERS = "letters_reach_only_whom_they_are_for"
-LETTERS_POLICY = "ApprovalsTopicPolicy/Properties/PolicyDocument/Statement"
+# --------------------------------------------------------------------------------------------- e-mails
+EMAILS = "approval_emails_reach_only_their_approver"
+EMAILS_POLICY = "ApprovalsTopicPolicy/Properties/PolicyDocument/Statement"
 SUBSCRIBED = {"TopicArn": {"Ref": "ApprovalsTopic"}, "Protocol": "email", "Endpoint": "alice@example.com"}
 for TITLE, MORE in (
     ("everybody's links", {}),
     ("somebody else's links", {"FilterPolicy": {"approver": ["bob@example.com"]}}),
     ("filtered by the body", {"FilterPolicy": {"approver": ["alice@example.com"]}, "FilterPolicyScope": "MessageBody"}),
 ):
-    set_to(LETTERS, TITLE, "Extra", {"Type": "AWS::SNS::Subscription", "Properties": {**SUBSCRIBED, **MORE}})
-without(LETTERS, "anybody's letters", f"{LETTERS_POLICY}/0")
-without(LETTERS, "nobody's letters", f"{LETTERS_POLICY}/0/Condition")
+    set_to(EMAILS, TITLE, "Extra", {"Type": "AWS::SNS::Subscription", "Properties": {**SUBSCRIBED, **MORE}})
+without(EMAILS, "anybody's e-mails", f"{EMAILS_POLICY}/0")
+without(EMAILS, "nobody's e-mails", f"{EMAILS_POLICY}/0/Condition")
 set_to(
-    LETTERS,
-    "letters of the whole account",
-    f"{LETTERS_POLICY}/0/Condition",
+    EMAILS,
+    "e-mails of the whole account",
+    f"{EMAILS_POLICY}/0/Condition",
     {"StringNotEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}},
 )
 
 
-@breaks(LETTERS, "letters by whoever shows")
+@breaks(EMAILS, "e-mails by whoever shows")
 def _(template):
     statements = template["Resources"]["ApprovalsTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     statements[0]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"].append(

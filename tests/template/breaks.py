@@ -357,7 +357,7 @@ without(
     "AlarmsTopicPolicy/Properties/PolicyDocument/Statement/0/Condition/StringEquals",
 )
 without("topics_are_encrypted_and_closed", "no policy", "AnnouncementsTopicPolicy")
-without("topics_are_encrypted_and_closed", "letters in the clear", "ApprovalsTopic/Properties/KmsMasterKeyId")
+without("topics_are_encrypted_and_closed", "e-mails in the clear", "ApprovalsTopic/Properties/KmsMasterKeyId")
 without("subscriptions_lose_nothing", "no redrive", "ConnectionNotificationSubscription/Properties/RedrivePolicy")
 set_to("subscriptions_lose_nothing", "raw", "ConnectionNotificationSubscription/Properties/RawMessageDelivery", True)
 without("subscriptions_lose_nothing", "nobody is told", "AlarmsEmailSubscription")

@@ -58,7 +58,7 @@ def _(template):
 
 AMAZON_Q = "amazon_q_shows_and_does_nothing"
 CHANNEL = "AmazonQ/Properties"
-set_to(AMAZON_Q, "letters for everybody", f"{CHANNEL}/SnsTopicArns", [{"Ref": "ApprovalsTopic"}])
+set_to(AMAZON_Q, "e-mails for everybody", f"{CHANNEL}/SnsTopicArns", [{"Ref": "ApprovalsTopic"}])
 set_to(AMAZON_Q, "acts as a function", f"{CHANNEL}/IamRoleArn", {"Fn::GetAtt": ["ReconcileRole", "Arn"]})
 set_to(AMAZON_Q, "a name of the account", f"{CHANNEL}/ConfigurationName", {"Ref": "AWS::StackName"})
 without(AMAZON_Q, "the administrator's limit", f"{CHANNEL}/GuardrailPolicies")

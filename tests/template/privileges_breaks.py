@@ -211,7 +211,7 @@ def _(template, record):
     statements(template, "SlackRole").append(statement(template, "ApprovalsRole", "DecideListedServices"))
 
 
-@breaks("whoever shows may write letters", "SlackRole/Announce")
+@breaks("whoever shows may write e-mails", "SlackRole/Announce")
 def _(template, record):
     statements(template, "SlackRole").append(statement(template, "AnnouncementsRole", "Announce"))
 

@@ -107,7 +107,7 @@ pub(super) struct Modal {
 }
 
 impl Chat {
-    /// The channel as whoever is at the keyboard sees it.
+    /// The channel as the person at the keyboard sees it.
     pub(super) fn read(workspace: &Workspace, approvers: &[Approver]) -> Self {
         let people = people(approvers);
         let me = workspace

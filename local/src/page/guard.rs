@@ -1,5 +1,5 @@
 //! Keeps other web pages out. A server on loopback is in reach of every page that a browser on the same machine shows, and
-//! whoever reaches this one can do anything with its world: the simulators take calls by GET as well as by POST, so that
+//! anybody who reaches this one can do anything with its world: the simulators take calls by GET as well as by POST, so that
 //! even a picture's address could be one.
 //!
 //! | a request | is let in |
@@ -34,7 +34,7 @@ const PREFETCH: [HeaderName; 3] = [
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
     connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Answers what other web pages ask for instead of whoever was asked.
+/// Answers requests of other web pages, in place of the page or simulator that was asked.
 pub(super) async fn keep_out(request: Request, next: Next) -> Response {
     match check(request.method(), request.uri().path(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -142,7 +142,7 @@ fn is_page(path: &str) -> bool {
     path == "/" || is_approval(path)
 }
 
-/// The page of a letter's link, where the function `approvals` says what may be sent from where.
+/// The page of an approval e-mail's link, where the function `approvals` says what may be sent from where.
 fn is_approval(path: &str) -> bool {
     path.strip_prefix("/a/")
         .is_some_and(|token| !token.is_empty())

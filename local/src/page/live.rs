@@ -40,14 +40,14 @@ pub(super) async fn live(State(reader): State<Shared>) -> impl IntoResponse {
 
 /// The page as soon as it differs from what was sent; none when the world has stopped.
 async fn next(reader: &Reader, sent: &mut Sent) -> Option<String> {
-    // Whoever looks at the page lives in real time, whatever clock the world goes by.
+    // A person who looks at the page lives in real time, whatever clock the world goes by.
     let pace = Clock::system();
     let mut stopped = reader.source.stopped.clone();
     loop {
         match changed(reader, sent).await {
             Ok(Some(html)) => return Some(html),
             Ok(None) => {}
-            // The page itself says so to whoever loads it; here it is tried again.
+            // The page itself says so when it is loaded; here it is tried again.
             Err(error) => tracing::warn!(%error, "the page cannot be sent"),
         }
         tokio::select! {

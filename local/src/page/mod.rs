@@ -86,7 +86,7 @@ pub(crate) fn guarded(router: Router) -> Router {
     router.layer(middleware::from_fn(guard::keep_out))
 }
 
-/// Whoever opens a form's address, as a browser does that is asked to load the page again, is sent
+/// A GET of a form's address, as of a browser that is asked to load the page again, is sent
 /// to the page.
 fn action(route: MethodRouter<Shared>) -> MethodRouter<Shared> {
     route.get(|| async { Redirect::to("/") })
@@ -96,7 +96,7 @@ fn asset(kind: &'static str, text: &'static str) -> MethodRouter<Shared> {
     get(move || async move { ([(CONTENT_TYPE, format!("{kind}; charset=utf-8"))], text) })
 }
 
-/// The page, or for whoever does not ask for HTML what is where. What stands in the address is
+/// The page, or for a client that does not ask for HTML a list of addresses. What stands in the address is
 /// filled into the forms: `/?principal=222222222222`.
 async fn show(State(reader): State<Shared>, uri: Uri, headers: HeaderMap) -> Response {
     let wants_html = headers

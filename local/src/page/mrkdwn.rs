@@ -23,7 +23,7 @@ const MARKS: [(char, Kind); 4] = [
 ];
 
 /// A text in Slack's markup. What is between `<` and `>` stays as it is: our messages link nothing and
-/// mention nobody, and whoever looks at the page is to see it if they ever do.
+/// mention nobody, and a person who looks at the page is to see it if they ever do.
 pub(super) fn spans(markup: &str) -> Vec<Span> {
     in_lines(markup, line)
 }

@@ -97,7 +97,7 @@ impl Reader {
         }
     }
 
-    /// What is where, for whoever reads no HTML.
+    /// The addresses of the world, for clients that read no HTML.
     pub(super) fn index(&self) -> String {
         let address = self.source.address;
         format!(

@@ -101,7 +101,7 @@ impl Node {
         (!says_nothing).then_some(value)
     }
 
-    /// The elements of a list under this name; none if it is absent.
+    /// The elements of a list under this name; `None` if it is absent.
     pub(super) fn list(&self, name: &str) -> Result<&[Node], BadWorld> {
         let Some(node) = self.get(name) else {
             return Ok(&[]);

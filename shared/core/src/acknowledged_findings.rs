@@ -11,7 +11,7 @@ use crate::ids::ServiceId;
 use crate::watch::{Finding, Seen};
 
 /// Holds the items for one service against what is known to be wrong with it, after that was brought up to
-/// date with what was `seen`. `items` are those that can be understood; none if they could not be read:
+/// date with what was `seen`. `items` are those that can be understood; `None` if they could not be read:
 /// then none begins, and those that hold end with their finding and their time all the same. Answers what is
 /// news.
 pub fn follow(

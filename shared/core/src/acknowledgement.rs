@@ -40,7 +40,7 @@ const DAYS: i64 = 90;
 /// …and one of a finding that lets anybody in, or ask.
 const DAYS_OF_OPEN: i64 = 30;
 
-/// How long a finding can be acknowledged at the most; none if it cannot be: policy that cannot be read
+/// How long a finding can be acknowledged at the most; `None` if it cannot be: policy that cannot be read
 /// stops what it concerns, and has to be put right.
 #[must_use]
 pub fn longest(finding: Finding) -> Option<SignedDuration> {

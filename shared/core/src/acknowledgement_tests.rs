@@ -169,7 +169,7 @@ impl Case {
         self.items.insert(finding, item);
     }
 
-    /// A run, which sees this evidence; none if the finding is not there. Answers what is news, in a word
+    /// A run, which sees this evidence; `None` if the finding is not there. Answers what is news, in a word
     /// each.
     fn run(&mut self, finding: Finding, evidence: &[&str], now: i64) -> Vec<String> {
         let there = (!evidence.is_empty())

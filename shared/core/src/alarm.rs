@@ -309,7 +309,7 @@ impl Alarm {
         let item = item_to_write(self.finding, &self.service_id, &self.evidence);
         item.map_or_else(String::new, |item| {
             format!(
-                "\nWhoever lives with it for a while can acknowledge it, so that its alarm is free for \
+                "\nA finding that has to stay for a while can be acknowledged, so that its alarm is free for \
                  others: docs/operations.md, Acknowledge a finding. The item:\n\n{item}\n"
             )
         })

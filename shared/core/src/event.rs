@@ -200,7 +200,7 @@ impl OutboxItem {
         self.delivery.bus = is_there.then(|| before.unwrap_or_default());
     }
 
-    /// The announcements that are not on the bus yet; none if there is no bus. An approver's e-mail
+    /// The announcements that are not on the bus yet; `None` if there is no bus. An approver's e-mail
     /// is for them alone and is never among these.
     ///
     /// # Errors

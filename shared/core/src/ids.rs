@@ -273,7 +273,7 @@ fn is_email(text: &str) -> bool {
 /// What may stand before the @ besides lower-case letters, digits and dots: RFC 5322 calls it atext.
 const MARKS: &str = "!#$%&'*+-/=?^_`{|}~";
 
-/// What is wrong with an e-mail address; none if nothing is. Upper case is refused so that one person is not two.
+/// What is wrong with an e-mail address; `None` if nothing is. Upper case is refused so that one person is not two.
 fn email_problem(text: &str) -> Option<String> {
     const LONGEST: usize = 128;
     let Some((user, host)) = text.rsplit_once('@') else {

@@ -88,7 +88,7 @@ impl PolicyKey {
     }
 
     /// The services that the partition means: its own if it is one that judging reads, else the one
-    /// service that it names, as a name or an ARN do, or `*` with blanks around. None if it names
+    /// service that it names, as a name or an ARN do, or `*` with blanks around. `None` if it names
     /// none, or several.
     #[must_use]
     pub fn scope(&self) -> Option<Scope> {
@@ -104,7 +104,7 @@ impl PolicyKey {
         services.is_empty().then_some(Scope::Service(service))
     }
 
-    /// What it means. None if it belongs to no service: then it concerns nobody.
+    /// What it means. `None` if it belongs to no service: then it concerns nobody.
     #[must_use]
     pub fn meaning(&self) -> Option<Meaning> {
         // Neither is judged by its key; who reads them says what is wrong with it.

@@ -223,12 +223,12 @@ impl fmt::Display for Unrecorded {
             ),
             Self::Unreadable => f.write_str(
                 "EC2 lists this connection in a way that Gatekeeper cannot read, so nobody can decide about \
-                 it here. Tell whoever looks after Gatekeeper, and vote again once that is mended.",
+                 it here. Tell the people who operate Gatekeeper, and vote again once that is mended.",
             ),
             Self::UnknownState(state) => write!(
                 f,
                 "EC2 shows this connection as {state:?}, which Gatekeeper does not know, so nobody can decide \
-                 about it here. Tell whoever looks after Gatekeeper, and vote again once that has passed.",
+                 about it here. Tell the people who operate Gatekeeper, and vote again once that has passed.",
                 state = state.as_str()
             ),
             Self::Corrected => f.write_str(

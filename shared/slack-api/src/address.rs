@@ -84,7 +84,7 @@ impl fmt::Display for BaseUrl {
     }
 }
 
-/// Where one interaction may be answered, up to five times within 30 minutes. Whoever knows it may
+/// Where one interaction may be answered, up to five times within 30 minutes. Anybody who knows it may
 /// post there, so it does not show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ResponseUrl(String);

@@ -257,7 +257,7 @@ impl Block {
         }
     }
 
-    /// The block with no more text than this, each of its texts shortened alike; none where that
+    /// The block with no more text than this, each of its texts shortened alike; `None` if that
     /// leaves nothing of them.
     fn within(self, limit: usize) -> Option<Self> {
         if self.length() <= limit {

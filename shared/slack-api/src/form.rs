@@ -17,7 +17,7 @@ pub(crate) fn decode(body: &[u8]) -> Option<Vec<(String, String)>> {
         .collect()
 }
 
-/// Bytes as they stood before they were escaped; none where an escape is cut short or what comes out
+/// Bytes as they stood before they were escaped; `None` if an escape is cut short or what comes out
 /// is not UTF-8.
 fn unescape(text: &[u8]) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());

@@ -133,8 +133,8 @@ def deliver_mail_too(topic_arn, msg_id, message, subject, message_structure="", 
         text = sns._resolve_message_for_protocol(message, message_structure, "email")
         wanted = sns._matches_filter_policy(subscription, message_attributes or {}, text)
         if subscription["protocol"] == "email" and subscription["confirmed"] and wanted:
-            letter = {"to": subscription["endpoint"], "topic": topic_arn, "subject": subject, "text": text}
-            add_line(MAILBOX, letter)
+            email = {"to": subscription["endpoint"], "topic": topic_arn, "subject": subject, "text": text}
+            add_line(MAILBOX, email)
 
 
 sns._fanout = deliver_mail_too

@@ -156,7 +156,7 @@ impl Meter {
     }
 }
 
-/// E-mails: to whoever reads the announcements, and to approvers.
+/// E-mails: to the readers of announcements, and to approvers.
 fn mails(world: &World) -> usize {
     let inbox = world.sns.inbox();
     inbox.iter().filter(|mail| mail.protocol == "email").count()

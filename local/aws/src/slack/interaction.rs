@@ -15,7 +15,7 @@ pub(crate) enum Did {
 }
 
 /// What Slack posts to the app when a person presses a button, or submits or closes a modal: all that goes over the
-/// wire. Whoever has the app answer it tells the double with [`Slack::answered`](crate::Slack::answered).
+/// wire. A caller whose app answered it tells the double with [`Slack::answered`](crate::Slack::answered).
 ///
 /// The methods make of it what Slack would never send, signed again unless they say otherwise.
 ///

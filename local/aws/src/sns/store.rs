@@ -113,7 +113,7 @@ pub(crate) struct Store {
     /// How many subscriptions of a topic were ended.
     pub(crate) deleted: HashMap<String, u64>,
     pub(crate) suspend_overruns: bool,
-    /// How long a filter policy takes until it holds; none if it holds at once.
+    /// How long a filter policy takes until it holds; `None` if it holds at once.
     pub(crate) filter_delay: Option<Duration>,
     /// Addresses that got too much, and when.
     pub(crate) overruns: Vec<(String, Timestamp)>,

@@ -47,7 +47,7 @@ pub(super) fn words<T: FromStr<Err: Display> + Ord>(
 }
 
 /// Writes an item of the allowlist, but not over another of the same key: that one may have
-/// conditions that this one lacks. `what` it is, for whoever is told that it is there.
+/// conditions that this one lacks. `what` it is, for the message that it is there.
 pub(super) async fn put_new(reader: &Reader, item: Item, what: &str) -> Result<(), String> {
     let put = reader
         .source

@@ -1,4 +1,4 @@
-//! Does what was asked for: as a consumer would, as whoever keeps the allowlist, or as somebody in
+//! Does what was asked for: as a consumer would, as the allowlist's writer, or as somebody in
 //! Slack.
 
 mod answer;

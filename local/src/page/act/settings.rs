@@ -59,7 +59,7 @@ async fn put(reader: &Reader, form: &Form) -> Result<(), Complaint> {
     put.map(drop).map_err(|error| failed(not_written(&error)))
 }
 
-/// What a field says; none if it says nothing.
+/// What a field says; `None` if it says nothing.
 fn value(form: &Form, setting: &Setting) -> Result<Option<AttributeValue>, Complaint> {
     let name = setting.name;
     let Some(text) = form.optional(name) else {

@@ -170,7 +170,7 @@ fn batches(events: &[Event]) -> impl Iterator<Item = &[Event]> {
 /// take this event.
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>
 fn failure_of(call: &Call, code: &str, said: &str) -> Option<Error> {
-    // These concern the bus's policy and not the event. Whoever corrects the policy wants the
+    // These concern the bus's policy and not the event. The person who corrects the policy wants the
     // events that waited.
     let of_the_bus = [
         "InvalidAccountIdException",

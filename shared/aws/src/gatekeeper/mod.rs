@@ -25,7 +25,7 @@
 
 #![allow(
     rustdoc::private_intra_doc_links,
-    reason = "the outline is for whoever reads the code, and links to its steps"
+    reason = "the outline is for readers of the code, and links to its steps"
 )]
 
 mod approver_items;

@@ -518,7 +518,7 @@ impl Votes {
             None => {
                 tracing::warn!(
                     endpoint_id = %decided.endpoint_id,
-                    "EC2 takes longer than whoever voted waits; reconcile will see to it"
+                    "EC2 takes longer than the voter waits; reconcile will see to it"
                 );
                 decided
             }

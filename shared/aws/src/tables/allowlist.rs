@@ -148,7 +148,7 @@ impl Allowlist {
     }
 
     /// Some entry that speaks of a service, its expiry left aside: as long as there is one, the
-    /// allowlist is not empty for the service (safety rule S2). None if there is none.
+    /// allowlist is not empty for the service (safety rule S2). `None` if there is none.
     pub(crate) async fn any_entry(
         &self,
         service: &ServiceId,
@@ -256,7 +256,7 @@ pub(crate) fn policy_of(
 #[derive(Debug, Clone)]
 pub(crate) struct ItemCheck {
     pub(crate) key: Key,
-    /// The item as it was read; none if it was absent.
+    /// The item as it was read; `None` if it was absent.
     pub(crate) item: Option<Item>,
     /// The attributes that matter.
     pub(crate) attributes: &'static [&'static str],

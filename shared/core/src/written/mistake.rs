@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// What is wrong with one attribute, and what to write instead. Whoever read the item names it.
+/// What is wrong with one attribute, and what to write instead. The reader of the item adds the item's name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
     pub attribute: String,
-    /// Which element of its list is wrong, counted from 0; none if it is the attribute.
+    /// Which element of its list is wrong, counted from 0; `None` if it is the attribute.
     pub element: Option<usize>,
     pub problem: Problem,
     /// What to write instead.

@@ -54,7 +54,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An attribute that must be there. None if it is not, or is wrong: that is noted.
+    /// An attribute that must be there. `None` if it is not, or is wrong: that is noted.
     pub fn required<T: Typed>(&mut self, name: &'static str) -> Option<T> {
         if self.value(name).is_none() {
             let expected = T::SHAPE.expected();

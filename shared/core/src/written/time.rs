@@ -50,7 +50,7 @@ const NEVER: [&str; 18] = [
     "permanent",
     "unlimited",
 ];
-/// The last year that a time can be in: whoever writes it, or a later one, means no end.
+/// The last year that a time can be in. A person who writes it, or a later one, means no end.
 const LAST_YEAR: u64 = 9999;
 
 fn advice(value: &Value, shape: &Shape) -> String {

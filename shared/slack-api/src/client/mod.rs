@@ -7,7 +7,7 @@
 //! | [`method`] | the methods that we call |
 //! | [`refusal`] | Slack's error codes, and what to do about each |
 //!
-//! A call is tried once. Whoever makes it knows whether it may be made again: Slack has no way to say
+//! A call is tried once. The caller knows whether it may be made again: Slack has no way to say
 //! "this is the same message as before".
 
 pub mod calls;

@@ -131,7 +131,7 @@ impl Observer {
                 None
             }
             None => {
-                tracing::warn!(%endpoint_id, "EC2 takes longer than whoever votes waits; the vote is not recorded");
+                tracing::warn!(%endpoint_id, "EC2 takes longer than the voter waits; the vote is not recorded");
                 None
             }
         }
