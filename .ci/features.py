@@ -53,10 +53,15 @@ def main() -> None:
     complaints = 0
     for where, selections in ALIKE.items():
         (first, expected), *others = [(name, below(selection)) for name, selection in selections.items()]
-        if "aws-sdk-ec2" not in {crate for crate, _, _ in expected}:
+        known = {crate for crate, _, _ in expected}
+        if "aws-sdk-ec2" not in known:
             sys.exit(f"{first} does not build aws-sdk-ec2, so this compares nothing")
         for name, found in others:
+            # The tests turn on the command line's feature `deployment`, which may add crates and must not change any.
+            added = {crate for crate, _, _ in found} - known
             for crate, version, features in sorted(found ^ expected):
+                if crate in added and where == "on a desk":
+                    continue
                 which = name if (crate, version, features) in found else first
                 print(f"{where}: only {which} builds {crate} {version} with the features [{features}]")
                 complaints += 1

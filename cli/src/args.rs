@@ -48,6 +48,9 @@ pub struct Global {
     /// Another address for all calls to AWS (AWS_ENDPOINT_URL)
     #[arg(long, global = true, value_name = "URL", help_heading = "Deployment")]
     pub endpoint_url: Option<String>,
+    /// The CloudFormation stack of the deployment, whose outputs name the rest (GATEKEEPER_STACK)
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Deployment")]
+    pub stack: Option<String>,
     /// The allowlist table: the stack's output AllowlistTable (GATEKEEPER_ALLOWLIST_TABLE)
     #[arg(long, global = true, value_name = "TABLE", help_heading = "Deployment")]
     pub allowlist_table: Option<String>,
@@ -90,6 +93,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show one request with its votes and its history
     Show(ShowArgs),
+    /// Print what happens to requests, as it happens
+    Watch(WatchArgs),
     /// Compare EC2's connections with the records and the policy
     Connections(ConnectionsArgs),
     /// List the decisions of a period for an auditor
@@ -106,6 +111,8 @@ pub enum Command {
     /// List endpoint services and change their settings
     #[command(subcommand)]
     Service(ServiceCommand),
+    /// Look for what is wrong with the deployment and its services
+    Doctor(DoctorArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder
@@ -209,6 +216,49 @@ pub enum PolicyCommand {
     Plan(PolicyPlanArgs),
     /// Make the writes of a plan, one after the other
     Apply(PolicyApplyArgs),
+    /// Try a policy on cases: this connection, at that time, has that verdict
+    Test(PolicyTestArgs),
+    /// Make a policy file of what exists; the table is not written
+    #[command(subcommand)]
+    Import(PolicyImportCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyTestArgs {
+    /// The cases, in YAML
+    #[arg(value_name = "CASES")]
+    pub cases: PathBuf,
+    /// The policy file to try; the deployment's policy, if it is left out
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyImportCommand {
+    /// Allow the consumers that a CSV file lists
+    Csv(ImportCsvArgs),
+    /// Allow the accounts that a service's permissions allow to create endpoints
+    Principals(ImportServiceArgs),
+    /// Allow the accounts that are connected to a service
+    Connections(ImportServiceArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ImportCsvArgs {
+    /// The file. Its first line names the columns: service_id, principal, and any attribute of an
+    /// entry
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// The service id of lines that have none
+    #[arg(long, value_name = "ID")]
+    pub service: Option<Scope>,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportServiceArgs {
+    /// The service: its id, its name or the start of either
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +279,9 @@ pub struct PolicyPlanArgs {
     /// End with status 3 if the file differs from the policy
     #[arg(long)]
     pub exit_code: bool,
+    /// Print the plan as Markdown, for a pull request
+    #[arg(long)]
+    pub markdown: bool,
 }
 
 #[derive(Debug, Args)]
@@ -236,6 +289,10 @@ pub struct PolicyApplyArgs {
     /// The plan, as `policy plan --out` wrote it
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
+    /// The number of imported entries that the plan adds: they may let strangers in, so it is asked
+    /// for beside --yes
+    #[arg(long, value_name = "N")]
+    pub imported: Option<usize>,
     #[command(flatten)]
     pub confirm: Confirm,
 }
@@ -279,6 +336,29 @@ pub struct ExplainArgs {
     /// Explain the verdict at another time: a time, a date, or a period as 30d
     #[arg(long, value_name = "TIME")]
     pub at: Option<String>,
+    /// Explain the verdict of this policy file instead of the deployment's policy
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Only requests to this service
+    #[arg(long)]
+    pub service: Option<String>,
+    /// How often to look, as 10s or 1m. Each look reads the whole requests table
+    #[arg(long, value_name = "PERIOD", default_value = "10s")]
+    pub every: String,
+    /// End after this period, as 30m or 2h
+    #[arg(long = "for", value_name = "PERIOD")]
+    pub length: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Only this service
+    #[arg(long)]
+    pub service: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -327,6 +407,8 @@ pub enum ApproverCommand {
     List,
     /// Add an approver, or change one
     Add(ApproverArgs),
+    /// Confirm an approver's e-mail with the token that they got
+    Confirm(ApproverConfirmArgs),
     /// Remove an approver
     Remove(ApproverRemoveArgs),
 }
@@ -349,8 +431,18 @@ pub struct ApproverArgs {
     /// Their ARN when they call AWS, with `*` for any characters
     #[arg(long, value_name = "ARN")]
     pub iam_principal: Option<PrincipalPattern>,
+    /// Do not subscribe their address to approval e-mail
+    #[arg(long)]
+    pub no_email: bool,
     #[command(flatten)]
     pub confirm: Confirm,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproverConfirmArgs {
+    /// The link in the e-mail that SNS sent, or the token in it
+    #[arg(value_name = "LINK")]
+    pub link: String,
 }
 
 #[derive(Debug, Args)]
@@ -364,11 +456,43 @@ pub struct ApproverRemoveArgs {
 #[derive(Debug, Subcommand)]
 pub enum ServiceCommand {
     /// List the managed services
-    List,
+    List(ServiceListArgs),
     /// Show a service's settings, and where each comes from
     Show(ServiceShowArgs),
     /// Change settings of a service, or of every service
     Set(ServiceSetArgs),
+    /// Hand a service over to Gatekeeper: require acceptance, notify it, tag it
+    Manage(ServiceManageArgs),
+    /// Take a service from Gatekeeper: its tag and its notification
+    Release(ServiceReleaseArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceListArgs {
+    /// All endpoint services of the account in the Region, also those that are not managed
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceManageArgs {
+    /// The service: its id, its name or the start of either
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    #[command(flatten)]
+    pub confirm: Confirm,
+}
+
+#[derive(Debug, Args)]
+pub struct ServiceReleaseArgs {
+    /// The service: its id, its name or the start of either
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// Why. An alarm says that a service is no longer managed; with a reason, it is acknowledged
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    #[command(flatten)]
+    pub confirm: Confirm,
 }
 
 #[derive(Debug, Args)]

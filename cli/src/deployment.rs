@@ -4,9 +4,11 @@ use std::process::Command;
 
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Timeouts};
 use gatekeeper_aws::clock::Clock;
+use gatekeeper_aws::config::Approvals;
 use gatekeeper_aws::config::{Config, Limits, Managed};
 use gatekeeper_aws::error::Step;
-use gatekeeper_aws::operator::OperatorEc2;
+use gatekeeper_aws::operator::{OperatorEc2, People};
+use gatekeeper_aws::subscriptions::Subscriptions;
 use gatekeeper_aws::tables::{OperatorTables, Tables};
 use gatekeeper_core::decide::Setup;
 use gatekeeper_local::place_at;
@@ -14,6 +16,7 @@ use serde::Deserialize;
 
 use crate::args::Global;
 use crate::error::CliError;
+use crate::stack;
 
 /// Reads an environment variable.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -25,30 +28,44 @@ pub(crate) struct Deployment {
     pub(crate) ec2: OperatorEc2,
     pub(crate) access: Access,
     pub(crate) clock: Clock,
+    clients: Clients,
     limits: Limits,
-    approvals_url: Option<String>,
+    names: Names,
+    sts_endpoint: Option<String>,
+    is_local: bool,
 }
 
 impl Deployment {
-    /// Finds the names and credentials: options win over environment variables.
-    pub(crate) fn of(global: &Global, lookup: Lookup<'_>, clock: Clock) -> Result<Self, CliError> {
+    /// Finds the names and credentials: options win over environment variables, and those over the
+    /// outputs of the stack.
+    pub(crate) async fn of(
+        global: &Global,
+        lookup: Lookup<'_>,
+        clock: Clock,
+    ) -> Result<Self, CliError> {
         let local = match global.local {
             Some(port) => Some(port),
             None => lookup("GATEKEEPER_LOCAL")
                 .map(|port| port_of(&port))
                 .transpose()?,
         };
-        let (access, names) = match local {
+        let (access, mut names) = match local {
             Some(port) => of_local(port),
             None => (access(global, lookup)?, names(global, lookup)),
         };
+        let clients = Clients::new(&access);
+        let stack = global.stack.clone().or_else(|| lookup("GATEKEEPER_STACK"));
+        if let Some(stack) = stack.filter(|_| local.is_none()) {
+            let at = endpoint(global, lookup, "AWS_ENDPOINT_URL_CLOUDFORMATION");
+            names.complete(stack::outputs(&clients, at, &stack).await?);
+        }
         let region = access
             .region
             .parse()
             .map_err(|error| CliError::usage(format!("AWS_REGION is not a Region: {error}")))?;
         let config = Config {
-            allowlist_table: required(names.allowlist, "allowlist table", "allowlist-table")?,
-            requests_table: required(names.requests, "requests table", "requests-table")?,
+            allowlist_table: required(&names.allowlist, "allowlist table", "allowlist-table")?,
+            requests_table: required(&names.requests, "requests table", "requests-table")?,
             asks_by_email: true,
             managed: Managed::Tagged,
             notification_topic: None,
@@ -58,7 +75,6 @@ impl Deployment {
             region,
             limits: Limits::default(),
         };
-        let clients = Clients::new(&access);
         let tables = Tables::named(
             &clients,
             &config.allowlist_table,
@@ -70,17 +86,70 @@ impl Deployment {
             operator: tables.operator(),
             tables,
             ec2: OperatorEc2::new(&clients, &config, clock.clone()),
+            clients,
             access,
             clock,
             limits: config.limits,
-            approvals_url: names.approvals,
+            names,
+            sts_endpoint: endpoint(global, lookup, "AWS_ENDPOINT_URL_STS"),
+            is_local: local.is_some(),
         })
     }
 
     /// The address of the approvals API.
     pub(crate) fn approvals_url(&self) -> Result<&str, CliError> {
-        let url = self.approvals_url.as_deref();
+        let url = self.names.approvals.as_deref();
         url.ok_or_else(|| missing("approvals API", "approvals-url"))
+    }
+
+    /// The topics.
+    pub(crate) fn topics(&self) -> &Topics {
+        &self.names.topics
+    }
+
+    /// The topic that services' connection notifications go to.
+    pub(crate) fn notification_topic(&self) -> Result<&str, CliError> {
+        let topic = self.names.topics.notification.as_deref();
+        topic.ok_or_else(|| missing_topic("connection notifications", "NOTIFICATION"))
+    }
+
+    /// Whether it is a local world.
+    pub(crate) fn is_local(&self) -> bool {
+        self.is_local
+    }
+
+    /// Who is subscribed.
+    pub(crate) fn people(&self) -> People {
+        People::new(&self.clients, &self.tables)
+    }
+
+    /// Approvers' subscriptions to their e-mail.
+    pub(crate) fn subscriptions(&self) -> Result<Subscriptions, CliError> {
+        let topic = self.names.topics.approvals.clone();
+        let topic = topic.ok_or_else(|| missing_topic("approval e-mail", "APPROVALS"))?;
+        let approvals = Approvals {
+            topic,
+            url: self.names.approvals.clone().unwrap_or_default(),
+        };
+        Ok(Subscriptions::new(&self.clients, &approvals))
+    }
+
+    /// The ARN of the caller, for `created_by`. `None` where it cannot be found out.
+    pub(crate) async fn caller(&self) -> Option<String> {
+        match self.is_local {
+            // The simulators take an access key id for an account.
+            true => Some(format!("arn:aws:iam::{}:root", self.access.access_key_id)),
+            false => stack::caller(&self.clients, self.sts_endpoint.clone()).await,
+        }
+    }
+
+    /// Refuses to write if the deployed functions are older than this command: they might not read what
+    /// it writes. The version is known if the stack was named.
+    pub(crate) fn may_write(&self) -> Result<(), CliError> {
+        match &self.names.version {
+            Some(deployed) => stack::may_write(deployed, env!("CARGO_PKG_VERSION")),
+            None => Ok(()),
+        }
     }
 
     /// How the functions decide.
@@ -93,11 +162,44 @@ impl Deployment {
     }
 }
 
-/// The names of a deployment's tables and API.
-struct Names {
-    allowlist: Option<String>,
-    requests: Option<String>,
-    approvals: Option<String>,
+/// The names of a deployment's tables, API and topics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Names {
+    pub(crate) allowlist: Option<String>,
+    pub(crate) requests: Option<String>,
+    pub(crate) approvals: Option<String>,
+    pub(crate) topics: Topics,
+    /// The version of the deployed functions.
+    pub(crate) version: Option<String>,
+}
+
+/// The ARNs of a deployment's topics.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Topics {
+    pub(crate) notification: Option<String>,
+    pub(crate) announcements: Option<String>,
+    pub(crate) approvals: Option<String>,
+    pub(crate) alarms: Option<String>,
+}
+
+impl Names {
+    /// Takes the names that are missing from others.
+    fn complete(&mut self, others: Names) {
+        let complete = |name: &mut Option<String>, other: Option<String>| {
+            if name.is_none() {
+                *name = other;
+            }
+        };
+        complete(&mut self.allowlist, others.allowlist);
+        complete(&mut self.requests, others.requests);
+        complete(&mut self.approvals, others.approvals);
+        complete(&mut self.version, others.version);
+        let (topics, others) = (&mut self.topics, others.topics);
+        complete(&mut topics.notification, others.notification);
+        complete(&mut topics.announcements, others.announcements);
+        complete(&mut topics.approvals, others.approvals);
+        complete(&mut topics.alarms, others.alarms);
+    }
 }
 
 fn of_local(port: u16) -> (Access, Names) {
@@ -119,6 +221,13 @@ fn of_local(port: u16) -> (Access, Names) {
         allowlist: Some(place.allowlist_table),
         requests: Some(place.requests_table),
         approvals: Some(place.approvals_url),
+        topics: Topics {
+            notification: Some(place.notification_topic),
+            announcements: Some(place.announcements_topic),
+            approvals: Some(place.approvals_topic),
+            alarms: None,
+        },
+        version: None,
     };
     (access, names)
 }
@@ -130,18 +239,31 @@ fn names(global: &Global, lookup: Lookup<'_>) -> Names {
         allowlist: named(&global.allowlist_table, "GATEKEEPER_ALLOWLIST_TABLE"),
         requests: named(&global.requests_table, "GATEKEEPER_REQUESTS_TABLE"),
         approvals: named(&global.approvals_url, "GATEKEEPER_APPROVALS_URL"),
+        topics: Topics {
+            notification: lookup("GATEKEEPER_NOTIFICATION_TOPIC"),
+            announcements: lookup("GATEKEEPER_ANNOUNCEMENTS_TOPIC"),
+            approvals: lookup("GATEKEEPER_APPROVALS_TOPIC"),
+            alarms: lookup("GATEKEEPER_ALARMS_TOPIC"),
+        },
+        version: None,
     }
 }
 
-fn required(name: Option<String>, what: &str, option: &str) -> Result<String, CliError> {
-    name.ok_or_else(|| missing(what, option))
+fn required(name: &Option<String>, what: &str, option: &str) -> Result<String, CliError> {
+    name.clone().ok_or_else(|| missing(what, option))
+}
+
+fn missing_topic(what: &str, variable: &str) -> CliError {
+    CliError::usage(format!("the topic for {what} is not known")).next(format!(
+        "Say --stack NAME, or set GATEKEEPER_{variable}_TOPIC to its ARN; the stack's outputs have it."
+    ))
 }
 
 fn missing(what: &str, option: &str) -> CliError {
     let variable = option.replace('-', "_").to_uppercase();
     CliError::usage(format!("the name of the {what} is not known")).next(format!(
-        "Say --{option} NAME or set GATEKEEPER_{variable}; the stack's outputs have it. For the \
-         local world, start `gatekeeper local` and say --local."
+        "Say --stack NAME or --{option} NAME, or set GATEKEEPER_STACK or GATEKEEPER_{variable}. For \
+         the local world, start `gatekeeper local` and say --local."
     ))
 }
 
@@ -174,13 +296,7 @@ fn access(global: &Global, lookup: Lookup<'_>) -> Result<Access, CliError> {
         },
         (profile, _) => exported(profile.as_deref())?,
     };
-    let endpoint = |name: &str| {
-        global
-            .endpoint_url
-            .clone()
-            .or_else(|| lookup(name))
-            .or_else(|| lookup("AWS_ENDPOINT_URL"))
-    };
+    let endpoint = |name: &str| endpoint(global, lookup, name);
     Ok(Access {
         region,
         access_key_id: credentials.access_key_id,
@@ -194,6 +310,15 @@ fn access(global: &Global, lookup: Lookup<'_>) -> Result<Access, CliError> {
         },
         timeouts: Timeouts::default(),
     })
+}
+
+/// The address for calls to one AWS service, if it is not AWS's own.
+fn endpoint(global: &Global, lookup: Lookup<'_>, variable: &str) -> Option<String> {
+    global
+        .endpoint_url
+        .clone()
+        .or_else(|| lookup(variable))
+        .or_else(|| lookup("AWS_ENDPOINT_URL"))
 }
 
 /// Credentials as `aws configure export-credentials` prints them.

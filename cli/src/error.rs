@@ -63,6 +63,16 @@ impl CliError {
         }
     }
 
+    /// What is wrong.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What to type or to do next.
+    pub(crate) fn next_step(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+
     #[must_use]
     pub fn exit(&self) -> Exit {
         self.exit

@@ -6,6 +6,7 @@
 //! | [`run()`] | runs a command; its result is the exit status |
 //! | [`terminal`] | what is printed and asked, for people and for programs |
 //! | `deployment` | the tables, the services and the credentials that a command works with |
+//! | `stack` | what a CloudFormation stack says about a deployment |
 //! | `named` | finds a service by its id, its name or the start of either |
 //! | `forecast` | what a change of the policy does to connections, by core's `foretell` |
 //! | `commands` | one module for each command |
@@ -23,6 +24,7 @@ mod named;
 mod reference;
 mod run;
 mod signed_call;
+mod stack;
 pub mod terminal;
 
 pub use error::{CliError, Exit};

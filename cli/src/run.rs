@@ -5,9 +5,12 @@ use gatekeeper_aws::clock::Clock;
 use gatekeeper_aws::error::chain;
 use gatekeeper_local::{demo, replay};
 
-use crate::args::{ApproverCommand, Cli, Command, PolicyCommand, ServiceCommand};
+use crate::args::{
+    ApproverCommand, Cli, Command, PolicyCommand, PolicyImportCommand, ServiceCommand,
+};
 use crate::commands::{
-    approver, audit, change, connections, entries, explain, policy, requests, service, show, vote,
+    approver, audit, change, connections, doctor, entries, explain, manage, policy, requests,
+    service, show, vote, watch,
 };
 use crate::deployment::{Deployment, Lookup};
 use crate::error::{CliError, Exit};
@@ -34,6 +37,7 @@ async fn dispatch(
     clock: Clock,
 ) -> Result<Exit, CliError> {
     let deployment = || Deployment::of(&cli.global, lookup, clock.clone());
+    let now = clock.now();
     match &cli.command {
         Command::Local(args) => {
             let done = demo::run(args).await;
@@ -47,41 +51,89 @@ async fn dispatch(
                 false => Exit::Failed,
             });
         }
-        Command::Allow(args) => change::put(&deployment()?, terminal, Effect::Allow, args).await?,
-        Command::Deny(args) => change::put(&deployment()?, terminal, Effect::Deny, args).await?,
-        Command::Remove(args) => change::remove(&deployment()?, terminal, args).await?,
-        Command::Entries(args) => entries::list(&deployment()?, terminal, args).await?,
+        Command::Allow(args) => {
+            change::put(&deployment().await?, terminal, Effect::Allow, args).await?;
+        }
+        Command::Deny(args) => {
+            change::put(&deployment().await?, terminal, Effect::Deny, args).await?;
+        }
+        Command::Remove(args) => change::remove(&deployment().await?, terminal, args).await?,
+        Command::Entries(args) => entries::list(&deployment().await?, terminal, args).await?,
         Command::Policy(command) => match command {
-            PolicyCommand::Export => policy::export(&deployment()?, terminal).await?,
+            PolicyCommand::Export => policy::export(&deployment().await?, terminal).await?,
             PolicyCommand::Validate(args) => policy::validate(terminal, args)?,
-            PolicyCommand::Plan(args) => return policy::plan(&deployment()?, terminal, args).await,
-            PolicyCommand::Apply(args) => policy::apply(&deployment()?, terminal, args).await?,
+            PolicyCommand::Plan(args) => {
+                return policy::plan(&deployment().await?, terminal, args).await;
+            }
+            PolicyCommand::Apply(args) => {
+                policy::apply(&deployment().await?, terminal, args).await?;
+            }
+            PolicyCommand::Test(args) => {
+                let deployment = match args.policy {
+                    Some(_) => None,
+                    None => Some(deployment().await?),
+                };
+                return policy::test(deployment.as_ref(), terminal, args, now).await;
+            }
+            PolicyCommand::Import(command) => {
+                let deployment = deployment().await?;
+                match command {
+                    PolicyImportCommand::Csv(args) => {
+                        policy::csv(&deployment, terminal, args).await?;
+                    }
+                    PolicyImportCommand::Principals(args) => {
+                        policy::principals(&deployment, terminal, args).await?;
+                    }
+                    PolicyImportCommand::Connections(args) => {
+                        policy::connections(&deployment, terminal, args).await?;
+                    }
+                }
+            }
         },
-        Command::Requests(args) => requests::list(&deployment()?, terminal, args).await?,
-        Command::Explain(args) => explain::explain(&deployment()?, terminal, args).await?,
-        Command::Show(args) => show::show(&deployment()?, terminal, args).await?,
-        Command::Connections(args) => connections::list(&deployment()?, terminal, args).await?,
-        Command::Audit(args) => audit::list(&deployment()?, terminal, args).await?,
+        Command::Requests(args) => requests::list(&deployment().await?, terminal, args).await?,
+        Command::Explain(args) => explain::explain(&deployment().await?, terminal, args).await?,
+        Command::Show(args) => show::show(&deployment().await?, terminal, args).await?,
+        Command::Watch(args) => watch::watch(&deployment().await?, terminal, args).await?,
+        Command::Doctor(args) => return doctor::doctor(&deployment().await?, terminal, args).await,
+        Command::Connections(args) => {
+            connections::list(&deployment().await?, terminal, args).await?;
+        }
+        Command::Audit(args) => audit::list(&deployment().await?, terminal, args).await?,
         Command::Approve(args) => {
-            vote::vote(&deployment()?, terminal, Choice::Approve, args).await?;
+            vote::vote(&deployment().await?, terminal, Choice::Approve, args).await?;
         }
         Command::Reject(args) => {
-            vote::vote(&deployment()?, terminal, Choice::Reject, args).await?;
+            vote::vote(&deployment().await?, terminal, Choice::Reject, args).await?;
         }
         Command::Withdraw(args) => {
-            vote::vote(&deployment()?, terminal, Choice::Withdraw, args).await?;
+            vote::vote(&deployment().await?, terminal, Choice::Withdraw, args).await?;
         }
         Command::Approver(command) => match command {
-            ApproverCommand::List => approver::list(&deployment()?, terminal).await?,
-            ApproverCommand::Add(args) => approver::add(&deployment()?, terminal, args).await?,
+            ApproverCommand::List => approver::list(&deployment().await?, terminal).await?,
+            ApproverCommand::Add(args) => {
+                approver::add(&deployment().await?, terminal, args).await?;
+            }
+            ApproverCommand::Confirm(args) => {
+                approver::confirm(&deployment().await?, terminal, args).await?;
+            }
             ApproverCommand::Remove(args) => {
-                approver::remove(&deployment()?, terminal, args).await?;
+                approver::remove(&deployment().await?, terminal, args).await?;
             }
         },
         Command::Service(command) => match command {
-            ServiceCommand::List => service::list(&deployment()?, terminal).await?,
-            ServiceCommand::Show(args) => service::show(&deployment()?, terminal, args).await?,
-            ServiceCommand::Set(args) => service::set(&deployment()?, terminal, args).await?,
+            ServiceCommand::List(args) => {
+                service::list(&deployment().await?, terminal, args).await?;
+            }
+            ServiceCommand::Manage(args) => {
+                manage::manage(&deployment().await?, terminal, args).await?;
+            }
+            ServiceCommand::Release(args) => {
+                manage::release(&deployment().await?, terminal, args).await?;
+            }
+            ServiceCommand::Show(args) => {
+                service::show(&deployment().await?, terminal, args).await?;
+            }
+            ServiceCommand::Set(args) => service::set(&deployment().await?, terminal, args).await?,
         },
         Command::Completions(args) => {
             let mut script = Vec::new();

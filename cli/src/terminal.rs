@@ -105,6 +105,15 @@ impl<'a> Terminal<'a> {
         Ok(())
     }
 
+    /// Prints a result as JSON, on one line.
+    pub(crate) fn json_line(&mut self, value: &impl serde::Serialize) -> Result<(), CliError> {
+        let text = serde_json::to_string(value)
+            .map_err(|error| CliError::new(format!("the result is not valid JSON: {error}")))?;
+        writeln!(self.out, "{text}")?;
+        self.out.flush()?;
+        Ok(())
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)
@@ -133,6 +142,20 @@ impl<'a> Terminal<'a> {
         Ok(())
     }
 
+    /// Whether a person answers questions.
+    pub(crate) fn is_interactive(&self) -> bool {
+        self.is_interactive
+    }
+
+    /// Asks a question, and answers what was typed.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<String, CliError> {
+        write!(self.err, "{} ", visible(question))?;
+        self.err.flush()?;
+        let mut answer = String::new();
+        self.input.read_line(&mut answer)?;
+        Ok(answer.trim().to_owned())
+    }
+
     /// Asks whether to go on. Without a person at the terminal, `yes` must have been said.
     pub(crate) fn confirm(&mut self, question: &str, yes: bool) -> Result<(), CliError> {
         if yes {
@@ -142,11 +165,8 @@ impl<'a> Terminal<'a> {
             let error = CliError::new("nobody is at the terminal to confirm this");
             return Err(error.next("Add --yes if this is what you want. Nothing was written."));
         }
-        write!(self.err, "{} [y/N] ", visible(question))?;
-        self.err.flush()?;
-        let mut answer = String::new();
-        self.input.read_line(&mut answer)?;
-        match answer.trim().to_ascii_lowercase().as_str() {
+        let answer = self.ask(&format!("{question} [y/N]"))?;
+        match answer.to_ascii_lowercase().as_str() {
             "y" | "yes" => Ok(()),
             _ => Err(CliError::new("not confirmed, so nothing was written")),
         }

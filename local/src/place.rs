@@ -28,6 +28,12 @@ pub const READER: &str = "team@example.com";
 pub(crate) const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 pub(crate) const ALLOWLIST: &str = "allowlist";
 pub(crate) const REQUESTS: &str = "requests";
+/// The topic that services' connection notifications publish to.
+pub(crate) const NOTIFICATIONS: &str = "connection-notifications";
+/// The topic for people and machines.
+pub(crate) const ANNOUNCEMENTS_TOPIC: &str = "announcements";
+/// The topic that approvers alone subscribe to.
+pub(crate) const APPROVALS: &str = "approvals";
 
 /// The variables that point an SDK or the AWS CLI at the world at this address.
 pub(crate) fn environment(address: SocketAddr) -> Vec<(&'static str, String)> {
@@ -55,12 +61,17 @@ pub struct Place {
     pub allowlist_table: String,
     pub requests_table: String,
     pub approvals_url: String,
+    /// The ARNs of the topics.
+    pub notification_topic: String,
+    pub announcements_topic: String,
+    pub approvals_topic: String,
 }
 
 /// The world that is served on this port of loopback.
 #[must_use]
 pub fn place_at(port: u16) -> Place {
     let base = format!("http://127.0.0.1:{port}");
+    let topic = |name: &str| format!("arn:aws:sns:{REGION}:{PROVIDER}:{name}");
     Place {
         region: REGION.to_owned(),
         access_key_id: PROVIDER.to_owned(),
@@ -70,5 +81,8 @@ pub fn place_at(port: u16) -> Place {
         allowlist_table: ALLOWLIST.to_owned(),
         requests_table: REQUESTS.to_owned(),
         approvals_url: base,
+        notification_topic: topic(NOTIFICATIONS),
+        announcements_topic: topic(ANNOUNCEMENTS_TOPIC),
+        approvals_topic: topic(APPROVALS),
     }
 }

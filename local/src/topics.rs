@@ -7,7 +7,10 @@ use local_aws::{AwsError, Events, NewRule, NewSubscription, Sns};
 
 use crate::error::WorldError;
 use crate::options::Options;
-use crate::place::{CLOUD_TRAIL_RULE, EVENT_BUS, PROVIDER, READER, REGION};
+use crate::place::{
+    ANNOUNCEMENTS_TOPIC, APPROVALS, CLOUD_TRAIL_RULE, EVENT_BUS, NOTIFICATIONS, PROVIDER, READER,
+    REGION,
+};
 use crate::slack;
 
 /// The topics' ARNs.
@@ -27,7 +30,7 @@ impl Topics {
         let topic = |name| sns.put_topic(name).map_err(made("a topic"));
         let rule = NewRule::new(CLOUD_TRAIL_RULE, r#"{"source":["aws.ec2"]}"#);
         events.put_rule(rule).map_err(made("a rule"))?;
-        let announcements = topic("announcements")?;
+        let announcements = topic(ANNOUNCEMENTS_TOPIC)?;
         let event_bus = match options.event_bus {
             true => {
                 let bus = events.put_bus(EVENT_BUS).map_err(made("an event bus"))?;
@@ -35,8 +38,8 @@ impl Topics {
             }
             false => None,
         };
-        let approvals = topic("approvals")?;
-        let notifications = topic("connection-notifications")?;
+        let approvals = topic(APPROVALS)?;
+        let notifications = topic(NOTIFICATIONS)?;
         let alarms = match options.watch_topics {
             true => Some(topic("alarms")?),
             false => None,

@@ -5,6 +5,7 @@
 //! not there are errors with their place in the file, before anything is done.
 
 mod attachments;
+mod cases;
 mod item;
 mod known;
 mod parts;
@@ -28,6 +29,7 @@ use steps::Course;
 use yaml::Node;
 
 pub use attachments::{Attachment, AttachmentId, Subject};
+pub use cases::read_cases;
 pub use parts::{Connection, Service};
 pub use problem::{BadWorld, Place};
 pub use steps::{Click, Step, Verb};
@@ -277,7 +279,7 @@ policy:
                  never expires",
                 "5:73: the entry \"allow * on *\": max is not an attribute of an entry; take it out, or write one of \
                  service_id, principal, effect, max_connections, regions, expires_at, customer, contact, ticket, \
-                 reason, created_by, purge_at",
+                 reason, created_by, imported, purge_at",
             ]
         );
     }

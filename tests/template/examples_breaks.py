@@ -223,7 +223,7 @@ set_to(
     "outputs_are_described_and_resolve",
     "two lines",
     "provider/Outputs/AllowCommand/Value",
-    "aws dynamodb put-item --region eu-central-1\n--table-name allowlist",
+    "gatekeeper --region eu-central-1\nallow vpce-svc-0a1b2c3d4e5f60718 012345678901",
 )
 
 set_to("exceptions_have_reasons", "no reason", f"{PROVIDER}/LoadBalancer/Metadata/checkov/skip/0/comment", "noise")
@@ -249,7 +249,7 @@ def text(check: str, title: str, was: str, will_be: str) -> None:
 
 
 text("the_walk_through_uses_what_there_is", "of Gatekeeper", "gatekeeper RequestsTable", "gatekeeper Requests")
-text("the_walk_through_can_be_followed", "a quote less", '"$ALLOWLIST" --item \'{', '"$ALLOWLIST" --item {')
+text("the_walk_through_can_be_followed", "a quote less", "--reason 'trial is over'", "--reason 'trial is over")
 text("the_walk_through_can_be_followed", "a step less", "file://examples/consumer.yaml", "file://somewhere.yaml")
 text("the_walk_through_can_be_followed", "a link", "(provider.yaml)", "(provider.json)")
 

@@ -55,6 +55,8 @@ def versions_follow_what_is_set(stack):
     release = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
     if kept.pop("Release", None) != release:
         yield f"the template does not say that it is of release {release}, which Cargo.toml does"
+    if stack.template["Outputs"]["Version"]["Value"] != release:
+        yield f"the output Version is not {release}, so the command gatekeeper may write what the functions cannot read"
     if set(kept) - set(stack.template["Parameters"]):
         yield "what is kept of the parameters cannot be read"
     content = str(stack.template["Resources"]["SettingsVersion"]["Properties"]["Content"])

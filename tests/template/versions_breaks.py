@@ -69,6 +69,11 @@ def _(template):
     content["Fn::Sub"] = content["Fn::Sub"].replace('"Release":"', '"Release":"0.0.')
 
 
+@breaks(FOLLOW, "an output of an earlier release")
+def _(template):
+    template["Outputs"]["Version"]["Value"] = "0.0.1"
+
+
 @breaks(FOLLOW, "a parameter by a condition")
 def _(template):
     variables = template["Resources"]["ApprovalsFunction"]["Properties"]["Environment"]["Variables"]

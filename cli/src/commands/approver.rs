@@ -9,12 +9,13 @@ use gatekeeper_core::approver::{
 use gatekeeper_core::ids::AccountId;
 use gatekeeper_core::policy::{PolicyItem, Scope};
 use gatekeeper_core::policy_key::APPROVERS;
+use gatekeeper_core::reach::SETTLES;
 use serde::Serialize;
 
 use super::change::done;
 use super::entries::policy;
 use super::warn_of_unreadable;
-use crate::args::{ApproverArgs, ApproverRemoveArgs};
+use crate::args::{ApproverArgs, ApproverConfirmArgs, ApproverRemoveArgs};
 use crate::deployment::Deployment;
 use crate::error::CliError;
 use crate::named::Services;
@@ -126,16 +127,82 @@ pub(crate) async fn add(
         ))?;
     }
     terminal.confirm("Write it?", args.confirm.yes)?;
+    deployment.may_write()?;
     let item = NewItem::Approver(&new);
     let written = deployment.operator.put(&item, existing).await?;
     done(terminal, written, "written")?;
-    if existing.is_none() {
-        terminal.note(
-            "For votes by e-mail, subscribe the address to the approvers' topic: docs/approvals.md \
-             has the commands.",
-        )?;
+    if existing.is_none() && !args.no_email {
+        subscribe(deployment, terminal, &new.id).await?;
     }
     Ok(())
+}
+
+/// Subscribes an approver to their e-mail, with a filter policy that keeps other people's links from them.
+async fn subscribe(
+    deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
+    approver: &ApproverId,
+) -> Result<(), CliError> {
+    if deployment.topics().approvals.is_none() {
+        terminal.note(
+            "For votes by e-mail, subscribe the address: say --stack NAME, or docs/approvals.md has the \
+             commands.",
+        )?;
+        return Ok(());
+    }
+    let subscriptions = deployment.subscriptions()?;
+    subscriptions.subscribe(approver).await.map_err(|error| {
+        CliError::from(error).next(
+            "The approver is written and gets no e-mail yet. Remove and add them again, or subscribe \
+             them as docs/approvals.md says.",
+        )
+    })?;
+    let from = deployment.clock.now() + SETTLES;
+    terminal.note(format!(
+        "AWS has sent {approver} an e-mail with a link. They do not click it: they send it to you. Wait \
+         until {}, when the filter policy holds at the latest, then confirm it for them: gatekeeper \
+         approver confirm 'LINK'",
+        gatekeeper_core::words::moment(from)
+    ))?;
+    Ok(())
+}
+
+/// Confirms a subscription so that only its owner can end it.
+pub(crate) async fn confirm(
+    deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
+    args: &ApproverConfirmArgs,
+) -> Result<(), CliError> {
+    let token = token(&args.link).ok_or_else(|| {
+        CliError::usage("this is no link of a confirmation, and no token")
+            .next("Write the whole link between single quotes, or the text after Token= in it.")
+    })?;
+    let subscriptions = deployment.subscriptions()?;
+    let arn = subscriptions.confirm(&token).await?;
+    if subscriptions.is_protected(&arn).await? {
+        terminal.note(format!(
+            "Done: {arn} is confirmed, and only its owner can end it."
+        ))?;
+        return Ok(());
+    }
+    Err(CliError::new(format!(
+        "{arn} was confirmed before by the link in the e-mail"
+    ))
+    .next(format!(
+        "Anybody who gets the e-mail forwarded can end it. End it yourself (aws sns unsubscribe \
+             --subscription-arn {arn}), then remove and add the approver."
+    )))
+}
+
+/// The token of a link, or the text itself if it is one.
+fn token(link: &str) -> Option<String> {
+    let link = link.trim();
+    let token = match link.split_once("Token=") {
+        Some((_, rest)) => rest.split(['&', '#']).next()?,
+        None => link,
+    };
+    let is_token = !token.is_empty() && token.chars().all(|c| c.is_ascii_alphanumeric());
+    is_token.then(|| token.to_owned())
 }
 
 pub(crate) async fn remove(
@@ -197,5 +264,25 @@ fn scopes(services: &Services, scopes: &BTreeSet<Scope>) -> String {
     match shown.is_empty() {
         true => "no service".to_owned(),
         false => shown.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_in_a_link_of_sns() {
+        let link = "https://sns.eu-central-1.amazonaws.com/confirmation.html?TopicArn=arn:aws:sns:a&Token=2336412f37fb&Endpoint=a@example.com";
+        for (text, expected) in [
+            (link, Some("2336412f37fb")),
+            ("2336412f37fb", Some("2336412f37fb")),
+            (" 2336412f37fb\n", Some("2336412f37fb")),
+            ("https://example.com/", None),
+            ("https://example.com/?Token=", None),
+            ("", None),
+        ] {
+            assert_eq!(token(text).as_deref(), expected, "{text}");
+        }
     }
 }

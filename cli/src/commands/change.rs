@@ -64,6 +64,8 @@ pub(crate) async fn put(
             ticket: args.ticket.clone().or(about.ticket),
             reason: args.reason.clone().or(about.reason),
             created_by: about.created_by,
+            // A person who writes the entry confirms it.
+            imported: None,
         },
     )
     .map_err(|error| CliError::usage(error.to_string()))?;
@@ -90,6 +92,11 @@ pub(crate) async fn put(
     }
     let effects = foresee(deployment, terminal, &stored, new.rule(), &change).await?;
     terminal.confirm("Write it?", args.confirm.yes)?;
+    deployment.may_write()?;
+    let new = match deployment.caller().await {
+        Some(caller) => new.created_by(caller),
+        None => new,
+    };
     let item = NewItem::Entry(&new);
     let written = deployment.operator.put(&item, existing).await?;
     done(terminal, written, "written")?;

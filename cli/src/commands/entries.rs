@@ -29,6 +29,7 @@ struct EntryShown<'a> {
     ticket: Option<&'a str>,
     reason: Option<&'a str>,
     created_by: Option<&'a str>,
+    imported: bool,
 }
 
 pub(crate) async fn list(
@@ -120,6 +121,9 @@ pub(crate) fn conditions(entry: &Entry, now: Timestamp) -> String {
         let names: Vec<&str> = regions.iter().map(Region::as_str).collect();
         parts.push(names.join(" "));
     }
+    if entry.about().imported == Some(true) {
+        parts.push("imported".to_owned());
+    }
     if let Some(expires_at) = conditions.expires_at {
         let ends = if entry.is_expired(now) {
             "ended"
@@ -147,5 +151,6 @@ fn shown(entry: &Entry, now: Timestamp) -> EntryShown<'_> {
         ticket: about.ticket.as_deref(),
         reason: about.reason.as_deref(),
         created_by: about.created_by.as_deref(),
+        imported: about.imported == Some(true),
     }
 }

@@ -60,7 +60,10 @@ pub(crate) async fn explain(
         None => now,
     };
     let (connection, is_asked) = subject(deployment, &services, args).await?;
-    let (policy, unreadable) = forecast::whole(&stored, None);
+    let (policy, unreadable) = match &args.policy {
+        Some(file) => (super::policy::file::read(file)?, Vec::new()),
+        None => forecast::whole(&stored, None),
+    };
     let concerns =
         |of: &Option<ServiceId>| of.is_none() || of.as_ref() == Some(&connection.service_id);
     if let Some((_, what)) = unreadable.iter().find(|(of, _)| concerns(of)) {

@@ -4,13 +4,16 @@ pub(crate) mod approver;
 pub(crate) mod audit;
 pub(crate) mod change;
 pub(crate) mod connections;
+pub(crate) mod doctor;
 pub(crate) mod entries;
 pub(crate) mod explain;
+pub(crate) mod manage;
 pub(crate) mod policy;
 pub(crate) mod requests;
 pub(crate) mod service;
 pub(crate) mod show;
 pub(crate) mod vote;
+pub(crate) mod watch;
 
 use gatekeeper_aws::tables::StoredItem;
 use jiff::{SignedDuration, Span, Timestamp, ToSpan as _, civil, tz::TimeZone};
@@ -39,7 +42,7 @@ pub(crate) fn time(text: &str, now: Timestamp, direction: i64) -> Result<Timesta
     now.checked_add(span).map_err(|_| wrong())
 }
 
-/// A period such as `90d`, `12h`, `30m` or `2w`.
+/// A period such as `90d`, `12h`, `30m`, `10s` or `2w`.
 pub(crate) fn period(text: &str) -> Option<SignedDuration> {
     let text = text.trim();
     let unit = text.chars().last()?;
@@ -47,6 +50,7 @@ pub(crate) fn period(text: &str) -> Option<SignedDuration> {
     let is_number = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
     let number: i64 = is_number.then(|| number.parse().ok())??;
     let seconds = match unit {
+        's' => 1,
         'm' => 60,
         'h' => 3600,
         'd' => 86_400,

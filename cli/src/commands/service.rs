@@ -1,6 +1,9 @@
 //! `gatekeeper service`: endpoint services and their settings.
 
+use std::collections::BTreeMap;
+
 use gatekeeper_aws::tables::{NewItem, StoredItem};
+use gatekeeper_core::ids::ServiceId;
 use gatekeeper_core::policy::settings::{Kind, SETTINGS};
 use gatekeeper_core::policy::{PolicyItem, Scope, ServiceSettings};
 use gatekeeper_core::policy_item;
@@ -11,7 +14,7 @@ use serde_json::Value;
 use super::change::done;
 use super::entries::policy;
 use super::warn_of_unreadable;
-use crate::args::{ServiceSetArgs, ServiceShowArgs};
+use crate::args::{ServiceListArgs, ServiceSetArgs, ServiceShowArgs};
 use crate::deployment::Deployment;
 use crate::error::CliError;
 use crate::forecast::{self, Change};
@@ -42,10 +45,18 @@ struct SettingShown {
 pub(crate) async fn list(
     deployment: &Deployment,
     terminal: &mut Terminal<'_>,
+    args: &ServiceListArgs,
 ) -> Result<(), CliError> {
     let (stored, services) = policy(deployment).await?;
     let mut shown = Vec::new();
-    for id in deployment.ec2.managed_services().await?.iter() {
+    let wanted: BTreeMap<ServiceId, bool> = match args.all {
+        true => deployment.ec2.all_services().await?,
+        false => {
+            let managed = deployment.ec2.managed_services().await?;
+            managed.iter().map(|id| (id.clone(), true)).collect()
+        }
+    };
+    for (id, managed) in &wanted {
         let found = deployment.ec2.connections(id).await?;
         let waiting = found
             .connections
@@ -54,7 +65,7 @@ pub(crate) async fn list(
         shown.push(ServiceShown {
             service_id: id.to_string(),
             name: services.name(id).map(ToString::to_string),
-            managed: true,
+            managed: *managed,
             waiting: waiting.count(),
             connections: found.connections.len(),
         });
@@ -63,15 +74,16 @@ pub(crate) async fn list(
         terminal.json(&shown)?;
     } else if shown.is_empty() {
         terminal.note(
-            "No service is managed. Hand one over as README.md says: tag it \
-             privatelink-gatekeeper=managed, and create its connection notification.",
+            "No service is managed. See what there is with: gatekeeper service list --all, then hand one \
+             over with: gatekeeper service manage SERVICE",
         )?;
     } else {
-        let mut rows = Rows::new(["SERVICE", "NAME", "CONNECTIONS", "WAITING"]);
+        let mut rows = Rows::new(["SERVICE", "NAME", "MANAGED", "CONNECTIONS", "WAITING"]);
         for one in shown {
             rows.push([
                 one.service_id,
                 one.name.unwrap_or_default(),
+                if one.managed { "yes" } else { "no" }.to_owned(),
                 one.connections.to_string(),
                 one.waiting.to_string(),
             ]);
@@ -178,6 +190,7 @@ pub(crate) async fn set(
     let effects = forecast::effects(deployment, &seen, &stored, &change);
     forecast::say(terminal, &effects)?;
     terminal.confirm("Write it?", args.confirm.yes)?;
+    deployment.may_write()?;
     let written = match (after.is_empty(), existing) {
         (true, Some(existing)) => deployment.operator.delete(existing).await?,
         _ => {

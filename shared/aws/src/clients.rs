@@ -29,6 +29,7 @@ pub struct Clients {
     pub(crate) organizations: aws_sdk_organizations::Client,
     pub(crate) eventbridge: aws_sdk_eventbridge::Client,
     pub(crate) secrets: aws_sdk_secretsmanager::Client,
+    shared: SdkConfig,
     http_client: SharedHttpClient,
 }
 
@@ -143,6 +144,12 @@ impl Clients {
         self.http_client.clone()
     }
 
+    /// The configuration that all clients share, but for their addresses, to make others from.
+    #[must_use]
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.shared
+    }
+
     /// Makes the clients. Opens no connection.
     #[must_use]
     pub fn new(access: &Access) -> Self {
@@ -225,6 +232,7 @@ impl Clients {
             organizations: aws_sdk_organizations::Client::from_conf(organizations.build()),
             eventbridge: aws_sdk_eventbridge::Client::from_conf(eventbridge.build()),
             secrets: aws_sdk_secretsmanager::Client::from_conf(secrets.build()),
+            shared,
             http_client,
         }
     }

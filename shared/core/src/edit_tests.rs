@@ -165,6 +165,7 @@ fn what_is_only_for_people_concerns_nobody() {
         ticket: Some(text.to_owned()),
         reason: Some(text.to_owned()),
         created_by: Some(text.to_owned()),
+        imported: Some(text == "b"),
     };
     let rule = (Effect::Deny, ACCOUNT, "*");
     let before = entry(rule, Conditions::default(), said("a"));

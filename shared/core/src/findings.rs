@@ -13,6 +13,9 @@ use crate::ids::ServiceId;
 use crate::left_alone::{Found, News};
 use crate::watch::{Finding, Seen, Unlisted};
 
+/// The evidence that a service is no longer managed.
+pub const NOT_LISTED: &str = "neither tagged nor listed";
+
 /// The current findings of a service, and the last past ones.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Findings {
@@ -120,7 +123,7 @@ impl Findings {
                 self.begin(
                     service,
                     Finding::NoLongerManaged,
-                    &Evidence::only("neither tagged nor listed"),
+                    &Evidence::only(NOT_LISTED),
                     now,
                 ),
                 Ending::Unmanaged,

@@ -110,6 +110,10 @@ attributes! {
         created_by: String {
             meaning: "for people: who wrote the entry",
         }
+        /// Whether it was taken over from what existed before Gatekeeper, and no person has confirmed it.
+        imported: bool {
+            meaning: "for people: taken over from what existed before Gatekeeper, and confirmed by nobody yet",
+        }
     }
 }
 
@@ -179,6 +183,13 @@ impl Entry {
     #[must_use]
     pub fn with_purge_at(self, purge_at: Option<i64>) -> Self {
         Self { purge_at, ..self }
+    }
+
+    /// The entry, written by somebody else.
+    #[must_use]
+    pub fn created_by(mut self, writer: String) -> Self {
+        self.about.created_by = Some(writer);
+        self
     }
 
     /// Which entry this is.
@@ -259,7 +270,7 @@ impl Policy {
     }
 
     /// The settings that hold for a service: its own, then those of `*`, field by field. What
-    /// neither says is left at its default by whoever asks, and every default is the careful one.
+    /// neither says has its default, and every default is the careful one.
     #[must_use]
     pub fn settings_of(&self, service: &ServiceId) -> ServiceSettings {
         let written = |scope: &Scope| self.settings.get(scope).cloned().unwrap_or_default();
@@ -267,8 +278,8 @@ impl Policy {
     }
 }
 
-/// So much of a customer's name, in characters, is told: the allowlist takes any length, and a request
-/// with more might not fit into an item, nor its letters into a transaction.
+/// The part of a customer's name that is used, in characters. The allowlist takes any length, and a
+/// request with more might not fit into an item, and its e-mails might not fit into a transaction.
 const CUSTOMER_LIMIT: usize = 200;
 
 fn one_line(name: &str) -> String {

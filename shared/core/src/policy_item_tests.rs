@@ -87,12 +87,12 @@ const WRONG: &[(&str, &str, &str)] = &[
     (
         "entry",
         r##""limit": 2"##,
-        "limit is not an attribute of an entry; take it out, or write one of service_id, rule, max_connections, regions, expires_at, customer, contact, ticket, reason, created_by, purge_at",
+        "limit is not an attribute of an entry; take it out, or write one of service_id, rule, max_connections, regions, expires_at, customer, contact, ticket, reason, created_by, imported, purge_at",
     ),
     (
         "entry",
         r##""": 2"##,
-        "\"\" is not an attribute of an entry; take it out, or write one of service_id, rule, max_connections, regions, expires_at, customer, contact, ticket, reason, created_by, purge_at",
+        "\"\" is not an attribute of an entry; take it out, or write one of service_id, rule, max_connections, regions, expires_at, customer, contact, ticket, reason, created_by, imported, purge_at",
     ),
     (
         "entry",
@@ -786,7 +786,7 @@ fn items_are_written_as_they_are_read() {
         (
             "entry",
             r#""max_connections": 2, "regions": ["eu-central-1", "us-east-1"], "expires_at": "2027-01-01T00:00:00Z",
-               "customer": "Example GmbH", "contact": "a", "ticket": "b", "reason": "c", "created_by": "d",
+               "customer": "Example GmbH", "contact": "a", "ticket": "b", "reason": "c", "created_by": "d", "imported": true,
                "purge_at": 1800000000"#,
         ),
         (
@@ -865,7 +865,8 @@ fn the_schema_of_world_files_has_every_attribute_and_no_other() {
             Shape::Ids(expected) => json!({
                 "type": ["array", "null"], "items": {"$ref": format!("#/$defs/{}", definition(expected))}
             }),
-            Shape::Flag | Shape::Choice(_) => panic!("{}", attribute.name),
+            Shape::Flag => json!({"type": ["boolean", "null"]}),
+            Shape::Choice(_) => panic!("{}", attribute.name),
         };
         property["description"] = json!(attribute.meaning);
         if attribute.name == "regions" {

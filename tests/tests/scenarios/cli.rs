@@ -8,6 +8,7 @@ use gatekeeper_cli::terminal::{Style, Terminal};
 use gatekeeper_core::request::Status;
 use gatekeeper_local::world::World;
 
+use crate::desk::Desk;
 use crate::support::*;
 
 /// One consumer is allowed and connected, one waits, and one has a name that no terminal may show.
@@ -26,72 +27,6 @@ policy:
   approvers:
     - {id: bob@example.com, services: ["*"], iam_principal: "arn:aws:iam::111122223333:user/111122223333"}
 "#;
-
-/// What a command printed, and its exit status.
-#[derive(Debug)]
-struct Ran {
-    status: u8,
-    out: String,
-    err: String,
-}
-
-/// How a test runs commands.
-struct Desk<'a> {
-    world: &'a World,
-    width: usize,
-    /// What the person at the terminal answers; without, nobody is there.
-    answer: Option<&'static str>,
-}
-
-impl<'a> Desk<'a> {
-    fn of(world: &'a World) -> Self {
-        Self {
-            world,
-            width: 120,
-            answer: None,
-        }
-    }
-
-    async fn run(&self, args: &[&str]) -> Ran {
-        let local = format!("--local={}", self.world.address().port());
-        let args = ["gatekeeper", &local]
-            .into_iter()
-            .chain(args.iter().copied());
-        let cli = match Cli::try_parse_from(args) {
-            Ok(cli) => cli,
-            Err(error) => {
-                return Ran {
-                    status: 2,
-                    out: String::new(),
-                    err: error.to_string(),
-                };
-            }
-        };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut input = Cursor::new(self.answer.unwrap_or_default());
-        let style = Style {
-            width: self.width,
-            is_colored: false,
-            is_interactive: self.answer.is_some(),
-            format: cli.global.output,
-        };
-        let mut terminal = Terminal::new(&mut out, &mut err, &mut input, style);
-        let clock = self.world.clock.clone();
-        let exit = gatekeeper_cli::run(&cli, &mut terminal, &|_| None, clock).await;
-        Ran {
-            status: exit.code(),
-            out: String::from_utf8(out).unwrap(),
-            err: String::from_utf8(err).unwrap(),
-        }
-    }
-
-    /// A command that must succeed: what it printed on both outputs.
-    async fn done(&self, args: &[&str]) -> String {
-        let ran = self.run(args).await;
-        assert_eq!(ran.status, 0, "{args:?}: {ran:?}");
-        ran.out + &ran.err
-    }
-}
 
 async fn started() -> World {
     let world = world_of(WORLD).await;
@@ -782,8 +717,8 @@ async fn settings_are_shown_with_where_each_comes_from() {
     assert_eq!(
         listed,
         "\
-SERVICE                     NAME          CONNECTIONS  WAITING
-vpce-svc-0a1b2c3d4e5f60718  Payments API  2            1
+SERVICE                     NAME          MANAGED  CONNECTIONS  WAITING
+vpce-svc-0a1b2c3d4e5f60718  Payments API  yes      2            1
 "
     );
 }

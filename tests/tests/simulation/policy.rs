@@ -339,6 +339,7 @@ fn is_sound(rule: &str, item: &Value) -> bool {
         }),
         "expires_at" => time(value).is_some(),
         "purge_at" => number(value).is_some(),
+        "imported" => value.get("BOOL").is_some(),
         name => is_key(name) || (TEXTS.contains(&name) && value.get("S").is_some()),
     })
 }

@@ -46,6 +46,7 @@ use look::Look;
 use publish::{OutgoingMessage, Publisher};
 use reach::Reach;
 use sending::Sending;
+pub(crate) use subscriptions::Subscriptions;
 
 /// Sends messages. Holds all clients; share it between invocations.
 #[derive(Debug)]

@@ -15,14 +15,14 @@ const MOST_PAGES: usize = 50;
 const AT_ONCE: usize = 8;
 
 #[derive(Debug)]
-pub(super) struct Subscriptions {
+pub(crate) struct Subscriptions {
     client: aws_sdk_sns::Client,
     /// The step that needs the subscriptions.
     step: Step,
 }
 
 impl Subscriptions {
-    pub(super) fn new(client: aws_sdk_sns::Client, step: Step) -> Self {
+    pub(crate) fn new(client: aws_sdk_sns::Client, step: Step) -> Self {
         Self { client, step }
     }
 
@@ -35,7 +35,7 @@ impl Subscriptions {
 
     /// The confirmed subscriptions to a topic, each with its filter policy: all of them, or an
     /// error. A subscription that is not confirmed gets nothing, and SNS says no more about it.
-    pub(super) async fn confirmed(&self, topic: &str) -> Result<Vec<Subscription>, Arc<Error>> {
+    pub(crate) async fn confirmed(&self, topic: &str) -> Result<Vec<Subscription>, Arc<Error>> {
         let mut subscribers = Vec::new();
         let mut pages = Pages::default();
         let mut token = None;
@@ -54,7 +54,7 @@ impl Subscriptions {
     }
 
     /// Whether a topic has a confirmed subscription other than these queues.
-    pub(super) async fn is_subscribed(
+    pub(crate) async fn is_subscribed(
         &self,
         topic: &str,
         own_queues: &[String],

@@ -81,7 +81,7 @@ impl Services {
         let (key, value) = MANAGED_TAG;
         let tagged = filter(&format!("tag:{key}"), [value]);
         let what = "EC2 could not be asked which services are managed";
-        let listed = self.configurations(tagged, what).await?;
+        let listed = self.configurations(Some(tagged), what).await?;
         Ok(service_ids(
             listed.iter().map(|service| service.service_id()),
         ))
@@ -107,7 +107,7 @@ impl Services {
         for chunk in services.chunks(VALUES_PER_FILTER) {
             let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
             let what = "EC2 could not be asked how the managed services are configured";
-            let listed = self.configurations(ids, what).await?;
+            let listed = self.configurations(Some(ids), what).await?;
             for service in listed {
                 let Some(Ok(id)) = service.service_id().map(str::parse) else {
                     continue;
@@ -126,31 +126,40 @@ impl Services {
         Ok(found)
     }
 
+    /// All services of the account in the Region, and whether each is managed.
+    pub(crate) async fn all(&self) -> Result<BTreeMap<ServiceId, bool>, Arc<Error>> {
+        let what = "EC2 could not be asked for its endpoint services";
+        let listed = self.configurations(None, what).await?;
+        Ok(listed
+            .iter()
+            .filter_map(|service| self.managed_state(service))
+            .collect())
+    }
+
     /// Which of these services EC2 lists, and whether each is managed.
     pub(crate) async fn are_managed(
         &self,
         services: &[ServiceId],
     ) -> Result<BTreeMap<ServiceId, bool>, Arc<Error>> {
-        let (key, value) = MANAGED_TAG;
         let mut found = BTreeMap::new();
         for chunk in services.chunks(VALUES_PER_FILTER) {
             let ids = filter("service-id", chunk.iter().map(ServiceId::as_str));
             let what = "EC2 could not be asked whether services are managed that were";
-            for service in self.configurations(ids, what).await? {
-                let Some(Ok(id)) = service.service_id().map(str::parse) else {
-                    continue;
-                };
-                let mut tags = service.tags().iter();
-                let is_managed = match &self.managed {
-                    Managed::Tagged => {
-                        tags.any(|tag| tag.key() == Some(key) && tag.value() == Some(value))
-                    }
-                    Managed::Listed(listed) => listed.contains(&id),
-                };
-                found.insert(id, is_managed);
-            }
+            let listed = self.configurations(Some(ids), what).await?;
+            found.extend(listed.iter().filter_map(|one| self.managed_state(one)));
         }
         Ok(found)
+    }
+
+    fn managed_state(&self, service: &ServiceConfiguration) -> Option<(ServiceId, bool)> {
+        let (key, value) = MANAGED_TAG;
+        let id: ServiceId = service.service_id()?.parse().ok()?;
+        let mut tags = service.tags().iter();
+        let is_managed = match &self.managed {
+            Managed::Tagged => tags.any(|tag| tag.key() == Some(key) && tag.value() == Some(value)),
+            Managed::Listed(listed) => listed.contains(&id),
+        };
+        Some((id, is_managed))
     }
 
     /// Whether EC2 says that the service does not exist. If it only leaves the service out of a
@@ -200,15 +209,25 @@ impl Services {
         Ok(found)
     }
 
+    /// The connection notifications of one service, as EC2 lists them.
+    pub(crate) async fn notifications_of(
+        &self,
+        service: &ServiceId,
+    ) -> Result<Vec<ConnectionNotification>, Arc<Error>> {
+        let of_it = filter("service-id", [service.as_str()]);
+        let what = format!("EC2 could not be asked for the connection notifications of {service}");
+        self.connection_notifications(Some(of_it), &what).await
+    }
+
     async fn configurations(
         &self,
-        filter: Filter,
+        filter: Option<Filter>,
         what: &str,
     ) -> Result<Vec<ServiceConfiguration>, Arc<Error>> {
         let call = self
             .client
             .describe_vpc_endpoint_service_configurations()
-            .filters(filter);
+            .set_filters(filter.map(|filter| vec![filter]));
         let page = |token| {
             let call = call.clone().set_next_token(token);
             async move {

@@ -65,7 +65,9 @@ pub(crate) use held_emails::HeldEmails;
 pub(crate) use item::Item;
 pub(crate) use keys::Key;
 pub(crate) use links::{Link, Links};
-pub use operator::{AllRequests, HistoryRow, NewItem, OperatorTables, StoredItem, Written};
+pub use operator::{
+    AllRequests, HistoryRow, NewItem, OperatorTables, StoredItem, TableState, Written,
+};
 pub(crate) use outbox::{Left, Outbox};
 pub use prompts::{Posting, Postings};
 pub(crate) use reach::ReachMemory;
@@ -102,6 +104,11 @@ impl Tables {
 
     pub(crate) fn new(db: &Db) -> Self {
         Self { db: db.clone() }
+    }
+
+    /// What the last look at approval e-mail left.
+    pub(crate) fn reach(&self) -> ReachMemory {
+        ReachMemory::new(&self.db)
     }
 
     /// The reads and writes of an operator.

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, PointInTimeRecoveryStatus};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use gatekeeper_core::acknowledgement::ACKNOWLEDGEMENTS;
+use gatekeeper_core::acknowledgement::{ACKNOWLEDGEMENTS, Acknowledgement};
 use gatekeeper_core::approver::Approver;
+use gatekeeper_core::evidence::Evidence;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::settings::SETTINGS;
 use gatekeeper_core::policy::{Entry, PolicyItem, Scope, ServiceSettings};
@@ -18,6 +19,7 @@ use gatekeeper_core::policy_item::{approver_attributes, entry_attributes};
 use gatekeeper_core::policy_key::PolicyKey;
 use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Request, Transition};
+use gatekeeper_core::watch::Finding;
 use jiff::Timestamp;
 
 use super::allowlist::{decode_policy_item, encode_approver, encode_entry, encode_settings};
@@ -65,6 +67,14 @@ pub struct HistoryRow {
     pub endpoint_id: EndpointId,
     pub version: u64,
     pub transition: Transition,
+}
+
+/// How a table is protected. `None` could not be found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TableState {
+    pub is_protected: Option<bool>,
+    /// Whether it can be restored to a point in time.
+    pub is_recoverable: Option<bool>,
 }
 
 /// Reads and writes the tables for an operator.
@@ -233,6 +243,79 @@ impl OperatorTables {
         let items = self.db.read(keys, what).await?;
         let since = |id: &ServiceId| Some((id.clone(), items.managed_since(id)?));
         Ok(services.iter().filter_map(since).collect())
+    }
+
+    /// Whether each table is protected and can be restored.
+    pub async fn table_states(&self) -> Vec<(String, Result<TableState, Arc<Error>>)> {
+        let mut states = Vec::new();
+        for table in [&self.db.allowlist, &self.db.requests] {
+            states.push((table.clone(), self.table_state(table).await));
+        }
+        states
+    }
+
+    async fn table_state(&self, table: &str) -> Result<TableState, Arc<Error>> {
+        let what = format!("how the table {table} is protected could not be read");
+        let client = &self.db.client;
+        let described = client.describe_table().table_name(table).send().await;
+        let described = described.map_err(|error| {
+            self.db
+                .reading("dynamodb:DescribeTable", &what)
+                .failed(error)
+        })?;
+        let protected = described
+            .table
+            .and_then(|table| table.deletion_protection_enabled);
+        let backups = client.describe_continuous_backups().table_name(table);
+        let backups = match backups.send().await {
+            Ok(backups) => backups.continuous_backups_description,
+            // The local world has no backups.
+            Err(error) if error.code() == Some("UnknownOperationException") => None,
+            Err(error) => {
+                let call = self.db.reading("dynamodb:DescribeContinuousBackups", &what);
+                return Err(call.failed(error));
+            }
+        };
+        let recovery = backups.and_then(|backups| backups.point_in_time_recovery_description);
+        let status = recovery.and_then(|recovery| recovery.point_in_time_recovery_status);
+        Ok(TableState {
+            is_protected: protected,
+            is_recoverable: status.map(|status| status == PointInTimeRecoveryStatus::Enabled),
+        })
+    }
+
+    /// Acknowledges a finding about a service, in place of an earlier acknowledgement.
+    ///
+    /// # Errors
+    /// The item could not be written.
+    pub async fn acknowledge(
+        &self,
+        (finding, service): (Finding, &ServiceId),
+        evidence: &Evidence,
+        by: &str,
+        until: Timestamp,
+        reason: &str,
+    ) -> Result<(), Arc<Error>> {
+        let call = self.db.writing(
+            "dynamodb:PutItem",
+            Retryable::RememberState,
+            "the acknowledgement could not be written",
+        );
+        let pieces = evidence.pieces().iter().cloned().collect();
+        let sent = self
+            .db
+            .client
+            .put_item()
+            .table_name(&self.db.allowlist)
+            .item("service_id", text(ACKNOWLEDGEMENTS))
+            .item("rule", text(Acknowledgement::rule(finding, service)))
+            .item("evidence", AttributeValue::Ss(pieces))
+            .item("acknowledged_by", text(by))
+            .item("until", text(until.to_string()))
+            .item("reason", text(reason))
+            .send()
+            .await;
+        sent.map(drop).map_err(|error| call.failed(error))
     }
 
     /// Stores an item, if the stored one is still `seen`; `None` means that there was none.

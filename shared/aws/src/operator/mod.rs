@@ -1,5 +1,8 @@
-//! EC2 as an operator looks at it from a terminal: services and their connections. Nothing is decided
-//! or changed here.
+//! AWS as an operator uses it from a terminal: services, their connections and configuration, and who is
+//! subscribed. Nothing is decided here.
+
+mod configuration;
+mod people;
 
 use std::sync::Arc;
 
@@ -12,10 +15,14 @@ use crate::config::Config;
 use crate::ec2::{Ec2, Which};
 use crate::error::Error;
 
-/// Lists services and connections.
+pub use configuration::Change;
+pub use people::People;
+
+/// Lists services and connections, and changes how services are configured.
 #[derive(Debug, Clone)]
 pub struct OperatorEc2 {
     ec2: Ec2,
+    client: aws_sdk_ec2::Client,
 }
 
 /// A service's connections, and the number of those that cannot be read.
@@ -30,6 +37,7 @@ impl OperatorEc2 {
     pub fn new(clients: &Clients, config: &Config, clock: Clock) -> Self {
         Self {
             ec2: Ec2::new(clients, config, clock),
+            client: clients.ec2.clone(),
         }
     }
 
