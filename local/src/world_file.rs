@@ -6,6 +6,8 @@
 
 mod attachments;
 mod cases;
+#[cfg(test)]
+mod fuzz_tests;
 mod item;
 mod known;
 mod parts;

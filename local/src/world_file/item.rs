@@ -1,6 +1,6 @@
 //! Items of a world file, read as core reads those of the table.
 
-use gatekeeper_core::written::{Attributes, Mistake, Reader};
+use gatekeeper_core::written::{Attributes, Mistake, Reader, Value};
 
 use super::problem::{BadWorld, Place, bad};
 use super::yaml::Node;
@@ -43,9 +43,13 @@ pub(super) fn first(problems: Vec<BadWorld>, otherwise: Place) -> BadWorld {
 
 /// An item with its id, as far as it has one.
 pub(super) fn called(node: &Node, what: &str, id: &str) -> String {
-    match node.get(id).map(Node::value) {
-        Some(value) if value.as_text().is_some_and(|text| !text.is_empty()) => {
-            format!("{what} {}", value.as_text().unwrap_or_default())
+    /// A name that is longer is cut, so that a message does not grow with it.
+    const SHOWN: usize = 80;
+    let value = node.get(id).map(Node::value);
+    match value.as_ref().and_then(Value::as_text) {
+        Some(text) if !text.is_empty() => {
+            let name: String = text.chars().take(SHOWN).collect();
+            format!("{what} {name}")
         }
         _ => what.to_owned(),
     }

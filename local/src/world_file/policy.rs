@@ -45,9 +45,9 @@ pub(super) fn policy(node: &Node) -> Result<WrittenPolicy, Vec<BadWorld>> {
 }
 
 fn put_settings(written: &mut WrittenPolicy, item: &Node) -> Result<(), Vec<BadWorld>> {
-    let name = match item.get("service_id").map(Node::value) {
-        Some(Value::Text(scope)) => format!("the settings of {scope}"),
-        _ => "the settings".to_owned(),
+    let name = match item.get("service_id") {
+        Some(_) => called(item, "the settings of", "service_id"),
+        None => "the settings".to_owned(),
     };
     let (scope, values) = read(item, &name, read_settings)?;
     match written.policy.settings.insert(scope, values) {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use gatekeeper_core::visible::in_line;
+
 /// What is wrong with a world file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadWorld {
@@ -18,7 +20,8 @@ pub struct Place {
 
 impl BadWorld {
     pub(super) fn new(place: Option<Place>, problem: impl Into<String>) -> Self {
-        let problem = problem.into();
+        // It names what people wrote, which may hold anything.
+        let problem = in_line(&problem.into()).into_owned();
         Self { place, problem }
     }
 

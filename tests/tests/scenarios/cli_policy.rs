@@ -1,7 +1,10 @@
 //! Policy files: cases that a policy is tested with, what is imported, and plans for a pull request.
 
+use std::sync::Arc;
+
 use gatekeeper_core::request::Status;
 use gatekeeper_local::world::World;
+use tokio::sync::Notify;
 
 use crate::desk::Desk;
 use crate::support::*;
@@ -289,4 +292,79 @@ async fn a_plan_is_shown_in_a_pull_request() {
         );
     }
     assert_eq!(status(&world, 2).await, Some(Status::InReview));
+}
+
+const CHANGED: &str = r#"
+settings:
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, name: Payments API, on_unlisted: reject}
+entries:
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000001", effect: allow, max_connections: 2}
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000002", effect: allow}
+  - {service_id: vpce-svc-0a1b2c3d4e5f60718, principal: "000000000004", effect: deny}
+approvers:
+  - {id: alice@example.com, services: ["*"]}
+"#;
+
+#[tokio::test]
+async fn an_apply_that_is_killed_after_any_call_goes_on() {
+    for n in 1.. {
+        assert!(n < 60, "the apply never came to its end");
+        let world = started().await;
+        let (file, plan) = (
+            File::new("policy.yaml", CHANGED),
+            File::new("plan.json", ""),
+        );
+        let desk = Desk::of(&world);
+        desk.done(&["policy", "plan", &file.path(), "--out", &plan.path()])
+            .await;
+        let (plan, calls) = (plan.path(), Calls::of(&world));
+        let apply = ["policy", "apply", &plan, "--yes"];
+        let killed = Arc::new(Notify::new());
+        let kill = Arc::clone(&killed);
+        calls.after(n, move || kill.notify_one());
+        let finished = tokio::select! {
+            biased;
+            () = killed.notified() => false,
+            ran = desk.run(&apply) => {
+                assert_eq!(ran.status, 0, "{ran:?}");
+                true
+            }
+        };
+        let resumed = desk.run(&apply).await;
+        assert_eq!(resumed.status, 0, "killed after {n} calls: {resumed:?}");
+        let same = desk
+            .run(&["policy", "plan", &file.path(), "--exit-code"])
+            .await;
+        assert_eq!(same.status, 0, "killed after {n} calls: {same:?}");
+        if finished {
+            assert!(n > 8, "there were points to kill it at");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_two_applies_at_the_same_time_no_write_is_lost() {
+    let world = started().await;
+    let (file, plan) = (
+        File::new("policy.yaml", CHANGED),
+        File::new("plan.json", ""),
+    );
+    let (one, other) = (Desk::of(&world), Desk::of(&world));
+    one.done(&["policy", "plan", &file.path(), "--out", &plan.path()])
+        .await;
+    let plan = plan.path();
+    let apply = ["policy", "apply", &plan, "--yes"];
+    let (first, second) = tokio::join!(one.run(&apply), other.run(&apply));
+    // One of them stops at an item that the other has just written, and can be run again.
+    let stopped =
+        |ran: &crate::desk::Ran| ran.status == 1 && ran.err.contains("somebody has just changed");
+    for ran in [&first, &second] {
+        assert!(ran.status == 0 || stopped(ran), "{ran:?}");
+    }
+    one.done(&apply).await;
+    let same = one
+        .run(&["policy", "plan", &file.path(), "--exit-code"])
+        .await;
+    assert_eq!(same.status, 0, "{same:?}");
 }
