@@ -407,7 +407,9 @@ pub enum ApproverCommand {
     List,
     /// Add an approver, or change one
     Add(ApproverArgs),
-    /// Confirm an approver's e-mail with the token that they got
+    /// Subscribe an approver to their e-mail, as `add` does
+    Subscribe(ApproverSubscribeArgs),
+    /// Confirm an approver's e-mail with the link that they got
     Confirm(ApproverConfirmArgs),
     /// Remove an approver
     Remove(ApproverRemoveArgs),
@@ -436,6 +438,12 @@ pub struct ApproverArgs {
     pub no_email: bool,
     #[command(flatten)]
     pub confirm: Confirm,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproverSubscribeArgs {
+    #[arg(value_name = "EMAIL")]
+    pub id: ApproverId,
 }
 
 #[derive(Debug, Args)]

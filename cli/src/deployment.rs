@@ -11,12 +11,14 @@ use gatekeeper_aws::operator::{OperatorEc2, People};
 use gatekeeper_aws::subscriptions::Subscriptions;
 use gatekeeper_aws::tables::{OperatorTables, Tables};
 use gatekeeper_core::decide::Setup;
+use gatekeeper_core::reach::SETTLES;
 use gatekeeper_local::place_at;
+use jiff::SignedDuration;
 use serde::Deserialize;
 
 use crate::args::Global;
 use crate::error::CliError;
-use crate::stack;
+use crate::stack::{self, Stack, StackAlarm};
 
 /// Reads an environment variable.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -31,6 +33,7 @@ pub(crate) struct Deployment {
     clients: Clients,
     limits: Limits,
     names: Names,
+    stack: Option<Stack>,
     sts_endpoint: Option<String>,
     is_local: bool,
 }
@@ -55,9 +58,13 @@ impl Deployment {
         };
         let clients = Clients::new(&access);
         let stack = global.stack.clone().or_else(|| lookup("GATEKEEPER_STACK"));
-        if let Some(stack) = stack.filter(|_| local.is_none()) {
-            let at = endpoint(global, lookup, "AWS_ENDPOINT_URL_CLOUDFORMATION");
-            names.complete(stack::outputs(&clients, at, &stack).await?);
+        let stack = stack.filter(|_| local.is_none()).map(|name| Stack {
+            name,
+            cloudformation: endpoint(global, lookup, "AWS_ENDPOINT_URL_CLOUDFORMATION"),
+            cloudwatch: endpoint(global, lookup, "AWS_ENDPOINT_URL_CLOUDWATCH"),
+        });
+        if let Some(stack) = &stack {
+            names.complete(stack::outputs(&clients, stack).await?);
         }
         let region = access
             .region
@@ -91,6 +98,7 @@ impl Deployment {
             clock,
             limits: config.limits,
             names,
+            stack,
             sts_endpoint: endpoint(global, lookup, "AWS_ENDPOINT_URL_STS"),
             is_local: local.is_some(),
         })
@@ -123,6 +131,14 @@ impl Deployment {
         People::new(&self.clients, &self.tables)
     }
 
+    /// How long a filter policy of a subscription takes until it holds.
+    pub(crate) fn settles(&self) -> SignedDuration {
+        match self.is_local {
+            true => SignedDuration::ZERO,
+            false => SETTLES,
+        }
+    }
+
     /// Approvers' subscriptions to their e-mail.
     pub(crate) fn subscriptions(&self) -> Result<Subscriptions, CliError> {
         let topic = self.names.topics.approvals.clone();
@@ -141,6 +157,12 @@ impl Deployment {
             true => Some(format!("arn:aws:iam::{}:root", self.access.access_key_id)),
             false => stack::caller(&self.clients, self.sts_endpoint.clone()).await,
         }
+    }
+
+    /// The stack's alarms. `None` if no stack was named.
+    pub(crate) async fn alarms(&self) -> Option<Result<Vec<StackAlarm>, CliError>> {
+        let stack = self.stack.as_ref()?;
+        Some(stack::alarms(&self.clients, &self.access, stack, self.clock.now()).await)
     }
 
     /// Refuses to write if the deployed functions are older than this command: they might not read what

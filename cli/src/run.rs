@@ -113,6 +113,9 @@ async fn dispatch(
             ApproverCommand::Add(args) => {
                 approver::add(&deployment().await?, terminal, args).await?;
             }
+            ApproverCommand::Subscribe(args) => {
+                approver::subscribe_again(&deployment().await?, terminal, args).await?;
+            }
             ApproverCommand::Confirm(args) => {
                 approver::confirm(&deployment().await?, terminal, args).await?;
             }

@@ -8,6 +8,7 @@ use gatekeeper_core::ids::EndpointId;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::visible::visible;
 use gatekeeper_core::words;
+use jiff::SignedDuration;
 use local_aws::{Caller, ConnectionEvent, NewEndpoint, State};
 
 use crate::kept::{Kept, KeptError};
@@ -69,6 +70,8 @@ pub async fn run(args: &Args) -> Result<(), DemoError> {
     options.ec2.throttling = true;
     options.ec2.cloudtrail = true;
     options.slack = true;
+    // Reconcile runs every few seconds here, and a service that is handed over is seen as soon.
+    options.limits.services_fresh = SignedDuration::from_secs(2);
     // Before the tables are opened: a second process must not write into them.
     let kept = args.data.as_deref().map(Kept::open).transpose()?;
     let world = World::start(options).await?;

@@ -11,6 +11,8 @@
 
 #[path = "replay/attachments.rs"]
 mod attachments;
+#[path = "replay/first_hour.rs"]
+mod first_hour;
 #[path = "replay/kept.rs"]
 mod kept;
 #[path = "replay/later.rs"]

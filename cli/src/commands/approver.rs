@@ -9,13 +9,12 @@ use gatekeeper_core::approver::{
 use gatekeeper_core::ids::AccountId;
 use gatekeeper_core::policy::{PolicyItem, Scope};
 use gatekeeper_core::policy_key::APPROVERS;
-use gatekeeper_core::reach::SETTLES;
 use serde::Serialize;
 
 use super::change::done;
 use super::entries::policy;
 use super::warn_of_unreadable;
-use crate::args::{ApproverArgs, ApproverConfirmArgs, ApproverRemoveArgs};
+use crate::args::{ApproverArgs, ApproverConfirmArgs, ApproverRemoveArgs, ApproverSubscribeArgs};
 use crate::deployment::Deployment;
 use crate::error::CliError;
 use crate::named::Services;
@@ -137,6 +136,20 @@ pub(crate) async fn add(
     Ok(())
 }
 
+/// Subscribes the address of an approver who is entered already.
+pub(crate) async fn subscribe_again(
+    deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
+    args: &ApproverSubscribeArgs,
+) -> Result<(), CliError> {
+    let (stored, _) = policy(deployment).await?;
+    if find(&stored, &args.id).is_none() {
+        return Err(CliError::new(format!("{} is not an approver", args.id))
+            .next("Add them with: gatekeeper approver add EMAIL --service SERVICE"));
+    }
+    subscribe(deployment, terminal, &args.id).await
+}
+
 /// Subscribes an approver to their e-mail, with a filter policy that keeps other people's links from them.
 async fn subscribe(
     deployment: &Deployment,
@@ -153,11 +166,11 @@ async fn subscribe(
     let subscriptions = deployment.subscriptions()?;
     subscriptions.subscribe(approver).await.map_err(|error| {
         CliError::from(error).next(
-            "The approver is written and gets no e-mail yet. Remove and add them again, or subscribe \
-             them as docs/approvals.md says.",
+            "The approver is entered and gets no e-mail yet. Try again with: gatekeeper approver subscribe \
+             EMAIL",
         )
     })?;
-    let from = deployment.clock.now() + SETTLES;
+    let from = deployment.clock.now() + deployment.settles();
     terminal.note(format!(
         "AWS has sent {approver} an e-mail with a link. They do not click it: they send it to you. Wait \
          until {}, when the filter policy holds at the latest, then confirm it for them: gatekeeper \
@@ -190,7 +203,7 @@ pub(crate) async fn confirm(
     ))
     .next(format!(
         "Anybody who gets the e-mail forwarded can end it. End it yourself (aws sns unsubscribe \
-             --subscription-arn {arn}), then remove and add the approver."
+             --subscription-arn {arn}), then: gatekeeper approver subscribe EMAIL"
     )))
 }
 

@@ -24,6 +24,7 @@ use crate::deployment::Deployment;
 use crate::error::{CliError, Exit};
 use crate::forecast;
 use crate::named::Services;
+use crate::stack::AlarmState;
 use crate::terminal::Terminal;
 
 /// How bad it is. The worst decides the exit status.
@@ -79,6 +80,7 @@ pub(crate) async fn doctor(
     if !deployment.is_local() {
         tables(deployment, &mut checks).await;
     }
+    alarms(deployment, &mut checks).await;
     items(&stored, &mut checks);
     configuration(deployment, &services, &managed, &mut checks).await;
     people(deployment, &stored, &mut checks).await;
@@ -131,6 +133,57 @@ fn unmanaged(services: &Services, service: &ServiceId) -> Check {
         state: State::Failure,
         evidence: "the service is not managed: nobody decides its connections".to_owned(),
         remedy: format!("gatekeeper service manage {service}"),
+    }
+}
+
+/// The stack's alarms: queues, dead letters, schedules, throttled and failing functions.
+async fn alarms(deployment: &Deployment, checks: &mut Vec<Check>) {
+    let alarms = match deployment.alarms().await {
+        Some(Ok(alarms)) => alarms,
+        Some(Err(error)) => return checks.push(unknown("alarms", "the stack".to_owned(), &error)),
+        None => {
+            if !deployment.is_local() {
+                checks.push(Check {
+                    check: "alarms",
+                    about: "the stack".to_owned(),
+                    state: State::Warning,
+                    evidence: "were not looked at: its name is not known".to_owned(),
+                    remedy: "Say --stack NAME.".to_owned(),
+                });
+            }
+            return;
+        }
+    };
+    let mut good_ones = 0;
+    for alarm in &alarms {
+        let (state, evidence) = match alarm.state {
+            AlarmState::Alarm => (State::Failure, alarm.reason.clone()),
+            _ if !alarm.is_notified => (
+                State::Warning,
+                "its actions are disabled, so nobody is notified".to_owned(),
+            ),
+            AlarmState::Ok | AlarmState::Unknown => {
+                good_ones += 1;
+                continue;
+            }
+        };
+        checks.push(Check {
+            check: "alarm",
+            about: alarm.name.clone(),
+            state,
+            evidence,
+            remedy: match state {
+                State::Failure => {
+                    "docs/operations.md says what it means, and what to do".to_owned()
+                }
+                _ => "Deploy the stack again, or enable them (aws cloudwatch enable-alarm-actions)"
+                    .to_owned(),
+            },
+        });
+    }
+    if good_ones > 0 {
+        let counted = format!("{good_ones} of {} are quiet", alarms.len());
+        checks.push(good("alarms", "the stack", &counted));
     }
 }
 
@@ -296,7 +349,7 @@ async fn people(deployment: &Deployment, stored: &[StoredItem], checks: &mut Vec
         Some(topic) => {
             let now = deployment.clock.now();
             let found = people
-                .findings(topic, &approvers, all_readable, false, now)
+                .findings(topic, &approvers, all_readable, deployment.settles(), now)
                 .await;
             match found {
                 Ok(found) if found.is_empty() => checks.push(good(
@@ -363,7 +416,12 @@ fn of_reach(finding: &ReachFinding, approvers: &[Approver]) -> Check {
             _ => State::Failure,
         },
         evidence: finding.meaning(),
-        remedy: finding.remedy(),
+        remedy: match finding {
+            ReachFinding::ApproverNotReached { approver } => {
+                format!("gatekeeper approver subscribe {approver}, then do what it says")
+            }
+            _ => finding.remedy(),
+        },
     }
 }
 
@@ -482,8 +540,9 @@ fn who_decides(
         0 => (State::Failure, "nobody may decide its reviews".to_owned()),
         few if few < required => (
             State::Failure,
-            format!("{few} people may decide its reviews, and {required} must approve"),
+            format!("{required} must approve its reviews, and only {few} may decide them"),
         ),
+        1 => (State::Ok, "1 person may decide its reviews".to_owned()),
         many => (State::Ok, format!("{many} people may decide its reviews")),
     };
     checks.push(Check {

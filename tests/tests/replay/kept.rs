@@ -10,15 +10,15 @@ use serde_json::Value;
 use crate::run::binary;
 
 /// A world that runs until it is killed.
-struct Running {
+pub(crate) struct Running {
     child: Child,
     lines: BufReader<ChildStdout>,
-    port: String,
+    pub(crate) port: String,
     said: String,
 }
 
 impl Running {
-    fn start(data: &Path) -> Self {
+    pub(crate) fn start(data: &Path) -> Self {
         let mut child = Command::new(binary())
             .args(["local", "--port", "0", "--data"])
             .arg(data)
@@ -74,7 +74,7 @@ impl Running {
     }
 
     /// Ends it as `kill -9` does.
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use gatekeeper_local::world::World;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -38,7 +39,10 @@ impl Answers {
                         request.extend_from_slice(&buffer[..read]);
                         let text = String::from_utf8_lossy(&request).into_owned();
                         let answers = answers.lock().unwrap();
-                        let called = |name: &&&str| text.contains(&format!("Action={name}"));
+                        let called = |name: &&&str| {
+                            text.contains(&format!("Action={name}&"))
+                                || text.contains(&format!(".{name}\r\n"))
+                        };
                         if let Some(name) = answers.keys().find(called) {
                             break answers[name].clone();
                         }
@@ -98,6 +102,7 @@ fn environment(world: &World, at: &str) -> BTreeMap<&'static str, String> {
         ("AWS_ENDPOINT_URL_SNS", of("sns")),
         ("AWS_ENDPOINT_URL_CLOUDFORMATION", at.to_owned()),
         ("AWS_ENDPOINT_URL_STS", at.to_owned()),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH", at.to_owned()),
     ]
     .into()
 }
@@ -230,4 +235,71 @@ async fn a_stack_that_is_not_there_or_another_is_named() {
         "entries",
     ];
     desk.done(&named).await;
+}
+
+/// The stack's alarms in CloudFormation's words.
+fn alarms(names: &[&str]) -> String {
+    let members: String = names
+        .iter()
+        .map(|name| {
+            format!(
+                "<member><ResourceType>AWS::CloudWatch::Alarm</ResourceType><LogicalResourceId>{name}</LogicalResourceId>\
+                 <PhysicalResourceId>gatekeeper-{name}</PhysicalResourceId><ResourceStatus>CREATE_COMPLETE</ResourceStatus>\
+                 <LastUpdatedTimestamp>2026-11-01T00:00:00Z</LastUpdatedTimestamp></member>"
+            )
+        })
+        .collect();
+    format!(
+        "<ListStackResourcesResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><ListStackResourcesResult>\
+         <StackResourceSummaries>{members}</StackResourceSummaries></ListStackResourcesResult></ListStackResourcesResponse>"
+    )
+}
+
+#[tokio::test]
+async fn a_doctor_reads_the_stacks_alarms() {
+    let world = world_of(WORLD).await;
+    let answers = Answers(Arc::default());
+    let at = answers.serve().await;
+    let outputs = [
+        ("AllowlistTable", "allowlist"),
+        ("RequestsTable", "requests"),
+    ];
+    answers.put("DescribeStacks", 200, stack(&outputs));
+    answers.put(
+        "ListStackResources",
+        200,
+        alarms(&["ReconcileMissingAlarm", "UndecidedAlarm", "ForbiddenAlarm"]),
+    );
+    let described = json!({ "MetricAlarms": [
+        {"AlarmName": "gatekeeper-ReconcileMissingAlarm", "StateValue": "ALARM", "StateReason": "No datapoint.", "ActionsEnabled": true},
+        {"AlarmName": "gatekeeper-UndecidedAlarm", "StateValue": "OK", "ActionsEnabled": false},
+        {"AlarmName": "gatekeeper-ForbiddenAlarm", "StateValue": "INSUFFICIENT_DATA", "ActionsEnabled": true},
+    ]});
+    answers.put("DescribeAlarms", 200, described.to_string());
+    let mut desk = Desk::of(&world);
+    desk.environment = Some(environment(&world, &at));
+    let ask = ["--stack", "gatekeeper", "doctor"];
+    let found = desk.run(&ask).await;
+    assert_eq!(found.status, 1, "{found:?}");
+    for line in [
+        "FAILURE  alarm  ReconcileMissingAlarm: No datapoint.",
+        "warning  alarm  UndecidedAlarm: its actions are disabled, so nobody is notified",
+        "ok       alarms  the stack: 1 of 3 are quiet",
+    ] {
+        assert!(
+            found.out.lines().any(|one| one == line),
+            "{line}: {}",
+            found.out
+        );
+    }
+    answers.put(
+        "DescribeAlarms",
+        403,
+        json!({"__type": "AccessDenied"}).to_string(),
+    );
+    let refused = desk.run(&ask).await;
+    assert!(
+        refused.out.contains("could not be looked at: the alarms could not be described (cloudwatch:DescribeAlarms): HTTP status 403"),
+        "{refused:?}"
+    );
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use gatekeeper_core::approver::Approver;
-use gatekeeper_core::reach::{self, ReachFacts, ReachFinding, SETTLES};
-use jiff::Timestamp;
+use gatekeeper_core::reach::{self, ReachFacts, ReachFinding};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::announcements::Subscriptions;
 use crate::clients::Clients;
@@ -27,7 +27,8 @@ impl People {
         }
     }
 
-    /// Whom approval e-mail reaches, and whether it may be sent. Nothing is remembered.
+    /// Whom approval e-mail reaches, and whether it may be sent. Nothing is remembered. A filter policy
+    /// holds after `settles`.
     ///
     /// # Errors
     /// SNS or DynamoDB could not be asked.
@@ -36,7 +37,7 @@ impl People {
         topic: &str,
         approvers: &[Approver],
         all_readable: bool,
-        asks_in_slack: bool,
+        settles: SignedDuration,
         now: Timestamp,
     ) -> Result<Vec<ReachFinding>, Arc<Error>> {
         let remembered = self.memory.reach().await?;
@@ -45,9 +46,9 @@ impl People {
             subscriptions: &subscriptions,
             approvers,
             all_readable,
-            slack: asks_in_slack,
+            slack: false,
             own_queues: &[],
-            settles: SETTLES,
+            settles,
         };
         let look = reach::look(&remembered.state, &facts, now);
         Ok(look.findings.into_iter().collect())
