@@ -15,6 +15,7 @@ LINE = re.compile(r"(\d+)(\S+) v(\S+)(?: \(proc-macro\))?(?: \(/\S*\))? ?(\S*)")
 ALIKE = {
     "on a desk": {
         "cargo run": ("--edges=normal,build",),
+        "cargo build --features deployment": ("--features=deployment", "--edges=normal,build"),
         "cargo build --workspace": ("--workspace", "--edges=normal,build"),
         "cargo test --workspace": ("--workspace", "--edges=normal,build,dev"),
     },

@@ -39,11 +39,12 @@ def cargo(*arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
 
 
-def linked(package: str, target: str) -> dict[tuple[str, str], set[tuple[str, str]]]:
+def linked(package: str, target: str, *features: str) -> dict[tuple[str, str], set[tuple[str, str]]]:
     """The crates in the package's binary, itself included, each with those that it depends on."""
     # Macros run when the function is built, and are not in the binary.
     edges = "normal,no-proc-macro"
-    tree = cargo("tree", "--locked", "--package", package, "--target", target, "--edges", edges, "--prefix", "depth")
+    where = ("--package", package, "--target", target, *features)
+    tree = cargo("tree", "--locked", *where, "--edges", edges, "--prefix", "depth")
     found: dict[tuple[str, str], set[tuple[str, str]]] = {}
     above: list[tuple[str, str]] = []
     for line in tree.splitlines():

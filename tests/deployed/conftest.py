@@ -15,6 +15,7 @@ def pytest_addoption(parser):
     parser.addoption("--build", type=Path, help="what .ci/build made")
     parser.addoption("--simulators", type=Path, help="the example `serve` of local/aws, built")
     parser.addoption("--calls", type=Path, help="a file for what each function asked AWS, and whether it might")
+    parser.addoption("--command", type=Path, help="the command `gatekeeper`, built")
     parser.addoption("--sam", type=Path, help="the SAM CLI")
 
 

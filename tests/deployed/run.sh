@@ -27,7 +27,9 @@ if [ -z "${BUILD:-}" ]; then
 fi
 # The whole workspace's examples, not one package's: see CONTRIBUTING.md.
 cargo build --quiet --workspace --examples --locked
+cargo build --quiet --locked --features deployment
 
 exec "$emulator/bin/python" -m pytest --rootdir tests/deployed --config-file tests/deployed/pytest.ini \
     --build "$(realpath "$BUILD")" --sam "$venv/bin/sam" --simulators "$CARGO_TARGET_DIR/debug/examples/serve" \
+    --command "$CARGO_TARGET_DIR/debug/gatekeeper" \
     "$@" tests/deployed

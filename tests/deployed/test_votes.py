@@ -72,9 +72,9 @@ def signed(world, key, endpoint, body):
 
 def test_an_approver_votes_by_a_signed_call_and_nobody_else_does(world):
     endpoint, _ = in_review(world)
-    invoke = identities.may(["execute-api:Invoke"], "arn:aws:execute-api:*:*:*/$default/POST/requests/*/votes")
-    approver = identities.make_user(world.emulator, IAM_USER, invoke)
-    stranger = identities.make_user(world.emulator, f"{IAM_USER}-2", invoke)
+    invoke = identities.documented(world.stack, "approver")
+    approver = identities.make_user(world.emulator, IAM_USER, *invoke)
+    stranger = identities.make_user(world.emulator, f"{IAM_USER}-2", *invoke)
 
     status, shown = signed(world, approver, endpoint, {})
     assert (status, shown["state"], shown["approver"]) == (200, "open", APPROVER), shown

@@ -20,7 +20,6 @@ SERVICES = 32
 LOAD_BALANCER = f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/net/a/0123456789abcdef"
 APPROVER = "alice@example.com"
 SLACK_USER = "U0ALICE"
-IAM_USER = "approver-in-a-terminal"  # the approver, when they call AWS
 # The approver, when they call AWS.
 IAM_USER = "approver-in-a-terminal"
 INTRUDER = "intruder"

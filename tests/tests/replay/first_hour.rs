@@ -12,10 +12,10 @@ fn a_newcomer_comes_through_the_first_hour() {
     let data = tempfile::tempdir().unwrap();
     let world = Running::start(data.path());
     let folder = binary().parent().unwrap().to_owned();
-    let path = std::env::var("PATH").unwrap_or_default();
     let output = Command::new("bash")
+        .args(["-c", r#"PATH=$1:$PATH exec bash "$2" "$3""#, "bash"])
+        .arg(folder)
         .args([SCRIPT, &world.port])
-        .env("PATH", format!("{}:{path}", folder.display()))
         .output()
         .unwrap();
     world.kill();
