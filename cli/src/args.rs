@@ -12,6 +12,7 @@ use gatekeeper_core::approver::{ApproverId, PrincipalPattern, SlackUserId};
 use gatekeeper_core::ids::{AccountId, EndpointId, Region};
 use gatekeeper_core::policy::{Principal, Scope};
 use gatekeeper_core::request::Status;
+use gatekeeper_core::watch::Finding;
 use gatekeeper_local::{demo, replay};
 
 /// PrivateLink Gatekeeper: policy, requests and people from a terminal
@@ -113,6 +114,8 @@ pub enum Command {
     Service(ServiceCommand),
     /// Look for what is wrong with the deployment and its services
     Doctor(DoctorArgs),
+    /// Take a finding that has to stay for a while out of its alarm
+    Acknowledge(AcknowledgeArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// Write the manual pages into a folder
@@ -362,6 +365,25 @@ pub struct DoctorArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct AcknowledgeArgs {
+    /// The service: its id, its name or the start of either
+    #[arg(value_name = "SERVICE")]
+    pub service: String,
+    /// The finding, as its announcement and `gatekeeper doctor` name it
+    #[arg(value_name = "FINDING", value_parser = finding)]
+    pub finding: Finding,
+    /// Why it has to stay
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// When the acknowledgement ends: a time, a date, or a period as 30d; as late as it may, if it is
+    /// left out
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    #[command(flatten)]
+    pub confirm: Confirm,
+}
+
+#[derive(Debug, Args)]
 pub struct ConnectionsArgs {
     /// Only connections to this service
     #[arg(long)]
@@ -548,6 +570,17 @@ fn status(text: &str) -> Result<Status, String> {
     let known = Status::ALL.iter().find(|status| status.as_str() == name);
     known.copied().ok_or_else(|| {
         let names: Vec<&str> = Status::ALL.iter().map(|status| status.as_str()).collect();
+        format!("write one of {}", names.join(", "))
+    })
+}
+
+fn finding(text: &str) -> Result<Finding, String> {
+    let name = text.replace([' ', '-'], "_");
+    Finding::named(&name).ok_or_else(|| {
+        let names: Vec<&str> = Finding::ALL
+            .iter()
+            .map(|finding| finding.as_str())
+            .collect();
         format!("write one of {}", names.join(", "))
     })
 }

@@ -9,8 +9,8 @@ use crate::args::{
     ApproverCommand, Cli, Command, PolicyCommand, PolicyImportCommand, ServiceCommand,
 };
 use crate::commands::{
-    approver, audit, change, connections, doctor, entries, explain, manage, policy, requests,
-    service, show, vote, watch,
+    acknowledge, approver, audit, change, connections, doctor, entries, explain, manage, policy,
+    requests, service, show, vote, watch,
 };
 use crate::deployment::{Deployment, Lookup};
 use crate::error::{CliError, Exit};
@@ -94,6 +94,9 @@ async fn dispatch(
         Command::Explain(args) => explain::explain(&deployment().await?, terminal, args).await?,
         Command::Show(args) => show::show(&deployment().await?, terminal, args).await?,
         Command::Watch(args) => watch::watch(&deployment().await?, terminal, args).await?,
+        Command::Acknowledge(args) => {
+            acknowledge::acknowledge(&deployment().await?, terminal, args).await?;
+        }
         Command::Doctor(args) => return doctor::doctor(&deployment().await?, terminal, args).await,
         Command::Connections(args) => {
             connections::list(&deployment().await?, terminal, args).await?;

@@ -296,6 +296,7 @@ async fn configuration(
                 remedy: remedy(*finding, service),
             });
         }
+        bad += remembered(deployment, services, service, checks).await;
         if bad == 0 {
             checks.push(good(
                 "configuration",
@@ -304,6 +305,43 @@ async fn configuration(
             ));
         }
     }
+}
+
+/// What only the functions can find, as they found it last. Answers how many findings there are.
+async fn remembered(
+    deployment: &Deployment,
+    services: &Services,
+    service: &ServiceId,
+    checks: &mut Vec<Check>,
+) -> usize {
+    let found = match deployment.operator.findings(service).await {
+        Ok(found) => found,
+        Err(error) => {
+            checks.push(unknown("findings", shown(services, service), &error.into()));
+            return 0;
+        }
+    };
+    let of_runs = found.unacknowledged().filter(|finding| {
+        matches!(
+            finding,
+            Finding::CloudTrailRuleMissing
+                | Finding::TooManyRevocations
+                | Finding::AllowlistEmpty
+                | Finding::UnexpectedPolicyKeys
+        )
+    });
+    let before = checks.len();
+    checks.extend(of_runs.map(|finding| Check {
+        check: finding.as_str(),
+        about: shown(services, service),
+        state: State::Warning,
+        evidence: match found.evidence.get(&finding) {
+            Some(evidence) => format!("{} ({})", finding.meaning(), pieces(evidence)),
+            None => finding.meaning().to_owned(),
+        },
+        remedy: finding.remedy().to_owned(),
+    }));
+    checks.len() - before
 }
 
 fn pieces(evidence: &Evidence) -> String {

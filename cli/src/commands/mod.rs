@@ -1,5 +1,6 @@
 //! One module for each command.
 
+pub(crate) mod acknowledge;
 pub(crate) mod approver;
 pub(crate) mod audit;
 pub(crate) mod change;

@@ -121,6 +121,79 @@ async fn a_released_service_raises_no_alarm_if_a_reason_was_given() {
     assert_eq!(alarms(&world, "no_longer_managed", "alarm_acknowledged"), 1);
 }
 
+#[tokio::test]
+async fn a_finding_that_has_to_stay_is_acknowledged() {
+    let world = started().await;
+    world.ec2.allow_principal(SERVICE, "*").unwrap();
+    runs(&world, 1).await;
+    let desk = Desk::of(&world);
+    let acknowledge = [
+        "acknowledge",
+        "pay",
+        "anyone-may-ask",
+        "--reason",
+        "A test service.",
+        "--yes",
+    ];
+    let done = desk.done(&acknowledge).await;
+    assert!(
+        done.contains("until 2026-12-20 11:0")
+            && done.contains("It covers this evidence and no other:\n  *\n"),
+        "{done}"
+    );
+    runs(&world, 2).await;
+    world.announce().await.unwrap();
+    assert_eq!(alarms(&world, "anyone_may_ask", "alarm_acknowledged"), 1);
+    for (args, status, said) in [
+        (
+            [
+                "acknowledge",
+                "pay",
+                "allowlist_empty",
+                "--reason",
+                "x",
+                "--yes",
+                "--until",
+                "7d",
+            ],
+            1,
+            "allowlist_empty is no finding about Payments API",
+        ),
+        (
+            [
+                "acknowledge",
+                "pay",
+                "anyone_may_ask",
+                "--reason",
+                "x",
+                "--yes",
+                "--until",
+                "90d",
+            ],
+            2,
+            "an acknowledgement of anyone_may_ask ends between now and",
+        ),
+        (
+            [
+                "acknowledge",
+                "pay",
+                "anyone_may_as",
+                "--reason",
+                "x",
+                "--yes",
+                "--until",
+                "7d",
+            ],
+            2,
+            "write one of acceptance_not_required",
+        ),
+    ] {
+        let ran = desk.run(&args).await;
+        assert_eq!(ran.status, status, "{ran:?}");
+        assert!(ran.err.contains(said), "{said}: {ran:?}");
+    }
+}
+
 /// The checks that did not pass, with their states.
 async fn wrong(desk: &Desk<'_>) -> Vec<(String, String)> {
     let ran = desk.run(&["doctor", "--output", "json"]).await;

@@ -12,6 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use gatekeeper_core::acknowledgement::{ACKNOWLEDGEMENTS, Acknowledgement};
 use gatekeeper_core::approver::Approver;
 use gatekeeper_core::evidence::Evidence;
+use gatekeeper_core::findings::Findings;
 use gatekeeper_core::ids::{EndpointId, ServiceId};
 use gatekeeper_core::policy::settings::SETTINGS;
 use gatekeeper_core::policy::{Entry, PolicyItem, Scope, ServiceSettings};
@@ -25,7 +26,7 @@ use jiff::Timestamp;
 use super::allowlist::{decode_policy_item, encode_approver, encode_entry, encode_settings};
 use super::item::{Item, text};
 use super::requests::{decode_history, decode_request};
-use super::{Db, Unencodable, managed_key};
+use super::{Db, Unencodable, WatchedServices, managed_key};
 use crate::error::{Call, Error, Retryable, Step};
 
 /// An item of the allowlist as it is stored.
@@ -282,6 +283,14 @@ impl OperatorTables {
             is_protected: protected,
             is_recoverable: status.map(|status| status == PointInTimeRecoveryStatus::Enabled),
         })
+    }
+
+    /// The findings about a service, as the functions found them last.
+    ///
+    /// # Errors
+    /// The table could not be read.
+    pub async fn findings(&self, service: &ServiceId) -> Result<Findings, Arc<Error>> {
+        WatchedServices::new(&self.db).findings(service).await
     }
 
     /// Acknowledges a finding about a service, in place of an earlier acknowledgement.
