@@ -191,8 +191,9 @@ mod calls {
 mod calls {
     use std::collections::BTreeMap;
 
-    use aws_sdk_cloudformation::error::{DisplayErrorContext, ProvideErrorMetadata as _};
+    use aws_sdk_cloudformation::error::ProvideErrorMetadata as _;
     use gatekeeper_aws::clients::Clients;
+    use gatekeeper_aws::error::chain;
 
     use super::Stack;
     use crate::deployment::{Names, Topics};
@@ -210,7 +211,7 @@ mod calls {
                 ),
             _ => CliError::new(format!(
                 "the outputs of the stack {stack} could not be read (cloudformation:DescribeStacks): {}",
-                DisplayErrorContext(&error)
+                chain(&error)
             ))
             .next(
                 "Check the credentials with: aws sts get-caller-identity. Without this permission, \
@@ -265,7 +266,7 @@ mod calls {
                 CliError::new(format!(
                     "the alarms of the stack {} could not be listed (cloudformation:ListStackResources): {}",
                     stack.name,
-                    DisplayErrorContext(&error)
+                    chain(&error)
                 ))
             })?;
         let alarms = listed
