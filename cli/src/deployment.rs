@@ -1,5 +1,6 @@
 //! The deployment that a command works with: Region, credentials and names.
 
+use std::cell::Cell;
 use std::process::Command;
 
 use gatekeeper_aws::clients::{Access, Clients, Endpoints, Timeouts};
@@ -31,6 +32,8 @@ pub(crate) struct Deployment {
     pub(crate) access: Access,
     pub(crate) clock: Clock,
     clients: Clients,
+    /// How often AWS was asked about connections.
+    pub(crate) calls: Calls,
     limits: Limits,
     names: Names,
     stack: Option<Stack>,
@@ -96,6 +99,7 @@ impl Deployment {
             clients,
             access,
             clock,
+            calls: Calls::default(),
             limits: config.limits,
             names,
             stack,
@@ -181,6 +185,24 @@ impl Deployment {
             claim: self.limits.claim,
             asks_by_email: true,
         }
+    }
+}
+
+/// The number of calls to EC2 and DynamoDB.
+#[derive(Debug, Default)]
+pub(crate) struct Calls(Cell<(usize, usize)>);
+
+impl Calls {
+    pub(crate) fn add(&self, ec2: usize, dynamodb: usize) {
+        let (before_ec2, before_dynamodb) = self.0.get();
+        self.0.set((before_ec2 + ec2, before_dynamodb + dynamodb));
+    }
+
+    pub(crate) fn in_words(&self) -> String {
+        let (ec2, dynamodb) = self.0.get();
+        format!(
+            "Asked EC2 {ec2} times about connections, and DynamoDB {dynamodb} times about requests."
+        )
     }
 }
 

@@ -12,12 +12,16 @@ use gatekeeper_core::policy_key::Stops;
 use gatekeeper_core::precondition::UnreadablePolicy;
 use gatekeeper_core::request::{Request, Status};
 use gatekeeper_core::words;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::deployment::Deployment;
 use crate::error::CliError;
 use crate::terminal::Terminal;
 
+/// DynamoDB reads no more items in one call.
+const READ_AT_ONCE: usize = 100;
+/// What takes longer says how far it is.
+const SILENCE: SignedDuration = SignedDuration::from_secs(1);
 /// The most connections that are listed one by one.
 const LISTED: usize = 20;
 
@@ -55,37 +59,60 @@ pub(crate) struct Effect {
     pub(crate) reason: Option<String>,
 }
 
-/// Reads the connections of these services, or those of one account.
+/// Reads the connections of these services, or those of one account, with their requests. What takes
+/// longer than a second says how far it is.
 pub(crate) async fn seen(
     deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
     services: &[ServiceId],
     owner: Option<&AccountId>,
 ) -> Result<Vec<Seen>, CliError> {
+    let begun = deployment.clock.now();
     let since = deployment.operator.managed_since(services).await?;
     let mut all = Vec::new();
-    for service in services {
-        let now = deployment.clock.now();
-        let connections = match owner {
-            Some(owner) => deployment.ec2.of_consumer(service, owner).await?,
-            None => deployment.ec2.connections(service).await?.connections,
-        };
-        let ids: Vec<EndpointId> = connections
-            .iter()
-            .map(|one| one.endpoint_id.clone())
-            .collect();
-        let mut requests = deployment.tables.requests_of(ids.iter()).await?;
-        for connection in connections {
-            let request = requests.remove(&connection.endpoint_id);
-            let observation = Observation::of(connection.clone(), now);
-            let mut situation = Situation::new(observation, request.clone(), Organization::Off);
-            situation.managed_since = since.get(service).copied();
-            all.push(Seen {
-                connection,
-                request,
-                situation,
-            });
+    for (number, service) in services.iter().enumerate() {
+        let mut token = None;
+        loop {
+            let now = deployment.clock.now();
+            if now.duration_since(begun) > SILENCE {
+                terminal.progress(&format!(
+                    "{} connections read; service {} of {}",
+                    all.len(),
+                    number + 1,
+                    services.len()
+                ))?;
+            }
+            let (connections, next) = match owner {
+                Some(owner) => (deployment.ec2.of_consumer(service, owner).await?, None),
+                None => {
+                    let (page, next) = deployment.ec2.page(service, token).await?;
+                    (page.connections, next)
+                }
+            };
+            let ids: Vec<EndpointId> = connections
+                .iter()
+                .map(|one| one.endpoint_id.clone())
+                .collect();
+            let mut requests = deployment.tables.requests_of(ids.iter()).await?;
+            deployment.calls.add(1, ids.len().div_ceil(READ_AT_ONCE));
+            for connection in connections {
+                let request = requests.remove(&connection.endpoint_id);
+                let observation = Observation::of(connection.clone(), now);
+                let mut situation = Situation::new(observation, request.clone(), Organization::Off);
+                situation.managed_since = since.get(service).copied();
+                all.push(Seen {
+                    connection,
+                    request,
+                    situation,
+                });
+            }
+            token = next;
+            if token.is_none() {
+                break;
+            }
         }
     }
+    terminal.progress("")?;
     Ok(all)
 }
 

@@ -13,6 +13,8 @@ const NARROWEST: usize = 80;
 /// Select Graphic Rendition (ECMA-48, section 8.3.117).
 const BOLD: &str = "\x1b[1m";
 const PLAIN: &str = "\x1b[0m";
+/// Erase in Line, to its end (ECMA-48, section 8.3.41).
+const ERASE: &str = "\x1b[K";
 
 /// Where a command prints, and whom it asks.
 pub struct Terminal<'a> {
@@ -25,6 +27,8 @@ pub struct Terminal<'a> {
     is_colored: bool,
     /// Whether a person answers questions.
     is_interactive: bool,
+    /// Whether a line of progress stands there.
+    has_progress: bool,
     format: Format,
 }
 
@@ -73,6 +77,7 @@ impl<'a> Terminal<'a> {
             width: style.width.max(NARROWEST),
             is_colored: style.is_colored,
             is_interactive: style.is_interactive,
+            has_progress: false,
             format: style.format,
         }
     }
@@ -90,6 +95,17 @@ impl<'a> Terminal<'a> {
     /// Prints a line on standard error: progress, warnings and questions.
     pub(crate) fn note(&mut self, line: impl AsRef<str>) -> io::Result<()> {
         writeln!(self.err, "{}", visible(line.as_ref()))
+    }
+
+    /// Says how far a command is, to a person at a terminal, on a line that the next one replaces. An
+    /// empty text takes the line away.
+    pub(crate) fn progress(&mut self, text: &str) -> io::Result<()> {
+        if !self.is_interactive || (text.is_empty() && !self.has_progress) {
+            return Ok(());
+        }
+        self.has_progress = !text.is_empty();
+        write!(self.err, "\r{}{ERASE}", visible(text))?;
+        self.err.flush()
     }
 
     /// Prints an error on standard error.
@@ -170,5 +186,36 @@ impl<'a> Terminal<'a> {
             "y" | "yes" => Ok(()),
             _ => Err(CliError::new("not confirmed, so nothing was written")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is printed on standard error.
+    fn said(is_interactive: bool, lines: &[&str]) -> String {
+        let (mut out, mut err, mut input) = (Vec::new(), Vec::new(), io::Cursor::new(""));
+        let style = Style {
+            width: 80,
+            is_colored: false,
+            is_interactive,
+            format: Format::Table,
+        };
+        let mut terminal = Terminal::new(&mut out, &mut err, &mut input, style);
+        for line in lines {
+            terminal.progress(line).unwrap();
+        }
+        String::from_utf8(err).unwrap()
+    }
+
+    #[test]
+    fn progress_is_for_people_and_leaves_nothing_behind() {
+        assert_eq!(said(false, &["1 of 2", ""]), "");
+        assert_eq!(said(true, &[""]), "");
+        assert_eq!(
+            said(true, &["1 of 2", "2 of 2", "", ""]),
+            "\r1 of 2\x1b[K\r2 of 2\x1b[K\r\x1b[K"
+        );
     }
 }

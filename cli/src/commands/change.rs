@@ -160,7 +160,7 @@ async fn foresee(
         Principal::Account(account) => Some(account),
         _ => None,
     };
-    let mut seen = forecast::seen(deployment, &services, owner).await?;
+    let mut seen = forecast::seen(deployment, terminal, &services, owner).await?;
     if let Principal::Endpoint(id) = &rule.principal {
         let mut of_it = seen.iter().map(|one| &one.connection);
         let account = of_it

@@ -43,7 +43,7 @@ pub(crate) async fn list(
         Some(text) => vec![services.find(text)?],
         None => deployment.ec2.managed_services().await?.to_vec(),
     };
-    let seen = forecast::seen(deployment, &wanted, None).await?;
+    let seen = forecast::seen(deployment, terminal, &wanted, None).await?;
     let now = deployment.clock.now();
     let given = forecast::policy(&stored, None);
     let foretold = forecast::foretold(deployment, &seen, &given, now);

@@ -85,7 +85,15 @@ pub(crate) async fn doctor(
     configuration(deployment, &services, &managed, &mut checks).await;
     people(deployment, &stored, &mut checks).await;
     for service in &managed {
-        decisions(deployment, &services, &stored, service, &mut checks).await;
+        decisions(
+            deployment,
+            terminal,
+            &services,
+            &stored,
+            service,
+            &mut checks,
+        )
+        .await;
     }
     print(terminal, &checks)
 }
@@ -466,6 +474,7 @@ fn of_reach(finding: &ReachFinding, approvers: &[Approver]) -> Check {
 /// Whether what waits on a service is decided, and whether what is connected is allowed.
 async fn decisions(
     deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
     services: &Services,
     stored: &[StoredItem],
     service: &ServiceId,
@@ -492,7 +501,8 @@ async fn decisions(
             remedy: Finding::TransitGatewayAttachments.remedy().to_owned(),
         });
     }
-    let seen = match forecast::seen(deployment, std::slice::from_ref(service), None).await {
+    let seen = match forecast::seen(deployment, terminal, std::slice::from_ref(service), None).await
+    {
         Ok(seen) => seen,
         Err(error) => return checks.push(unknown("connections", about, &error)),
     };

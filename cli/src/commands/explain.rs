@@ -59,7 +59,7 @@ pub(crate) async fn explain(
         Some(text) => time(text, now, 1)?,
         None => now,
     };
-    let (connection, is_asked) = subject(deployment, &services, args).await?;
+    let (connection, is_asked) = subject(deployment, terminal, &services, args).await?;
     let (policy, unreadable) = match &args.policy {
         Some(file) => (super::policy::file::read(file)?, Vec::new()),
         None => forecast::whole(&stored, None),
@@ -79,7 +79,7 @@ pub(crate) async fn explain(
         true => Organization::Failed,
         false => Organization::Off,
     };
-    let usage = usage(deployment, &connection).await?;
+    let usage = usage(deployment, terminal, &connection).await?;
     let explanation = explained(&policy, &connection, &organization, usage, at);
     if terminal.is_json() {
         return terminal.json(&shown(&connection, is_asked, at, &explanation));
@@ -90,6 +90,7 @@ pub(crate) async fn explain(
 /// The connection to explain, and whether an endpoint was named.
 async fn subject(
     deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
     services: &Services,
     args: &ExplainArgs,
 ) -> Result<(Connection, bool), CliError> {
@@ -99,7 +100,7 @@ async fn subject(
                 .next("Name an endpoint, or a service and an account."));
         }
         let managed = deployment.ec2.managed_services().await?;
-        let all = forecast::seen(deployment, &managed, None).await?;
+        let all = forecast::seen(deployment, terminal, &managed, None).await?;
         let found = all.into_iter().find(|one| one.connection.endpoint_id == id);
         let found = found.ok_or_else(|| {
             CliError::new(format!(
@@ -138,9 +139,13 @@ fn region_of(deployment: &Deployment) -> Result<gatekeeper_core::ids::Region, Cl
 }
 
 /// The account's other connections to the service that count against a limit.
-async fn usage(deployment: &Deployment, connection: &Connection) -> Result<Usage, CliError> {
+async fn usage(
+    deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
+    connection: &Connection,
+) -> Result<Usage, CliError> {
     let service = std::slice::from_ref(&connection.service_id);
-    let seen = forecast::seen(deployment, service, Some(&connection.owner)).await?;
+    let seen = forecast::seen(deployment, terminal, service, Some(&connection.owner)).await?;
     let counts = |one: &&Seen| {
         let recorded = one.request.as_ref().map(|request| request.status);
         one.connection.endpoint_id != connection.endpoint_id

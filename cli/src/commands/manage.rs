@@ -43,7 +43,7 @@ pub(crate) async fn manage(
     warn_of_everybody(deployment, terminal, &service).await?;
     if changes.contains(&Change::Tag) {
         let one = std::slice::from_ref(&service);
-        let seen = forecast::seen(deployment, one, None).await?;
+        let seen = forecast::seen(deployment, terminal, one, None).await?;
         let given = forecast::policy(&stored, None);
         let now = deployment.clock.now();
         let foretold = forecast::foretold(deployment, &seen, &given, now);

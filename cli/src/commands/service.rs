@@ -186,7 +186,7 @@ pub(crate) async fn set(
         by: (!after.is_empty()).then(|| PolicyItem::Settings(scope.clone(), new.clone())),
     };
     let concerned = forecast::concerned(deployment, &scope).await?;
-    let seen = forecast::seen(deployment, &concerned, None).await?;
+    let seen = forecast::seen(deployment, terminal, &concerned, None).await?;
     let effects = forecast::effects(deployment, &seen, &stored, &change);
     forecast::say(terminal, &effects)?;
     terminal.confirm("Write it?", args.confirm.yes)?;

@@ -1,8 +1,10 @@
 //! `gatekeeper show`.
 
+use gatekeeper_core::approver::ApproverId;
 use gatekeeper_core::request::{Request, Status, Transition};
 use gatekeeper_core::vote::Vote;
 use gatekeeper_core::words;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::requests::{RequestShown, shown};
@@ -14,6 +16,11 @@ use crate::terminal::Terminal;
 #[derive(Serialize)]
 struct Shown<'a> {
     request: RequestShown<'a>,
+    /// The approvers who were e-mailed about the last review.
+    notified: Vec<&'a str>,
+    approval_emails_at: Option<Timestamp>,
+    reminders: u32,
+    reminded_at: Option<Timestamp>,
     votes: &'a [Vote],
     history: &'a [Transition],
 }
@@ -32,6 +39,10 @@ pub(crate) async fn show(
     if terminal.is_json() {
         return terminal.json(&Shown {
             request: shown(&request),
+            notified: request.notified.iter().map(ApproverId::as_str).collect(),
+            approval_emails_at: request.approval_emails_at,
+            reminders: request.reminders,
+            reminded_at: request.reminded_at,
             votes: &request.votes,
             history: &history,
         });
@@ -62,6 +73,11 @@ pub(crate) async fn show(
     } else {
         line("Decided by", &request.decided_by.to_string())?;
     }
+    if request.review.is_some() {
+        for (name, value) in emails(&request) {
+            line(name, &value)?;
+        }
+    }
     if let Some(due) = request.due {
         line("Revoked at", &words::moment(due))?;
     }
@@ -88,6 +104,22 @@ pub(crate) async fn show(
         }
     }
     Ok(())
+}
+
+/// Who was e-mailed about the last review, when last, and how often they were reminded.
+fn emails(request: &Request) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let asked: Vec<&str> = request.notified.iter().map(ApproverId::as_str).collect();
+    if !asked.is_empty() {
+        let last = request.approval_emails_at.map(words::moment);
+        let last = last.map_or(String::new(), |at| format!(", last at {at}"));
+        lines.push(("E-mailed", format!("{}{last}", asked.join(", "))));
+    }
+    if let Some(at) = request.reminded_at {
+        let reminded = format!("{} times, last at {}", request.reminders, words::moment(at));
+        lines.push(("Reminded", reminded));
+    }
+    lines
 }
 
 fn approvals(request: &Request) -> String {

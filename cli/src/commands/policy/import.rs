@@ -72,7 +72,7 @@ pub(crate) async fn connections(
 ) -> Result<(), CliError> {
     let (_, services) = policy(deployment).await?;
     let service = services.find(&args.service)?;
-    let seen = forecast::seen(deployment, std::slice::from_ref(&service), None).await?;
+    let seen = forecast::seen(deployment, terminal, std::slice::from_ref(&service), None).await?;
     let mut connected: BTreeMap<AccountId, (usize, Option<String>)> = BTreeMap::new();
     for one in seen {
         if one.connection.state.phase() == Phase::Connected {

@@ -77,7 +77,7 @@ pub(crate) async fn plan(
     let (_, before) = live(deployment).await?;
     let now = deployment.clock.now();
     let changes = difference(&before, &after);
-    let effects = effects_of(deployment, &before, &after).await?;
+    let effects = effects_of(deployment, terminal, &before, &after).await?;
     let plan = PolicyPlan::new(order(&before, &after, now), turns(&effects), now);
     if terminal.is_json() {
         terminal.json(&plan)?;
@@ -88,6 +88,7 @@ pub(crate) async fn plan(
             false => report.say(terminal)?,
         }
     }
+    terminal.note(deployment.calls.in_words())?;
     if let Some(out) = &args.out {
         let text = serde_json::to_vec_pretty(&plan)
             .map_err(|error| CliError::new(format!("the plan is not valid JSON: {error}")))?;
@@ -123,7 +124,7 @@ pub(crate) async fn apply(
         return Ok(());
     }
     let after = plan.outcome(&before);
-    let effects = effects_of(deployment, &before, &after).await?;
+    let effects = effects_of(deployment, terminal, &before, &after).await?;
     let changes = difference(&before, &after);
     Report::of(&changes, &effects, &after, left.len()).say(terminal)?;
     let worse = more_losses(&plan.turns, &effects);
@@ -273,11 +274,12 @@ pub(super) async fn live(
 
 async fn effects_of(
     deployment: &Deployment,
+    terminal: &mut Terminal<'_>,
     before: &WholePolicy,
     after: &WholePolicy,
 ) -> Result<Vec<Effect>, CliError> {
     let managed = deployment.ec2.managed_services().await?;
-    let seen = forecast::seen(deployment, &managed, None).await?;
+    let seen = forecast::seen(deployment, terminal, &managed, None).await?;
     let situations: Vec<Situation> = seen.into_iter().map(|one| one.situation).collect();
     let now = deployment.clock.now();
     Ok(effects(

@@ -49,6 +49,24 @@ impl OperatorEc2 {
         self.ec2.services.managed_services().await
     }
 
+    /// A page of a service's connections, and the token of the next page.
+    ///
+    /// # Errors
+    /// EC2 could not be asked.
+    pub async fn page(
+        &self,
+        service: &ServiceId,
+        token: Option<String>,
+    ) -> Result<(ServiceConnections, Option<String>), Arc<Error>> {
+        let connections = &self.ec2.connections;
+        let page = connections.page(service, Which::All, token).await?;
+        let found = ServiceConnections {
+            connections: page.listed.connections,
+            unreadable: page.listed.unreadable.len(),
+        };
+        Ok((found, page.next))
+    }
+
     /// All connections of a service.
     ///
     /// # Errors
@@ -57,14 +75,10 @@ impl OperatorEc2 {
         let mut found = ServiceConnections::default();
         let mut token = None;
         loop {
-            let page = self
-                .ec2
-                .connections
-                .page(service, Which::All, token)
-                .await?;
-            found.connections.extend(page.listed.connections);
-            found.unreadable += page.listed.unreadable.len();
-            token = page.next;
+            let (page, next) = self.page(service, token).await?;
+            found.connections.extend(page.connections);
+            found.unreadable += page.unreadable;
+            token = next;
             if token.is_none() {
                 return Ok(found);
             }
