@@ -29,11 +29,11 @@ impl Topics {
     pub(crate) fn make(options: &Options, sns: &Sns, events: &Events) -> Result<Self, WorldError> {
         let topic = |name| sns.put_topic(name).map_err(made("a topic"));
         let rule = NewRule::new(CLOUD_TRAIL_RULE, r#"{"source":["aws.ec2"]}"#);
-        events.put_rule(rule).map_err(made("a rule"))?;
+        let _ = events.put_rule(rule);
         let announcements = topic(ANNOUNCEMENTS_TOPIC)?;
         let event_bus = match options.event_bus {
             true => {
-                let bus = events.put_bus(EVENT_BUS).map_err(made("an event bus"))?;
+                let bus = events.put_bus(EVENT_BUS);
                 Some(event_bus_of(&bus, &announcements)?)
             }
             false => None,

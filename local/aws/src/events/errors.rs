@@ -4,13 +4,6 @@ use std::fmt::Display;
 
 use crate::error::AwsError;
 
-pub(crate) fn invalid_pattern(why: impl Display) -> AwsError {
-    AwsError::bad(
-        "InvalidEventPatternException",
-        format!("Event pattern is not valid. Reason: {why}"),
-    )
-}
-
 pub(crate) fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::bad("ValidationException", message)
 }

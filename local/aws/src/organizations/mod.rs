@@ -231,9 +231,7 @@ impl Api for OrganizationsState {
 
     fn run(call: &Call<'_, Self>) -> Result<String, AwsError> {
         let input: Input = match call.action {
-            "DescribeOrganization" | "ListParents" | "ListRoots" | "DescribeAccount" => {
-                call.input()?
-            }
+            "DescribeOrganization" | "ListParents" => call.input()?,
             other => return Err(json::unknown_operation(other)),
         };
         let tree = call.simulator.tree();
@@ -251,12 +249,7 @@ impl Api for OrganizationsState {
             let text = "You don't have permissions to access this resource.";
             return Err(AwsError::bad("AccessDeniedException", text));
         }
-        let answer = match call.action {
-            "ListParents" => list_parents(call, tree, &input),
-            "ListRoots" => list_roots(call, tree, &input),
-            _ => describe_account(tree, &input),
-        };
-        Ok(answer?.to_string())
+        Ok(list_parents(call, tree, &input)?.to_string())
     }
 
     /// With status 400: public reports have it so, where other services answer 429.
@@ -281,7 +274,6 @@ impl Api for OrganizationsState {
 #[serde(rename_all = "PascalCase")]
 struct Input {
     child_id: Option<String>,
-    account_id: Option<String>,
     max_results: Option<i64>,
     next_token: Option<String>,
 }
@@ -323,39 +315,6 @@ fn list_parents(
     let parents = vec![json!({ "Id": parent, "Type": kind })];
     let (parents, token) = page.of(parents, |_| parent.to_owned());
     Ok(json::page("Parents", parents, token))
-}
-
-fn list_roots(
-    call: &Call<'_, OrganizationsState>,
-    tree: &Tree,
-    input: &Input,
-) -> Result<Value, AwsError> {
-    let page = page(call, "ListRoots", input)?;
-    let id = &tree.organization.root_id;
-    let arn = tree.organization.arn("root", &format!("/{id}"));
-    let roots = vec![json!({ "Id": id, "Arn": arn, "Name": "Root", "PolicyTypes": [] })];
-    let (roots, token) = page.of(roots, |_| id.clone());
-    Ok(json::page("Roots", roots, token))
-}
-
-fn describe_account(tree: &Tree, input: &Input) -> Result<Value, AwsError> {
-    let id = input.account_id.as_deref().ok_or_else(input_required)?;
-    if !is_account(id) {
-        return Err(tree::not_the_pattern());
-    }
-    let account = tree.accounts.get(id).ok_or_else(tree::no_account)?;
-    let path = tree.path_of(id).ok_or_else(tree::no_account)?;
-    // Not `Status`, which "will be retired on September 9, 2026".
-    Ok(json!({ "Account": {
-        "Id": id,
-        "Arn": tree.organization.arn("account", &format!("/{id}")),
-        "Email": email(id),
-        "Name": format!("Account {id}"),
-        "State": "ACTIVE",
-        "Paths": [format!("{path}{id}/")],
-        "JoinedMethod": "INVITED",
-        "JoinedTimestamp": account.joined_at.as_second(),
-    } }))
 }
 
 fn email(account: &str) -> String {

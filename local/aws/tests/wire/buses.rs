@@ -1,4 +1,4 @@
-use local_aws::{Caller, Fault, FaultKind};
+use local_aws::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::world::*;
@@ -44,7 +44,7 @@ fn codes(answer: &JsonAnswer) -> Vec<String> {
 #[test]
 fn events_lie_on_the_bus_that_they_are_put_on() {
     let world = World::new();
-    assert_eq!(world.events.put_bus("security").unwrap(), BUS);
+    assert_eq!(world.events.put_bus("security"), BUS);
     let answer = put(&world, &[entry(1), with(2, "EventBusName", &Value::Null)]);
     assert_eq!(answer.body["FailedEntryCount"], 0);
     let on_bus = world.events.put_on("security");
@@ -58,8 +58,9 @@ fn events_lie_on_the_bus_that_they_are_put_on() {
     );
     assert_eq!(world.events.put_on("default").len(), 1);
 
-    let other = Caller::new(OTHER, "us-east-1");
-    let of_other = world.events.put_bus_as(&other, "security").unwrap();
+    let of_other = world
+        .events
+        .put_bus("arn:aws:events:us-east-1:444455556666:event-bus/security");
     put(&world, &[with(3, "EventBusName", &json!(of_other))]);
     assert_eq!(world.events.put_on(&of_other).len(), 1, "another account's");
     assert_eq!(world.events.put_on(BUS).len(), 1);
@@ -70,7 +71,7 @@ fn what_aws_loses_in_silence_is_lost_in_silence() {
     let world = World::new();
     let answer = put(&world, &[entry(1)]);
     assert_eq!(codes(&answer), [""], "there is no such bus");
-    world.events.put_bus("security").unwrap();
+    world.events.put_bus("security");
     put(&world, &[with(2, "DetailType", &json!("x".repeat(129)))]);
     assert_eq!(world.events.put_on(BUS).len(), 0);
     put(&world, &[with(2, "DetailType", &json!("x".repeat(128)))]);
@@ -80,7 +81,7 @@ fn what_aws_loses_in_silence_is_lost_in_silence() {
 #[test]
 fn each_entry_is_answered_for_by_itself() {
     let world = World::new();
-    world.events.put_bus("security").unwrap();
+    world.events.put_bus("security");
     let answer = put(
         &world,
         &[
@@ -114,7 +115,7 @@ fn each_entry_is_answered_for_by_itself() {
 #[test]
 fn a_call_has_ten_entries_and_256_kb_at_the_most() {
     let world = World::new();
-    world.events.put_bus("security").unwrap();
+    world.events.put_bus("security");
     let entries = |n| (0..n).map(entry).collect::<Vec<_>>();
     let invalid = (400, "ValidationException".to_owned());
     for n in [0, 11] {
@@ -135,7 +136,7 @@ fn a_call_has_ten_entries_and_256_kb_at_the_most() {
 #[test]
 fn single_entries_can_be_made_to_fail() {
     let world = World::new();
-    world.events.put_bus("security").unwrap();
+    world.events.put_bus("security");
     let kind = |items: &[&str]| FaultKind::Unsuccessful {
         code: "ThrottlingException".to_owned(),
         message: "injected".to_owned(),

@@ -62,7 +62,7 @@ fn an_organization_is_described_to_all_of_its_members() {
     assert_eq!(stranger.outcome(), not_in_use);
     assert!(world.organizations.remove_organization());
     assert!(!world.organizations.remove_organization());
-    for action in ["DescribeOrganization", "ListRoots"] {
+    for action in ["DescribeOrganization", "ListParents"] {
         let answer = call(&world, action, &json!({}));
         assert_eq!(answer.outcome(), not_in_use, "{action}");
     }
@@ -160,19 +160,17 @@ fn accounts_move_and_leave() {
 fn only_administrators_may_ask_about_others() {
     let world = world();
     let ask = |action: &str| {
-        let input = json!({ "ChildId": CONSUMER, "AccountId": CONSUMER });
+        let input = json!({ "ChildId": CONSUMER });
         call_as(&world, CONSUMER, action, &input).outcome()
     };
     let delegate = |delegated| {
         let organizations = &world.organizations;
         organizations.set_delegated_administrator(CONSUMER, delegated)
     };
-    for action in ["ListParents", "ListRoots", "DescribeAccount"] {
-        assert_eq!(ask(action), refused(400, "AccessDeniedException"));
-        assert!(delegate(true));
-        assert_eq!(ask(action), refused(200, ""), "{action}");
-        assert!(delegate(false));
-    }
+    assert_eq!(ask("ListParents"), refused(400, "AccessDeniedException"));
+    assert!(delegate(true));
+    assert_eq!(ask("ListParents"), refused(200, ""));
+    assert!(delegate(false));
     assert_eq!(ask("ListParents").1, "AccessDeniedException");
     let organizations = &world.organizations;
     assert!(!organizations.set_delegated_administrator(OTHER, true));
@@ -209,52 +207,10 @@ fn lists_are_paged_and_a_page_may_be_empty() {
     let second = list(json!({ "NextToken": token }));
     assert_eq!(second.body["Parents"][0]["Id"], EUROPE);
     assert_eq!(second.body["NextToken"], Value::Null);
-    let other = call(&world, "ListRoots", &json!({ "NextToken": token }));
-    assert_eq!(other.body["Reason"], "INVALID_NEXT_TOKEN");
+    let unknown = call(&world, "ListRoots", &json!({}));
+    assert_eq!(unknown.outcome(), refused(400, "UnknownOperationException"));
     world.organizations.set_empty_pages(false);
     assert_eq!(list(json!({})).body["Parents"][0]["Id"], EUROPE);
-}
-
-#[test]
-fn roots_and_accounts_are_described() {
-    let world = world();
-    let roots = call(&world, "ListRoots", &json!({}));
-    assert_eq!(
-        roots.body,
-        json!({ "Roots": [{
-            "Id": ROOT,
-            "Arn": "arn:aws:organizations::123456789012:root/o-a1b2c3d4e5/r-ab12",
-            "Name": "Root",
-            "PolicyTypes": [],
-        }] })
-    );
-    world.advance(60);
-    world.organizations.move_account(CONSUMER, ROOT).unwrap();
-    let describe = |account: Value| {
-        let input = json!({ "AccountId": account });
-        call(&world, "DescribeAccount", &input)
-    };
-    assert_eq!(
-        describe(json!(CONSUMER)).body["Account"],
-        json!({
-            "Id": CONSUMER,
-            "Arn": "arn:aws:organizations::123456789012:account/o-a1b2c3d4e5/012345678901",
-            "Email": "aws-012345678901@example.com",
-            "Name": "Account 012345678901",
-            "State": "ACTIVE",
-            "Paths": ["o-a1b2c3d4e5/r-ab12/012345678901/"],
-            "JoinedMethod": "INVITED",
-            "JoinedTimestamp": 1_767_225_600,
-        })
-    );
-    for (account, code) in [
-        (json!(OTHER), "AccountNotFoundException"),
-        (json!(CUSTOMERS), "InvalidInputException"),
-        (Value::Null, "InvalidInputException"),
-    ] {
-        let answer = describe(account.clone());
-        assert_eq!(answer.outcome(), refused(400, code), "{account}");
-    }
 }
 
 #[test]
