@@ -79,7 +79,8 @@ def test_a_writer_writes_entries_and_makes_no_approvers(defaults, command):
     said = desk.does("allow", service, ALLOWED, "--customer", "Example Ltd", "--yes")
     assert "Done: written." in said, said
     entries = json.loads(desk.does("entries", "--service", service, "--output", "json"))
-    assert entries[0]["created_by"] == f"arn:aws:iam::{ACCOUNT}:user/allowlist-writer", entries
+    [written] = [entry for entry in entries if entry["principal"] == ALLOWED]
+    assert written["created_by"] == f"arn:aws:iam::{ACCOUNT}:user/allowlist-writer", written
     desk.does("deny", "*", "444455557777", "--yes")
     desk.does("remove", "deny", "*", "444455557777", "--yes")
     desk.does("service", "set", service, "remind_hours=24", "--yes")

@@ -320,7 +320,7 @@ impl fmt::Display for Error {
         match self.class {
             Class::Permanent(Permanent::Forbidden) => write!(
                 f,
-                ": AWS forbids {name}; check the function's IAM policy, and the service's owner and Region"
+                ": AWS forbids {name}; check the caller's IAM policy, and the service's owner and Region"
             ),
             Class::Permanent(Permanent::RefusedCall) => match code {
                 Some(code) => write!(f, ": AWS refused {name} ({code})"),

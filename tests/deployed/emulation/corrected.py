@@ -56,6 +56,8 @@ def add_line(path: Path, document: dict) -> None:
 # The simulators.
 def is_simulated(parameters) -> bool:
     [action] = parameters.get("Action") or [""]
+    if action in ("CreateTags", "DeleteTags"):
+        return parameters.get("ResourceId.1", [""])[0].startswith("vpce-svc-")
     return any(kind in action for kind in ("VpcEndpointConnection", "VpcEndpointService"))
 
 
@@ -97,7 +99,8 @@ extract_resource_arn = iam_actions.extract_resource_arn
 
 def resource_arn_as_documented(service, method, path, headers, body, parameters, region, account):
     if service == "ec2" and is_simulated(parameters):
-        [service_id] = parameters.get("ServiceId") or [""]
+        # CreateTags and DeleteTags name it otherwise.
+        [service_id] = parameters.get("ServiceId") or parameters.get("ResourceId.1") or [""]
         return f"arn:aws:ec2:{region}:{account}:vpc-endpoint-service/{service_id}" if service_id else "*"
     arn = extract_resource_arn(service, method, path, headers, body, parameters, region, account)
     return arn.replace(":rule/default/", ":rule/") if service == "events" else arn

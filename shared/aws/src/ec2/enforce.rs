@@ -505,7 +505,7 @@ mod tests {
                 reject,
                 None,
                 "EC2 did not reject vpce-0a1b2c3d: AWS forbids RejectVpcEndpointConnections; check \
-                 the function's IAM policy, and the service's owner and Region",
+                 the caller's IAM policy, and the service's owner and Region",
             ),
         ] {
             assert_eq!(error.step(), Step::Enforce);

@@ -55,7 +55,7 @@ fn cases() -> Vec<Case> {
             class: Permanent::Forbidden.into(),
             code: Some("AccessDeniedException"),
             said: "the history of vpce-0a1b2c3d could not be read: AWS forbids Query; check the \
-                   function's IAM policy, and the service's owner and Region",
+                   caller's IAM policy, and the service's owner and Region",
             source: "AWS's words",
         },
         Case {

@@ -177,7 +177,7 @@ impl OperatorEc2 {
         let (key, value) = MANAGED_TAG;
         let id = service.as_str();
         let failed = |operation: &'static str, what: &str| {
-            let what = format!("{what} of {service}");
+            let what = format!("{service}: {what}");
             Call::new(Step::Observe, operation, Retryable::DescribeServices, what)
         };
         match change {
