@@ -88,6 +88,8 @@ def test_a_writer_writes_entries_and_makes_no_approvers(defaults, command):
     desk.may_not("ec2:DeleteTags", "service", "release", service, "--yes")
 
 
+# A subscription whose filter policy is new holds everybody's approval e-mail for 15 minutes.
+@pytest.mark.last
 def test_an_operator_hands_services_over_and_adds_approvers(defaults, command):
     service = defaults.make_service(managed=False)
     desk = Desk(defaults, command, "operator", "reader", "operator")
