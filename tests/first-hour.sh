@@ -35,7 +35,8 @@ says() {
 until_it_says() {
     local expected=$1 end=$((SECONDS + 60))
     shift
-    until "$@" 2>&1 | grep -qF -- "$expected"; do
+    # Not by a pipe: a command whose reader has gone fails.
+    until grep -qF -- "$expected" <<<"$("$@" 2>&1)"; do
         if ((SECONDS > end)); then
             "$@" >&2 || true
             echo "first-hour: after a minute it does not say: $expected" >&2

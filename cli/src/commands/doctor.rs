@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use gatekeeper_aws::operator::ServiceConnections;
 use gatekeeper_aws::tables::{StoredItem, TableState};
 use gatekeeper_core::approver::{Approver, deciders, entered_twice};
 use gatekeeper_core::connection::Phase;
@@ -335,6 +334,7 @@ async fn remembered(
             Finding::CloudTrailRuleMissing
                 | Finding::TooManyRevocations
                 | Finding::AllowlistEmpty
+                | Finding::TransitGatewayAttachments
                 | Finding::UnexpectedPolicyKeys
         )
     });
@@ -485,22 +485,6 @@ async fn decisions(
     let (policy, _) = forecast::whole(stored, None);
     let settings = policy.settings_of(service);
     who_decides(&about, service, &approvers, &settings, checks);
-    let ServiceConnections {
-        connections,
-        unreadable,
-    } = match deployment.ec2.connections(service).await {
-        Ok(found) => found,
-        Err(error) => return checks.push(unknown("connections", about, &error.into())),
-    };
-    if unreadable > 0 {
-        checks.push(Check {
-            check: "transit_gateway_attachments",
-            about: about.clone(),
-            state: State::Warning,
-            evidence: format!("EC2 lists {unreadable} connections that are no endpoints"),
-            remedy: Finding::TransitGatewayAttachments.remedy().to_owned(),
-        });
-    }
     let seen = match forecast::seen(deployment, terminal, std::slice::from_ref(service), None).await
     {
         Ok(seen) => seen,
@@ -542,7 +526,8 @@ async fn decisions(
         let organization = &one.situation.organization;
         let verdict =
             gatekeeper_core::judge::judge(&read.policy, &one.connection, organization, usage, now);
-        verdict.decision == Decision::Reject
+        // Without a rule it is only unlisted, and an entry for an organization may allow it.
+        verdict.decision == Decision::Reject && verdict.rule.is_some()
     });
     let denied: Vec<&str> = unallowed
         .map(|(one, _)| one.connection.endpoint_id.as_str())
@@ -564,7 +549,7 @@ async fn decisions(
         });
     }
     if undecided.is_empty() && denied.is_empty() {
-        let counted = format!("{} connections are as the policy says", connections.len());
+        let counted = format!("{} connections are as the policy says", seen.len());
         checks.push(good("connections", &about, &counted));
     }
 }

@@ -2,7 +2,7 @@
 //! subscribed, what goes on, and what is wrong.
 
 use gatekeeper_core::request::Status;
-use gatekeeper_local::world::World;
+use gatekeeper_local::world::{CLOUD_TRAIL_RULE, World};
 use local_aws::NewService;
 use serde_json::Value;
 
@@ -271,6 +271,31 @@ async fn a_doctor_finds_what_is_wrong_and_names_what_mends_it() {
         .map(|(_, check)| check)
         .collect();
     assert_eq!(left, ["approver_not_reached"]);
+}
+
+#[tokio::test]
+async fn a_doctor_warns_of_a_denied_consumer_and_of_no_unlisted_one() {
+    let world = started().await;
+    let desk = Desk::of(&world);
+    world
+        .ec2
+        .set_state("vpce-00000000000000002", local_aws::State::Available);
+    settings(&world, "on_unlisted: reject").await;
+    assert_eq!(wrong(&desk).await, []);
+    desk.done(&["deny", "pay", "000000000002", "--yes"]).await;
+    let warning = |check: &str| ("warning".to_owned(), check.to_owned());
+    assert_eq!(wrong(&desk).await, [warning("connected_though_denied")]);
+    // What only a run of reconcile can find, as it found it.
+    assert!(world.events.disable_rule(CLOUD_TRAIL_RULE));
+    runs(&world, 1).await;
+    assert_eq!(
+        wrong(&desk).await,
+        [
+            warning("cloud_trail_rule_missing"),
+            warning("connected_though_denied")
+        ]
+    );
+    assert_eq!(desk.run(&["doctor"]).await.status, 0);
 }
 
 #[tokio::test]
